@@ -1,0 +1,21 @@
+/* Time, from one place, so that tests can set it. */
+#ifndef NEL_BASE_CLOCK_H
+#define NEL_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int64_t clock_now_s(void);   /* UTC, seconds since the epoch */
+int64_t clock_now_ms(void);  /* UTC, milliseconds since the epoch */
+int64_t clock_mono_ms(void); /* monotonic milliseconds, for intervals and deadlines */
+
+/* Tests: both clocks stand still at this instant until it is set again; a negative value gives the real ones back. */
+void clock_fake_set_ms(int64_t ms);
+
+#define CLOCK_RFC3339_SIZE 32
+/* "2026-01-31T12:00:00Z" (RFC 3339, UTC) into buf; returns buf. */
+const char *clock_rfc3339(int64_t at_s, char buf[CLOCK_RFC3339_SIZE]);
+/* Parses what clock_rfc3339() writes, with any fraction and numeric offset too; 0 or -1. */
+int clock_parse_rfc3339(const char *text, int64_t *ret_s);
+
+#endif

@@ -1,0 +1,42 @@
+/* Errors: what went wrong, kept on the caller's stack and passed up.
+ *
+ * Every function that can fail takes `struct nel_err *err` last but its outputs, returns 0 or -1, and fills *err on -1.
+ * A caller adds context with err_prefix() and passes it on, or handles it; whoever handles it logs it, nobody else. */
+#ifndef NEL_BASE_ERR_H
+#define NEL_BASE_ERR_H
+
+#define NEL_ERR_MSG_MAX 1024
+
+enum nel_err_kind {
+	NEL_OK = 0,
+	NEL_INVALID,  /* the input is wrong; saying so helps whoever sent it */
+	NEL_NOTFOUND, /* what was named does not exist */
+	NEL_CONFLICT, /* not possible in the present state */
+	NEL_DENIED,   /* not permitted, or credentials refused */
+	NEL_BUSY,     /* a bounded resource is used up; worth another try */
+	NEL_REMOTE,   /* the network or a cluster failed; worth another try */
+	NEL_DB,       /* the store failed */
+	NEL_NOMEM,    /* out of memory */
+	NEL_INTERNAL  /* a fault of the program or of its host */
+};
+
+struct nel_err {
+	enum nel_err_kind kind;
+	int sys; /* errno or a library's own number; 0 when there is none */
+	char msg[NEL_ERR_MSG_MAX];
+};
+
+/* Fills *err (err may be NULL) and returns -1, so that `return err_set(...)` reads well. Control characters in the
+ * message become spaces: messages end in logs and HTTP replies. */
+int err_set(struct nel_err *err, enum nel_err_kind kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_set(), with `sys` an errno; its text is appended. */
+int err_sys(struct nel_err *err, enum nel_err_kind kind, int sys, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Puts "<text>: " before the message and returns -1. */
+int err_prefix(struct nel_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+const char *err_kind_name(enum nel_err_kind kind);
+
+#endif

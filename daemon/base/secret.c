@@ -1,0 +1,132 @@
+#include "base/secret.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define KEY_SIZE crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
+
+struct secret_key {
+	unsigned char bytes[KEY_SIZE];
+};
+
+int secret_init(struct nel_err *err)
+{
+	return sodium_init() < 0 ? err_set(err, NEL_INTERNAL, "libsodium cannot be initialised") : 0;
+}
+
+int secret_keygen(const char *path, struct nel_err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, errno == EEXIST ? NEL_CONFLICT : NEL_INTERNAL, errno, "cannot make %s", path);
+	unsigned char bytes[KEY_SIZE];
+	char line[KEY_SIZE * 2 + 2];
+	randombytes_buf(bytes, sizeof bytes);
+	sodium_bin2hex(line, sizeof line, bytes, sizeof bytes);
+	line[KEY_SIZE * 2] = '\n';
+	ssize_t written = write(fd, line, KEY_SIZE * 2 + 1);
+	int sys = errno;
+	sodium_memzero(bytes, sizeof bytes);
+	sodium_memzero(line, sizeof line);
+	if (written != (ssize_t)(KEY_SIZE * 2 + 1) || fsync(fd) != 0)
+		return err_sys(err, NEL_INTERNAL, sys, "cannot write %s", path);
+	return 0;
+}
+
+int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno == ENOENT ? NEL_NOTFOUND : NEL_DENIED, errno,
+			       "cannot read the master key %s (nel-slurmd keygen makes one)", path);
+	struct stat st;
+	if (fstat(fd, &st) != 0 || (st.st_mode & 077) != 0)
+		return err_set(err, NEL_DENIED, "the master key %s may be read by others: chmod 600 it", path);
+	char line[KEY_SIZE * 2 + 2];
+	ssize_t n = read(fd, line, sizeof line);
+	struct secret_key *key = sodium_malloc(sizeof *key);
+	size_t size = 0;
+	int bad = key == NULL || n < (ssize_t)KEY_SIZE * 2 ||
+		  sodium_hex2bin(key->bytes, KEY_SIZE, line, KEY_SIZE * 2, NULL, &size, NULL) != 0 || size != KEY_SIZE;
+	sodium_memzero(line, sizeof line);
+	if (bad) {
+		secret_key_free(key);
+		return err_set(err, NEL_INVALID, "%s is not a master key: %d hex digits are wanted", path,
+			       (int)KEY_SIZE * 2);
+	}
+	sodium_mprotect_readonly(key);
+	*ret_key = key;
+	return 0;
+}
+
+void secret_key_free(struct secret_key *key)
+{
+	if (key != NULL)
+		sodium_free(key); /* wipes */
+}
+
+int secret_seal(const struct secret_key *key, const char *label, const void *data, size_t size,
+		unsigned char **ret_data, size_t *ret_size, struct nel_err *err)
+{
+	unsigned char *out = mem_calloc(NONCE_SIZE + size + TAG_SIZE, 1);
+	randombytes_buf(out, NONCE_SIZE);
+	unsigned long long box_size = 0;
+	if (crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE_SIZE, &box_size, data, size,
+						       (const unsigned char *)label, strlen(label), NULL, out,
+						       key->bytes) != 0) {
+		free(out);
+		return err_set(err, NEL_INTERNAL, "cannot seal %s", label);
+	}
+	*ret_data = out;
+	*ret_size = NONCE_SIZE + (size_t)box_size;
+	return 0;
+}
+
+int secret_open(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
+		char **ret_data, size_t *ret_size, struct nel_err *err)
+{
+	if (sealed_size < NONCE_SIZE + TAG_SIZE)
+		return err_set(err, NEL_DB, "the stored secret %s is too short", label);
+	size_t room = sealed_size - NONCE_SIZE - TAG_SIZE + 1;
+	char *out = mem_calloc(room, 1);
+	unsigned long long size = 0;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt((unsigned char *)out, &size, NULL, sealed + NONCE_SIZE,
+						       sealed_size - NONCE_SIZE, (const unsigned char *)label,
+						       strlen(label), sealed, key->bytes) != 0) {
+		free(out);
+		return err_set(err, NEL_DENIED,
+			       "the stored secret %s does not open: is this the master key it was sealed with?", label);
+	}
+	*ret_data = out;
+	*ret_size = (size_t)size;
+	return 0;
+}
+
+void secret_free(char *data, size_t size)
+{
+	if (data == NULL)
+		return;
+	sodium_memzero(data, size);
+	free(data);
+}
+
+void secret_wipe(char *text)
+{
+	if (text != NULL)
+		sodium_memzero(text, strlen(text));
+}
+
+void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE])
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256(hash, (const unsigned char *)token, strlen(token));
+	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
+}

@@ -1,0 +1,38 @@
+/* Secrets at rest: sealing with the master key, and the hash under which a token is stored. Uses libsodium. */
+#ifndef NEL_BASE_SECRET_H
+#define NEL_BASE_SECRET_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+struct secret_key; /* in locked, guarded memory */
+
+#define SECRET_HASH_SIZE 65 /* 64 hex digits and a NUL */
+
+/* Once, before everything else here. */
+int secret_init(struct nel_err *err);
+
+/* Writes a new key file (mode 0600, 64 hex digits); CONFLICT when the file exists. */
+int secret_keygen(const char *path, struct nel_err *err);
+
+/* Reads a key file; DENIED when others may read it. Free with secret_key_free(). */
+int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err);
+void secret_key_free(struct secret_key *key);
+
+/* Seals size bytes for storage: nonce and XChaCha20-Poly1305 box; *ret_data is free()d by the caller. `label` is bound
+ * into the box: opening with another label fails, so a sealed value cannot be moved to another row. */
+int secret_seal(const struct secret_key *key, const char *label, const void *data, size_t size,
+		unsigned char **ret_data, size_t *ret_size, struct nel_err *err);
+
+/* Opens what secret_seal() made. *ret_data has a NUL byte behind it; give it to secret_free(). */
+int secret_open(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
+		char **ret_data, size_t *ret_size, struct nel_err *err);
+
+void secret_free(char *data, size_t size); /* wipes, then frees */
+void secret_wipe(char *text);              /* wipes a NUL-terminated string in place; accepts NULL */
+
+/* SHA-256 of a token, in hex. Tokens have 256 random bits, so a plain hash is enough. */
+void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE]);
+
+#endif

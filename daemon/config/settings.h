@@ -1,0 +1,86 @@
+/* The daemon's own settings file. Read-only once loaded; a reload makes a new one. */
+#ifndef NEL_CONFIG_SETTINGS_H
+#define NEL_CONFIG_SETTINGS_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "config/problem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SETTINGS_PATH_DEFAULT "/etc/nel-slurmd/nel-slurmd.yaml"
+
+enum accounting_mode { ACCOUNTING_AUTO, ACCOUNTING_SACCT, ACCOUNTING_NONE };
+
+struct settings_listen {
+	bool is_unix;
+	char *path;    /* of the unix socket */
+	char *address; /* "127.0.0.1", "::1" */
+	int port;      /* 0 lets the kernel choose */
+};
+
+struct settings_variable {
+	char *name;
+	char *value;
+};
+
+struct settings_cluster {
+	char *name;
+	char *hostname;
+	char *address; /* what to connect to; equals hostname when not set */
+	int port;
+	char *known_hosts_file;
+	bool identity_per_user;
+	char *username; /* NULL with per_user */
+	char *key_file;
+	int max_sessions;
+	int64_t poll_interval_s;
+	enum accounting_mode accounting;
+	char *proxy_command; /* NULL: none */
+	struct settings_variable *environment;
+	size_t environment_count;
+	char **output_roots;        /* NULL-terminated; empty: anywhere */
+	int64_t connect_timeout_s;  /* 15 */
+	int64_t command_timeout_s;  /* 60: how long one remote command may take */
+	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
+	int64_t absence_deadline_s; /* 300 */
+};
+
+struct settings {
+	char *path; /* of the file */
+	struct settings_listen *listen;
+	size_t listen_count;
+	char *tls_cert_file; /* NULL: no TLS */
+	char *tls_key_file;
+	bool insecure;
+	char *database;
+	char *master_key_file;
+	char *groups_dir; /* NULL: none */
+	char *tasks_file; /* NULL: the built-in catalogue */
+	char *log_level;  /* "info" */
+	struct {
+		int64_t config_bytes;            /* 1048576 */
+		int64_t active_jobs_per_user;    /* 200 */
+		int64_t submitted_jobs_per_user; /* 50 */
+		int64_t requests_per_second;     /* 50 */
+	} limits;
+	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
+	char **allow_unlisted_tasks; /* roles; default: admin, user */
+	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
+	struct settings_cluster *clusters;
+	size_t cluster_count;
+};
+
+/* Loads and checks the file. -1: INVALID (or NOTFOUND); err->msg names file, line, key and a suggestion for the first
+ * problem and `problems` (may be NULL) has them all. */
+int settings_load(const char *path, struct settings **ret_settings, struct problems *problems, struct nel_err *err);
+void settings_free(struct settings *settings);
+DEFINE_FREEP(struct settings, settings, settings_free)
+
+/* The cluster with that name, or NULL. */
+const struct settings_cluster *settings_cluster_by_name(const struct settings *settings, const char *name);
+/* The cluster with that hostname, or NULL. */
+const struct settings_cluster *settings_cluster_by_hostname(const struct settings *settings, const char *hostname);
+
+#endif
