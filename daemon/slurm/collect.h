@@ -1,0 +1,47 @@
+/* The end of a chain on the cluster: reads the scores and the last lines of the log, removes the secrets. Lane threads.
+ */
+#ifndef NEL_SLURM_COLLECT_H
+#define NEL_SLURM_COLLECT_H
+
+#include "base/err.h"
+#include "ssh/pool.h"
+
+#include <stdint.h>
+
+struct score {
+	char *task; /* as results.yml names it */
+	bool group; /* it stands under results.groups */
+	char *metric;
+	char *score;
+	double value;
+	double stderr_; /* NAN unknown */
+	int64_t count;  /* samples; -1 unknown */
+};
+
+struct scores {
+	struct score *items;
+	size_t count;
+};
+
+void scores_done(struct scores *scores);
+
+/* Parses results.yml (`results: {tasks|groups: {NAME: {metrics: {M: {scores: {S: {value, stats: {stderr,
+ * count}}}}}}}}`). */
+int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
+
+struct collect_reply {
+	char *results; /* text of artifacts/results.yml; NULL when there is none */
+	size_t results_size;
+	int64_t progress; /* -1 unknown */
+	char *log_tail;   /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
+			     Slurm log; "" */
+	char *log_name;   /* which one; "" */
+};
+
+void collect_reply_done(struct collect_reply *reply);
+
+/* One remote command: reads, then removes <job_dir>/.secrets.env. A directory that is gone gives an empty reply. */
+int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms, struct collect_reply *ret_reply,
+		  struct nel_err *err);
+
+#endif

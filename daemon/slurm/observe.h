@@ -1,0 +1,62 @@
+/* What Slurm says of the live attempts of one identity: one remote command that asks squeue, asks sacct about those
+ * that squeue lacks, and prints stamps and progress files. Lane threads. */
+#ifndef NEL_SLURM_OBSERVE_H
+#define NEL_SLURM_OBSERVE_H
+
+#include "base/err.h"
+#include "ssh/pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum sighting { SIGHT_SEEN, SIGHT_ABSENT, SIGHT_UNOBSERVABLE };
+
+struct observe_order {
+	const char *slurm_job_id;
+	const char *job_name;
+	const char *job_dir;  /* absolute, on the cluster */
+	int64_t submitted_at; /* job ids are reused: a record submitted at another time (2 s of slack) is another job */
+	int attempt;
+};
+
+struct observation {
+	enum sighting squeue;
+	enum sighting sacct; /* UNOBSERVABLE too when it was not asked */
+	/* Of the newest source that saw it: sacct for an ended job, else squeue. */
+	char state[24]; /* a bare word: "RUNNING"; "" when nobody saw it */
+	int exit_code;  /* -1 unknown */
+	int signal;     /* 0 none */
+	char nodes[512];
+	char reason[256];   /* squeue's reason, for a pending job: "Resources" */
+	int64_t started_at; /* 0 unknown */
+	int64_t ended_at;
+	int64_t elapsed_s; /* all restarts together; -1 unknown */
+	int restarts;
+	int64_t start_estimate; /* of a pending job; 0 none */
+	/* From the job's directory, when readable. */
+	int64_t progress;      /* finished requests; -1 unknown */
+	int64_t stamp_started; /* the script's own stamps of this attempt, UTC; 0 none */
+	int64_t stamp_ended;
+	int stamp_exit;          /* -1 none */
+	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */
+};
+
+struct observe_reply {
+	struct observation *items; /* one per order, in its order */
+	size_t count;
+	int64_t cluster_now; /* the login node's clock */
+	bool slurm_failed;   /* squeue itself failed: items are UNOBSERVABLE but for the files; message says why */
+	bool sacct_failed;
+	char message[512];
+};
+
+void observe_reply_done(struct observe_reply *reply);
+
+/* use_sacct: 1 ask sacct, 0 never. -1: as ssh_pool_exec(). */
+int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
+		  int64_t timeout_ms, struct observe_reply *ret_reply, struct nel_err *err);
+
+/* Does the cluster keep accounting (sacct answers and AccountingStorageType is not none)? */
+int slurm_has_accounting(struct ssh_pool *pool, int64_t timeout_ms, bool *ret_has, struct nel_err *err);
+
+#endif

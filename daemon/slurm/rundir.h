@@ -1,0 +1,49 @@
+/* The files of a run directory: what a submission puts on the cluster. Pure but for memory. */
+#ifndef NEL_SLURM_RUNDIR_H
+#define NEL_SLURM_RUNDIR_H
+
+#include "slurm/script.h"
+
+#include <sys/types.h>
+
+struct rundir_file {
+	char *path; /* relative to the run directory: "mmlu.0/run.sub"; a directory ends in '/' */
+	char *data;
+	size_t size;
+	mode_t mode;
+	bool secret; /* data is wiped when freed, and never shown */
+};
+
+/* A zeroed struct is empty. */
+struct rundir_files {
+	struct rundir_file *items;
+	size_t count;
+};
+
+void rundir_files_done(struct rundir_files *files);
+
+/* The value of a secret (host: variables); NULL when there is none. The value is borrowed. */
+typedef const char *(*secret_lookup)(const char *name, void *arg);
+
+struct rundir_input {
+	const struct eval_plan *plan;
+	const char *evaluation;
+	const char *rundir;                 /* absolute, on the cluster */
+	const struct attempt_order *orders; /* the attempts to send; a job without one has no files */
+	size_t order_count;
+	secret_lookup secret;
+	void *secret_arg;
+};
+
+/* Every file: per job run.sub 0700, config_ef.yaml, .secrets.env 0600, proxy.cfg files where needed, logs/ and
+ * artifacts/. INVALID when a secret is missing (naming all). */
+int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, struct nel_err *err);
+
+/* The files as an uncompressed tar (pax) stream, made with libarchive; *ret_data is the caller's (secret_free(), it may
+ * hold secrets). */
+int rundir_tar(const struct rundir_files *files, char **ret_data, size_t *ret_size, struct nel_err *err);
+
+/* The text of .secrets.env as a dry run shows it: every value is <redacted>; free() it. */
+char *rundir_secrets_redacted(const struct eval_plan *plan, const struct plan_job *job);
+
+#endif

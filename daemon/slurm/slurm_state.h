@@ -1,0 +1,21 @@
+/* Slurm's job states (squeue(1), sacct(1), JOB STATE CODES) and what each means for a chain. */
+#ifndef NEL_SLURM_SLURM_STATE_H
+#define NEL_SLURM_SLURM_STATE_H
+
+enum slurm_class {
+	SLURM_PENDING,
+	SLURM_RUNNING,
+	SLURM_SUCCEEDED, /* COMPLETED */
+	SLURM_RESUMABLE, /* TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL */
+	SLURM_CANCELLED,
+	SLURM_FAILED, /* FAILED OUT_OF_MEMORY DEADLINE */
+	SLURM_UNKNOWN /* a word not known here: no change */
+};
+
+/* Of a state word as Slurm prints it: "CANCELLED by 1000" and "COMPLETED+" are understood. */
+enum slurm_class slurm_state_class(const char *word);
+
+/* The bare word, "CANCELLED" of "CANCELLED by 1000", into buf (24 bytes); returns buf. */
+const char *slurm_state_word(const char *word, char buf[24]);
+
+#endif

@@ -1,0 +1,49 @@
+/* The warm sessions of one identity on one cluster, and what keeps them polite: at most max_sessions at once, few
+ * handshakes at the same time, idle ones closed, and a circuit breaker that stops asking a login node that fails.
+ * Thread-safe; no lock is held while SSH is spoken. */
+#ifndef NEL_SSH_POOL_H
+#define NEL_SSH_POOL_H
+
+#include "ssh/session.h"
+
+struct ssh_pool;
+
+struct ssh_pool_options {
+	struct ssh_target target; /* its strings are copied */
+	int max_sessions;
+	int max_handshakes; /* at once; 0: 3, well below OpenSSH's MaxStartups 10:30:100 */
+	int64_t idle_timeout_ms;
+};
+
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+
+struct ssh_pool_stats {
+	int sessions;       /* open now */
+	int busy;           /* of these, in use */
+	int64_t handshakes; /* tried since start */
+	int64_t execs;      /* commands sent since start */
+	int64_t failures;   /* connects and execs that failed */
+	enum breaker_state breaker;
+	int64_t retry_in_ms; /* while the breaker is open: until the next probe */
+	enum nel_err_kind last_kind;
+	char last_error[512]; /* "" when the last thing went well */
+	int64_t last_ok_s;    /* UTC; 0: never */
+	int64_t last_error_s;
+};
+
+struct ssh_pool *ssh_pool_new(const struct ssh_pool_options *options);
+void ssh_pool_free(struct ssh_pool *pool); /* no exec may be running; accepts NULL */
+
+/* Runs one command on a warm session, or on a new one. A warm session that turns out dead before the command was sent
+ * is replaced once. Errors as ssh_session_open/exec; BUSY while the breaker is open (the message has the last error and
+ * when it will be tried again) and when every session is in use. *ret_sent as in ssh_session_exec(). */
+int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh_result *ret_result, bool *ret_sent,
+		  struct nel_err *err);
+
+/* Closes sessions idle for longer than the time-out and keeps the others alive; called every few seconds. */
+void ssh_pool_tend(struct ssh_pool *pool);
+
+void ssh_pool_stats(struct ssh_pool *pool, struct ssh_pool_stats *ret_stats);
+const char *breaker_state_name(enum breaker_state state); /* "closed" "open" "half-open" */
+
+#endif
