@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -268,16 +269,16 @@ static void report_failure(int status, int log_fd)
 static int build_container(void)
 {
 	int socks[2];
-	FILE *log = tmpfile();
+	int log = memfd_create("enroot-log", MFD_CLOEXEC);
 
-	if (log == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) != 0) {
+	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) != 0) {
 		slurm_error("pyxis: couldn't start the container: %s", strerror(errno));
 		return -1;
 	}
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(socks[0]);
-		container_build(&args, socks[1], fileno(log));
+		container_build(&args, socks[1], log);
 	}
 	close(socks[1]);
 	namespace_fd = pid < 0 ? -1 : receive_fd(socks[0]);
@@ -286,8 +287,9 @@ static int build_container(void)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (namespace_fd < 0)
-		report_failure(status, dup(fileno(log)));
-	fclose(log);
+		report_failure(status, log);
+	else
+		close(log);
 	return namespace_fd < 0 ? -1 : 0;
 }
 

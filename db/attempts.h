@@ -1,0 +1,52 @@
+/* Table attempts and table script_bodies: one row a Slurm job of a chain. The row is the intent: it is committed before
+ * anything is sent. */
+#ifndef NEL_DB_ATTEMPTS_H
+#define NEL_DB_ATTEMPTS_H
+
+#include "db/db.h"
+
+struct attempt_row {
+	int64_t job_seq;
+	int number;
+	char *job_name;
+	int64_t time_limit_s;
+	char *after_job;    /* or NULL */
+	char *exclude_node; /* or NULL */
+	int64_t intended_at;
+	char *slurm_job_id; /* NULL until sbatch answered */
+	char *slurm_state;  /* or NULL */
+	int64_t submitted_at;
+	int64_t started_at;
+	int64_t ended_at;
+	int64_t elapsed_s; /* -1 unknown */
+	int exit_code;     /* -1 unknown */
+	int signal;
+	char *nodes;
+	char *pending_reason;
+	int64_t absent_since; /* 0: not absent */
+};
+
+struct attempt_list {
+	struct attempt_row *items;
+	size_t count;
+};
+
+void attempt_row_done(struct attempt_row *row);
+void attempt_list_done(struct attempt_list *list);
+
+/* Stores the intent with its script; the body is stored once under its hash. */
+int attempts_insert(struct db *db, const struct attempt_row *row, const char *script_header, const char *script_body,
+		    struct nel_err *err);
+int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_list, struct nel_err *err); /* by number */
+int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row *ret_row, struct nel_err *err);
+
+/* All columns after intended_at. */
+int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err);
+
+/* run.sub as it was sent; *ret_text is free()d by the caller. NOTFOUND. */
+int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text, struct nel_err *err);
+
+/* Sum of elapsed_s over the attempts of a job (unknown ones count 0). */
+int attempts_elapsed(struct db *db, int64_t job_seq, int64_t *ret_s, struct nel_err *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* A connection to the store (SQLite): opening, migrations, transactions. One connection belongs to one thread. SQL
+ * stands only under db/: each table's file has its statements, prepared when the connection is opened, and a function
+ * for each. */
+#ifndef NEL_DB_DB_H
+#define NEL_DB_DB_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+
+/* Makes the file (0600) if need be and brings it to the newest version; each migration is one transaction. CONFLICT
+ * when the database is newer than the program. *ret_from and *ret_to (may be NULL) are the versions before and after.
+ */
+int db_migrate(const char *path, int *ret_from, int *ret_to, struct nel_err *err);
+
+/* Opens a migrated database (WAL, foreign keys, synchronous=FULL, busy time-out 10 s) and prepares every statement.
+ * CONFLICT when its version is not the program's. */
+int db_open(const char *path, struct db **ret_db, struct nel_err *err);
+void db_close(struct db *db); /* accepts NULL */
+DEFINE_FREEP(struct db, db, db_close)
+
+/* BEGIN IMMEDIATE ... COMMIT. A failed commit is rolled back. Not nested. */
+int db_begin(struct db *db, struct nel_err *err);
+int db_commit(struct db *db, struct nel_err *err);
+void db_rollback(struct db *db); /* nothing when no transaction is open */
+
+/* CLEANUP(db_rollbackp) struct db *tx = db; rolls back at scope end unless db_commit() went well (then nothing is
+ * open). */
+static inline void db_rollbackp(struct db **db)
+{
+	if (*db != NULL)
+		db_rollback(*db);
+}
+
+/* Is the store readable and writable? */
+int db_ping(struct db *db, struct nel_err *err);
+
+/* A consistent copy of the live database into a new file (SQLite's online backup). CONFLICT when it exists. */
+int db_backup(struct db *db, const char *to_path, struct nel_err *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* Table evaluations and table labels: one row an evaluation, as submitted and as resolved. */
+#ifndef NEL_DB_EVALUATIONS_H
+#define NEL_DB_EVALUATIONS_H
+
+#include "base/ids.h"
+#include "db/db.h"
+
+struct label {
+	char *key;
+	char *value;
+};
+
+/* All strings owned. Reads of lists leave the texts (submitted_text, resolved, sealed_env) NULL. */
+struct evaluation_row {
+	int64_t seq;
+	char id[IDS_EVALUATION_SIZE];
+	char *user;
+	char *cluster;  /* the settings' name */
+	char *identity; /* the account on the cluster */
+	char *state;    /* queued running succeeded failed cancelled */
+	char *model;
+	char *rundir;
+	char *submitted_text;
+	char *submitted_type; /* "application/yaml" or "application/json" */
+	char *overrides;      /* a JSON array of strings */
+	char *resolved;       /* JSON */
+	char *config_hash;
+	char *warnings;            /* a JSON array of problems */
+	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */
+	size_t sealed_env_size;
+	int64_t created_at;
+	int64_t updated_at;
+	int64_t ended_at; /* 0: not ended */
+	int64_t version;  /* grows with every change of the evaluation or its jobs */
+	struct label *labels;
+	size_t label_count;
+};
+
+struct evaluation_list {
+	struct evaluation_row *items;
+	size_t count;
+};
+
+/* NULL or 0: no such filter. */
+struct evaluation_filter {
+	const char *state;
+	const char *user;
+	const char *cluster;
+	const char *task;
+	const char *model;
+	const char *label_key; /* with label_value */
+	const char *label_value;
+	int64_t since_s;    /* created_at >= */
+	int64_t until_s;    /* created_at < */
+	int64_t before_seq; /* the cursor: rows with a smaller seq */
+	int limit;
+};
+
+void evaluation_row_done(struct evaluation_row *row);
+void evaluation_list_done(struct evaluation_list *list);
+
+/* Inserts row and its labels; sets row->seq. Within a transaction. */
+int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err *err);
+
+/* with_texts false leaves the long texts NULL. NOTFOUND. */
+int evaluations_get(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row,
+		    struct nel_err *err);
+
+/* Newest first. */
+int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
+		     struct nel_err *err);
+
+/* Sets state (and ended_at when it is an end state, NULL again when not), updated_at, version + 1. */
+int evaluations_set_state(struct db *db, int64_t seq, const char *state, int64_t now_s, bool ended,
+			  struct nel_err *err);
+
+/* version + 1, updated_at. */
+int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err *err);
+
+/* Forgets the submission's sealed env (its jobs have ended). */
+int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
+
+/* Table idempotency. *ret_evaluation (IDS_EVALUATION_SIZE) is filled when the key is known and not older than 24 h;
+ * NOTFOUND when not; CONFLICT when it was used with another request hash. */
+int idempotency_find(struct db *db, const char *user, const char *key, const char *request_hash, int64_t now_s,
+		     char *ret_evaluation, struct nel_err *err);
+int idempotency_insert(struct db *db, const char *user, const char *key, const char *request_hash,
+		       const char *evaluation, int64_t now_s, struct nel_err *err);
+
+#endif

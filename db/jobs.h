@@ -1,0 +1,117 @@
+/* Table jobs, table history: one row a job (a chain), and every change of its state. */
+#ifndef NEL_DB_JOBS_H
+#define NEL_DB_JOBS_H
+
+#include "base/ids.h"
+#include "chain/chain.h"
+#include "db/db.h"
+
+/* All strings owned; 0 is unknown or none for times. */
+struct job_row {
+	int64_t seq;
+	char id[IDS_JOB_SIZE];
+	int64_t evaluation_seq;
+	char evaluation[IDS_EVALUATION_SIZE];
+	int index;
+	char *user;
+	char *cluster;
+	char *identity;
+	char *task;
+	char *model;
+	char *job_dir; /* absolute, on the cluster */
+	enum chain_state state;
+	char *reason;     /* or NULL */
+	char *waiting_on; /* or NULL */
+	int64_t walltime_s;
+	int64_t budget_limit_s; /* -1: unlimited */
+	int64_t budget_used_s;
+	int max_attempts;   /* 0: no limit */
+	char *resume_mode;  /* daemon in_job off */
+	char *resume_on;    /* Slurm states separated by commas */
+	int attempt;        /* the newest one's number; 0: none yet */
+	char *slurm_job_id; /* of the newest attempt, or NULL */
+	int failures;       /* consecutive infrastructure failures, for the back-off */
+	int64_t not_before; /* nothing is submitted before this */
+	int64_t cancel_requested_at;
+	char *cancel_requested_by;
+	int64_t progress; /* -1 unknown */
+	int64_t observed_at;
+	int64_t created_at;
+	int64_t updated_at;
+	int64_t started_at;
+	int64_t ended_at;
+	bool collected; /* the end on the cluster (scores, secrets) is done */
+	int64_t version;
+};
+
+struct job_list {
+	struct job_row *items;
+	size_t count;
+};
+
+struct job_filter {
+	const char *state;
+	const char *evaluation;
+	const char *user;
+	const char *cluster;
+	const char *task;
+	int64_t before_seq;
+	int limit;
+};
+
+void job_row_done(struct job_row *row);
+void job_list_done(struct job_list *list);
+
+int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err); /* sets row->seq */
+int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
+int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err);
+int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list,
+	      struct nel_err *err); /* newest first */
+int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *ret_list,
+		       struct nel_err *err); /* by index */
+
+/* How many jobs of an evaluation stand in each state; array of CHAIN_STATE_COUNT. */
+int jobs_counts(struct db *db, int64_t evaluation_seq, int ret_counts[CHAIN_STATE_COUNT], struct nel_err *err);
+
+/* For the scheduler. Jobs to load at start: not ended, or ended and not collected. */
+int jobs_list_live(struct db *db, struct job_list *ret_list, struct nel_err *err);
+/* Jobs that the service marked (new ones, cancel or resume requested); clears the marks. Within a transaction. */
+int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err);
+
+/* The one statement that changes a state: only when the stored one is `from`; also sets reason, waiting_on (NULL
+ * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. CONFLICT when the stored state
+ * differs. Called by sched only. */
+int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain_state to, const char *reason,
+		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
+
+/* Writes what the scheduler counts, without a state change: waiting_on, budget_used_s, budget_limit_s, attempt,
+ * slurm_job_id, failures, not_before, progress, observed_at, started_at, updated_at; version + 1. */
+int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
+
+int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
+
+/* The person's wish; the scheduler carries it out. Sets the attention mark. Already ended jobs are left alone.
+ * *ret_marked: how many jobs it marked. */
+int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
+			struct nel_err *err);
+
+/* The times at which many jobs were seen, in one statement each: observed_at of every listed job. */
+int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err);
+
+struct history_row {
+	int64_t at;
+	char *from; /* or NULL */
+	char *to;
+	char *reason; /* or NULL */
+};
+
+struct history_list {
+	struct history_row *items;
+	size_t count;
+};
+
+void history_list_done(struct history_list *list);
+int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list,
+		   struct nel_err *err); /* oldest first */
+
+#endif

@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# Sourced by up, down and ctl: where things are, what they are called, and how daemons of the test
+# clusters are started, found and ended. Nothing here acts when it is sourced.
+#
+# Every daemon lives in a "box": a process with PID, mount and UTS namespaces of its own (a node has
+# a network namespace too, so that two nodes can both listen on port 8000). Boxes:
+#
+#   site           munged, for both clusters
+#   alpha, beta    the login node: slurmctld and sshd (alpha: MariaDB and slurmdbd too)
+#   a1, a2, b1     a compute node: slurmd and all its jobs
+#
+# Ending a box's first process ends everything in it, also what users left running, and with its
+# namespaces go its mounts and network interface.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+dir=${NEL_CLUSTER_DIR:-/tmp/nel-clusters}
+[[ $dir == /* ]] || dir=$PWD/$dir
+
+users=(nelalice nelbob)
+declare -A nodes_of=([alpha]='a1 a2' [beta]='b1')
+
+# Settings are fixed at the first `up` and kept in $dir/settings for those that follow.
+load_settings() {
+    port_base=${NEL_CLUSTER_PORT_BASE:-21000}
+    subnet=${NEL_CLUSTER_SUBNET:-198.18.77}
+    network=
+    if [[ -f $dir/settings ]]; then
+        # shellcheck source=/dev/null
+        . "$dir/settings"
+    fi
+    bridge=nelbr$port_base
+}
+
+save_settings() {
+    printf '%s=%q\n' port_base "$port_base" subnet "$subnet" network "$network" >"$dir/settings"
+}
+
+say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# port_of NAME: the fixed TCP port of a daemon.
+port_of() {
+    local offset
+    case $1 in
+    alpha-ctld) offset=1 ;;
+    a1) offset=2 ;;
+    a2) offset=3 ;;
+    alpha-sshd) offset=4 ;;
+    beta-ctld) offset=11 ;;
+    b1) offset=12 ;;
+    beta-sshd) offset=14 ;;
+    slurmdbd) offset=20 ;;
+    mariadb) offset=21 ;;
+    *) die "no port for $1" ;;
+    esac
+    echo $((port_base + offset))
+}
+
+# address_of NAME: of a node, or of the host as the nodes reach it.
+address_of() {
+    local last
+    if [[ $network != bridge ]]; then
+        echo 127.0.0.1
+        return
+    fi
+    case $1 in
+    host) last=1 ;;
+    a1) last=11 ;;
+    a2) last=12 ;;
+    b1) last=21 ;;
+    *) die "no address for $1" ;;
+    esac
+    echo "$subnet.$last"
+}
+
+cluster_of() {
+    case $1 in
+    a1 | a2) echo alpha ;;
+    b1) echo beta ;;
+    esac
+}
+
+# ---- boxes ----
+
+# The process of a box as the host counts, or nothing when the box is down. The recorded id counts
+# only when that process carries this state directory in its environment: ids are reused.
+box_pid() {
+    local pid
+    pid=$(cat "$dir/run/$1.box" 2>/dev/null) || return 1
+    grep -qzxF "NEL_CLUSTER_BOX=$dir:$1" "/proc/$pid/environ" 2>/dev/null || return 1
+    echo "$pid"
+}
+
+# The first process in the box's PID namespace, as the host counts.
+box_init() {
+    local pid child
+    pid=$(box_pid "$1") || return 1
+    child=$(pgrep -P "$pid") || return 1
+    echo "$child"
+}
+
+# in_box BOX COMMAND...
+in_box() {
+    local init
+    init=$(box_init "$1") || return 1
+    shift
+    nsenter --target "$init" --mount --uts --net --pid -- "$@"
+}
+
+# A node's box in bridge mode gets a network of its own: `lo`, and eth0 on the bridge.
+join_bridge() {
+    local box=$1 init
+    init=$(box_init "$box")
+    ip link add "nel$port_base$box" type veth peer name eth0 netns "/proc/$init/ns/net"
+    ip link set "nel$port_base$box" master "$bridge" up
+    in_box "$box" ip link set lo up
+    in_box "$box" ip addr add "$(address_of "$box")/24" dev eth0
+    in_box "$box" ip link set eth0 up
+}
+
+start_box() {
+    local box=$1 name=$1 net=()
+    if box_init "$box" >/dev/null; then
+        return 0
+    fi
+    [[ -z ${nodes_of[$box]-} ]] || name=$box-login
+    if [[ -n $(cluster_of "$box") && $network == bridge ]]; then
+        net=(--net)
+    fi
+    # shellcheck disable=SC2016
+    env -i PATH="$PATH" LANG=C.UTF-8 "NEL_CLUSTER_BOX=$dir:$box" \
+        setsid unshare --uts --mount --pid --fork --kill-child --mount-proc "${net[@]}" -- \
+        sh -c 'echo "$1" >/proc/sys/kernel/hostname && mount --bind "$2" /etc/hosts &&
+            : >"$3" && exec env --ignore-signal=CHLD sleep infinity' \
+        sh "$name" "$dir/hosts" "$dir/run/$box.ready" </dev/null >>"$dir/log/$box.box.log" 2>&1 &
+    echo $! >"$dir/run/$box.box"
+    wait_for "the box of $box" 10 test -e "$dir/run/$box.ready"
+    if ((${#net[@]} > 0)); then
+        join_bridge "$box"
+    fi
+}
+
+# Ends a box with all that runs in it.
+stop_box() {
+    local pid
+    if pid=$(box_pid "$1"); then
+        kill -KILL "$pid"
+        while [[ -e /proc/$pid/ns/mnt ]]; do sleep 0.05; done
+    fi
+    rm -f "$dir/run/$1.box" "$dir/run/$1.ready" "$dir/run/$1".*.pid
+}
+
+# ---- daemons in boxes; their pid files count as the box counts ----
+
+# start_daemon BOX NAME COMMAND...: in the foreground of a session of its own.
+start_daemon() {
+    local box=$1 name=$2
+    shift 2
+    # shellcheck disable=SC2016
+    in_box "$box" env -i PATH="$PATH" LANG=C.UTF-8 "NEL_CLUSTER_BOX=$dir:$box" sh -c '
+        pid_file=$1 log=$2
+        shift 2
+        setsid "$@" </dev/null >>"$log" 2>&1 &
+        echo $! >"$pid_file"' sh "$dir/run/$box.$name.pid" "$dir/log/$box.$name.out" "$@"
+}
+
+daemon_runs() {
+    local pid
+    pid=$(cat "$dir/run/$1.$2.pid" 2>/dev/null) && in_box "$1" grep -q "$2" "/proc/$pid/cmdline" 2>/dev/null
+}
+
+stop_daemon() {
+    local pid tries=0
+    daemon_runs "$1" "$2" || return 0
+    pid=$(cat "$dir/run/$1.$2.pid")
+    in_box "$1" kill -TERM "$pid"
+    while daemon_runs "$1" "$2"; do
+        if ((++tries > 100)); then
+            in_box "$1" kill -KILL "$pid"
+        fi
+        sleep 0.1
+    done
+    rm -f "$dir/run/$1.$2.pid"
+}
+
+# wait_for WHAT SECONDS COMMAND...
+wait_for() {
+    local what=$1 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if ((SECONDS >= deadline)); then
+            die "$what did not come up; see $dir/log"
+        fi
+        sleep 0.1
+    done
+}
