@@ -55,6 +55,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=$(address_of host)
 AccountingStoragePort=$(port_of slurmdbd)
 AccountingStorageEnforce=associations
+AccountingStoragePass=$dir/munge/socket
 AccountingStorageTRES=gres/gpu
 AccountingStoreFlags=job_comment
 PreemptType=preempt/partition_prio

@@ -1,0 +1,57 @@
+/* The use cases behind the API. One struct service for the whole process: what it points to is read-only or has its own
+ * locks, so every HTTP thread may use it, each with its own database connection. */
+#ifndef NEL_SERVICE_SERVICE_H
+#define NEL_SERVICE_SERVICE_H
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "config/catalogue.h"
+#include "config/settings.h"
+#include "db/db.h"
+#include "db/users.h"
+
+#include <jansson.h>
+
+struct lanes;     /* sched/lanes.h */
+struct scheduler; /* sched/scheduler.h */
+
+struct service {
+	const struct settings *settings;
+	const struct catalogue *catalogue;
+	const struct secret_key *master_key;
+	struct scheduler *scheduler; /* to wake */
+	struct lanes *lanes;         /* to read files through */
+	int64_t started_at;
+};
+
+/* Who asks. */
+struct actor {
+	char name[USER_NAME_MAX + 1];
+	enum role role;
+};
+
+/* The user of a bearer token (without "Bearer "). DENIED when it is not a valid one. */
+int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
+			       struct nel_err *err);
+
+/* The user behind a unix socket's peer: root and the daemon's own account are admins, another account is the user of
+ * the same name. DENIED when there is none. */
+int service_authenticate_peer(struct service *service, struct db *db, unsigned uid, struct actor *ret_actor,
+			      struct nel_err *err);
+
+/* {"items":[...], "next": null}: every cluster with its health, sessions and breaker. */
+json_t *service_clusters(struct service *service);
+/* One cluster; NOTFOUND. */
+int service_cluster(struct service *service, const char *name, json_t **ret_cluster, struct nel_err *err);
+
+/* Tasks of the catalogue in its order: those whose name or harness contains `search` (NULL: all) and of `harness`
+ * (NULL: any), `limit` of them from position `offset`; *ret_more: there are further ones. An array of
+ * {"task","harness","container","endpoint_types"}. */
+json_t *service_tasks(struct service *service, const char *search, const char *harness, size_t offset, size_t limit,
+		      bool *ret_more);
+
+/* Can the daemon do its work (store, scheduler)? *ret_report: {"ready": bool, "checks": {"database": "ok", "scheduler":
+ * "ok"}}. */
+bool service_ready(struct service *service, struct db *db, json_t **ret_report);
+
+#endif
