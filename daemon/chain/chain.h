@@ -13,7 +13,7 @@ enum chain_state {
 	CHAIN_PENDING,    /* in Slurm's queue */
 	CHAIN_RUNNING,
 	CHAIN_RESUMING,   /* the last attempt ended and another will follow */
-	CHAIN_CANCELLING, /* somebody wants it ended */
+	CHAIN_CANCELLING, /* somebody wants it ended, and something may still be on the cluster */
 	CHAIN_SUCCEEDED,
 	CHAIN_FAILED,
 	CHAIN_CANCELLED,
@@ -21,8 +21,47 @@ enum chain_state {
 };
 #define CHAIN_STATE_COUNT (CHAIN_BUDGET_EXHAUSTED + 1)
 
+/* What can happen to a chain. */
+enum chain_event {
+	EVENT_ADMIT,         /* its turn has come: an attempt is to be sent */
+	EVENT_ACCEPTED,      /* Slurm has the attempt and gave it an id */
+	EVENT_REFUSED,       /* Slurm will not have the attempt; nothing of it exists */
+	EVENT_SEEN_PENDING,  /* observed waiting (also after a requeue by Slurm itself) */
+	EVENT_SEEN_RUNNING,  /* observed running */
+	EVENT_END_SUCCESS,   /* the attempt ended well */
+	EVENT_END_CONTINUE,  /* it ended resumably and another attempt may follow */
+	EVENT_END_BUDGET,    /* it ended resumably, and the budget has no room for another */
+	EVENT_END_FAILURE,   /* it ended, and nothing follows */
+	EVENT_END_CANCELLED, /* Slurm says it was cancelled */
+	EVENT_LOST,          /* absent from Slurm for longer than the absence deadline */
+	EVENT_CANCEL,        /* a person wants it ended */
+	EVENT_RESUME         /* a person wants an ended chain to go on */
+};
+#define CHAIN_EVENT_COUNT (EVENT_RESUME + 1)
+
+/* What the scheduler has to do after a transition. */
+enum chain_action {
+	ACTION_NONE,
+	ACTION_SUBMIT, /* send the intended attempt */
+	ACTION_CANCEL, /* tell Slurm to end the attempt */
+	ACTION_COLLECT /* read scores and log, remove the secrets */
+};
+
+struct chain_rule {
+	enum chain_state to;
+	enum chain_action action;
+	bool ignored; /* the event means nothing in this state: nothing is written */
+};
+
+/* The rule for an event in a state; every pair has one. */
+const struct chain_rule *chain_rule_for(enum chain_state state, enum chain_event event);
+
 const char *chain_state_name(enum chain_state state);
 int chain_state_from_name(const char *name, enum chain_state *ret_state); /* 0 or -1 */
+const char *chain_event_name(enum chain_event event);
 bool chain_state_is_end(enum chain_state state);
+
+/* Evaluation states ("queued" "running" "succeeded" "failed" "cancelled") from the number of jobs in each state. */
+const char *chain_sum_up(const int counts[CHAIN_STATE_COUNT]);
 
 #endif
