@@ -95,6 +95,14 @@ void queue_close(struct queue *q)
 	pthread_mutex_unlock(&q->mutex);
 }
 
+bool queue_is_closed(struct queue *q)
+{
+	pthread_mutex_lock(&q->mutex);
+	bool closed = q->closed;
+	pthread_mutex_unlock(&q->mutex);
+	return closed;
+}
+
 size_t queue_length(struct queue *q)
 {
 	pthread_mutex_lock(&q->mutex);

@@ -19,6 +19,7 @@ void *queue_pop(struct queue *q, int64_t timeout_ms);
 
 /* No more pushes; waiting pops return. What is in it can still be popped. */
 void queue_close(struct queue *q);
+bool queue_is_closed(struct queue *q);
 size_t queue_length(struct queue *q);
 
 #endif

@@ -11,7 +11,8 @@ int64_t budget_next_time_limit(int64_t walltime_s, int64_t limit_s, int64_t used
 	int64_t left_s = limit_s - used_s;
 	if (left_s < BUDGET_MIN_S)
 		return 0;
-	return left_s >= walltime_s ? walltime_s : left_s / 60 * 60;
+	int64_t granted_s = (walltime_s + 59) / 60 * 60; /* what Slurm makes of it */
+	return left_s >= granted_s ? walltime_s : left_s / 60 * 60;
 }
 
 int64_t backoff_s(int failures, int64_t base_s, int64_t max_s, uint32_t random)

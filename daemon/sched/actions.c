@@ -1,0 +1,177 @@
+#include "sched/actions.h"
+
+#include "base/mem.h"
+#include "slurm/cancel.h"
+
+#include <string.h>
+
+static void item_done(struct action_item *item)
+{
+	free(item->job_name);
+	free(item->slurm_job_id);
+	free(item->job_dir);
+	free(item->after_job);
+	free(item->exclude_node);
+}
+
+void action_free(struct action *action)
+{
+	if (action == NULL)
+		return;
+	for (size_t i = 0; i < action->count; i++)
+		item_done(&action->items[i]);
+	free(action->items);
+	free(action->cluster);
+	free(action->identity);
+	free(action->rundir);
+	eval_plan_free(action->plan);
+	free(action->sealed_env);
+	submit_reply_done(&action->submitted);
+	observe_reply_done(&action->observed);
+	collect_reply_done(&action->collected);
+	scores_done(&action->scores);
+	free(action);
+}
+
+static const char *lookup_secret(const char *name, void *arg)
+{
+	return json_string_value(json_object_get(arg, name));
+}
+
+static void wipe_env(json_t *env)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	json_object_foreach (env, name, value)
+		/* jansson keeps strings in memory of its own that it hands out as const; it is ours to wipe. */
+		secret_wipe((char *)(uintptr_t)json_string_value(value));
+	json_decref(env);
+}
+
+static int open_env(const struct action *action, json_t **ret_env, struct nel_err *err)
+{
+	if (action->sealed_env == NULL) {
+		*ret_env = json_object();
+		return 0;
+	}
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", action->evaluation);
+	char *text = NULL;
+	size_t size = 0;
+	if (secret_open(action->master_key, label, action->sealed_env, action->sealed_env_size, &text, &size, err) != 0)
+		return -1;
+	json_t *env = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	secret_free(text, size);
+	if (env == NULL)
+		return err_set(err, NEL_DB, "the stored environment of evaluation %s cannot be read",
+			       action->evaluation);
+	*ret_env = env;
+	return 0;
+}
+
+static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	json_t *env = NULL;
+	if (open_env(action, &env, err) != 0)
+		return -1;
+	struct attempt_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++) {
+		const struct action_item *item = &action->items[i];
+		orders[i] = (struct attempt_order){.job_index = item->job_index,
+						   .number = item->attempt,
+						   .job_name = item->job_name,
+						   .time_limit_s = item->time_limit_s,
+						   .after_job = item->after_job,
+						   .exclude_node = item->exclude_node};
+	}
+	struct rundir_input input = {.plan = action->plan,
+				     .evaluation = action->evaluation,
+				     .rundir = action->rundir,
+				     .orders = orders,
+				     .order_count = action->count,
+				     .secret = lookup_secret,
+				     .secret_arg = env};
+	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, err);
+	free(orders);
+	wipe_env(env);
+	return rc;
+}
+
+static int do_observe(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	if (action->ask_accounting && slurm_has_accounting(pool, action->timeout_ms, &action->use_sacct, err) != 0)
+		return -1;
+	struct observe_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++) {
+		const struct action_item *item = &action->items[i];
+		orders[i] = (struct observe_order){.slurm_job_id = item->slurm_job_id,
+						   .job_name = item->job_name,
+						   .job_dir = item->job_dir,
+						   .submitted_at = item->submitted_at,
+						   .attempt = item->attempt};
+	}
+	int rc =
+	    slurm_observe(pool, orders, action->count, action->use_sacct, action->timeout_ms, &action->observed, err);
+	free(orders);
+	return rc;
+}
+
+static int do_cancel(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	struct cancel_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++)
+		orders[i] = (struct cancel_order){.slurm_job_id = action->items[i].slurm_job_id,
+						  .job_name = action->items[i].job_name};
+	int rc = slurm_cancel(pool, orders, action->count, action->timeout_ms, err);
+	free(orders);
+	return rc;
+}
+
+static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	if (slurm_collect(pool, action->items[0].job_dir, action->timeout_ms, &action->collected, err) != 0)
+		return -1;
+	if (action->collected.results != NULL)
+		action->scores_failed = scores_parse(action->collected.results, action->collected.results_size,
+						     &action->scores, &action->scores_err) != 0;
+	return 0;
+}
+
+static int carry_out(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	switch (action->kind) {
+	case DO_SUBMIT: return do_submit(action, pool, err);
+	case DO_OBSERVE: return do_observe(action, pool, err);
+	case DO_CANCEL: return do_cancel(action, pool, err);
+	case DO_COLLECT: return do_collect(action, pool, err);
+	}
+	return err_set(err, NEL_INTERNAL, "no such action");
+}
+
+static void run(struct lane_work *work, struct ssh_pool *pool)
+{
+	struct action *action = (struct action *)work;
+	action->failed = carry_out(action, pool, &action->err) != 0;
+	/* A closed inbox means that the daemon stops; the store has what is needed to go on from. */
+	if (!queue_push(action->inbox, action))
+		action_free(action);
+}
+
+static void abandon(struct lane_work *work)
+{
+	action_free((struct action *)work);
+}
+
+struct action *action_new(enum action_kind kind, struct queue *inbox, const char *cluster, const char *identity,
+			  int64_t timeout_ms, size_t capacity)
+{
+	struct action *action = mem_calloc(1, sizeof *action);
+	action->work.run = run;
+	action->work.abandon = abandon;
+	action->kind = kind;
+	action->inbox = inbox;
+	action->timeout_ms = timeout_ms;
+	action->cluster = mem_strdup(cluster);
+	action->identity = mem_strdup(identity);
+	action->items = mem_calloc(capacity, sizeof *action->items);
+	return action;
+}

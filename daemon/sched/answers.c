@@ -1,0 +1,346 @@
+/* What the lanes bring back, turned into transitions: one transaction an answer. A transaction that fails leaves the
+ * chains to be read again from the store; the remote side is safe to ask again. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chain/budget.h"
+#include "db/evaluations.h"
+#include "db/events.h"
+#include "db/results.h"
+#include "sched/core.h"
+#include "sched/reconcile.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CANCEL_REPEAT_MS 30000
+#define COLLECT_TRIES_MAX 3    /* then the end is stored without the scores; they follow when the cluster answers */
+#define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
+
+/* What a chain waits on while its cluster cannot be worked with. */
+static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX + 80])
+{
+	if (action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL)
+		snprintf(buf, NEL_ERR_MSG_MAX + 80, "credentials for %s", action->cluster);
+	else
+		snprintf(buf, NEL_ERR_MSG_MAX + 80, "cluster %s: %s", action->cluster, action->err.msg);
+}
+
+/* The chain that an item of the answer is about, if it still has that attempt. */
+static struct live *find(struct scheduler *s, const struct action_item *item)
+{
+	struct live *live = live_set_find(&s->live, item->seq);
+	if (live == NULL)
+		return NULL;
+	if (live->stale || live->attempt.number != item->attempt)
+		return NULL;
+	return live;
+}
+
+static void land(struct scheduler *s, const struct action *action)
+{
+	for (size_t i = 0; i < action->count; i++) {
+		struct live *live = live_set_find(&s->live, action->items[i].seq);
+		if (live != NULL)
+			live->in_flight = false;
+	}
+}
+
+static const char *end_reason(const struct live *live, const char *reason)
+{
+	return live->job.state == CHAIN_CANCELLING && live->job.reason != NULL ? live->job.reason : reason;
+}
+
+static int accepted(struct scheduler *s, struct live *live, const struct submit_result *result, struct nel_err *err)
+{
+	free(live->attempt.slurm_job_id);
+	live->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
+	live->attempt.submitted_at = result->submitted_at;
+	free(live->job.slurm_job_id);
+	live->job.slurm_job_id = mem_strdup(result->slurm_job_id);
+	live->need = NEED_NONE;
+	live->tries = 0;
+	live->due_ms = 0;
+	return core_move(s, live, EVENT_ACCEPTED, NULL, "Slurm", err);
+}
+
+static int submit_result(struct scheduler *s, struct live *live, const struct submit_result *result,
+			 struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	switch (result->outcome) {
+	case SUBMIT_ACCEPTED: return accepted(s, live, result, err);
+	case SUBMIT_REFUSED: return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
+	case SUBMIT_RETRY:
+		if (live->job.state == CHAIN_CANCELLING) /* nothing of it exists, and nothing shall */
+			return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
+		break;
+	case SUBMIT_IN_DOUBT: break;
+	}
+	core_back_off(live, 5, 300);
+	snprintf(text, sizeof text, "cluster %s: %s", live->job.cluster, result->message);
+	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+}
+
+static int take_submitted(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	char wait[NEL_ERR_MSG_MAX + 80];
+	describe_wait(action, wait);
+	for (size_t i = 0; i < action->count; i++) {
+		struct live *live = find(s, &action->items[i]);
+		if (live == NULL || live->need != NEED_SUBMIT)
+			continue;
+		int rc = 0;
+		if (!action->failed && i < action->submitted.count) {
+			rc = submit_result(s, live, &action->submitted.items[i], err);
+		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send) {
+			rc = core_end(s, live, EVENT_REFUSED, end_reason(live, action->err.msg), err);
+		} else {
+			core_back_off(live, 2, 120);
+			rc = mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+		}
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int judged(struct scheduler *s, struct live *live, const struct judgement *j, struct nel_err *err)
+{
+	const char *reason = j->reason[0] != '\0' ? end_reason(live, j->reason) : NULL;
+	const char *waiting_on = live->job.waiting_on;
+	bool ignored = !j->has_event || chain_rule_for(live->job.state, j->event)->ignored;
+	if (ignored)
+		return j->changed ? mover_store(s->db, live, clock_now_s(), err) : 0;
+	switch (j->event) {
+	case EVENT_SEEN_PENDING:
+	case EVENT_SEEN_RUNNING: {
+		CLEANUP(mem_freep) char *copy = mem_strdup(waiting_on);
+		return core_move(s, live, j->event, NULL, copy, err);
+	}
+	case EVENT_ADMIT:
+	case EVENT_ACCEPTED:
+	case EVENT_REFUSED:
+	case EVENT_END_SUCCESS:
+	case EVENT_END_CONTINUE:
+	case EVENT_END_BUDGET:
+	case EVENT_END_FAILURE:
+	case EVENT_END_CANCELLED:
+	case EVENT_LOST:
+	case EVENT_CANCEL:
+	case EVENT_RESUME: return core_end(s, live, j->event, reason, err);
+	}
+	return 0;
+}
+
+static void observation_failed(struct station *station, const char *why)
+{
+	int64_t interval_s = station->cluster->poll_interval_s;
+	station->failures++;
+	station->next_ms =
+	    clock_mono_ms() +
+	    backoff_s(station->failures, interval_s, interval_s * OBSERVATION_BACKOFF, randombytes_random()) * 1000;
+	log_warning("cluster cannot be observed", LOG_S("cluster", station->cluster->name),
+		    LOG_N("failures", station->failures), LOG_S("error", why));
+}
+
+/* The next one: sooner while things change, with a tenth of jitter either way. */
+static void plan_observation(struct station *station, bool changed)
+{
+	int64_t most_ms = station->cluster->poll_interval_s * 1000;
+	station->failures = 0;
+	station->interval_ms = changed ? FIRST_OBSERVATION_MS : station->interval_ms * 2;
+	if (station->interval_ms > most_ms)
+		station->interval_ms = most_ms;
+	int64_t jitter_ms =
+	    (int64_t)(randombytes_uniform((uint32_t)(station->interval_ms / 5) + 1)) - station->interval_ms / 10;
+	station->next_ms = clock_mono_ms() + station->interval_ms + jitter_ms;
+}
+
+static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	struct station *station = core_station(s, action->cluster, action->identity);
+	if (station == NULL)
+		return 0;
+	station->observing = false;
+	if (action->failed || action->observed.slurm_failed) {
+		observation_failed(station, action->failed ? action->err.msg : action->observed.message);
+		return 0;
+	}
+	station->accounting_known = true;
+	station->accounting = action->use_sacct;
+	const struct reconcile_rules rules = {.accounting = station->accounting,
+					      .absence_deadline_s = station->cluster->absence_deadline_s,
+					      .now_s = clock_now_s()};
+	bool changed = false;
+	int64_t *seen = mem_calloc(action->count, sizeof *seen);
+	size_t seen_count = 0;
+	int rc = 0;
+	for (size_t i = 0; i < action->count && rc == 0 && i < action->observed.count; i++) {
+		struct live *live = find(s, &action->items[i]);
+		const struct observation *o = &action->observed.items[i];
+		if (live == NULL || !live_is_observable(live))
+			continue;
+		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN)
+			seen[seen_count++] = live->seq;
+		struct judgement j;
+		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
+		changed = changed || j.changed;
+		rc = judged(s, live, &j, err);
+	}
+	if (rc == 0 && seen_count > 0)
+		rc = jobs_set_observed(s->db, seen, seen_count, rules.now_s, err);
+	free(seen);
+	plan_observation(station, changed);
+	return rc;
+}
+
+static int take_cancelled(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	char wait[NEL_ERR_MSG_MAX + 80];
+	describe_wait(action, wait);
+	for (size_t i = 0; i < action->count; i++) {
+		struct live *live = find(s, &action->items[i]);
+		if (live == NULL || live->need != NEED_CANCEL)
+			continue;
+		if (action->failed) {
+			core_back_off(live, 2, 120);
+			if (mover_waiting_on(s->db, live, wait, clock_now_s(), err) != 0)
+				return -1;
+			continue;
+		}
+		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
+		live->tries = 0;
+		live->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
+		core_quicken(core_station(s, live->job.cluster, live->job.identity));
+	}
+	return 0;
+}
+
+static int store_scores(struct scheduler *s, struct live *live, const struct action *action, struct nel_err *err)
+{
+	if (action->scores.count == 0)
+		return 0;
+	struct result_row *rows = mem_calloc(action->scores.count, sizeof *rows);
+	for (size_t i = 0; i < action->scores.count; i++) {
+		const struct score *score = &action->scores.items[i];
+		rows[i] = (struct result_row){.task = score->task,
+					      .group = score->group,
+					      .metric = score->metric,
+					      .score = score->score,
+					      .value = score->value,
+					      .stderr_ = score->stderr_,
+					      .count = score->count};
+	}
+	int rc = results_replace(s->db, live->seq, rows, action->scores.count, clock_now_s(), err);
+	free(rows);
+	return rc;
+}
+
+/* The end's reason, with the last line of the log that matters when the chain failed. */
+static char *final_reason(const struct live *live, const struct action *action)
+{
+	const char *reason = live->end_reason;
+	if (chain_rule_for(live->job.state, live->end_event)->to != CHAIN_FAILED) {
+		if (action->scores_failed)
+			return mem_printf("%s%sresults.yml cannot be read: %s", reason != NULL ? reason : "",
+					  reason != NULL ? "; " : "", action->scores_err.msg);
+		return mem_strdup(reason);
+	}
+	const char *tail = action->collected.log_tail;
+	if (tail == NULL || tail[0] == '\0')
+		return mem_strdup(reason);
+	size_t end = strlen(tail);
+	while (end > 0 && (tail[end - 1] == '\n' || tail[end - 1] == ' ' || tail[end - 1] == '\r'))
+		end--;
+	size_t start = end;
+	while (start > 0 && tail[start - 1] != '\n' && end - start < 400)
+		start--;
+	char *whole = mem_printf("%s; the last line of %s: %.*s", reason != NULL ? reason : "failed",
+				 action->collected.log_name, (int)(end - start), tail + start);
+	for (char *p = whole; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	return whole;
+}
+
+static int finish(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err)
+{
+	live->ending = false;
+	return core_move(s, live, live->end_event, reason, NULL, err);
+}
+
+static int collect_failed(struct scheduler *s, struct live *live, const struct action *action, struct nel_err *err)
+{
+	bool hopeless = action->err.kind == NEL_NOTFOUND;
+	core_back_off(live, 2, 300);
+	if (live->ending && (hopeless || live->tries >= COLLECT_TRIES_MAX))
+		if (finish(s, live, live->end_reason, err) != 0)
+			return -1;
+	if (live->ending) {
+		char wait[NEL_ERR_MSG_MAX + 80];
+		describe_wait(action, wait);
+		return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+	}
+	live->need = NEED_COLLECT;
+	return 0;
+}
+
+static int take_collected(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	struct live *live = find(s, &action->items[0]);
+	if (live == NULL || live->need != NEED_COLLECT)
+		return 0;
+	live->touched = true;
+	if (action->failed)
+		return collect_failed(s, live, action, err);
+	if (action->collected.progress >= 0)
+		live->job.progress = action->collected.progress;
+	if (store_scores(s, live, action, err) != 0)
+		return -1;
+	if (live->ending) {
+		CLEANUP(mem_freep) char *reason = final_reason(live, action);
+		if (finish(s, live, reason, err) != 0)
+			return -1;
+	} else if (evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0) {
+		return -1;
+	}
+	live->need = NEED_NONE;
+	live->job.collected = true;
+	return jobs_set_collected(s->db, live->seq, err);
+}
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	switch (action->kind) {
+	case DO_SUBMIT: return take_submitted(s, action, err);
+	case DO_OBSERVE: return take_observed(s, action, err);
+	case DO_CANCEL: return take_cancelled(s, action, err);
+	case DO_COLLECT: return take_collected(s, action, err);
+	}
+	return 0;
+}
+
+void answers_take(struct scheduler *s, struct action *given)
+{
+	CLEANUP(action_freep) struct action *action = given;
+	struct nel_err err = {0};
+	if (action->kind != DO_OBSERVE)
+		land(s, action);
+	if (action->failed && action->kind != DO_OBSERVE)
+		log_warning("remote work failed", LOG_S("cluster", action->cluster),
+			    LOG_S("eval", action->kind == DO_SUBMIT ? action->evaluation : NULL),
+			    LOG_S("error", action->err.msg));
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	if (db_begin(s->db, &err) != 0 || take(s, action, &err) != 0 || db_commit(s->db, &err) != 0) {
+		log_error("an answer cannot be stored; it will be asked for again", LOG_S("cluster", action->cluster),
+			  LOG_S("error", err.msg));
+		core_mark_stale(s);
+		struct station *station = core_station(s, action->cluster, action->identity);
+		if (action->kind == DO_OBSERVE && station != NULL) {
+			station->observing = false;
+			station->next_ms = clock_mono_ms() + 1000;
+		}
+	}
+}

@@ -1,0 +1,70 @@
+/* What the scheduler's files share: its state, and the steps of one tick. Scheduler thread only. */
+#ifndef NEL_SCHED_CORE_H
+#define NEL_SCHED_CORE_H
+
+#include "sched/actions.h"
+#include "sched/live.h"
+#include "sched/mover.h"
+#include "sched/scheduler.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One identity on one cluster, as the scheduler observes it. */
+struct station {
+	const struct settings_cluster *cluster;
+	const char *identity;
+	bool observing; /* an observation is under way */
+	bool accounting_known;
+	bool accounting;
+	int failures;        /* observations failed in a row */
+	int64_t interval_ms; /* between observations: short after a change, longer when nothing happens */
+	int64_t next_ms;     /* monotonic: the next one is not before */
+};
+
+struct scheduler {
+	const struct settings *settings;
+	struct lanes *lanes;
+	const struct secret_key *master_key;
+	struct db *db;
+	struct queue *inbox; /* struct action; NULL items only wake */
+	pthread_t thread;
+	atomic_bool stopping;
+	atomic_bool wanted; /* the store has marks to take */
+	_Atomic int64_t last_tick_ms;
+	struct live_set live;
+	struct station *stations;
+	size_t station_count;
+};
+
+#define TICK_MAX_MS 1000
+#define FIRST_OBSERVATION_MS 1000
+
+struct station *core_station(struct scheduler *s, const char *cluster, const char *identity);
+
+/* The next observation comes soon: something changed. */
+void core_quicken(struct station *station);
+
+/* Reads the newest attempt and sets what the chain needs, after its job row was (re)read from the store. */
+int core_attach(struct scheduler *s, struct live *live, struct nel_err *err);
+
+/* A need failed: it waits, longer each time. */
+void core_back_off(struct live *live, int64_t base_s, int64_t max_s);
+
+/* The end of an attempt or chain is known: stores it at once, or first has results and log collected. */
+int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err);
+
+/* Applies an event and follows the table's action. */
+int core_move(struct scheduler *s, struct live *live, enum chain_event event, const char *reason,
+	      const char *waiting_on, struct nel_err *err);
+
+/* After a failed transaction: what it touched is read again from the store before it is used. */
+void core_mark_stale(struct scheduler *s);
+
+/* dispatch.c: hands out the remote work that is due. */
+void dispatch_all(struct scheduler *s);
+
+/* answers.c: one answer of a lane, in one transaction. Frees the action. */
+void answers_take(struct scheduler *s, struct action *action);
+
+#endif

@@ -1,0 +1,381 @@
+/* Hands the remote work that is due to the lanes. Everything that changes a chain is committed before it is sent. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chain/budget.h"
+#include "db/evaluations.h"
+#include "sched/core.h"
+#include "slurm/script.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CANCELS_MAX 500 /* in one remote command */
+#define SUBMIT_TIMEOUT_MIN_S 60
+#define SENDS_WAITING_MAX (LANE_QUEUE_MAX / 2) /* leaves room for observations, cancels and readers */
+
+/* The chains that are due for something, in the order in which they are handled. */
+struct due_list {
+	struct live **items;
+	size_t count;
+	size_t capacity;
+};
+
+static void due_add(struct due_list *list, struct live *live)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+		list->items = mem_realloc(list->items, list->capacity, sizeof *list->items);
+	}
+	list->items[list->count++] = live;
+}
+
+static int by_evaluation(const void *a, const void *b)
+{
+	const struct live *x = *(struct live *const *)a;
+	const struct live *y = *(struct live *const *)b;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static bool to_be_admitted(const struct live *live, int64_t now_s)
+{
+	return (live->job.state == CHAIN_QUEUED || live->job.state == CHAIN_RESUMING) && !live->ending &&
+	       live->job.not_before <= now_s;
+}
+
+static void sort_out(struct scheduler *s, struct due_list *sends, struct due_list *cancels, struct due_list *collects)
+{
+	int64_t now_s = clock_now_s();
+	int64_t mono_ms = clock_mono_ms();
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER (hh, s->live.by_seq, live, next) {
+		if (live->in_flight || live->stale || live->due_ms > mono_ms)
+			continue;
+		switch (live->need) {
+		case NEED_NONE:
+			if (to_be_admitted(live, now_s))
+				due_add(sends, live);
+			break;
+		case NEED_SUBMIT: due_add(sends, live); break;
+		case NEED_CANCEL: due_add(cancels, live); break;
+		case NEED_COLLECT: due_add(collects, live); break;
+		}
+	}
+	if (sends->count > 1)
+		qsort(sends->items, sends->count, sizeof *sends->items, by_evaluation);
+}
+
+static void fill_item(struct action_item *item, const struct live *live)
+{
+	*item = (struct action_item){
+	    .seq = live->seq,
+	    .job_index = live->job.index,
+	    .attempt = live->attempt.number,
+	    .job_name = mem_strdup(live->attempt.job_name),
+	    .slurm_job_id = mem_strdup(live->attempt.slurm_job_id),
+	    .job_dir = mem_strdup(live->job.job_dir),
+	    .time_limit_s = live->attempt.time_limit_s,
+	    .after_job = mem_strdup(live->attempt.after_job),
+	    .exclude_node = mem_strdup(live->attempt.exclude_node),
+	    .submitted_at = live->attempt.submitted_at,
+	    .first_send = live->first_send,
+	};
+}
+
+/* Gives the action away; false when the lane would not have it (then the chains try again later). */
+static bool push(struct scheduler *s, struct action *action)
+{
+	struct nel_err err;
+	if (lanes_push(s->lanes, action->cluster, action->identity, &action->work, &err) == 0)
+		return true;
+	log_debug("lane refused work", LOG_S("cluster", action->cluster), LOG_S("error", err.msg));
+	return false;
+}
+
+/* The next attempt of a chain, not yet stored. */
+static int plan_attempt(const struct live *live, const struct eval_plan *plan, int64_t time_limit_s, int64_t now_s,
+			struct attempt_row *ret_row, struct nel_err *err)
+{
+	if (live->job.index < 0 || (size_t)live->job.index >= plan->job_count)
+		return err_set(err, NEL_DB, "job %s: its evaluation has %zu tasks", live->job.id, plan->job_count);
+	const struct plan_job *plan_job = &plan->jobs[live->job.index];
+	const struct attempt_row *before = &live->attempt;
+	int number = live->job.attempt + 1;
+	bool node_failed = before->number > 0 && before->slurm_state != NULL && before->nodes != NULL &&
+			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL;
+	*ret_row = (struct attempt_row){
+	    .job_seq = live->seq,
+	    .number = number,
+	    .job_name = script_job_name(plan, plan_job, live->job.evaluation, number),
+	    .time_limit_s = time_limit_s,
+	    .after_job = before->number > 0 ? mem_strdup(before->slurm_job_id) : NULL,
+	    .exclude_node = node_failed ? mem_strdup(before->nodes) : NULL,
+	    .intended_at = now_s,
+	    .elapsed_s = -1,
+	    .exit_code = -1,
+	};
+	return 0;
+}
+
+static int store_attempt(struct scheduler *s, const struct live *live, const struct eval_plan *plan,
+			 const struct attempt_row *row, struct nel_err *err)
+{
+	struct str header = {0};
+	struct attempt_order order = {.job_index = live->job.index,
+				      .number = row->number,
+				      .job_name = row->job_name,
+				      .time_limit_s = row->time_limit_s,
+				      .after_job = row->after_job,
+				      .exclude_node = row->exclude_node};
+	int rc = script_render_header(plan, &order, live->job.evaluation, live->job.job_dir, &header, err);
+	if (rc == 0)
+		rc = attempts_insert(s->db, row, str_text(&header), script_body(), err);
+	str_done(&header);
+	return rc;
+}
+
+/* Commits the intent to submit: the attempt's row with its script, and the chain's state. */
+static int intend(struct scheduler *s, struct live *live, const struct eval_plan *plan, struct nel_err *err)
+{
+	int64_t now_s = clock_now_s();
+	int64_t limit_s =
+	    budget_next_time_limit(live->job.walltime_s, live->job.budget_limit_s, live->job.budget_used_s);
+	if (limit_s == 0 && live->job.state == CHAIN_RESUMING)
+		return core_end(s, live, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
+	if (limit_s == 0)
+		return core_end(s, live, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
+	struct attempt_row row = {0};
+	live->touched = true;
+	if (plan_attempt(live, plan, limit_s, now_s, &row, err) != 0 || store_attempt(s, live, plan, &row, err) != 0) {
+		attempt_row_done(&row);
+		return -1;
+	}
+	if (live->attempt.elapsed_s > 0)
+		live->used_before_s += live->attempt.elapsed_s;
+	attempt_row_done(&live->attempt);
+	live->attempt = row;
+	live->job.attempt = row.number;
+	free(live->job.slurm_job_id);
+	live->job.slurm_job_id = NULL;
+	live->first_send = true;
+	return core_move(s, live, EVENT_ADMIT, NULL, "the cluster to take the job", err);
+}
+
+static int intend_group(struct scheduler *s, struct live **group, size_t count, const struct eval_plan *plan,
+			struct nel_err *err)
+{
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	if (db_begin(s->db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (group[i]->need == NEED_NONE && intend(s, group[i], plan, err) != 0)
+			return -1;
+	return db_commit(s->db, err);
+}
+
+/* Nothing can be sent for the group now: `why` is what it waits on, or, for attempts not yet intended and with `final`,
+ * the reason of its end. */
+static void hold_group(struct scheduler *s, struct live **group, size_t count, const char *why, bool final)
+{
+	struct nel_err err;
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int rc = db_begin(s->db, &err);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		core_back_off(group[i], 5, 300);
+		if (final && group[i]->need == NEED_NONE)
+			rc = core_end(s, group[i], EVENT_END_FAILURE, why, &err);
+		else
+			rc = mover_waiting_on(s->db, group[i], why, clock_now_s(), &err);
+	}
+	if (rc != 0 || db_commit(s->db, &err) != 0) {
+		log_error("jobs cannot be held", LOG_S("error", err.msg));
+		core_mark_stale(s);
+	}
+}
+
+static void send_group(struct scheduler *s, struct live **group, size_t count)
+{
+	struct nel_err err = {0};
+	struct station *station = core_station(s, group[0]->job.cluster, group[0]->job.identity);
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (station == NULL) {
+		CLEANUP(mem_freep)
+		char *why = mem_printf("the settings to name cluster %s with account %s again", group[0]->job.cluster,
+				       group[0]->job.identity);
+		hold_group(s, group, count, why, false);
+		return;
+	}
+	if (evaluations_get(s->db, group[0]->job.evaluation, true, &row, &err) != 0) {
+		log_error("an evaluation cannot be read", LOG_S("eval", group[0]->job.evaluation),
+			  LOG_S("error", err.msg));
+		for (size_t i = 0; i < count; i++)
+			core_back_off(group[i], 5, 300);
+		return;
+	}
+	CLEANUP(json_freep) json_t *resolved = json_loads(row.resolved, 0, NULL);
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
+	if (resolved == NULL || eval_config_replan(resolved, &plan, &err) != 0) {
+		err_prefix(&err, "the stored config cannot be used");
+		hold_group(s, group, count, err.msg, true);
+		return;
+	}
+	if (intend_group(s, group, count, plan, &err) != 0) {
+		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
+		core_mark_stale(s);
+		for (size_t i = 0; i < count; i++)
+			core_back_off(group[i], 1, 60);
+		return;
+	}
+	int64_t timeout_s = station->cluster->command_timeout_s;
+	CLEANUP(action_freep)
+	struct action *action =
+	    action_new(DO_SUBMIT, s->inbox, station->cluster->name, station->identity,
+		       (timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) * 1000, count);
+	for (size_t i = 0; i < count; i++)
+		if (group[i]->need == NEED_SUBMIT)
+			fill_item(&action->items[action->count++], group[i]);
+	if (action->count == 0)
+		return;
+	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
+	action->rundir = TAKE(row.rundir);
+	action->plan = TAKE(plan);
+	action->master_key = s->master_key;
+	action->sealed_env = TAKE(row.sealed_env);
+	action->sealed_env_size = row.sealed_env_size;
+	if (!push(s, action)) {
+		for (size_t i = 0; i < count; i++)
+			core_back_off(group[i], 1, 30);
+		return;
+	}
+	action = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (group[i]->need != NEED_SUBMIT)
+			continue;
+		group[i]->in_flight = true;
+		group[i]->first_send = false;
+	}
+}
+
+static void dispatch_sends(struct scheduler *s, const struct due_list *sends)
+{
+	size_t i = 0;
+	while (i < sends->count) {
+		size_t end = i + 1;
+		while (end < sends->count &&
+		       sends->items[end]->job.evaluation_seq == sends->items[i]->job.evaluation_seq)
+			end++;
+		const struct job_row *job = &sends->items[i]->job;
+		struct lane_stats stats;
+		struct nel_err err;
+		bool room = lanes_stats(s->lanes, job->cluster, job->identity, &stats, &err) != 0 ||
+			    stats.queued < SENDS_WAITING_MAX;
+		if (room)
+			send_group(s, sends->items + i, end - i);
+		i = end;
+	}
+}
+
+static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels)
+{
+	for (size_t n = 0; n < s->station_count; n++) {
+		struct station *station = &s->stations[n];
+		CLEANUP(action_freep)
+		struct action *action = action_new(DO_CANCEL, s->inbox, station->cluster->name, station->identity,
+						   station->cluster->command_timeout_s * 1000, CANCELS_MAX);
+		struct live *mine[CANCELS_MAX];
+		size_t taken = 0;
+		for (size_t i = 0; i < cancels->count && taken < CANCELS_MAX; i++) {
+			struct live *live = cancels->items[i];
+			if (core_station(s, live->job.cluster, live->job.identity) != station)
+				continue;
+			fill_item(&action->items[action->count++], live);
+			mine[taken++] = live;
+		}
+		if (taken == 0)
+			continue;
+		bool pushed = push(s, action);
+		if (pushed)
+			action = NULL;
+		for (size_t i = 0; i < taken; i++) {
+			mine[i]->in_flight = pushed;
+			if (!pushed)
+				core_back_off(mine[i], 1, 30);
+		}
+	}
+}
+
+static void dispatch_collects(struct scheduler *s, const struct due_list *collects)
+{
+	for (size_t i = 0; i < collects->count; i++) {
+		struct live *live = collects->items[i];
+		struct station *station = core_station(s, live->job.cluster, live->job.identity);
+		int64_t timeout_s = station != NULL ? station->cluster->command_timeout_s : 60;
+		CLEANUP(action_freep)
+		struct action *action =
+		    action_new(DO_COLLECT, s->inbox, live->job.cluster, live->job.identity, timeout_s * 1000, 1);
+		fill_item(&action->items[action->count++], live);
+		live->in_flight = push(s, action);
+		if (live->in_flight)
+			action = NULL;
+		else
+			core_back_off(live, 1, 30);
+	}
+}
+
+static void observe_station(struct scheduler *s, struct station *station, size_t count)
+{
+	CLEANUP(action_freep)
+	struct action *action = action_new(DO_OBSERVE, s->inbox, station->cluster->name, station->identity,
+					   station->cluster->command_timeout_s * 1000, count);
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER (hh, s->live.by_seq, live, next) {
+		if (live_is_observable(live) && core_station(s, live->job.cluster, live->job.identity) == station)
+			fill_item(&action->items[action->count++], live);
+	}
+	action->ask_accounting = !station->accounting_known;
+	action->use_sacct = station->accounting;
+	station->observing = push(s, action);
+	if (station->observing)
+		action = NULL;
+	else
+		station->next_ms = clock_mono_ms() + 1000;
+}
+
+static void dispatch_observations(struct scheduler *s)
+{
+	int64_t now_ms = clock_mono_ms();
+	for (size_t i = 0; i < s->station_count; i++) {
+		struct station *station = &s->stations[i];
+		if (station->observing || station->next_ms > now_ms)
+			continue;
+		size_t count = 0;
+		struct live *live = NULL;
+		struct live *next = NULL;
+		HASH_ITER (hh, s->live.by_seq, live, next) {
+			if (live_is_observable(live) &&
+			    core_station(s, live->job.cluster, live->job.identity) == station)
+				count++;
+		}
+		if (count > 0)
+			observe_station(s, station, count);
+	}
+}
+
+void dispatch_all(struct scheduler *s)
+{
+	struct due_list sends = {0};
+	struct due_list cancels = {0};
+	struct due_list collects = {0};
+	sort_out(s, &sends, &cancels, &collects);
+	dispatch_sends(s, &sends);
+	if (cancels.count > 0)
+		dispatch_cancels(s, &cancels);
+	dispatch_collects(s, &collects);
+	dispatch_observations(s);
+	free(sends.items);
+	free(cancels.items);
+	free(collects.items);
+}

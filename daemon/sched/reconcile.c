@@ -1,0 +1,286 @@
+#include "sched/reconcile.h"
+
+#include "base/mem.h"
+#include "chain/budget.h"
+#include "slurm/slurm_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_TIMEOUT "TIMEOUT"
+/* How long before its time limit a silent script may have stopped and still count as timed out: the script's sign of
+ * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
+#define TIMEOUT_SLACK_S 90
+#define ELAPSED_GRAIN_S 60
+
+static bool replace_text(char **text, const char *now)
+{
+	if (now[0] == '\0')
+		now = NULL;
+	if ((*text == NULL && now == NULL) || (*text != NULL && now != NULL && strcmp(*text, now) == 0))
+		return false;
+	free(*text);
+	*text = mem_strdup(now);
+	return true;
+}
+
+static bool replace_number(int64_t *number, int64_t now)
+{
+	bool changed = *number != now;
+	*number = now;
+	return changed;
+}
+
+static bool is_end(enum slurm_class class)
+{
+	switch (class) {
+	case SLURM_SUCCEEDED:
+	case SLURM_RESUMABLE:
+	case SLURM_CANCELLED:
+	case SLURM_FAILED: return true;
+	case SLURM_PENDING:
+	case SLURM_RUNNING:
+	case SLURM_UNKNOWN: return false;
+	}
+	return false;
+}
+
+/* Run time of the attempt as far as it is known, all restarts together; -1 unknown. */
+static int64_t elapsed_now(const struct attempt_row *attempt, const struct observation *o, bool ended, int64_t now_s)
+{
+	if (o->elapsed_s >= 0)
+		return o->elapsed_s;
+	if (ended && o->stamp_elapsed_s >= 0)
+		return o->stamp_elapsed_s;
+	if (attempt->started_at == 0)
+		return ended ? 0 : -1;
+	int64_t end_s = attempt->ended_at != 0 ? attempt->ended_at : now_s;
+	return end_s > attempt->started_at ? end_s - attempt->started_at : 0;
+}
+
+static bool note_times(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+		       const struct observation *o, bool ended, int64_t now_s)
+{
+	bool changed = false;
+	int64_t started_at = o->started_at != 0 ? o->started_at : o->stamp_started;
+	if (started_at != 0)
+		changed |= replace_number(&attempt->started_at, started_at);
+	if (job->started_at == 0 && started_at != 0)
+		changed |= replace_number(&job->started_at, started_at);
+	if (ended) {
+		int64_t ended_at = o->ended_at != 0 ? o->ended_at : o->stamp_ended != 0 ? o->stamp_ended : now_s;
+		changed |= replace_number(&attempt->ended_at, ended_at);
+	}
+	int64_t elapsed_s = elapsed_now(attempt, o, ended, now_s);
+	if (elapsed_s >= 0) {
+		/* A running job's time moves with every observation: that alone is stored now and then only. */
+		changed |= ended || elapsed_s - attempt->elapsed_s >= ELAPSED_GRAIN_S;
+		attempt->elapsed_s = elapsed_s;
+		job->budget_used_s = used_before_s + elapsed_s;
+	}
+	return changed;
+}
+
+static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+		       const struct observation *o, enum slurm_class class, int64_t now_s)
+{
+	bool changed = replace_text(&attempt->slurm_state, o->state);
+	bool pending = class == SLURM_PENDING;
+	changed |= replace_text(&attempt->pending_reason, pending ? o->reason : "");
+	if (o->nodes[0] != '\0')
+		changed |= replace_text(&attempt->nodes, o->nodes);
+	if (pending) {
+		char waiting_on[300];
+		if (o->reason[0] != '\0' && strcmp(o->reason, "None") != 0)
+			snprintf(waiting_on, sizeof waiting_on, "Slurm: %s", o->reason);
+		else
+			snprintf(waiting_on, sizeof waiting_on, "Slurm");
+		changed |= replace_text(&job->waiting_on, waiting_on);
+	} else {
+		changed |= replace_text(&job->waiting_on, "");
+	}
+	bool ended = is_end(class);
+	if (ended) {
+		if (o->exit_code >= 0 && attempt->exit_code != o->exit_code) {
+			attempt->exit_code = o->exit_code;
+			changed = true;
+		}
+		if (attempt->signal != o->signal) {
+			attempt->signal = o->signal;
+			changed = true;
+		}
+	}
+	if (!pending)
+		changed |= note_times(job, attempt, used_before_s, o, ended, now_s);
+	if (o->progress >= 0)
+		changed |= replace_number(&job->progress, o->progress);
+	changed |= replace_number(&attempt->absent_since, 0);
+	return changed;
+}
+
+static bool state_in_list(const char *list, const char *state)
+{
+	size_t len = strlen(state);
+	for (const char *p = list; *p != '\0';) {
+		size_t part = strcspn(p, ",");
+		if (part == len && strncmp(p, state, len) == 0)
+			return true;
+		p += part + (p[part] == ',' ? 1 : 0);
+	}
+	return false;
+}
+
+static void judge(struct judgement *j, enum chain_event event)
+{
+	j->has_event = true;
+	j->event = event;
+}
+
+/* How many attempts in a row ended early by a fault of the infrastructure, and when the next may start. */
+static void note_back_off(struct job_row *job, const struct attempt_row *attempt, const char *state, int64_t now_s)
+{
+	if (attempt->elapsed_s >= 0 && backoff_is_fast_failure(state, attempt->elapsed_s)) {
+		job->failures++;
+		/* The first one is bad luck; from the second on it waits. */
+		job->not_before = now_s + backoff_s(job->failures - 1, 30, 1800, (uint32_t)(job->seq * 2654435761u));
+	} else {
+		job->failures = 0;
+		job->not_before = 0;
+	}
+}
+
+static void judge_resumable(struct job_row *job, struct attempt_row *attempt, const char *state, int64_t now_s,
+			    struct judgement *j)
+{
+	if (strcmp(job->resume_mode, "off") == 0) {
+		judge(j, EVENT_END_FAILURE);
+		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s, and execution.auto_resume.mode is off",
+			 attempt->number, state);
+	} else if (job->max_attempts > 0 && attempt->number >= job->max_attempts) {
+		judge(j, EVENT_END_FAILURE);
+		snprintf(j->reason, sizeof j->reason,
+			 "attempt %d ended with %s, and execution.auto_resume.max_attempts is %d", attempt->number,
+			 state, job->max_attempts);
+	} else if (budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0) {
+		judge(j, EVENT_END_BUDGET);
+		snprintf(j->reason, sizeof j->reason,
+			 "the walltime budget is spent: %d attempts ran %" PRId64 " s of %" PRId64
+			 " s (execution.max_walltime), the last one ended with %s",
+			 attempt->number, job->budget_used_s, job->budget_limit_s, state);
+	} else {
+		judge(j, EVENT_END_CONTINUE);
+		note_back_off(job, attempt, state, now_s);
+		snprintf(j->reason, sizeof j->reason,
+			 "attempt %d ended with %s after %" PRId64 " s%s%s; it will be continued", attempt->number,
+			 state, attempt->elapsed_s > 0 ? attempt->elapsed_s : 0, attempt->nodes != NULL ? " on " : "",
+			 attempt->nodes != NULL ? attempt->nodes : "");
+	}
+}
+
+static void judge_failure(const struct attempt_row *attempt, const char *state, struct judgement *j)
+{
+	judge(j, EVENT_END_FAILURE);
+	if (strcmp(state, "OUT_OF_MEMORY") == 0)
+		snprintf(j->reason, sizeof j->reason, "OUT_OF_MEMORY: the job used more memory than it had been given");
+	else if (strcmp(state, "DEADLINE") == 0)
+		snprintf(j->reason, sizeof j->reason, "DEADLINE: Slurm ended the job at its deadline");
+	else if (attempt->signal > 0)
+		snprintf(j->reason, sizeof j->reason, "%s: the job was ended by signal %d", state, attempt->signal);
+	else
+		snprintf(j->reason, sizeof j->reason, "%s: the job ended with exit code %d", state, attempt->exit_code);
+}
+
+static void judge_state(struct job_row *job, struct attempt_row *attempt, const char *state, enum slurm_class class,
+			int64_t now_s, struct judgement *j)
+{
+	/* The config may have widened or narrowed what is resumed: its list decides for every end that is not a success
+	 * and not somebody's cancellation. */
+	bool listed = state_in_list(job->resume_on, state);
+	switch (class) {
+	case SLURM_PENDING: judge(j, EVENT_SEEN_PENDING); return;
+	case SLURM_RUNNING: judge(j, EVENT_SEEN_RUNNING); return;
+	case SLURM_SUCCEEDED: judge(j, EVENT_END_SUCCESS); return;
+	case SLURM_CANCELLED:
+		judge(j, EVENT_END_CANCELLED);
+		if (job->cancel_requested_at != 0)
+			snprintf(j->reason, sizeof j->reason, "cancelled by %s",
+				 job->cancel_requested_by != NULL ? job->cancel_requested_by : "a user");
+		else
+			snprintf(j->reason, sizeof j->reason,
+				 "Slurm job %s was cancelled on the cluster, not through this service",
+				 attempt->slurm_job_id);
+		return;
+	case SLURM_RESUMABLE:
+	case SLURM_FAILED:
+		if (listed) {
+			judge_resumable(job, attempt, state, now_s, j);
+		} else if (class == SLURM_RESUMABLE) {
+			judge(j, EVENT_END_FAILURE);
+			snprintf(j->reason, sizeof j->reason,
+				 "attempt %d ended with %s, which execution.auto_resume.on leaves out", attempt->number,
+				 state);
+		} else {
+			judge_failure(attempt, state, j);
+		}
+		return;
+	case SLURM_UNKNOWN: return;
+	}
+}
+
+/* No accounting, and squeue has forgotten the job: the script's own stamps tell, when they are there. */
+static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+			 const struct observation *o, int64_t now_s, struct judgement *j)
+{
+	struct observation told = *o;
+	const char *state = NULL;
+	if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
+		state = o->stamp_exit == 0 ? "COMPLETED" : "FAILED";
+		told.exit_code = o->stamp_exit;
+	} else if (o->stamp_started != 0 && o->stamp_elapsed_s >= attempt->time_limit_s - TIMEOUT_SLACK_S) {
+		state = STATE_TIMEOUT;
+	} else {
+		return false;
+	}
+	snprintf(told.state, sizeof told.state, "%s", state);
+	enum slurm_class class = slurm_state_class(state);
+	note_facts(job, attempt, used_before_s, &told, class, now_s);
+	j->changed = true;
+	judge_state(job, attempt, state, class, now_s, j);
+	return true;
+}
+
+static void judge_absence(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+			  const struct observation *o, const struct reconcile_rules *rules, struct judgement *j)
+{
+	if (!rules->accounting && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
+		return;
+	if (attempt->absent_since == 0) {
+		attempt->absent_since = rules->now_s;
+		j->changed = true;
+	}
+	int64_t absent_s = rules->now_s - attempt->absent_since;
+	if (absent_s <= rules->absence_deadline_s)
+		return;
+	note_times(job, attempt, used_before_s, o, true, rules->now_s);
+	j->changed = true;
+	judge(j, EVENT_LOST);
+	snprintf(j->reason, sizeof j->reason, "Slurm job %s is unknown to squeue%s for %" PRId64 " s",
+		 attempt->slurm_job_id, rules->accounting ? " and sacct" : "", absent_s);
+}
+
+void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s, const struct observation *o,
+	       const struct reconcile_rules *rules, struct judgement *ret_judgement)
+{
+	struct judgement j = {0};
+	if (o->state[0] != '\0') {
+		enum slurm_class class = slurm_state_class(o->state);
+		/* Accounting that still says RUNNING of a job gone from squeue lags behind: its end is awaited. */
+		j.changed = note_facts(job, attempt, used_before_s, o, class, rules->now_s);
+		judge_state(job, attempt, o->state, class, rules->now_s, &j);
+	} else if (o->squeue == SIGHT_ABSENT && (!rules->accounting || o->sacct == SIGHT_ABSENT)) {
+		judge_absence(job, attempt, used_before_s, o, rules, &j);
+	}
+	*ret_judgement = j;
+}

@@ -1,0 +1,317 @@
+#include "sched/scheduler.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chain/budget.h"
+#include "sched/core.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+struct station *core_station(struct scheduler *s, const char *cluster, const char *identity)
+{
+	for (size_t i = 0; i < s->station_count; i++)
+		if (strcmp(s->stations[i].cluster->name, cluster) == 0 &&
+		    strcmp(s->stations[i].identity, identity) == 0)
+			return &s->stations[i];
+	return NULL;
+}
+
+void core_quicken(struct station *station)
+{
+	if (station == NULL)
+		return;
+	int64_t most_ms = station->cluster->poll_interval_s * 1000;
+	station->interval_ms = FIRST_OBSERVATION_MS < most_ms ? FIRST_OBSERVATION_MS : most_ms;
+	int64_t soon_ms = clock_mono_ms() + station->interval_ms;
+	if (station->failures == 0 && station->next_ms > soon_ms)
+		station->next_ms = soon_ms;
+}
+
+void core_back_off(struct live *live, int64_t base_s, int64_t max_s)
+{
+	live->tries++;
+	live->due_ms = clock_mono_ms() + backoff_s(live->tries, base_s, max_s, randombytes_random()) * 1000;
+}
+
+static void set_need(struct live *live, enum live_need need)
+{
+	live->need = need;
+	live->tries = 0;
+	live->due_ms = 0;
+}
+
+/* What a chain in this state needs, as far as the store tells. */
+static enum live_need need_of(const struct live *live)
+{
+	switch (live->job.state) {
+	case CHAIN_SUBMITTING: return NEED_SUBMIT;
+	/* An attempt whose id is not known may be on its way to Slurm: sending it again, under its name, gives the id
+	 * that is then cancelled. */
+	case CHAIN_CANCELLING: return live->attempt.slurm_job_id == NULL ? NEED_SUBMIT : NEED_CANCEL;
+	case CHAIN_QUEUED:
+	case CHAIN_PENDING:
+	case CHAIN_RUNNING:
+	case CHAIN_RESUMING: return NEED_NONE;
+	case CHAIN_SUCCEEDED:
+	case CHAIN_FAILED:
+	case CHAIN_CANCELLED:
+	case CHAIN_BUDGET_EXHAUSTED: return live->job.collected ? NEED_NONE : NEED_COLLECT;
+	}
+	return NEED_NONE;
+}
+
+int core_attach(struct scheduler *s, struct live *live, struct nel_err *err)
+{
+	attempt_row_done(&live->attempt);
+	live->attempt = (struct attempt_row){0};
+	int64_t elapsed_s = 0;
+	if (live->job.attempt > 0 && (attempts_get(s->db, live->seq, live->job.attempt, &live->attempt, err) != 0 ||
+				      attempts_elapsed(s->db, live->seq, &elapsed_s, err) != 0))
+		return -1;
+	live->used_before_s = elapsed_s - (live->attempt.elapsed_s > 0 ? live->attempt.elapsed_s : 0);
+	live->stale = false;
+	live->ending = false;
+	live->first_send = false;
+	if (!live->in_flight)
+		set_need(live, need_of(live));
+	return 0;
+}
+
+int core_move(struct scheduler *s, struct live *live, enum chain_event event, const char *reason,
+	      const char *waiting_on, struct nel_err *err)
+{
+	enum chain_action action = ACTION_NONE;
+	enum chain_state from = live->job.state;
+	if (mover_move(s->db, live, event, reason, waiting_on, clock_now_s(), &action, err) != 0)
+		return -1;
+	switch (action) {
+	case ACTION_SUBMIT: set_need(live, NEED_SUBMIT); break;
+	case ACTION_CANCEL: set_need(live, need_of(live)); break;
+	case ACTION_COLLECT:
+	case ACTION_NONE: break;
+	}
+	if (from != live->job.state)
+		core_quicken(core_station(s, live->job.cluster, live->job.identity));
+	if (!chain_state_is_end(live->job.state))
+		return 0;
+	if (action != ACTION_COLLECT) {
+		live->job.collected = true;
+		return jobs_set_collected(s->db, live->seq, err);
+	}
+	return 0;
+}
+
+int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err)
+{
+	if (chain_rule_for(live->job.state, event)->action != ACTION_COLLECT)
+		return core_move(s, live, event, reason, NULL, err);
+	/* The scores are stored together with the end, so that whoever sees the end finds them. */
+	live->touched = true;
+	live->ending = true;
+	live->end_event = event;
+	free(live->end_reason);
+	live->end_reason = mem_strdup(reason);
+	set_need(live, NEED_COLLECT);
+	return mover_store(s->db, live, clock_now_s(), err);
+}
+
+/* A person asked for the end of a chain. */
+static int carry_out_wish(struct scheduler *s, struct live *live, struct nel_err *err)
+{
+	if (live->job.cancel_requested_at == 0 || chain_state_is_end(live->job.state) ||
+	    live->job.state == CHAIN_CANCELLING)
+		return 0;
+	char reason[128];
+	snprintf(reason, sizeof reason, "cancelled by %s",
+		 live->job.cancel_requested_by != NULL ? live->job.cancel_requested_by : "a user");
+	if (chain_rule_for(live->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
+		return core_end(s, live, EVENT_CANCEL, reason, err);
+	if (core_move(s, live, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
+		return -1;
+	/* What was never sent needs no cluster to end. */
+	bool unsent = live->first_send && !live->in_flight;
+	return unsent ? core_move(s, live, EVENT_REFUSED, reason, NULL, err) : 0;
+}
+
+static int take_marked(struct scheduler *s, struct nel_err *err)
+{
+	CLEANUP(job_list_done) struct job_list list = {0};
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	if (db_begin(s->db, err) != 0 || jobs_take_attention(s->db, &list, err) != 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++) {
+		bool ending = false;
+		struct live *known = live_set_find(&s->live, list.items[i].seq);
+		if (known != NULL)
+			ending = known->ending;
+		struct live *live = live_set_put(&s->live, &list.items[i]);
+		live->touched = true;
+		if (known == NULL && core_attach(s, live, err) != 0)
+			return -1;
+		if (!ending && carry_out_wish(s, live, err) != 0)
+			return -1;
+	}
+	return db_commit(s->db, err);
+}
+
+static int load_all(struct scheduler *s, struct nel_err *err)
+{
+	CLEANUP(job_list_done) struct job_list list = {0};
+	if (jobs_list_live(s->db, &list, err) != 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++)
+		if (core_attach(s, live_set_put(&s->live, &list.items[i]), err) != 0)
+			return -1;
+	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->live.by_seq)));
+	return 0;
+}
+
+/* Chains whose transaction failed are read again: memory follows the store. */
+static void reload_stale(struct scheduler *s)
+{
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER (hh, s->live.by_seq, live, next) {
+		live->touched = false;
+		if (!live->stale)
+			continue;
+		struct nel_err err;
+		struct job_row row = {0};
+		if (jobs_get_seq(s->db, live->seq, &row, &err) != 0) {
+			log_error("a chain cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+			continue;
+		}
+		live_set_put(&s->live, &row);
+		if (core_attach(s, live, &err) != 0) {
+			live->stale = true;
+			log_error("a chain cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+		}
+	}
+}
+
+static void forget_finished(struct scheduler *s)
+{
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER (hh, s->live.by_seq, live, next) {
+		if (chain_state_is_end(live->job.state) && live->job.collected && !live->in_flight && !live->stale)
+			live_set_remove(&s->live, live);
+	}
+}
+
+/* After a failed transaction: what it touched is stale. */
+void core_mark_stale(struct scheduler *s)
+{
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER (hh, s->live.by_seq, live, next) {
+		if (live->touched)
+			live->stale = true;
+		live->touched = false;
+	}
+}
+
+static void tick(struct scheduler *s)
+{
+	reload_stale(s);
+	if (atomic_exchange(&s->wanted, false)) {
+		struct nel_err err;
+		if (take_marked(s, &err) != 0) {
+			log_error("marked jobs cannot be taken", LOG_S("error", err.msg));
+			core_mark_stale(s);
+			atomic_store(&s->wanted, true);
+		}
+	}
+	dispatch_all(s);
+	forget_finished(s);
+}
+
+static void *scheduler_main(void *arg)
+{
+	struct scheduler *s = arg;
+	while (!atomic_load(&s->stopping)) {
+		atomic_store(&s->last_tick_ms, clock_mono_ms());
+		tick(s);
+		struct action *action = queue_pop(s->inbox, atomic_load(&s->wanted) ? 100 : TICK_MAX_MS / 4);
+		while (action != NULL && !atomic_load(&s->stopping)) {
+			answers_take(s, action);
+			action = queue_pop(s->inbox, 0);
+		}
+		action_free(action);
+	}
+	return NULL;
+}
+
+int scheduler_start(const struct settings *settings, struct lanes *lanes, const struct secret_key *master_key,
+		    struct scheduler **ret_scheduler, struct nel_err *err)
+{
+	struct scheduler *s = mem_calloc(1, sizeof *s);
+	s->settings = settings;
+	s->lanes = lanes;
+	s->master_key = master_key;
+	atomic_store(&s->wanted, true); /* wishes stored while the daemon was down */
+	atomic_store(&s->last_tick_ms, clock_mono_ms());
+	s->stations = mem_calloc(settings->cluster_count, sizeof *s->stations);
+	size_t outstanding = 1024;
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		const struct settings_cluster *cluster = &settings->clusters[i];
+		s->stations[s->station_count++] = (struct station){
+		    .cluster = cluster,
+		    .identity = cluster->username,
+		    .accounting_known = cluster->accounting != ACCOUNTING_AUTO,
+		    .accounting = cluster->accounting == ACCOUNTING_SACCT,
+		};
+		outstanding += LANE_QUEUE_MAX + (size_t)cluster->max_sessions;
+	}
+	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
+	s->inbox = queue_new(outstanding);
+	int sys = 0;
+	if (db_open(settings->database, &s->db, err) != 0 || load_all(s, err) != 0 ||
+	    (sys = pthread_create(&s->thread, NULL, scheduler_main, s)) != 0) {
+		if (sys != 0)
+			err_sys(err, NEL_INTERNAL, sys, "cannot start the scheduler's thread");
+		scheduler_free(s);
+		return -1;
+	}
+	*ret_scheduler = s;
+	return 0;
+}
+
+void scheduler_wake(struct scheduler *s)
+{
+	/* A wake that finds the inbox full is not lost: the loop sees `wanted` when it next goes round. */
+	if (!atomic_exchange(&s->wanted, true))
+		queue_push(s->inbox, NULL);
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+	atomic_store(&s->stopping, true);
+	queue_push(s->inbox, NULL);
+	pthread_join(s->thread, NULL);
+	queue_close(s->inbox);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+	if (s == NULL)
+		return;
+	if (s->inbox != NULL) {
+		queue_close(s->inbox);
+		while (queue_length(s->inbox) > 0)
+			action_free(queue_pop(s->inbox, 0));
+	}
+	live_set_done(&s->live);
+	db_close(s->db);
+	queue_free(s->inbox);
+	free(s->stations);
+	free(s);
+}
+
+int64_t scheduler_silence_ms(const struct scheduler *s)
+{
+	return clock_mono_ms() - atomic_load(&s->last_tick_ms);
+}

@@ -1,0 +1,27 @@
+/* The scheduler: one thread that alone moves chains. It loads what is live from the store, hands remote work to the
+ * lanes, and turns their answers into transitions, one transaction an answer. After a crash it goes on from the store.
+ */
+#ifndef NEL_SCHED_SCHEDULER_H
+#define NEL_SCHED_SCHEDULER_H
+
+#include "base/secret.h"
+#include "config/settings.h"
+#include "sched/lanes.h"
+
+struct scheduler;
+
+/* Opens its own database connection and starts the thread. settings, lanes and key must outlive it. */
+int scheduler_start(const struct settings *settings, struct lanes *lanes, const struct secret_key *master_key,
+		    struct scheduler **ret_scheduler, struct nel_err *err);
+
+/* Something was stored that it should look at. Any thread; never blocks. */
+void scheduler_wake(struct scheduler *scheduler);
+
+/* Ends the thread after the answer it is working on. Lanes may still deliver; what comes is dropped. */
+void scheduler_stop(struct scheduler *scheduler);
+void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and lanes_stop(); accepts NULL */
+
+/* Milliseconds since the loop last went round: more than a few seconds means that it hangs. Any thread. */
+int64_t scheduler_silence_ms(const struct scheduler *scheduler);
+
+#endif
