@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -20,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -102,7 +102,8 @@ static int open_image(void)
 	path_format(full, sizeof(full), "%s/%s", args->images_dir != NULL ? args->images_dir : "/nonexistent", path);
 	int fd = open_as_user(full);
 	if (fd < 0 && strchr(path, '+') == NULL) {
-		path_format(full, sizeof(full), "%s/%s+latest", args->images_dir != NULL ? args->images_dir : "/nonexistent", path);
+		path_format(full, sizeof(full), "%s/%s+latest",
+			    args->images_dir != NULL ? args->images_dir : "/nonexistent", path);
 		fd = open_as_user(full);
 	}
 	if (fd < 0)
@@ -116,9 +117,6 @@ static int run(const char *const *argv)
 	if (pid == 0) {
 		dup2(log_fd, STDOUT_FILENO);
 		dup2(log_fd, STDERR_FILENO);
-		/* mount and unsquashfs look at the real uid alone only when it differs from the effective one. */
-		if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
-			_exit(126);
 		execv(argv[0], (char *const *)argv);
 		_exit(127);
 	}
@@ -149,7 +147,8 @@ static void place_image(int image, const char *lower)
 	real[length] = '\0';
 	if (run((const char *[]){"/bin/mount", "-t", "squashfs", "-o", "loop,ro", real, lower, NULL}) == 0)
 		return;
-	if (run((const char *[]){"/usr/bin/unsquashfs", "-no-progress", "-quiet", "-force", "-dest", lower, real, NULL}) != 0)
+	if (run((const char *[]){"/usr/bin/unsquashfs", "-no-progress", "-quiet", "-force", "-dest", lower, real,
+				 NULL}) != 0)
 		fail(BUILD_BAD_IMAGE, "[ERROR] Invalid image format: %s", args->image);
 }
 
@@ -284,7 +283,8 @@ static void mount_image_binds(void)
 /* The mounts of enroot's 10-system.fstab and 20-config.fstab. Here /tmp is the container's own. */
 static void mount_system(void)
 {
-	static const char *const files[] = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/localtime", "/etc/machine-id"};
+	static const char *const files[] = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/localtime",
+					    "/etc/machine-id"};
 
 	bind_mount("/proc", "/proc", MOUNT_AS_ROOT);
 	bind_mount("/sys", "/sys", MOUNT_AS_ROOT | MOUNT_RO);
@@ -301,7 +301,8 @@ static void mount_pmix(void)
 	char path[2 * PATH_SIZE];
 
 	if (args->spool_dir != NULL && args->node[0] != '\0') {
-		path_format(path, sizeof(path), "%s/%s/pmix.%u.%u", args->spool_dir, args->node, args->job_id, args->step_id);
+		path_format(path, sizeof(path), "%s/%s/pmix.%u.%u", args->spool_dir, args->node, args->job_id,
+			    args->step_id);
 		bind_mount(path, path, MOUNT_AS_ROOT | MOUNT_OPTIONAL);
 	}
 	path_format(path, sizeof(path), "/tmp/spmix_appdir_%u_%u.%u", (unsigned)args->uid, args->job_id, args->step_id);
@@ -320,8 +321,8 @@ static void add_user(void)
 	close(fd);
 	fd = open_in_root("/etc/passwd", O_WRONLY | O_APPEND, 0);
 	if (fd >= 0)
-		dprintf(fd, "root:x:0:0:root:/root:/bin/sh\n%s:x:%u:%u::%s:/bin/sh\n", basename(data), (unsigned)args->uid,
-		    (unsigned)args->gid, args->home);
+		dprintf(fd, "root:x:0:0:root:/root:/bin/sh\n%s:x:%u:%u::%s:/bin/sh\n", basename(data),
+			(unsigned)args->uid, (unsigned)args->gid, args->home);
 	close(fd);
 }
 
@@ -379,10 +380,12 @@ static void mount_user_list(void)
 
 static void enter_root(void)
 {
-	if (args->writable == 0 && mount_setattr(root_fd, "", AT_EMPTY_PATH,
-				       &(struct mount_attr){.attr_set = MOUNT_ATTR_RDONLY}, sizeof(struct mount_attr)) != 0)
+	if (args->writable == 0 &&
+	    mount_setattr(root_fd, "", AT_EMPTY_PATH, &(struct mount_attr){.attr_set = MOUNT_ATTR_RDONLY},
+			  sizeof(struct mount_attr)) != 0)
 		fail(BUILD_NO_START, "enroot-switchroot: cannot make the root read-only");
-	if (fchdir(root_fd) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+	if (fchdir(root_fd) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+	    chdir("/") != 0)
 		fail(BUILD_NO_START, "enroot-switchroot: failed to switch root");
 }
 
@@ -489,7 +492,9 @@ int container_remap_root(uid_t uid, gid_t gid)
 {
 	char map[64];
 
-	if (unshare(CLONE_NEWUSER) != 0 || write_file("/proc/self/setgroups", "deny") != 0)
+	/* A process that changed its user cannot write its own /proc files before it is dumpable again. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || unshare(CLONE_NEWUSER) != 0 ||
+	    write_file("/proc/self/setgroups", "deny") != 0)
 		return -1;
 	snprintf(map, sizeof(map), "0 %u 1", (unsigned)gid);
 	if (write_file("/proc/self/gid_map", map) != 0)

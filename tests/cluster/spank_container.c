@@ -19,13 +19,15 @@
 #include "spank_container.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,55 +44,44 @@ static bool build_failed;
 enum option { OPT_IMAGE, OPT_MOUNTS, OPT_ENV, OPT_NAME, OPT_WORKDIR, OPT_SAVE, OPT_TEXTS };
 
 static const char *const text_option_names[OPT_TEXTS] = {
-    [OPT_IMAGE] = "container-image",
-    [OPT_MOUNTS] = "container-mounts",
-    [OPT_ENV] = "container-env",
-    [OPT_NAME] = "container-name",
-    [OPT_WORKDIR] = "container-workdir",
-    [OPT_SAVE] = "container-save",
+    [OPT_IMAGE] = "container-image", [OPT_MOUNTS] = "container-mounts",   [OPT_ENV] = "container-env",
+    [OPT_NAME] = "container-name",   [OPT_WORKDIR] = "container-workdir", [OPT_SAVE] = "container-save",
 };
 
 static char **option_slot(int val)
 {
 	switch ((enum option)val) {
-	case OPT_IMAGE:
-		return &args.image;
-	case OPT_MOUNTS:
-		return &args.mounts;
-	case OPT_ENV:
-		return &args.env;
-	case OPT_NAME:
-		return &args.name;
-	case OPT_WORKDIR:
-		return &args.workdir;
-	case OPT_SAVE:
-		return &args.save;
-	case OPT_TEXTS:
-		break;
+	case OPT_IMAGE: return &args.image;
+	case OPT_MOUNTS: return &args.mounts;
+	case OPT_ENV: return &args.env;
+	case OPT_NAME: return &args.name;
+	case OPT_WORKDIR: return &args.workdir;
+	case OPT_SAVE: return &args.save;
+	case OPT_TEXTS: break;
 	}
 	return NULL;
 }
 
-static int set_text(int val, const char *optarg, int remote)
+static int set_text(int val, const char *value, int remote)
 {
 	(void)remote;
 	char **slot = option_slot(val);
 
-	if (optarg == NULL || *optarg == '\0') {
+	if (value == NULL || *value == '\0') {
 		slurm_error("pyxis: --%s: argument required", text_option_names[val]);
 		return -1;
 	}
 	/* Slurm may call twice with the same value. */
-	if (*slot != NULL && strcmp(*slot, optarg) != 0) {
+	if (*slot != NULL && strcmp(*slot, value) != 0) {
 		slurm_error("pyxis: --%s specified multiple times", text_option_names[val]);
 		return -1;
 	}
-	if (val == OPT_MOUNTS && container_check_mounts(optarg) != 0) {
-		slurm_error("pyxis: --container-mounts: invalid format: %s", optarg);
+	if (val == OPT_MOUNTS && container_check_mounts(value) != 0) {
+		slurm_error("pyxis: --container-mounts: invalid format: %s", value);
 		return -1;
 	}
 	if (*slot == NULL)
-		*slot = strdup(optarg);
+		*slot = strdup(value);
 	return *slot == NULL ? -1 : 0;
 }
 
@@ -104,32 +95,38 @@ static int set_flag(int *flag, int val, const char *yes, const char *no)
 	return 0;
 }
 
-static int set_mount_home(int val, const char *optarg, int remote)
+static int set_mount_home(int val, const char *value, int remote)
 {
-	(void)optarg, (void)remote;
+	(void)value, (void)remote;
 	return set_flag(&args.mount_home, val, "container-mount-home", "no-container-mount-home");
 }
 
-static int set_remap_root(int val, const char *optarg, int remote)
+static int set_remap_root(int val, const char *value, int remote)
 {
-	(void)optarg, (void)remote;
+	(void)value, (void)remote;
 	return set_flag(&args.remap_root, val, "container-remap-root", "no-container-remap-root");
 }
 
-static int set_writable(int val, const char *optarg, int remote)
+static int set_writable(int val, const char *value, int remote)
 {
-	(void)optarg, (void)remote;
+	(void)value, (void)remote;
 	return set_flag(&args.writable, val, "container-writable", "container-readonly");
 }
 
-static int set_entrypoint(int val, const char *optarg, int remote)
+static int set_entrypoint(int val, const char *value, int remote)
 {
-	(void)optarg, (void)remote;
+	(void)value, (void)remote;
 	return set_flag(&args.entrypoint, val, "container-entrypoint", "no-container-entrypoint");
 }
 
-#define TEXT_OPTION(name, arg, help, id) {(char *)(name), (char *)(arg), (char *)(help), 1, (id), set_text}
-#define FLAG_OPTION(name, help, val, set) {(char *)(name), NULL, (char *)(help), 0, (val), (set)}
+#define TEXT_OPTION(name, arg, help, id) \
+	{ \
+		(char *)(name), (char *)(arg), (char *)(help), 1, (id), set_text \
+	}
+#define FLAG_OPTION(name, help, val, set) \
+	{ \
+		(char *)(name), NULL, (char *)(help), 0, (val), (set) \
+	}
 
 static struct spank_option options[] = {
     TEXT_OPTION("container-image", "[USER@][REGISTRY#]IMAGE[:TAG]|PATH", "[pyxis] the image to use", OPT_IMAGE),
@@ -185,12 +182,17 @@ int slurm_spank_init_post_opt(spank_t sp, int ac, char **av)
 	if (args.image != NULL)
 		return 0;
 	if (args.mounts != NULL)
-		slurm_error("pyxis: ignoring --container-mounts because neither --container-image nor --container-name is set");
+		slurm_error(
+		    "pyxis: ignoring --container-mounts because neither --container-image nor --container-name is set");
 	if (args.workdir != NULL)
-		slurm_error("pyxis: ignoring --container-workdir because neither --container-image nor --container-name is set");
-	if (args.name != NULL && spank_context() == S_CTX_REMOTE)
-		slurm_error("pyxis: a container with name \"%s\" does not exist, and --container-image is not set", args.name);
-	return args.name != NULL && spank_context() == S_CTX_REMOTE ? -1 : 0;
+		slurm_error("pyxis: ignoring --container-workdir because neither --container-image nor "
+			    "--container-name is set");
+	if (args.name != NULL && spank_context() == S_CTX_REMOTE) {
+		slurm_error("pyxis: a container with name \"%s\" does not exist, and --container-image is not set",
+			    args.name);
+		build_failed = true;
+	}
+	return 0;
 }
 
 static int learn_job(spank_t sp)
@@ -204,7 +206,8 @@ static int learn_job(spank_t sp)
 	}
 	if (spank_getenv(sp, "HOME", args.home, sizeof(args.home)) != ESPANK_SUCCESS)
 		args.home[0] = '\0';
-	if (spank_getenv(sp, "SLURMD_NODENAME", args.node, sizeof(args.node)) != ESPANK_SUCCESS)
+	/* SLURMD_NODENAME is not set yet; up names each node's host as the node. */
+	if (gethostname(args.node, sizeof(args.node)) != 0)
 		args.node[0] = '\0';
 	return 0;
 }
@@ -256,11 +259,8 @@ static void report_failure(int status, int log_fd)
 		slurm_error("pyxis: child %d failed with error code: 1", (int)getpid());
 		slurm_error("pyxis: failed to import docker image");
 		break;
-	case BUILD_BAD_IMAGE:
-		slurm_error("pyxis: failed to create container filesystem");
-		break;
-	default:
-		slurm_error("pyxis: container start failed with error code: %d", code);
+	case BUILD_BAD_IMAGE: slurm_error("pyxis: failed to create container filesystem"); break;
+	default: slurm_error("pyxis: container start failed with error code: %d", code);
 	}
 	print_builder_log(log_fd);
 }
@@ -309,31 +309,58 @@ int slurm_spank_user_init(spank_t sp, int ac, char **av)
 	return 0;
 }
 
-/* Called as root in each task's process. */
+/*
+ * Called as root in each task's process. The task enters the container only in task_init, after Slurm
+ * has changed to the job's directory on the host as it does with Pyxis; to be able to, it keeps its
+ * capabilities when it becomes the user.
+ */
 int slurm_spank_task_init_privileged(spank_t sp, int ac, char **av)
 {
 	(void)sp, (void)ac, (void)av;
-	if (build_failed) {
-		slurm_error("pyxis: couldn't start container");
+	if (namespace_fd >= 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
+		slurm_error("pyxis: couldn't keep capabilities: %s", strerror(errno));
 		return -1;
 	}
-	if (namespace_fd < 0)
-		return 0;
-	if (setns(namespace_fd, CLONE_NEWNS) != 0) {
+	return 0;
+}
+
+/* Sets the effective and permitted capabilities to what is permitted now, or to none. */
+static int set_capabilities(bool all)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (all && syscall(SYS_capget, &header, data) != 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted;
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+static int join_container(void)
+{
+	if (set_capabilities(true) != 0 || setns(namespace_fd, CLONE_NEWNS) != 0 || set_capabilities(false) != 0 ||
+	    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) {
 		slurm_error("pyxis: couldn't join mount namespace: %s", strerror(errno));
 		return -1;
 	}
 	return 0;
 }
 
-/* Called as the user in each task's process, in the container, with the task's own environment. */
+/* Called as the user in each task's process, with the task's own environment. */
 int slurm_spank_task_init(spank_t sp, int ac, char **av)
 {
 	char dir[PATH_SIZE];
 
 	(void)ac, (void)av;
+	if (build_failed) {
+		slurm_error("pyxis: couldn't start container");
+		return -1;
+	}
 	if (namespace_fd < 0)
 		return 0;
+	if (join_container() != 0)
+		return -1;
 	if (container_import_env(sp, args.env) != 0) {
 		slurm_error("pyxis: couldn't read container environment");
 		return -1;

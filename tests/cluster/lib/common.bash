@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Sourced by up, down and ctl: where things are, what they are called, and how daemons of the test
 # clusters are started, found and ended. Nothing here acts when it is sourced.
 #
@@ -23,7 +23,7 @@ declare -A nodes_of=([alpha]='a1 a2' [beta]='b1')
 load_settings() {
     port_base=${NEL_CLUSTER_PORT_BASE:-21000}
     subnet=${NEL_CLUSTER_SUBNET:-198.18.77}
-    network=
+    network=${NEL_CLUSTER_NETWORK:-}
     if [[ -f $dir/settings ]]; then
         # shellcheck source=/dev/null
         . "$dir/settings"
@@ -33,6 +33,24 @@ load_settings() {
 
 save_settings() {
     printf '%s=%q\n' port_base "$port_base" subnet "$subnet" network "$network" >"$dir/settings"
+}
+
+# Those of the clusters that have been configured in $dir.
+list_clusters() {
+    local cluster
+    for cluster in alpha beta; do
+        if [[ -f $dir/$cluster/slurm.conf ]]; then echo "$cluster"; fi
+    done
+}
+
+# Whether $dir is free to be made, or was made by up.
+is_ours() { [[ ! -e $dir || -f $dir/settings || -z $(ls -A "$dir") ]]; }
+
+# One up or down at a time for one directory; held until the script ends.
+lock() {
+    mkdir -p "$dir"
+    exec 99<"$dir"
+    flock 99
 }
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
@@ -121,21 +139,42 @@ join_bridge() {
     in_box "$box" ip link set eth0 up
 }
 
+# Run as a box's first process: its host name, its /etc/hosts, for a node its own /tmp (in which $dir is, when
+# it is below /tmp on the host), then it sleeps; SIGCHLD ignored, so that orphans leave no zombies.
+# shellcheck disable=SC2016
+box_script='
+    set -e
+    dir=$1 box=$2 name=$3 own_tmp=$4
+    echo "$name" >/proc/sys/kernel/hostname
+    mount --bind "$dir/hosts" /etc/hosts
+    if [ -n "$own_tmp" ]; then
+        mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$dir/scratch"
+        case $dir in
+        /tmp/*)
+            mkdir -p "$dir/scratch/${dir#/tmp/}"
+            mount --bind "$dir" "$dir/scratch/${dir#/tmp/}"
+            ;;
+        esac
+        mount --move "$dir/scratch" /tmp
+    fi
+    : >"$dir/run/$box.ready"
+    exec env --ignore-signal=CHLD sleep infinity'
+
 start_box() {
-    local box=$1 name=$1 net=()
+    local box=$1 name=$1 net=() own_tmp=
     if box_init "$box" >/dev/null; then
         return 0
     fi
+    rm -f "$dir/run/$box.ready" "$dir/run/$box".*.pid
     [[ -z ${nodes_of[$box]-} ]] || name=$box-login
-    if [[ -n $(cluster_of "$box") && $network == bridge ]]; then
-        net=(--net)
+    if [[ -n $(cluster_of "$box") ]]; then
+        own_tmp=1
+        [[ $network != bridge ]] || net=(--net)
     fi
-    # shellcheck disable=SC2016
     env -i PATH="$PATH" LANG=C.UTF-8 "NEL_CLUSTER_BOX=$dir:$box" \
         setsid unshare --uts --mount --pid --fork --kill-child --mount-proc "${net[@]}" -- \
-        sh -c 'echo "$1" >/proc/sys/kernel/hostname && mount --bind "$2" /etc/hosts &&
-            : >"$3" && exec env --ignore-signal=CHLD sleep infinity' \
-        sh "$name" "$dir/hosts" "$dir/run/$box.ready" </dev/null >>"$dir/log/$box.box.log" 2>&1 &
+        sh -c "$box_script" sh "$dir" "$box" "$name" "$own_tmp" \
+        </dev/null >>"$dir/log/$box.box.log" 2>&1 99<&- &
     echo $! >"$dir/run/$box.box"
     wait_for "the box of $box" 10 test -e "$dir/run/$box.ready"
     if ((${#net[@]} > 0)); then
@@ -143,12 +182,14 @@ start_box() {
     fi
 }
 
-# Ends a box with all that runs in it.
+# Ends a box with all that runs in it: the kernel ends every process of a PID namespace with its first one,
+# and that one goes last.
 stop_box() {
-    local pid
+    local pid init
     if pid=$(box_pid "$1"); then
-        kill -KILL "$pid"
-        while [[ -e /proc/$pid/ns/mnt ]]; do sleep 0.05; done
+        init=$(box_init "$1") || init=$pid
+        kill -KILL "$init" "$pid" 2>/dev/null || true
+        while [[ -e /proc/$init/ns/mnt || -e /proc/$pid/ns/mnt ]]; do sleep 0.05; done
     fi
     rm -f "$dir/run/$1.box" "$dir/run/$1.ready" "$dir/run/$1".*.pid
 }
@@ -164,7 +205,7 @@ start_daemon() {
         pid_file=$1 log=$2
         shift 2
         setsid "$@" </dev/null >>"$log" 2>&1 &
-        echo $! >"$pid_file"' sh "$dir/run/$box.$name.pid" "$dir/log/$box.$name.out" "$@"
+        echo $! >"$pid_file"' sh "$dir/run/$box.$name.pid" "$dir/log/$box.$name.out" "$@" 99<&-
 }
 
 daemon_runs() {
@@ -177,13 +218,26 @@ stop_daemon() {
     daemon_runs "$1" "$2" || return 0
     pid=$(cat "$dir/run/$1.$2.pid")
     in_box "$1" kill -TERM "$pid"
+    in_box "$1" kill -CONT "$pid" 2>/dev/null || true
     while daemon_runs "$1" "$2"; do
         if ((++tries > 100)); then
-            in_box "$1" kill -KILL "$pid"
+            in_box "$1" kill -KILL "$pid" 2>/dev/null || true
         fi
         sleep 0.1
     done
     rm -f "$dir/run/$1.$2.pid"
+}
+
+# keep_up BOX NAME START CHECK: nothing when the daemon runs and passes CHECK BOX; else ends what is left of it,
+# calls START BOX and waits for CHECK.
+keep_up() {
+    local box=$1 name=$2 start=$3 check=$4
+    if daemon_runs "$box" "$name" && "$check" "$box" >/dev/null 2>&1; then
+        return 0
+    fi
+    stop_daemon "$box" "$name"
+    "$start" "$box"
+    wait_for "$name of $box" 60 "$check" "$box"
 }
 
 # wait_for WHAT SECONDS COMMAND...

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Sourced by up: writes the configuration files of the test clusters below $dir. Starts nothing.
 
 # What the two clusters have in common. Settings that make jobs start within a second or two, and
@@ -36,7 +36,7 @@ KillWait=5
 CompleteWait=0
 MinJobAge=${NEL_CLUSTER_MIN_JOB_AGE:-300}
 SlurmctldTimeout=60
-SlurmdTimeout=60
+SlurmdTimeout=300
 GresTypes=gpu
 END
         for node in ${nodes_of[$cluster]}; do
@@ -44,7 +44,12 @@ END
                 "$node" "$node" "$(address_of "$node")" "$(port_of "$node")"
         done
         "write_${cluster}_part"
-    } >"$dir/$cluster/slurm.conf"
+    } >"$dir/$cluster/slurm.conf.new"
+    if ! cmp -s "$dir/$cluster/slurm.conf.new" "$dir/$cluster/slurm.conf"; then
+        mv "$dir/$cluster/slurm.conf.new" "$dir/$cluster/slurm.conf"
+        : >"$dir/$cluster/changed"
+    fi
+    rm -f "$dir/$cluster/slurm.conf.new"
     write_node_files "$cluster"
 }
 
@@ -90,7 +95,6 @@ write_node_files() {
     done
     printf 'required %s images=%s scratch=%s spool=%s\n' "$dir/lib/spank_container.so" \
         "$dir/shared/images" "$dir/scratch" "$dir/$cluster/spool" >"$dir/$cluster/plugstack.conf"
-    printf 'CgroupPlugin=cgroup/v1\n' >"$dir/$cluster/cgroup.conf"
 }
 
 write_sshd_conf() {
@@ -114,11 +118,12 @@ UseDNS no
 PrintMotd no
 LogLevel VERBOSE
 END
-    local user
+    local user keys
     for user in "${users[@]}"; do
-        [[ -f $dir/$cluster/ssh/authorized_keys.$user ]] ||
-            cp "$dir/ssh/$user.pub" "$dir/$cluster/ssh/authorized_keys.$user"
-        chmod 0644 "$dir/$cluster/ssh/authorized_keys.$user"
+        keys=$dir/$cluster/ssh/authorized_keys.$user
+        touch "$keys"
+        grep -qxFf "$dir/ssh/$user.pub" "$keys" || cat "$dir/ssh/$user.pub" >>"$keys"
+        chmod 0644 "$keys"
     done
 }
 
@@ -181,7 +186,7 @@ END
 write_hosts() {
     local node
     {
-        printf '127.0.0.1 localhost\n%s alpha-login beta-login\n' "$(address_of host)"
+        printf '127.0.0.1 localhost\n%s alpha-login beta-login site\n' "$(address_of host)"
         for node in a1 a2 b1; do
             printf '%s %s\n' "$(address_of "$node")" "$node"
         done

@@ -1,6 +1,6 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Sourced by up: the SPANK plugin, the test image, and the clusters' shared directory. The image is a
-# root that borrows /usr and a few files of the host read-only (.image-binds) and has programs of its
+# root that borrows most of /usr and a few files of the host read-only (.image-binds) and has programs of its
 # own in /opt, copied from tests/cluster/image; nothing else of the host is in it.
 
 build_plugin() {
@@ -13,21 +13,25 @@ build_plugin() {
     mv "$out.new" "$out"
 }
 
-# Replaces the image by a rename, so that a step that starts meanwhile finds a whole one.
+# Builds the image when what it is made of changed. The old one stays aside until `down`: a step may run on it.
 build_image() {
-    local images=$dir/shared/images new=$dir/shared/images/.nel-test.new entry
+    local images=$dir/shared/images new=$dir/shared/images/.new entry digest
+    digest=$(cd "$here" && tar -c --sort=name --mtime=@0 image lib/image.bash | sha256sum)
+    if [[ $digest == "$(cat "$dir/lib/image.digest" 2>/dev/null)" ]]; then
+        return 0
+    fi
     rm -rf "$new"
-    mkdir -p "$new"/{etc,proc,sys,dev,tmp,run,root,home,usr,opt,var/tmp,workspace}
+    mkdir -p "$new"/{etc,proc,sys,dev,tmp,run,root,home,usr/local/bin,opt,var/tmp,workspace}
     chmod 1777 "$new/tmp" "$new/var/tmp"
-    for entry in bin sbin lib lib32 lib64 libx32; do
-        if [[ -L /$entry ]]; then
-            cp -P "/$entry" "$new/$entry"
-        elif [[ -d /$entry ]]; then
-            mkdir "$new/$entry"
-            printf '/%s\n' "$entry" >>"$new/.image-binds"
+    for entry in /bin /sbin /lib /lib32 /lib64 /libx32 /usr/*; do
+        if [[ -L $entry ]]; then
+            cp -P "$entry" "$new$entry"
+        elif [[ -d $entry && $entry != /usr/local ]]; then
+            mkdir "$new$entry"
+            printf '%s\n' "$entry" >>"$new/.image-binds"
         fi
     done
-    printf '%s\n' /usr /etc/alternatives /etc/ssl /etc/ld.so.cache /etc/nsswitch.conf \
+    printf '%s\n' /etc/alternatives /etc/ssl /etc/ld.so.cache /etc/nsswitch.conf \
         /etc/passwd /etc/group >>"$new/.image-binds"
     cp -r "$here/image/." "$new/"
     chmod -R u=rwX,go=rX "$new/opt"
@@ -37,13 +41,14 @@ PYTHONPATH=/opt/nel-test/python
 NEL_TEST_IMAGE=nel-test
 END
     printf '/workspace\n' >"$new/.image-workdir"
-    rm -rf "$images/.nel-test.old"
-    [[ ! -e $images/nel-test ]] || mv "$images/nel-test" "$images/.nel-test.old"
+    rm -f "$images/.new.sqsh"
+    mksquashfs "$new" "$images/.new.sqsh" -quiet -no-progress -all-root >"$dir/log/mksquashfs.log"
+    if [[ -e $images/nel-test ]]; then
+        mv "$images/nel-test" "$(mktemp -d "$images/.old.XXXXXX")"
+    fi
     mv "$new" "$images/nel-test"
-    rm -rf "$images/.nel-test.old"
-    rm -f "$images/nel-test.sqsh"
-    mksquashfs "$images/nel-test" "$images/nel-test.sqsh" -quiet -no-progress -all-root >"$dir/log/mksquashfs.log"
-    alias_images
+    mv "$images/.new.sqsh" "$images/nel-test.sqsh"
+    printf '%s\n' "$digest" >"$dir/lib/image.digest"
 }
 
 # The names that configs use for the images of servers and evaluators, all standing for the test image.
@@ -72,18 +77,16 @@ make_shared() {
     done
 }
 
-# Accounts that can log in by key alone. Those made here are written down, so that down removes no others.
+# Accounts that can log in by key alone. One whose home is below $dir was made here, and `down` removes it.
 make_users() {
     local user home
     for user in "${users[@]}"; do
         home=$dir/home/$user
         if ! getent passwd "$user" >/dev/null; then
             useradd -m -d "$home" -s /bin/bash -p '*' "$user" 2>>"$dir/log/useradd.log"
-            printf '%s\n' "$user" >>"$dir/users-made"
-        elif [[ $(getent passwd "$user" | cut -d : -f 6) == "$home" ]]; then
-            # Left by an `up` whose directory was removed by hand.
+        elif [[ $(getent passwd "$user" | cut -d : -f 6) == "$home" && ! -d $home ]]; then
+            # The directory was removed by hand, and the account stayed.
             install -d -m 0755 -o "$user" -g "$(id -gn "$user")" "$home"
-            grep -qxF "$user" "$dir/users-made" 2>/dev/null || printf '%s\n' "$user" >>"$dir/users-made"
         fi
     done
 }

@@ -1,9 +1,11 @@
-# shellcheck shell=bash
-# Sourced by up and ctl: starts each daemon of the test clusters unless it runs, and asks it whether it is well.
+# shellcheck shell=bash disable=SC2154
+# Sourced by up and ctl: for each daemon of the test clusters how it is started and how it is asked whether it is
+# well; the functions named keep_* do what it takes, and nothing when all is well.
 
-client() { SLURM_CONF=$dir/$1/slurm.conf in_box "$1" env SLURM_CONF="$dir/$1/slurm.conf" "${@:2}"; }
+# client CLUSTER COMMAND...: one of Slurm's commands, as root on the login node.
+client() { in_box "$1" env SLURM_CONF="$dir/$1/slurm.conf" timeout 30 "${@:2}"; }
 
-start_bridge() {
+keep_bridge() {
     [[ $network == bridge ]] || return 0
     if [[ ! -e /sys/class/net/$bridge ]]; then
         ip link add "$bridge" type bridge
@@ -12,14 +14,18 @@ start_bridge() {
     ip link set "$bridge" up
 }
 
-start_munge() {
-    start_box site
-    daemon_runs site munged && return 0
+start_munged() {
     [[ -f $dir/munge/key ]] || (umask 077 && dd if=/dev/urandom of="$dir/munge/key" bs=128 count=1 status=none)
     rm -f "$dir/munge/socket" "$dir/munge/socket.lock"
     start_daemon site munged munged --foreground --socket="$dir/munge/socket" --key-file="$dir/munge/key" \
-        --pid-file="$dir/munge/pid" --log-file="$dir/log/site.munged.log" --seed-file="$dir/munge/seed" --num-threads=2
-    wait_for munged 20 sh -c "munge -n -S '$dir/munge/socket' | unmunge -S '$dir/munge/socket'"
+        --pid-file="$dir/munge/pid" --log-file="$dir/log/site.munged.log" --seed-file="$dir/munge/seed" --num-threads=4
+}
+munged_answers() {
+    timeout 5 munge -n -S "$dir/munge/socket" | timeout 5 unmunge -S "$dir/munge/socket"
+}
+keep_munged() {
+    start_box site
+    keep_up site munged start_munged munged_answers
 }
 
 create_database() {
@@ -27,73 +33,82 @@ create_database() {
     mariadb-install-db --no-defaults --datadir="$dir/mariadb/data" --user=root --skip-test-db --skip-name-resolve \
         --auth-root-authentication-method=socket --innodb-log-file-size=16M >"$dir/log/alpha.mariadb-install.log" 2>&1
 }
-
-start_database() {
-    daemon_runs alpha mariadbd && return 0
-    start_daemon alpha mariadbd mariadbd --defaults-file="$dir/mariadb/my.cnf"
-    wait_for mariadbd 60 sql 'SELECT 1'
+sql() { timeout 30 mariadb --no-defaults --socket="$dir/mariadb/socket" --user=root --execute "$1"; }
+start_mariadbd() { start_daemon alpha mariadbd mariadbd --defaults-file="$dir/mariadb/my.cnf"; }
+mariadbd_answers() { sql 'SELECT 1'; }
+keep_mariadbd() {
+    create_database
+    keep_up alpha mariadbd start_mariadbd mariadbd_answers
     sql "CREATE USER IF NOT EXISTS slurm@'127.0.0.1' IDENTIFIED BY '$(cat "$dir/mariadb/password")';
         GRANT ALL ON slurm_acct_db.* TO slurm@'127.0.0.1'"
 }
 
-sql() { mariadb --no-defaults --socket="$dir/mariadb/socket" --user=root --execute "$1"; }
+start_slurmdbd() { start_daemon alpha slurmdbd env SLURM_CONF="$dir/alpha/slurm.conf" slurmdbd -D; }
+slurmdbd_answers() { client alpha sacctmgr -n show cluster; }
+keep_slurmdbd() { keep_up alpha slurmdbd start_slurmdbd slurmdbd_answers; }
 
-start_slurmdbd() {
-    daemon_runs alpha slurmdbd && return 0
-    start_daemon alpha slurmdbd env SLURM_CONF="$dir/alpha/slurm.conf" slurmdbd -D
-    wait_for slurmdbd 60 client alpha sacctmgr -n show cluster
-    add_accounts
-}
-
+# Anything but these accounts is refused by sbatch on alpha.
 add_accounts() {
-    local have
-    have=$(client alpha sacctmgr -nP show assoc format=cluster,account,user)
-    if ! grep -qx 'alpha|other|nelbob' <<<"$have"; then
-        {
-            echo 'add cluster alpha'
-            echo 'add account team,other cluster=alpha description=tests organization=tests'
-            echo 'add user nelalice,nelbob account=team,other cluster=alpha defaultaccount=team'
-        } >"$dir/alpha/accounts"
-        client alpha sacctmgr -i load 2>/dev/null || true
-        while read -r line; do
-            # shellcheck disable=SC2086
-            client alpha sacctmgr -i -Q $line
-        done <"$dir/alpha/accounts"
+    if client alpha sacctmgr -nP show assoc format=account,user | grep -qx 'other|nelbob'; then
+        return 0
     fi
+    client alpha sacctmgr -i -Q add cluster alpha >"$dir/log/alpha.sacctmgr.out" || true
+    client alpha sacctmgr -i -Q add account team,other cluster=alpha description=tests organization=tests \
+        >>"$dir/log/alpha.sacctmgr.out" || true
+    client alpha sacctmgr -i -Q add user nelalice,nelbob account=team,other cluster=alpha defaultaccount=team \
+        >>"$dir/log/alpha.sacctmgr.out"
 }
 
 start_slurmctld() {
-    daemon_runs "$1" slurmctld && return 0
+    rm -f "$dir/$1/changed"
     start_daemon "$1" slurmctld slurmctld -D -f "$dir/$1/slurm.conf"
-    wait_for "slurmctld of $1" 30 client "$1" sinfo -h
 }
-
-start_sshd() {
-    daemon_runs "$1" sshd && return 0
-    mkdir -p /run/sshd
-    start_daemon "$1" sshd /usr/sbin/sshd -D -f "$dir/$1/ssh/sshd_config" -E "$dir/log/$1.sshd.log"
-    wait_for "sshd of $1" 20 sh -c "ssh-keyscan -t ed25519 -p $(port_of "$1-sshd") 127.0.0.1 | grep -q ed25519"
-}
-
-# Ends sshd and every session through it.
-stop_sshd() {
-    local pid sessions=()
-    pid=$(cat "$dir/run/$1.sshd.pid" 2>/dev/null) || return 0
-    mapfile -t sessions < <(in_box "$1" pgrep -P "$pid")
-    stop_daemon "$1" sshd
-    if ((${#sessions[@]} > 0)); then
-        in_box "$1" kill -TERM "${sessions[@]}" || true
+slurmctld_answers() { client "$1" sinfo -h; }
+keep_slurmctld() {
+    keep_up "$1" slurmctld start_slurmctld slurmctld_answers
+    if [[ -e $dir/$1/changed ]]; then
+        client "$1" scontrol reconfigure
+        rm -f "$dir/$1/changed"
     fi
 }
 
-start_slurmd() {
-    local cluster
-    cluster=$(cluster_of "$1")
-    start_box "$1"
-    daemon_runs "$1" slurmd && return 0
-    start_daemon "$1" slurmd slurmd -D -N "$1" -f "$dir/$cluster/slurm.conf"
+start_sshd() {
+    mkdir -p /run/sshd
+    start_daemon "$1" sshd /usr/sbin/sshd -D -f "$dir/$1/ssh/sshd_config" -E "$dir/log/$1.sshd.log"
+}
+sshd_answers() {
+    ssh -n -T -p "$(port_of "$1-sshd")" -i "$dir/ssh/nelalice" -o "UserKnownHostsFile=$dir/ssh/known_hosts" \
+        -o BatchMode=yes -o ConnectTimeout=5 nelalice@127.0.0.1 true
+}
+keep_sshd() { keep_up "$1" sshd start_sshd sshd_answers; }
+
+# The listener's children are the sessions, whose own children are what users run.
+end_sessions() {
+    local sessions=()
+    mapfile -t sessions < <(in_box "$1" pgrep -P "$(cat "$dir/run/$1.sshd.pid")")
+    if ((${#sessions[@]} > 0)); then
+        in_box "$1" kill -KILL "${sessions[@]}" 2>/dev/null || true
+    fi
+}
+stop_sshd() {
+    daemon_runs "$1" sshd || return 0
+    end_sessions "$1"
+    stop_daemon "$1" sshd
 }
 
+start_slurmd() { start_daemon "$1" slurmd slurmd -D -N "$1" -f "$dir/$(cluster_of "$1")/slurm.conf"; }
+# A node that a test left down or drained is resumed.
 node_is_ready() {
-    client "$(cluster_of "$1")" sinfo -h -n "$1" -o %T | grep -Eq '^(idle|mixed|allocated|completing)$'
+    local cluster state
+    cluster=$(cluster_of "$1")
+    state=$(client "$cluster" sinfo -h -n "$1" -o %t | head -n 1)
+    case $state in
+    idle | mix | alloc | comp) return 0 ;;
+    down | drain | drng) client "$cluster" scontrol update "nodename=$1" state=resume ;;
+    esac
+    return 1
+}
+keep_node() {
+    start_box "$1"
+    keep_up "$1" slurmd start_slurmd node_is_ready
 }
