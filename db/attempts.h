@@ -20,7 +20,7 @@ struct attempt_row {
 	int64_t ended_at;
 	int64_t elapsed_s; /* -1 unknown */
 	int exit_code;     /* -1 unknown */
-	int signal;
+	int signal;        /* 0: none */
 	char *nodes;
 	char *pending_reason;
 	int64_t absent_since; /* 0: not absent */
@@ -34,13 +34,14 @@ struct attempt_list {
 void attempt_row_done(struct attempt_row *row);
 void attempt_list_done(struct attempt_list *list);
 
-/* Stores the intent with its script; the body is stored once under its hash. */
+/* Stores the intent with its script; the body is stored once under its SHA-256. CONFLICT when the job has that number
+ * or another attempt has that job_name. */
 int attempts_insert(struct db *db, const struct attempt_row *row, const char *script_header, const char *script_body,
 		    struct nel_err *err);
 int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_list, struct nel_err *err); /* by number */
 int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row *ret_row, struct nel_err *err);
 
-/* All columns after intended_at. */
+/* All columns after intended_at. NOTFOUND. */
 int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err);
 
 /* run.sub as it was sent; *ret_text is free()d by the caller. NOTFOUND. */

@@ -12,18 +12,26 @@
 
 struct db;
 
+/* No list answers more rows than this, whatever limit it is given. */
+#define DB_LIST_MAX 1000
+
 /* Makes the file (0600) if need be and brings it to the newest version; each migration is one transaction. CONFLICT
  * when the database is newer than the program. *ret_from and *ret_to (may be NULL) are the versions before and after.
  */
 int db_migrate(const char *path, int *ret_from, int *ret_to, struct nel_err *err);
 
 /* Opens a migrated database (WAL, foreign keys, synchronous=FULL, busy time-out 10 s) and prepares every statement.
- * CONFLICT when its version is not the program's. */
+ * NOTFOUND when there is no file, CONFLICT when its version is not the program's. */
 int db_open(const char *path, struct db **ret_db, struct nel_err *err);
 void db_close(struct db *db); /* accepts NULL */
 DEFINE_FREEP(struct db, db, db_close)
 
-/* BEGIN IMMEDIATE ... COMMIT. A failed commit is rolled back. Not nested. */
+/* What is read between this and db_commit() or db_rollback() is the store at one instant. Writes nothing and waits for
+ * no writer. Not nested. */
+int db_begin_read(struct db *db, struct nel_err *err);
+
+/* BEGIN IMMEDIATE ... COMMIT. BUSY when another connection writes for longer than the busy time-out. A failed commit is
+ * rolled back. Not nested. */
 int db_begin(struct db *db, struct nel_err *err);
 int db_commit(struct db *db, struct nel_err *err);
 void db_rollback(struct db *db); /* nothing when no transaction is open */
@@ -36,10 +44,11 @@ static inline void db_rollbackp(struct db **db)
 		db_rollback(*db);
 }
 
-/* Is the store readable and writable? */
+/* Is the store readable, and can the write lock be had? */
 int db_ping(struct db *db, struct nel_err *err);
 
-/* A consistent copy of the live database into a new file (SQLite's online backup). CONFLICT when it exists. */
+/* A consistent copy of the live database into a new file (0600; SQLite's online backup; writers go on meanwhile). The
+ * file appears under its name when it is complete. CONFLICT when it exists. */
 int db_backup(struct db *db, const char *to_path, struct nel_err *err);
 
 #endif

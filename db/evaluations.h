@@ -1,4 +1,5 @@
-/* Table evaluations and table labels: one row an evaluation, as submitted and as resolved. */
+/* Tables evaluations, evaluation_texts and labels: one row an evaluation, as submitted and as resolved. Table
+ * idempotency: which request made it. */
 #ifndef NEL_DB_EVALUATIONS_H
 #define NEL_DB_EVALUATIONS_H
 
@@ -59,14 +60,15 @@ struct evaluation_filter {
 void evaluation_row_done(struct evaluation_row *row);
 void evaluation_list_done(struct evaluation_list *list);
 
-/* Inserts row and its labels; sets row->seq. Within a transaction. */
+/* Inserts row, its texts and its labels; sets row->seq and row->version. Within a transaction. CONFLICT when the id is
+ * taken. */
 int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err *err);
 
 /* with_texts false leaves the long texts NULL. NOTFOUND. */
 int evaluations_get(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row,
 		    struct nel_err *err);
 
-/* Newest first. */
+/* Newest first, at most DB_LIST_MAX. */
 int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
 		     struct nel_err *err);
 
@@ -84,6 +86,7 @@ int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
  * NOTFOUND when not; CONFLICT when it was used with another request hash. */
 int idempotency_find(struct db *db, const char *user, const char *key, const char *request_hash, int64_t now_s,
 		     char *ret_evaluation, struct nel_err *err);
+/* CONFLICT when the key is known and not older than 24 h. */
 int idempotency_insert(struct db *db, const char *user, const char *key, const char *request_hash,
 		       const char *evaluation, int64_t now_s, struct nel_err *err);
 

@@ -62,7 +62,11 @@ struct job_filter {
 void job_row_done(struct job_row *row);
 void job_list_done(struct job_list *list);
 
-int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err); /* sets row->seq */
+/* Stores the job, marked for the scheduler's attention, and its first history row; sets row->seq and row->version. Jobs
+ * are inserted in the order of their evaluations and, within one, of their index (INTERNAL otherwise): lists lean on
+ * it.
+ */
+int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err);
 int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err);
 int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list,
@@ -79,8 +83,9 @@ int jobs_list_live(struct db *db, struct job_list *ret_list, struct nel_err *err
 int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err);
 
 /* The one statement that changes a state: only when the stored one is `from`; also sets reason, waiting_on (NULL
- * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. CONFLICT when the stored state
- * differs. Called by sched only. */
+ * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. When an ended job goes on (a
+ * manual resume), the wish to cancel it and the collected mark are cleared. CONFLICT when the stored state differs.
+ * Called by sched only. */
 int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain_state to, const char *reason,
 		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
 
@@ -91,11 +96,11 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
 
 /* The person's wish; the scheduler carries it out. Sets the attention mark. Already ended jobs are left alone.
- * *ret_marked: how many jobs it marked. */
+ * Asking again marks it again and keeps who asked first. *ret_marked: how many jobs it marked. */
 int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
 			struct nel_err *err);
 
-/* The times at which many jobs were seen, in one statement each: observed_at of every listed job. */
+/* The times at which many jobs were seen, in one transaction: observed_at of every listed job. version stays. */
 int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err);
 
 struct history_row {

@@ -21,12 +21,14 @@ struct result_list {
 
 void result_list_done(struct result_list *list);
 
-/* Replaces the job's scores. Within a transaction. */
+/* Replaces the job's scores; of two with the same task, group, metric and score the later one counts. Within a
+ * transaction. INVALID when a value is not finite; an error that is not finite is stored as unknown. */
 int results_replace(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
 		    struct nel_err *err);
 int results_of_job(struct db *db, int64_t job_seq, struct result_list *ret_list, struct nel_err *err);
 
-/* Scores across evaluations, newest job first. Each row comes with its job. NULL: no filter. */
+/* Scores across evaluations, newest job first, of at most DB_LIST_MAX jobs. Each row comes with its job. NULL: no
+ * filter. */
 struct result_filter {
 	const char *task;
 	const char *metric;
@@ -50,7 +52,7 @@ struct result_of_job {
 struct result_of_job_list {
 	struct result_of_job *items;
 	size_t count;
-	int64_t last_job_seq; /* of the last job looked at; 0 when there are no more */
+	int64_t last_job_seq; /* of the last job here: the next before_seq; 0 when there are no more */
 };
 
 void result_of_job_list_done(struct result_of_job_list *list);

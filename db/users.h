@@ -23,7 +23,7 @@ bool user_name_ok(const char *name); /* [a-z_][a-z0-9_.-]*, at most USER_NAME_MA
 int users_insert(struct db *db, const char *name, enum role role, int64_t now_s, struct nel_err *err); /* CONFLICT */
 int users_get(struct db *db, const char *name, struct user_row *ret_user, struct nel_err *err);        /* NOTFOUND */
 
-/* expires_at 0: never. */
+/* expires_at 0: never. NOTFOUND when there is no such user. */
 int tokens_insert(struct db *db, const char *user, const char *hash, int64_t now_s, int64_t expires_at,
 		  struct nel_err *err);
 

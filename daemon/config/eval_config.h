@@ -79,7 +79,8 @@ enum resume_mode { RESUME_DAEMON, RESUME_IN_JOB, RESUME_OFF };
 struct plan_job {
 	int index;
 	char *task; /* as named in the config, without a harness prefix's dot removed: "mmlu", "simple_evals.mmlu" */
-	char *file_name; /* the task as a name for directories and job names: [A-Za-z0-9_.-] only */
+	char *
+	    file_name; /* the task as a name for directories and job names: [A-Za-z0-9_.-] only; not unique by itself */
 	char *container;
 	char *endpoint_type; /* "chat" */
 	char *pre_cmd;       /* "" for none */
@@ -87,7 +88,12 @@ struct plan_job {
 	char *gpu_visible; /* NVIDIA_VISIBLE_DEVICES for the evaluation; NULL: "void", none visible */
 	struct env_group env;
 	struct mount_list mounts; /* dataset_dir included; /results is not */
-	json_t *evaluator_config; /* config_ef.yaml as it stands in the container, complete */
+	/* config_ef.yaml, complete but for the URLs of auxiliary deployments, which are known at run time: they stand
+	 * as
+	 * "${JUDGE_CHAT_URL}" (env_prefix, "_", the endpoint's name in upper case, "_URL") anywhere in a text. The
+	 * job's script replaces exactly the names that the plan's auxiliaries have (endpoints but "health"), nothing
+	 * else. */
+	json_t *evaluator_config;
 };
 
 struct sbatch_flag {
@@ -106,11 +112,14 @@ struct plan_export {
 };
 
 struct eval_plan {
-	json_t *resolved; /* the whole config, composed, interpolated and filled in; has no secret values */
+	/* The whole config, composed, interpolated and filled in (container and endpoint_type of each task, null for
+	 * what is missing and not needed); has no secret values. Shared with the jobs' evaluator_config: not to be
+	 * changed. */
+	json_t *resolved;
 
-	char *hostname; /* execution.hostname; NULL when execution.cluster is used or it is missing in a render */
+	char *hostname; /* execution.hostname; NULL when it is missing and execution.cluster is used, or in a render */
 	char *cluster;  /* execution.cluster, or NULL */
-	char *username; /* execution.username as resolved */
+	char *username; /* execution.username as resolved; "" or NULL: not known */
 	char *account;
 	char *output_dir; /* absolute */
 	char *partition;
@@ -169,7 +178,7 @@ int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, s
 		     struct problems *warnings, struct nel_err *err);
 
 /* The plan of a resolved config that eval_config_plan() made before (stored by the service). Deterministic: no
- * catalogue, no clock. */
+ * catalogue, no clock. The plan shares resolved: the caller may drop it, not change it. */
 int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, struct nel_err *err);
 
 /* The secret names that host: variables of the plan want, sorted, unique, NULL-terminated; free each and the array. */

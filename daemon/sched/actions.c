@@ -42,7 +42,7 @@ static void wipe_env(json_t *env)
 {
 	const char *name = NULL;
 	json_t *value = NULL;
-	json_object_foreach (env, name, value)
+	json_object_foreach(env, name, value)
 		/* jansson keeps strings in memory of its own that it hands out as const; it is ours to wipe. */
 		secret_wipe((char *)(uintptr_t)json_string_value(value));
 	json_decref(env);

@@ -50,7 +50,7 @@ static void sort_out(struct scheduler *s, struct due_list *sends, struct due_lis
 	int64_t mono_ms = clock_mono_ms();
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, s->live.by_seq, live, next) {
+	HASH_ITER(hh, s->live.by_seq, live, next) {
 		if (live->in_flight || live->stale || live->due_ms > mono_ms)
 			continue;
 		switch (live->need) {
@@ -331,7 +331,7 @@ static void observe_station(struct scheduler *s, struct station *station, size_t
 					   station->cluster->command_timeout_s * 1000, count);
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, s->live.by_seq, live, next) {
+	HASH_ITER(hh, s->live.by_seq, live, next) {
 		if (live_is_observable(live) && core_station(s, live->job.cluster, live->job.identity) == station)
 			fill_item(&action->items[action->count++], live);
 	}
@@ -354,7 +354,7 @@ static void dispatch_observations(struct scheduler *s)
 		size_t count = 0;
 		struct live *live = NULL;
 		struct live *next = NULL;
-		HASH_ITER (hh, s->live.by_seq, live, next) {
+		HASH_ITER(hh, s->live.by_seq, live, next) {
 			if (live_is_observable(live) &&
 			    core_station(s, live->job.cluster, live->job.identity) == station)
 				count++;

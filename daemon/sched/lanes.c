@@ -37,9 +37,26 @@ static void *lane_main(void *arg)
 	}
 }
 
-static int lane_start(struct lane *lane, struct nel_err *err)
+/* "NAME=value" for each variable of the settings; NULL-terminated. */
+static char **environment_of(const struct settings_cluster *cluster)
+{
+	char **list = mem_calloc(cluster->environment_count + 1, sizeof *list);
+	for (size_t i = 0; i < cluster->environment_count; i++)
+		list[i] = mem_printf("%s=%s", cluster->environment[i].name, cluster->environment[i].value);
+	return list;
+}
+
+static void free_list(char **list)
+{
+	for (char **item = list; *item != NULL; item++)
+		free(*item);
+	free(list);
+}
+
+static int lane_start(struct lane *lane, const volatile bool *stop, struct nel_err *err)
 {
 	const struct settings_cluster *cluster = lane->cluster;
+	char **environment = environment_of(cluster);
 	struct ssh_pool_options options = {
 	    .target = {.cluster = cluster->name,
 		       .hostname = cluster->hostname,
@@ -52,9 +69,12 @@ static int lane_start(struct lane *lane, struct nel_err *err)
 		       .connect_timeout_ms = cluster->connect_timeout_s * 1000},
 	    .max_sessions = cluster->max_sessions,
 	    .idle_timeout_ms = cluster->idle_timeout_s * 1000,
+	    .environment = (const char *const *)environment,
+	    .stop = stop,
 	};
 	lane->queue = queue_new(LANE_QUEUE_MAX);
 	lane->pool = ssh_pool_new(&options);
+	free_list(environment);
 	lane->threads = mem_calloc((size_t)cluster->max_sessions, sizeof *lane->threads);
 	for (int i = 0; i < cluster->max_sessions; i++) {
 		int sys = pthread_create(&lane->threads[i], NULL, lane_main, lane);
@@ -74,7 +94,7 @@ int lanes_start(const struct settings *settings, struct lanes **ret_lanes, struc
 		struct lane *lane = &lanes->items[lanes->count++];
 		lane->cluster = cluster;
 		lane->identity = cluster->username;
-		if (lane_start(lane, err) != 0) {
+		if (lane_start(lane, &lanes->stopping, err) != 0) {
 			lanes_stop(lanes);
 			lanes_free(lanes);
 			return -1;
@@ -84,9 +104,9 @@ int lanes_start(const struct settings *settings, struct lanes **ret_lanes, struc
 	return 0;
 }
 
-void lanes_stop(struct lanes *lanes)
+void lanes_interrupt(struct lanes *lanes)
 {
-	lanes->stopping = true;
+	__atomic_store_n(&lanes->stopping, true, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < lanes->count; i++) {
 		struct lane *lane = &lanes->items[i];
 		queue_close(lane->queue);
@@ -94,6 +114,11 @@ void lanes_stop(struct lanes *lanes)
 		while ((work = queue_pop(lane->queue, 0)) != NULL)
 			work->abandon(work);
 	}
+}
+
+void lanes_stop(struct lanes *lanes)
+{
+	lanes_interrupt(lanes);
 	for (size_t i = 0; i < lanes->count; i++) {
 		struct lane *lane = &lanes->items[i];
 		for (int t = 0; t < lane->thread_count; t++)
@@ -146,9 +171,4 @@ int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, 
 	ssh_pool_stats(lane->pool, &ret_stats->ssh);
 	ret_stats->queued = queue_length(lane->queue);
 	return 0;
-}
-
-const volatile bool *lanes_stopping(const struct lanes *lanes)
-{
-	return &lanes->stopping;
 }

@@ -21,7 +21,9 @@ struct lanes;
 /* Starts the lanes of every cluster that has a shared identity. settings must outlive them. */
 int lanes_start(const struct settings *settings, struct lanes **ret_lanes, struct nel_err *err);
 
-/* Ends running commands, abandons what waits, joins the threads. */
+/* Ends running commands and abandons what waits; no more work is taken. Any thread. */
+void lanes_interrupt(struct lanes *lanes);
+/* lanes_interrupt(), then joins the threads. */
 void lanes_stop(struct lanes *lanes);
 void lanes_free(struct lanes *lanes); /* after lanes_stop(); accepts NULL */
 
@@ -37,8 +39,5 @@ struct lane_stats {
 /* Any thread. NOTFOUND. */
 int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, struct lane_stats *ret_stats,
 		struct nel_err *err);
-
-/* Becomes true when the lanes stop: for ssh_exec.stop. */
-const volatile bool *lanes_stopping(const struct lanes *lanes);
 
 #endif

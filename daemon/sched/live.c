@@ -44,7 +44,7 @@ void live_set_done(struct live_set *set)
 {
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, set->by_seq, live, next)
+	HASH_ITER(hh, set->by_seq, live, next)
 		live_set_remove(set, live);
 }
 

@@ -174,7 +174,7 @@ static void reload_stale(struct scheduler *s)
 {
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, s->live.by_seq, live, next) {
+	HASH_ITER(hh, s->live.by_seq, live, next) {
 		live->touched = false;
 		if (!live->stale)
 			continue;
@@ -196,7 +196,7 @@ static void forget_finished(struct scheduler *s)
 {
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, s->live.by_seq, live, next) {
+	HASH_ITER(hh, s->live.by_seq, live, next) {
 		if (chain_state_is_end(live->job.state) && live->job.collected && !live->in_flight && !live->stale)
 			live_set_remove(&s->live, live);
 	}
@@ -207,7 +207,7 @@ void core_mark_stale(struct scheduler *s)
 {
 	struct live *live = NULL;
 	struct live *next = NULL;
-	HASH_ITER (hh, s->live.by_seq, live, next) {
+	HASH_ITER(hh, s->live.by_seq, live, next) {
 		if (live->touched)
 			live->stale = true;
 		live->touched = false;

@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+#define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
+#define COLLECT_SCORES_MAX 10000 /* further ones are dropped */
+
 struct score {
 	char *task; /* as results.yml names it */
 	bool group; /* it stands under results.groups */
@@ -25,12 +28,14 @@ struct scores {
 
 void scores_done(struct scores *scores);
 
-/* Parses results.yml (`results: {tasks|groups: {NAME: {metrics: {M: {scores: {S: {value, stats: {stderr,
+/* Parses results.yml (INVALID when it is not YAML or has no results; entries without a numeric value are left out;
+ * `results: {tasks|groups: {NAME: {metrics: {M: {scores: {S: {value, stats: {stderr,
  * count}}}}}}}}`). */
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
 
 struct collect_reply {
-	char *results; /* text of artifacts/results.yml; NULL when there is none */
+	char *results; /* text of artifacts/results.yml; NULL when there is none or it is larger than
+			  COLLECT_RESULTS_MAX */
 	size_t results_size;
 	int64_t progress; /* -1 unknown */
 	char *log_tail;   /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
@@ -43,5 +48,8 @@ void collect_reply_done(struct collect_reply *reply);
 /* One remote command: reads, then removes <job_dir>/.secrets.env. A directory that is gone gives an empty reply. */
 int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms, struct collect_reply *ret_reply,
 		  struct nel_err *err);
+
+/* Reads the answer of remote_collect.sh. Pure. Errors as the script's, REMOTE when it is cut off. */
+int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply, struct nel_err *err);
 
 #endif

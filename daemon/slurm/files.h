@@ -24,7 +24,8 @@ struct remote_files {
 
 void remote_files_done(struct remote_files *files);
 
-/* The regular files below <job_dir>/<folder> ("logs", "artifacts"). NOTFOUND when the folder is gone. */
+/* The regular files below <job_dir>/<folder> ("logs", "artifacts"), but for those whose paths slurm_files_path_ok() or
+ * UTF-8 rules out. NOTFOUND when the folder is gone. */
 int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *folder, int64_t timeout_ms,
 		     struct remote_files *ret_files, struct nel_err *err);
 
@@ -47,5 +48,9 @@ bool slurm_files_path_ok(const char *path);
 int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *path, int64_t offset,
 		     size_t max_bytes, int64_t tail_lines, int64_t timeout_ms, struct remote_chunk *ret_chunk,
 		     struct nel_err *err);
+
+/* Read the answers of remote_files.sh. Pure. Errors as the script's, REMOTE when an answer is cut off. */
+int files_parse_list(const char *text, size_t size, struct remote_files *ret_files, struct nel_err *err);
+int files_parse_chunk(const char *text, size_t size, struct remote_chunk *ret_chunk, struct nel_err *err);
 
 #endif

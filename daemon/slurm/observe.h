@@ -52,9 +52,19 @@ struct observe_reply {
 
 void observe_reply_done(struct observe_reply *reply);
 
-/* use_sacct: 1 ask sacct, 0 never. -1: as ssh_pool_exec(). */
+/* An order without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. -1: as ssh_pool_exec(). */
 int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
 		  int64_t timeout_ms, struct observe_reply *ret_reply, struct nel_err *err);
+
+/* Reads the answer of remote_observe.sh. Pure. REMOTE when it is cut off. */
+int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,
+		  struct observe_reply *ret_reply, struct nel_err *err);
+
+/* Slurm's way to write an elapsed time, [D-][HH:]MM:SS, in seconds; -1 when it is something else. */
+int64_t observe_parse_elapsed(const char *text);
+
+/* Is the text a job id: 1 to 20 digits? */
+bool observe_is_job_id(const char *text);
 
 /* Does the cluster keep accounting (sacct answers and AccountingStorageType is not none)? */
 int slurm_has_accounting(struct ssh_pool *pool, int64_t timeout_ms, bool *ret_has, struct nel_err *err);

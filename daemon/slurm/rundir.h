@@ -35,8 +35,10 @@ struct rundir_input {
 	void *secret_arg;
 };
 
-/* Every file: per job run.sub 0700, config_ef.yaml, .secrets.env 0600, proxy.cfg files where needed, logs/ and
- * artifacts/. INVALID when a secret is missing (naming all). */
+/* Every file: per job run.sub 0700, config_ef.yaml and .secrets.env 0600, logs/ and artifacts/ 0700, and for an export
+ * artifacts/export_config.yml and artifacts/config.yml, which the launcher's exporters read. (run.sub itself writes the
+ * proxies' configurations: the nodes' addresses are known only there.) INVALID when secrets are missing (naming all).
+ */
 int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, struct nel_err *err);
 
 /* The files as an uncompressed tar (pax) stream, made with libarchive; *ret_data is the caller's (secret_free(), it may

@@ -29,8 +29,38 @@ struct submit_reply {
 void submit_reply_done(struct submit_reply *reply);
 
 /* Sends and submits. -1: *err has the reason for all orders: DENIED, BUSY, REMOTE as ssh_pool_exec() (the whole may be
- * repeated: the names make it safe), INVALID when the run directory itself cannot be made (message says why). */
+ * repeated: the names make it safe; BUSY also when the disk is full or an earlier try is still at work), INVALID when
+ * the run directory itself cannot be made (the message names directory, host and user). */
 int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t timeout_ms,
 		 struct submit_reply *ret_reply, struct nel_err *err);
+
+#define SUBMIT_TASKS_MAX EVAL_JOBS_MAX
+
+/* What slurm_submit() makes of the plan, and sends. All borrowed. */
+struct submit_task {
+	const char *folder;   /* below the run directory: "mmlu.0" */
+	const char *job_name; /* unique */
+	int number;           /* of the attempt */
+	/* What must exist on the cluster: mount sources, image files; NULL-terminated. */
+	const char *const *sources;
+};
+
+struct submit_package {
+	const char *rundir;
+	const char *const *sources; /* of every task; NULL-terminated */
+	const struct submit_task *tasks;
+	size_t task_count;
+	bool in_job;     /* an attempt may have been queued by the one before it */
+	const void *tar; /* the files */
+	size_t tar_size;
+};
+
+/* Sends a package. As slurm_submit(); job_index counts the package's tasks. */
+int submit_send(struct ssh_pool *pool, const struct submit_package *package, int64_t timeout_ms,
+		struct submit_reply *ret_reply, struct nel_err *err);
+
+/* Reads the answer of remote_submit.sh about `count` tasks. Pure. Errors as the script's, REMOTE when it is cut off or
+ * lacks a task. */
+int submit_parse(const char *text, size_t size, size_t count, struct submit_reply *ret_reply, struct nel_err *err);
 
 #endif

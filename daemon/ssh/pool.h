@@ -4,6 +4,8 @@
 #ifndef NEL_SSH_POOL_H
 #define NEL_SSH_POOL_H
 
+#include "ssh/breaker.h"
+#include "ssh/gate.h"
 #include "ssh/session.h"
 
 struct ssh_pool;
@@ -13,9 +15,11 @@ struct ssh_pool_options {
 	int max_sessions;
 	int max_handshakes; /* at once; 0: 3, well below OpenSSH's MaxStartups 10:30:100 */
 	int64_t idle_timeout_ms;
+	struct ssh_gate *gate; /* shared by the pools of one host (borrowed); NULL: the pool has its own */
+	/* "NAME=value", NULL-terminated, copied; NULL: none. For ssh_pool_environment(). */
+	const char *const *environment;
+	const volatile bool *stop; /* ends every command when it becomes true (borrowed); NULL: never */
 };
-
-enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
 struct ssh_pool_stats {
 	int sessions;       /* open now */
@@ -34,9 +38,16 @@ struct ssh_pool_stats {
 struct ssh_pool *ssh_pool_new(const struct ssh_pool_options *options);
 void ssh_pool_free(struct ssh_pool *pool); /* no exec may be running; accepts NULL */
 
+/* The variables that remote commands on this cluster want set (sshd refuses most that a client sends, so whoever
+ * writes a command sets them in it); NULL-terminated, never NULL, unchanging for the pool's life. */
+const char *const *ssh_pool_environment(const struct ssh_pool *pool);
+
 /* Runs one command on a warm session, or on a new one. A warm session that turns out dead before the command was sent
  * is replaced once. Errors as ssh_session_open/exec; BUSY while the breaker is open (the message has the last error and
- * when it will be tried again) and when every session is in use. *ret_sent as in ssh_session_exec(). */
+ * when it will be tried again) and when every session is in use. Only faults of the network or the host count for the
+ * breaker: a command's time-out, its too long output or a stop do not. DENIED is remembered and returned again without
+ * connecting, until ten seconds have passed or the key file or the known_hosts file has changed. *ret_sent as in
+ * ssh_session_exec(). sys of *err is ECANCELED after a stop or a reader's end. */
 int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh_result *ret_result, bool *ret_sent,
 		  struct nel_err *err);
 
@@ -44,6 +55,5 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh
 void ssh_pool_tend(struct ssh_pool *pool);
 
 void ssh_pool_stats(struct ssh_pool *pool, struct ssh_pool_stats *ret_stats);
-const char *breaker_state_name(enum breaker_state state); /* "closed" "open" "half-open" */
 
 #endif

@@ -49,7 +49,9 @@ struct ssh_result {
 	size_t output_size;
 	char *errors; /* standard error, NUL-terminated */
 	size_t errors_size;
-	int exit_status; /* -1 when a signal ended it or none came */
+	/* -1 when a signal ended it. libssh2 cannot tell "0" from a channel that the server closed without any status
+	 * (OpenSSH's ChannelTimeout does so): who must be sure has the command write something last. */
+	int exit_status;
 };
 
 void ssh_result_done(struct ssh_result *result);

@@ -16,6 +16,7 @@ CREATE TABLE tokens (
 	revoked_at INTEGER
 ) STRICT;
 
+-- Rows are small: lists and changes of state do not touch the long texts, which are in evaluation_texts.
 CREATE TABLE evaluations (
 	seq INTEGER PRIMARY KEY,
 	id TEXT NOT NULL UNIQUE,
@@ -25,23 +26,32 @@ CREATE TABLE evaluations (
 	state TEXT NOT NULL,
 	model TEXT NOT NULL,
 	rundir TEXT NOT NULL,
-	submitted_text TEXT NOT NULL,
 	submitted_type TEXT NOT NULL,
-	overrides TEXT NOT NULL,
-	resolved TEXT NOT NULL,
 	config_hash TEXT NOT NULL,
-	warnings TEXT NOT NULL,
-	sealed_env BLOB,
 	created_at INTEGER NOT NULL,
+	-- The greatest created_at up to this row. It never falls as seq grows, although the clock may be set back; so a
+	-- time gives a place in seq order with one look at an index.
+	created_high INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL,
 	ended_at INTEGER,
-	version INTEGER NOT NULL DEFAULT 1
+	version INTEGER NOT NULL DEFAULT 1,
+	overrides TEXT NOT NULL,
+	warnings TEXT NOT NULL
 ) STRICT;
 CREATE INDEX evaluations_state ON evaluations (state, seq);
 CREATE INDEX evaluations_user ON evaluations (user, seq);
 CREATE INDEX evaluations_cluster ON evaluations (cluster, seq);
 CREATE INDEX evaluations_model ON evaluations (model, seq);
-CREATE INDEX evaluations_created ON evaluations (created_at);
+CREATE INDEX evaluations_created_high ON evaluations (created_high, seq);
+-- The few that were stored after the clock had been set back.
+CREATE INDEX evaluations_late ON evaluations (seq, created_at, created_high) WHERE created_at < created_high;
+
+CREATE TABLE evaluation_texts (
+	evaluation INTEGER PRIMARY KEY REFERENCES evaluations (seq) ON DELETE CASCADE,
+	submitted_text TEXT NOT NULL,
+	resolved TEXT NOT NULL,
+	sealed_env BLOB
+) STRICT;
 
 CREATE TABLE labels (
 	evaluation INTEGER NOT NULL REFERENCES evaluations (seq) ON DELETE CASCADE,
@@ -49,8 +59,9 @@ CREATE TABLE labels (
 	value TEXT NOT NULL,
 	PRIMARY KEY (evaluation, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX labels_value ON labels (key, value, evaluation);
+CREATE UNIQUE INDEX labels_value ON labels (key, value, evaluation);
 
+-- The order of seq is that of (evaluation_seq, idx): jobs are inserted in the order of their evaluations.
 CREATE TABLE jobs (
 	seq INTEGER PRIMARY KEY,
 	id TEXT NOT NULL UNIQUE,
@@ -90,8 +101,12 @@ CREATE TABLE jobs (
 	UNIQUE (evaluation_seq, idx)
 ) STRICT;
 CREATE INDEX jobs_state ON jobs (state, seq);
-CREATE INDEX jobs_task ON jobs (task, evaluation_seq);
-CREATE INDEX jobs_evaluation ON jobs (evaluation, idx);
+CREATE INDEX jobs_evaluation ON jobs (evaluation, seq);
+CREATE INDEX jobs_user ON jobs (user, seq);
+CREATE INDEX jobs_cluster ON jobs (cluster, seq);
+CREATE INDEX jobs_model ON jobs (model, seq);
+CREATE INDEX jobs_task ON jobs (task, seq);
+CREATE INDEX jobs_task_evaluation ON jobs (task, evaluation_seq);
 CREATE INDEX jobs_attention ON jobs (seq) WHERE attention = 1;
 CREATE INDEX jobs_live ON jobs (seq) WHERE ended_at IS NULL OR collected = 0;
 
@@ -122,7 +137,7 @@ CREATE TABLE attempts (
 	pending_reason TEXT,
 	absent_since INTEGER,
 	PRIMARY KEY (job, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE history (
 	seq INTEGER PRIMARY KEY,
@@ -156,6 +171,9 @@ CREATE TABLE results (
 	recorded_at INTEGER NOT NULL,
 	PRIMARY KEY (job, is_group, task, metric, score)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX results_task ON results (task, job);
+CREATE INDEX results_metric ON results (metric, job);
+CREATE INDEX results_task_metric ON results (task, metric, job);
 
 CREATE TABLE idempotency (
 	user TEXT NOT NULL,
@@ -165,3 +183,4 @@ CREATE TABLE idempotency (
 	created_at INTEGER NOT NULL,
 	PRIMARY KEY (user, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_created ON idempotency (created_at);

@@ -1,0 +1,78 @@
+#include "api/auth.h"
+
+#include "api/router.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define TOKEN_SIZE_MAX 256
+
+static int unauthorized(struct request *request, const char *challenge, const char *message, struct nel_err *err)
+{
+	request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
+	return request_fail(request, MHD_HTTP_UNAUTHORIZED, err, NEL_DENIED, "%s", message);
+}
+
+static int check_token(struct request *request, const char *authorization, struct nel_err *err)
+{
+	static const char challenge[] = "Bearer realm=\"nel-slurmd\", error=\"invalid_token\"";
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return unauthorized(request, "Bearer realm=\"nel-slurmd\"",
+				    "the Authorization header is not \"Bearer "
+				    "<token>\"",
+				    err);
+	const char *token = authorization + 7;
+	token += strspn(token, " ");
+	if (*token == '\0' || strlen(token) > TOKEN_SIZE_MAX)
+		return unauthorized(request, challenge, "the token is not a valid one", err);
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	if (service_authenticate_token(request->service, db, token, &request->actor, err) == 0)
+		return 0;
+	if (err->kind == NEL_DENIED || err->kind == NEL_NOTFOUND)
+		return unauthorized(request, challenge, "the token is not a valid one", err);
+	return -1;
+}
+
+static int check_peer(struct request *request, struct nel_err *err)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer = {0};
+	socklen_t size = sizeof peer;
+	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+		return err_set(err, NEL_INTERNAL, "the peer of the unix socket cannot be known");
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	if (service_authenticate_peer(request->service, db, peer.uid, &request->actor, err) == 0)
+		return 0;
+	if (err->kind != NEL_DENIED && err->kind != NEL_NOTFOUND)
+		return -1;
+	char message[NEL_ERR_MSG_MAX];
+	memcpy(message, err->msg, sizeof message);
+	return unauthorized(request, "Bearer realm=\"nel-slurmd\"", message, err);
+}
+
+int auth_check(struct request *request, bool on_unix, struct nel_err *err)
+{
+	if (request->route->role == ROUTE_ROLE_NONE)
+		return 0;
+	const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+	int result = -1;
+	if (authorization != NULL)
+		result = check_token(request, authorization, err);
+	else if (on_unix)
+		result = check_peer(request, err);
+	else
+		result = unauthorized(request, "Bearer realm=\"nel-slurmd\"", "a bearer token is needed", err);
+	if (result != 0) {
+		request->actor = (struct actor){0};
+		return -1;
+	}
+	if ((int)request->actor.role < request->route->role)
+		return err_set(err, NEL_DENIED, "the role %s may not do this", role_name(request->actor.role));
+	return 0;
+}

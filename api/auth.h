@@ -1,0 +1,12 @@
+/* Who asks: a bearer token, or the peer of a unix socket. */
+#ifndef NEL_API_AUTH_H
+#define NEL_API_AUTH_H
+
+#include "api/request.h"
+
+/* Sets request->actor. Status 401 with WWW-Authenticate without valid credentials; DENIED when the role is below the
+ * route's. Routes without a role are let through. `on_unix`: the connection came over a unix socket, whose peer's uid
+ * counts when there is no Authorization header. */
+int auth_check(struct request *request, bool on_unix, struct nel_err *err);
+
+#endif

@@ -1,0 +1,154 @@
+#include "api/dispatch.h"
+
+#include "api/auth.h"
+#include "api/problem.h"
+#include "api/request.h"
+#include "api/router.h"
+#include "api/wait_room.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <string.h>
+#include <strings.h>
+
+static void set_reading_since(struct MHD_Connection *connection, int64_t at_ms)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct dispatch_connection *kept = info == NULL ? NULL : info->socket_context;
+	if (kept != NULL)
+		atomic_store_explicit(&kept->reading_since_ms, at_ms, memory_order_relaxed);
+}
+
+void *dispatch_begin(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct dispatch *dispatch = cls;
+	atomic_fetch_add(&dispatch->active, 1);
+	return request_new(dispatch->server, dispatch->service, connection, uri);
+}
+
+static enum MHD_Result send_reply(struct request *request)
+{
+	request->phase = REQUEST_REPLIED;
+	return MHD_queue_response(request->connection, (unsigned)request->status, request->response);
+}
+
+static enum MHD_Result send_problem(struct request *request)
+{
+	if (problem_reply(request) != 0)
+		return MHD_NO;
+	return send_reply(request);
+}
+
+/* After a handler or what it left to be resumed: there is a reply, an error, or a lane was asked. */
+static enum MHD_Result after_handler(struct request *request, int result)
+{
+	if (result != 0)
+		return send_problem(request);
+	if (request->response != NULL)
+		return send_reply(request);
+	request->phase = REQUEST_WAITING;
+	return MHD_YES;
+}
+
+/* Everything that can be said before the body is there. */
+static int check_head(struct request *request, bool on_unix, struct nel_err *err)
+{
+	request->body_limit = (size_t)request->service->settings->limits.config_bytes;
+	if (router_find(request, err) != 0 || auth_check(request, on_unix, err) != 0)
+		return -1;
+	return request_check_length(request, err);
+}
+
+/* A refused body is not waited for when the client asks first, or when it is too long to read for nothing. */
+static bool refuse_at_once(const struct request *request)
+{
+	const char *expect = request_header(request, MHD_HTTP_HEADER_EXPECT);
+	const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	long long length = 0;
+	if (expect != NULL && strcasecmp(expect, "100-continue") == 0)
+		return true;
+	return text != NULL && str_to_int(text, 0, INT64_MAX, &length) && length > REQUEST_DRAIN_MAX;
+}
+
+/* A POST is checked before its body comes. Others are checked when they are complete, so that the look at the token and
+ * what the handler reads are one read transaction. */
+static enum MHD_Result head_came(struct request *request, const char *method, bool on_unix)
+{
+	request->method = method;
+	request->phase = REQUEST_READING;
+	request_take_id(request);
+	if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return MHD_YES;
+	request->refused = check_head(request, on_unix, &request->err) != 0;
+	return request->refused && refuse_at_once(request) ? send_problem(request) : MHD_YES;
+}
+
+static enum MHD_Result body_came(struct request *request, const char *data, size_t size)
+{
+	if (request_take_body(request, data, size, &request->err) != 0)
+		request->refused = true;
+	bool endless = request->body_seen > REQUEST_DRAIN_MAX && request->body_seen > request->body_limit;
+	return endless ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result request_is_complete(struct request *request, bool on_unix)
+{
+	set_reading_since(request->connection, -1);
+	if (strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+		request->refused = check_head(request, on_unix, &request->err) != 0;
+	if (request->refused)
+		return send_problem(request);
+	return after_handler(request, request->route->handle(request, &request->err));
+}
+
+static enum MHD_Result go_on(struct request *request, const char *method, const char *data, size_t size, bool on_unix)
+{
+	switch (request->phase) {
+	case REQUEST_NEW: return head_came(request, method, on_unix);
+	case REQUEST_READING: return size > 0 ? body_came(request, data, size) : request_is_complete(request, on_unix);
+	case REQUEST_WAITING: return after_handler(request, request->resume(request, &request->err));
+	case REQUEST_REPLIED: break;
+	}
+	return MHD_YES;
+}
+
+enum MHD_Result dispatch_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+				const char *version, const char *data, size_t *data_size, void **request)
+{
+	const struct dispatch *dispatch = cls;
+	(void)connection;
+	(void)url;
+	(void)version;
+	enum MHD_Result result = go_on(*request, method, data, *data_size, dispatch->on_unix);
+	request_end_read(*request);
+	*data_size = 0;
+	return result;
+}
+
+/* One line a request. The query is left out: overrides may hold what is nobody else's business. */
+static void log_request(const struct request *request, bool aborted)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	if (request->status >= 500)
+		level = LOG_LEVEL_WARNING;
+	else if (request->status < 400 && strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+		level = LOG_LEVEL_DEBUG;
+	LOG_AT(level, aborted ? "request aborted" : "request", LOG_S("request", request->id),
+	       LOG_S("user", request->actor.name), LOG_S("method", request->method), LOG_S("path", request->path),
+	       LOG_N("status", request->status), LOG_N("ms", clock_mono_ms() - request->started_ms));
+}
+
+void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request_,
+			enum MHD_RequestTerminationCode why)
+{
+	struct dispatch *dispatch = cls;
+	struct request *request = *request_;
+	if (request == NULL)
+		return;
+	if (request->method != NULL)
+		log_request(request, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	request_free(request);
+	*request_ = NULL;
+	set_reading_since(connection, clock_mono_ms());
+	atomic_fetch_sub(&dispatch->active, 1);
+}

@@ -1,0 +1,125 @@
+/* Handlers of /v1/evaluations but for submitting, which is in submissions.c. */
+#include "api/handlers.h"
+#include "api/json_out.h"
+#include "api/page.h"
+#include "api/read.h"
+#include "api/reply.h"
+#include "service/lifecycle.h"
+
+#include <string.h>
+
+int api_getEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	return read_reply_evaluation(request, db, MHD_HTTP_OK, request->captures[0], err);
+}
+
+static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
+{
+	static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled", NULL};
+	const char *state = query_get(&request->query, "state");
+	if (state != NULL && !str_in(state, states))
+		return err_set(
+		    err, NEL_INVALID,
+		    "query parameter \"state\" must be one of queued, running, succeeded, failed, cancelled");
+	*ret_state = state;
+	return 0;
+}
+
+/* *ret_label_key is what filter->label_key points to; the caller frees it. */
+static int parse_filter(const struct request *request, struct evaluation_filter *filter, char **ret_label_key,
+			struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	long long since_s = 0;
+	long long until_s = 0;
+	if (parse_state(request, &filter->state, err) != 0 || query_get_time(query, "since", &since_s, err) != 0 ||
+	    query_get_time(query, "until", &until_s, err) != 0 ||
+	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
+		return -1;
+	filter->label_key = *ret_label_key;
+	filter->user = query_get(query, "user");
+	filter->cluster = query_get(query, "cluster");
+	filter->task = query_get(query, "task");
+	filter->model = query_get(query, "model");
+	filter->since_s = since_s;
+	filter->until_s = until_s;
+	return 0;
+}
+
+/* The list has one row more than the page when there is a next one. */
+static int render_list(struct request *request, struct db *db, const struct page *page,
+		       const struct evaluation_list *list, struct str *body, struct nel_err *err)
+{
+	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
+	OUT(body, "{\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			OUT(body, ",");
+		if (read_render_evaluation(db, &list->items[i], body, err) != 0)
+			return -1;
+	}
+	OUT(body, "],");
+	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, body);
+	OUT(body, "}");
+	return 0;
+}
+
+int api_listEvaluations(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {
+	    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
+	    {"label", false}, {"since", false}, {"until", false},   PAGE_RULES,
+	};
+	CLEANUP(mem_freep) char *label_key = NULL;
+	struct evaluation_filter filter = {0};
+	struct page page = {0};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
+	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	filter.before_seq = page.position;
+	filter.limit = page.limit + 1;
+	CLEANUP(evaluation_list_done) struct evaluation_list list = {0};
+	CLEANUP(str_done) struct str body = {0};
+	if (evaluations_list(db, &filter, &list, err) != 0 || render_list(request, db, &page, &list, &body, err) != 0)
+		return -1;
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getEvaluationConfig(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"form", false}};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    request_read_db(request, &db, err) != 0)
+		return -1;
+	const char *form = query_get(&request->query, "form");
+	bool resolved = form != NULL && strcmp(form, "resolved") == 0;
+	if (form != NULL && !resolved && strcmp(form, "submitted") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"form\" must be submitted or resolved");
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (read_evaluation(db, request->captures[0], true, &row, err) != 0)
+		return -1;
+	bool yaml = !resolved && strcmp(row.submitted_type, "application/yaml") == 0;
+	struct str body = {0};
+	str_append(&body, resolved ? row.resolved : row.submitted_text);
+	return reply_text(request, MHD_HTTP_OK, yaml ? "application/yaml" : "application/json", &body, err);
+}
+
+int api_cancelEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_is_evaluation(id))
+		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
+	if (service_cancel_evaluation(request->service, db, &request->actor, id, err) != 0)
+		return -1;
+	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
+}

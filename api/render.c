@@ -1,0 +1,319 @@
+#include "api/render.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <string.h>
+
+static void render_problem(struct str *s, const json_t *problem)
+{
+	const json_t *line = json_object_get(problem, "line");
+	const json_t *column = json_object_get(problem, "column");
+	OUT(s, "{\"pointer\":");
+	out_string(s, json_string_value(json_object_get(problem, "pointer")));
+	OUT(s, ",\"message\":");
+	out_string(s, json_string_value(json_object_get(problem, "message")));
+	OUT(s, ",\"line\":");
+	out_int_or_null(s, json_integer_value(line), json_is_integer(line));
+	OUT(s, ",\"column\":");
+	out_int_or_null(s, json_integer_value(column), json_is_integer(column));
+	OUT(s, "}");
+}
+
+void render_problems(struct str *s, const json_t *problems)
+{
+	size_t i = 0;
+	const json_t *problem = NULL;
+	OUT(s, "[");
+	json_array_foreach(problems, i, problem) {
+		if (i > 0)
+			OUT(s, ",");
+		render_problem(s, problem);
+	}
+	OUT(s, "]");
+}
+
+/* text: a JSON array as the store keeps it. Nearly always empty, so that case takes no parser. */
+static void render_stored_problems(struct str *s, const char *text)
+{
+	if (text == NULL || strcmp(text, "[]") == 0) {
+		OUT(s, "[]");
+		return;
+	}
+	json_t *problems = json_loads(text, 0, NULL);
+	render_problems(s, problems);
+	json_decref(problems);
+}
+
+static void render_counts(struct str *s, const struct job_list *jobs)
+{
+	int counts[CHAIN_STATE_COUNT] = {0};
+	for (size_t i = 0; i < jobs->count; i++)
+		counts[jobs->items[i].state]++;
+	OUT(s, "{\"total\":");
+	out_int(s, (int64_t)jobs->count);
+	for (int state = 0; state < CHAIN_STATE_COUNT; state++) {
+		OUT(s, ",\"");
+		str_append(s, chain_state_name((enum chain_state)state));
+		OUT(s, "\":");
+		out_int(s, counts[state]);
+	}
+	OUT(s, "}");
+}
+
+static void render_labels(struct str *s, const struct label *labels, size_t count)
+{
+	OUT(s, "{");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			OUT(s, ",");
+		out_string(s, labels[i].key);
+		OUT(s, ":");
+		out_string(s, labels[i].value);
+	}
+	OUT(s, "}");
+}
+
+void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs)
+{
+	OUT(s, "{\"id\":");
+	out_string(s, row->id);
+	OUT(s, ",\"user\":");
+	out_string(s, row->user);
+	OUT(s, ",\"cluster\":");
+	out_string(s, row->cluster);
+	OUT(s, ",\"state\":");
+	out_string(s, row->state);
+	OUT(s, ",\"created_at\":");
+	out_time(s, row->created_at);
+	OUT(s, ",\"updated_at\":");
+	out_time(s, row->updated_at);
+	OUT(s, ",\"labels\":");
+	render_labels(s, row->labels, row->label_count);
+	OUT(s, ",\"model\":");
+	out_string(s, row->model);
+	OUT(s, ",\"counts\":");
+	render_counts(s, jobs);
+	OUT(s, ",\"warnings\":");
+	render_stored_problems(s, row->warnings);
+	OUT(s, ",\"jobs\":[");
+	for (size_t i = 0; i < jobs->count; i++) {
+		if (i > 0)
+			OUT(s, ",");
+		render_job(s, &jobs->items[i]);
+	}
+	OUT(s, "]}");
+}
+
+static void render_budget(struct str *s, const struct job_row *job)
+{
+	bool limited = job->budget_limit_s >= 0;
+	int64_t remaining = job->budget_limit_s - job->budget_used_s;
+	OUT(s, "{\"limit_s\":");
+	out_int_or_null(s, job->budget_limit_s, limited);
+	OUT(s, ",\"used_s\":");
+	out_int(s, job->budget_used_s);
+	OUT(s, ",\"remaining_s\":");
+	out_int_or_null(s, remaining > 0 ? remaining : 0, limited);
+	OUT(s, "}");
+}
+
+static void render_job_status(struct str *s, const struct job_row *job)
+{
+	OUT(s, ",\"state\":");
+	out_string(s, chain_state_name(job->state));
+	OUT(s, ",\"reason\":");
+	out_string(s, job->reason);
+	OUT(s, ",\"waiting_on\":");
+	out_string(s, job->waiting_on);
+	OUT(s, ",\"slurm_job_id\":");
+	out_string(s, job->slurm_job_id);
+	OUT(s, ",\"attempt\":");
+	out_int(s, job->attempt);
+	OUT(s, ",\"progress\":");
+	if (job->progress >= 0) {
+		OUT(s, "{\"requests\":");
+		out_int(s, job->progress);
+		OUT(s, "}");
+	} else {
+		OUT(s, "null");
+	}
+	OUT(s, ",\"budget\":");
+	render_budget(s, job);
+}
+
+/* Without the closing brace, so that more members may follow. */
+static void render_job_open(struct str *s, const struct job_row *job)
+{
+	OUT(s, "{\"id\":");
+	out_string(s, job->id);
+	OUT(s, ",\"evaluation\":");
+	out_string(s, job->evaluation);
+	OUT(s, ",\"task\":");
+	out_string(s, job->task);
+	OUT(s, ",\"index\":");
+	out_int(s, job->index);
+	render_job_status(s, job);
+	OUT(s, ",\"observed_at\":");
+	out_time(s, job->observed_at);
+	OUT(s, ",\"created_at\":");
+	out_time(s, job->created_at);
+	OUT(s, ",\"started_at\":");
+	out_time(s, job->started_at);
+	OUT(s, ",\"ended_at\":");
+	out_time(s, job->ended_at);
+	OUT(s, ",\"rundir\":");
+	out_string(s, job->job_dir);
+}
+
+void render_job(struct str *s, const struct job_row *job)
+{
+	render_job_open(s, job);
+	OUT(s, "}");
+}
+
+static void render_attempt(struct str *s, const struct attempt_row *attempt)
+{
+	bool ended = attempt->exit_code >= 0;
+	OUT(s, "{\"number\":");
+	out_int(s, attempt->number);
+	OUT(s, ",\"slurm_job_id\":");
+	out_string(s, attempt->slurm_job_id);
+	OUT(s, ",\"slurm_state\":");
+	out_string(s, attempt->slurm_state);
+	OUT(s, ",\"exit_code\":");
+	out_int_or_null(s, attempt->exit_code, ended);
+	OUT(s, ",\"signal\":");
+	out_int_or_null(s, attempt->signal, ended);
+	OUT(s, ",\"nodes\":");
+	out_string(s, attempt->nodes);
+	OUT(s, ",\"submitted_at\":");
+	out_time(s, attempt->submitted_at);
+	OUT(s, ",\"started_at\":");
+	out_time(s, attempt->started_at);
+	OUT(s, ",\"ended_at\":");
+	out_time(s, attempt->ended_at);
+	OUT(s, ",\"elapsed_s\":");
+	out_int_or_null(s, attempt->elapsed_s, attempt->elapsed_s >= 0);
+	OUT(s, ",\"time_limit_s\":");
+	out_int(s, attempt->time_limit_s);
+	OUT(s, ",\"pending_reason\":");
+	out_string(s, attempt->pending_reason);
+	OUT(s, "}");
+}
+
+static void render_change(struct str *s, const struct history_row *change)
+{
+	OUT(s, "{\"at\":");
+	out_time(s, change->at);
+	OUT(s, ",\"from\":");
+	out_string(s, change->from);
+	OUT(s, ",\"to\":");
+	out_string(s, change->to);
+	OUT(s, ",\"reason\":");
+	out_string(s, change->reason);
+	OUT(s, "}");
+}
+
+void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+		       const struct history_list *history)
+{
+	render_job_open(s, job);
+	OUT(s, ",\"attempts\":[");
+	for (size_t i = 0; i < attempts->count; i++) {
+		if (i > 0)
+			OUT(s, ",");
+		render_attempt(s, &attempts->items[i]);
+	}
+	OUT(s, "],\"history\":[");
+	for (size_t i = 0; i < history->count; i++) {
+		if (i > 0)
+			OUT(s, ",");
+		render_change(s, &history->items[i]);
+	}
+	OUT(s, "]}");
+}
+
+void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row)
+{
+	OUT(s, "{\"evaluation\":");
+	out_string(s, of->evaluation);
+	OUT(s, ",\"job\":");
+	out_string(s, of->job);
+	OUT(s, ",\"user\":");
+	out_string(s, of->user);
+	OUT(s, ",\"model\":");
+	out_string(s, of->model);
+	OUT(s, ",\"ended_at\":");
+	out_time(s, of->ended_at);
+	OUT(s, ",\"task\":");
+	out_string(s, row->task);
+	OUT(s, ",\"group\":");
+	out_bool(s, row->group);
+	OUT(s, ",\"metric\":");
+	out_string(s, row->metric);
+	OUT(s, ",\"score\":");
+	out_string(s, row->score);
+	OUT(s, ",\"value\":");
+	out_double(s, row->value);
+	OUT(s, ",\"stderr\":");
+	out_double(s, row->stderr_);
+	OUT(s, ",\"count\":");
+	out_int_or_null(s, row->count, row->count >= 0);
+	OUT(s, "}");
+}
+
+/* A field of CSV, in quotes when it must be. */
+static void csv_text(struct str *s, const char *text)
+{
+	if (text == NULL)
+		return;
+	if (strpbrk(text, "\",\r\n") == NULL) {
+		str_append(s, text);
+		return;
+	}
+	str_append_c(s, '"');
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '"')
+			str_append_c(s, '"');
+		str_append_c(s, *p);
+	}
+	str_append_c(s, '"');
+}
+
+static void csv_double(struct str *s, double number)
+{
+	if (isfinite(number))
+		out_double(s, number);
+}
+
+void render_score_csv_heading(struct str *s)
+{
+	str_append(s, "evaluation,job,user,model,ended_at,task,group,metric,score,value,stderr,count\r\n");
+}
+
+void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row)
+{
+	const char *const texts[] = {of->evaluation, of->job, of->user, of->model};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		csv_text(s, texts[i]);
+		str_append_c(s, ',');
+	}
+	char at[CLOCK_RFC3339_SIZE];
+	if (of->ended_at != 0)
+		str_append(s, clock_rfc3339(of->ended_at, at));
+	str_append_c(s, ',');
+	csv_text(s, row->task);
+	str_append(s, row->group ? ",true," : ",false,");
+	csv_text(s, row->metric);
+	str_append_c(s, ',');
+	csv_text(s, row->score);
+	str_append_c(s, ',');
+	csv_double(s, row->value);
+	str_append_c(s, ',');
+	csv_double(s, row->stderr_);
+	str_append_c(s, ',');
+	if (row->count >= 0)
+		out_int(s, row->count);
+	str_append(s, "\r\n");
+}

@@ -1,0 +1,38 @@
+/* Rows of the store as the JSON that clients see (openapi.yaml's schemas Evaluation, Job, JobDetail, Score). Every
+ * member is always there; what is not known is null. Pure. */
+#ifndef NEL_API_RENDER_H
+#define NEL_API_RENDER_H
+
+#include "api/json_out.h"
+#include "db/attempts.h"
+#include "db/evaluations.h"
+#include "db/jobs.h"
+#include "db/results.h"
+
+#include <jansson.h>
+
+/* An array of {"pointer","message","line","column"}; members that an item lacks become null. */
+void render_problems(struct str *s, const json_t *problems);
+
+/* jobs: all of the evaluation's, by index. */
+void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs);
+
+void render_job(struct str *s, const struct job_row *job);
+void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+		       const struct history_list *history);
+
+/* Which job a score belongs to. */
+struct render_score_of {
+	const char *job;
+	const char *evaluation;
+	const char *user;
+	const char *model;
+	int64_t ended_at;
+};
+void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row);
+
+/* CSV (RFC 4180) of the same, with its heading. */
+void render_score_csv_heading(struct str *s);
+void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row);
+
+#endif

@@ -1,0 +1,85 @@
+#include "api/reply.h"
+
+#include "api/media.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define ETAG_HASH_SIZE 16
+#define ETAG_SIZE (2 * ETAG_HASH_SIZE + 3)
+
+int reply_response(struct request *request, int status, const char *type, struct MHD_Response *response,
+		   struct nel_err *err)
+{
+	if (response == NULL)
+		return err_set(err, NEL_INTERNAL, "a response could not be made");
+	if (request->response != NULL)
+		MHD_destroy_response(request->response);
+	request->response = response;
+	request->status = status;
+	bool ok = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES &&
+		  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+		  MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "private, no-cache") == MHD_YES;
+	if (ok && type != NULL)
+		ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES;
+	for (size_t i = 0; i < request->header_count && ok; i++)
+		ok = MHD_add_response_header(response, request->headers[i].name, request->headers[i].value) == MHD_YES;
+	return ok ? 0 : err_set(err, NEL_INTERNAL, "a response header was refused");
+}
+
+static struct MHD_Response *empty_response(void)
+{
+	return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+}
+
+bool reply_not_modified(struct request *request, const char *etag)
+{
+	request_add_header(request, MHD_HTTP_HEADER_ETAG, etag);
+	return media_etag_matches(request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), etag) &&
+	       reply_response(request, MHD_HTTP_NOT_MODIFIED, NULL, empty_response(), NULL) == 0;
+}
+
+/* A strong entity tag: bodies with another content have another one. */
+static void compute_etag(const char *data, size_t size, char ret_etag[ETAG_SIZE])
+{
+	unsigned char hash[ETAG_HASH_SIZE];
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)data, size, NULL, 0);
+	ret_etag[0] = '"';
+	sodium_bin2hex(ret_etag + 1, 2 * ETAG_HASH_SIZE + 1, hash, sizeof hash);
+	ret_etag[ETAG_SIZE - 2] = '"';
+	ret_etag[ETAG_SIZE - 1] = '\0';
+}
+
+int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err)
+{
+	size_t size = body->len;
+	bool is_read = strcmp(request->method, MHD_HTTP_METHOD_POST) != 0;
+	if (status == MHD_HTTP_OK && is_read) {
+		char etag[ETAG_SIZE];
+		compute_etag(str_text(body), size, etag);
+		if (reply_not_modified(request, etag)) {
+			str_done(body);
+			return 0;
+		}
+	}
+	char *data = str_take(body);
+	struct MHD_Response *response = MHD_create_response_from_buffer(size, data, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+		free(data);
+	return reply_response(request, status, type, response, err);
+}
+
+int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err)
+{
+	return reply_text(request, status, "application/json", body, err);
+}
+
+int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err)
+{
+	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "a reply is no JSON");
+	size_t size = strlen(text);
+	struct str body = {.data = text, .len = size, .cap = size + 1};
+	return reply_json_text(request, status, &body, err);
+}

@@ -1,0 +1,26 @@
+/* Replies that went well: JSON, text, nothing changed. Each adds the headers that every reply has. A handler makes
+ * exactly one; they return 0, or -1 when libmicrohttpd fails. */
+#ifndef NEL_API_REPLY_H
+#define NEL_API_REPLY_H
+
+#include "api/request.h"
+
+/* Takes what `body` holds. A GET's or HEAD's 200 gets an ETag from its content, and becomes 304 when the client has it
+ * already. type is static. */
+int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err);
+
+/* JSON text. */
+int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err);
+
+/* A JSON tree; borrowed. */
+int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err);
+
+/* A made response, which becomes the request's. type NULL: none. */
+int reply_response(struct request *request, int status, const char *type, struct MHD_Response *response,
+		   struct nel_err *err);
+
+/* If-None-Match names the tag (with quotes): then 304 is the reply, and true is returned. Adds the ETag header either
+ * way. */
+bool reply_not_modified(struct request *request, const char *etag);
+
+#endif

@@ -1,0 +1,375 @@
+#include "api/server.h"
+
+#include "api/dispatch.h"
+#include "api/listen.h"
+#include "api/server_internal.h"
+#include "api/wait_room.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define THREADS_MAX 64
+#define CONNECTIONS_MAX 2048
+#define DESCRIPTORS_KEPT 256         /* for the rest of the daemon, when connections are limited by RLIMIT_NOFILE */
+#define IDLE_TIMEOUT_S 30            /* without a byte either way */
+#define READ_DEADLINE_MS (60 * 1000) /* from a connection's last reply until its next request is complete */
+#define STOP_GRACE_MS 1500
+#define PEM_SIZE_MAX (1024 * 1024)
+
+struct listener {
+	struct dispatch dispatch;
+	struct MHD_Daemon *daemon;
+	const struct settings_listen *listen;
+	int fd; /* ours: the daemon gives it back when it is quiesced */
+	int port;
+};
+
+struct api_server {
+	struct service *service;
+	const char *database;
+	pthread_key_t thread_db;
+	struct wait_room *wait_room;
+	struct listener *listeners;
+	size_t listener_count;
+
+	/* The reaper closes connections that take too long to send a request. The lock guards the list and stopping. */
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+	bool stopping;
+	struct dispatch_connection *connections;
+	pthread_t reaper;
+	bool reaper_runs;
+};
+
+/* --- one database connection a thread --- */
+
+static void close_thread_db(void *db)
+{
+	db_close(db);
+}
+
+int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err)
+{
+	struct db *db = pthread_getspecific(server->thread_db);
+	if (db == NULL) {
+		if (db_open(server->database, &db, err) != 0)
+			return -1;
+		pthread_setspecific(server->thread_db, db);
+	}
+	*ret_db = db;
+	return 0;
+}
+
+struct wait_room *server_wait_room(struct api_server *server)
+{
+	return server->wait_room;
+}
+
+/* --- slow connections --- */
+
+static void connection_opened(struct api_server *server, struct MHD_Connection *connection, void **context)
+{
+	struct dispatch_connection *kept = mem_calloc(1, sizeof *kept);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	kept->fd = info == NULL ? -1 : info->connect_fd;
+	atomic_init(&kept->reading_since_ms, clock_mono_ms());
+	pthread_mutex_lock(&server->lock);
+	kept->next = server->connections;
+	if (kept->next != NULL)
+		kept->next->previous = kept;
+	server->connections = kept;
+	pthread_mutex_unlock(&server->lock);
+	*context = kept;
+}
+
+static void connection_closed(struct api_server *server, struct dispatch_connection *kept)
+{
+	if (kept == NULL)
+		return;
+	pthread_mutex_lock(&server->lock);
+	if (kept->previous != NULL)
+		kept->previous->next = kept->next;
+	else
+		server->connections = kept->next;
+	if (kept->next != NULL)
+		kept->next->previous = kept->previous;
+	pthread_mutex_unlock(&server->lock);
+	free(kept);
+}
+
+/* MHD_OPTION_NOTIFY_CONNECTION. A connection's descriptor is closed after this, so the reaper never shuts another one's
+ * down. */
+static void notify_connection(void *cls, struct MHD_Connection *connection, void **context,
+			      enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		connection_opened(cls, connection, context);
+	else
+		connection_closed(cls, *context);
+}
+
+/* With the lock held. libmicrohttpd's own time-out starts anew with each byte, which a slow sender could use to hold
+ * connections for ever. */
+static void shut_slow_connections(struct api_server *server)
+{
+	int64_t now_ms = clock_mono_ms();
+	for (struct dispatch_connection *kept = server->connections; kept != NULL; kept = kept->next) {
+		int64_t since_ms = atomic_load_explicit(&kept->reading_since_ms, memory_order_relaxed);
+		if (since_ms >= 0 && now_ms - since_ms > READ_DEADLINE_MS && kept->fd >= 0)
+			shutdown(kept->fd, SHUT_RDWR);
+	}
+}
+
+static void *reap(void *arg)
+{
+	struct api_server *server = arg;
+	pthread_mutex_lock(&server->lock);
+	while (!server->stopping) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+		pthread_cond_timedwait(&server->stop, &server->lock, &until);
+		shut_slow_connections(server);
+	}
+	pthread_mutex_unlock(&server->lock);
+	return NULL;
+}
+
+/* --- starting --- */
+
+__attribute__((format(printf, 2, 0))) static void log_library(void *cls, const char *fmt, va_list ap)
+{
+	char text[512];
+	(void)cls;
+	vsnprintf(text, sizeof text, fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("libmicrohttpd", LOG_S("error", text));
+}
+
+static int read_pem(const char *path, char **ret_text, struct nel_err *err)
+{
+	CLEANUP(file_closep) FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return err_sys(err, NEL_INVALID, errno, "tls: %s", path);
+	char *text = mem_calloc(1, PEM_SIZE_MAX + 1);
+	size_t size = fread(text, 1, PEM_SIZE_MAX, file);
+	if (size == 0 || size == PEM_SIZE_MAX) {
+		free(text);
+		return err_set(err, NEL_INVALID, "tls: %s: not a PEM file", path);
+	}
+	*ret_text = text;
+	return 0;
+}
+
+static unsigned connection_limit(size_t listener_count)
+{
+	struct rlimit limit = {0};
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return CONNECTIONS_MAX;
+	unsigned long long usable =
+	    limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : limit.rlim_cur / 2;
+	usable /= listener_count;
+	return usable < CONNECTIONS_MAX ? (unsigned)usable : CONNECTIONS_MAX;
+}
+
+static unsigned thread_count(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
+}
+
+static int start_daemon(struct api_server *server, struct listener *listener, const char *cert, const char *key,
+			struct nel_err *err)
+{
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned threads = thread_count();
+	struct MHD_OptionItem options[8];
+	size_t n = 0;
+	if (threads > 1)
+		options[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL};
+	if (cert != NULL && !listener->listen->is_unix) {
+		flags |= MHD_USE_TLS;
+		options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)cert};
+		options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key};
+	}
+	options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+	listener->daemon = MHD_start_daemon(
+	    flags, 0, NULL, NULL, dispatch_access, &listener->dispatch, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+	    MHD_OPTION_CONNECTION_LIMIT, connection_limit(server->listener_count), MHD_OPTION_URI_LOG_CALLBACK,
+	    dispatch_begin, &listener->dispatch, MHD_OPTION_NOTIFY_COMPLETED, dispatch_completed, &listener->dispatch,
+	    MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	if (listener->daemon == NULL) {
+		listener->fd = -1; /* closed with the daemon that failed */
+		return err_set(err, NEL_INVALID, "the HTTP server did not start%s; log.level debug shows why",
+			       cert == NULL ? "" : " (are the TLS certificate and key a pair?)");
+	}
+	return 0;
+}
+
+static int open_listener(struct listener *listener, struct nel_err *err)
+{
+	const struct settings_listen *listen = listener->listen;
+	if (listen->is_unix)
+		return listen_unix(listen->path, &listener->fd, err);
+	return listen_tcp(listen->address, listen->port, &listener->fd, &listener->port, err);
+}
+
+static void log_listening(const struct listener *listener, bool tls)
+{
+	const struct settings_listen *listen = listener->listen;
+	if (listen->is_unix)
+		log_info("listening", LOG_S("address", listen->path));
+	else
+		log_info("listening", LOG_S("address", listen->address), LOG_N("port", listener->port),
+			 LOG_S("tls", tls ? "yes" : "no"));
+}
+
+static int start_listeners(struct api_server *server, const char *cert, const char *key, struct nel_err *err)
+{
+	for (size_t i = 0; i < server->listener_count; i++)
+		if (open_listener(&server->listeners[i], err) != 0)
+			return -1;
+	for (size_t i = 0; i < server->listener_count; i++) {
+		if (start_daemon(server, &server->listeners[i], cert, key, err) != 0)
+			return -1;
+		log_listening(&server->listeners[i], cert != NULL);
+	}
+	return 0;
+}
+
+static int start_with_tls(struct api_server *server, struct nel_err *err)
+{
+	const struct settings *settings = server->service->settings;
+	CLEANUP(mem_freep) char *cert = NULL;
+	CLEANUP(mem_freep) char *key = NULL;
+	if (settings->tls_cert_file != NULL) {
+		if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+			return err_set(err, NEL_INVALID, "tls: this libmicrohttpd was built without it");
+		if (read_pem(settings->tls_cert_file, &cert, err) != 0 ||
+		    read_pem(settings->tls_key_file, &key, err) != 0)
+			return -1;
+	}
+	int result = start_listeners(server, cert, key, err);
+	secret_wipe(key);
+	return result;
+}
+
+static void init_reaper(struct api_server *server)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->stop, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+int api_server_start(const struct api_options *options, struct api_server **ret_server, struct nel_err *err)
+{
+	const struct settings *settings = options->service->settings;
+	pthread_key_t thread_db;
+	int sys = pthread_key_create(&thread_db, close_thread_db);
+	if (sys != 0)
+		return err_sys(err, NEL_INTERNAL, sys, "the HTTP server");
+	struct api_server *server = mem_calloc(1, sizeof *server);
+	server->thread_db = thread_db;
+	server->service = options->service;
+	server->database = options->database;
+	server->wait_room = wait_room_new();
+	server->listener_count = settings->listen_count;
+	server->listeners = mem_calloc(settings->listen_count, sizeof *server->listeners);
+	for (size_t i = 0; i < settings->listen_count; i++) {
+		struct listener *listener = &server->listeners[i];
+		listener->listen = &settings->listen[i];
+		listener->fd = -1;
+		listener->dispatch.server = server;
+		listener->dispatch.service = options->service;
+		listener->dispatch.on_unix = settings->listen[i].is_unix;
+	}
+	init_reaper(server);
+	sys = pthread_create(&server->reaper, NULL, reap, server);
+	server->reaper_runs = sys == 0;
+	int result = sys == 0 ? start_with_tls(server, err) : err_sys(err, NEL_INTERNAL, sys, "the HTTP server");
+	if (result != 0) {
+		api_server_stop(server);
+		return -1;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+int api_server_port(const struct api_server *server, size_t index)
+{
+	return index < server->listener_count ? server->listeners[index].port : 0;
+}
+
+/* --- stopping --- */
+
+static void stop_reaper(struct api_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->stopping = true;
+	pthread_cond_signal(&server->stop);
+	pthread_mutex_unlock(&server->lock);
+	if (server->reaper_runs)
+		pthread_join(server->reaper, NULL);
+}
+
+static int active_requests(struct api_server *server)
+{
+	int active = 0;
+	for (size_t i = 0; i < server->listener_count; i++)
+		active += atomic_load(&server->listeners[i].dispatch.active);
+	return active;
+}
+
+static void let_requests_finish(struct api_server *server)
+{
+	const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+	int64_t deadline_ms = clock_mono_ms() + STOP_GRACE_MS;
+	while (active_requests(server) > 0 && clock_mono_ms() < deadline_ms)
+		nanosleep(&pause, NULL);
+}
+
+/* After quiescing, the listening socket is ours again; it must stay open until its daemon has stopped. */
+static void stop_listening(struct listener *listener)
+{
+	if (listener->daemon != NULL)
+		MHD_quiesce_daemon(listener->daemon);
+	if (listener->fd >= 0 && listener->listen->is_unix)
+		unlink(listener->listen->path);
+}
+
+void api_server_stop(struct api_server *server)
+{
+	if (server == NULL)
+		return;
+	for (size_t i = 0; i < server->listener_count; i++)
+		stop_listening(&server->listeners[i]);
+	wait_room_close(server->wait_room);
+	let_requests_finish(server);
+	for (size_t i = 0; i < server->listener_count; i++) {
+		if (server->listeners[i].daemon != NULL)
+			MHD_stop_daemon(server->listeners[i].daemon);
+		fd_closep(&server->listeners[i].fd);
+	}
+	stop_reaper(server);
+	pthread_key_delete(server->thread_db);
+	pthread_cond_destroy(&server->stop);
+	pthread_mutex_destroy(&server->lock);
+	wait_room_release(server->wait_room);
+	free(server->listeners);
+	free(server);
+}

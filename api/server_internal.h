@@ -1,0 +1,16 @@
+/* What the rest of api/ needs of the server. */
+#ifndef NEL_API_SERVER_INTERNAL_H
+#define NEL_API_SERVER_INTERNAL_H
+
+#include "base/err.h"
+#include "db/db.h"
+
+struct api_server;
+struct wait_room;
+
+/* The calling HTTP thread's connection to the database, opened at its first use and closed when the thread ends. */
+int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err);
+
+struct wait_room *server_wait_room(struct api_server *server);
+
+#endif

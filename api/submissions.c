@@ -1,0 +1,141 @@
+/* Handler of POST /v1/evaluations: the three forms of a submission, and its dry run. */
+#include "api/envelope.h"
+#include "api/handlers.h"
+#include "api/media.h"
+#include "api/multipart.h"
+#include "api/read.h"
+#include "api/reply.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define IDEMPOTENCY_KEY_SIZE_MAX 255
+
+static const char accepted_types[] =
+    "application/yaml, application/x-yaml, text/yaml, application/json, multipart/form-data";
+
+static int unsupported(struct request *request, struct nel_err *err)
+{
+	request_add_header(request, "Accept-Post", accepted_types);
+	return request_fail(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
+			    "Content-Type must be one of %s (in UTF-8)", accepted_types);
+}
+
+static int parse_json(struct request *request, struct submission *ret_submission, struct nel_err *err)
+{
+	if (envelope_parse(str_text(&request->body), request->body.len, ret_submission, &request->errors, err) == 0)
+		return 0;
+	request->fail_status = MHD_HTTP_BAD_REQUEST; /* with errors, but not those of a config */
+	return -1;
+}
+
+static int parse_body(struct request *request, struct submission *ret_submission, struct nel_err *err)
+{
+	const char *type = request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+	switch (media_kind_of(type)) {
+	case MEDIA_OTHER: return unsupported(request, err);
+	case MEDIA_JSON: return parse_json(request, ret_submission, err);
+	case MEDIA_MULTIPART:
+		return multipart_parse(type, str_text(&request->body), request->body.len, ret_submission, err);
+	case MEDIA_YAML: break;
+	}
+	ret_submission->text = mem_dup(str_text(&request->body), request->body.len);
+	ret_submission->size = request->body.len;
+	return 0;
+}
+
+static int add_query_overrides(const struct query *query, struct submission *submission, struct nel_err *err)
+{
+	for (size_t i = 0; i < query->count; i++)
+		if (strcmp(query->items[i].name, "override") == 0 &&
+		    submission_add_override(submission, query->items[i].value, err) != 0)
+			return -1;
+	return 0;
+}
+
+static int parse_idempotency_key(const struct request *request, const char **ret_key, struct nel_err *err)
+{
+	const char *key = request_header(request, "Idempotency-Key");
+	size_t size = key == NULL ? 0 : strlen(key);
+	bool ok = key == NULL || (size > 0 && size <= IDEMPOTENCY_KEY_SIZE_MAX);
+	for (size_t i = 0; i < size && ok; i++)
+		ok = key[i] > ' ' && key[i] < 0x7f;
+	if (!ok)
+		return err_set(err, NEL_INVALID, "Idempotency-Key must be 1 to %d visible ASCII characters",
+			       IDEMPOTENCY_KEY_SIZE_MAX);
+	*ret_key = key;
+	return 0;
+}
+
+/* Places in a config that stood within an envelope become places in the envelope. */
+static void shift_places(json_t *errors, const struct submission *submission)
+{
+	size_t i = 0;
+	json_t *error = NULL;
+	json_array_foreach(errors, i, error) {
+		json_t *line = json_object_get(error, "line");
+		json_t *column = json_object_get(error, "column");
+		if (json_integer_value(line) == 1 && json_is_integer(column))
+			json_integer_set(column, json_integer_value(column) + submission->column_offset);
+		if (json_integer_value(line) >= 1)
+			json_integer_set(line, json_integer_value(line) + submission->line_offset);
+	}
+}
+
+static int reply_submitted(struct request *request, struct db *db, const struct submit_reply_to_client *reply,
+			   struct nel_err *err)
+{
+	if (reply->dry_run != NULL)
+		return reply_json(request, MHD_HTTP_OK, reply->dry_run, err);
+	CLEANUP(mem_freep) char *location = mem_printf("/v1/evaluations/%s", reply->id);
+	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
+	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);
+}
+
+static int submit(struct request *request, const struct submission *submission, bool dry_run, bool strict,
+		  struct nel_err *err)
+{
+	char hash[SECRET_HASH_SIZE];
+	struct submit_request submit = {
+	    .actor = &request->actor,
+	    .text = submission->text,
+	    .size = submission->size,
+	    .json = submission->json,
+	    .overrides = (const char *const *)submission->overrides,
+	    .override_count = submission->override_count,
+	    .env = submission->env,
+	    .env_count = submission->env_count,
+	    .labels = submission->labels,
+	    .label_count = submission->label_count,
+	    .strict = strict,
+	    .request_hash = hash,
+	};
+	struct db *db = NULL;
+	if (parse_idempotency_key(request, &submit.idempotency_key, err) != 0 || request_db(request, &db, err) != 0)
+		return -1;
+	submission_hash(submission, strict, hash);
+	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
+	int result = dry_run ? service_plan(request->service, db, &submit, &reply, err)
+			     : service_submit(request->service, db, &submit, &reply, err);
+	if (result == 0)
+		return reply_submitted(request, db, &reply, err);
+	shift_places(reply.errors, submission);
+	request->errors = TAKE(reply.errors);
+	if (err->kind == NEL_CONFLICT && submit.idempotency_key != NULL)
+		request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+	return -1;
+}
+
+int api_submitEvaluation(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"override", true}, {"dry_run", false}, {"strict", false}};
+	CLEANUP(submission_done) struct submission submission = {0};
+	bool dry_run = false;
+	bool strict = false;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    query_get_bool(&request->query, "dry_run", false, &dry_run, err) != 0 ||
+	    query_get_bool(&request->query, "strict", false, &strict, err) != 0 ||
+	    parse_body(request, &submission, err) != 0 || add_query_overrides(&request->query, &submission, err) != 0)
+		return -1;
+	return submit(request, &submission, dry_run, strict, err);
+}

@@ -1,0 +1,351 @@
+#include "commands.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "config/settings.h"
+#include "db/users.h"
+#include "service/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TEXT_SIZE_MAX (16 * 1024 * 1024)
+
+static const char help[] =
+    "usage: nel-slurmd [--config FILE]             run the daemon\n"
+    "       nel-slurmd COMMAND [--config FILE]     do one thing and exit\n"
+    "\n"
+    "commands:\n"
+    "  check                             check the settings file\n"
+    "  render CONFIG [override...] [--output DIR] [--env NAME=VALUE...]\n"
+    "                                    show what a submission would do: as JSON on standard output,\n"
+    "                                    or as the run directories that the cluster would get, into DIR\n"
+    "  user add NAME --role ROLE         make a user (admin, user or viewer) and print a token, once\n"
+    "  token create NAME                 print one more token for a user, once\n"
+    "  keygen                            make the master key file that the settings name\n"
+    "  migrate                           make the database, or bring it to this version\n"
+    "  backup FILE                       copy the database, also of a running daemon, to FILE\n"
+    "\n"
+    "options:\n"
+    "  --config FILE                     the settings (default " SETTINGS_PATH_DEFAULT ")\n"
+    "  --version                         print the version\n"
+    "  --help                            print this\n";
+
+enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_VERSION, OPT_HELP };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"role", required_argument, NULL, OPT_ROLE},
+    {"output", required_argument, NULL, OPT_OUTPUT},
+    {"env", required_argument, NULL, OPT_ENV},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+int command_line_parse(int argc, char **argv, struct command_line *ret_line)
+{
+	struct command_line line = {.settings_path = SETTINGS_PATH_DEFAULT};
+	int option = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case OPT_CONFIG: line.settings_path = optarg; break;
+		case OPT_ROLE: line.role = optarg; break;
+		case OPT_OUTPUT: line.output = optarg; break;
+		case OPT_ENV:
+			if (line.env_count < COMMAND_ARGS_MAX)
+				line.env[line.env_count++] = optarg;
+			break;
+		case OPT_VERSION: puts("nel-slurmd " NEL_VERSION); return 0;
+		case OPT_HELP: fputs(help, stdout); return 0;
+		default: fputs("nel-slurmd --help tells the usage\n", stderr); return 2;
+		}
+	}
+	if (optind < argc)
+		line.command = argv[optind++];
+	for (; optind < argc && line.arg_count < COMMAND_ARGS_MAX; optind++)
+		line.args[line.arg_count++] = argv[optind];
+	*ret_line = line;
+	return COMMAND_GO_ON;
+}
+
+static int fail(const struct nel_err *err)
+{
+	fprintf(stderr, "nel-slurmd: %s\n", err->msg);
+	return 1;
+}
+
+static int wrong_usage(const char *text)
+{
+	fprintf(stderr, "nel-slurmd: %s\nnel-slurmd --help tells the usage\n", text);
+	return 2;
+}
+
+static void print_problems(const char *file, const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct problem *p = &problems->items[i];
+		if (p->line > 0)
+			fprintf(stderr, "%s:%d:%d: %s: %s\n", file, p->line, p->column, p->pointer, p->message);
+		else
+			fprintf(stderr, "%s: %s%s%s\n", file, p->pointer, p->pointer[0] != '\0' ? ": " : "",
+				p->message);
+	}
+}
+
+static int run_check(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(problems_done) struct problems problems = {0};
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
+		if (problems.count == 0)
+			return fail(&err);
+		print_problems(line->settings_path, &problems);
+		return 1;
+	}
+	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
+	       settings->cluster_count == 1 ? "" : "s");
+	return 0;
+}
+
+static int run_keygen(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
+	    secret_keygen(settings->master_key_file, &err) != 0)
+		return fail(&err);
+	printf("made %s\n", settings->master_key_file);
+	return 0;
+}
+
+static int run_migrate(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	int from = 0;
+	int to = 0;
+	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
+	    db_migrate(settings->database, &from, &to, &err) != 0)
+		return fail(&err);
+	printf("%s: version %d", settings->database, to);
+	if (from != to)
+		printf(", was %d", from);
+	puts("");
+	return 0;
+}
+
+static int open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err)
+{
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (settings_load(line->settings_path, &settings, NULL, err) != 0 ||
+	    db_migrate(settings->database, NULL, NULL, err) != 0)
+		return -1;
+	return db_open(settings->database, ret_db, err);
+}
+
+static int create_token(struct db *db, const char *name, char token[IDS_TOKEN_SIZE], struct nel_err *err)
+{
+	char hash[SECRET_HASH_SIZE];
+	ids_new_token(token);
+	secret_token_hash(token, hash);
+	return tokens_insert(db, name, hash, clock_now_s(), 0, err);
+}
+
+static int run_user(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(db_freep) struct db *db = NULL;
+	enum role role = ROLE_USER;
+	char token[IDS_TOKEN_SIZE];
+	if (line->arg_count != 2 || strcmp(line->args[0], "add") != 0)
+		return wrong_usage("wanted: user add NAME --role ROLE");
+	if (line->role == NULL || role_from_name(line->role, &role) != 0)
+		return wrong_usage("--role is one of admin, user, viewer");
+	if (!user_name_ok(line->args[1]))
+		return wrong_usage(
+		    "a user's name has lower-case letters, digits, '.', '_' and '-', and begins with a letter");
+	if (open_database(line, &db, &err) != 0)
+		return fail(&err);
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, &err) != 0 || users_insert(db, line->args[1], role, clock_now_s(), &err) != 0 ||
+	    create_token(db, line->args[1], token, &err) != 0 || db_commit(db, &err) != 0) {
+		if (err.kind == NEL_CONFLICT)
+			err_set(&err, NEL_CONFLICT, "the user %s exists already; `token create %s` makes another token",
+				line->args[1], line->args[1]);
+		return fail(&err);
+	}
+	puts(token);
+	return 0;
+}
+
+static int run_token(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	struct user_row user;
+	CLEANUP(db_freep) struct db *db = NULL;
+	char token[IDS_TOKEN_SIZE];
+	if (line->arg_count != 2 || strcmp(line->args[0], "create") != 0)
+		return wrong_usage("wanted: token create NAME");
+	if (open_database(line, &db, &err) != 0)
+		return fail(&err);
+	if (users_get(db, line->args[1], &user, &err) != 0) {
+		if (err.kind == NEL_NOTFOUND)
+			err_set(&err, NEL_NOTFOUND, "there is no user %s; `user add` makes one", line->args[1]);
+		return fail(&err);
+	}
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, &err) != 0 || create_token(db, user.name, token, &err) != 0 || db_commit(db, &err) != 0)
+		return fail(&err);
+	puts(token);
+	return 0;
+}
+
+static int run_backup(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(db_freep) struct db *db = NULL;
+	if (line->arg_count != 1)
+		return wrong_usage("wanted: backup FILE");
+	if (open_database(line, &db, &err) != 0 || db_backup(db, line->args[0], &err) != 0)
+		return fail(&err);
+	printf("wrote %s\n", line->args[0]);
+	return 0;
+}
+
+/* A whole file ("-": standard input) in memory. */
+static int read_text(const char *path, struct str *ret_text, struct nel_err *err)
+{
+	CLEANUP(fd_closep) int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, NEL_NOTFOUND, errno, "cannot read %s", path);
+	char buf[65536];
+	ssize_t n = 0;
+	while ((n = read(fd, buf, sizeof buf)) > 0) {
+		str_append_n(ret_text, buf, (size_t)n);
+		if (ret_text->len > TEXT_SIZE_MAX)
+			return err_set(err, NEL_INVALID, "%s is larger than %d MiB", path, TEXT_SIZE_MAX >> 20);
+	}
+	return n < 0 ? err_sys(err, NEL_INVALID, errno, "cannot read %s", path) : 0;
+}
+
+/* The named settings; without any (and none at the default place) a render needs none. */
+static int render_settings(const struct command_line *line, struct settings **ret_settings, struct nel_err *err)
+{
+	if (settings_load(line->settings_path, ret_settings, NULL, err) == 0)
+		return 0;
+	if (err->kind != NEL_NOTFOUND || strcmp(line->settings_path, SETTINGS_PATH_DEFAULT) != 0)
+		return -1;
+	*ret_settings = mem_calloc(1, sizeof **ret_settings);
+	return 0;
+}
+
+static int render_out(const struct command_line *line, const struct planned *planned,
+		      const struct submit_request *request, struct nel_err *err)
+{
+	char id[IDS_EVALUATION_SIZE];
+	ids_new_evaluation(id);
+	if (line->output != NULL) {
+		if (mkdir(line->output, 0700) != 0 && errno != EEXIST)
+			return err_sys(err, NEL_INVALID, errno, "cannot make %s", line->output);
+		return plan_write(planned, request, id, line->output, err);
+	}
+	CLEANUP(json_freep) json_t *document = NULL;
+	if (plan_describe(planned, id, clock_now_s(), &document, err) != 0)
+		return -1;
+	CLEANUP(mem_freep) char *text = json_dumps(document, JSON_INDENT(2));
+	puts(text);
+	return 0;
+}
+
+static int split_env(const struct command_line *line, struct name_value *env, char **copies)
+{
+	for (int i = 0; i < line->env_count; i++) {
+		copies[i] = mem_strdup(line->env[i]);
+		char *equals = strchr(copies[i], '=');
+		if (equals == NULL)
+			return wrong_usage("--env takes NAME=VALUE");
+		*equals = '\0';
+		env[i] = (struct name_value){.name = copies[i], .value = equals + 1};
+	}
+	return 0;
+}
+
+static int render(const struct command_line *line, const struct name_value *env)
+{
+	struct nel_err err = {0};
+	struct str text = {0};
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	CLEANUP(catalogue_freep) struct catalogue *catalogue = NULL;
+	CLEANUP(problems_done) struct problems errors = {0};
+	CLEANUP(planned_done) struct planned planned = {0};
+	const char *path = line->args[0];
+	const struct actor actor = {.name = "offline", .role = ROLE_ADMIN};
+	int rc = read_text(path, &text, &err);
+	struct submit_request request = {.actor = &actor,
+					 .text = str_text(&text),
+					 .size = text.len,
+					 .json = str_ends_with(path, ".json"),
+					 .overrides = line->args + 1,
+					 .override_count = (size_t)line->arg_count - 1,
+					 .env = env,
+					 .env_count = (size_t)line->env_count};
+	if (rc == 0)
+		rc = render_settings(line, &settings, &err);
+	if (rc == 0)
+		rc = catalogue_load(settings->tasks_file, &catalogue, &err);
+	const struct plan_input input = {
+	    .settings = settings, .catalogue = catalogue, .request = &request, .offline = true, .now_s = clock_now_s()};
+	if (rc == 0)
+		rc = plan_make(&input, &planned, &errors, &err);
+	print_problems(path, &errors);
+	if (rc == 0)
+		print_problems(path, &planned.warnings);
+	if (rc == 0)
+		rc = render_out(line, &planned, &request, &err);
+	str_done(&text);
+	return rc == 0 ? 0 : errors.count > 0 ? 1 : fail(&err);
+}
+
+static int run_render(const struct command_line *line)
+{
+	struct name_value env[COMMAND_ARGS_MAX];
+	char *copies[COMMAND_ARGS_MAX] = {NULL};
+	if (line->arg_count < 1)
+		return wrong_usage("wanted: render CONFIG [override...] [--output DIR]");
+	int rc = split_env(line, env, copies);
+	if (rc == 0)
+		rc = render(line, env);
+	for (int i = 0; i < line->env_count; i++)
+		free(copies[i]);
+	return rc;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct command_line *line);
+} commands[] = {
+    {"check", run_check}, {"keygen", run_keygen}, {"migrate", run_migrate}, {"user", run_user},
+    {"token", run_token}, {"backup", run_backup}, {"render", run_render},
+};
+
+int command_run(const struct command_line *line)
+{
+	const char *names[sizeof commands / sizeof commands[0]];
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		names[i] = commands[i].name;
+		if (strcmp(line->command, commands[i].name) == 0)
+			return commands[i].run(line);
+	}
+	const char *nearest = str_nearest(line->command, names, sizeof names / sizeof names[0]);
+	CLEANUP(mem_freep)
+	char *text = mem_printf("there is no command %s%s%s%s", line->command, nearest != NULL ? "; did you mean " : "",
+				nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	return wrong_usage(text);
+}

@@ -1,0 +1,25 @@
+/* The command line: options, and the offline subcommands of the same binary. */
+#ifndef NEL_COMMANDS_H
+#define NEL_COMMANDS_H
+
+#define COMMAND_GO_ON (-1)
+#define COMMAND_ARGS_MAX 256
+
+struct command_line {
+	const char *settings_path;
+	const char *command; /* NULL: serve */
+	const char *args[COMMAND_ARGS_MAX];
+	int arg_count;
+	const char *role;
+	const char *output;
+	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE */
+	int env_count;
+};
+
+/* COMMAND_GO_ON, or the exit status when everything is said (--help, --version, a wrong option). */
+int command_line_parse(int argc, char **argv, struct command_line *ret_line);
+
+/* Runs line->command; the exit status. */
+int command_run(const struct command_line *line);
+
+#endif

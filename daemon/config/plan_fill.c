@@ -1,0 +1,268 @@
+/* What is written into the resolved config after interpolation, so that the plan can be made again from it alone: older
+ * keys under their new names, null for mandatory values that nothing needs, and each task's container, endpoint type
+ * and evaluator type out of the catalogue. */
+#include "config/plan.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/evaluator_config.h"
+
+#include <string.h>
+
+#define PATH(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static json_t *get_or_add(json_t *object, const char *key)
+{
+	if (reader_get(object, key) == NULL)
+		json_object_set_new(object, key, json_object());
+	return json_object_get(object, key);
+}
+
+static const char *type_of(const json_t *server)
+{
+	const char *type = json_string_value(json_object_get(server, "type"));
+	return type == NULL ? "" : type;
+}
+
+static void move_legacy(const struct reader *r, json_t *root, const char *key, const char *name, const char *prefix)
+{
+	CLEANUP(json_freep) json_t *old = json_incref(json_object_get(root, key));
+	if (old == NULL)
+		return;
+	json_object_del(root, key);
+	if (!json_is_object(old) || *type_of(old) == '\0' || strcmp(type_of(old), "none") == 0)
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join("", key);
+	json_t *auxiliaries = get_or_add(root, "auxiliary_deployments");
+	if (reader_get(auxiliaries, name) != NULL) {
+		reader_warn(r, pointer, "%s is not read: auxiliary_deployments.%s is there, too", key, name);
+		return;
+	}
+	reader_warn(r, pointer, "%s is an old name: write auxiliary_deployments.%s", key, name);
+	json_object_set_new(old, "env_prefix", json_string(prefix));
+	json_object_set(auxiliaries, name, old);
+	json_t *mounts = json_object_get(json_object_get(root, "execution"), "mounts");
+	json_t *own = json_object_get(mounts, key);
+	if (own != NULL && json_object_set(get_or_add(mounts, "auxiliary"), name, own) == 0)
+		json_object_del(mounts, key);
+}
+
+void plan_fill_legacy(const struct reader *r, json_t *root)
+{
+	move_legacy(r, root, "judge_deployment", "judge", "JUDGE");
+	move_legacy(r, root, "user_deployment", "user", "USER");
+}
+
+static bool has_destinations(const json_t *root)
+{
+	const json_t *given = reader_get(json_object_get(root, "execution"), "auto_export");
+	const json_t *names = json_is_object(given) ? reader_get(given, "destinations") : given;
+	return json_is_string(names) || json_array_size(names) != 0;
+}
+
+/* A model comes from checkpoint_path or from hf_model_handle: with one set, the other may be missing. */
+static bool is_other_source(const json_t *server, const char *key)
+{
+	if (strcmp(key, "checkpoint_path") == 0)
+		return reader_get(server, "hf_model_handle") != NULL;
+	return strcmp(key, "hf_model_handle") == 0 && reader_get(server, "checkpoint_path") != NULL;
+}
+
+/* Does anything read the value at pointer (the member key of parent)? */
+static bool is_used(const json_t *root, const char *pointer, const json_t *parent, const char *key)
+{
+	const json_t *deployment = json_object_get(root, "deployment");
+	bool none = strcmp(type_of(deployment), "none") == 0;
+	if (strcmp(pointer, "/execution/hostname") == 0)
+		return reader_get(parent, "cluster") == NULL;
+	if (strcmp(pointer, "/execution/cluster") == 0)
+		return false;
+	if (str_starts_with(pointer, "/target/"))
+		return none;
+	if (str_starts_with(pointer, "/deployment/"))
+		return !none && !(parent == deployment && is_other_source(parent, key));
+	if (str_starts_with(pointer, "/export/") || str_starts_with(pointer, "/execution/auto_export/"))
+		return has_destinations(root);
+	if (str_starts_with(pointer, "/auxiliary_deployments/")) {
+		const char *name = pointer + strlen("/auxiliary_deployments/");
+		CLEANUP(mem_freep) char *plain = mem_strndup(name, strcspn(name, "/"));
+		const json_t *server = json_object_get(json_object_get(root, "auxiliary_deployments"), plain);
+		return strcmp(type_of(server), "none") != 0 && !(parent == server && is_other_source(parent, key));
+	}
+	return true;
+}
+
+/* Walks composed and the resolved value beside it; true when something is missing. */
+static bool walk_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *resolved,
+			 const char *base)
+{
+	bool missing = false;
+	const char *key;
+	json_t *member;
+	size_t i;
+	json_object_foreach ((json_t *)composed, key, member) {
+		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
+		if (!reader_is_missing(member)) {
+			missing |= walk_missing(r, root, member, json_object_get(resolved, key), pointer);
+		} else if (is_used(root, pointer, resolved, key)) {
+			reader_missing(r, pointer);
+			missing = true;
+		} else if (json_is_object(resolved)) {
+			json_object_set_new(resolved, key, json_null());
+		}
+	}
+	json_array_foreach ((json_t *)composed, i, member) {
+		CLEANUP(mem_freep) char *pointer = reader_join_index(base, i);
+		if (reader_is_missing(member)) {
+			reader_missing(r, pointer);
+			missing = true;
+		} else {
+			missing |= walk_missing(r, root, member, json_array_get(resolved, i), pointer);
+		}
+	}
+	return missing;
+}
+
+void plan_fill_missing(const struct reader *r, const json_t *composed, json_t *root)
+{
+	/* What refers to a missing value is missing, too; that is only worth saying when nothing else was. */
+	if (!walk_missing(r, root, composed, root, ""))
+		(void)walk_missing(r, root, root, root, "");
+}
+
+/* The image's name without its tag. */
+static size_t repository_size(const char *image)
+{
+	const char *slash = strrchr(image, '/');
+	const char *colon = strchr(slash == NULL ? image : slash, ':');
+	return colon == NULL ? strlen(image) : (size_t)(colon - image);
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	size_t size = repository_size(a);
+	return repository_size(b) == size && strncmp(a, b, size) == 0;
+}
+
+/* Among the harnesses that have a task of this name, the one whose image the config names; else an error that lists
+ * them. */
+static const struct catalogue_task *choose(const struct reader *r, const struct catalogue *catalogue, const char *name,
+					   const char *container, const char *pointer)
+{
+	const struct catalogue_task *chosen = NULL;
+	struct str choices = {0};
+	size_t fitting = 0;
+	for (size_t i = 0; i < catalogue_count(catalogue); i++) {
+		const struct catalogue_task *row = catalogue_at(catalogue, i);
+		if (strcmp(row->task, name) != 0)
+			continue;
+		str_appendf(&choices, "%s%s.%s", choices.len == 0 ? "" : ", ", row->harness, row->task);
+		if (container != NULL && same_repository(row->container, container)) {
+			chosen = row;
+			fitting++;
+		}
+	}
+	if (fitting != 1) {
+		reader_error(r, pointer, "Several harnesses have a task '%s': name one of %s", name,
+			     str_text(&choices));
+		chosen = NULL;
+	}
+	str_done(&choices);
+	return chosen;
+}
+
+/* Images that are files are always permitted: whoever can put them there can run them. */
+static bool is_file_image(const char *container)
+{
+	return container[0] == '/' || str_ends_with(container, ".sqsh");
+}
+
+static const char *nearest_task(const struct catalogue *catalogue, const char *name)
+{
+	size_t count = catalogue_count(catalogue);
+	CLEANUP(mem_freep) const char **names = mem_calloc(count + 1, sizeof *names);
+	for (size_t i = 0; i < count; i++)
+		names[i] = catalogue_at(catalogue, i)->task;
+	return str_nearest(name, names, count);
+}
+
+static void check_unlisted(const struct reader *r, const struct catalogue *catalogue, const char *name,
+			   const char *container, bool allow, const char *pointer)
+{
+	const char *near = container == NULL || !allow ? nearest_task(catalogue, name) : NULL;
+	struct str hint = {0};
+	if (near != NULL)
+		str_appendf(&hint, "; did you mean '%s'?", near);
+	if (container == NULL)
+		reader_error(r, pointer, "Unknown task '%s': a task that is not in the catalogue needs a container%s",
+			     name, str_text(&hint));
+	else if (!allow && !is_file_image(container))
+		reader_error(
+		    r, pointer,
+		    "Task '%s' is not in the catalogue, and this service's settings do not permit you such tasks "
+		    "(allow.unlisted_tasks)%s",
+		    name, str_text(&hint));
+	str_done(&hint);
+}
+
+static void set_evaluator_type(json_t *task, const json_t *evaluation, const char *type)
+{
+	if (evaluator_config_given(evaluation, task, PATH("config", "type")) != NULL)
+		return;
+	json_t *own = get_or_add(task, "nemo_evaluator_config");
+	json_t *config = json_is_object(own) ? get_or_add(own, "config") : NULL;
+	if (json_is_object(config))
+		json_object_set_new(config, "type", json_string(type));
+}
+
+static void fill_from(json_t *task, const json_t *evaluation, const char *name, const struct catalogue_task *row,
+		      bool listed)
+{
+	if (reader_get(task, "container") == NULL)
+		json_object_set_new(task, "container", json_string(row->container));
+	if (listed && reader_get(task, "endpoint_type") == NULL)
+		json_object_set_new(task, "endpoint_type", json_string(row->endpoint_types[0]));
+	if (listed && strcmp(name, row->task) != 0)
+		set_evaluator_type(task, evaluation, row->task);
+}
+
+static void fill_task(const struct reader *r, json_t *task, const json_t *evaluation, const struct catalogue *catalogue,
+		      bool allow_unlisted, const char *pointer)
+{
+	const char *name = json_string_value(reader_get(task, "name"));
+	const char *container = json_string_value(reader_get(task, "container"));
+	const struct catalogue_task *row = NULL;
+	if (name == NULL || (container == NULL && reader_get(task, "container") != NULL))
+		return; /* plan_tasks() complains */
+	switch (catalogue_find(catalogue, name, &row)) {
+	case CATALOGUE_AMBIGUOUS: row = choose(r, catalogue, name, container, pointer); break;
+	case CATALOGUE_FOUND: break;
+	case CATALOGUE_HARNESS_KNOWN:
+		check_unlisted(r, catalogue, name, container == NULL ? row->container : container, allow_unlisted,
+			       pointer);
+		fill_from(task, evaluation, name, row, false);
+		row = NULL;
+		break;
+	case CATALOGUE_UNKNOWN: check_unlisted(r, catalogue, name, container, allow_unlisted, pointer); break;
+	}
+	if (row != NULL)
+		fill_from(task, evaluation, name, row, true);
+	if (reader_get(task, "endpoint_type") == NULL)
+		json_object_set_new(task, "endpoint_type", json_string("chat"));
+}
+
+void plan_fill_tasks(const struct reader *r, json_t *root, const struct catalogue *catalogue, bool allow_unlisted)
+{
+	const json_t *evaluation = json_object_get(root, "evaluation");
+	const json_t *tasks = json_object_get(evaluation, "tasks");
+	size_t i;
+	json_t *task;
+	if (json_array_size(tasks) > EVAL_JOBS_MAX)
+		return;
+	json_array_foreach ((json_t *)tasks, i, task) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		CLEANUP(mem_freep) char *pointer = reader_join(base, "name");
+		if (json_is_object(task))
+			fill_task(r, task, evaluation, catalogue, allow_unlisted, pointer);
+	}
+}

@@ -1,0 +1,153 @@
+/* nel-slurmd: start order, stop order, signals.
+ *
+ * Who owns what:
+ *   thread                    how many                  owns
+ *   main                      1                         settings, catalogue, master key; waits for signals
+ *   scheduler                 1                         the live chains; its database connection; the only writer of
+ * states lanes                     max_sessions a cluster    an SSH session at a time, and the action it carries out
+ *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
+ * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
+#include "api/server.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "commands.h"
+#include "sched/lanes.h"
+#include "sched/scheduler.h"
+#include "service/service.h"
+#include "ssh/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+/* Everything that runs, in the order in which it starts. */
+struct daemon {
+	struct settings *settings;
+	struct catalogue *catalogue;
+	struct secret_key *master_key;
+	int lock_fd;
+	struct lanes *lanes;
+	struct scheduler *scheduler;
+	struct service service;
+	struct api_server *api;
+};
+
+/* Two daemons on one database would both move chains: the second refuses to start. */
+static int lock_database(const char *database, int *ret_fd, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *path = mem_printf("%s.lock", database);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, NEL_INTERNAL, errno, "cannot open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		int sys = errno;
+		close(fd);
+		if (sys == EWOULDBLOCK)
+			return err_set(err, NEL_CONFLICT, "another nel-slurmd already works on %s", database);
+		return err_sys(err, NEL_INTERNAL, sys, "cannot lock %s", path);
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int start(struct daemon *d, const char *settings_path, struct nel_err *err)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	if (settings_load(settings_path, &d->settings, NULL, err) != 0)
+		return -1;
+	log_level_from_name(d->settings->log_level, &level);
+	log_set_level(level);
+	if (catalogue_load(d->settings->tasks_file, &d->catalogue, err) != 0 ||
+	    secret_key_load(d->settings->master_key_file, &d->master_key, err) != 0 ||
+	    lock_database(d->settings->database, &d->lock_fd, err) != 0 ||
+	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || ssh_init(err) != 0 ||
+	    lanes_start(d->settings, &d->lanes, err) != 0 ||
+	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0)
+		return -1;
+	d->service = (struct service){.settings = d->settings,
+				      .catalogue = d->catalogue,
+				      .master_key = d->master_key,
+				      .scheduler = d->scheduler,
+				      .lanes = d->lanes,
+				      .started_at = clock_now_s()};
+	const struct api_options options = {.service = &d->service, .database = d->settings->database};
+	return api_server_start(&options, &d->api, err);
+}
+
+/* In the order that lets nothing wait for what is already gone: no new requests, no new transitions, then the lanes. */
+static void stop(struct daemon *d)
+{
+	if (d->lanes != NULL)
+		lanes_interrupt(d->lanes); /* requests that wait for a cluster get their answer */
+	api_server_stop(d->api);
+	if (d->scheduler != NULL)
+		scheduler_stop(d->scheduler);
+	if (d->lanes != NULL)
+		lanes_stop(d->lanes);
+	scheduler_free(d->scheduler);
+	lanes_free(d->lanes);
+	ssh_done();
+	if (d->lock_fd >= 0)
+		close(d->lock_fd);
+	secret_key_free(d->master_key);
+	catalogue_free(d->catalogue);
+	settings_free(d->settings);
+}
+
+static void wait_for_end(const sigset_t *signals)
+{
+	for (;;) {
+		int signal_number = 0;
+		if (sigwait(signals, &signal_number) != 0)
+			return;
+		if (signal_number != SIGHUP)
+			return;
+		log_warning("SIGHUP: settings are read at start only; restart to change them");
+	}
+}
+
+static int serve(const char *settings_path)
+{
+	struct nel_err err = {0};
+	struct daemon daemon = {.lock_fd = -1};
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread: only main takes them */
+	signal(SIGPIPE, SIG_IGN);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* secrets pass through memory */
+	int rc = start(&daemon, settings_path, &err);
+	if (rc == 0) {
+		log_info("ready", LOG_S("version", NEL_VERSION), LOG_S("config", settings_path));
+		sd_notify(0, "READY=1");
+		wait_for_end(&signals);
+		sd_notify(0, "STOPPING=1");
+		log_info("stopping");
+	} else {
+		log_error("cannot start", LOG_S("error", err.msg));
+	}
+	stop(&daemon);
+	return rc == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct nel_err err = {0};
+	struct command_line line;
+	log_init(LOG_LEVEL_INFO);
+	if (secret_init(&err) != 0) {
+		fprintf(stderr, "nel-slurmd: %s\n", err.msg);
+		return 1;
+	}
+	int rc = command_line_parse(argc, argv, &line);
+	if (rc != COMMAND_GO_ON)
+		return rc;
+	return line.command == NULL ? serve(line.settings_path) : command_run(&line);
+}

@@ -1,0 +1,56 @@
+#include "service/lifecycle.h"
+
+#include "base/clock.h"
+#include "db/evaluations.h"
+#include "db/jobs.h"
+#include "sched/scheduler.h"
+
+#include <string.h>
+
+static int check_owner(const struct actor *actor, const char *owner, struct nel_err *err)
+{
+	if (actor->role == ROLE_ADMIN || (actor->role == ROLE_USER && strcmp(actor->name, owner) == 0))
+		return 0;
+	return err_set(err, NEL_DENIED, "only %s or an admin may do this", owner);
+}
+
+static int request_cancel(struct service *service, struct db *db, const struct actor *actor, const struct job_row *jobs,
+			  size_t count, struct nel_err *err)
+{
+	int64_t now_s = clock_now_s();
+	int marked = 0;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		int one = 0;
+		if (jobs_request_cancel(db, jobs[i].id, actor->name, now_s, &one, err) != 0)
+			return -1;
+		marked += one;
+	}
+	if (db_commit(db, err) != 0)
+		return -1;
+	if (marked > 0)
+		scheduler_wake(service->scheduler);
+	return 0;
+}
+
+int service_cancel_evaluation(struct service *service, struct db *db, const struct actor *actor, const char *id,
+			      struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(job_list_done) struct job_list jobs = {0};
+	if (evaluations_get(db, id, false, &row, err) != 0 || check_owner(actor, row.user, err) != 0 ||
+	    jobs_of_evaluation(db, id, &jobs, err) != 0)
+		return -1;
+	return request_cancel(service, db, actor, jobs.items, jobs.count, err);
+}
+
+int service_cancel_job(struct service *service, struct db *db, const struct actor *actor, const char *job_id,
+		       struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	if (jobs_get(db, job_id, &row, err) != 0 || check_owner(actor, row.user, err) != 0)
+		return -1;
+	return request_cancel(service, db, actor, &row, 1, err);
+}

@@ -1,0 +1,322 @@
+#include "service/plan.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/yaml_json.h"
+#include "slurm/rundir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void planned_done(struct planned *planned)
+{
+	eval_plan_free(planned->plan);
+	problems_done(&planned->warnings);
+	*planned = (struct planned){0};
+}
+
+static const struct settings_cluster *find_cluster(const struct settings *settings, const char *hostname,
+						   const char *cluster)
+{
+	if (cluster != NULL)
+		return settings_cluster_by_name(settings, cluster);
+	return hostname != NULL ? settings_cluster_by_hostname(settings, hostname) : NULL;
+}
+
+static const char *username_for(const char *hostname, const char *cluster, void *arg)
+{
+	const struct settings_cluster *found = find_cluster(arg, hostname, cluster);
+	return found != NULL ? found->username : NULL;
+}
+
+/* A problem that this layer finds, with its place in the submitted text. */
+static void add_problem(const struct plan_input *in, struct problems *errors, const char *pointer, const char *message)
+{
+	CLEANUP(json_freep) json_t *value = NULL;
+	CLEANUP(source_map_freep) struct source_map *map = NULL;
+	CLEANUP(problems_done) struct problems ignored = {0};
+	struct nel_err err;
+	int line = 0;
+	int column = 0;
+	if (yaml_json_parse(in->request->text, in->request->size, in->request->json, &value, &map, &ignored, &err) == 0)
+		source_map_find(map, pointer, &line, &column);
+	problems_add(errors, pointer, line, column, "%s", message);
+}
+
+static void check_cluster(const struct plan_input *in, struct planned *planned, struct problems *errors)
+{
+	const struct eval_plan *plan = planned->plan;
+	planned->cluster = find_cluster(in->settings, plan->hostname, plan->cluster);
+	if (planned->cluster != NULL || in->offline)
+		return;
+	bool by_name = plan->cluster != NULL;
+	struct str text = {0};
+	str_appendf(&text, "no cluster here has the %s \"%s\"; there %s", by_name ? "name" : "hostname",
+		    by_name ? plan->cluster : plan->hostname, in->settings->cluster_count == 1 ? "is" : "are");
+	for (size_t i = 0; i < in->settings->cluster_count; i++)
+		str_appendf(&text, "%s %s (%s)", i > 0 ? "," : "", in->settings->clusters[i].name,
+			    in->settings->clusters[i].hostname);
+	if (in->settings->cluster_count == 0)
+		str_append(&text, " none");
+	add_problem(in, errors, by_name ? "/execution/cluster" : "/execution/hostname", str_text(&text));
+	str_done(&text);
+}
+
+static bool lies_under(const char *path, const char *root)
+{
+	size_t len = strlen(root);
+	while (len > 1 && root[len - 1] == '/')
+		len--;
+	return strncmp(path, root, len) == 0 && (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
+static bool has_dot_dot(const char *path)
+{
+	for (const char *p = strstr(path, "/.."); p != NULL; p = strstr(p + 1, "/.."))
+		if (p[3] == '/' || p[3] == '\0')
+			return true;
+	return false;
+}
+
+static void check_output_dir(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+{
+	const struct settings_cluster *cluster = planned->cluster;
+	if (cluster == NULL || cluster->output_roots == NULL || cluster->output_roots[0] == NULL)
+		return;
+	const char *dir = planned->plan->output_dir;
+	for (char **root = cluster->output_roots; *root != NULL; root++)
+		if (lies_under(dir, *root) && !has_dot_dot(dir))
+			return;
+	struct str text = {0};
+	str_appendf(&text, "%s lies outside of what cluster %s allows: ", dir, cluster->name);
+	for (char **root = cluster->output_roots; *root != NULL; root++)
+		str_appendf(&text, "%s%s", root != cluster->output_roots ? ", " : "", *root);
+	add_problem(in, errors, "/execution/output_dir", str_text(&text));
+	str_done(&text);
+}
+
+static void check_username(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+{
+	const struct settings_cluster *cluster = planned->cluster;
+	if (cluster == NULL || strcmp(planned->plan->username, cluster->username) == 0)
+		return;
+	CLEANUP(mem_freep)
+	char *text = mem_printf("jobs on cluster %s run as %s, not as %s: leave execution.username out", cluster->name,
+				cluster->username, planned->plan->username);
+	add_problem(in, errors, "/execution/username", text);
+}
+
+static const char *find_env(const struct submit_request *request, const char *name)
+{
+	for (size_t i = 0; i < request->env_count; i++)
+		if (strcmp(request->env[i].name, name) == 0)
+			return request->env[i].value;
+	return NULL;
+}
+
+static void check_secrets(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+{
+	char **names = eval_plan_secret_names(planned->plan);
+	for (char **name = names; *name != NULL; name++) {
+		if (!in->offline && find_env(in->request, *name) == NULL)
+			problems_add(
+			    errors, "", 0, 0,
+			    "the secret %s is wanted (host:%s) and was not sent: put it into the envelope's env or "
+			    "an env_file part",
+			    *name, *name);
+		free(*name);
+	}
+	free(names);
+}
+
+/* What only shows when the script is written: values that an sbatch option cannot hold. */
+static void check_scripts(const struct planned *planned, struct problems *errors)
+{
+	for (size_t i = 0; i < planned->plan->job_count; i++) {
+		struct nel_err err;
+		struct str header = {0};
+		struct attempt_order order = {
+		    .job_index = (int)i, .number = 1, .job_name = "check", .time_limit_s = planned->plan->walltime_s};
+		if (script_render_header(planned->plan, &order, "0000000000000000", "/check", &header, &err) != 0) {
+			CLEANUP(mem_freep) char *pointer = mem_printf("/evaluation/tasks/%zu", i);
+			problems_add(errors, pointer, 0, 0, "%s", err.msg);
+		}
+		str_done(&header);
+	}
+}
+
+static bool role_in(char *const *roles, enum role role)
+{
+	return roles != NULL && str_in(role_name(role), (const char *const *)roles);
+}
+
+int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err)
+{
+	const struct settings *settings = in->settings;
+	const struct submit_request *request = in->request;
+	const struct eval_input input = {
+	    .text = request->text,
+	    .size = request->size,
+	    .json = request->json,
+	    .overrides = request->overrides,
+	    .override_count = request->override_count,
+	    .groups_dir = settings->groups_dir,
+	    .catalogue = in->catalogue,
+	    .allowed_env = (const char *const *)settings->allowed_env,
+	    .username_for = username_for,
+	    .username_arg = (void *)(uintptr_t)settings,
+	    .now_s = in->now_s,
+	    .allow_commands = in->offline || role_in(settings->allow_commands, request->actor->role),
+	    .allow_unlisted_tasks = in->offline || role_in(settings->allow_unlisted_tasks, request->actor->role),
+	    .need_hostname = !in->offline,
+	    .strict = request->strict,
+	};
+	CLEANUP(planned_done) struct planned planned = {0};
+	if (eval_config_plan(&input, &planned.plan, errors, &planned.warnings, err) != 0)
+		return -1;
+	check_cluster(in, &planned, errors);
+	check_output_dir(in, &planned, errors);
+	check_username(in, &planned, errors);
+	check_secrets(in, &planned, errors);
+	check_scripts(&planned, errors);
+	if (errors->count > 0)
+		return err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
+			       errors->count == 1 ? "" : "s", errors->items[0].message);
+	*ret_planned = planned;
+	planned = (struct planned){0};
+	return 0;
+}
+
+/* Every job's first attempt, as it would be sent. */
+static struct attempt_order *first_orders(const struct eval_plan *plan, const char *evaluation)
+{
+	struct attempt_order *orders = mem_calloc(plan->job_count, sizeof *orders);
+	for (size_t i = 0; i < plan->job_count; i++)
+		orders[i] = (struct attempt_order){
+		    .job_index = (int)i,
+		    .number = 1,
+		    .job_name = script_job_name(plan, &plan->jobs[i], evaluation, 1),
+		    .time_limit_s = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s
+					? plan->max_walltime_s
+					: plan->walltime_s,
+		};
+	return orders;
+}
+
+static void free_orders(struct attempt_order *orders, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free((char *)(uintptr_t)orders[i].job_name);
+	free(orders);
+}
+
+static const char *request_secret(const char *name, void *arg)
+{
+	const char *value = arg == NULL ? NULL : find_env(arg, name);
+	return value != NULL ? value : PLAN_PLACEHOLDER;
+}
+
+static int build_files(const struct planned *planned, const struct submit_request *request, const char *evaluation,
+		       const char *rundir, struct rundir_files *ret_files, struct nel_err *err)
+{
+	struct attempt_order *orders = first_orders(planned->plan, evaluation);
+	const struct rundir_input input = {.plan = planned->plan,
+					   .evaluation = evaluation,
+					   .rundir = rundir,
+					   .orders = orders,
+					   .order_count = planned->plan->job_count,
+					   .secret = request_secret,
+					   .secret_arg = (void *)(uintptr_t)request};
+	int rc = rundir_build(&input, ret_files, err);
+	free_orders(orders, planned->plan->job_count);
+	return rc;
+}
+
+static json_t *describe_file(const struct rundir_file *file)
+{
+	char mode[8];
+	snprintf(mode, sizeof mode, "%04o", (unsigned)file->mode & 07777);
+	bool directory = str_ends_with(file->path, "/");
+	json_t *content = file->secret || directory ? json_null() : json_stringn(file->data, file->size);
+	return json_pack("{s:s, s:s, s:I, s:o}", "path", file->path, "mode", mode, "size",
+			 (json_int_t)(file->secret ? 0 : file->size), "content", content);
+}
+
+static json_t *describe_job(const struct planned *planned, const struct plan_job *job, const struct rundir_files *files)
+{
+	CLEANUP(mem_freep) char *prefix = mem_printf("%s.%d/", job->file_name, job->index);
+	CLEANUP(mem_freep) char *script_path = mem_printf("%srun.sub", prefix);
+	CLEANUP(mem_freep) char *secrets = rundir_secrets_redacted(planned->plan, job);
+	json_t *list = json_array();
+	json_t *script = json_null();
+	for (size_t i = 0; i < files->count; i++) {
+		const struct rundir_file *file = &files->items[i];
+		if (!str_starts_with(file->path, prefix))
+			continue;
+		if (strcmp(file->path, script_path) == 0)
+			script = json_stringn(file->data, file->size);
+		else
+			json_array_append_new(list, describe_file(file));
+	}
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s}", "task", job->task, "index", job->index, "container",
+			 job->container, "endpoint_type", job->endpoint_type != NULL ? job->endpoint_type : "",
+			 "script", script, "files", list, "secrets", secrets);
+}
+
+int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, json_t **ret_document,
+		  struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
+	CLEANUP(rundir_files_done) struct rundir_files files = {0};
+	if (build_files(planned, NULL, evaluation, rundir, &files, err) != 0)
+		return -1;
+	json_t *jobs = json_array();
+	for (size_t i = 0; i < planned->plan->job_count; i++)
+		json_array_append_new(jobs, describe_job(planned, &planned->plan->jobs[i], &files));
+	*ret_document = json_pack("{s:O, s:s?, s:s, s:o, s:o}", "config", planned->plan->resolved, "cluster",
+				  planned->cluster != NULL ? planned->cluster->name : NULL, "rundir", rundir,
+				  "warnings", problems_to_json(&planned->warnings), "jobs", jobs);
+	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
+}
+
+static int write_file(const char *path, const struct rundir_file *file, struct nel_err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, file->mode);
+	if (fd < 0)
+		return err_sys(err, NEL_INVALID, errno, "cannot write %s", path);
+	for (size_t at = 0; at < file->size;) {
+		ssize_t n = write(fd, file->data + at, file->size - at);
+		if (n < 0)
+			return err_sys(err, NEL_INVALID, errno, "cannot write %s", path);
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+static int make_directory(const char *path, mode_t mode, struct nel_err *err)
+{
+	if (mkdir(path, mode) != 0 && errno != EEXIST)
+		return err_sys(err, NEL_INVALID, errno, "cannot make the directory %s", path);
+	return 0;
+}
+
+int plan_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
+	       const char *dir, struct nel_err *err)
+{
+	CLEANUP(rundir_files_done) struct rundir_files files = {0};
+	CLEANUP(mem_freep) char *rundir = realpath(dir, NULL);
+	if (rundir == NULL)
+		return err_sys(err, NEL_INVALID, errno, "cannot use the directory %s", dir);
+	if (build_files(planned, request, evaluation, rundir, &files, err) != 0)
+		return -1;
+	for (size_t i = 0; i < files.count; i++) {
+		const struct rundir_file *file = &files.items[i];
+		CLEANUP(mem_freep) char *path = mem_printf("%s/%s", rundir, file->path);
+		bool directory = str_ends_with(path, "/");
+		if (directory ? make_directory(path, file->mode, err) != 0 : write_file(path, file, err) != 0)
+			return -1;
+	}
+	return 0;
+}

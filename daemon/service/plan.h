@@ -1,0 +1,39 @@
+/* From a submitted text to a checked plan on a cluster of the settings: what submission, dry run and the offline render
+ * share. Any thread. */
+#ifndef NEL_SERVICE_PLAN_H
+#define NEL_SERVICE_PLAN_H
+
+#include "config/eval_config.h"
+#include "service/submit.h"
+
+#define PLAN_PLACEHOLDER "<redacted>"
+
+struct plan_input {
+	const struct settings *settings;
+	const struct catalogue *catalogue;
+	const struct submit_request *request;
+	bool offline; /* a render: the host need not be one of the settings', and secrets may be missing */
+	int64_t now_s;
+};
+
+struct planned {
+	struct eval_plan *plan;
+	const struct settings_cluster *cluster; /* NULL only offline */
+	struct problems warnings;
+};
+
+void planned_done(struct planned *planned);
+
+/* -1: INVALID with every problem in `errors`. */
+int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err);
+
+/* The document of a dry run (see service_plan()); evaluation is the id that its names show. */
+int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, json_t **ret_document,
+		  struct nel_err *err);
+
+/* Writes the job directories below `dir`, which stands for the run directory on the cluster. Secrets are the request's
+ * env; missing ones stand as PLAN_PLACEHOLDER. */
+int plan_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
+	       const char *dir, struct nel_err *err);
+
+#endif

@@ -1,0 +1,135 @@
+#include "service/remote_files.h"
+
+#include "base/mem.h"
+#include "sched/lanes.h"
+#include "slurm/files.h"
+
+#include <string.h>
+
+/* One reader's question, on its way through a lane. */
+struct file_work {
+	struct lane_work work; /* first */
+	char *job_dir;
+	const char *folder;
+	char *path; /* NULL: list */
+	int64_t offset;
+	size_t max_bytes;
+	int64_t tail_lines;
+	int64_t timeout_ms;
+	remote_callback callback;
+	void *arg;
+};
+
+static const char *folder_name(enum remote_folder folder)
+{
+	switch (folder) {
+	case REMOTE_LOGS: return "logs";
+	case REMOTE_ARTIFACTS: return "artifacts";
+	}
+	return "logs";
+}
+
+static void file_work_free(struct file_work *w)
+{
+	free(w->job_dir);
+	free(w->path);
+	free(w);
+}
+
+static void answer_list(struct file_work *w, struct ssh_pool *pool)
+{
+	struct nel_err err;
+	CLEANUP(remote_files_done) struct remote_files files = {0};
+	struct remote_answer answer = {0};
+	struct remote_entry *entries = NULL;
+	if (slurm_files_list(pool, w->job_dir, w->folder, w->timeout_ms, &files, &err) != 0) {
+		answer.err = &err;
+	} else {
+		entries = mem_calloc(files.count, sizeof *entries);
+		for (size_t i = 0; i < files.count; i++)
+			entries[i] = (struct remote_entry){.path = files.items[i].path,
+							   .size = files.items[i].size,
+							   .modified_at = files.items[i].modified_at};
+		answer.entries = entries;
+		answer.count = files.count;
+		answer.truncated = files.truncated;
+	}
+	w->callback(&answer, w->arg);
+	free(entries);
+}
+
+static void answer_read(struct file_work *w, struct ssh_pool *pool)
+{
+	struct nel_err err;
+	CLEANUP(remote_chunk_done) struct remote_chunk chunk = {0};
+	struct remote_answer answer = {0};
+	if (slurm_files_read(pool, w->job_dir, w->folder, w->path, w->offset, w->max_bytes, w->tail_lines,
+			     w->timeout_ms, &chunk, &err) != 0)
+		answer.err = &err;
+	else
+		answer = (struct remote_answer){.data = chunk.data,
+						.size = chunk.size,
+						.offset = chunk.offset,
+						.file_size = chunk.file_size,
+						.modified_at = chunk.modified_at};
+	w->callback(&answer, w->arg);
+}
+
+static void run(struct lane_work *work, struct ssh_pool *pool)
+{
+	struct file_work *w = (struct file_work *)work;
+	if (w->path == NULL)
+		answer_list(w, pool);
+	else
+		answer_read(w, pool);
+	file_work_free(w);
+}
+
+static void abandon(struct lane_work *work)
+{
+	struct file_work *w = (struct file_work *)work;
+	struct nel_err err;
+	err_set(&err, NEL_BUSY, "the daemon is stopping");
+	struct remote_answer answer = {.err = &err};
+	w->callback(&answer, w->arg);
+	file_work_free(w);
+}
+
+static int push(struct service *service, const struct job_row *job, enum remote_folder folder, struct file_work *w,
+		struct nel_err *err)
+{
+	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, job->cluster);
+	w->work = (struct lane_work){.run = run, .abandon = abandon};
+	w->job_dir = mem_strdup(job->job_dir);
+	w->folder = folder_name(folder);
+	w->timeout_ms = cluster != NULL ? cluster->command_timeout_s * 1000 : 0;
+	if (lanes_push(service->lanes, job->cluster, job->identity, &w->work, err) == 0)
+		return 0;
+	file_work_free(w);
+	return -1;
+}
+
+int service_list_files(struct service *service, const struct job_row *job, enum remote_folder folder,
+		       remote_callback callback, void *arg, struct nel_err *err)
+{
+	struct file_work *w = mem_calloc(1, sizeof *w);
+	w->callback = callback;
+	w->arg = arg;
+	return push(service, job, folder, w, err);
+}
+
+int service_read_file(struct service *service, const struct job_row *job, enum remote_folder folder, const char *path,
+		      int64_t offset, size_t max_bytes, int64_t tail_lines, remote_callback callback, void *arg,
+		      struct nel_err *err)
+{
+	if (!slurm_files_path_ok(path))
+		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
+	struct file_work *w = mem_calloc(1, sizeof *w);
+	w->path = mem_strdup(path);
+	w->offset = offset;
+	w->max_bytes = max_bytes;
+	w->tail_lines = tail_lines;
+	w->callback = callback;
+	w->arg = arg;
+	return push(service, job, folder, w, err);
+}

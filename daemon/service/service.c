@@ -1,0 +1,148 @@
+#include "service/service.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "sched/lanes.h"
+#include "sched/scheduler.h"
+
+#include <pwd.h>
+#include <string.h>
+#include <strings.h>
+
+#define SCHEDULER_SILENCE_MAX_MS 10000
+
+int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
+			       struct nel_err *err)
+{
+	(void)service;
+	char hash[SECRET_HASH_SIZE];
+	struct user_row user;
+	secret_token_hash(token, hash);
+	if (tokens_find_user(db, hash, clock_now_s(), &user, err) != 0)
+		return err->kind == NEL_NOTFOUND ? err_set(err, NEL_DENIED, "the bearer token is not valid") : -1;
+	memcpy(ret_actor->name, user.name, sizeof ret_actor->name);
+	ret_actor->role = user.role;
+	return 0;
+}
+
+int service_authenticate_peer(struct service *service, struct db *db, unsigned uid, struct actor *ret_actor,
+			      struct nel_err *err)
+{
+	(void)service;
+	struct passwd entry;
+	struct passwd *found = NULL;
+	char buf[4096];
+	getpwuid_r(uid, &entry, buf, sizeof buf, &found);
+	bool admin = uid == 0 || uid == getuid();
+	if (found == NULL && !admin)
+		return err_set(err, NEL_DENIED, "the account with uid %u is unknown here", uid);
+	struct actor actor = {.role = ROLE_ADMIN};
+	snprintf(actor.name, sizeof actor.name, "%s", found != NULL ? found->pw_name : "root");
+	if (!admin) {
+		struct user_row user;
+		if (users_get(db, actor.name, &user, err) != 0)
+			return err->kind == NEL_NOTFOUND
+				   ? err_set(err, NEL_DENIED, "%s is not a user of this service", actor.name)
+				   : -1;
+		actor.role = user.role;
+	}
+	*ret_actor = actor;
+	return 0;
+}
+
+static json_t *time_or_null(int64_t at_s)
+{
+	char text[CLOCK_RFC3339_SIZE];
+	return at_s == 0 ? json_null() : json_string(clock_rfc3339(at_s, text));
+}
+
+/* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else. */
+static const char *health(const struct ssh_pool_stats *ssh)
+{
+	if (ssh->last_error[0] != '\0')
+		return "failing";
+	return ssh->last_ok_s == 0 ? "unknown" : "ok";
+}
+
+static json_t *describe_cluster(struct service *service, const struct settings_cluster *cluster)
+{
+	struct lane_stats stats = {0};
+	struct nel_err err;
+	lanes_stats(service->lanes, cluster->name, cluster->username, &stats, &err);
+	const struct ssh_pool_stats *ssh = &stats.ssh;
+	json_t *breaker = json_pack("{s:s, s:I}", "state", breaker_state_name(ssh->breaker), "retry_in_s",
+				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
+	json_t *sessions =
+	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I, s:I}", "name",
+			 cluster->name, "hostname", cluster->hostname, "port", cluster->port, "identity",
+			 cluster->username, "health", health(ssh), "sessions", sessions, "breaker", breaker,
+			 "last_ok_at", time_or_null(ssh->last_ok_s), "last_error_at", time_or_null(ssh->last_error_s),
+			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "queued",
+			 (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
+			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
+}
+
+json_t *service_clusters(struct service *service)
+{
+	json_t *items = json_array();
+	for (size_t i = 0; i < service->settings->cluster_count; i++)
+		json_array_append_new(items, describe_cluster(service, &service->settings->clusters[i]));
+	return json_pack("{s:o, s:n}", "items", items, "next");
+}
+
+int service_cluster(struct service *service, const char *name, json_t **ret_cluster, struct nel_err *err)
+{
+	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, name);
+	if (cluster == NULL)
+		return err_set(err, NEL_NOTFOUND, "there is no cluster %s", name);
+	*ret_cluster = describe_cluster(service, cluster);
+	return 0;
+}
+
+static bool matches(const struct catalogue_task *task, const char *search, const char *harness)
+{
+	if (harness != NULL && strcmp(harness, task->harness) != 0)
+		return false;
+	return search == NULL || strcasestr(task->task, search) != NULL || strcasestr(task->harness, search) != NULL;
+}
+
+static json_t *describe_task(const struct catalogue_task *task)
+{
+	json_t *types = json_array();
+	for (char **type = task->endpoint_types; *type != NULL; type++)
+		json_array_append_new(types, json_string(*type));
+	return json_pack("{s:s, s:s, s:s, s:o}", "task", task->task, "harness", task->harness, "container",
+			 task->container, "endpoint_types", types);
+}
+
+json_t *service_tasks(struct service *service, const char *search, const char *harness, size_t offset, size_t limit,
+		      bool *ret_more)
+{
+	json_t *items = json_array();
+	size_t position = 0;
+	*ret_more = false;
+	for (size_t i = 0; i < catalogue_count(service->catalogue); i++) {
+		const struct catalogue_task *task = catalogue_at(service->catalogue, i);
+		if (!matches(task, search, harness))
+			continue;
+		if (json_array_size(items) == limit) {
+			*ret_more = true;
+			break;
+		}
+		if (position++ >= offset)
+			json_array_append_new(items, describe_task(task));
+	}
+	return items;
+}
+
+bool service_ready(struct service *service, struct db *db, json_t **ret_report)
+{
+	struct nel_err err = {0};
+	bool database = db_ping(db, &err) == 0;
+	bool scheduler = scheduler_silence_ms(service->scheduler) < SCHEDULER_SILENCE_MAX_MS;
+	*ret_report = json_pack("{s:b, s:{s:s, s:s}}", "ready", database && scheduler, "checks", "database",
+				database ? "ok" : err.msg, "scheduler", scheduler ? "ok" : "not running");
+	return database && scheduler;
+}

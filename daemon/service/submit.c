@@ -1,0 +1,231 @@
+#include "service/submit.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "db/evaluations.h"
+#include "db/events.h"
+#include "db/jobs.h"
+#include "sched/scheduler.h"
+#include "service/plan.h"
+#include "slurm/script.h"
+
+#include <sodium.h>
+#include <string.h>
+
+void submit_reply_to_client_done(struct submit_reply_to_client *reply)
+{
+	json_decref(reply->errors);
+	json_decref(reply->dry_run);
+	*reply = (struct submit_reply_to_client){0};
+}
+
+static int make_plan(struct service *service, const struct submit_request *request, int64_t now_s,
+		     struct planned *ret_planned, struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	if (request->actor->role == ROLE_VIEWER)
+		return err_set(err, NEL_DENIED, "a viewer cannot submit evaluations");
+	CLEANUP(problems_done) struct problems errors = {0};
+	const struct plan_input input = {
+	    .settings = service->settings, .catalogue = service->catalogue, .request = request, .now_s = now_s};
+	if (plan_make(&input, ret_planned, &errors, err) == 0)
+		return 0;
+	if (errors.count > 0)
+		reply->errors = problems_to_json(&errors);
+	return -1;
+}
+
+int service_plan(struct service *service, struct db *db, const struct submit_request *request,
+		 struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	(void)db;
+	CLEANUP(planned_done) struct planned planned = {0};
+	int64_t now_s = clock_now_s();
+	char id[IDS_EVALUATION_SIZE];
+	ids_new_evaluation(id);
+	if (make_plan(service, request, now_s, &planned, ret_reply, err) != 0)
+		return -1;
+	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
+}
+
+static char *hash_of(const char *text)
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	char *hex = mem_calloc(1, sizeof hash * 2 + 1);
+	crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
+	return sodium_bin2hex(hex, sizeof hash * 2 + 1, hash, sizeof hash);
+}
+
+/* The secrets that the plan wants, sealed as one JSON object; nothing when it wants none. */
+static int seal_env(struct service *service, const struct submit_request *request, const struct eval_plan *plan,
+		    struct evaluation_row *row, struct nel_err *err)
+{
+	char **names = eval_plan_secret_names(plan);
+	json_t *env = json_object();
+	bool invalid = false;
+	for (char **name = names; *name != NULL; name++) {
+		for (size_t i = 0; i < request->env_count; i++)
+			if (strcmp(request->env[i].name, *name) == 0)
+				invalid =
+				    json_object_set_new(env, *name, json_string(request->env[i].value)) != 0 || invalid;
+		free(*name);
+	}
+	free(names);
+	int rc = 0;
+	if (invalid) {
+		rc = err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text");
+	} else if (json_object_size(env) > 0) {
+		char *text = json_dumps(env, JSON_COMPACT);
+		CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
+		rc = secret_seal(service->master_key, label, text, strlen(text), &row->sealed_env,
+				 &row->sealed_env_size, err);
+		secret_wipe(text);
+		free(text);
+	}
+	json_decref(env);
+	return rc;
+}
+
+static void fill_labels(struct evaluation_row *row, const struct submit_request *request)
+{
+	row->labels = mem_calloc(request->label_count, sizeof *row->labels);
+	row->label_count = request->label_count;
+	for (size_t i = 0; i < request->label_count; i++) {
+		row->labels[i].key = mem_strdup(request->labels[i].name);
+		row->labels[i].value = mem_strdup(request->labels[i].value);
+	}
+}
+
+static int fill_evaluation(struct service *service, const struct submit_request *request, const struct planned *planned,
+			   int64_t now_s, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *overrides = json_array();
+	for (size_t i = 0; i < request->override_count; i++)
+		json_array_append_new(overrides, json_string(request->overrides[i]));
+	CLEANUP(json_freep) json_t *warnings = problems_to_json(&planned->warnings);
+	CLEANUP(mem_freep) char *canonical = json_dumps(planned->plan->resolved, JSON_COMPACT | JSON_SORT_KEYS);
+	ids_new_evaluation(row->id);
+	row->user = mem_strdup(request->actor->name);
+	row->cluster = mem_strdup(planned->cluster->name);
+	row->identity = mem_strdup(planned->cluster->username);
+	row->state = mem_strdup("queued");
+	row->model = mem_strdup(planned->plan->model);
+	row->rundir = script_rundir(planned->plan, row->id, now_s);
+	row->submitted_text = mem_strndup(request->text, request->size);
+	row->submitted_type = mem_strdup(request->json ? "application/json" : "application/yaml");
+	row->overrides = json_dumps(overrides, JSON_COMPACT);
+	row->resolved = json_dumps(planned->plan->resolved, JSON_COMPACT);
+	row->config_hash = hash_of(canonical != NULL ? canonical : "");
+	row->warnings = json_dumps(warnings, JSON_COMPACT);
+	row->created_at = now_s;
+	row->updated_at = now_s;
+	row->version = 1;
+	fill_labels(row, request);
+	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL)
+		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
+	return seal_env(service, request, planned->plan, row, err);
+}
+
+static const char *resume_mode_name(enum resume_mode mode)
+{
+	switch (mode) {
+	case RESUME_DAEMON: return "daemon";
+	case RESUME_IN_JOB: return "in_job";
+	case RESUME_OFF: return "off";
+	}
+	return "daemon";
+}
+
+static int store_job(struct db *db, const struct evaluation_row *evaluation, const struct eval_plan *plan,
+		     const struct plan_job *plan_job, struct nel_err *err)
+{
+	CLEANUP(job_row_done)
+	struct job_row row = {.evaluation_seq = evaluation->seq,
+			      .index = plan_job->index,
+			      .state = CHAIN_QUEUED,
+			      .walltime_s = plan->walltime_s,
+			      .budget_limit_s = plan->max_walltime_s,
+			      .max_attempts = plan->max_attempts,
+			      .progress = -1,
+			      .created_at = evaluation->created_at,
+			      .updated_at = evaluation->created_at,
+			      .version = 1};
+	struct str resume_on = {0};
+	for (char **state = plan->resume_on; state != NULL && *state != NULL; state++)
+		str_appendf(&resume_on, "%s%s", resume_on.len > 0 ? "," : "", *state);
+	ids_format_job(evaluation->id, plan_job->index, row.id);
+	memcpy(row.evaluation, evaluation->id, sizeof row.evaluation);
+	row.user = mem_strdup(evaluation->user);
+	row.cluster = mem_strdup(evaluation->cluster);
+	row.identity = mem_strdup(evaluation->identity);
+	row.task = mem_strdup(plan_job->task);
+	row.model = mem_strdup(plan->model);
+	row.job_dir = script_job_dir(evaluation->rundir, plan_job);
+	row.waiting_on = mem_strdup("its turn");
+	row.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
+	row.resume_on = str_take(&resume_on);
+	return jobs_insert(db, &row, err);
+}
+
+static int store(struct db *db, const struct submit_request *request, struct evaluation_row *row,
+		 const struct eval_plan *plan, struct nel_err *err)
+{
+	if (evaluations_insert(db, row, err) != 0)
+		return -1;
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (store_job(db, row, plan, &plan->jobs[i], err) != 0)
+			return -1;
+	if (request->idempotency_key != NULL &&
+	    idempotency_insert(db, row->user, request->idempotency_key, request->request_hash, row->id, row->created_at,
+			       err) != 0)
+		return -1;
+	CLEANUP(json_freep)
+	json_t *data = json_pack("{s:s, s:s, s:s, s:I}", "state", row->state, "cluster", row->cluster, "model",
+				 row->model, "jobs", (json_int_t)plan->job_count);
+	CLEANUP(mem_freep) char *text = json_dumps(data, JSON_COMPACT);
+	return events_insert(db, row->created_at, "evaluation.created", row->user, row->id, NULL,
+			     text != NULL ? text : "{}", err);
+}
+
+/* 1: the key is known and reply has the id. 0: it is new. -1: an error. */
+static int find_repeat(struct db *db, const struct submit_request *request, int64_t now_s,
+		       struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	if (request->idempotency_key == NULL)
+		return 0;
+	if (idempotency_find(db, request->actor->name, request->idempotency_key, request->request_hash, now_s,
+			     reply->id, err) == 0) {
+		reply->repeated = true;
+		return 1;
+	}
+	return err->kind == NEL_NOTFOUND ? 0 : -1;
+}
+
+int service_submit(struct service *service, struct db *db, const struct submit_request *request,
+		   struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	CLEANUP(planned_done) struct planned planned = {0};
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	int64_t now_s = clock_now_s();
+	int found = find_repeat(db, request, now_s, ret_reply, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	if (make_plan(service, request, now_s, &planned, ret_reply, err) != 0 ||
+	    fill_evaluation(service, request, &planned, now_s, &row, err) != 0)
+		return -1;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	/* Again inside the transaction: two requests with one key may be under way. */
+	found = find_repeat(db, request, now_s, ret_reply, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	if (store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
+		return -1;
+	memcpy(ret_reply->id, row.id, sizeof row.id);
+	log_info("evaluation submitted", LOG_S("eval", row.id), LOG_S("user", row.user), LOG_S("cluster", row.cluster),
+		 LOG_N("jobs", (int64_t)planned.plan->job_count));
+	scheduler_wake(service->scheduler);
+	return 0;
+}

@@ -1,0 +1,98 @@
+#include "slurm/collect.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "slurm/records.h"
+#include "slurm/remote.h"
+
+#include <string.h>
+
+#define LOG_TAIL_MAX 4096
+#define OUTPUT_MAX (COLLECT_RESULTS_MAX + 64 * 1024)
+
+void collect_reply_done(struct collect_reply *reply)
+{
+	free(reply->results);
+	free(reply->log_tail);
+	free(reply->log_name);
+	*reply = (struct collect_reply){0};
+}
+
+/* Keeps whole lines: the first of a full tail began before it, unless it is all there is. */
+static char *whole_lines(const char *data, size_t size)
+{
+	const char *newline = size < LOG_TAIL_MAX - 1 ? NULL : memchr(data, '\n', size);
+	if (newline != NULL && newline + 1 < data + size) {
+		size -= (size_t)(newline + 1 - data);
+		data = newline + 1;
+	}
+	return record_text_block(data, size);
+}
+
+/* "<kind>|<size>|<name>", then that many bytes. False when they are not there. */
+static bool read_block(struct records *records, struct record *record, struct collect_reply *reply)
+{
+	const char *data = NULL;
+	if (!record_split(record, 3, 3))
+		return false;
+	int64_t size = record_number(record->fields[1], OUTPUT_MAX, -1);
+	if (size < 0 || !records_take(records, (size_t)size, &data))
+		return false;
+	if (strcmp(record->fields[0], "results") == 0) {
+		free(reply->results);
+		reply->results = size > COLLECT_RESULTS_MAX ? NULL : mem_dup(data, (size_t)size);
+		reply->results_size = reply->results == NULL ? 0 : (size_t)size;
+		return true;
+	}
+	size_t tail = size > LOG_TAIL_MAX ? LOG_TAIL_MAX : (size_t)size;
+	char name[256];
+	record_text(record->fields[2], name, sizeof name);
+	free(reply->log_tail);
+	free(reply->log_name);
+	reply->log_tail = whole_lines(data + size - tail, tail);
+	reply->log_name = mem_strdup(name);
+	return true;
+}
+
+int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply, struct nel_err *err)
+{
+	struct records records;
+	struct record record;
+	if (records_begin(text, size, &records, err) != 0)
+		return -1;
+	CLEANUP(collect_reply_done)
+	struct collect_reply reply = {.progress = -1, .log_tail = mem_strdup(""), .log_name = mem_strdup("")};
+	while (records_next(&records, &record)) {
+		if (record_is(&record, "error"))
+			return record_error(&record, err);
+		if (record_is(&record, "end")) {
+			*ret_reply = reply;
+			reply = (struct collect_reply){0};
+			return 0;
+		}
+		if (record_is(&record, "results") || record_is(&record, "log")) {
+			if (!read_block(&records, &record, &reply))
+				break;
+		} else if (record_is(&record, "progress") && record_split(&record, 2, 2)) {
+			reply.progress = record_number(record.fields[1], INT64_MAX, -1);
+		}
+	}
+	return records_truncated(err);
+}
+
+int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms, struct collect_reply *ret_reply,
+		  struct nel_err *err)
+{
+	CLEANUP(str_done) struct str data = {0};
+	if (job_dir[0] != '/' || str_has_control(job_dir))
+		return err_set(err, NEL_INVALID, "the job's directory must be an absolute path");
+	remote_set(&data, "NEL_JOB_DIR", job_dir);
+	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
+	struct remote_call call = {
+	    .script = "collect", .data = str_text(&data), .output_max = OUTPUT_MAX, .timeout_ms = timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return collect_parse(result.output, result.output_size, ret_reply, err);
+}

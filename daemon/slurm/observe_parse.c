@@ -1,0 +1,447 @@
+/* Reads the answer of remote_observe.sh: finds the order of each row, weighs squeue against sacct, and adds up the
+ * script's own stamps. Pure. */
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "slurm/observe.h"
+#include "slurm/records.h"
+#include "slurm/slurm_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_MAX 99999999999LL
+#define ELAPSED_MAX 999999999999LL
+#define SUBMIT_SLACK_S 2
+#define ID_SIZE 21
+#define STAMPS_MAX 64
+
+struct by_id {
+	const char *id;
+	size_t index;
+};
+
+/* What was heard of one order. */
+struct heard {
+	bool queue_seen;
+	char queue_state[24];
+	int64_t queue_start;
+	int64_t queue_end;
+	int64_t queue_elapsed;
+	char queue_nodes[512];
+	char queue_reason[256];
+	bool asked; /* sacct was, about this one */
+	bool acct_seen;
+	char acct_state[24]; /* of the record submitted last, and so are the following */
+	int64_t acct_submit;
+	int64_t acct_start;
+	int64_t acct_end;
+	int acct_exit;
+	int acct_signal;
+	char acct_nodes[512];
+	int64_t acct_elapsed; /* of all records together */
+	int acct_records;
+};
+
+struct parser {
+	const struct observe_order *orders;
+	struct by_id *ids; /* sorted */
+	size_t id_count;
+	struct heard *heard;
+	struct observe_reply reply;
+};
+
+static void parser_done(struct parser *p)
+{
+	free(p->ids);
+	free(p->heard);
+	observe_reply_done(&p->reply);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct by_id *left = a;
+	const struct by_id *right = b;
+	return strcmp(left->id, right->id);
+}
+
+static void parser_init(struct parser *p, const struct observe_order *orders, size_t count)
+{
+	*p = (struct parser){.orders = orders};
+	p->ids = mem_calloc(count, sizeof *p->ids);
+	p->heard = mem_calloc(count, sizeof *p->heard);
+	p->reply = (struct observe_reply){.items = mem_calloc(count, sizeof *p->reply.items), .count = count};
+	for (size_t i = 0; i < count; i++) {
+		p->reply.items[i] = (struct observation){.squeue = SIGHT_UNOBSERVABLE,
+							 .sacct = SIGHT_UNOBSERVABLE,
+							 .exit_code = -1,
+							 .elapsed_s = -1,
+							 .progress = -1,
+							 .stamp_exit = -1,
+							 .stamp_elapsed_s = -1};
+		if (observe_is_job_id(orders[i].slurm_job_id))
+			p->ids[p->id_count++] = (struct by_id){.id = orders[i].slurm_job_id, .index = i};
+	}
+	qsort(p->ids, p->id_count, sizeof *p->ids, compare_ids);
+}
+
+/* The job that "12", "12_3", "12_[1-10]", "12[1-10]" or "12+1" belongs to: its leading digits. */
+static void leading_digits(const char *text, char ret_id[ID_SIZE])
+{
+	size_t length = strspn(text, "0123456789");
+	if (length >= ID_SIZE)
+		length = 0;
+	memcpy(ret_id, text, length);
+	ret_id[length] = '\0';
+}
+
+/* The first in p->ids with that id, or id_count. */
+static size_t find_id(const struct parser *p, const char *id)
+{
+	size_t low = 0;
+	size_t high = p->id_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(p->ids[middle].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < p->id_count && strcmp(p->ids[low].id, id) == 0 ? low : p->id_count;
+}
+
+/* Is the row, whose name and nodes are `rest` ("<name>|<nodes>"; a name may hold '|'), about this order? It is when the
+ * unique name is the same and it was not submitted before; what Slurm requeued has a later submit time. NULL: it is
+ * not; else where the nodes begin. */
+static const char *match_order(const struct observe_order *order, const char *rest, int64_t submitted)
+{
+	bool timed = submitted != 0 && order->submitted_at != 0;
+	size_t length = strlen(order->job_name);
+	if (strncmp(rest, order->job_name, length) == 0 && rest[length] == '|')
+		return timed && submitted < order->submitted_at - SUBMIT_SLACK_S ? NULL : rest + length + 1;
+	/* Seen in Slurm 22.05: slurmdbd has a new job's record under this name until its own arrives. */
+	if (str_starts_with(rest, "allocation|") && timed && submitted >= order->submitted_at - SUBMIT_SLACK_S &&
+	    submitted <= order->submitted_at + SUBMIT_SLACK_S)
+		return strchr(rest, '|') + 1;
+	return NULL;
+}
+
+/* NULL when the row is another job's, under a reused id or one not asked for. */
+static struct heard *find_heard(struct parser *p, const char *job, int64_t submitted, char *rest,
+				const char **ret_nodes)
+{
+	char id[ID_SIZE];
+	leading_digits(job, id);
+	for (size_t i = find_id(p, id); i < p->id_count && strcmp(p->ids[i].id, id) == 0; i++) {
+		const char *nodes = match_order(&p->orders[p->ids[i].index], rest, submitted);
+		if (nodes == NULL)
+			continue;
+		*ret_nodes = nodes;
+		return &p->heard[p->ids[i].index];
+	}
+	return NULL;
+}
+
+int64_t observe_parse_elapsed(const char *text)
+{
+	int64_t days = 0;
+	int64_t parts[3] = {0};
+	size_t count = 0;
+	const char *at = text;
+	while (count < 3) {
+		size_t length = strspn(at, "0123456789");
+		char number[10];
+		if (length == 0 || length >= sizeof number)
+			return -1;
+		memcpy(number, at, length);
+		number[length] = '\0';
+		int64_t value = record_number(number, INT32_MAX, -1);
+		at += length;
+		if (*at == '-' && count == 0 && days == 0) {
+			days = value;
+			at++;
+			continue;
+		}
+		parts[count++] = value;
+		if (*at == '\0')
+			break;
+		if (*at++ != ':')
+			return -1;
+	}
+	if (at[0] != '\0' || at == text || at[-1] == ':' || count < 2)
+		return -1;
+	int64_t clock = count == 3 ? parts[0] * 3600 + parts[1] * 60 + parts[2] : parts[0] * 60 + parts[1];
+	return days * 86400 + clock;
+}
+
+static bool is_live(const char *state)
+{
+	switch (slurm_state_class(state)) {
+	case SLURM_PENDING:
+	case SLURM_RUNNING:
+	case SLURM_UNKNOWN: return true;
+	case SLURM_SUCCEEDED:
+	case SLURM_RESUMABLE:
+	case SLURM_CANCELLED:
+	case SLURM_FAILED: return false;
+	}
+	return true;
+}
+
+/* Of several elements of a job array, which one speaks for the job: a running one, else a waiting one. */
+static int rank(const char *state)
+{
+	switch (slurm_state_class(state)) {
+	case SLURM_RUNNING: return 3;
+	case SLURM_PENDING:
+	case SLURM_UNKNOWN: return 2;
+	case SLURM_RESUMABLE:
+	case SLURM_CANCELLED:
+	case SLURM_FAILED: return 1;
+	case SLURM_SUCCEEDED: return 0;
+	}
+	return 0;
+}
+
+static void read_nodes(const char *text, char *buf, size_t size)
+{
+	record_text(strcmp(text, "None assigned") == 0 || strcmp(text, "(null)") == 0 ? "" : text, buf, size);
+}
+
+/* q|id|state|submitted|start|end|time used|reason|name|nodes */
+static void read_queue_row(struct parser *p, struct record *record)
+{
+	const char *nodes = NULL;
+	if (!record_split(record, 9, 9))
+		return;
+	char **f = record->fields;
+	struct heard *heard = find_heard(p, f[1], record_number(f[3], EPOCH_MAX, 0), f[8], &nodes);
+	char state[24];
+	slurm_state_word(f[2], state);
+	if (heard == NULL || state[0] == '\0' || (heard->queue_seen && rank(state) < rank(heard->queue_state)))
+		return;
+	heard->queue_seen = true;
+	memcpy(heard->queue_state, state, sizeof state);
+	heard->queue_start = record_number(f[4], EPOCH_MAX, 0);
+	heard->queue_end = record_number(f[5], EPOCH_MAX, 0);
+	heard->queue_elapsed = observe_parse_elapsed(f[6]);
+	record_text(strcmp(f[7], "None") == 0 ? "" : f[7], heard->queue_reason, sizeof heard->queue_reason);
+	read_nodes(nodes, heard->queue_nodes, sizeof heard->queue_nodes);
+}
+
+/* "exit:signal" */
+static void read_exit_code(char *text, int *ret_exit, int *ret_signal)
+{
+	char *signal_text = strchr(text, ':');
+	if (signal_text != NULL)
+		*signal_text++ = '\0';
+	*ret_exit = (int)record_number(text, 255, -1);
+	*ret_signal = signal_text == NULL ? 0 : (int)record_number(signal_text, 255, 0);
+}
+
+/* a|id|state|exit:signal|submitted|start|end|elapsed|name|nodes: with --duplicates, one for each time that Slurm
+ * started or requeued the job. */
+static void read_acct_row(struct parser *p, struct record *record)
+{
+	const char *nodes = NULL;
+	if (!record_split(record, 9, 9))
+		return;
+	char **f = record->fields;
+	int64_t submitted = record_number(f[4], EPOCH_MAX, 0);
+	struct heard *heard = find_heard(p, f[1], submitted, f[8], &nodes);
+	char state[24];
+	slurm_state_word(f[2], state);
+	if (heard == NULL || state[0] == '\0')
+		return;
+	int64_t elapsed = record_number(f[7], ELAPSED_MAX, 0);
+	heard->acct_elapsed += elapsed;
+	if (heard->acct_elapsed > ELAPSED_MAX)
+		heard->acct_elapsed = ELAPSED_MAX;
+	if (strspn(f[1], "0123456789") == strlen(f[1]) && heard->acct_records < INT32_MAX)
+		heard->acct_records++;
+	if (heard->acct_seen && (submitted < heard->acct_submit ||
+				 (submitted == heard->acct_submit && rank(state) < rank(heard->acct_state))))
+		return;
+	heard->acct_seen = true;
+	heard->acct_submit = submitted;
+	memcpy(heard->acct_state, state, sizeof state);
+	read_exit_code(f[3], &heard->acct_exit, &heard->acct_signal);
+	heard->acct_start = record_number(f[5], EPOCH_MAX, 0);
+	heard->acct_end = record_number(f[6], EPOCH_MAX, 0);
+	read_nodes(nodes, heard->acct_nodes, sizeof heard->acct_nodes);
+}
+
+static void read_asked(struct parser *p, struct record *record)
+{
+	if (!record_split(record, 2, 2))
+		return;
+	for (size_t i = find_id(p, record->fields[1]); i < p->id_count && strcmp(p->ids[i].id, record->fields[1]) == 0;
+	     i++)
+		p->heard[p->ids[i].index].asked = true;
+}
+
+/* Takes the next of a list separated by commas: false at its end. */
+static bool next_item(char **list, char **ret_item)
+{
+	if (*list == NULL || **list == '\0')
+		return false;
+	*ret_item = *list;
+	char *comma = strchr(*list, ',');
+	if (comma != NULL)
+		*comma++ = '\0';
+	*list = comma;
+	return true;
+}
+
+/* Adds up starts and ends, which belong together in their order (run_body.sh writes an end that is missing before the
+ * next start). A start without an end ran until its heartbeat. */
+static void read_stamps(struct observation *o, char *starts, char *ends, int64_t heartbeat)
+{
+	char *start_text = NULL;
+	char *end_text = NULL;
+	int64_t total = 0;
+	int64_t open_start = 0;
+	int count = 0;
+	while (count < STAMPS_MAX && next_item(&starts, &start_text)) {
+		int64_t start = record_number(start_text, EPOCH_MAX, 0);
+		o->stamp_started = count++ == 0 ? start : o->stamp_started;
+		o->stamp_ended = 0;
+		o->stamp_exit = -1;
+		if (!next_item(&ends, &end_text)) {
+			open_start = start;
+			break;
+		}
+		char *exit_text = strchr(end_text, ':');
+		if (exit_text != NULL)
+			*exit_text++ = '\0';
+		o->stamp_ended = record_number(end_text, EPOCH_MAX, 0);
+		o->stamp_exit = exit_text == NULL ? -1 : (int)record_number(exit_text, 255, -1);
+		if (o->stamp_ended > start)
+			total += o->stamp_ended - start;
+	}
+	o->restarts = count > 1 ? count - 1 : 0;
+	if (open_start != 0 && heartbeat < open_start)
+		return;
+	if (count > 0)
+		o->stamp_elapsed_s = total + (open_start != 0 ? heartbeat - open_start : 0);
+}
+
+/* f|index|progress|heartbeat|start,start|end:exit,end:exit */
+static void read_files(struct parser *p, struct record *record)
+{
+	if (!record_split(record, 6, 6))
+		return;
+	char **f = record->fields;
+	int64_t index = record_number(f[1], INT32_MAX, -1);
+	if (index < 0 || (size_t)index >= p->reply.count)
+		return;
+	struct observation *o = &p->reply.items[index];
+	o->progress = record_number(f[2], INT64_MAX, -1);
+	read_stamps(o, f[4], f[5], record_number(f[3], EPOCH_MAX, 0));
+}
+
+static void read_message(struct parser *p, struct record *record)
+{
+	char text[400];
+	if (!record_split(record, 3, 3))
+		return;
+	bool queue = strcmp(record->fields[1], "squeue") == 0;
+	p->reply.slurm_failed |= queue;
+	p->reply.sacct_failed |= !queue;
+	record_text(record->fields[2], text, sizeof text);
+	snprintf(p->reply.message, sizeof p->reply.message, "%s: %s", queue ? "squeue" : "sacct", text);
+}
+
+static void use_queue(const struct heard *heard, struct observation *o)
+{
+	bool pending = slurm_state_class(heard->queue_state) == SLURM_PENDING;
+	memcpy(o->state, heard->queue_state, sizeof o->state);
+	memcpy(o->nodes, heard->queue_nodes, sizeof o->nodes);
+	if (pending) {
+		memcpy(o->reason, heard->queue_reason, sizeof o->reason);
+		o->start_estimate = heard->queue_start;
+	} else {
+		o->started_at = heard->queue_start;
+	}
+	/* Of a live job, squeue's end is what its time limit allows. */
+	o->ended_at = is_live(heard->queue_state) ? 0 : heard->queue_end;
+	/* squeue and a sacct that lags know of the latest start and of the earlier ones; neither is too much. */
+	o->elapsed_s =
+	    heard->acct_seen && heard->acct_elapsed > heard->queue_elapsed ? heard->acct_elapsed : heard->queue_elapsed;
+}
+
+static void use_acct(const struct heard *heard, struct observation *o)
+{
+	memcpy(o->state, heard->acct_state, sizeof o->state);
+	memcpy(o->nodes, heard->acct_nodes, sizeof o->nodes);
+	o->started_at = heard->acct_start;
+	o->elapsed_s = heard->acct_elapsed;
+	if (!is_live(heard->acct_state)) {
+		o->ended_at = heard->acct_end;
+		o->exit_code = heard->acct_exit;
+		o->signal = heard->acct_signal;
+	}
+}
+
+static void conclude(struct parser *p)
+{
+	for (size_t i = 0; i < p->id_count; i++) {
+		const struct heard *heard = &p->heard[p->ids[i].index];
+		struct observation *o = &p->reply.items[p->ids[i].index];
+		if (!p->reply.slurm_failed)
+			o->squeue = heard->queue_seen ? SIGHT_SEEN : SIGHT_ABSENT;
+		if (heard->acct_seen)
+			o->sacct = SIGHT_SEEN;
+		else if (heard->asked && !p->reply.sacct_failed)
+			o->sacct = SIGHT_ABSENT;
+		bool acct_ended = heard->acct_seen && !is_live(heard->acct_state);
+		if (heard->queue_seen && (is_live(heard->queue_state) || !acct_ended))
+			use_queue(heard, o);
+		else if (heard->acct_seen)
+			use_acct(heard, o);
+		if (heard->acct_records - 1 > o->restarts)
+			o->restarts = heard->acct_records - 1;
+		/* squeue counts the present run only. */
+		if (o->restarts > 0 && o->state[0] != '\0' && o->stamp_elapsed_s > o->elapsed_s)
+			o->elapsed_s = o->stamp_elapsed_s;
+	}
+}
+
+static void read_record(struct parser *p, struct record *record)
+{
+	if (record_is(record, "q"))
+		read_queue_row(p, record);
+	else if (record_is(record, "a"))
+		read_acct_row(p, record);
+	else if (record_is(record, "w"))
+		read_asked(p, record);
+	else if (record_is(record, "f"))
+		read_files(p, record);
+	else if (record_is(record, "m"))
+		read_message(p, record);
+	else if (record_is(record, "now") && record_split(record, 2, 2))
+		p->reply.cluster_now = record_number(record->fields[1], EPOCH_MAX, 0);
+}
+
+int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,
+		  struct observe_reply *ret_reply, struct nel_err *err)
+{
+	struct records records;
+	struct record record;
+	if (records_begin(text, size, &records, err) != 0)
+		return -1;
+	CLEANUP(parser_done) struct parser parser;
+	parser_init(&parser, orders, count);
+	while (records_next(&records, &record)) {
+		if (record_is(&record, "error"))
+			return record_error(&record, err);
+		if (record_is(&record, "end")) {
+			conclude(&parser);
+			*ret_reply = parser.reply;
+			parser.reply = (struct observe_reply){0};
+			return 0;
+		}
+		read_record(&parser, &record);
+	}
+	return records_truncated(err);
+}

@@ -1,0 +1,126 @@
+#include "slurm/remote.h"
+
+#include "base/cleanup.h"
+#include "base/embed.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "slurm/records.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Of standard error, in a message. */
+#define SAID_MAX 300
+
+/* The scripts check that it came: a cut connection looks like the end of the input. */
+#define COMPLETE_MARK "\n.complete\n"
+
+void remote_set(struct str *data, const char *name, const char *value)
+{
+	str_appendf(data, "%s=", name);
+	str_append_shell(data, value);
+	str_append_c(data, '\n');
+}
+
+void remote_set_number(struct str *data, const char *name, int64_t value)
+{
+	str_appendf(data, "%s=%" PRId64 "\n", name, value);
+}
+
+void remote_array_begin(struct str *data, const char *name)
+{
+	str_appendf(data, "%s=(", name);
+}
+
+void remote_array_add(struct str *data, const char *value)
+{
+	str_append_shell(data, value);
+	str_append_c(data, ' ');
+}
+
+void remote_array_end(struct str *data)
+{
+	str_append(data, ")\n");
+}
+
+static void append_script(struct str *s, const char *name)
+{
+	char *path = mem_printf("daemon/slurm/script/remote_%s.sh", name);
+	const struct embed_file *file = embed_find(path);
+	assert(file != NULL);
+	str_append_n(s, file->data, file->size);
+	free(path);
+}
+
+/* The script stands in one pair of braces: bash parses all of it before it runs any, so that a script cut short by the
+ * network is a syntax error and does nothing. */
+static void render_script(const struct remote_call *call, const char *const *environment, struct str *s)
+{
+	int64_t wait_s = call->timeout_ms / 1000 - 2;
+	str_append(s, "{\n");
+	remote_array_begin(s, "NEL_ENVIRONMENT");
+	for (size_t i = 0; environment[i] != NULL; i++)
+		remote_array_add(s, environment[i]);
+	remote_array_end(s);
+	remote_set_number(s, "NEL_TIMEOUT_S", wait_s < 1 ? 1 : wait_s);
+	if (call->data != NULL)
+		str_append(s, call->data);
+	append_script(s, "common");
+	append_script(s, call->script);
+	str_append(s, "\n}\n");
+}
+
+void remote_render(const struct remote_call *call, const char *const *environment,
+		   char ret_command[REMOTE_COMMAND_SIZE], char **ret_input, size_t *ret_size)
+{
+	struct str script = {0};
+	render_script(call, environment, &script);
+	size_t mark_size = strlen(COMPLETE_MARK);
+	size_t size = script.len + call->payload_size + mark_size;
+	char *input = mem_calloc(size + 1, 1);
+	memcpy(input, script.data, script.len);
+	if (call->payload_size != 0)
+		memcpy(input + script.len, call->payload, call->payload_size);
+	memcpy(input + size - mark_size, COMPLETE_MARK, mark_size);
+	/* head(1) takes no byte more than asked for from a pipe; sshd gives a pipe or a socket. */
+	snprintf(ret_command, REMOTE_COMMAND_SIZE, "exec /bin/bash -c 'eval \"$(head -c %zu)\"'", script.len);
+	str_done(&script);
+	*ret_input = input;
+	*ret_size = size;
+}
+
+static int no_answer(const struct ssh_result *result, struct nel_err *err)
+{
+	char said[SAID_MAX] = "nothing";
+	if (result->errors != NULL && result->errors[0] != '\0')
+		record_text(result->errors, said, sizeof said);
+	return err_set(err, NEL_REMOTE, "the remote script gave no answer (exit status %d); the login shell said: %s",
+		       result->exit_status, said);
+}
+
+int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh_result *ret_result,
+	       struct nel_err *err)
+{
+	char command[REMOTE_COMMAND_SIZE];
+	char *input = NULL;
+	size_t size = 0;
+	remote_render(call, ssh_pool_environment(pool), command, &input, &size);
+	struct ssh_exec exec = {.command = command,
+				.input = input,
+				.input_size = size,
+				.output_max = call->output_max,
+				.timeout_ms = call->timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	bool sent = false;
+	int status = ssh_pool_exec(pool, &exec, &result, &sent, err);
+	secret_free(input, size);
+	if (status != 0)
+		return -1;
+	struct records records;
+	if (records_begin(result.output, result.output_size, &records, NULL) != 0)
+		return no_answer(&result, err);
+	*ret_result = result;
+	result = (struct ssh_result){0};
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* The one way to run a remote script: a fixed bash script from slurm/script/, preceded by shell-quoted data, sent on
+ * standard input to a command that holds nothing of a user's and that every login shell understands. Lane threads. */
+#ifndef NEL_SLURM_REMOTE_H
+#define NEL_SLURM_REMOTE_H
+
+#include "base/str.h"
+#include "ssh/pool.h"
+
+#define REMOTE_COMMAND_SIZE 96
+
+struct remote_call {
+	const char *script;  /* "submit" for remote_submit.sh */
+	const char *data;    /* assignments of upper-case NEL_ variables, made with the functions below; NULL: none */
+	const void *payload; /* what the script reads from standard input; may hold secrets */
+	size_t payload_size;
+	size_t output_max;
+	int64_t timeout_ms;
+};
+
+/* Runs it. 0: the script's answer, which begins with "nel|begin|1", is in *ret_result. -1: as ssh_pool_exec(), or
+ * REMOTE when there is no answer: the message then has what came instead. */
+int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh_result *ret_result,
+	       struct nel_err *err);
+
+/* Appends "NAME=<quoted value>\n", "NAME=<number>\n". */
+void remote_set(struct str *data, const char *name, const char *value);
+void remote_set_number(struct str *data, const char *name, int64_t value);
+/* Begins, extends and ends "NAME=(<quoted> <quoted>)\n". */
+void remote_array_begin(struct str *data, const char *name);
+void remote_array_add(struct str *data, const char *value);
+void remote_array_end(struct str *data);
+
+/* The whole standard input for a call, its first part being script_size bytes of script, and the command for it. Freed
+ * with secret_free(). For tests and remote_run(). */
+void remote_render(const struct remote_call *call, const char *const *environment,
+		   char ret_command[REMOTE_COMMAND_SIZE], char **ret_input, size_t *ret_size);
+
+#endif

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Prints what an ended job leaves: its scores, its progress and the end of its log; then removes its secrets.
+
+tail_bytes=4096
+
+# Sets newest to the file of a pattern's that was written last; empty when there is none.
+find_newest() {
+    local file
+    newest=''
+    for file in "$@"; do
+        if [[ -f $file && ! -L $file && ($file -nt $newest || -z $newest) ]]; then
+            newest=$file
+        fi
+    done
+}
+
+# A block: its kind, size and name, then that many bytes and a newline.
+print_block() {
+    printf '%s|%d|%s\n%s\n' "$1" "${#2}" "$3" "$2"
+}
+
+shopt -s nullglob
+if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
+    if [[ -f artifacts/results.yml ]]; then
+        text=$(head -c $((NEL_RESULTS_MAX + 1)) artifacts/results.yml 2>/dev/null | tr -d '\0')
+        print_block results "$text" ''
+    fi
+    if [[ -f artifacts/progress ]]; then
+        text=''
+        read -r -n 20 text <artifacts/progress
+        printf 'progress|%s\n' "${text//[!0-9]/}"
+    fi
+    find_newest logs/client-*.log
+    [[ -n $newest ]] || find_newest logs/server-*.log
+    [[ -n $newest ]] || find_newest logs/slurm-*.log
+    if [[ -n $newest ]]; then
+        text=$(tail -c "$tail_bytes" -- "$newest" 2>/dev/null | tr -d '\0')
+        print_block log "$text" "${newest#logs/}"
+    fi
+    message=$(rm -f -- .secrets.env 2>&1) || fail remote "the secrets cannot be removed: $message"
+    # What a submission that was killed left of them.
+    find .. -maxdepth 1 -name '.unpack.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+fi
+printf 'end\n'

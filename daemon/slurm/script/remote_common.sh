@@ -1,0 +1,67 @@
+#!/bin/bash
+# What every remote script begins with: a known environment, and the way answers are written. An answer is lines of
+# fields separated by '|', the record's kind first and free text last, between "nel|begin|1" and "end".
+
+set -u
+NEL_UMASK=$(umask)
+export NEL_UMASK
+umask 077
+export LC_ALL=C
+IFS=$' \t\n'
+unset CDPATH
+
+# Variables of the account could change what Slurm's commands print or do; where its configuration lies may be set.
+for variable in "${!SLURM_@}" "${!SBATCH_@}" "${!SQUEUE_@}" "${!SACCT_@}" "${!SCANCEL_@}" "${!SCONTROL_@}"; do
+    [[ $variable == SLURM_CONF ]] || unset "$variable"
+done
+export SLURM_TIME_FORMAT=%s # squeue(1), sacct(1): times as seconds since the epoch
+if ((${#NEL_ENVIRONMENT[@]} > 0)); then
+    export "${NEL_ENVIRONMENT[@]}"
+fi
+
+# Some sites put Slurm on the path of login shells only.
+if ! command -v squeue >/dev/null; then
+    set +u
+    # shellcheck source=/dev/null
+    . /etc/profile </dev/null >/dev/null 2>&1
+    set -u
+fi
+
+# Prints text as one line of bounded length.
+one_line() {
+    local text=${1//[[:cntrl:]]/ }
+    printf '%s' "${text:0:400}"
+}
+
+# Runs one of Slurm's commands that only asks, or is safe to repeat, within the time that the daemon waits for this
+# script: what hangs must not pile up on the login node. Standard error goes where standard output does.
+ask() {
+    timeout -k 5 "$NEL_TIMEOUT_S" "$@" 2>&1 </dev/null
+    local status=$?
+    if ((status == 124 || status == 137)); then
+        printf '%s did not answer within %d s\n' "$1" "$NEL_TIMEOUT_S"
+    fi
+    return "$status"
+}
+
+# Ends the whole answer with an error: kind (as NEL_<KIND> names it) and text.
+fail() {
+    printf 'error|%s|%s\nend\n' "$1" "$(one_line "$2")"
+    exit 0
+}
+
+# Reads the lines that follow the script into the array payload; whatever a cut connection left is refused.
+read_payload() {
+    local text
+    text=$(cat)
+    [[ $text == *$'\n.complete' ]] || fail remote 'the request arrived incomplete'
+    text=${text%$'\n.complete'}
+    # Splitting a word is much faster than reading from a pipe, which bash does byte by byte.
+    local IFS=$'\n'
+    set -f
+    # shellcheck disable=SC2034,SC2206
+    payload=($text)
+    set +f
+}
+
+printf '\nnel|begin|1\n'

@@ -1,0 +1,315 @@
+#!/bin/bash
+# Puts the files of a run directory in place and submits its jobs, each exactly once however often this is repeated.
+#
+# Before sbatch is called, a directory <job>/.submitted/<attempt> is made: the claim (mkdir is atomic, on NFS too). Once
+# sbatch has answered, the job id is written into it: the marker. A marker answers every repeat. A claim without a
+# marker means that an earlier try may have reached slurmctld: then squeue and sacct are asked for the attempt's unique
+# name, and only when both answered without it, and the claim is old enough for an sbatch on its way to have arrived,
+# is sbatch called again.
+
+# A cut connection must not stop this between sbatch and the marker.
+trap '' HUP PIPE
+set -o pipefail
+
+claim_grace_s=60
+lock_wait_s=20
+user=$(id -un)
+host=$(uname -n)
+results=()       # per task: the rest of its record
+accepted_ids=()  # per task, when accepted
+accepted_at=()
+stopped=         # why no further sbatch is called in this run
+questions_asked= # squeue and sacct have been asked for names
+declare -A found_ids found_at
+
+# fail() with the kind that fits what a file command said.
+fail_files() {
+    case $2 in
+    *'No space left'* | *'quota exceeded'*) fail busy "$1: $2" ;;
+    *'Stale file handle'* | *'Input/output error'* | *'Transport endpoint'* | *'timed out'*) fail remote "$1: $2" ;;
+    *) fail invalid "$1: $2" ;;
+    esac
+}
+
+# The directories above are the account's usual ones; the run directory is its own alone.
+make_rundir() {
+    local message parent=${NEL_RUNDIR%/*}
+    message=$( (umask "$NEL_UMASK" && mkdir -p -- "${parent:-/}") 2>&1) ||
+        fail_files "cannot make the output directory $parent on $host as $user" "${message##*: }"
+    message=$(mkdir -p -- "$NEL_RUNDIR" 2>&1) ||
+        fail_files "cannot make a directory in $parent on $host as $user" "${message##*: }"
+    message=$({ : >>"$NEL_RUNDIR/.lock"; } 2>&1) ||
+        fail_files "cannot write to $NEL_RUNDIR on $host as $user" "${message##*: }"
+    exec 9>>"$NEL_RUNDIR/.lock"
+}
+
+# Where the file system has no locks, the claims alone decide. sbatch inherits the lock: it is held until the last
+# sbatch has ended, even when this script was killed.
+take_lock() {
+    flock -w "$lock_wait_s" -E 75 9 2>/dev/null
+    if (($? == 75)); then
+        fail busy "an earlier submission of $NEL_RUNDIR is still at work"
+    fi
+}
+
+# The files come into being aside and are then renamed into place: an earlier try's job may be reading them, and a full
+# disk must not take away what is there.
+unpack() {
+    local message rest new what="cannot write the files of $NEL_RUNDIR on $host as $user"
+    find "$NEL_RUNDIR" -maxdepth 1 -name '.unpack.*' -mmin +10 -exec rm -rf {} + 2>/dev/null
+    new=$(mktemp -d "$NEL_RUNDIR/.unpack.XXXXXX" 2>&1) || fail_files "$what" "${new##*: }"
+    # shellcheck disable=SC2064
+    trap "rm -rf -- $(printf %q "$new")" EXIT
+    message=$(
+        head -c "$NEL_TAR_SIZE" 2>/dev/null | tar -x -p -m --no-same-owner -f - -C "$new" 2>&1
+        exit "${PIPESTATUS[1]}"
+    ) || {
+        [[ $message =~ (No space left on device|[Qq]uota exceeded) ]] && message=${BASH_REMATCH[1]}
+        fail_files "$what" "$message"
+    }
+    rest=$(tail -c 11)
+    [[ $rest == $'\n.complete' ]] || fail remote 'the run directory arrived incomplete'
+    for rest in "$new"/*; do
+        mv -T -f -- "$rest" "$NEL_RUNDIR/${rest##*/}" 2>/dev/null && continue
+        message=$(merge "$rest" "$NEL_RUNDIR/${rest##*/}" 2>&1) || fail_files "$what" "${message##*: }"
+    done
+}
+
+# Moves the files of a directory into one that is there already.
+merge() { # FROM TO
+    local path
+    (cd -- "$1" && find . -type d -print0) | (cd -- "$2" && xargs -0 mkdir -p --) || return 1
+    while IFS= read -r -d '' path; do
+        mv -T -f -- "$1/$path" "$2/$path" || return 1
+    done < <(cd -- "$1" && find . -type f -print0)
+}
+
+# result TASK OUTCOME TEXT
+result() {
+    results[$1]="$2|$(one_line "$3")"
+}
+
+accept() { # TASK ID EPOCH
+    accepted_ids[$1]=$2
+    accepted_at[$1]=$3
+}
+
+# Reads "<id> <epoch>" from a file into id and at.
+read_id() {
+    id='' at=''
+    [[ -f $1 && -s $1 ]] || return 1
+    read -r -n 64 id at _ <"$1"
+    [[ $id =~ ^[0-9]{1,20}$ ]] || return 1
+    [[ $at =~ ^[0-9]{1,12}$ ]] || at=0
+}
+
+# Written whole or not at all. Without it (a full disk) the claim stands, and a repeat finds the job by its name.
+write_marker() { # CLAIM ID EPOCH
+    {
+        printf '%s %s\n' "$2" "$3" >"$1/id.new" && sync "$1/id.new"
+        mv -f -- "$1/id.new" "$1/id"
+    } 2>/dev/null
+}
+
+# Asks squeue and sacct once for all names of this run. 0: both answered, or there is no accounting to ask.
+ask_by_name() {
+    if [[ -z $questions_asked ]]; then
+        questions_asked=failed
+        local rows names=()
+        rows=$(ask squeue --noheader --states=all --user="$user" --format='q|%i|%V|%j') || return 1
+        note_rows "$rows" q
+        # A name with a comma cannot be asked for; then the answer has all of the account's jobs.
+        [[ ${NEL_TASK_NAMES[*]} == *,* ]] || names=(--name="$(IFS=, && printf '%s' "${NEL_TASK_NAMES[*]}")")
+        if rows=$(ask sacct --allocations --duplicates --noheader --parsable2 --user="$user" ${names[@]+"${names[@]}"} \
+            --starttime=now-30days --format=JobID,Submit,JobName); then
+            note_rows "$rows" ''
+        elif [[ $rows != *'accounting storage is disabled'* ]]; then
+            return 1
+        fi
+        questions_asked=answered
+    fi
+    [[ $questions_asked == answered ]]
+}
+
+# Notes rows of id|submit time|name under their names; of several the latest.
+note_rows() { # ROWS PREFIX
+    local line id at name
+    while IFS= read -r line; do
+        [[ -z $2 ]] || [[ $line == "$2|"* ]] || continue
+        line=${line#"${2:+$2|}"}
+        id=${line%%|*} line=${line#*|}
+        at=${line%%|*} name=${line#*|}
+        id=${id%%[!0-9]*}
+        [[ -n $id && $at =~ ^[0-9]{1,12}$ ]] || continue
+        if ((at >= ${found_at[$name]:-0})); then
+            found_ids[$name]=$id found_at[$name]=$at
+        fi
+    done < <(printf '%s\n' "$1")
+}
+
+# Has this attempt been submitted already, as far as its files and Slurm can say? 0: yes, and it is accepted.
+adopt() { # TASK
+    local dir=$NEL_RUNDIR/${NEL_TASK_DIRS[$1]} number=${NEL_TASK_NUMBERS[$1]} name=${NEL_TASK_NAMES[$1]}
+    local id at
+    if ! read_id "$dir/.attempts/$number/job"; then
+        ask_by_name
+        [[ -n ${found_ids[$name]-} ]] || return 1
+        id=${found_ids[$name]} at=${found_at[$name]}
+    fi
+    mkdir -p -- "$dir/.submitted/$number" 2>/dev/null && write_marker "$dir/.submitted/$number" "$id" "$at"
+    accept "$1" "$id" "$at"
+}
+
+# A claim without a marker. 0: sbatch may be called.
+resolve_claim() { # TASK CLAIM
+    local now made retries
+    adopt "$1" && return 1
+    if [[ $questions_asked != answered ]]; then
+        result "$1" in_doubt 'an earlier try may have reached Slurm, and Slurm does not answer'
+        return 1
+    fi
+    # Where there are no locks, one of several repeats goes on: the one that makes the next retry directory. That also
+    # makes the claim young again, so the count is taken before the age. Both times are the file server's.
+    retries=("$2"/retry.*)
+    touch -- "$NEL_RUNDIR/.lock" 2>/dev/null
+    now=$(stat -c %Y -- "$NEL_RUNDIR/.lock" 2>/dev/null) && made=$(stat -c %Y -- "$2" 2>/dev/null) || made=$now
+    if ((now - made < claim_grace_s)); then
+        result "$1" in_doubt 'an earlier try may have reached Slurm a moment ago'
+        return 1
+    fi
+    if ! mkdir -- "$2/retry.${#retries[@]}" 2>/dev/null; then
+        result "$1" in_doubt 'another try is at work'
+        return 1
+    fi
+}
+
+# Makes the claim. 0: sbatch may be called.
+claim() { # TASK CLAIM
+    local message
+    if [[ -d $2 ]]; then
+        resolve_claim "$1" "$2"
+        return
+    fi
+    check_sources "$1" || return 1
+    if ((NEL_IN_JOB)) || [[ -e ${2%/.submitted/*}/.attempts/${2##*/}/job ]]; then
+        # The attempt before may have queued this one itself.
+        adopt "$1" && return 1
+        if [[ $questions_asked != answered ]]; then
+            result "$1" retry 'Slurm does not answer'
+            return 1
+        fi
+    fi
+    message=$(mkdir -p -- "${2%/*}" 2>&1) && message=$(mkdir -- "$2" 2>&1) && return 0
+    if [[ -d $2 ]]; then
+        result "$1" in_doubt 'another try is at work'
+    else
+        result "$1" retry "$message"
+    fi
+    return 1
+}
+
+check_sources() { # TASK
+    local i missing=''
+    for i in "${!NEL_SOURCE_PATHS[@]}"; do
+        ((NEL_SOURCE_TASKS[i] == $1 || NEL_SOURCE_TASKS[i] < 0)) || continue
+        [[ -e ${NEL_SOURCE_PATHS[i]} ]] || missing+=", ${NEL_SOURCE_PATHS[i]}"
+    done
+    [[ -z $missing ]] && return 0
+    result "$1" refused "not on $host, or not readable by $user: ${missing#, }"
+    return 1
+}
+
+# What a failed sbatch means: refused, retry or in_doubt. slurmctld's own answers come as "Batch job submission failed".
+classify() { # STATUS MESSAGE
+    case $2 in
+    *'Socket timed out'* | *'Zero Bytes'* | *'Message receive failure'* | *'Connection reset'* | *'Unexpected message'* | \
+        *'Transport endpoint'* | *'Header lengths are longer'*) printf in_doubt ;;
+    *'Unable to contact'* | *'Connection refused'* | *'Connection timed out'* | *'Connection failure'* | *'connect failure'* | \
+        *'temporarily'* | *'standby mode'* | *'MaxSubmit'* | *'GrpSubmit'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
+        *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
+        *'configuration file'*) printf retry ;;
+    *'job submit limit'*)
+        # The reason stands before it; without one it may be the submit limit.
+        case $2 in
+        *QOSM* | *QOSG* | *AssocM* | *AssocG* | *QOSTimeLimit* | *QOSNodeLimit*) printf refused ;;
+        *) printf retry ;;
+        esac
+        ;;
+    *)
+        if (($1 > 128)) || [[ -z $2 ]]; then
+            printf in_doubt
+        else
+            printf refused
+        fi
+        ;;
+    esac
+}
+
+submit() { # TASK CLAIM
+    local output status outcome at
+    output=$(cd -- "${2%/.submitted/*}" && sbatch --parsable run.sub 2>&1 </dev/null)
+    status=$?
+    at=$(date +%s)
+    if ((status == 0)) && [[ $'\n'$output$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
+        write_marker "$2" "${BASH_REMATCH[1]}" "$at"
+        accept "$1" "${BASH_REMATCH[1]}" "$at"
+        return
+    fi
+    ((status == 0)) && outcome=in_doubt || outcome=$(classify "$status" "$output")
+    output=${output//sbatch: /}
+    result "$1" "$outcome" "${output//error: /}"
+    if [[ $outcome != in_doubt ]]; then
+        rm -rf -- "$2"
+    fi
+    if [[ $outcome != refused ]]; then
+        stopped=${output//error: /}
+    fi
+}
+
+submit_task() { # TASK
+    local marker=$NEL_RUNDIR/${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at
+    if read_id "$marker/id"; then
+        accept "$1" "$id" "$at"
+    elif [[ -n $stopped && ! -d $marker ]]; then
+        result "$1" retry "$stopped"
+    elif claim "$1" "$marker"; then
+        submit "$1" "$marker"
+    fi
+}
+
+# The submit times as Slurm has them: the clock here need not agree with slurmctld's.
+correct_times() {
+    local rows line id at task
+    declare -A times=()
+    ((${#accepted_ids[@]} > 0)) || return
+    rows=$(ask squeue --noheader --states=all --jobs="$(IFS=, && printf '%s' "${accepted_ids[*]}")" \
+        --format='q|%i|%V')
+    while IFS='|' read -r line id at; do
+        [[ $line == q && $at =~ ^[0-9]{1,12}$ ]] && times[${id%%[!0-9]*}]=$at
+    done < <(printf '%s\n' "$rows")
+    for task in "${!accepted_ids[@]}"; do
+        at=${times[${accepted_ids[$task]}]:-0}
+        # Another time by far is another job under a reused id.
+        if ((at > 0 && (accepted_at[task] == 0 || (at - accepted_at[task] <= 600 && accepted_at[task] - at <= 600)))); then
+            accepted_at[task]=$at
+        fi
+    done
+}
+
+shopt -s nullglob
+command -v sbatch >/dev/null || fail remote "there is no sbatch on the path of $user on $host"
+make_rundir
+take_lock
+unpack
+for task in "${!NEL_TASK_DIRS[@]}"; do
+    submit_task "$task"
+done
+correct_times
+for task in "${!NEL_TASK_DIRS[@]}"; do
+    if [[ -n ${accepted_ids[$task]-} ]]; then
+        printf 'task|%d|accepted|%s|%s\n' "$task" "${accepted_ids[$task]}" "${accepted_at[$task]}"
+    else
+        printf 'task|%d|%s\n' "$task" "${results[$task]}"
+    fi
+done
+printf 'end\n'

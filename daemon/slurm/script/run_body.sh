@@ -1,0 +1,597 @@
+# shellcheck shell=bash
+
+# The fixed part of run.sub (the data is above): starts the model servers, waits until they answer, runs the
+# evaluation, stops the servers. Needs bash 4.4 or newer on the node, and Pyxis for srun's --container-* options.
+#
+# There is no `set -e`: a server that has exited by itself or an export job that is refused must not fail a finished
+# evaluation. What must work is checked where it happens.
+set -u -o pipefail
+
+attempt_dir=$NEL_JOB_DIR/.attempts/$NEL_ATTEMPT
+artifacts=$NEL_JOB_DIR/artifacts
+logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
+interrupted_marker=$artifacts/.nemo_evaluator_interrupted
+srun=$(type -P srun)
+
+heartbeat_s=30
+probe_interval_s=2
+probe_timeout_s=5
+stop_grace_s=30
+
+nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
+addresses=()      # the IPv4 address of each
+server_pids=()    # the sruns of all servers and proxies
+evaluation_env=() # NAME=value that the evaluation gets besides its own: where the auxiliaries are
+container_command=() # of the next step, made by in_container
+step=()              # the arguments of become_step for the next step, made by make_step
+heartbeat_pid=
+terminated=0        # SIGTERM has come
+signalled=0         # a trap has run: what `wait` returned may be the signal's number
+continued_s=-1000   # $SECONDS when SIGCONT came last
+forwarded=0         # SIGTERM has been passed on to the evaluation
+
+say() {
+    printf '%(%Y-%m-%d %H:%M:%S)T %s\n' -1 "$*"
+}
+
+fail() {
+    say "error: $*"
+    exit 1
+}
+
+join() { # SEPARATOR WORD...
+    local IFS=$1
+    shift
+    printf '%s' "$*"
+}
+
+# ---- The attempt: who runs it, and for how long ----
+
+# Two Slurm jobs must never work on one attempt (a submission whose reply was lost may have been repeated). The claim
+# appears with its content, and once only, on network file systems too, because it is a hard link.
+claim_attempt() {
+    local claim=$attempt_dir/job owner=
+    : "${SLURM_JOB_ID:?run.sub is started by sbatch}"
+    if ! mkdir -p "$attempt_dir" || ! printf '%s\n' "$SLURM_JOB_ID" >"$claim.$SLURM_JOB_ID"; then
+        fail "cannot write to $attempt_dir"
+    fi
+    ln "$claim.$SLURM_JOB_ID" "$claim" 2>/dev/null
+    rm -f "$claim.$SLURM_JOB_ID"
+    read -r owner _ <"$claim" || fail "cannot claim $attempt_dir"
+    if [[ $owner != "$SLURM_JOB_ID" ]]; then
+        say "attempt $NEL_ATTEMPT belongs to Slurm job $owner; this job, $SLURM_JOB_ID, has nothing to do"
+        exit 3
+    fi
+}
+
+count_lines() { # FILE
+    local lines=()
+    [[ ! -e $1 ]] || mapfile -t lines <"$1"
+    printf '%s' "${#lines[@]}"
+}
+
+# Stamps say how long the attempt ran where Slurm keeps no accounting: line n of `started` ("epoch") belongs to line n
+# of `ended` ("epoch exit_code"). A start that was killed before it wrote its end lasted until `alive` was last touched;
+# the next start, when Slurm requeues the job, writes that end with the exit code -1.
+stamp_start() {
+    if (($(count_lines "$attempt_dir/started") > $(count_lines "$attempt_dir/ended"))); then
+        printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" >>"$attempt_dir/ended"
+    fi
+    touch "$attempt_dir/alive"
+    printf '%(%s)T\n' -1 >>"$attempt_dir/started" || fail "cannot write to $attempt_dir"
+    beat </dev/null >/dev/null 2>&1 &
+    heartbeat_pid=$!
+}
+
+beat() {
+    local nap=
+    trap 'kill "$nap" 2>/dev/null; exit' TERM
+    while kill -0 $$; do
+        touch "$attempt_dir/alive"
+        sleep "$heartbeat_s" &
+        nap=$!
+        wait "$nap"
+    done
+}
+
+# However the script ends.
+leave() {
+    local status=$?
+    trap '' TERM
+    stop_servers
+    kill "$heartbeat_pid" 2>/dev/null
+    printf '%(%s)T %d\n' -1 "$status" >>"$attempt_dir/ended"
+    say "ended with exit code $status"
+}
+
+# ---- Nodes ----
+
+find_nodes() {
+    local i
+    mapfile -t nodes < <(scontrol show hostnames "${SLURM_JOB_NODELIST:-${SLURM_NODELIST:-}}")
+    ((${#nodes[@]} >= NEL_TOTAL_NODES)) ||
+        fail "needs $NEL_TOTAL_NODES nodes, but the allocation has ${#nodes[@]}: ${nodes[*]}"
+    export PRIMARY_NODE=${nodes[0]}
+    say "nodes: ${nodes[*]}"
+    ((${#NEL_SERVER_NAME[@]} > 0)) || return 0
+    for i in "${!nodes[@]}"; do
+        addresses[i]=$(address_of "${nodes[i]}") || fail "node ${nodes[i]} has no IPv4 address"
+    done
+    say "addresses: ${addresses[*]}"
+}
+
+# Prints one address of a node. Names of a host often lead to its loopback address on the host itself (Debian's
+# 127.0.1.1), which is of no use to the other nodes, so that is the last resort.
+address_of() { # NODE
+    local configured address
+    address=$(lookup "$1")
+    if [[ -z $address || $address == 127.* ]]; then
+        configured=$(scontrol show node "$1" 2>/dev/null | sed -n 's/^.*NodeAddr=\([^ ]*\).*$/\1/p')
+        if [[ $configured =~ ^[0-9]+(\.[0-9]+){3}$ ]]; then
+            address=$configured
+        elif [[ -n $configured && $configured != "$1" ]]; then
+            address=$(lookup "$configured")
+        fi
+    fi
+    if [[ $address == 127.* && $address != "${configured-}" && $1 == "${SLURMD_NODENAME-}" ]]; then
+        configured=$(hostname -I 2>/dev/null)
+        address=${configured%% *}
+    fi
+    [[ -n $address ]] && printf '%s\n' "$address"
+}
+
+lookup() { # HOST
+    local address found=
+    while read -r address _; do
+        found=$address
+        [[ $address == 127.* ]] || break
+    done < <(getent ahostsv4 "$1")
+    printf '%s' "$found"
+}
+
+# ---- Steps: every container is one srun ----
+
+# A variable that a container takes from the node has to be there: better known now than after the model was loaded.
+check_runtime_variables() {
+    local i
+    for ((i = 0; i < ${#NEL_ENVIRONMENT[@]}; i += 4)); do
+        if [[ ${NEL_ENVIRONMENT[i + 2]} == runtime && ! -v ${NEL_ENVIRONMENT[i + 3]} ]]; then
+            fail "${NEL_ENVIRONMENT[i]}: ${NEL_ENVIRONMENT[i + 1]} wants ${NEL_ENVIRONMENT[i + 3]}, which is not set"
+        fi
+    done
+}
+
+# Makes the arguments of become_step: the variables of a consumer (rows of NEL_ENVIRONMENT), the NAME=value given here,
+# and srun's arguments. Pyxis lets an image's own variables win unless they are named in --container-env.
+make_step() { # SECRETS-FILE CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
+    local i variable secrets='' rows=() names=() options=()
+    for ((i = 0; i < ${#NEL_ENVIRONMENT[@]}; i += 4)); do
+        [[ ${NEL_ENVIRONMENT[i]} == "$2" ]] || continue
+        names+=("${NEL_ENVIRONMENT[i + 1]}")
+        if [[ ${NEL_ENVIRONMENT[i + 2]} == secret ]]; then
+            secrets=$1
+        else
+            rows+=("${NEL_ENVIRONMENT[@]:i+1:3}")
+        fi
+    done
+    for variable in "${@:4:$3}"; do
+        names+=("${variable%%=*}")
+        rows+=("${variable%%=*}" literal "${variable#*=}")
+    done
+    if ((${#names[@]} > 0)); then
+        options=(--container-env="$(printf '%s\n' "${names[@]}" | LC_ALL=C sort -u | paste -s -d ,)")
+    fi
+    step=("$secrets" "$2" "$((${#rows[@]} / 3))" "${rows[@]}" "$srun" "${options[@]}" "${@:4+$3}")
+}
+
+# Starts an srun beside others in this allocation and in the background; its process id is in $!.
+start_step() { # STEP-NAME LOG CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
+    local options=(--overlap --job-name="$1" --output="$logs/$2" --open-mode=append)
+    [[ -z $NEL_MPI ]] || options+=(--mpi="$NEL_MPI")
+    make_step "$NEL_JOB_DIR/.secrets.env" "${@:3:2+$4}" "${options[@]}" "${@:5+$4}"
+    "$BASH" -c "$(declare -f become_step); become_step \"\$@\"" become_step "${step[@]}" </dev/null &
+}
+
+# Sets the variables of a step and becomes its command. This runs in a bash of its own and uses positional parameters
+# only, so that a variable of the user's may have any name. The values of secrets never are arguments of a process.
+become_step() { # SECRETS-FILE CONSUMER COUNT (NAME SOURCE VALUE)... COMMAND...
+    set +x
+    if [[ -n $1 ]]; then
+        # shellcheck source=/dev/null
+        source "$1" "$2" || exit
+    fi
+    set -- "$3" "${@:4}"
+    while (($1 > 0)); do
+        case $3 in
+        literal) export "$2=$4" ;;
+        runtime) export "$2=${!4}" ;;
+        esac
+        set -- "$(($1 - 1))" "${@:5}"
+    done
+    exec "${@:2}"
+}
+
+# Makes the command of a container: a function of this script with its arguments, which are data to every shell.
+in_container() { # FUNCTION ARGUMENT...
+    container_command=(bash -c "$(declare -f "$1"); $1 \"\$@\"" "$@")
+}
+
+# ---- Model servers ----
+
+server_consumer() { # SERVER
+    if [[ -z ${NEL_SERVER_ENV_PREFIX[$1]} ]]; then
+        printf deployment
+    else
+        printf 'auxiliary.%s' "${NEL_SERVER_NAME[$1]}"
+    fi
+}
+
+start_server() { # SERVER
+    local s=$1 g heads=() log
+    local first=${NEL_SERVER_FIRST_NODE[s]} count=$((NEL_SERVER_NODES[s] / NEL_SERVER_INSTANCES[s]))
+    log=$(server_log "$s" server)
+    for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
+        start_instance "$s" "$((first + g * count))" "$count" "$log-$g"
+        heads+=("${addresses[first + g * count]}")
+    done
+    # A deployment of one instance may listen on the loopback address only, and is reached there by the evaluation.
+    if [[ -z ${NEL_SERVER_ENV_PREFIX[s]} ]] && ((NEL_SERVER_INSTANCES[s] == 1)); then
+        heads=(127.0.0.1)
+    fi
+    wait_until_ready "${NEL_SERVER_NAME[s]}" "${NEL_SERVER_PORT[s]}" "${NEL_SERVER_HEALTH_PATH[s]}" 200 "${heads[@]}"
+    if ((NEL_SERVER_INSTANCES[s] > 1)); then
+        start_proxy "$s" "${heads[@]}"
+    fi
+}
+
+start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
+    local s=$1 prefix=${NEL_SERVER_ENV_PREFIX[$1]} master=${addresses[$2]} all options variables
+    all=$(join , "${addresses[@]:NEL_SERVER_FIRST_NODE[s]:NEL_SERVER_NODES[s]}")
+    variables=("MASTER_IP=$master" "ALL_NODE_IPS=$all")
+    if [[ -n $prefix ]]; then
+        variables+=("${prefix}_MASTER_IP=$master" "${prefix}_ALL_NODE_IPS=$all")
+    fi
+    options=(--nodelist="$(join , "${nodes[@]:$2:$3}")" --nodes="$3"
+        --ntasks="$((NEL_SERVER_TASKS[s] / NEL_SERVER_INSTANCES[s]))" --container-image="${NEL_SERVER_IMAGE[s]}")
+    [[ -z ${NEL_SERVER_MOUNTS[s]} ]] || options+=(--container-mounts="${NEL_SERVER_MOUNTS[s]}")
+    [[ ${NEL_SERVER_MOUNT_HOME[s]} == yes ]] || options+=(--no-container-mount-home)
+    in_container serve "$3" "${NEL_SERVER_PRE_CMD[s]}" "${NEL_SERVER_COMMAND[s]}"
+    start_step "$4" "$4-%A-%t.log" "$(server_consumer "$s")" "${#variables[@]}" "${variables[@]}" \
+        "${options[@]}" "${container_command[@]}"
+    server_pids+=($!)
+    say "started ${NEL_SERVER_NAME[s]} on ${nodes[*]:$2:$3} (logs/$4-$SLURM_JOB_ID-*.log)"
+}
+
+# Inside the container of a server.
+serve() { # NODES-PER-INSTANCE PRE-COMMAND COMMAND
+    export PROC_ID=${SLURM_PROCID:-0} NODES_PER_INSTANCE=$1
+    if [[ -n $2 ]]; then
+        # shellcheck source=/dev/null
+        source <(printf '%s\n' "$2") || exit
+    fi
+    exec bash -c "$3"
+}
+
+server_log() { # SERVER KIND: "server", "judge-server"
+    if [[ -z ${NEL_SERVER_ENV_PREFIX[$1]} ]]; then
+        printf '%s' "$2"
+    else
+        printf '%s-%s' "${NEL_SERVER_NAME[$1]}" "$2"
+    fi
+}
+
+# One address for several instances: HAProxy on the primary node.
+start_proxy() { # SERVER HEAD-ADDRESS...
+    local s=$1 log config
+    log=$(server_log "$s" proxy)
+    config=$NEL_JOB_DIR/$log.cfg
+    write_proxy_config "$@" >"$config" || fail "cannot write $config"
+    start_step "$log" "$log-%A.log" proxy 0 --nodelist="$PRIMARY_NODE" --nodes=1 --ntasks=1 \
+        --container-image="$NEL_PROXY_IMAGE" --container-mounts="$config:/usr/local/etc/haproxy/haproxy.cfg:ro" \
+        haproxy -f /usr/local/etc/haproxy/haproxy.cfg
+    server_pids+=($!)
+    wait_until_ready "the proxy of ${NEL_SERVER_NAME[s]}" "${NEL_SERVER_PROXY_PORT[s]}" \
+        "${NEL_SERVER_PROXY_HEALTH_PATH[s]}" "${NEL_SERVER_PROXY_HEALTH_STATUS[s]}" 127.0.0.1
+}
+
+write_proxy_config() { # SERVER HEAD-ADDRESS...
+    local s=$1 i
+    shift
+    printf '%s\n' global '    log stdout format raw local0' '    maxconn 4096' ''
+    printf '%s\n' defaults '    mode http' '    log global' '    option httplog' '    timeout connect 10s' \
+        '    timeout client 24h' '    timeout server 24h' ''
+    printf '%s\n' 'frontend models' "    bind *:${NEL_SERVER_PROXY_PORT[s]}" '    default_backend instances' ''
+    printf '%s\n' 'backend instances' '    balance leastconn' '    option http-server-close' \
+        "    option httpchk GET ${NEL_SERVER_PROXY_HEALTH_PATH[s]}" \
+        "    http-check expect status ${NEL_SERVER_PROXY_HEALTH_STATUS[s]}"
+    for ((i = 0; i < $#; i++)); do
+        printf '    server instance%d %s:%s check\n' "$i" "${@:i+1:1}" "${NEL_SERVER_PORT[s]}"
+    done
+}
+
+# Ends when every address answers with that status. A server that died, SIGTERM and the time limit for it end the job.
+wait_until_ready() { # WHAT PORT PATH STATUS ADDRESS...
+    local what=$1 address url answer begin=$SECONDS
+    for address in "${@:5}"; do
+        url=http://$address:$2$3
+        say "waiting for $what at $url"
+        while answer=$(probe "$url") && check_servers && [[ $answer != "$4" ]]; do
+            ((SECONDS - begin < NEL_READINESS_TIMEOUT_S)) ||
+                fail "$what was not ready after $NEL_READINESS_TIMEOUT_S s: $url answered ${answer/#000/nothing}"
+            sleep "$probe_interval_s"
+        done
+    done
+    say "$what is ready"
+}
+
+probe() { # URL; prints the HTTP status, 000 for none
+    curl --silent --output /dev/null --globoff --noproxy '*' --max-time "$probe_timeout_s" \
+        --write-out '%{http_code}' "$1" 2>/dev/null
+    return 0
+}
+
+# Asked after the probe too: on a shared node another's server may answer in place of one that found its port taken.
+check_servers() {
+    local pid
+    ((!terminated)) || exit 143
+    for pid in "${server_pids[@]}"; do
+        kill -0 "$pid" 2>/dev/null || fail "a server died before it was ready; its log is in $NEL_JOB_DIR/logs"
+    done
+}
+
+stop_servers() {
+    local pid deadline=$((SECONDS + stop_grace_s))
+    ((${#server_pids[@]} > 0)) || return 0
+    say "stopping the servers"
+    kill "${server_pids[@]}" 2>/dev/null # one that has exited already is no fault
+    for pid in "${server_pids[@]}"; do
+        while kill -0 "$pid" 2>/dev/null && ((SECONDS < deadline)); do
+            sleep 1
+        done
+        kill -KILL "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
+    server_pids=()
+}
+
+# Tells the evaluation where an auxiliary server is: JUDGE_CHAT_URL, JUDGE_MODEL_ID.
+publish_endpoints() { # SERVER
+    local s=$1 i host=${addresses[NEL_SERVER_FIRST_NODE[$1]]} port=${NEL_SERVER_PORT[$1]}
+    [[ -n ${NEL_SERVER_ENV_PREFIX[s]} ]] || return 0
+    if ((NEL_SERVER_INSTANCES[s] > 1)); then
+        host=127.0.0.1 port=${NEL_SERVER_PROXY_PORT[s]}
+    fi
+    for ((i = 0; i < ${#NEL_ENDPOINTS[@]}; i += 3)); do
+        if [[ ${NEL_ENDPOINTS[i]} == "$s" ]]; then
+            evaluation_env+=("${NEL_ENDPOINTS[i + 1]}=http://$host:$port${NEL_ENDPOINTS[i + 2]}")
+        fi
+    done
+    evaluation_env+=("${NEL_SERVER_ENV_PREFIX[s]}_MODEL_ID=${NEL_SERVER_MODEL_ID[s]}")
+}
+
+# ---- Evaluation ----
+
+# The evaluator's config with the addresses of the auxiliaries, known only now, in place of ${JUDGE_CHAT_URL}. Only
+# those names are replaced.
+write_evaluator_config() {
+    local text variable
+    text=$(<"$NEL_JOB_DIR/config_ef.yaml") || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
+    for variable in "${evaluation_env[@]}"; do
+        text=${text//"\${${variable%%=*}}"/"${variable#*=}"}
+    done
+    (umask 077 && printf '%s\n' "$text" >"$artifacts/config_ef.yaml") || fail "cannot write to $artifacts"
+}
+
+has_variable() { # CONSUMER NAME
+    local i
+    for ((i = 0; i < ${#NEL_ENVIRONMENT[@]}; i += 4)); do
+        [[ ${NEL_ENVIRONMENT[i]} != "$1" || ${NEL_ENVIRONMENT[i + 1]} != "$2" ]] || return 0
+    done
+    return 1
+}
+
+run_evaluation() { # returns the exit code of the evaluation
+    local options status
+    rm -f "$interrupted_marker" # of an earlier attempt
+    write_evaluator_config
+    if [[ -n $NEL_GPU_VISIBLE ]]; then
+        evaluation_env+=("NVIDIA_VISIBLE_DEVICES=$NEL_GPU_VISIBLE")
+    elif ! has_variable evaluation NVIDIA_VISIBLE_DEVICES; then
+        evaluation_env+=(NVIDIA_VISIBLE_DEVICES=void) # the GPUs are the servers'
+    fi
+    options=(--nodelist="$PRIMARY_NODE" --nodes=1 --ntasks=1 --container-image="$NEL_EVALUATION_IMAGE"
+        --container-mounts="$NEL_EVALUATION_MOUNTS")
+    [[ $NEL_EVALUATION_MOUNT_HOME == yes ]] || options+=(--no-container-mount-home)
+    in_container evaluate "$NEL_PRE_CMD" "$NEL_POST_CMD"
+    say "starting the evaluation (logs/client-$SLURM_JOB_ID.log)"
+    start_step evaluation client-%A.log evaluation "${#evaluation_env[@]}" "${evaluation_env[@]}" \
+        "${options[@]}" "${container_command[@]}"
+    wait_for_evaluation $!
+    status=$?
+    say "the evaluation ended with exit code $status"
+    if [[ -e $interrupted_marker ]]; then
+        say "it was interrupted and is not finished"
+        status=143
+    fi
+    return "$status"
+}
+
+# `wait` returns early when a trap has run; the exit code is then still to come.
+wait_for_evaluation() { # PID
+    local status
+    while :; do
+        signalled=0
+        wait "$1"
+        status=$?
+        ((signalled)) || break
+        ((!terminated)) || forward_term
+    done
+    return "$status"
+}
+
+# When Slurm ends a job (time limit, preemption, scancel) it sends SIGCONT and SIGTERM to every step and to this script.
+# A SIGTERM by itself (--signal=B:TERM@60, scancel --batch) is for this script alone, which passes it on, so that the
+# evaluation can save its state. Not to srun: that would kill the step at once (seen with Slurm 22.05).
+on_term() {
+    terminated=1
+    signalled=1
+    say "SIGTERM"
+}
+
+on_cont() {
+    continued_s=$SECONDS
+    signalled=1
+}
+
+forward_term() {
+    local id name
+    ((!forwarded && SECONDS - continued_s > 5)) || return 0
+    forwarded=1
+    while read -r id name; do
+        [[ $name != evaluation ]] || scancel --signal=TERM "$id"
+    done < <(squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
+}
+
+# Inside the container of the evaluation. pre_cmd, the evaluator and post_cmd share a shell, so that what pre_cmd exports
+# counts. post_cmd runs whatever happens before it, even if pre_cmd calls exit or sets an EXIT trap of its own.
+evaluate() { # PRE-COMMAND POST-COMMAND
+    local evaluator=eval-factory
+    nel_post_command=$2
+    # shellcheck disable=SC2317 # called by a trap
+    nel_finish() {
+        local status=$?
+        set +e
+        # shellcheck source=/dev/null
+        source <(printf '%s\n' "$nel_post_command")
+        exit "$status"
+    }
+    trap : TERM # Slurm signals every process of a step: this shell has to outlive the evaluator
+    trap nel_finish EXIT
+    # shellcheck source=/dev/null
+    source <(printf '%s\n' "$1") || exit
+    [[ $(trap -p EXIT) != *nel_finish* ]] || trap - EXIT
+    ! command -v nemo-evaluator >/dev/null 2>&1 || evaluator=nemo-evaluator
+    (
+        trap : TERM
+        trap nel_finish EXIT
+        "$evaluator" run_eval --run_config /results/config_ef.yaml
+        exit
+    )
+}
+
+# ---- Export ----
+
+# A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
+submit_export() {
+    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name
+    local mounts=$NEL_OUTPUT_DIR:$NEL_OUTPUT_DIR${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
+    in_container run_exporters "$NEL_EXPORT_INSTALL_CMD" "$NEL_EVALUATION.$NEL_JOB_INDEX" "$NEL_JOB_DIR" \
+        "$NEL_OUTPUT_DIR" "${NEL_EXPORT_DESTINATIONS[@]}"
+    make_step "$secrets" export 0 --nodes=1 --ntasks=1 --container-image="$NEL_EXPORT_IMAGE" \
+        --container-mounts="$mounts" --no-container-mount-home "${container_command[@]}"
+    if ! write_export_secrets "${step[0]}" || ! write_export_script >"$script"; then
+        say "warning: the export job could not be prepared; nothing is exported"
+        return 0
+    fi
+    if answer=$(
+        # The export job must not take this job's shape for its own.
+        for name in "${!SLURM_@}"; do
+            [[ $name == SLURM_CONF ]] || unset "$name"
+        done
+        sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
+            --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
+            --output="$logs/export-%A.log" "$script" "${step[@]}" 2>&1
+    ); then
+        say "sent export job $answer"
+    else
+        say "warning: the export job was refused: $answer"
+        rm -f "$secrets"
+    fi
+}
+
+# The secrets file is removed when this job has ended; the export job reads, and removes, a copy of its own share.
+write_export_secrets() { # FILE, or '' when there are none
+    local i names=()
+    [[ -n $1 ]] || return 0
+    for ((i = 0; i < ${#NEL_ENVIRONMENT[@]}; i += 4)); do
+        if [[ ${NEL_ENVIRONMENT[i]} == export && ${NEL_ENVIRONMENT[i + 2]} == secret ]]; then
+            names+=("${NEL_ENVIRONMENT[i + 1]}")
+        fi
+    done
+    rm -f "$1"
+    (
+        umask 077
+        "$BASH" -c "$(declare -f print_secrets); print_secrets \"\$@\"" print_secrets \
+            "$NEL_JOB_DIR/.secrets.env" export "${names[@]}" >"$1"
+    )
+}
+
+# In a bash of its own, with positional parameters only, as become_step and for the same reason.
+print_secrets() { # SECRETS-FILE CONSUMER NAME...
+    set +x
+    # shellcheck source=/dev/null
+    source "$1" "$2" || exit
+    shift 2
+    while (($# > 0)); do
+        printf 'export %s=%q\n' "$1" "${!1}"
+        shift
+    done
+}
+
+# The job's data are arguments of the script, not part of it.
+write_export_script() {
+    printf '#!/bin/bash\n# Written by run.sub: exports the scores of a finished evaluation.\n'
+    declare -f become_step export_scores
+    printf 'export_scores "$@"\n'
+}
+
+# The batch script of the export job.
+export_scores() { # the arguments of become_step
+    local status
+    (become_step "$@")
+    status=$?
+    [[ -z $1 ]] || rm -f "$1"
+    exit "$status"
+}
+
+# Inside the container of the export.
+run_exporters() { # INSTALL-COMMAND JOB JOB-DIR OUTPUT-DIR DESTINATION...
+    local destination failed=0
+    # shellcheck source=/dev/null
+    source <(printf '%s\n' "$1") || exit
+    cd "$3/artifacts" || exit
+    for destination in "${@:5}"; do
+        printf 'exporting to %s\n' "$destination"
+        nemo-evaluator-launcher export "$2" --dest "$destination" --config "$3/artifacts/export_config.yml" \
+            --job-dirs "$4" || failed=1
+    done
+    exit "$failed"
+}
+
+# ---- In order ----
+
+main() {
+    local s status
+    claim_attempt
+    trap leave EXIT
+    trap on_term TERM
+    trap on_cont CONT
+    stamp_start
+    say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
+    [[ -n $srun ]] || fail "there is no srun on this node"
+    check_runtime_variables
+    find_nodes
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        start_server "$s"
+        publish_endpoints "$s"
+    done
+    run_evaluation
+    status=$?
+    stop_servers
+    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)); then
+        submit_export
+    fi
+    return "$status"
+}
+
+main

@@ -1,0 +1,31 @@
+/* Inside daemon/slurm: the data of run.sub, which run_body.sh works from. */
+#ifndef NEL_SLURM_SCRIPT_DATA_H
+#define NEL_SLURM_SCRIPT_DATA_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "config/eval_config.h"
+
+/* The longest command, literal value or other single word: Linux takes no argument of a program and no variable longer
+ * than 128 KiB (execve(2), MAX_ARG_STRLEN). */
+#define SCRIPT_WORD_MAX (120 * 1024)
+
+#define SCRIPT_EVALUATION "evaluation"
+#define SCRIPT_EXPORT "export"
+
+struct script_data {
+	const struct eval_plan *plan;
+	const struct plan_job *job;
+	const char *evaluation;
+	int attempt;
+	const char *job_dir;
+};
+
+/* Appends the readonly variables of run.sub. INVALID when something has no safe form: a path in a mount, a name in a
+ * variable, a word that is too long. */
+int script_data_append(const struct script_data *data, struct str *s, struct nel_err *err);
+
+/* Appends whose variables a server's are: "deployment" or "auxiliary.NAME". */
+void script_append_consumer(struct str *s, const struct server *server);
+
+#endif

@@ -1,0 +1,299 @@
+#include "slurm/submit.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "slurm/records.h"
+#include "slurm/remote.h"
+
+#include <string.h>
+
+#define OUTPUT_MAX (64 * 1024 + SUBMIT_TASKS_MAX * 1024)
+#define EPOCH_MAX 99999999999LL
+
+void submit_reply_done(struct submit_reply *reply)
+{
+	free(reply->items);
+	*reply = (struct submit_reply){0};
+}
+
+/* The rest of "task|<index>|<outcome>|...". */
+static bool read_result(struct record *record, struct submit_result *result)
+{
+	static const struct {
+		const char *name;
+		enum submit_outcome outcome;
+	} outcomes[] = {{"accepted", SUBMIT_ACCEPTED},
+			{"refused", SUBMIT_REFUSED},
+			{"retry", SUBMIT_RETRY},
+			{"in_doubt", SUBMIT_IN_DOUBT}};
+	for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+		if (strcmp(record->fields[2], outcomes[i].name) != 0)
+			continue;
+		result->outcome = outcomes[i].outcome;
+		if (result->outcome != SUBMIT_ACCEPTED) {
+			record_text(record->fields[3], result->message, sizeof result->message);
+			return true;
+		}
+		char *at = strchr(record->fields[3], '|');
+		if (at == NULL)
+			return false;
+		*at++ = '\0';
+		const char *id = record->fields[3];
+		size_t length = strlen(id);
+		if (length == 0 || length >= sizeof result->slurm_job_id || strspn(id, "0123456789") != length)
+			return false;
+		memcpy(result->slurm_job_id, id, length + 1);
+		result->submitted_at = record_number(at, EPOCH_MAX, 0);
+		return true;
+	}
+	return false;
+}
+
+int submit_parse(const char *text, size_t size, size_t count, struct submit_reply *ret_reply, struct nel_err *err)
+{
+	struct records records;
+	struct record record;
+	if (records_begin(text, size, &records, err) != 0)
+		return -1;
+	CLEANUP(submit_reply_done)
+	struct submit_reply reply = {.items = mem_calloc(count, sizeof *reply.items), .count = count};
+	CLEANUP(mem_freep) bool *seen = mem_calloc(count, sizeof *seen);
+	size_t found = 0;
+	while (records_next(&records, &record)) {
+		if (record_is(&record, "error"))
+			return record_error(&record, err);
+		if (record_is(&record, "end") && found == count) {
+			*ret_reply = reply;
+			reply = (struct submit_reply){0};
+			return 0;
+		}
+		if (!record_is(&record, "task") || !record_split(&record, 4, 4))
+			continue;
+		int64_t index = record_number(record.fields[1], INT32_MAX, -1);
+		if (index < 0 || (size_t)index >= count || seen[index])
+			continue;
+		reply.items[index].job_index = (int)index;
+		if (read_result(&record, &reply.items[index])) {
+			seen[index] = true;
+			found++;
+		}
+	}
+	return records_truncated(err);
+}
+
+static void render_data(const struct submit_package *package, struct str *data)
+{
+	remote_set(data, "NEL_RUNDIR", package->rundir);
+	remote_set_number(data, "NEL_IN_JOB", package->in_job ? 1 : 0);
+	remote_set_number(data, "NEL_TAR_SIZE", (int64_t)package->tar_size);
+	remote_array_begin(data, "NEL_TASK_DIRS");
+	for (size_t i = 0; i < package->task_count; i++)
+		remote_array_add(data, package->tasks[i].folder);
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_TASK_NAMES");
+	for (size_t i = 0; i < package->task_count; i++)
+		remote_array_add(data, package->tasks[i].job_name);
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_TASK_NUMBERS");
+	for (size_t i = 0; i < package->task_count; i++)
+		str_appendf(data, "%d ", package->tasks[i].number);
+	remote_array_end(data);
+	/* Two arrays side by side: a path, and the task that needs it (-1: every task). */
+	struct str tasks = {0};
+	remote_array_begin(data, "NEL_SOURCE_PATHS");
+	for (size_t i = 0; package->sources[i] != NULL; i++) {
+		remote_array_add(data, package->sources[i]);
+		str_append(&tasks, "-1 ");
+	}
+	for (size_t i = 0; i < package->task_count; i++) {
+		for (size_t s = 0; package->tasks[i].sources[s] != NULL; s++) {
+			remote_array_add(data, package->tasks[i].sources[s]);
+			str_appendf(&tasks, "%zu ", i);
+		}
+	}
+	remote_array_end(data);
+	str_appendf(data, "NEL_SOURCE_TASKS=(%s)\n", str_text(&tasks));
+	str_done(&tasks);
+}
+
+/* Paths and names become lines of answers and of messages. */
+static int check_package(const struct submit_package *package, struct nel_err *err)
+{
+	if (package->rundir[0] != '/' || str_has_control(package->rundir))
+		return err_set(err, NEL_INVALID,
+			       "the run directory must be an absolute path without control characters");
+	if (package->task_count > SUBMIT_TASKS_MAX)
+		return err_set(err, NEL_INVALID, "more than %d tasks in one submission", SUBMIT_TASKS_MAX);
+	for (size_t i = 0; i < package->task_count; i++)
+		if (str_has_control(package->tasks[i].job_name) || str_has_control(package->tasks[i].folder))
+			return err_set(err, NEL_INVALID, "a job's name has control characters");
+	return 0;
+}
+
+int submit_send(struct ssh_pool *pool, const struct submit_package *package, int64_t timeout_ms,
+		struct submit_reply *ret_reply, struct nel_err *err)
+{
+	if (check_package(package, err) != 0)
+		return -1;
+	CLEANUP(str_done) struct str data = {0};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	render_data(package, &data);
+	struct remote_call call = {.script = "submit",
+				   .data = str_text(&data),
+				   .payload = package->tar,
+				   .payload_size = package->tar_size,
+				   .output_max = OUTPUT_MAX,
+				   .timeout_ms = timeout_ms};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return submit_parse(result.output, result.output_size, package->task_count, ret_reply, err);
+}
+
+/* A NULL-terminated list of borrowed paths, each once. */
+struct sources {
+	const char **items;
+	size_t count;
+};
+
+static void sources_done(struct sources *sources)
+{
+	free(sources->items);
+	*sources = (struct sources){0};
+}
+
+static void sources_init(struct sources *sources)
+{
+	sources->items = mem_calloc(1, sizeof *sources->items);
+}
+
+static void sources_add(struct sources *sources, const char *path)
+{
+	if (path == NULL || path[0] != '/' || str_in(path, sources->items))
+		return;
+	sources->items = mem_realloc(sources->items, sources->count + 2, sizeof *sources->items);
+	sources->items[sources->count++] = path;
+	sources->items[sources->count] = NULL;
+}
+
+static void sources_add_mounts(struct sources *sources, const struct mount_list *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		sources_add(sources, mounts->items[i].source);
+}
+
+/* An image is a file only when it is named by an absolute path. */
+static void sources_add_server(struct sources *sources, const struct eval_plan *plan, const struct server *server)
+{
+	sources_add(sources, server->image);
+	sources_add_mounts(sources, &server->mounts);
+	if (server->num_instances > 1)
+		sources_add(sources, plan->proxy_image);
+}
+
+static void sources_add_plan(struct sources *sources, const struct eval_plan *plan)
+{
+	if (plan->deployment != NULL)
+		sources_add_server(sources, plan, plan->deployment);
+	for (size_t i = 0; i < plan->auxiliary_count; i++)
+		sources_add_server(sources, plan, &plan->auxiliaries[i]);
+	if (plan->export_ != NULL) {
+		sources_add(sources, plan->export_->image);
+		sources_add_mounts(sources, &plan->export_->mounts);
+	}
+}
+
+static const struct plan_job *find_job(const struct eval_plan *plan, int index)
+{
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (plan->jobs[i].index == index)
+			return &plan->jobs[i];
+	return NULL;
+}
+
+/* The tasks of the orders, with what they own. */
+struct tasks {
+	struct submit_task *items;
+	char **dirs;
+	struct sources *sources;
+	size_t count;
+};
+
+static void tasks_done(struct tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->count; i++) {
+		free(tasks->dirs[i]);
+		sources_done(&tasks->sources[i]);
+	}
+	free(tasks->items);
+	free(tasks->dirs);
+	free(tasks->sources);
+	*tasks = (struct tasks){0};
+}
+
+static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct nel_err *err)
+{
+	tasks->items = mem_calloc(in->order_count, sizeof *tasks->items);
+	tasks->dirs = mem_calloc(in->order_count, sizeof *tasks->dirs);
+	tasks->sources = mem_calloc(in->order_count, sizeof *tasks->sources);
+	for (size_t i = 0; i < in->order_count; i++) {
+		const struct attempt_order *order = &in->orders[i];
+		const struct plan_job *job = find_job(in->plan, order->job_index);
+		if (job == NULL)
+			return err_set(err, NEL_INTERNAL, "the plan has no job %d", order->job_index);
+		tasks->dirs[i] = script_job_dir(in->rundir, job);
+		sources_init(&tasks->sources[i]);
+		tasks->count++;
+		sources_add(&tasks->sources[i], job->container);
+		sources_add_mounts(&tasks->sources[i], &job->mounts);
+		tasks->items[i] = (struct submit_task){.folder = tasks->dirs[i] + strlen(in->rundir) + 1,
+						       .job_name = order->job_name,
+						       .number = order->number,
+						       .sources = tasks->sources[i].items};
+	}
+	return 0;
+}
+
+struct tar {
+	char *data;
+	size_t size;
+};
+
+static void tar_done(struct tar *tar)
+{
+	secret_free(tar->data, tar->size);
+}
+
+static int make_tar(const struct rundir_input *in, struct tar *tar, struct nel_err *err)
+{
+	CLEANUP(rundir_files_done) struct rundir_files files = {0};
+	if (rundir_build(in, &files, err) != 0)
+		return -1;
+	return rundir_tar(&files, &tar->data, &tar->size, err);
+}
+
+int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t timeout_ms,
+		 struct submit_reply *ret_reply, struct nel_err *err)
+{
+	CLEANUP(tasks_done) struct tasks tasks = {0};
+	CLEANUP(sources_done) struct sources sources = {0};
+	CLEANUP(tar_done) struct tar tar = {0};
+	if (tasks_init(&tasks, in, err) != 0 || make_tar(in, &tar, err) != 0)
+		return -1;
+	sources_init(&sources);
+	sources_add_plan(&sources, in->plan);
+	struct submit_package package = {.rundir = in->rundir,
+					 .sources = sources.items,
+					 .tasks = tasks.items,
+					 .task_count = tasks.count,
+					 .in_job = in->plan->resume_mode == RESUME_IN_JOB,
+					 .tar = tar.data,
+					 .tar_size = tar.size};
+	struct submit_reply reply = {0};
+	if (submit_send(pool, &package, timeout_ms, &reply, err) != 0)
+		return -1;
+	for (size_t i = 0; i < reply.count; i++)
+		reply.items[i].job_index = in->orders[i].job_index;
+	*ret_reply = reply;
+	return 0;
+}

@@ -1,0 +1,188 @@
+/* Owns the reading of private key files and the reasons for which one is not usable. */
+#include "ssh/key_file.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define KEY_BYTES_MAX (64 * 1024)
+#define PEM_MARK "-----BEGIN "
+#define USE_OTHERS "use an ed25519 or ECDSA key"
+
+struct span {
+	const unsigned char *data;
+	size_t size;
+};
+
+static int deny_rsa(const char *path, struct nel_err *err)
+{
+	return err_set(
+	    err, NEL_DENIED,
+	    "%s is an RSA key: libssh2 1.10 signs RSA with SHA-1 only, which OpenSSH 8.8 and later refuse; " USE_OTHERS,
+	    path);
+}
+
+static int deny_passphrase(const char *path, struct nel_err *err)
+{
+	return err_set(err, NEL_DENIED, "%s is encrypted: passphrases are not supported; use a key without one", path);
+}
+
+static int deny_unknown(const char *path, struct nel_err *err)
+{
+	return err_set(err, NEL_DENIED, "%s is not a private key in OpenSSH or PEM format", path);
+}
+
+/* RFC 4251's "string": a length and as many bytes. */
+static bool take_string(struct span *from, struct span *ret)
+{
+	if (from->size < 4)
+		return false;
+	const unsigned char *p = from->data;
+	size_t size = ((size_t)p[0] << 24) | ((size_t)p[1] << 16) | ((size_t)p[2] << 8) | p[3];
+	if (size > from->size - 4)
+		return false;
+	*ret = (struct span){p + 4, size};
+	from->data += 4 + size;
+	from->size -= 4 + size;
+	return true;
+}
+
+static bool is_word(struct span s, const char *word)
+{
+	return s.size == strlen(word) && memcmp(s.data, word, s.size) == 0;
+}
+
+static bool has_prefix(struct span s, const char *prefix)
+{
+	return s.size >= strlen(prefix) && memcmp(s.data, prefix, strlen(prefix)) == 0;
+}
+
+/* OpenSSH's PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key (a string that begins with its
+ * type), private part. */
+static int check_openssh(struct span key, const char *path, struct nel_err *err)
+{
+	static const char magic[] = "openssh-key-v1"; /* with its NUL */
+	struct span cipher, kdf, options, public_key, type;
+	if (key.size < sizeof magic || memcmp(key.data, magic, sizeof magic) != 0)
+		return deny_unknown(path, err);
+	key.data += sizeof magic;
+	key.size -= sizeof magic;
+	if (!take_string(&key, &cipher) || !take_string(&key, &kdf) || !take_string(&key, &options) || key.size < 4)
+		return deny_unknown(path, err);
+	key.data += 4;
+	key.size -= 4;
+	if (!take_string(&key, &public_key) || !take_string(&public_key, &type))
+		return deny_unknown(path, err);
+	if (is_word(type, "ssh-rsa"))
+		return deny_rsa(path, err);
+	if (!is_word(type, "ssh-ed25519") && !has_prefix(type, "ecdsa-sha2-nistp"))
+		return err_set(err, NEL_DENIED, "%s is a key of type %.*s, which is not supported; " USE_OTHERS, path,
+			       type.size < 64 ? (int)type.size : 64, (const char *)type.data);
+	if (!is_word(cipher, "none"))
+		return deny_passphrase(path, err);
+	return 0;
+}
+
+/* PKCS#8: the algorithm is an object identifier near the start. */
+static int check_pkcs8(struct span key, const char *path, struct nel_err *err)
+{
+	static const unsigned char rsa[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
+	static const unsigned char ec[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+	size_t near = key.size < 40 ? key.size : 40;
+	if (memmem(key.data, near, rsa, sizeof rsa) != NULL)
+		return deny_rsa(path, err);
+	if (memmem(key.data, near, ec, sizeof ec) == NULL)
+		return err_set(err, NEL_DENIED,
+			       "%s is a PKCS#8 key that is not an ECDSA key; " USE_OTHERS " as ssh-keygen makes it",
+			       path);
+	return 0;
+}
+
+static int check_body(const char *kind, const char *body, const char *end, const char *path, struct nel_err *err)
+{
+	size_t room = (size_t)(end - body), size = 0;
+	unsigned char *data = mem_calloc(room + 1, 1);
+	int rc;
+	if (sodium_base642bin(data, room, body, (size_t)(end - body), " \r\n\t", &size, NULL,
+			      sodium_base64_VARIANT_ORIGINAL) != 0)
+		rc = deny_unknown(path, err);
+	else if (str_starts_with(kind, "OPENSSH "))
+		rc = check_openssh((struct span){data, size}, path, err);
+	else
+		rc = check_pkcs8((struct span){data, size}, path, err);
+	sodium_memzero(data, room);
+	mem_freep(&data);
+	return rc;
+}
+
+int key_file_check(const char *text, const char *path, struct nel_err *err)
+{
+	const char *begin = strstr(text, PEM_MARK);
+	if (begin == NULL)
+		return deny_unknown(path, err);
+	const char *kind = begin + strlen(PEM_MARK);
+	const char *body = strchr(kind, '\n');
+	const char *end = body == NULL ? NULL : strstr(body, "-----END ");
+	if (end == NULL)
+		return deny_unknown(path, err);
+	if (str_starts_with(kind, "RSA PRIVATE KEY-----"))
+		return deny_rsa(path, err);
+	if (str_starts_with(kind, "DSA PRIVATE KEY-----"))
+		return err_set(err, NEL_DENIED, "%s is a DSA key, which OpenSSH refuses; " USE_OTHERS, path);
+	const char *encrypted = strstr(body, "Proc-Type: 4,ENCRYPTED");
+	if (str_starts_with(kind, "ENCRYPTED PRIVATE KEY-----") || (encrypted != NULL && encrypted < end))
+		return deny_passphrase(path, err);
+	if (str_starts_with(kind, "EC PRIVATE KEY-----"))
+		return 0;
+	if (str_starts_with(kind, "OPENSSH PRIVATE KEY-----") || str_starts_with(kind, "PRIVATE KEY-----"))
+		return check_body(kind, body, end, path, err);
+	return deny_unknown(path, err);
+}
+
+static int check_mode(int fd, const char *path, struct nel_err *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, NEL_DENIED, errno, "cannot read the key file %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, NEL_DENIED, "the key file %s is not a file", path);
+	/* As ssh(1): a file of somebody else's is that one's business. */
+	if (st.st_uid == geteuid() && (st.st_mode & 077) != 0)
+		return err_set(err, NEL_DENIED, "the key file %s is open to others (mode %04o): it must be 0600", path,
+			       (unsigned)(st.st_mode & 07777));
+	if (st.st_size > KEY_BYTES_MAX)
+		return err_set(err, NEL_DENIED, "the key file %s is larger than %d bytes", path, KEY_BYTES_MAX);
+	return 0;
+}
+
+int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct nel_err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return err_sys(err, NEL_DENIED, errno, "cannot read the key file %s", path);
+	if (check_mode(fd, path, err) != 0)
+		return -1;
+	char *text = mem_calloc(KEY_BYTES_MAX + 1, 1);
+	size_t size = 0;
+	ssize_t n = 0;
+	while (size < KEY_BYTES_MAX && (n = read(fd, text + size, KEY_BYTES_MAX - size)) > 0)
+		size += (size_t)n;
+	int rc = n < 0 ? err_sys(err, NEL_DENIED, errno, "cannot read the key file %s", path)
+		       : key_file_check(text, path, err);
+	if (rc != 0) {
+		secret_free(text, KEY_BYTES_MAX + 1);
+		return -1;
+	}
+	*ret_text = text;
+	*ret_size = size;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* Private key files: what can be used, said before anything is connected to. */
+#ifndef NEL_SSH_KEY_FILE_H
+#define NEL_SSH_KEY_FILE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+/* Reads the key at path. DENIED when it cannot be read, is open to others (as ssh(1) has it), needs a passphrase, or is
+ * of a kind that libssh2 1.10 cannot log in with. *ret_text is NUL-terminated; give it to secret_free() with its size.
+ */
+int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct nel_err *err);
+
+/* Is this text of a private key (OpenSSH's own format or PEM) one to log in with? DENIED with the reason; `path` is for
+ * the message. */
+int key_file_check(const char *text, const char *path, struct nel_err *err);
+
+#endif

@@ -1,0 +1,243 @@
+/* Owns the life of one SSH connection: connect, host key, login, keepalive, end. Commands are in session_exec.c. */
+#include "ssh/session.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "ssh/dial.h"
+#include "ssh/host_key.h"
+#include "ssh/key_file.h"
+#include "ssh/proxy_command.h"
+#include "ssh/session_internal.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_DEFAULT_MS 30000
+#define KEEPALIVE_MS 15000     /* of silence before the server is asked whether it is there */
+#define PROBE_TIMEOUT_MS 15000 /* for its answer */
+#define FREE_TRIES 1000
+#define DISCONNECT_NO_MORE_METHODS 14
+
+DEFINE_FREEP(struct ssh_session, session, ssh_session_close)
+
+int ssh_init(struct nel_err *err)
+{
+	int rc = libssh2_init(0);
+	return rc == 0 ? 0 : err_set(err, NEL_INTERNAL, "libssh2 cannot be initialised (%d)", rc);
+}
+
+void ssh_done(void)
+{
+	libssh2_exit();
+}
+
+static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatile bool *stop, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	int fd = -1, diag_fd = -1;
+	if (t->proxy_command == NULL) {
+		if (dial(t->address, t->port, clock_mono_ms() + timeout_ms, stop, &fd, err) != 0)
+			return -1;
+	} else {
+		CLEANUP(str_done) struct str text = {0};
+		if (proxy_command_expand(t->proxy_command, t->address, t->port, t->username, &text, err) != 0 ||
+		    proxy_command_start(str_text(&text), &fd, &diag_fd, &s->proxy, err) != 0)
+			return -1;
+	}
+	wire_init(&s->wire, fd, diag_fd);
+	return 0;
+}
+
+/* libssh2's return value until it is other than "again", or EAGAIN when the wire gave up. */
+#define UNTIL_DONE(session, rc, call) \
+	do \
+		(rc) = (call); \
+	while ((rc) == LIBSSH2_ERROR_EAGAIN && wire_wait(&(session)->wire) == 0)
+
+static int handshake(struct ssh_session *s, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	s->ssh = libssh2_session_init_ex(NULL, NULL, NULL, NULL);
+	if (s->ssh == NULL)
+		return err_set(err, NEL_NOMEM, "libssh2 has no memory for a session");
+	wire_attach(&s->wire, s->ssh);
+	libssh2_session_set_blocking(s->ssh, 0);
+	if (host_key_prefer_known(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
+		return -1;
+	int rc;
+	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->wire.fd));
+	if (rc != 0)
+		return wire_error(&s->wire, s->ssh, t->hostname, "the SSH handshake", err);
+	return host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err);
+}
+
+/* After a refusal sshd may also hang up: MaxAuthTries. */
+static bool is_refusal(const struct ssh_session *s, int rc)
+{
+	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
+		return true;
+	if (s->wire.disconnect_reason != 0)
+		return s->wire.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
+		       strstr(str_text(&s->wire.diag), "Too many authentication failures") != NULL;
+	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
+}
+
+static int log_in(struct ssh_session *s, const char *key, size_t key_size, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	int rc;
+	UNTIL_DONE(s, rc,
+		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), NULL, 0, key,
+							 key_size, NULL));
+	if (rc == 0)
+		return 0;
+	if (rc == LIBSSH2_ERROR_EAGAIN)
+		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+	if (is_refusal(s, rc))
+		return err_set(err, NEL_DENIED,
+			       "%s refused the key %s for user %s (add its public half to authorized_keys)%s",
+			       t->hostname, t->key_file, t->username,
+			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED
+				   ? "; it knows the key, but asks for more or refuses the account"
+				   : "");
+	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
+	    rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
+		char *text = NULL;
+		libssh2_session_last_error(s->ssh, &text, NULL, 0);
+		return err_set(err, NEL_DENIED, "libssh2 cannot use the key file %s: %s", t->key_file,
+			       text == NULL ? "" : text);
+	}
+	return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+}
+
+int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
+		 struct nel_err *err)
+{
+	char *key = NULL;
+	size_t key_size = 0;
+	if (key_file_load(target->key_file, &key, &key_size, err) != 0)
+		return -1;
+	CLEANUP(session_freep) struct ssh_session *s = mem_calloc(1, sizeof *s);
+	s->target = *target;
+	s->wire.fd = -1;
+	s->wire.diag_fd = -1;
+	int64_t timeout_ms = target->connect_timeout_ms > 0 ? target->connect_timeout_ms : CONNECT_TIMEOUT_DEFAULT_MS;
+	int64_t start_ms = clock_mono_ms();
+	int rc = connect_wire(s, timeout_ms, stop, err);
+	if (rc == 0) {
+		wire_set_deadline(&s->wire, timeout_ms - (clock_mono_ms() - start_ms), stop);
+		rc = handshake(s, err);
+	}
+	if (rc == 0)
+		rc = log_in(s, key, key_size, err);
+	secret_free(key, key_size);
+	if (rc != 0)
+		return -1;
+	s->heard_ms = clock_mono_ms();
+	*ret_session = TAKE(s);
+	return 0;
+}
+
+int ssh_session_open(const struct ssh_target *target, struct ssh_session **ret_session, struct nel_err *err)
+{
+	return session_open(target, NULL, ret_session, err);
+}
+
+void ssh_session_close(struct ssh_session *s)
+{
+	if (s == NULL)
+		return;
+	if (s->ssh != NULL) {
+		/* A word to the server if it fits; nothing is waited for. From then on libssh2 finds the
+		 * connection broken, so that freeing it does not end in waiting for channels to close. */
+		if (s->wire.fault == WIRE_OK) {
+			libssh2_session_disconnect(s->ssh, "done");
+			wire_flush(&s->wire);
+		}
+		s->wire.closing = true;
+		for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->ssh) == LIBSSH2_ERROR_EAGAIN; i++)
+			;
+	}
+	wire_done(&s->wire);
+	if (s->proxy != 0)
+		proxy_command_stop(s->proxy);
+	free(s);
+}
+
+/* The next channel, or NULL while it is not there yet; *ret_rc is then EAGAIN or what libssh2 said. */
+static LIBSSH2_CHANNEL *try_open(struct ssh_session *s, int *ret_rc)
+{
+	LIBSSH2_CHANNEL *channel = libssh2_channel_open_session(s->ssh);
+	*ret_rc = channel == NULL ? libssh2_session_last_errno(s->ssh) : 0;
+	return channel;
+}
+
+static int try_close(struct ssh_session *s)
+{
+	int rc = libssh2_channel_free(s->channel);
+	if (rc != LIBSSH2_ERROR_EAGAIN)
+		s->channel = NULL;
+	return rc;
+}
+
+int session_open_channel(struct ssh_session *s, LIBSSH2_CHANNEL **ret_channel, struct nel_err *err)
+{
+	int rc = 0;
+	if (s->probe == PROBE_CLOSING)
+		UNTIL_DONE(s, rc, try_close(s));
+	if (rc == 0) {
+		/* A probe that is opening is the channel that is wanted. */
+		UNTIL_DONE(s, rc, (*ret_channel = try_open(s, &rc), rc));
+	}
+	s->probe = PROBE_NONE;
+	if (rc != 0)
+		return wire_error(&s->wire, s->ssh, s->target.hostname, "the opening of a channel", err);
+	s->heard_ms = clock_mono_ms();
+	return 0;
+}
+
+/* One step of the keepalive; 0, EAGAIN, or libssh2's error. */
+static int probe_step(struct ssh_session *s)
+{
+	int rc = 0;
+	if (s->probe == PROBE_OPENING) {
+		s->channel = try_open(s, &rc);
+		if (rc != 0)
+			return rc;
+		s->heard_ms = clock_mono_ms();
+		s->probe = PROBE_CLOSING;
+	}
+	if (s->probe == PROBE_CLOSING) {
+		rc = try_close(s);
+		if (rc == 0)
+			s->probe = PROBE_NONE;
+	}
+	return rc;
+}
+
+static bool has_input(const struct ssh_session *s)
+{
+	struct pollfd p = {.fd = s->wire.fd, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
+int ssh_session_keepalive(struct ssh_session *s, struct nel_err *err)
+{
+	int64_t now_ms = clock_mono_ms();
+	if (s->probe == PROBE_NONE) {
+		/* What the server says by itself wants to be read, too: its own keepalives, or that it goes. */
+		if (now_ms - s->heard_ms < KEEPALIVE_MS && !has_input(s))
+			return 0;
+		s->probe = PROBE_OPENING;
+		s->probe_until_ms = now_ms + PROBE_TIMEOUT_MS;
+	}
+	wire_set_deadline(&s->wire, s->probe_until_ms - now_ms, NULL);
+	int rc = probe_step(s);
+	wire_flush(&s->wire);
+	if (rc == 0 || (rc == LIBSSH2_ERROR_EAGAIN && s->wire.fault == WIRE_OK))
+		return 0;
+	return wire_error(&s->wire, s->ssh, s->target.hostname, "a keepalive", err);
+}

@@ -1,0 +1,70 @@
+/* The byte stream under one SSH connection: a non-blocking socket, a buffer of what is to be sent, a deadline.
+ *
+ * libssh2 sends through the buffer, which takes everything. So a libssh2 call never stops in the middle of a packet
+ * that it sends, and reading and writing can be mixed freely: without this, a window adjustment that falls between the
+ * parts of a half-sent packet fails with LIBSSH2_ERROR_BAD_USE, and a key re-exchange at that moment blocks for ever
+ * (libssh2 issue 2110). What is sent is bounded by asking wire_has_room() before a channel is written to.
+ *
+ * Every fault of the connection is reported by wire_wait() alone: libssh2 is only told to come back later, so that all
+ * packets that had arrived are still used. One owner, as the session. */
+#ifndef NEL_SSH_WIRE_H
+#define NEL_SSH_WIRE_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <libssh2.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wire_fault {
+	WIRE_OK,
+	WIRE_EOF,     /* the other side closed the connection */
+	WIRE_BROKEN,  /* errno in sys */
+	WIRE_TIMEOUT, /* the deadline has passed */
+	WIRE_STOPPED  /* the caller's stop flag was set */
+};
+
+struct wire {
+	int fd;          /* owned */
+	int diag_fd;     /* standard error of the proxy command, owned; -1: none */
+	struct str diag; /* its beginning, and what the server said when it disconnected */
+	char *out;
+	size_t out_at, out_end, out_cap; /* out[out_at, out_end) is still to be sent */
+	uint64_t queued, sent, received; /* bytes since the start */
+	int64_t deadline_ms;             /* monotonic */
+	const volatile bool *stop;       /* NULL: never */
+	enum wire_fault fault;
+	int sys;
+	int disconnect_reason; /* of the server's SSH_MSG_DISCONNECT (RFC 4253, 11.1); 0: none came */
+	bool closing;          /* nothing is read or sent any more */
+};
+
+/* Takes fd and diag_fd (or -1). */
+void wire_init(struct wire *wire, int fd, int diag_fd);
+void wire_done(struct wire *wire);
+
+/* Makes session read and write through wire, which must stay where it is. */
+void wire_attach(struct wire *wire, LIBSSH2_SESSION *session);
+
+/* What follows must be finished within timeout_ms, or by *stop becoming true. */
+void wire_set_deadline(struct wire *wire, int64_t timeout_ms, const volatile bool *stop);
+
+bool wire_has_room(const struct wire *wire);
+
+/* Sends what can be sent now, without waiting. */
+void wire_flush(struct wire *wire);
+
+/* Waits until there is something to read or room to send. -1 when the connection is over: see fault. Wakes at least
+ * every 100 ms to look at the stop flag. */
+int wire_wait(struct wire *wire);
+
+/* Fills *err (REMOTE) with what happened to the connection to `host` "during" something; libssh2's own last error when
+ * the connection itself is sound. sys is ETIMEDOUT, ECANCELED (stopped), another errno, or 0. Returns -1. */
+int wire_error(struct wire *wire, LIBSSH2_SESSION *session, const char *host, const char *during, struct nel_err *err);
+
+/* True when *stop is not NULL and set; other threads set it. */
+bool wire_is_stopped(const volatile bool *stop);
+
+#endif

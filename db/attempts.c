@@ -1,0 +1,227 @@
+/* Owns the tables attempts and script_bodies. */
+#include "db/attempts.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "db/statement.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+#define HASH_SIZE (crypto_hash_sha256_BYTES * 2 + 1)
+
+void attempt_row_done(struct attempt_row *row)
+{
+	if (row == NULL)
+		return;
+	char *texts[] = {row->job_name,    row->after_job, row->exclude_node,  row->slurm_job_id,
+			 row->slurm_state, row->nodes,     row->pending_reason};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		free(texts[i]);
+	*row = (struct attempt_row){0};
+}
+
+void attempt_list_done(struct attempt_list *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		attempt_row_done(&list->items[i]);
+	free(list->items);
+	*list = (struct attempt_list){0};
+}
+
+/* SHA-256 in hex. */
+static void hash_text(const char *text, char ret_hash[HASH_SIZE])
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256(digest, (const unsigned char *)text, strlen(text));
+	sodium_bin2hex(ret_hash, HASH_SIZE, digest, sizeof digest);
+}
+
+static struct statement insert_body = {
+    .sql = "INSERT INTO script_bodies (hash, text) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING",
+};
+
+static int keep_body(struct db *db, const char *hash, const char *text, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_body);
+	query_bind_text(&q, hash);
+	query_bind_text(&q, text);
+	return query_run(&q, err);
+}
+
+/* The columns after intended_at, in the order of the statements below. */
+static void bind_course(struct query *q, const struct attempt_row *row)
+{
+	query_bind_text(q, row->slurm_job_id);
+	query_bind_text(q, row->slurm_state);
+	query_bind_int_or_null(q, row->submitted_at, 0);
+	query_bind_int_or_null(q, row->started_at, 0);
+	query_bind_int_or_null(q, row->ended_at, 0);
+	query_bind_int_or_null(q, row->elapsed_s, -1);
+	query_bind_int_or_null(q, row->exit_code, -1);
+	query_bind_int_or_null(q, row->signal, 0);
+	query_bind_text(q, row->nodes);
+	query_bind_text(q, row->pending_reason);
+	query_bind_int_or_null(q, row->absent_since, 0);
+}
+
+static struct statement insert_attempt = {
+    .sql = "INSERT INTO attempts (job, number, job_name, time_limit_s, after_job, exclude_node, intended_at,"
+	   " script_header, script_body, slurm_job_id, slurm_state, submitted_at, started_at, ended_at, elapsed_s,"
+	   " exit_code, signal, nodes, pending_reason, absent_since)"
+	   " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+};
+
+static int insert_row(struct db *db, const struct attempt_row *row, const char *header, const char *body_hash,
+		      struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_attempt);
+	query_bind_int(&q, row->job_seq);
+	query_bind_int(&q, row->number);
+	query_bind_text(&q, row->job_name);
+	query_bind_int(&q, row->time_limit_s);
+	query_bind_text(&q, row->after_job);
+	query_bind_text(&q, row->exclude_node);
+	query_bind_int(&q, row->intended_at);
+	query_bind_text(&q, header);
+	query_bind_text(&q, body_hash);
+	bind_course(&q, row);
+	return query_run(&q, err);
+}
+
+int attempts_insert(struct db *db, const struct attempt_row *row, const char *script_header, const char *script_body,
+		    struct nel_err *err)
+{
+	char hash[HASH_SIZE];
+	hash_text(script_body, hash);
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (scope_begin_write(&scope, db, err) != 0 || keep_body(db, hash, script_body, err) != 0 ||
+	    insert_row(db, row, script_header, hash, err) != 0 || scope_commit(&scope, err) != 0)
+		return err_prefix(err, "attempt %d of job number %" PRId64, row->number, row->job_seq);
+	return 0;
+}
+
+#define ROW_COLUMNS \
+	"job, number, job_name, time_limit_s, after_job, exclude_node, intended_at, slurm_job_id, slurm_state," \
+	" submitted_at, started_at, ended_at, elapsed_s, exit_code, signal, nodes, pending_reason, absent_since"
+
+static void read_row(struct query *q, struct attempt_row *row)
+{
+	row->job_seq = query_int(q);
+	row->number = (int)query_int(q);
+	row->job_name = query_text(q);
+	row->time_limit_s = query_int(q);
+	row->after_job = query_text(q);
+	row->exclude_node = query_text(q);
+	row->intended_at = query_int(q);
+	row->slurm_job_id = query_text(q);
+	row->slurm_state = query_text(q);
+	row->submitted_at = query_int(q);
+	row->started_at = query_int(q);
+	row->ended_at = query_int(q);
+	row->elapsed_s = query_int_or(q, -1);
+	row->exit_code = (int)query_int_or(q, -1);
+	row->signal = (int)query_int(q);
+	row->nodes = query_text(q);
+	row->pending_reason = query_text(q);
+	row->absent_since = query_int(q);
+}
+
+static struct statement of_job = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? ORDER BY number"};
+
+int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &of_job);
+	CLEANUP(attempt_list_done) struct attempt_list list = {0};
+	query_bind_int(&q, job_seq);
+	for (;;) {
+		bool found = false;
+		if (query_step(&q, &found, err) != 0)
+			return -1;
+		if (!found)
+			break;
+		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
+		read_row(&q, &list.items[list.count++]);
+	}
+	*ret_list = list;
+	list = (struct attempt_list){0};
+	return 0;
+}
+
+static int no_such_attempt(int64_t job_seq, int number, struct nel_err *err)
+{
+	return err_set(err, NEL_NOTFOUND, "job number %" PRId64 " has no attempt %d", job_seq, number);
+}
+
+static struct statement one = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? AND number = ?"};
+
+int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row *ret_row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &one);
+	bool found = false;
+	query_bind_int(&q, job_seq);
+	query_bind_int(&q, number);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return no_such_attempt(job_seq, number, err);
+	read_row(&q, ret_row);
+	return 0;
+}
+
+static struct statement update_attempt = {
+    .sql = "UPDATE attempts SET slurm_job_id = ?, slurm_state = ?, submitted_at = ?, started_at = ?, ended_at = ?,"
+	   " elapsed_s = ?, exit_code = ?, signal = ?, nodes = ?, pending_reason = ?, absent_since = ?"
+	   " WHERE job = ? AND number = ?",
+};
+
+int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &update_attempt);
+	bind_course(&q, row);
+	query_bind_int(&q, row->job_seq);
+	query_bind_int(&q, row->number);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : no_such_attempt(row->job_seq, row->number, err);
+}
+
+static struct statement script_of = {
+    .sql = "SELECT a.script_header, b.text FROM attempts a CROSS JOIN script_bodies b ON b.hash = a.script_body"
+	   " WHERE a.job = ? AND a.number = ?",
+};
+
+int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &script_of);
+	bool found = false;
+	query_bind_int(&q, job_seq);
+	query_bind_int(&q, number);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return no_such_attempt(job_seq, number, err);
+	CLEANUP(mem_freep) char *header = query_text(&q);
+	CLEANUP(mem_freep) char *body = query_text(&q);
+	*ret_text = mem_printf("%s%s", header, body);
+	return 0;
+}
+
+static struct statement elapsed = {.sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE job = ?"};
+
+int attempts_elapsed(struct db *db, int64_t job_seq, int64_t *ret_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &elapsed);
+	bool found = false;
+	query_bind_int(&q, job_seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_s = query_int(&q);
+	return 0;
+}
+
+struct statement *const attempts_statements[] = {&insert_body,    &insert_attempt, &of_job,  &one,
+						 &update_attempt, &script_of,      &elapsed, NULL};

@@ -1,0 +1,437 @@
+/* Owns the tables evaluations, evaluation_texts, labels and idempotency. */
+#include "db/evaluations.h"
+
+#include "base/mem.h"
+#include "db/postings.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define IDEMPOTENCY_LIFE_S (24 * 3600)
+
+static void labels_free(struct label *labels, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(labels[i].key);
+		free(labels[i].value);
+	}
+	free(labels);
+}
+
+void evaluation_row_done(struct evaluation_row *row)
+{
+	if (row == NULL)
+		return;
+	char *texts[] = {row->user,      row->cluster,  row->identity,       row->state,
+			 row->model,     row->rundir,   row->submitted_text, row->submitted_type,
+			 row->overrides, row->resolved, row->config_hash,    row->warnings};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		free(texts[i]);
+	free(row->sealed_env);
+	labels_free(row->labels, row->label_count);
+	*row = (struct evaluation_row){0};
+}
+
+void evaluation_list_done(struct evaluation_list *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		evaluation_row_done(&list->items[i]);
+	free(list->items);
+	*list = (struct evaluation_list){0};
+}
+
+static struct statement insert_evaluation = {
+    .sql = "INSERT INTO evaluations (id, user, cluster, identity, state, model, rundir, submitted_type, config_hash,"
+	   " overrides, warnings, updated_at, ended_at, created_at, created_high)"
+	   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+	   " max(?14, coalesce((SELECT max(created_high) FROM evaluations), ?14)))",
+};
+
+static int insert_row(struct db *db, const struct evaluation_row *row, int64_t *ret_seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_evaluation);
+	const char *texts[] = {row->id,          row->user,      row->cluster, row->identity,
+			       row->state,       row->model,     row->rundir,  row->submitted_type,
+			       row->config_hash, row->overrides, row->warnings};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		query_bind_text(&q, texts[i]);
+	query_bind_int(&q, row->updated_at);
+	query_bind_int_or_null(&q, row->ended_at, 0);
+	query_bind_int(&q, row->created_at);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_seq = sqlite3_last_insert_rowid(db->sqlite);
+	return 0;
+}
+
+static struct statement insert_texts = {
+    .sql = "INSERT INTO evaluation_texts (evaluation, submitted_text, resolved, sealed_env) VALUES (?, ?, ?, ?)",
+};
+
+static int insert_row_texts(struct db *db, const struct evaluation_row *row, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_texts);
+	query_bind_int(&q, seq);
+	query_bind_text(&q, row->submitted_text);
+	query_bind_text(&q, row->resolved);
+	query_bind_blob(&q, row->sealed_env, row->sealed_env_size);
+	return query_run(&q, err);
+}
+
+static struct statement insert_label = {.sql = "INSERT INTO labels (evaluation, key, value) VALUES (?, ?, ?)"};
+
+static int insert_row_labels(struct db *db, const struct evaluation_row *row, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_label);
+	for (size_t i = 0; i < row->label_count; i++) {
+		query_bind_int(&q, seq);
+		query_bind_text(&q, row->labels[i].key);
+		query_bind_text(&q, row->labels[i].value);
+		if (query_run(&q, err) != 0)
+			return -1;
+		query_again(&q);
+	}
+	return 0;
+}
+
+int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	int64_t seq = 0;
+	if (scope_begin_write(&scope, db, err) != 0 || insert_row(db, row, &seq, err) != 0 ||
+	    insert_row_texts(db, row, seq, err) != 0 || insert_row_labels(db, row, seq, err) != 0 ||
+	    scope_commit(&scope, err) != 0)
+		return err_prefix(err, "evaluation %s", row->id);
+	row->seq = seq;
+	row->version = 1;
+	return 0;
+}
+
+#define ROW_COLUMNS \
+	"seq, id, user, cluster, identity, state, model, rundir, submitted_type, config_hash, created_at, updated_at," \
+	" ended_at, version, overrides, warnings"
+
+static void read_row(struct query *q, struct evaluation_row *row)
+{
+	row->seq = query_int(q);
+	query_text_into(q, row->id, sizeof row->id);
+	row->user = query_text(q);
+	row->cluster = query_text(q);
+	row->identity = query_text(q);
+	row->state = query_text(q);
+	row->model = query_text(q);
+	row->rundir = query_text(q);
+	row->submitted_type = query_text(q);
+	row->config_hash = query_text(q);
+	row->created_at = query_int(q);
+	row->updated_at = query_int(q);
+	row->ended_at = query_int(q);
+	row->version = query_int(q);
+	row->overrides = query_text(q);
+	row->warnings = query_text(q);
+}
+
+static struct statement labels_of = {.sql = "SELECT key, value FROM labels WHERE evaluation = ? ORDER BY key"};
+
+static int read_labels(struct db *db, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &labels_of);
+	query_bind_int(&q, row->seq);
+	for (;;) {
+		bool found = false;
+		if (query_step(&q, &found, err) != 0)
+			return -1;
+		if (!found)
+			return 0;
+		row->labels = mem_realloc(row->labels, row->label_count + 1, sizeof *row->labels);
+		struct label *label = &row->labels[row->label_count++];
+		label->key = query_text(&q);
+		label->value = query_text(&q);
+	}
+}
+
+static struct statement texts_of = {
+    .sql = "SELECT submitted_text, resolved, sealed_env FROM evaluation_texts WHERE evaluation = ?",
+};
+
+static int read_texts(struct db *db, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &texts_of);
+	bool found = false;
+	query_bind_int(&q, row->seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_DB, "the texts of evaluation %s are missing", row->id);
+	row->submitted_text = query_text(&q);
+	row->resolved = query_text(&q);
+	row->sealed_env = query_blob(&q, &row->sealed_env_size);
+	return 0;
+}
+
+static struct statement by_id = {.sql = "SELECT " ROW_COLUMNS " FROM evaluations WHERE id = ?"};
+
+static int get_by_id(struct db *db, const char *id, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &by_id);
+	bool found = false;
+	query_bind_text(&q, id);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_NOTFOUND, "there is no evaluation %s", id);
+	read_row(&q, row);
+	return 0;
+}
+
+int evaluations_get(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (scope_begin_read(&scope, db, err) != 0 || get_by_id(db, id, &row, err) != 0 ||
+	    read_labels(db, &row, err) != 0 || (with_texts && read_texts(db, &row, err) != 0))
+		return -1;
+	*ret_row = row;
+	row = (struct evaluation_row){0};
+	return 0;
+}
+
+static struct statement list_all = {.sql = "SELECT seq FROM evaluations WHERE seq <= ?1 ORDER BY seq DESC"};
+static struct statement list_state = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_user = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_cluster = {
+    .sql =
+	"SELECT seq FROM evaluations INDEXED BY evaluations_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_model = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_model WHERE model = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_task = {
+    .sql = "SELECT evaluation_seq FROM jobs INDEXED BY jobs_task_evaluation WHERE task = ?1 AND evaluation_seq <= ?2"
+	   " ORDER BY evaluation_seq DESC",
+};
+static struct statement list_label = {
+    .sql = "SELECT evaluation FROM labels INDEXED BY labels_value WHERE key = ?1 AND value = ?2 AND evaluation <= ?3"
+	   " ORDER BY evaluation DESC",
+};
+
+/* Times and seq grow together as long as the clock is not set back. created_high never falls, so the rows from the
+ * first one where it reaches `since` on are all that can be of interest; and up to the last one where it is below
+ * `until` all are. Above that only the late rows (see the migration) can be old enough. */
+static struct statement first_since = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high >= ?"
+	   " ORDER BY created_high, seq LIMIT 1",
+};
+static struct statement last_until = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high < ?"
+	   " ORDER BY created_high DESC, seq DESC LIMIT 1",
+};
+static struct statement list_since = {
+    .sql = "SELECT seq FROM evaluations WHERE seq >= ?1 AND created_at >= ?2 AND seq <= ?3 ORDER BY seq DESC",
+};
+static struct statement list_until = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_late"
+	   " WHERE created_at < created_high AND seq > ?1 AND seq <= ?3 AND created_at < ?2"
+	   " UNION ALL SELECT seq FROM evaluations WHERE seq <= min(?1, ?3) ORDER BY 1 DESC",
+};
+
+static int seq_at(struct db *db, const struct statement *statement, int64_t at_s, int64_t if_none, int64_t *ret_seq,
+		  struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, statement);
+	bool found = false;
+	query_bind_int(&q, at_s);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_seq = found ? query_int(&q) : if_none;
+	return 0;
+}
+
+static int add_time(struct postings *postings, struct db *db, const struct statement *bound_statement,
+		    const struct statement *list_statement, int64_t at_s, int64_t if_none, struct nel_err *err)
+{
+	int64_t bound = 0;
+	if (at_s == 0)
+		return 0;
+	if (seq_at(db, bound_statement, at_s, if_none, &bound, err) != 0)
+		return -1;
+	struct query q = query_start(db, list_statement);
+	query_bind_int(&q, bound);
+	query_bind_int(&q, at_s);
+	postings_add(postings, q);
+	return 0;
+}
+
+static int add_filters(struct postings *postings, struct db *db, const struct evaluation_filter *filter,
+		       struct nel_err *err)
+{
+	postings_add_text(postings, db, &list_state, filter->state);
+	postings_add_text(postings, db, &list_user, filter->user);
+	postings_add_text(postings, db, &list_cluster, filter->cluster);
+	postings_add_text(postings, db, &list_task, filter->task);
+	postings_add_text(postings, db, &list_model, filter->model);
+	if (filter->label_key != NULL) {
+		struct query q = query_start(db, &list_label);
+		query_bind_text(&q, filter->label_key);
+		query_bind_text(&q, filter->label_value);
+		postings_add(postings, q);
+	}
+	if (add_time(postings, db, &first_since, &list_since, filter->since_s, INT64_MAX, err) != 0 ||
+	    add_time(postings, db, &last_until, &list_until, filter->until_s, 0, err) != 0)
+		return -1;
+	if (postings->count == 0)
+		postings_add(postings, query_start(db, &list_all));
+	return 0;
+}
+
+static struct statement by_seq = {.sql = "SELECT " ROW_COLUMNS " FROM evaluations WHERE seq = ?"};
+
+static int append_row(struct db *db, struct evaluation_list *list, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &by_seq);
+	bool found = false;
+	query_bind_int(&q, seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_DB, "evaluation number %" PRId64 " is missing", seq);
+	struct evaluation_row *row = &list->items[list->count++];
+	read_row(&q, row);
+	return read_labels(db, row, err);
+}
+
+int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
+		     struct nel_err *err)
+{
+	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(postings_done) struct postings postings = {0};
+	CLEANUP(evaluation_list_done) struct evaluation_list list = {.items = mem_calloc(limit, sizeof *list.items)};
+	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
+		return -1;
+	int64_t seq = filter->before_seq;
+	while (list.count < limit) {
+		if (postings_next(&postings, seq, &seq, err) != 0)
+			return -1;
+		if (seq == 0)
+			break;
+		if (append_row(db, &list, seq, err) != 0)
+			return -1;
+	}
+	*ret_list = list;
+	list = (struct evaluation_list){0};
+	return 0;
+}
+
+static int run_on_row(struct query *q, int64_t seq, struct nel_err *err)
+{
+	query_bind_int(q, seq);
+	if (query_run(q, err) != 0)
+		return -1;
+	return query_changes(q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no evaluation number %" PRId64, seq);
+}
+
+static struct statement set_state = {
+    .sql = "UPDATE evaluations SET state = ?1, updated_at = ?2, ended_at = ?3, version = version + 1 WHERE seq = ?4",
+};
+
+int evaluations_set_state(struct db *db, int64_t seq, const char *state, int64_t now_s, bool ended, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_state);
+	query_bind_text(&q, state);
+	query_bind_int(&q, now_s);
+	query_bind_int_or_null(&q, ended ? now_s : 0, 0);
+	return run_on_row(&q, seq, err);
+}
+
+static struct statement touch = {.sql = "UPDATE evaluations SET updated_at = ?1, version = version + 1 WHERE seq = ?2"};
+
+int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &touch);
+	query_bind_int(&q, now_s);
+	return run_on_row(&q, seq, err);
+}
+
+static struct statement clear_env = {.sql = "UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation = ?1"};
+
+int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &clear_env);
+	return run_on_row(&q, seq, err);
+}
+
+static struct statement find_key = {
+    .sql = "SELECT request_hash, evaluation FROM idempotency WHERE user = ?1 AND key = ?2 AND created_at > ?3",
+};
+
+int idempotency_find(struct db *db, const char *user, const char *key, const char *request_hash, int64_t now_s,
+		     char *ret_evaluation, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &find_key);
+	bool found = false;
+	query_bind_text(&q, user);
+	query_bind_text(&q, key);
+	query_bind_int(&q, now_s - IDEMPOTENCY_LIFE_S);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_NOTFOUND, "the Idempotency-Key is new");
+	CLEANUP(mem_freep) char *stored_hash = query_text(&q);
+	if (strcmp(stored_hash, request_hash) != 0)
+		return err_set(err, NEL_CONFLICT, "the Idempotency-Key was used for another request");
+	query_text_into(&q, ret_evaluation, IDS_EVALUATION_SIZE);
+	return 0;
+}
+
+/* A few of the outlived keys go with every new one, so the table does not grow without end. */
+static struct statement delete_old_keys = {
+    .sql = "DELETE FROM idempotency WHERE (user, key) IN"
+	   " (SELECT user, key FROM idempotency INDEXED BY idempotency_created WHERE created_at <= ?"
+	   " ORDER BY created_at LIMIT 16)",
+};
+
+static int delete_old(struct db *db, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &delete_old_keys);
+	query_bind_int(&q, now_s - IDEMPOTENCY_LIFE_S);
+	return query_run(&q, err);
+}
+
+static struct statement insert_key = {
+    .sql = "INSERT INTO idempotency (user, key, request_hash, evaluation, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+	   " ON CONFLICT (user, key) DO UPDATE SET request_hash = excluded.request_hash,"
+	   " evaluation = excluded.evaluation, created_at = excluded.created_at WHERE created_at <= ?6",
+};
+
+int idempotency_insert(struct db *db, const char *user, const char *key, const char *request_hash,
+		       const char *evaluation, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (scope_begin_write(&scope, db, err) != 0 || delete_old(db, now_s, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query q = query_start(db, &insert_key);
+	query_bind_text(&q, user);
+	query_bind_text(&q, key);
+	query_bind_text(&q, request_hash);
+	query_bind_text(&q, evaluation);
+	query_bind_int(&q, now_s);
+	query_bind_int(&q, now_s - IDEMPOTENCY_LIFE_S);
+	if (query_run(&q, err) != 0)
+		return -1;
+	if (query_changes(&q) == 0)
+		return err_set(err, NEL_CONFLICT, "the Idempotency-Key was used a moment ago");
+	return scope_commit(&scope, err);
+}
+
+struct statement *const evaluations_statements[] = {
+    &insert_evaluation, &insert_texts,    &insert_label, &labels_of,  &texts_of,  &by_id,      &list_all,
+    &list_state,        &list_user,       &list_cluster, &list_model, &list_task, &list_label, &first_since,
+    &last_until,        &list_since,      &list_until,   &by_seq,     &set_state, &touch,      &clear_env,
+    &find_key,          &delete_old_keys, &insert_key,   NULL};

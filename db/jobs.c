@@ -1,0 +1,529 @@
+/* Owns the tables jobs and history. */
+#include "db/jobs.h"
+
+#include "base/mem.h"
+#include "db/postings.h"
+
+#include <inttypes.h>
+
+void job_row_done(struct job_row *row)
+{
+	if (row == NULL)
+		return;
+	char *texts[] = {row->user,        row->cluster,   row->identity,     row->task,
+			 row->model,       row->job_dir,   row->reason,       row->waiting_on,
+			 row->resume_mode, row->resume_on, row->slurm_job_id, row->cancel_requested_by};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		free(texts[i]);
+	*row = (struct job_row){0};
+}
+
+void job_list_done(struct job_list *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		job_row_done(&list->items[i]);
+	free(list->items);
+	*list = (struct job_list){0};
+}
+
+static struct statement insert_history = {
+    .sql = "INSERT INTO history (job, at, from_state, to_state, reason) VALUES (?, ?, ?, ?, ?)",
+};
+
+/* from NULL: the job is new. */
+static int add_history(struct db *db, int64_t job_seq, int64_t at_s, const char *from, const char *to,
+		       const char *reason, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_history);
+	query_bind_int(&q, job_seq);
+	query_bind_int(&q, at_s);
+	query_bind_text(&q, from);
+	query_bind_text(&q, to);
+	query_bind_text(&q, reason);
+	return query_run(&q, err);
+}
+
+static struct statement later_job = {.sql = "SELECT 1 FROM jobs WHERE (evaluation_seq, idx) > (?, ?) LIMIT 1"};
+
+/* Lists lean on seq having the order of (evaluation_seq, index). */
+static int check_order(struct db *db, const struct job_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &later_job);
+	bool found = false;
+	query_bind_int(&q, row->evaluation_seq);
+	query_bind_int(&q, row->index);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	return found ? err_set(err, NEL_INTERNAL, "a job of a later evaluation or index is stored already") : 0;
+}
+
+static struct statement insert_job = {
+    .sql =
+	"INSERT INTO jobs (evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state,"
+	" reason, waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt,"
+	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, progress, observed_at,"
+	" created_at, updated_at, started_at, ended_at, collected)"
+	" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+};
+
+static int insert_row(struct db *db, const struct job_row *row, int64_t *ret_seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_job);
+	const char *texts[] = {row->id,      row->evaluation, row->user,
+			       row->cluster, row->identity,   row->task,
+			       row->model,   row->job_dir,    chain_state_name(row->state),
+			       row->reason,  row->waiting_on};
+	query_bind_int(&q, row->evaluation_seq);
+	query_bind_int(&q, row->index);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		query_bind_text(&q, texts[i]);
+	query_bind_int(&q, row->walltime_s);
+	query_bind_int_or_null(&q, row->budget_limit_s, -1);
+	query_bind_int(&q, row->budget_used_s);
+	query_bind_int(&q, row->max_attempts);
+	query_bind_text(&q, row->resume_mode);
+	query_bind_text(&q, row->resume_on);
+	query_bind_int(&q, row->attempt);
+	query_bind_text(&q, row->slurm_job_id);
+	query_bind_int(&q, row->failures);
+	query_bind_int(&q, row->not_before);
+	query_bind_int_or_null(&q, row->cancel_requested_at, 0);
+	query_bind_text(&q, row->cancel_requested_by);
+	query_bind_int_or_null(&q, row->progress, -1);
+	query_bind_int_or_null(&q, row->observed_at, 0);
+	query_bind_int(&q, row->created_at);
+	query_bind_int(&q, row->updated_at);
+	query_bind_int_or_null(&q, row->started_at, 0);
+	query_bind_int_or_null(&q, row->ended_at, 0);
+	query_bind_int(&q, row->collected);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_seq = sqlite3_last_insert_rowid(db->sqlite);
+	return 0;
+}
+
+int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	int64_t seq = 0;
+	if (scope_begin_write(&scope, db, err) != 0 || check_order(db, row, err) != 0 ||
+	    insert_row(db, row, &seq, err) != 0 ||
+	    add_history(db, seq, row->created_at, NULL, chain_state_name(row->state), row->reason, err) != 0 ||
+	    scope_commit(&scope, err) != 0)
+		return err_prefix(err, "job %s", row->id);
+	row->seq = seq;
+	row->version = 1;
+	return 0;
+}
+
+#define ROW_COLUMNS \
+	"seq, evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state, reason," \
+	" waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt," \
+	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, progress, observed_at," \
+	" created_at, updated_at, started_at, ended_at, collected, version"
+
+static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
+{
+	char state[32];
+	row->seq = query_int(q);
+	row->evaluation_seq = query_int(q);
+	row->index = (int)query_int(q);
+	query_text_into(q, row->id, sizeof row->id);
+	query_text_into(q, row->evaluation, sizeof row->evaluation);
+	row->user = query_text(q);
+	row->cluster = query_text(q);
+	row->identity = query_text(q);
+	row->task = query_text(q);
+	row->model = query_text(q);
+	row->job_dir = query_text(q);
+	query_text_into(q, state, sizeof state);
+	row->reason = query_text(q);
+	row->waiting_on = query_text(q);
+	row->walltime_s = query_int(q);
+	row->budget_limit_s = query_int_or(q, -1);
+	row->budget_used_s = query_int(q);
+	row->max_attempts = (int)query_int(q);
+	row->resume_mode = query_text(q);
+	row->resume_on = query_text(q);
+	row->attempt = (int)query_int(q);
+	row->slurm_job_id = query_text(q);
+	row->failures = (int)query_int(q);
+	row->not_before = query_int(q);
+	row->cancel_requested_at = query_int(q);
+	row->cancel_requested_by = query_text(q);
+	row->progress = query_int_or(q, -1);
+	row->observed_at = query_int(q);
+	row->created_at = query_int(q);
+	row->updated_at = query_int(q);
+	row->started_at = query_int(q);
+	row->ended_at = query_int(q);
+	row->collected = query_int(q) != 0;
+	row->version = query_int(q);
+	if (chain_state_from_name(state, &row->state) != 0)
+		return err_set(err, NEL_DB, "job %s has the unknown state %s", row->id, state);
+	return 0;
+}
+
+/* The one row that q answers. `what` names it in the error. */
+static int read_one(struct query *q, const char *what, struct job_row *ret_row, struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	bool found = false;
+	if (query_step(q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_NOTFOUND, "there is no job %s", what);
+	if (read_row(q, &row, err) != 0)
+		return -1;
+	*ret_row = row;
+	row = (struct job_row){0};
+	return 0;
+}
+
+/* All rows that q answers. */
+static int read_all(struct query *q, struct job_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(job_list_done) struct job_list list = {0};
+	size_t room = 0;
+	for (;;) {
+		bool found = false;
+		if (query_step(q, &found, err) != 0)
+			return -1;
+		if (!found)
+			break;
+		if (list.count == room) {
+			room = room == 0 ? 16 : room * 2;
+			list.items = mem_realloc(list.items, room, sizeof *list.items);
+		}
+		struct job_row *row = &list.items[list.count++];
+		*row = (struct job_row){0};
+		if (read_row(q, row, err) != 0)
+			return -1;
+	}
+	*ret_list = list;
+	list = (struct job_list){0};
+	return 0;
+}
+
+static struct statement by_id = {.sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE id = ?"};
+
+int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &by_id);
+	query_bind_text(&q, id);
+	return read_one(&q, id, ret_row, err);
+}
+
+static struct statement by_seq = {.sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE seq = ?"};
+
+int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &by_seq);
+	CLEANUP(mem_freep) char *what = mem_printf("number %" PRId64, seq);
+	query_bind_int(&q, seq);
+	return read_one(&q, what, ret_row, err);
+}
+
+static struct statement list_all = {.sql = "SELECT seq FROM jobs WHERE seq <= ?1 ORDER BY seq DESC"};
+static struct statement list_state = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_evaluation = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_user = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_cluster = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_task = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_task WHERE task = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+
+int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list, struct nel_err *err)
+{
+	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(postings_done) struct postings postings = {0};
+	CLEANUP(job_list_done) struct job_list list = {.items = mem_calloc(limit, sizeof *list.items)};
+	if (scope_begin_read(&scope, db, err) != 0)
+		return -1;
+	postings_add_text(&postings, db, &list_state, filter->state);
+	postings_add_text(&postings, db, &list_evaluation, filter->evaluation);
+	postings_add_text(&postings, db, &list_user, filter->user);
+	postings_add_text(&postings, db, &list_cluster, filter->cluster);
+	postings_add_text(&postings, db, &list_task, filter->task);
+	if (postings.count == 0)
+		postings_add(&postings, query_start(db, &list_all));
+	int64_t seq = filter->before_seq;
+	while (list.count < limit) {
+		if (postings_next(&postings, seq, &seq, err) != 0)
+			return -1;
+		if (seq == 0)
+			break;
+		if (jobs_get_seq(db, seq, &list.items[list.count], err) != 0)
+			return -1;
+		list.count++;
+	}
+	*ret_list = list;
+	list = (struct job_list){0};
+	return 0;
+}
+
+static struct statement of_evaluation = {
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ? ORDER BY seq",
+};
+
+int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &of_evaluation);
+	query_bind_text(&q, evaluation);
+	return read_all(&q, ret_list, err);
+}
+
+static struct statement states_of_evaluation = {.sql = "SELECT state FROM jobs WHERE evaluation_seq = ?"};
+
+int jobs_counts(struct db *db, int64_t evaluation_seq, int ret_counts[CHAIN_STATE_COUNT], struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &states_of_evaluation);
+	int counts[CHAIN_STATE_COUNT] = {0};
+	query_bind_int(&q, evaluation_seq);
+	for (;;) {
+		bool found = false;
+		char name[32];
+		enum chain_state state = CHAIN_QUEUED;
+		if (query_step(&q, &found, err) != 0)
+			return -1;
+		if (!found)
+			break;
+		query_text_into(&q, name, sizeof name);
+		if (chain_state_from_name(name, &state) != 0)
+			return err_set(err, NEL_DB, "a job has the unknown state %s", name);
+		counts[state]++;
+	}
+	for (int i = 0; i < CHAIN_STATE_COUNT; i++)
+		ret_counts[i] = counts[i];
+	return 0;
+}
+
+static struct statement list_live = {
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = 0 ORDER BY seq",
+};
+
+int jobs_list_live(struct db *db, struct job_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &list_live);
+	return read_all(&q, ret_list, err);
+}
+
+static struct statement list_attention = {
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_attention WHERE attention = 1 ORDER BY seq",
+};
+
+static int read_attention(struct db *db, struct job_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &list_attention);
+	return read_all(&q, ret_list, err);
+}
+
+static struct statement clear_attention = {
+    .sql = "UPDATE jobs INDEXED BY jobs_attention SET attention = 0 WHERE attention = 1",
+};
+
+int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(job_list_done) struct job_list list = {0};
+	if (scope_begin_write(&scope, db, err) != 0 || read_attention(db, &list, err) != 0)
+		return -1;
+	if (list.count != 0) {
+		CLEANUP(query_done) struct query q = query_start(db, &clear_attention);
+		if (query_run(&q, err) != 0)
+			return -1;
+	}
+	if (scope_commit(&scope, err) != 0)
+		return -1;
+	*ret_list = list;
+	list = (struct job_list){0};
+	return 0;
+}
+
+static struct statement state_of = {.sql = "SELECT id, state FROM jobs WHERE seq = ?"};
+
+/* Why the state of a job was not changed. */
+static int refuse_state(struct db *db, int64_t seq, enum chain_state from, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &state_of);
+	bool found = false;
+	char id[IDS_JOB_SIZE];
+	char state[32];
+	query_bind_int(&q, seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_NOTFOUND, "there is no job number %" PRId64, seq);
+	query_text_into(&q, id, sizeof id);
+	query_text_into(&q, state, sizeof state);
+	return err_set(err, NEL_CONFLICT, "job %s is %s, not %s", id, state, chain_state_name(from));
+}
+
+/* A job that ended and goes on (a manual resume) is no longer to be cancelled, and its next end is to be collected. */
+static struct statement set_state = {
+    .sql =
+	"UPDATE jobs SET state = ?3, reason = ?4, waiting_on = ?5, ended_at = ?6, updated_at = ?7,"
+	" version = version + 1,"
+	" cancel_requested_at = CASE WHEN ended_at IS NOT NULL AND ?6 IS NULL THEN NULL ELSE cancel_requested_at END,"
+	" cancel_requested_by = CASE WHEN ended_at IS NOT NULL AND ?6 IS NULL THEN NULL ELSE cancel_requested_by END,"
+	" collected = CASE WHEN ended_at IS NOT NULL AND ?6 IS NULL THEN 0 ELSE collected END"
+	" WHERE seq = ?1 AND state = ?2",
+};
+
+int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain_state to, const char *reason,
+		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (scope_begin_write(&scope, db, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query q = query_start(db, &set_state);
+	query_bind_int(&q, seq);
+	query_bind_text(&q, chain_state_name(from));
+	query_bind_text(&q, chain_state_name(to));
+	query_bind_text(&q, reason);
+	query_bind_text(&q, waiting_on);
+	query_bind_int_or_null(&q, ended_at, 0);
+	query_bind_int(&q, now_s);
+	if (query_run(&q, err) != 0)
+		return -1;
+	if (query_changes(&q) == 0)
+		return refuse_state(db, seq, from, err);
+	if (add_history(db, seq, now_s, chain_state_name(from), chain_state_name(to), reason, err) != 0)
+		return -1;
+	return scope_commit(&scope, err);
+}
+
+static struct statement update_job = {
+    .sql = "UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, attempt = ?, slurm_job_id = ?,"
+	   " failures = ?, not_before = ?, progress = ?, observed_at = ?, started_at = ?, updated_at = ?,"
+	   " version = version + 1 WHERE seq = ?",
+};
+
+int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &update_job);
+	query_bind_text(&q, row->waiting_on);
+	query_bind_int(&q, row->budget_used_s);
+	query_bind_int_or_null(&q, row->budget_limit_s, -1);
+	query_bind_int(&q, row->attempt);
+	query_bind_text(&q, row->slurm_job_id);
+	query_bind_int(&q, row->failures);
+	query_bind_int(&q, row->not_before);
+	query_bind_int_or_null(&q, row->progress, -1);
+	query_bind_int_or_null(&q, row->observed_at, 0);
+	query_bind_int_or_null(&q, row->started_at, 0);
+	query_bind_int(&q, row->updated_at);
+	query_bind_int(&q, row->seq);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job %s", row->id);
+}
+
+static struct statement set_collected = {
+    .sql = "UPDATE jobs SET collected = 1, version = version + 1 WHERE seq = ?",
+};
+
+int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_collected);
+	query_bind_int(&q, seq);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job number %" PRId64, seq);
+}
+
+static struct statement request_cancel = {
+    .sql = "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?1),"
+	   " cancel_requested_by = coalesce(cancel_requested_by, ?2), attention = 1, updated_at = ?1,"
+	   " version = version + 1 WHERE id = ?3 AND ended_at IS NULL",
+};
+
+int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
+			struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &request_cancel);
+	query_bind_int(&q, now_s);
+	query_bind_text(&q, by);
+	query_bind_text(&q, job_id);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_marked = query_changes(&q);
+	return 0;
+}
+
+static struct statement set_observed = {.sql = "UPDATE jobs SET observed_at = ?1 WHERE seq = ?2"};
+
+int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (count == 0)
+		return 0;
+	if (scope_begin_write(&scope, db, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query q = query_start(db, &set_observed);
+	for (size_t i = 0; i < count; i++) {
+		query_bind_int(&q, at_s);
+		query_bind_int(&q, seqs[i]);
+		if (query_run(&q, err) != 0)
+			return -1;
+		query_again(&q);
+	}
+	return scope_commit(&scope, err);
+}
+
+void history_list_done(struct history_list *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->items[i].from);
+		free(list->items[i].to);
+		free(list->items[i].reason);
+	}
+	free(list->items);
+	*list = (struct history_list){0};
+}
+
+static struct statement history_of = {
+    .sql = "SELECT at, from_state, to_state, reason FROM history INDEXED BY history_job WHERE job = ? ORDER BY seq",
+};
+
+int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &history_of);
+	CLEANUP(history_list_done) struct history_list list = {0};
+	query_bind_int(&q, job_seq);
+	for (;;) {
+		bool found = false;
+		if (query_step(&q, &found, err) != 0)
+			return -1;
+		if (!found)
+			break;
+		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
+		struct history_row *row = &list.items[list.count++];
+		row->at = query_int(&q);
+		row->from = query_text(&q);
+		row->to = query_text(&q);
+		row->reason = query_text(&q);
+	}
+	*ret_list = list;
+	list = (struct history_list){0};
+	return 0;
+}
+
+struct statement *const jobs_statements[] = {
+    &insert_history,       &later_job,       &insert_job,     &by_id,           &by_seq,     &list_all,
+    &list_state,           &list_evaluation, &list_user,      &list_cluster,    &list_task,  &of_evaluation,
+    &states_of_evaluation, &list_live,       &list_attention, &clear_attention, &state_of,   &set_state,
+    &update_job,           &set_collected,   &request_cancel, &set_observed,    &history_of, NULL};

@@ -1,0 +1,35 @@
+/* Internal to db/: what several filters have in common. A posting list is a statement that answers the seq of the rows
+ * that one filter lets through, newest first, from an index. Their intersection is found by leaping: whichever list is
+ * ahead says where the others go on, so rows that some filter lacks are mostly not visited, and a page costs about the
+ * same in a small store and in a large one. Every filter has one fixed statement, so no SQL is put together. */
+#ifndef NEL_DB_POSTINGS_H
+#define NEL_DB_POSTINGS_H
+
+#include "db/statement.h"
+
+#define POSTINGS_MAX 8
+
+struct posting {
+	struct query query;
+	bool open;   /* stepped since its last bind */
+	int64_t seq; /* where it stands; 0 at its end */
+};
+
+struct postings {
+	struct posting lists[POSTINGS_MAX];
+	size_t count;
+};
+
+/* Adds a list and owns its query. All parameters are bound but the last one, which is the greatest seq to answer. */
+void postings_add(struct postings *postings, struct query query);
+
+/* Adds the list of a statement with two parameters, a text and the greatest seq; nothing when text is NULL. */
+void postings_add_text(struct postings *postings, struct db *db, const struct statement *statement, const char *text);
+
+/* The greatest seq smaller than `below` (0: any) that is in all lists; 0 when there is none. `below` must not grow from
+ * call to call. There is at least one list. */
+int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, struct nel_err *err);
+
+void postings_done(struct postings *postings);
+
+#endif

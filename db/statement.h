@@ -1,0 +1,85 @@
+/* Internal to db/: a connection's insides, and running one prepared statement: bind its parameters in order, step, read
+ * its columns in order. SQL stands next to the function that runs it. */
+#ifndef NEL_DB_STATEMENT_H
+#define NEL_DB_STATEMENT_H
+
+#include "db/db.h"
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+/* One SQL statement. Every connection has its own prepared form, found by the slot, which db.c gives out once. */
+struct statement {
+	const char *sql;
+	size_t slot;
+};
+
+/* Each file's statements, ending with NULL; db_open() prepares all of them. */
+extern struct statement *const db_statements[];
+extern struct statement *const users_statements[];
+extern struct statement *const evaluations_statements[];
+extern struct statement *const jobs_statements[];
+extern struct statement *const attempts_statements[];
+extern struct statement *const events_statements[];
+extern struct statement *const results_statements[];
+extern struct statement *const *const statement_lists[]; /* all of the above, ending with NULL */
+
+struct db {
+	sqlite3 *sqlite;
+	sqlite3_stmt **prepared; /* by slot */
+	size_t prepared_count;
+	bool in_transaction; /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
+};
+
+/* Fills *err from the connection's last failure (rc) and returns -1: BUSY when another connection holds the store,
+ * CONFLICT for a key that exists, DB with SQLite's own message otherwise. */
+int db_error(sqlite3 *sqlite, int rc, struct nel_err *err);
+
+/* One run of a statement. */
+struct query {
+	struct db *db;
+	sqlite3_stmt *stmt;
+	int rc;     /* the first failure of a bind, reported by the next step */
+	int bound;  /* parameters bound so far */
+	int column; /* the next one to read */
+};
+
+struct query query_start(struct db *db, const struct statement *statement);
+void query_done(struct query *q); /* for CLEANUP: the statement can be used again, also after a failure */
+
+/* The next parameter. Texts and blobs are borrowed until the query is done. */
+void query_bind_text(struct query *q, const char *text); /* NULL: null */
+void query_bind_int(struct query *q, int64_t value);
+void query_bind_int_or_null(struct query *q, int64_t value, int64_t null_value); /* null_value: null */
+void query_bind_blob(struct query *q, const void *data, size_t size);            /* NULL: null */
+void query_bind_double(struct query *q, double value);                           /* NAN: null */
+
+/* Steps once: *ret_row says whether there is a row. */
+int query_step(struct query *q, bool *ret_row, struct nel_err *err);
+/* Steps a statement that answers no rows. */
+int query_run(struct query *q, struct nel_err *err);
+/* Makes the query ready for another round of binds from the first parameter on. */
+void query_again(struct query *q);
+int query_changes(const struct query *q); /* rows changed by the query_run() just made */
+
+/* The next column of the row. */
+char *query_text(struct query *q); /* owned; NULL for null */
+void query_text_into(struct query *q, char *buf, size_t size);
+unsigned char *query_blob(struct query *q, size_t *ret_size); /* owned; NULL for null */
+int64_t query_int(struct query *q);                           /* 0 for null */
+int64_t query_int_or(struct query *q, int64_t null_value);
+double query_double(struct query *q); /* NAN for null */
+
+/* A transaction around several statements, unless the caller has one open already. Ends with the scope that owns it:
+ *	CLEANUP(scope_end) struct scope scope = {NULL};
+ * scope_commit() makes the writes durable (does nothing when the transaction is the caller's). */
+struct scope {
+	struct db *db; /* NULL: nothing to end */
+};
+
+int scope_begin_read(struct scope *scope, struct db *db, struct nel_err *err);
+int scope_begin_write(struct scope *scope, struct db *db, struct nel_err *err);
+int scope_commit(struct scope *scope, struct nel_err *err);
+void scope_end(struct scope *scope);
+
+#endif

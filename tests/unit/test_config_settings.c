@@ -1,0 +1,299 @@
+/* The settings file: defaults, every kind of mistake with its line, the forms of addresses. */
+#include "config/settings.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char cluster[] = "clusters:\n"
+			      "  - name: alpha\n"
+			      "    hostname: login.alpha.example\n"
+			      "    identity: {username: svc, key_file: /etc/keys/alpha}\n";
+
+static int load(const char *text, struct settings **ret_settings, struct problems *problems, struct nel_err *err)
+{
+	char path[] = "/tmp/test_settings_XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	int result = settings_load(path, ret_settings, problems, err);
+	unlink(path);
+	return result;
+}
+
+static void test_settings_load_one_cluster_gets_all_defaults(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *s = NULL;
+	unsetenv("CREDENTIALS_DIRECTORY");
+	if (load(cluster, &s, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(s->listen_count, 1);
+	assert_true(s->listen[0].is_unix);
+	assert_string_equal(s->listen[0].path, "/run/nel-slurmd/api.sock");
+	assert_string_equal(s->database, "/var/lib/nel-slurmd/nel.db");
+	assert_string_equal(s->master_key_file, "/etc/nel-slurmd/master.key");
+	assert_string_equal(s->log_level, "info");
+	assert_null(s->groups_dir);
+	assert_null(s->tasks_file);
+	assert_int_equal(s->limits.config_bytes, 1048576);
+	assert_int_equal(s->limits.active_jobs_per_user, 200);
+	assert_int_equal(s->limits.submitted_jobs_per_user, 50);
+	assert_int_equal(s->limits.requests_per_second, 50);
+	assert_string_equal(s->allow_commands[0], "admin");
+	assert_null(s->allow_commands[1]);
+	assert_string_equal(s->allow_unlisted_tasks[1], "user");
+	assert_null(s->allowed_env[0]);
+	const struct settings_cluster *c = settings_cluster_by_name(s, "alpha");
+	assert_non_null(c);
+	assert_ptr_equal(settings_cluster_by_hostname(s, "login.alpha.example"), c);
+	assert_null(settings_cluster_by_name(s, "beta"));
+	assert_null(settings_cluster_by_hostname(s, "alpha"));
+	assert_string_equal(c->address, "login.alpha.example");
+	assert_int_equal(c->port, 22);
+	assert_int_equal(c->max_sessions, 4);
+	assert_int_equal(c->poll_interval_s, 30);
+	assert_int_equal(c->accounting, ACCOUNTING_AUTO);
+	assert_false(c->identity_per_user);
+	assert_string_equal(c->username, "svc");
+	assert_string_equal(c->key_file, "/etc/keys/alpha");
+	assert_null(c->proxy_command);
+	assert_int_equal(c->environment_count, 0);
+	assert_null(c->output_roots[0]);
+	assert_int_equal(c->connect_timeout_s, 15);
+	assert_int_equal(c->command_timeout_s, 60);
+	assert_int_equal(c->idle_timeout_s, 300);
+	assert_int_equal(c->absence_deadline_s, 300);
+}
+
+static void test_settings_load_every_key_is_read(void **state)
+{
+	(void)state;
+	static const char text[] = "listen: [unix:/run/x.sock, 127.0.0.1:8990, '[::1]:0', 0.0.0.0:443]\n"
+				   "tls: {cert_file: /c.pem, key_file: /k.pem}\n"
+				   "database: /d.db\n"
+				   "master_key_file: /m.key\n"
+				   "groups_dir: /groups\n"
+				   "tasks_file: /tasks.tsv\n"
+				   "log_level: debug\n"
+				   "limits: {config_bytes: 2048, active_jobs_per_user: 1, submitted_jobs_per_user: 2, "
+				   "requests_per_second: 3}\n"
+				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
+				   "allowed_env: [HOME, LANG]\n"
+				   "clusters:\n"
+				   "  - name: alpha\n"
+				   "    hostname: login.alpha.example\n"
+				   "    address: 127.0.0.1\n"
+				   "    port: 2222\n"
+				   "    known_hosts_file: /kh\n"
+				   "    identity: per_user\n"
+				   "    max_sessions: 2\n"
+				   "    poll_interval_s: 1\n"
+				   "    accounting: none\n"
+				   "    proxy_command: ssh -W %h:%p bastion\n"
+				   "    environment: {SLURM_CONF: /etc/slurm.conf, N: 7}\n"
+				   "    output_roots: [/shared, /scratch]\n"
+				   "    connect_timeout_s: 2\n"
+				   "    command_timeout_s: 3\n"
+				   "    idle_timeout_s: 4\n"
+				   "    absence_deadline_s: 5\n";
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *s = NULL;
+	if (load(text, &s, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(s->listen_count, 4);
+	assert_string_equal(s->listen[0].path, "/run/x.sock");
+	assert_false(s->listen[1].is_unix);
+	assert_string_equal(s->listen[1].address, "127.0.0.1");
+	assert_int_equal(s->listen[1].port, 8990);
+	assert_string_equal(s->listen[2].address, "::1");
+	assert_int_equal(s->listen[2].port, 0);
+	assert_string_equal(s->listen[3].address, "0.0.0.0");
+	assert_string_equal(s->tls_cert_file, "/c.pem");
+	assert_string_equal(s->tls_key_file, "/k.pem");
+	assert_string_equal(s->master_key_file, "/m.key");
+	assert_string_equal(s->groups_dir, "/groups");
+	assert_string_equal(s->tasks_file, "/tasks.tsv");
+	assert_string_equal(s->log_level, "debug");
+	assert_int_equal(s->limits.requests_per_second, 3);
+	assert_string_equal(s->allow_commands[1], "user");
+	assert_null(s->allow_unlisted_tasks[0]);
+	assert_string_equal(s->allowed_env[1], "LANG");
+	const struct settings_cluster *c = &s->clusters[0];
+	assert_string_equal(c->address, "127.0.0.1");
+	assert_int_equal(c->port, 2222);
+	assert_true(c->identity_per_user);
+	assert_null(c->username);
+	assert_int_equal(c->accounting, ACCOUNTING_NONE);
+	assert_string_equal(c->proxy_command, "ssh -W %h:%p bastion");
+	assert_int_equal(c->environment_count, 2);
+	assert_string_equal(c->environment[1].value, "7");
+	assert_string_equal(c->output_roots[1], "/scratch");
+	assert_int_equal(c->absence_deadline_s, 5);
+}
+
+static const struct {
+	const char *text;
+	const char *pointer;
+	int line; /* 0: any */
+	const char *message;
+} wrong[] = {
+    {"databse: /x\n", "/databse", 1, "did you mean 'database'"},
+    {"\nlimits:\n  config_byte: 5\n", "/limits/config_byte", 3, "did you mean 'config_bytes'"},
+    {"limits: {config_bytes: 0}\n", "/limits/config_bytes", 1, "integer from"},
+    {"limits: {config_bytes: 1M}\n", "/limits/config_bytes", 1, "integer from"},
+    {"limits: 5\n", "/limits", 1, "mapping"},
+    {"database: nel.db\n", "/database", 1, "absolute"},
+    {"groups_dir: ../groups\n", "/groups_dir", 1, "absolute"},
+    {"master_key_file: key\n", "/master_key_file", 1, "absolute"},
+    {"log_level: loud\n", "/log_level", 1, "warning"},
+    {"listen: 0.0.0.0:80\n", "/listen", 1, "loopback"},
+    {"listen: ['[::]:80']\n", "/listen/0", 1, "loopback"},
+    {"listen: [host.example:80]\n", "/listen/0", 1, "loopback"},
+    {"listen: 8990\n", "/listen", 1, "unix:/path"},
+    {"listen: 127.0.0.1\n", "/listen", 1, "unix:/path"},
+    {"listen: 127.0.0.1:65536\n", "/listen", 1, "unix:/path"},
+    {"listen: '::1:80'\n", "/listen", 1, "unix:/path"},
+    {"listen: '[127.0.0.1]:80'\n", "/listen", 1, "unix:/path"},
+    {"listen: unix:api.sock\n", "/listen", 1, "absolute"},
+    {"listen: []\n", "/listen", 1, "at least one"},
+    {"tls: {cert_file: /c}\n", "/tls/key_file", 1, "Missing mandatory value: tls.key_file"},
+    {"insecure: maybe\n", "/insecure", 1, "true or false"},
+    {"allow: {commands: [root]}\n", "/allow/commands", 1, "Unknown role 'root'"},
+    {"allow: {command: [admin]}\n", "/allow/command", 1, "did you mean 'commands'"},
+    {"clusters: {alpha: {}}\n", "/clusters", 1, "must be a list"},
+    {"clusters: [alpha]\n", "/clusters/0", 1, "mapping"},
+    {"clusters: [{hostname: a, identity: per_user}]\n", "/clusters/0/name", 1,
+     "Missing mandatory value: clusters[0].name"},
+    {"clusters: [{name: a, identity: per_user}]\n", "/clusters/0/hostname", 1, "Missing mandatory"},
+    {"clusters: [{name: a, hostname: a}]\n", "/clusters/0/identity", 1, "Missing mandatory"},
+    {"clusters: [{name: a, hostname: a, identity: shared}]\n", "/clusters/0/identity", 1, "per_user"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u}}]\n", "/clusters/0/identity/key_file", 1, "Missing"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: k}}]\n", "/clusters/0/identity/key_file", 1,
+     "absolute"},
+    {"clusters: [{name: a/b, hostname: a, identity: per_user}]\n", "/clusters/0/name", 1, "letters"},
+    {"clusters: [{name: a, hostname: u@a, identity: per_user}]\n", "/clusters/0/hostname", 1, "without user"},
+    {"clusters: [{name: a, hostname: a, address: -oProxyCommand=x, identity: per_user}]\n", "/clusters/0/address", 1,
+     "one word"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, acounting: none}]\n", "/clusters/0/acounting", 1,
+     "did you mean 'accounting'"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, accounting: yes}]\n", "/clusters/0/accounting", 1, "text"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, port: 0}]\n", "/clusters/0/port", 1, "integer from 1"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, poll_interval_s: 0}]\n", "/clusters/0/poll_interval_s", 1,
+     "integer from 1"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, output_roots: [shared]}]\n", "/clusters/0/output_roots", 1,
+     "absolute"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, environment: {A-B: x}}]\n", "/clusters/0/environment/A-B",
+     1, "variable name"},
+    {"clusters:\n- {name: a, hostname: a, identity: per_user}\n- {name: a, hostname: b, identity: per_user}\n",
+     "/clusters/1/name", 3, "two clusters called a"},
+    {"clusters:\n- {name: a, hostname: a, identity: per_user}\n- {name: b, hostname: a, identity: per_user}\n",
+     "/clusters/1/hostname", 3, "two clusters with the hostname a"},
+    {"- listen\n", "", 0, "mapping"},
+    {"a: 1\na: 2\n", NULL, 2, ""},
+    {"listen: [\n", NULL, 0, ""},
+};
+
+static void test_settings_load_each_mistake_names_key_and_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct nel_err err = {0};
+		struct problems problems = {0};
+		struct settings *s = NULL;
+		if (load(wrong[i].text, &s, &problems, &err) == 0)
+			fail_msg("accepted: %s", wrong[i].text);
+		assert_null(s);
+		assert_int_equal(err.kind, NEL_INVALID);
+		assert_true(problems.count > 0);
+		const struct problem *p = &problems.items[0];
+		if ((wrong[i].pointer != NULL && strcmp(p->pointer, wrong[i].pointer) != 0) ||
+		    (wrong[i].line != 0 && p->line != wrong[i].line) || strstr(p->message, wrong[i].message) == NULL)
+			fail_msg("%s gives %s line %d: %s", wrong[i].text, p->pointer, p->line, p->message);
+		if (wrong[i].line != 0) {
+			CLEANUP(mem_freep) char *place = mem_printf(":%d: ", wrong[i].line);
+			if (strstr(err.msg, place) == NULL)
+				fail_msg("no line in: %s", err.msg);
+		}
+		problems_done(&problems);
+	}
+}
+
+static void test_settings_load_several_mistakes_are_all_named(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	struct problems problems = {0};
+	struct settings *s = NULL;
+	assert_int_equal(
+	    load("x: 1\ndatabase: y\nlimits: {requests_per_second: no}\nclusters: [{name: a}]\n", &s, &problems, &err),
+	    -1);
+	assert_int_equal(problems.count, 5);
+	problems_done(&problems);
+}
+
+static void test_settings_load_insecure_allows_plain_network(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *s = NULL;
+	assert_int_equal(load("listen: 0.0.0.0:80\ninsecure: true\n", &s, NULL, &err), 0);
+	assert_true(s->insecure);
+	assert_int_equal(s->cluster_count, 0);
+}
+
+static void test_settings_load_master_key_comes_from_credentials_directory(void **state)
+{
+	(void)state;
+	char directory[] = "/tmp/test_settings_XXXXXX";
+	assert_non_null(mkdtemp(directory));
+	CLEANUP(mem_freep) char *path = mem_printf("%s/master.key", directory);
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *without = NULL;
+	CLEANUP(settings_freep) struct settings *with = NULL;
+	CLEANUP(settings_freep) struct settings *named = NULL;
+	setenv("CREDENTIALS_DIRECTORY", directory, 1);
+	assert_int_equal(load(cluster, &without, NULL, &err), 0);
+	assert_string_equal(without->master_key_file, "/etc/nel-slurmd/master.key");
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(load(cluster, &with, NULL, &err), 0);
+	assert_string_equal(with->master_key_file, path);
+	assert_int_equal(load("master_key_file: /own.key\n", &named, NULL, &err), 0);
+	assert_string_equal(named->master_key_file, "/own.key");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unlink(path);
+	rmdir(directory);
+}
+
+static void test_settings_load_no_file_is_not_found(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	struct settings *s = NULL;
+	assert_int_equal(settings_load("/nonexistent/x.yaml", &s, NULL, &err), -1);
+	assert_int_equal(err.kind, NEL_NOTFOUND);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_settings_load_one_cluster_gets_all_defaults),
+	    cmocka_unit_test(test_settings_load_every_key_is_read),
+	    cmocka_unit_test(test_settings_load_each_mistake_names_key_and_line),
+	    cmocka_unit_test(test_settings_load_several_mistakes_are_all_named),
+	    cmocka_unit_test(test_settings_load_insecure_allows_plain_network),
+	    cmocka_unit_test(test_settings_load_master_key_comes_from_credentials_directory),
+	    cmocka_unit_test(test_settings_load_no_file_is_not_found),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,526 @@
+/* db/jobs.c: jobs, their states and history, the scheduler's lists, the filters against a naive one. */
+#include "db_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* One evaluation with `count` jobs; their numbers into seqs. */
+static struct evaluation_row add_jobs(struct fixture *f, int number, int count, int64_t *seqs)
+{
+	struct evaluation_row evaluation = sample_evaluation(number);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	for (int i = 0; i < count; i++) {
+		struct job_row job = sample_job(&evaluation, i);
+		assert_ok(f, jobs_insert(f->db, &job, &f->err));
+		seqs[i] = job.seq;
+	}
+	return evaluation;
+}
+
+static void assert_same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		assert_ptr_equal(a, b);
+	else
+		assert_string_equal(a, b);
+}
+
+static void assert_same_job(const struct job_row *a, const struct job_row *b)
+{
+	assert_string_equal(a->id, b->id);
+	assert_string_equal(a->evaluation, b->evaluation);
+	const char *const texts[][2] = {
+	    {a->user, b->user},
+	    {a->cluster, b->cluster},
+	    {a->identity, b->identity},
+	    {a->task, b->task},
+	    {a->model, b->model},
+	    {a->job_dir, b->job_dir},
+	    {a->reason, b->reason},
+	    {a->waiting_on, b->waiting_on},
+	    {a->resume_mode, b->resume_mode},
+	    {a->resume_on, b->resume_on},
+	    {a->slurm_job_id, b->slurm_job_id},
+	    {a->cancel_requested_by, b->cancel_requested_by},
+	};
+	for (size_t i = 0; i < COUNT(texts); i++)
+		assert_same_text(texts[i][0], texts[i][1]);
+	const int64_t numbers[][2] = {
+	    {a->seq, b->seq},
+	    {a->evaluation_seq, b->evaluation_seq},
+	    {a->index, b->index},
+	    {a->state, b->state},
+	    {a->walltime_s, b->walltime_s},
+	    {a->budget_limit_s, b->budget_limit_s},
+	    {a->budget_used_s, b->budget_used_s},
+	    {a->max_attempts, b->max_attempts},
+	    {a->attempt, b->attempt},
+	    {a->failures, b->failures},
+	    {a->not_before, b->not_before},
+	    {a->cancel_requested_at, b->cancel_requested_at},
+	    {a->progress, b->progress},
+	    {a->observed_at, b->observed_at},
+	    {a->created_at, b->created_at},
+	    {a->updated_at, b->updated_at},
+	    {a->started_at, b->started_at},
+	    {a->ended_at, b->ended_at},
+	    {a->collected, b->collected},
+	    {a->version, b->version},
+	};
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		assert_int_equal(numbers[i][0], numbers[i][1]);
+}
+
+static void test_jobs_insert_and_get_every_column(void **state)
+{
+	struct fixture *f = *state;
+	struct evaluation_row evaluation = sample_evaluation(1);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row rows[] = {sample_job(&evaluation, 0), sample_job(&evaluation, 12)};
+	rows[1].reason = (char *)"node n7 failed";
+	rows[1].waiting_on = (char *)"credentials for alpha";
+	rows[1].slurm_job_id = (char *)"4711";
+	rows[1].cancel_requested_by = (char *)"bert";
+	rows[1].state = CHAIN_FAILED;
+	rows[1].budget_limit_s = 7200;
+	rows[1].budget_used_s = 60;
+	rows[1].max_attempts = 9;
+	rows[1].attempt = 3;
+	rows[1].failures = 2;
+	rows[1].not_before = 11;
+	rows[1].cancel_requested_at = 12;
+	rows[1].progress = 0;
+	rows[1].observed_at = 13;
+	rows[1].started_at = 14;
+	rows[1].ended_at = 15;
+	rows[1].collected = true;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		CLEANUP(job_row_done) struct job_row by_id = {0};
+		CLEANUP(job_row_done) struct job_row by_seq = {0};
+		assert_ok(f, jobs_insert(f->db, &rows[i], &f->err));
+		assert_ok(f, jobs_get(f->db, rows[i].id, &by_id, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, rows[i].seq, &by_seq, &f->err));
+		assert_same_job(&by_id, &rows[i]);
+		assert_same_job(&by_seq, &rows[i]);
+	}
+	struct job_row none = {0};
+	assert_refused(f, NEL_NOTFOUND, jobs_get(f->db, "0000000000000001.1", &none, &f->err));
+	assert_refused(f, NEL_NOTFOUND, jobs_get_seq(f->db, 99, &none, &f->err));
+	assert_refused(f, NEL_CONFLICT, jobs_insert(f->db, &rows[1], &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM history"), 2);
+}
+
+static void test_jobs_insert_out_of_order_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct evaluation_row first = sample_evaluation(1);
+	struct evaluation_row second = sample_evaluation(2);
+	assert_ok(f, evaluations_insert(f->db, &first, &f->err));
+	assert_ok(f, evaluations_insert(f->db, &second, &f->err));
+	struct job_row row = sample_job(&second, 1);
+	assert_ok(f, jobs_insert(f->db, &row, &f->err));
+	row = sample_job(&second, 0);
+	assert_refused(f, NEL_INTERNAL, jobs_insert(f->db, &row, &f->err));
+	row = sample_job(&first, 5);
+	assert_refused(f, NEL_INTERNAL, jobs_insert(f->db, &row, &f->err));
+	row = sample_job(&second, 2);
+	assert_ok(f, jobs_insert(f->db, &row, &f->err));
+}
+
+static void test_jobs_get_unknown_state_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seq = 0;
+	struct job_row row = {0};
+	struct job_list list = {0};
+	int counts[CHAIN_STATE_COUNT];
+	struct evaluation_row evaluation = add_jobs(f, 1, 1, &seq);
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'dreaming'", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_refused(f, NEL_DB, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_refused(f, NEL_DB, jobs_list_live(f->db, &list, &f->err));
+	assert_refused(f, NEL_DB, jobs_counts(f->db, evaluation.seq, counts, &f->err));
+}
+
+static void test_jobs_set_state_only_from_the_stored_one(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(db_freep) struct db *other = NULL;
+	int64_t seq = 0;
+	struct evaluation_row evaluation = add_jobs(f, 1, 1, &seq);
+	assert_ok(f, db_open(f->path, &other, &f->err));
+
+	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_QUEUED, CHAIN_SUBMITTING, "sent", "a lane", 0, 2000, &f->err));
+	assert_refused(f, NEL_CONFLICT,
+		       jobs_set_state(other, seq, CHAIN_QUEUED, CHAIN_CANCELLED, NULL, NULL, 9, 9, &f->err));
+	assert_string_equal(f->err.msg, "job 0000000000000001.0 is submitting, not queued");
+	assert_refused(f, NEL_NOTFOUND,
+		       jobs_set_state(other, 99, CHAIN_QUEUED, CHAIN_CANCELLED, NULL, NULL, 9, 9, &f->err));
+	assert_ok(f, jobs_set_state(other, seq, CHAIN_SUBMITTING, CHAIN_FAILED, NULL, NULL, 3000, 3001, &f->err));
+
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	struct job_row expected = sample_job(&evaluation, 0);
+	expected.seq = seq;
+	expected.state = CHAIN_FAILED;
+	expected.ended_at = 3000;
+	expected.updated_at = 3001;
+	expected.version = 3;
+	assert_same_job(&row, &expected);
+
+	CLEANUP(history_list_done) struct history_list history = {0};
+	assert_ok(f, history_of_job(f->db, seq, &history, &f->err));
+	static const struct {
+		int64_t at;
+		const char *from, *to, *reason;
+	} rows[] = {
+	    {1001, NULL, "queued", NULL}, {2000, "queued", "submitting", "sent"}, {3001, "submitting", "failed", NULL}};
+	assert_int_equal(history.count, COUNT(rows));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(history.items[i].at, rows[i].at);
+		assert_same_text(history.items[i].from, rows[i].from);
+		assert_same_text(history.items[i].to, rows[i].to);
+		assert_same_text(history.items[i].reason, rows[i].reason);
+	}
+}
+
+/* A refused change leaves the caller's transaction usable. */
+static void test_jobs_set_state_conflict_within_transaction_keeps_it(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[2];
+	add_jobs(f, 1, 2, seqs);
+	assert_ok(f, db_begin(f->db, &f->err));
+	assert_ok(f, jobs_set_state(f->db, seqs[0], CHAIN_QUEUED, CHAIN_SUBMITTING, NULL, NULL, 0, 2, &f->err));
+	assert_refused(f, NEL_CONFLICT,
+		       jobs_set_state(f->db, seqs[1], CHAIN_RUNNING, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
+	assert_ok(f, db_commit(f->db, &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE state = 'submitting'"), 1);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM history"), 3);
+}
+
+static void test_jobs_set_state_resuming_an_ended_job_forgets_its_end(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seq = 0;
+	int marked = 0;
+	add_jobs(f, 1, 1, &seq);
+	assert_ok(f, jobs_request_cancel(f->db, "0000000000000001.0", "bert", 5, &marked, &f->err));
+	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_QUEUED, CHAIN_CANCELLING, NULL, NULL, 0, 6, &f->err));
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_int_equal(row.cancel_requested_at, 5); /* a change among live states keeps the wish */
+	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_CANCELLING, CHAIN_CANCELLED, NULL, NULL, 7, 7, &f->err));
+	assert_ok(f, jobs_set_collected(f->db, seq, &f->err));
+	job_row_done(&row);
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_int_equal(row.cancel_requested_at, 5);
+	assert_true(row.collected);
+	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_CANCELLED, CHAIN_QUEUED, NULL, NULL, 0, 8, &f->err));
+	job_row_done(&row);
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_int_equal(row.cancel_requested_at, 0);
+	assert_null(row.cancel_requested_by);
+	assert_false(row.collected);
+	assert_int_equal(row.ended_at, 0);
+}
+
+static void test_jobs_update_writes_what_it_counts_only(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seq = 0;
+	struct evaluation_row evaluation = add_jobs(f, 1, 1, &seq);
+	struct job_row change = {.seq = seq,
+				 .waiting_on = (char *)"a slot",
+				 .budget_used_s = 10,
+				 .budget_limit_s = 20,
+				 .attempt = 2,
+				 .slurm_job_id = (char *)"77",
+				 .failures = 1,
+				 .not_before = 30,
+				 .progress = 5,
+				 .observed_at = 40,
+				 .started_at = 50,
+				 .updated_at = 60,
+				 .state = CHAIN_FAILED,
+				 .task = (char *)"not this"};
+	struct job_row expected = sample_job(&evaluation, 0);
+	expected.seq = seq;
+	expected.waiting_on = change.waiting_on;
+	expected.budget_used_s = 10;
+	expected.budget_limit_s = 20;
+	expected.attempt = 2;
+	expected.slurm_job_id = change.slurm_job_id;
+	expected.failures = 1;
+	expected.not_before = 30;
+	expected.progress = 5;
+	expected.observed_at = 40;
+	expected.started_at = 50;
+	expected.updated_at = 60;
+	expected.version = 2;
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_update(f->db, &change, &f->err));
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_same_job(&row, &expected);
+	change.seq = 99;
+	assert_refused(f, NEL_NOTFOUND, jobs_update(f->db, &change, &f->err));
+	assert_refused(f, NEL_NOTFOUND, jobs_set_collected(f->db, 99, &f->err));
+}
+
+static void test_jobs_request_cancel_marks_live_jobs(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[2];
+	int marked = -1;
+	CLEANUP(job_list_done) struct job_list list = {0};
+	add_jobs(f, 1, 2, seqs);
+	assert_ok(f, jobs_take_attention(f->db, &list, &f->err));
+	assert_ok(f, jobs_set_state(f->db, seqs[1], CHAIN_QUEUED, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
+	static const struct {
+		const char *id, *by;
+		int marked;
+	} cases[] = {{"0000000000000001.0", "anna", 1},
+		     {"0000000000000001.0", "bert", 1},
+		     {"0000000000000001.1", "anna", 0},
+		     {"0000000000000001.2", "anna", 0}};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_ok(f, jobs_request_cancel(f->db, cases[i].id, cases[i].by, 10 + (int64_t)i, &marked, &f->err));
+		assert_int_equal(marked, cases[i].marked);
+	}
+	job_list_done(&list);
+	assert_ok(f, jobs_take_attention(f->db, &list, &f->err));
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.items[0].seq, seqs[0]);
+	assert_int_equal(list.items[0].cancel_requested_at, 10);
+	assert_string_equal(list.items[0].cancel_requested_by, "anna");
+	assert_int_equal(list.items[0].updated_at, 11);
+}
+
+static void test_jobs_take_attention_gives_each_mark_once(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[3];
+	add_jobs(f, 1, 3, seqs);
+	static const size_t expected[] = {3, 3, 0};
+	for (size_t i = 0; i < COUNT(expected); i++) {
+		CLEANUP(job_list_done) struct job_list list = {0};
+		CLEANUP(db_rollbackp) struct db *tx = f->db;
+		assert_ok(f, db_begin(tx, &f->err));
+		assert_ok(f, jobs_take_attention(tx, &list, &f->err));
+		assert_int_equal(list.count, expected[i]);
+		for (size_t k = 0; k < list.count; k++)
+			assert_int_equal(list.items[k].seq, seqs[k]);
+		if (i > 0) /* the first time rolls back: the marks are there again */
+			assert_ok(f, db_commit(tx, &f->err));
+	}
+}
+
+static void test_jobs_list_live_until_ended_and_collected(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[3];
+	CLEANUP(job_list_done) struct job_list list = {0};
+	add_jobs(f, 1, 3, seqs);
+	for (int i = 0; i < 2; i++)
+		assert_ok(f, jobs_set_state(f->db, seqs[i], CHAIN_QUEUED, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
+	assert_ok(f, jobs_set_collected(f->db, seqs[0], &f->err));
+	assert_ok(f, jobs_list_live(f->db, &list, &f->err));
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.items[0].seq, seqs[1]);
+	assert_int_equal(list.items[1].seq, seqs[2]);
+}
+
+static void test_jobs_of_evaluation_and_counts(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[20];
+	int counts[CHAIN_STATE_COUNT];
+	add_jobs(f, 1, 2, seqs);
+	struct evaluation_row evaluation = add_jobs(f, 2, 20, seqs);
+	add_jobs(f, 3, 1, &(int64_t){0});
+	for (int i = 0; i < 5; i++)
+		assert_ok(f, jobs_set_state(f->db, seqs[i], CHAIN_QUEUED, CHAIN_RUNNING, NULL, NULL, 0, 3, &f->err));
+	assert_ok(f, jobs_counts(f->db, evaluation.seq, counts, &f->err));
+	for (int i = 0; i < CHAIN_STATE_COUNT; i++)
+		assert_int_equal(counts[i], i == CHAIN_QUEUED ? 15 : i == CHAIN_RUNNING ? 5 : 0);
+	CLEANUP(job_list_done) struct job_list list = {0};
+	assert_ok(f, jobs_of_evaluation(f->db, evaluation.id, &list, &f->err));
+	assert_int_equal(list.count, 20);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(list.items[i].index, i);
+	CLEANUP(job_list_done) struct job_list none = {0};
+	assert_ok(f, jobs_of_evaluation(f->db, "00000000000000ff", &none, &f->err));
+	assert_int_equal(none.count, 0);
+}
+
+static void test_jobs_set_observed_writes_all_or_none(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[4];
+	add_jobs(f, 1, 4, seqs);
+	assert_ok(f, jobs_set_observed(f->db, NULL, 0, 5000, &f->err));
+	assert_ok(f, jobs_set_observed(f->db, seqs, 3, 5000, &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE observed_at = 5000"), 3);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE version = 1"), 4);
+	assert_ok(f, db_begin(f->db, &f->err));
+	assert_ok(f, jobs_set_observed(f->db, seqs, 4, 6000, &f->err));
+	db_rollback(f->db);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE observed_at = 6000"), 0);
+}
+
+static const enum chain_state states[] = {CHAIN_QUEUED, CHAIN_RUNNING, CHAIN_SUCCEEDED, CHAIN_BUDGET_EXHAUSTED};
+static const char *const users[] = {"anna", "bert", "cleo"};
+static const char *const clusters[] = {"alpha", "beta"};
+static const char *const tasks[] = {"gsm8k", "mmlu", "ifeval"};
+
+#define JOBS_PER_EVALUATION 3
+
+/* `count` jobs that look random. */
+static struct job_row *fill_store(struct fixture *f, int count)
+{
+	struct job_row *all = mem_calloc((size_t)count, sizeof *all);
+	struct evaluation_row evaluation = {0};
+	unsigned seed = 99;
+	assert_ok(f, db_begin(f->db, &f->err));
+	for (int i = 0; i < count; i++) {
+		if (i % JOBS_PER_EVALUATION == 0) {
+			evaluation = sample_evaluation(i / JOBS_PER_EVALUATION + 1);
+			evaluation.user = (char *)users[next_random(&seed, COUNT(users))];
+			evaluation.cluster = (char *)clusters[next_random(&seed, COUNT(clusters))];
+			assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+		}
+		all[i] = sample_job(&evaluation, i % JOBS_PER_EVALUATION);
+		all[i].state = states[i % 83 == 7 ? 3 : next_random(&seed, 3)];
+		all[i].task = (char *)tasks[next_random(&seed, COUNT(tasks))];
+		assert_ok(f, jobs_insert(f->db, &all[i], &f->err));
+	}
+	assert_ok(f, db_commit(f->db, &f->err));
+	return all;
+}
+
+static bool lets_through(const struct job_filter *filter, const struct job_row *row)
+{
+	return (filter->state == NULL || strcmp(chain_state_name(row->state), filter->state) == 0) &&
+	       (filter->evaluation == NULL || strcmp(row->evaluation, filter->evaluation) == 0) &&
+	       (filter->user == NULL || strcmp(row->user, filter->user) == 0) &&
+	       (filter->cluster == NULL || strcmp(row->cluster, filter->cluster) == 0) &&
+	       (filter->task == NULL || strcmp(row->task, filter->task) == 0);
+}
+
+static int compare(struct fixture *f, struct job_filter filter, const struct job_row *all, int count)
+{
+	int found = 0;
+	int at = count;
+	filter.before_seq = 0;
+	for (;;) {
+		CLEANUP(job_list_done) struct job_list page = {0};
+		assert_ok(f, jobs_list(f->db, &filter, &page, &f->err));
+		for (size_t i = 0; i < page.count; i++) {
+			do
+				at--;
+			while (at >= 0 && !lets_through(&filter, &all[at]));
+			assert_true(at >= 0);
+			assert_same_job(&page.items[i], &all[at]);
+			found++;
+			filter.before_seq = page.items[i].seq;
+		}
+		if (page.count < (size_t)filter.limit)
+			break;
+	}
+	while (--at >= 0)
+		assert_false(lets_through(&filter, &all[at]));
+	return found;
+}
+
+static const struct job_filter filters[] = {
+    {0},
+    {.state = "running"},
+    {.state = "budget_exhausted"},
+    {.state = "failed"},
+    {.evaluation = "0000000000000010"},
+    {.evaluation = "ffffffffffffffff"},
+    {.user = "anna"},
+    {.cluster = "beta"},
+    {.task = "mmlu"},
+    {.task = "never"},
+};
+
+static void test_jobs_list_filters_alone_and_in_pairs_match_naive_ones(void **state)
+{
+	struct fixture *f = *state;
+	const int count = 600;
+	CLEANUP(mem_freep) struct job_row *all = fill_store(f, count);
+	int found = 0;
+	for (size_t a = 0; a < COUNT(filters); a++) {
+		for (size_t b = a; b < COUNT(filters); b++) {
+			struct job_filter filter = filters[a];
+			filter.state = filters[b].state != NULL ? filters[b].state : filter.state;
+			filter.evaluation = filters[b].evaluation != NULL ? filters[b].evaluation : filter.evaluation;
+			filter.user = filters[b].user != NULL ? filters[b].user : filter.user;
+			filter.cluster = filters[b].cluster != NULL ? filters[b].cluster : filter.cluster;
+			filter.task = filters[b].task != NULL ? filters[b].task : filter.task;
+			filter.limit = 5 + (int)(a * 3 + b) % 50;
+			found += compare(f, filter, all, count);
+		}
+	}
+	assert_true(found > 2000);
+	compare(f,
+		(struct job_filter){.state = "running", .user = "anna", .cluster = "beta", .task = "mmlu", .limit = 2},
+		all, count);
+}
+
+static void measure(struct fixture *f, int64_t costs[COUNT(filters)][2])
+{
+	for (size_t i = 0; i < COUNT(filters); i++) {
+		CLEANUP(job_list_done) struct job_list page = {0};
+		struct job_filter filter = filters[i];
+		filter.limit = 50;
+		take_cost(f->db);
+		assert_ok(f, jobs_list(f->db, &filter, &page, &f->err));
+		costs[i][0] = take_cost(f->db);
+		costs[i][1] = (int64_t)page.count;
+	}
+}
+
+static void test_jobs_list_page_costs_the_same_in_a_large_store(void **state)
+{
+	struct fixture *f = *state;
+	int64_t small[COUNT(filters)][2];
+	int64_t large[COUNT(filters)][2];
+	free(fill_store(f, 999));
+	measure(f, small);
+	db_close(TAKE(f->db));
+	unlink(f->path);
+	assert_ok(f, db_migrate(f->path, NULL, NULL, &f->err));
+	assert_ok(f, db_open(f->path, &f->db, &f->err));
+	free(fill_store(f, 12000));
+	measure(f, large);
+	for (size_t i = 0; i < COUNT(filters); i++) {
+		int64_t as_small = small[i][0] * (large[i][1] + 1) / (small[i][1] + 1);
+		if (large[i][0] > as_small + as_small / 4 + 100)
+			fail_msg("filter %zu: %d steps in a store of 12,000, %d of 1,000", i, (int)large[i][0],
+				 (int)small[i][0]);
+	}
+}
+
+#define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    READY(test_jobs_insert_and_get_every_column),
+	    READY(test_jobs_insert_out_of_order_is_refused),
+	    READY(test_jobs_get_unknown_state_is_an_error),
+	    READY(test_jobs_set_state_only_from_the_stored_one),
+	    READY(test_jobs_set_state_conflict_within_transaction_keeps_it),
+	    READY(test_jobs_set_state_resuming_an_ended_job_forgets_its_end),
+	    READY(test_jobs_update_writes_what_it_counts_only),
+	    READY(test_jobs_request_cancel_marks_live_jobs),
+	    READY(test_jobs_take_attention_gives_each_mark_once),
+	    READY(test_jobs_list_live_until_ended_and_collected),
+	    READY(test_jobs_of_evaluation_and_counts),
+	    READY(test_jobs_set_observed_writes_all_or_none),
+	    READY(test_jobs_list_filters_alone_and_in_pairs_match_naive_ones),
+	    READY(test_jobs_list_page_costs_the_same_in_a_large_store),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+/* db/results.c: scores of a job, and across evaluations. */
+#include "db_fixture.h"
+
+#include "db/results.h"
+
+#include <math.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int64_t add_job(struct fixture *f, int number)
+{
+	struct evaluation_row evaluation = sample_evaluation(number);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row job = sample_job(&evaluation, 0);
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	return job.seq;
+}
+
+static struct result_row score(const char *task, bool group, const char *metric, const char *name, double value)
+{
+	return (struct result_row){.task = (char *)task,
+				   .group = group,
+				   .metric = (char *)metric,
+				   .score = (char *)name,
+				   .value = value,
+				   .stderr_ = NAN,
+				   .count = -1};
+}
+
+static void test_results_replace_and_read_back(void **state)
+{
+	struct fixture *f = *state;
+	int64_t job = add_job(f, 1);
+	struct result_row first[] = {score("gsm8k", false, "exact", "strict", 0.5),
+				     score("gsm8k", true, "exact", "strict", 1),
+				     score("aime", false, "pass", "k", -2.25)};
+	first[0].stderr_ = 0.125;
+	first[0].count = 1319;
+	first[1].stderr_ = INFINITY; /* no error at all */
+	assert_ok(f, results_replace(f->db, job, first, COUNT(first), 10, &f->err));
+
+	CLEANUP(result_list_done) struct result_list list = {0};
+	assert_ok(f, results_of_job(f->db, job, &list, &f->err));
+	static const int order[] = {2, 0, 1}; /* tasks by name, then groups */
+	assert_int_equal(list.count, COUNT(order));
+	for (size_t i = 0; i < COUNT(order); i++) {
+		const struct result_row *expected = &first[order[i]];
+		const struct result_row *got = &list.items[i];
+		assert_string_equal(got->task, expected->task);
+		assert_string_equal(got->metric, expected->metric);
+		assert_string_equal(got->score, expected->score);
+		assert_int_equal(got->group, expected->group);
+		assert_true(got->value == expected->value);
+		assert_int_equal(got->count, expected->count);
+		if (isfinite(expected->stderr_))
+			assert_true(got->stderr_ == expected->stderr_);
+		else
+			assert_true(isnan(got->stderr_));
+	}
+
+	struct result_row second[] = {score("mmlu", false, "acc", "micro", 0.1),
+				      score("mmlu", false, "acc", "micro", 0.7)};
+	assert_ok(f, results_replace(f->db, job, second, COUNT(second), 11, &f->err));
+	result_list_done(&list);
+	assert_ok(f, results_of_job(f->db, job, &list, &f->err));
+	assert_int_equal(list.count, 1);
+	assert_true(list.items[0].value == 0.7);
+	assert_ok(f, results_replace(f->db, job, NULL, 0, 12, &f->err));
+	result_list_done(&list);
+	assert_ok(f, results_of_job(f->db, job, &list, &f->err));
+	assert_int_equal(list.count, 0);
+}
+
+static void test_results_replace_not_finite_is_refused_and_keeps_the_old_ones(void **state)
+{
+	struct fixture *f = *state;
+	int64_t job = add_job(f, 1);
+	struct result_row good = score("gsm8k", false, "exact", "strict", 0.5);
+	assert_ok(f, results_replace(f->db, job, &good, 1, 10, &f->err));
+	static const double values[] = {NAN, INFINITY, -INFINITY};
+	for (size_t i = 0; i < COUNT(values); i++) {
+		struct result_row rows[] = {score("a", false, "m", "s", 1), score("b", false, "m", "s", values[i])};
+		assert_refused(f, NEL_INVALID, results_replace(f->db, job, rows, COUNT(rows), 11, &f->err));
+	}
+	assert_refused(f, NEL_DB, results_replace(f->db, 99, &good, 1, 11, &f->err)); /* there is no such job */
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM results WHERE task = 'gsm8k'"), 1);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM results"), 1);
+}
+
+static const char *const tasks[] = {"gsm8k", "mmlu", "aime"};
+static const char *const metrics[] = {"exact", "acc"};
+static const char *const models[] = {"meta/llama", "nvidia/nemotron"};
+static const char *const label_values[] = {"x", "y"};
+
+#define SCORES_MAX 4
+
+struct stored {
+	struct job_row job;
+	const char *model;
+	const char *label; /* of the key "team"; NULL: none */
+	size_t count;
+	struct result_row rows[SCORES_MAX]; /* in the order in which they are read */
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct result_row *x = a;
+	const struct result_row *y = b;
+	int order = strcmp(x->task, y->task);
+	return order != 0 ? order : strcmp(x->metric, y->metric);
+}
+
+/* `count` jobs that look random, two an evaluation, some of them without scores. */
+static struct stored *fill_store(struct fixture *f, int count)
+{
+	struct stored *all = mem_calloc((size_t)count, sizeof *all);
+	struct evaluation_row evaluation = {0};
+	unsigned seed = 5;
+	assert_ok(f, db_begin(f->db, &f->err));
+	for (int i = 0; i < count; i++) {
+		struct stored *stored = &all[i];
+		if (i % 2 == 0) {
+			evaluation = sample_evaluation(i / 2 + 1);
+			evaluation.model = (char *)models[next_random(&seed, 2)];
+			stored->label = next_random(&seed, 3) == 0 ? NULL : label_values[next_random(&seed, 2)];
+			struct label label = {(char *)"team", (char *)stored->label};
+			evaluation.labels = stored->label == NULL ? NULL : &label;
+			evaluation.label_count = stored->label == NULL ? 0 : 1;
+			assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+			evaluation.labels = NULL;
+		} else {
+			stored->label = all[i - 1].label;
+		}
+		stored->model = evaluation.model;
+		stored->job = sample_job(&evaluation, i % 2);
+		assert_ok(f, jobs_insert(f->db, &stored->job, &f->err));
+		for (size_t t = 0; t < COUNT(tasks); t++)
+			for (size_t m = 0; m < COUNT(metrics) && stored->count < SCORES_MAX; m++)
+				if (next_random(&seed, 4) == 0)
+					stored->rows[stored->count++] = score(tasks[t], false, metrics[m], "s", i);
+		qsort(stored->rows, stored->count, sizeof stored->rows[0], by_key);
+		assert_ok(f, results_replace(f->db, stored->job.seq, stored->rows, stored->count, 1, &f->err));
+	}
+	assert_ok(f, db_commit(f->db, &f->err));
+	return all;
+}
+
+static bool lets_through(const struct result_filter *filter, const struct stored *stored, const struct result_row *row)
+{
+	return (filter->task == NULL || strcmp(filter->task, row->task) == 0) &&
+	       (filter->metric == NULL || strcmp(filter->metric, row->metric) == 0) &&
+	       (filter->model == NULL || strcmp(filter->model, stored->model) == 0) &&
+	       (filter->label_key == NULL || (strcmp(filter->label_key, "team") == 0 && stored->label != NULL &&
+					      strcmp(stored->label, filter->label_value) == 0));
+}
+
+/* Pages through the list and compares it with the naive one. */
+static void compare(struct fixture *f, struct result_filter filter, const struct stored *all, int count)
+{
+	int at = count - 1; /* the place in the naive list */
+	size_t row = 0;
+	filter.before_seq = 0;
+	do {
+		CLEANUP(result_of_job_list_done) struct result_of_job_list page = {0};
+		assert_ok(f, results_list(f->db, &filter, &page, &f->err));
+		int jobs = 0;
+		for (size_t i = 0; i < page.count; i++) {
+			const struct result_of_job *got = &page.items[i];
+			while (row == all[at].count || !lets_through(&filter, &all[at], &all[at].rows[row])) {
+				if (row < all[at].count) {
+					row++;
+				} else {
+					assert_true(--at >= 0);
+					row = 0;
+				}
+			}
+			assert_string_equal(got->job, all[at].job.id);
+			assert_string_equal(got->evaluation, all[at].job.evaluation);
+			assert_string_equal(got->model, all[at].model);
+			assert_string_equal(got->user, "anna");
+			assert_string_equal(got->row.task, all[at].rows[row].task);
+			assert_string_equal(got->row.metric, all[at].rows[row].metric);
+			assert_true(got->row.value == at);
+			row++;
+			jobs += i == 0 || got->job_seq != page.items[i - 1].job_seq;
+		}
+		assert_true(jobs <= filter.limit);
+		assert_true(jobs == filter.limit || page.last_job_seq == 0);
+		filter.before_seq = page.last_job_seq;
+	} while (filter.before_seq != 0);
+	for (; at >= 0; at--, row = 0)
+		for (; row < all[at].count; row++)
+			assert_false(lets_through(&filter, &all[at], &all[at].rows[row]));
+}
+
+static void test_results_list_filters_in_all_combinations_match_naive_ones(void **state)
+{
+	struct fixture *f = *state;
+	const int count = 300;
+	CLEANUP(mem_freep) struct stored *all = fill_store(f, count);
+	static const char *const some_tasks[] = {NULL, "gsm8k", "mmlu", "never"};
+	static const char *const some_metrics[] = {NULL, "acc", "never"};
+	static const char *const some_models[] = {NULL, "meta/llama", "never"};
+	static const char *const some_labels[] = {NULL, "x", "never"};
+	for (size_t t = 0; t < COUNT(some_tasks); t++)
+		for (size_t m = 0; m < COUNT(some_metrics); m++)
+			for (size_t o = 0; o < COUNT(some_models); o++)
+				for (size_t l = 0; l < COUNT(some_labels); l++)
+					compare(f,
+						(struct result_filter){
+						    .task = some_tasks[t],
+						    .metric = some_metrics[m],
+						    .model = some_models[o],
+						    .label_key = some_labels[l] == NULL ? NULL : "team",
+						    .label_value = some_labels[l],
+						    .limit = 3 + (int)(t * 7 + m * 5 + o * 3 + l) % 40,
+						},
+						all, count);
+}
+
+/* As test_evaluations_list_page_costs_the_same_in_a_large_store does it. */
+static void test_results_list_page_costs_the_same_in_a_large_store(void **state)
+{
+	struct fixture *f = *state;
+	static const struct result_filter filters[] = {
+	    {.limit = 50},
+	    {.limit = 50, .task = "mmlu"},
+	    {.limit = 50, .metric = "acc"},
+	    {.limit = 50, .task = "mmlu", .metric = "acc"},
+	    {.limit = 50, .model = "meta/llama"},
+	    {.limit = 50, .label_key = "team", .label_value = "x"},
+	    {.limit = 50, .label_key = "team", .label_value = "never"},
+	};
+	int64_t costs[2][COUNT(filters)];
+	int64_t rows[2][COUNT(filters)];
+	for (int large = 0; large < 2; large++) {
+		if (large) {
+			db_close(TAKE(f->db));
+			unlink(f->path);
+			assert_ok(f, db_migrate(f->path, NULL, NULL, &f->err));
+			assert_ok(f, db_open(f->path, &f->db, &f->err));
+		}
+		free(fill_store(f, large ? 12000 : 1000));
+		for (size_t i = 0; i < COUNT(filters); i++) {
+			CLEANUP(result_of_job_list_done) struct result_of_job_list page = {0};
+			take_cost(f->db);
+			assert_ok(f, results_list(f->db, &filters[i], &page, &f->err));
+			costs[large][i] = take_cost(f->db);
+			rows[large][i] = (int64_t)page.count + 1;
+		}
+	}
+	for (size_t i = 0; i < COUNT(filters); i++) {
+		int64_t as_small = costs[0][i] * rows[1][i] / rows[0][i];
+		if (costs[1][i] > as_small + as_small / 4 + 200)
+			fail_msg("filter %zu: %d steps with 12,000 jobs, %d with 1,000", i, (int)costs[1][i],
+				 (int)costs[0][i]);
+	}
+}
+
+#define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    READY(test_results_replace_and_read_back),
+	    READY(test_results_replace_not_finite_is_refused_and_keeps_the_old_ones),
+	    READY(test_results_list_filters_in_all_combinations_match_naive_ones),
+	    READY(test_results_list_page_costs_the_same_in_a_large_store),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

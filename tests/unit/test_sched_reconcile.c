@@ -1,0 +1,273 @@
+/* What observations mean for a chain: the evidence rules. */
+#include "base/mem.h"
+#include "cmocka_all.h"
+#include "sched/reconcile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW 1000000
+
+static const struct reconcile_rules with_accounting = {.accounting = true, .absence_deadline_s = 300, .now_s = NOW};
+static const struct reconcile_rules without_accounting = {.absence_deadline_s = 300, .now_s = NOW};
+
+static struct job_row make_job(void)
+{
+	return (struct job_row){.state = CHAIN_RUNNING,
+				.walltime_s = 3600,
+				.budget_limit_s = 86400,
+				.resume_mode = mem_strdup("daemon"),
+				.resume_on = mem_strdup("TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL"),
+				.attempt = 1,
+				.progress = -1};
+}
+
+static struct attempt_row make_attempt(void)
+{
+	return (struct attempt_row){.number = 1,
+				    .job_name = mem_strdup("a-b.c.0-x.1"),
+				    .slurm_job_id = mem_strdup("77"),
+				    .time_limit_s = 3600,
+				    .submitted_at = NOW - 1000,
+				    .elapsed_s = -1,
+				    .exit_code = -1};
+}
+
+static struct observation nothing_seen(void)
+{
+	return (struct observation){.squeue = SIGHT_ABSENT,
+				    .sacct = SIGHT_ABSENT,
+				    .exit_code = -1,
+				    .elapsed_s = -1,
+				    .progress = -1,
+				    .stamp_exit = -1,
+				    .stamp_elapsed_s = -1};
+}
+
+static struct observation seen(const char *state)
+{
+	struct observation o = nothing_seen();
+	o.squeue = SIGHT_SEEN;
+	o.started_at = NOW - 900;
+	snprintf(o.state, sizeof o.state, "%s", state);
+	return o;
+}
+
+static struct judgement run(struct job_row *job, struct attempt_row *attempt, const struct observation *o,
+			    const struct reconcile_rules *rules)
+{
+	struct judgement j;
+	reconcile(job, attempt, 0, o, rules, &j);
+	return j;
+}
+
+static void test_reconcile_each_slurm_state_gives_its_event(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *word;
+		int event; /* -1: none */
+	} cases[] = {
+	    {"PENDING", EVENT_SEEN_PENDING},   {"REQUEUED", EVENT_SEEN_PENDING},   {"CONFIGURING", EVENT_SEEN_RUNNING},
+	    {"RUNNING", EVENT_SEEN_RUNNING},   {"COMPLETING", EVENT_SEEN_RUNNING}, {"COMPLETED", EVENT_END_SUCCESS},
+	    {"TIMEOUT", EVENT_END_CONTINUE},   {"PREEMPTED", EVENT_END_CONTINUE},  {"NODE_FAIL", EVENT_END_CONTINUE},
+	    {"BOOT_FAIL", EVENT_END_CONTINUE}, {"FAILED", EVENT_END_FAILURE},      {"OUT_OF_MEMORY", EVENT_END_FAILURE},
+	    {"DEADLINE", EVENT_END_FAILURE},   {"CANCELLED", EVENT_END_CANCELLED}, {"SOMETHING_NEW", -1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen(cases[i].word);
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_int_equal(j.has_event, cases[i].event >= 0);
+		if (j.has_event)
+			assert_int_equal(j.event, cases[i].event);
+		assert_string_equal(attempt.slurm_state, cases[i].word);
+	}
+}
+
+static void test_reconcile_errors_and_lag_are_never_an_end(void **state)
+{
+	(void)state;
+	static const struct {
+		enum sighting squeue;
+		enum sighting sacct;
+	} cases[] = {
+	    {SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE},
+	    {SIGHT_UNOBSERVABLE, SIGHT_ABSENT},
+	    {SIGHT_ABSENT, SIGHT_UNOBSERVABLE},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		attempt.absent_since = NOW - 100000;
+		struct observation o = nothing_seen();
+		o.squeue = cases[i].squeue;
+		o.sacct = cases[i].sacct;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_false(j.has_event);
+	}
+	/* sacct still says RUNNING of a job gone from squeue */
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("RUNNING");
+	o.squeue = SIGHT_ABSENT;
+	o.sacct = SIGHT_SEEN;
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_int_equal(j.event, EVENT_SEEN_RUNNING);
+}
+
+static void test_reconcile_absence_ends_only_after_the_deadline(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = nothing_seen();
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_false(j.has_event);
+	assert_int_equal(attempt.absent_since, NOW);
+	struct reconcile_rules later = with_accounting;
+	later.now_s = NOW + 300;
+	assert_false(run(&job, &attempt, &o, &later).has_event);
+	later.now_s = NOW + 301;
+	j = run(&job, &attempt, &o, &later);
+	assert_true(j.has_event);
+	assert_int_equal(j.event, EVENT_LOST);
+	assert_non_null(strstr(j.reason, "77"));
+	/* seen again in between: the count starts anew */
+	struct observation back = seen("RUNNING");
+	later.now_s = NOW + 200;
+	run(&job, &attempt, &back, &later);
+	assert_int_equal(attempt.absent_since, 0);
+}
+
+static void test_reconcile_without_accounting_stamps_tell(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t started, ended, elapsed;
+		int exit;
+		int event; /* -1: none yet */
+	} cases[] = {
+	    {NOW - 900, NOW - 10, 890, 0, EVENT_END_SUCCESS},
+	    {NOW - 900, NOW - 10, 890, 3, EVENT_END_FAILURE},
+	    {NOW - 3600, 0, 3570, -1, EVENT_END_CONTINUE}, /* silent since its time limit: timed out */
+	    {NOW - 900, 0, 500, -1, -1},
+	    {0, 0, -1, -1, -1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = nothing_seen();
+		o.sacct = SIGHT_UNOBSERVABLE;
+		o.stamp_started = cases[i].started;
+		o.stamp_ended = cases[i].ended;
+		o.stamp_elapsed_s = cases[i].elapsed;
+		o.stamp_exit = cases[i].exit;
+		struct judgement j = run(&job, &attempt, &o, &without_accounting);
+		assert_int_equal(j.has_event, cases[i].event >= 0);
+		if (j.has_event) {
+			assert_int_equal(j.event, cases[i].event);
+			assert_int_equal(job.budget_used_s, cases[i].elapsed);
+		}
+	}
+}
+
+static void test_reconcile_budget_and_limits_decide_what_follows(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mode;
+		const char *on;
+		int64_t limit_s;
+		int64_t elapsed_s;
+		int max_attempts;
+		const char *word;
+		enum chain_event event;
+		const char *in_reason;
+	} cases[] = {
+	    {"daemon", "TIMEOUT", 86400, 3600, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
+	    {"daemon", "TIMEOUT", 3600, 3600, 0, "TIMEOUT", EVENT_END_BUDGET, "3600 s of 3600 s"},
+	    {"daemon", "TIMEOUT", 3659, 3600, 0, "TIMEOUT", EVENT_END_BUDGET, "budget"},
+	    {"daemon", "TIMEOUT", 3660, 3600, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
+	    {"daemon", "TIMEOUT", -1, 3600000, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
+	    {"off", "TIMEOUT", 86400, 3600, 0, "TIMEOUT", EVENT_END_FAILURE, "off"},
+	    {"daemon", "TIMEOUT", 86400, 3600, 1, "TIMEOUT", EVENT_END_FAILURE, "max_attempts"},
+	    {"daemon", "TIMEOUT", 86400, 3600, 0, "NODE_FAIL", EVENT_END_FAILURE, "auto_resume.on"},
+	    {"daemon", "FAILED", 86400, 3600, 0, "FAILED", EVENT_END_CONTINUE, "FAILED"},
+	    {"daemon", "TIMEOUT", 86400, 3600, 0, "FAILED", EVENT_END_FAILURE, "exit code 2"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		free(job.resume_mode);
+		job.resume_mode = mem_strdup(cases[i].mode);
+		free(job.resume_on);
+		job.resume_on = mem_strdup(cases[i].on);
+		job.budget_limit_s = cases[i].limit_s;
+		job.max_attempts = cases[i].max_attempts;
+		struct observation o = seen(cases[i].word);
+		o.elapsed_s = cases[i].elapsed_s;
+		o.exit_code = 2;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_true(j.has_event);
+		assert_int_equal(j.event, cases[i].event);
+		assert_non_null(strstr(j.reason, cases[i].in_reason));
+		assert_int_equal(job.budget_used_s, cases[i].elapsed_s);
+	}
+}
+
+static void test_reconcile_pending_says_what_it_waits_on(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("PENDING");
+	o.started_at = 0;
+	snprintf(o.reason, sizeof o.reason, "Resources");
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_true(j.changed);
+	assert_string_equal(job.waiting_on, "Slurm: Resources");
+	assert_string_equal(attempt.pending_reason, "Resources");
+	assert_int_equal(job.budget_used_s, 0); /* queue time is free */
+	assert_false(run(&job, &attempt, &o, &with_accounting).changed);
+	struct observation running = seen("RUNNING");
+	run(&job, &attempt, &running, &with_accounting);
+	assert_null(job.waiting_on);
+	assert_null(attempt.pending_reason);
+}
+
+static void test_reconcile_fast_failures_back_off(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("NODE_FAIL");
+	o.elapsed_s = 3;
+	run(&job, &attempt, &o, &with_accounting);
+	assert_int_equal(job.failures, 1);
+	assert_int_equal(job.not_before, NOW);
+	run(&job, &attempt, &o, &with_accounting);
+	assert_int_equal(job.failures, 2);
+	assert_in_range(job.not_before, NOW + 22, NOW + 30);
+	struct observation slow = seen("TIMEOUT");
+	slow.elapsed_s = 3600;
+	run(&job, &attempt, &slow, &with_accounting);
+	assert_int_equal(job.failures, 0);
+	assert_int_equal(job.not_before, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_each_slurm_state_gives_its_event),
+	    cmocka_unit_test(test_reconcile_errors_and_lag_are_never_an_end),
+	    cmocka_unit_test(test_reconcile_absence_ends_only_after_the_deadline),
+	    cmocka_unit_test(test_reconcile_without_accounting_stamps_tell),
+	    cmocka_unit_test(test_reconcile_budget_and_limits_decide_what_follows),
+	    cmocka_unit_test(test_reconcile_pending_says_what_it_waits_on),
+	    cmocka_unit_test(test_reconcile_fast_failures_back_off),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

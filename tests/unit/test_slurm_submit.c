@@ -1,0 +1,521 @@
+/* Submission: the answer's parser, and remote_submit.sh run here under stand-ins for Slurm. */
+#include "slurm/submit.h"
+#include "slurm_local.h"
+
+#include <sys/mount.h>
+
+#define BEGIN "\nnel|begin|1\n"
+
+/* The parser. */
+
+static void test_parse_outcomes_are_read(void **state)
+{
+	(void)state;
+	const char *text = "motd\n" BEGIN "task|2|refused|Invalid account | or so\ntask|0|accepted|4711|1700000000\n"
+			   "task|1|retry|later\ntask|3|in_doubt|wait\nend\n";
+	CLEANUP(submit_reply_done) struct submit_reply reply = {0};
+	struct nel_err err;
+	assert_int_equal(submit_parse(text, strlen(text), 4, &reply, &err), 0);
+	assert_int_equal(reply.items[0].outcome, SUBMIT_ACCEPTED);
+	assert_string_equal(reply.items[0].slurm_job_id, "4711");
+	assert_int_equal(reply.items[0].submitted_at, 1700000000);
+	assert_int_equal(reply.items[1].outcome, SUBMIT_RETRY);
+	assert_int_equal(reply.items[2].outcome, SUBMIT_REFUSED);
+	assert_string_equal(reply.items[2].message, "Invalid account | or so");
+	assert_int_equal(reply.items[3].outcome, SUBMIT_IN_DOUBT);
+}
+
+static void test_parse_bad_answers_are_errors(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		enum nel_err_kind kind;
+	} cases[] = {
+	    {"", NEL_REMOTE},
+	    {"task|0|retry|x\nend\n", NEL_REMOTE},
+	    {"x nel|begin|1\ntask|0|retry|x\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|retry|x\n", NEL_REMOTE},
+	    {BEGIN "task|0|retry|x\nend", NEL_REMOTE},
+	    {BEGIN "end\n", NEL_REMOTE},
+	    {BEGIN "task|1|retry|x\nend\n", NEL_REMOTE},
+	    {BEGIN "task|-1|retry|x\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|12x|5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted||5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|12\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|1234567890123456789012345|5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|perhaps|x\nend\n", NEL_REMOTE},
+	    {BEGIN "error|invalid|cannot make it\nend\n", NEL_INVALID},
+	    {BEGIN "error|busy|No space left on device\nend\n", NEL_BUSY},
+	    {BEGIN "error|odd|x\nend\n", NEL_REMOTE},
+	    {BEGIN "error\nend\n", NEL_REMOTE},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct submit_reply reply = {0};
+		struct nel_err err = {0};
+		assert_int_equal(submit_parse(cases[i].text, strlen(cases[i].text), 1, &reply, &err), -1);
+		assert_int_equal(err.kind, cases[i].kind);
+	}
+}
+
+/* The script. */
+
+static const char *const no_sources[] = {NULL};
+
+struct sent {
+	struct submit_reply reply;
+	struct nel_err err;
+	int status;
+};
+
+static void sent_done(struct sent *sent)
+{
+	submit_reply_done(&sent->reply);
+}
+
+/* Makes the files of count tasks named t0, t1, ... and sends them. */
+static struct sent send_with(size_t count, const char *const *sources, const char *rundir, int number, bool in_job)
+{
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/%s", local_dir, rundir);
+	struct submit_task tasks[8] = {0};
+	char names[8][2][32];
+	CLEANUP(str_done) struct str make = {0};
+	str_appendf(&make, "rm -rf %s/tar.$$; mkdir %s/tar.$$; cd %s/tar.$$;", local_dir, local_dir, local_dir);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(names[i][0], 32, "t%zu.%zu", i, i);
+		snprintf(names[i][1], 32, "a-n.t%zu.%zu-e.%d", i, i, number);
+		str_appendf(&make,
+			    "mkdir -p '%s/logs'; printf '#!/bin/bash\\n#SBATCH --job-name=%%s\\n' '%s' >'%s/run.sub';",
+			    names[i][0], names[i][1], names[i][0]);
+		tasks[i] = (struct submit_task){.folder = names[i][0],
+						.job_name = names[i][1],
+						.number = number,
+						.sources = i == 1 ? sources : no_sources};
+	}
+	str_append(&make, "tar -c *; rm -rf \"$PWD\"");
+	FILE *pipe = popen(str_text(&make), "r");
+	struct str tar = {0};
+	char buf[65536];
+	size_t size = 0;
+	while ((size = fread(buf, 1, sizeof buf, pipe)) > 0)
+		str_append_n(&tar, buf, size);
+	pclose(pipe);
+	struct submit_package package = {.rundir = dir,
+					 .sources = no_sources,
+					 .tasks = tasks,
+					 .task_count = count,
+					 .in_job = in_job,
+					 .tar = str_text(&tar),
+					 .tar_size = tar.len};
+	struct sent sent = {0};
+	sent.status = submit_send(NULL, &package, 60000, &sent.reply, &sent.err);
+	str_done(&tar);
+	return sent;
+}
+
+static struct sent send_tasks(size_t count)
+{
+	return send_with(count, no_sources, "out/run", 1, false);
+}
+
+static void assert_outcome(const struct sent *sent, size_t task, enum submit_outcome outcome, const char *text)
+{
+	if (sent->status != 0)
+		fail_msg("%s", sent->err.msg);
+	assert_true(task < sent->reply.count);
+	const struct submit_result *result = &sent->reply.items[task];
+	if (result->outcome != outcome)
+		fail_msg("outcome %d: %s", (int)result->outcome, result->message);
+	if (outcome == SUBMIT_ACCEPTED)
+		assert_string_equal(result->slurm_job_id, text);
+	else if (strstr(result->message, text) == NULL)
+		fail_msg("'%s' lacks '%s'", result->message, text);
+}
+
+static void write_control(const char *name, const char *text)
+{
+	CLEANUP(mem_freep) char *path = mem_printf("%s/%s", local_dir, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void remove_control(const char *name)
+{
+	run("rm %s/%s", local_dir, name);
+}
+
+static void test_submit_repeated_gives_first_ids(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(sent_done) struct sent sent = send_tasks(3);
+		assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+		assert_outcome(&sent, 1, SUBMIT_ACCEPTED, "101");
+		assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "102");
+	}
+	assert_output("grep -c ^sbatch $FAKE/calls", "3");
+	assert_output("stat -c %a $FAKE/out/run", "700");
+	CLEANUP(sent_done) struct sent next = send_with(1, no_sources, "out/run", 2, false);
+	assert_outcome(&next, 0, SUBMIT_ACCEPTED, "103");
+}
+
+static void test_submit_again_keeps_what_the_job_wrote(void **state)
+{
+	(void)state;
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	run("echo x >$FAKE/out/run/t0.0/logs/client.log; echo old >$FAKE/out/run/t0.0/run.sub");
+	CLEANUP(sent_done) struct sent next = send_with(1, no_sources, "out/run", 2, false);
+	assert_outcome(&next, 0, SUBMIT_ACCEPTED, "101");
+	assert_output("cat $FAKE/out/run/t0.0/logs/client.log", "x");
+	assert_output("grep -o 'e.2$' $FAKE/out/run/t0.0/run.sub", "e.2");
+	assert_output(
+	    "cd $FAKE/out/run && find . -type f | sort",
+	    "./.lock\n./t0.0/.submitted/1/id\n./t0.0/.submitted/2/id\n./t0.0/logs/client.log\n./t0.0/run.sub");
+}
+
+static void test_submit_time_is_slurms(void **state)
+{
+	(void)state;
+	run("echo $(($(date +%%s) - 120)) >$FAKE/clock");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	CLEANUP(mem_freep) char *expected = mem_printf("%lld", (long long)sent.reply.items[0].submitted_at);
+	assert_output("cat $FAKE/clock", expected);
+}
+
+static void test_submit_environment_is_scrubbed(void **state)
+{
+	(void)state;
+	static const char *const environment[] = {"SLURM_CONF=/from/settings", NULL};
+	local_environment = environment;
+	setenv("SBATCH_PARTITION", "evil", 1);
+	setenv("SLURM_JOB_NAME", "evil", 1);
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	unsetenv("SBATCH_PARTITION");
+	unsetenv("SLURM_JOB_NAME");
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_output("sort $FAKE/environment", "SLURM_CONF=/from/settings\nSLURM_TIME_FORMAT=%s");
+}
+
+static void test_submit_killed_after_sbatch_is_found_by_name(void **state)
+{
+	(void)state;
+	write_control("kill_after_sbatch", "");
+	CLEANUP(sent_done) struct sent killed = send_tasks(1);
+	assert_int_equal(killed.status, -1);
+	assert_int_equal(killed.err.kind, NEL_REMOTE);
+	remove_control("kill_after_sbatch");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_output("wc -l <$FAKE/jobs", "1");
+}
+
+static void test_submit_timed_out_is_in_doubt_then_found(void **state)
+{
+	(void)state;
+	write_control("timeout_after_sbatch", "sbatch: error: Batch job submission failed: Socket timed out on "
+					      "send/recv operation\n");
+	CLEANUP(sent_done) struct sent sent = send_tasks(2);
+	assert_outcome(&sent, 0, SUBMIT_IN_DOUBT, "Socket timed out");
+	assert_outcome(&sent, 1, SUBMIT_RETRY, "Socket timed out");
+	remove_control("timeout_after_sbatch");
+	CLEANUP(sent_done) struct sent again = send_tasks(2);
+	assert_outcome(&again, 0, SUBMIT_ACCEPTED, "100");
+	assert_outcome(&again, 1, SUBMIT_ACCEPTED, "101");
+	assert_output("wc -l <$FAKE/jobs", "2");
+}
+
+/* A claim without a marker, as a crash between the two leaves it. */
+static void make_claim(const char *age)
+{
+	run("mkdir -p $FAKE/out/run/t0.0/.submitted/1; touch -d '%s' $FAKE/out/run/t0.0/.submitted/1", age);
+}
+
+static void test_submit_with_young_claim_is_in_doubt(void **state)
+{
+	(void)state;
+	make_claim("10 seconds ago");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_IN_DOUBT, "a moment ago");
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+}
+
+static void test_submit_with_old_claim_and_both_answers_is_sent(void **state)
+{
+	(void)state;
+	make_claim("2 minutes ago");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_output("grep -c -e --name=a-n.t0.0-e.1 $FAKE/calls", "1");
+}
+
+static void test_submit_with_old_claim_needs_both_answers(void **state)
+{
+	(void)state;
+	static const char *const questions[] = {"fail_squeue", "fail_sacct"};
+	make_claim("2 minutes ago");
+	for (size_t i = 0; i < 2; i++) {
+		write_control(questions[i], "error: Unable to contact slurm controller (connect failure)\n");
+		CLEANUP(sent_done) struct sent sent = send_tasks(1);
+		assert_outcome(&sent, 0, SUBMIT_IN_DOUBT, "does not answer");
+		remove_control(questions[i]);
+	}
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+	/* Where there is no accounting, squeue's answer is all there is. */
+	write_control("fail_sacct", "Slurm accounting storage is disabled\n");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+}
+
+static void test_submit_with_claim_is_found_in_sacct(void **state)
+{
+	(void)state;
+	make_claim("2 minutes ago");
+	write_control("acct", "55|1700000000|a-n.t0.0-e.1\n56_3|1700000100|a-n.t0.0-e.1\n77|1700000200|another\n");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "56");
+	assert_int_equal(sent.reply.items[0].submitted_at, 1700000100);
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+}
+
+static void test_submit_with_claim_is_found_by_its_stamp(void **state)
+{
+	(void)state;
+	make_claim("2 minutes ago");
+	write_control("fail_squeue", "down\n");
+	run("mkdir -p $FAKE/out/run/t0.0/.attempts/1; echo 4242 >$FAKE/out/run/t0.0/.attempts/1/job");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "4242");
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+}
+
+static void test_submit_in_job_adopts_the_successor(void **state)
+{
+	(void)state;
+	write_control("jobs", "900|PENDING|1700000000|a-n.t0.0-e.2\n");
+	CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, "out/run", 2, true);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "900");
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+}
+
+static void test_submit_middle_task_refused_fails_it_alone(void **state)
+{
+	(void)state;
+	write_control("fail_sbatch.a-n.t1.1-e.1", "sbatch: error: Batch job submission failed: Invalid account or "
+						  "account/partition combination specified\n");
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(sent_done) struct sent sent = send_tasks(3);
+		assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+		assert_outcome(&sent, 1, SUBMIT_REFUSED, "Invalid account");
+		assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "101");
+	}
+}
+
+static void test_submit_failures_of_sbatch_are_told_apart(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *said;
+		enum submit_outcome outcome;
+	} cases[] = {
+	    {"sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+	     SUBMIT_RETRY},
+	    {"sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received", SUBMIT_IN_DOUBT},
+	    {"sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
+	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+	     SUBMIT_RETRY},
+	    {"sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
+	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+	     SUBMIT_RETRY},
+	    {"sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's "
+	     "size and/or time limits)",
+	     SUBMIT_RETRY},
+	    {"sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates "
+	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+	     SUBMIT_REFUSED},
+	    {"sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: Invalid "
+	     "partition "
+	     "name specified",
+	     SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Requested node configuration is not available",
+	     SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Invalid qos specification", SUBMIT_REFUSED},
+	    {"sbatch: unrecognized option '--nonsense'", SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Protocol authentication error", SUBMIT_RETRY},
+	    {"", SUBMIT_IN_DOUBT},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char rundir[32];
+		snprintf(rundir, sizeof rundir, "out/run%zu", i);
+		write_control("fail_sbatch", cases[i].said);
+		CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, rundir, 1, false);
+		assert_outcome(&sent, 0, cases[i].outcome, "");
+		CLEANUP(mem_freep) char *claims = mem_printf("ls $FAKE/%s/t0.0/.submitted", rundir);
+		assert_output(claims, cases[i].outcome == SUBMIT_IN_DOUBT ? "1" : "");
+	}
+	remove_control("fail_sbatch");
+	/* What was not submitted can be sent again. */
+	CLEANUP(sent_done) struct sent again = send_with(1, no_sources, "out/run0", 1, false);
+	assert_outcome(&again, 0, SUBMIT_ACCEPTED, "100");
+}
+
+static void test_submit_missing_sources_are_named(void **state)
+{
+	(void)state;
+	static const char *const sources[] = {"/usr", "/no/such model's dir", "/nor/this", NULL};
+	CLEANUP(sent_done) struct sent sent = send_with(3, sources, "out/run", 1, false);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_outcome(&sent, 1, SUBMIT_REFUSED, "/no/such model's dir, /nor/this");
+	assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "101");
+}
+
+/* Twenty at once; each child writes its outcome and id as a line. */
+static void send_twenty(void)
+{
+	for (int i = 0; i < 20; i++) {
+		if (fork() != 0)
+			continue;
+		struct sent sent = send_tasks(1);
+		FILE *file = fopen("outcomes", "a");
+		if (sent.status == 0)
+			fprintf(file, "%d %s\n", (int)sent.reply.items[0].outcome, sent.reply.items[0].slurm_job_id);
+		else
+			fprintf(file, "error %s\n", sent.err.msg);
+		fclose(file);
+		_exit(0);
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void test_submit_twenty_at_once_submit_once(void **state)
+{
+	(void)state;
+	assert_int_equal(chdir(local_dir), 0);
+	send_twenty();
+	assert_output("wc -l <$FAKE/jobs", "1");
+	assert_output("sort -u $FAKE/outcomes", "0 100");
+	assert_output("wc -l <$FAKE/outcomes", "20");
+}
+
+static void test_submit_without_locks_submits_once(void **state)
+{
+	(void)state;
+	assert_int_equal(chdir(local_dir), 0);
+	run("printf '#!/bin/sh\\nexit 71\\n' >$FAKE/bin/flock; chmod +x $FAKE/bin/flock");
+	send_twenty();
+	assert_output("wc -l <$FAKE/jobs", "1");
+	assert_output("grep -c error $FAKE/outcomes", "0");
+	/* Also when all of them find the same old claim. */
+	run("rm -r $FAKE/out; : >$FAKE/jobs");
+	make_claim("2 minutes ago");
+	send_twenty();
+	assert_output("wc -l <$FAKE/jobs", "1");
+}
+
+static void test_submit_while_another_holds_the_lock_is_busy(void **state)
+{
+	(void)state;
+	run("mkdir -p $FAKE/out/run; printf '#!/bin/sh\\nexit 75\\n' >$FAKE/bin/flock; chmod +x $FAKE/bin/flock");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_int_equal(sent.status, -1);
+	assert_int_equal(sent.err.kind, NEL_BUSY);
+}
+
+static void test_submit_cut_anywhere_submits_nothing(void **state)
+{
+	(void)state;
+	/* The script is about 13 KiB, the files 10 KiB more; the last cut takes off the end mark. */
+	for (size_t cut = 1; cut < 20000; cut += 397) {
+		local_cut = cut;
+		CLEANUP(sent_done) struct sent sent = send_tasks(1);
+		assert_int_equal(sent.status, -1);
+	}
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+	local_cut = 0;
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+}
+
+static void test_submit_where_nothing_can_be_made_is_invalid(void **state)
+{
+	(void)state;
+	run(": >$FAKE/out");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_int_equal(sent.status, -1);
+	assert_int_equal(sent.err.kind, NEL_INVALID);
+	assert_non_null(strstr(sent.err.msg, "/out"));
+	CLEANUP(mem_freep) char *user = output_of("id -un");
+	assert_non_null(strstr(sent.err.msg, user));
+}
+
+static void test_submit_on_full_disk_is_busy_and_claims_nothing(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *out = mem_printf("%s/out", local_dir);
+	assert_int_equal(mkdir(out, 0700), 0);
+	if (mount("tmpfs", out, "tmpfs", 0, "size=64k") != 0)
+		skip();
+	run("head -c 60000 /dev/zero >%s/filler", out);
+	{
+		CLEANUP(sent_done) struct sent sent = send_tasks(3);
+		assert_int_equal(sent.status, -1);
+		assert_int_equal(sent.err.kind, NEL_BUSY);
+		assert_non_null(strstr(sent.err.msg, "No space left"));
+	}
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+	assert_output("cd $FAKE/out/run && find . | sort", ".\n./.lock");
+	run("rm %s/filler", out);
+	CLEANUP(sent_done) struct sent sent = send_tasks(3);
+	umount2(out, MNT_DETACH);
+	assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "102");
+}
+
+static void test_submit_under_any_login_shell(void **state)
+{
+	(void)state;
+	static const char *const shells[] = {"/bin/sh", "/bin/bash", "/bin/tcsh", "/bin/zsh", "/usr/bin/fish"};
+	for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+		if (access(shells[i], X_OK) != 0)
+			continue;
+		local_shell = shells[i];
+		CLEANUP(sent_done) struct sent sent = send_tasks(1);
+		assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	}
+}
+
+#define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse_outcomes_are_read),
+	    cmocka_unit_test(test_parse_bad_answers_are_errors),
+	    SCRIPT_TEST(test_submit_repeated_gives_first_ids),
+	    SCRIPT_TEST(test_submit_again_keeps_what_the_job_wrote),
+	    SCRIPT_TEST(test_submit_time_is_slurms),
+	    SCRIPT_TEST(test_submit_environment_is_scrubbed),
+	    SCRIPT_TEST(test_submit_killed_after_sbatch_is_found_by_name),
+	    SCRIPT_TEST(test_submit_timed_out_is_in_doubt_then_found),
+	    SCRIPT_TEST(test_submit_with_young_claim_is_in_doubt),
+	    SCRIPT_TEST(test_submit_with_old_claim_and_both_answers_is_sent),
+	    SCRIPT_TEST(test_submit_with_old_claim_needs_both_answers),
+	    SCRIPT_TEST(test_submit_with_claim_is_found_in_sacct),
+	    SCRIPT_TEST(test_submit_with_claim_is_found_by_its_stamp),
+	    SCRIPT_TEST(test_submit_in_job_adopts_the_successor),
+	    SCRIPT_TEST(test_submit_middle_task_refused_fails_it_alone),
+	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),
+	    SCRIPT_TEST(test_submit_missing_sources_are_named),
+	    SCRIPT_TEST(test_submit_twenty_at_once_submit_once),
+	    SCRIPT_TEST(test_submit_without_locks_submits_once),
+	    SCRIPT_TEST(test_submit_while_another_holds_the_lock_is_busy),
+	    SCRIPT_TEST(test_submit_cut_anywhere_submits_nothing),
+	    SCRIPT_TEST(test_submit_where_nothing_can_be_made_is_invalid),
+	    SCRIPT_TEST(test_submit_on_full_disk_is_busy_and_claims_nothing),
+	    SCRIPT_TEST(test_submit_under_any_login_shell),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
