@@ -11,7 +11,8 @@ static void replace_control_characters(char *s)
 			*s = ' ';
 }
 
-static void fill(struct nel_err *err, enum nel_err_kind kind, int sys, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void fill(struct nel_err *err, enum nel_err_kind kind, int sys,
+						       const char *fmt, va_list ap)
 {
 	if (err == NULL)
 		return;

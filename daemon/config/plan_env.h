@@ -6,7 +6,7 @@
 #include "config/eval_config.h"
 #include "config/reader.h"
 
-#define PLAN_ENV_MAX 1000 /* variables in one group */
+#define PLAN_ENV_MAX 200 /* variables in one group */
 
 /* Is name a POSIX variable name: [A-Za-z_][A-Za-z0-9_]*? */
 bool plan_env_is_name(const char *name);

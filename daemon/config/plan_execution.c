@@ -60,7 +60,7 @@ static void read_place(struct plan_ctx *ctx)
 		plan->hostname = reader_need_text(r, ctx->execution, BASE, "hostname", READER_TOKEN);
 	else
 		plan->hostname = reader_text(r, ctx->execution, BASE, "hostname", READER_TOKEN);
-	plan->username = reader_text(r, ctx->execution, BASE, "username", READER_TOKEN);
+	plan->username = reader_text(r, ctx->execution, BASE, "username", READER_LINE);
 	plan->account = reader_need_text(r, ctx->execution, BASE, "account", READER_TOKEN);
 	plan->partition = reader_text_or(r, ctx->execution, BASE, "partition", READER_TOKEN, "batch");
 	plan->output_dir = reader_need_text(r, ctx->execution, BASE, "output_dir", READER_ANY);
@@ -105,9 +105,7 @@ static void read_times(struct plan_ctx *ctx)
 /* A text that null, false, 0 and "" switch off. */
 static char *read_falsy(const struct plan_ctx *ctx, const char *key, enum reader_text kind)
 {
-	const json_t *value = reader_get(ctx->execution, key);
-	if (value == NULL || json_is_false(value) || (json_is_integer(value) && json_integer_value(value) == 0) ||
-	    (json_is_string(value) && json_string_length(value) == 0))
+	if (reader_is_falsy(reader_get(ctx->execution, key)))
 		return NULL;
 	return reader_text(&ctx->reader, ctx->execution, BASE, key, kind);
 }
@@ -191,7 +189,7 @@ static void read_flags(struct plan_ctx *ctx)
 	json_t *value;
 	if (json_object_get(ctx->execution, "sbatch_extra_flags") == NULL)
 		read_flag(ctx, "exclusive", json_true(), BASE);
-	json_object_foreach ((json_t *)flags, name, value) {
+	json_object_foreach((json_t *)flags, name, value) {
 		CLEANUP(mem_freep) char *pointer = reader_join(BASE "/sbatch_extra_flags", name);
 		read_flag(ctx, name, value, pointer);
 	}

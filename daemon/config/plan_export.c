@@ -33,8 +33,10 @@ static void check_destination(const struct reader *r, const char *name)
 static char *read_partition(const struct plan_ctx *ctx, const json_t *settings)
 {
 	const struct reader *r = &ctx->reader;
-	char *partition = reader_text(r, ctx->execution, "/execution", "cpu_partition", READER_TOKEN);
-	if (partition == NULL)
+	char *partition = NULL;
+	if (!reader_is_falsy(reader_get(ctx->execution, "cpu_partition")))
+		partition = reader_text(r, ctx->execution, "/execution", "cpu_partition", READER_TOKEN);
+	else if (!reader_is_falsy(reader_get(settings, "partition")))
 		partition = reader_text(r, settings, BASE, "partition", READER_TOKEN);
 	return partition != NULL ? partition : mem_strdup(ctx->plan->partition);
 }

@@ -100,7 +100,7 @@ static bool walk_missing(const struct reader *r, json_t *root, const json_t *com
 	const char *key;
 	json_t *member;
 	size_t i;
-	json_object_foreach ((json_t *)composed, key, member) {
+	json_object_foreach((json_t *)composed, key, member) {
 		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
 		if (!reader_is_missing(member)) {
 			missing |= walk_missing(r, root, member, json_object_get(resolved, key), pointer);
@@ -111,7 +111,7 @@ static bool walk_missing(const struct reader *r, json_t *root, const json_t *com
 			json_object_set_new(resolved, key, json_null());
 		}
 	}
-	json_array_foreach ((json_t *)composed, i, member) {
+	json_array_foreach((json_t *)composed, i, member) {
 		CLEANUP(mem_freep) char *pointer = reader_join_index(base, i);
 		if (reader_is_missing(member)) {
 			reader_missing(r, pointer);
@@ -189,14 +189,15 @@ static const char *nearest_task(const struct catalogue *catalogue, const char *n
 static void check_unlisted(const struct reader *r, const struct catalogue *catalogue, const char *name,
 			   const char *container, bool allow, const char *pointer)
 {
-	const char *near = container == NULL || !allow ? nearest_task(catalogue, name) : NULL;
+	bool wrong = container == NULL || (!allow && !is_file_image(container));
+	const char *near = wrong && reader_has_room(r->errors) ? nearest_task(catalogue, name) : NULL;
 	struct str hint = {0};
 	if (near != NULL)
 		str_appendf(&hint, "; did you mean '%s'?", near);
 	if (container == NULL)
 		reader_error(r, pointer, "Unknown task '%s': a task that is not in the catalogue needs a container%s",
 			     name, str_text(&hint));
-	else if (!allow && !is_file_image(container))
+	else if (wrong)
 		reader_error(
 		    r, pointer,
 		    "Task '%s' is not in the catalogue, and this service's settings do not permit you such tasks "
@@ -259,7 +260,7 @@ void plan_fill_tasks(const struct reader *r, json_t *root, const struct catalogu
 	json_t *task;
 	if (json_array_size(tasks) > EVAL_JOBS_MAX)
 		return;
-	json_array_foreach ((json_t *)tasks, i, task) {
+	json_array_foreach((json_t *)tasks, i, task) {
 		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
 		CLEANUP(mem_freep) char *pointer = reader_join(base, "name");
 		if (json_is_object(task))

@@ -54,7 +54,7 @@ static void read_endpoints(const struct plan_ctx *ctx, const json_t *config, con
 	json_t *path;
 	if (endpoints == NULL)
 		reader_missing(r, place);
-	json_object_foreach ((json_t *)endpoints, name, path) {
+	json_object_foreach((json_t *)endpoints, name, path) {
 		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
 		add_endpoint(r, s, name, path, pointer);
 		if (strcmp(name, "health") == 0 && json_is_string(path) && s->health_path == NULL)
@@ -62,6 +62,16 @@ static void read_endpoints(const struct plan_ctx *ctx, const json_t *config, con
 	}
 	if (s->health_path == NULL)
 		s->health_path = mem_strdup(HEALTH_DEFAULT);
+}
+
+/* With both set, the server would quietly load the handle's model and leave the checkpoint alone. */
+static void check_one_model(const struct plan_ctx *ctx, const json_t *config, const char *base)
+{
+	if (reader_get(config, "checkpoint_path") == NULL || reader_get(config, "hf_model_handle") == NULL)
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "hf_model_handle");
+	reader_error(&ctx->reader, pointer,
+		     "Do NOT set hf_model_handle when using checkpoint_path: set one of them to null");
 }
 
 /* What the deployment and the auxiliaries have in common. */
@@ -73,6 +83,7 @@ static void read_common(struct plan_ctx *ctx, const json_t *config, const char *
 	s->port = (int)reader_int(r, config, base, "port", 1, PLAN_PORT_MAX, 8000);
 	s->pre_cmd = plan_shell_code(ctx, config, base, "pre_cmd");
 	read_endpoints(ctx, config, base, s);
+	check_one_model(ctx, config, base);
 	plan_env_add(r, ctx->root, "", "env_vars", &s->env);
 	plan_env_add(r, config, base, "env_vars", &s->env);
 	plan_mounts_add_key(r, config, base, "checkpoint_path", "/checkpoint:ro", &s->mounts);
@@ -223,7 +234,7 @@ static void read_auxiliaries(struct plan_ctx *ctx)
 	const char *name;
 	json_t *config;
 	plan->auxiliaries = mem_calloc(AUXILIARIES_MAX, sizeof *plan->auxiliaries);
-	json_object_foreach ((json_t *)ctx->auxiliaries, name, config) {
+	json_object_foreach((json_t *)ctx->auxiliaries, name, config) {
 		CLEANUP(mem_freep) char *base = reader_join(AUXILIARIES, name);
 		if (is_off(config))
 			continue;
@@ -246,7 +257,7 @@ static void check_auxiliary_mounts(const struct plan_ctx *ctx)
 {
 	const char *name;
 	json_t *mounts;
-	json_object_foreach (json_object_get(ctx->mounts, "auxiliary"), name, mounts) {
+	json_object_foreach(json_object_get(ctx->mounts, "auxiliary"), name, mounts) {
 		if (json_object_get(ctx->auxiliaries, name) != NULL)
 			continue;
 		CLEANUP(mem_freep) char *pointer = reader_join("/execution/mounts/auxiliary", name);

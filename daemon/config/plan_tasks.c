@@ -105,7 +105,7 @@ static void read_dataset(const struct plan_ctx *ctx, const json_t *task, const c
 static char *read_gpu_visible(const struct plan_ctx *ctx)
 {
 	const json_t *value = reader_get(ctx->execution, "evaluation_gpu_visible");
-	if (value == NULL || json_is_false(value))
+	if (value == NULL || json_is_false(value) || (json_is_string(value) && json_string_length(value) == 0))
 		return NULL;
 	if (json_is_true(value))
 		return mem_strdup("all");
@@ -167,7 +167,7 @@ void plan_tasks(struct plan_ctx *ctx)
 	if (tasks == NULL || !fits(ctx, json_array_size(tasks)))
 		return;
 	plan->jobs = mem_calloc(json_array_size(tasks), sizeof *plan->jobs);
-	json_array_foreach ((json_t *)tasks, i, task) {
+	json_array_foreach((json_t *)tasks, i, task) {
 		CLEANUP(mem_freep) char *base = reader_join_index(EVALUATION "/tasks", i);
 		if (!json_is_object(task)) {
 			reader_error(&ctx->reader, base, "A task is a mapping with a name, such as {name: mmlu_pro}");

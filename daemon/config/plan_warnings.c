@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define SIZE_MAX_GPUS 65536
+#define GPUS_MAX 65536
 
 /* The GPUs of one node as execution.gpus_per_node or gres ("gpu:8", "gpu:h100:8") asks for them; 0 when that cannot be
  * read from it. */
@@ -20,17 +20,17 @@ static int64_t gpus_per_node(const struct eval_plan *plan)
 		return 0;
 	const char *colon = strrchr(text, ':');
 	const char *number = colon == NULL ? text : colon + 1;
-	return str_to_int(number, 0, SIZE_MAX_GPUS, &count) ? count : text == plan->gres;
+	return str_to_int(number, 0, GPUS_MAX, &count) ? count : text == plan->gres;
 }
 
 static int64_t factor(const json_t *config, const char *key)
 {
 	const json_t *value = reader_get(config, key);
 	long long number;
-	if (json_is_string(value) && str_to_int(json_string_value(value), 1, SIZE_MAX_GPUS, &number))
+	if (json_is_string(value) && str_to_int(json_string_value(value), 1, GPUS_MAX, &number))
 		return number;
 	number = json_integer_value(value);
-	return number >= 1 && number <= SIZE_MAX_GPUS ? number : 1;
+	return number >= 1 && number <= GPUS_MAX ? number : 1;
 }
 
 static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
@@ -85,19 +85,8 @@ static void warn_no_model(const struct plan_ctx *ctx, const char *base, const st
 		    s->name);
 }
 
-/* Do NOT set hf_model_handle when using checkpoint_path: the server would load the handle's model. */
-static void check_one_model(const struct plan_ctx *ctx, const json_t *config, const char *base)
+static void warn_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
 {
-	if (reader_get(config, "checkpoint_path") == NULL || reader_get(config, "hf_model_handle") == NULL)
-		return;
-	CLEANUP(mem_freep) char *pointer = reader_join(base, "hf_model_handle");
-	reader_error(&ctx->reader, pointer,
-		     "Do NOT set hf_model_handle when using checkpoint_path: set one of them to null");
-}
-
-static void check_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
-{
-	check_one_model(ctx, config, base);
 	warn_parallelism(ctx, config, base, s);
 	warn_latest(ctx, s->image, base, "image");
 	warn_no_model(ctx, base, s);
@@ -134,11 +123,11 @@ void plan_warnings(struct plan_ctx *ctx)
 	const struct eval_plan *plan = ctx->plan;
 	warn_execution(ctx);
 	if (plan->deployment != NULL)
-		check_server(ctx, ctx->deployment, "/deployment", plan->deployment);
+		warn_server(ctx, ctx->deployment, "/deployment", plan->deployment);
 	for (size_t i = 0; i < plan->auxiliary_count; i++) {
 		const struct server *s = &plan->auxiliaries[i];
 		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", s->name);
-		check_server(ctx, json_object_get(ctx->auxiliaries, s->name), base, s);
+		warn_server(ctx, json_object_get(ctx->auxiliaries, s->name), base, s);
 	}
 	for (size_t i = 0; i < plan->job_count; i++) {
 		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", (size_t)plan->jobs[i].index);

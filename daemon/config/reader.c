@@ -115,6 +115,13 @@ const json_t *reader_get(const json_t *object, const char *key)
 	return value == NULL || json_is_null(value) || reader_is_missing(value) ? NULL : value;
 }
 
+bool reader_is_falsy(const json_t *value)
+{
+	return value == NULL || json_is_null(value) || json_is_false(value) ||
+	       (json_is_integer(value) && json_integer_value(value) == 0) ||
+	       (json_is_string(value) && json_string_length(value) == 0);
+}
+
 static const char *type_name(const json_t *value)
 {
 	switch (json_typeof(value)) {
@@ -170,6 +177,10 @@ char *reader_value_text(const struct reader *r, const json_t *value, const char 
 	}
 	if (kind != READER_ANY && str_has_control(text)) {
 		reader_error(r, pointer, "%s must be one line without control characters", name);
+		return NULL;
+	}
+	if (kind == READER_TOKEN && *text == '\0') {
+		reader_error(r, pointer, "%s must not be empty", name);
 		return NULL;
 	}
 	if (kind == READER_TOKEN && (has_any(text, " '\"\\`") || text[0] == '-')) {
@@ -288,7 +299,7 @@ void reader_keys(const struct reader *r, const json_t *object, const char *base,
 	while (known[count] != NULL)
 		count++;
 	json_object_foreach((json_t *)object, key, value) {
-		if (str_in(key, known))
+		if (str_in(key, known) || !reader_has_room(strict ? r->errors : r->warnings))
 			continue;
 		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
 		CLEANUP(mem_freep) char *name = reader_dotted(pointer);
@@ -304,6 +315,11 @@ void reader_keys(const struct reader *r, const json_t *object, const char *base,
 			reader_warn(r, pointer, "Unknown key '%s': nothing reads it%s", name, str_text(&hint));
 		str_done(&hint);
 	}
+}
+
+bool reader_has_room(const struct problems *list)
+{
+	return list != NULL && list->count < PROBLEMS_MAX;
 }
 
 static bool has_parent_step(const char *path)

@@ -20,7 +20,7 @@ struct reader {
 enum reader_text {
 	READER_ANY,  /* several lines are fine */
 	READER_LINE, /* no control characters */
-	READER_TOKEN /* one word: also no spaces, quotes, backslashes, and no leading '-' */
+	READER_TOKEN /* one word: also not empty, no spaces, quotes, backslashes, and no leading '-' */
 };
 
 void reader_error(const struct reader *r, const char *pointer, const char *fmt, ...)
@@ -40,6 +40,9 @@ char *reader_dotted(const char *pointer);
 
 /* Is value the mark of a mandatory value that nobody gave? */
 bool reader_is_missing(const json_t *value);
+
+/* Is value what the launcher, by Python's rules, takes for "not set": null, absent, false, 0, ""? */
+bool reader_is_falsy(const json_t *value);
 
 /* The member, or NULL when it counts as absent (also when object is NULL or no object). Borrowed. */
 const json_t *reader_get(const json_t *object, const char *key);
@@ -75,6 +78,9 @@ void reader_list_free(char **list); /* accepts NULL */
 /* Complains of each key of object that the NULL-terminated list lacks, with the nearest one that it has: as an error
  * when strict, else as a warning. */
 void reader_keys(const struct reader *r, const json_t *object, const char *base, const char *const *known, bool strict);
+
+/* Would one more problem be kept? Looking for a suggestion costs more than the rest, and is for nothing otherwise. */
+bool reader_has_room(const struct problems *list);
 
 /* An absolute path: no control characters, nothing of `refused`, no ".." step. False with an error at pointer. */
 bool reader_check_path(const struct reader *r, const char *path, const char *pointer, const char *refused);

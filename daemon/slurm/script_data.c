@@ -135,12 +135,24 @@ static int check_path(const char *what, const char *path, struct nel_err *err)
 	return 0;
 }
 
+static bool is_variable(const char *name)
+{
+	if (!isalpha((unsigned char)*name) && *name != '_')
+		return false;
+	for (const char *p = name; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && *p != '_')
+			return false;
+	return true;
+}
+
 static int check_server(const struct server *server, const struct eval_plan *plan, struct nel_err *err)
 {
 	const char *name = server->name;
 	if (*name == '\0' || name[strspn(name, NAME_BYTES)] != '\0')
 		return err_set(err, NEL_INVALID, "'%s' is no name for a server: use letters, digits, '_', '.' and '-'",
 			       name);
+	if (server->env_prefix != NULL && !is_variable(server->env_prefix))
+		return err_set(err, NEL_INVALID, "the env_prefix '%s' of %s is no variable", server->env_prefix, name);
 	if (*server->image == '\0')
 		return err_set(err, NEL_INVALID, "%s has no image", name);
 	if (*server->command == '\0')
@@ -258,16 +270,6 @@ static int append_servers(const struct script_data *data, struct str *s, struct 
 	if (proxy && append_text(s, "NEL_PROXY_IMAGE", data->plan->proxy_image, err) != 0)
 		return -1;
 	return append_endpoints(data, s, err);
-}
-
-static bool is_variable(const char *name)
-{
-	if (!isalpha((unsigned char)*name) && *name != '_')
-		return false;
-	for (const char *p = name; *p != '\0'; p++)
-		if (!isalnum((unsigned char)*p) && *p != '_')
-			return false;
-	return true;
 }
 
 static int append_variable(const char *consumer, const struct env_var *var, struct str *s, struct nel_err *err)

@@ -53,14 +53,6 @@ static inline int fixture_setup_empty(void **state)
 	return 0;
 }
 
-static inline int fixture_setup(void **state)
-{
-	if (fixture_setup_empty(state) != 0)
-		return -1;
-	struct fixture *f = *state;
-	return db_migrate(f->path, NULL, NULL, &f->err) != 0 || db_open(f->path, &f->db, &f->err) != 0 ? -1 : 0;
-}
-
 static inline int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -77,6 +69,18 @@ static inline int fixture_teardown(void **state)
 	int result = rmdir(f->directory);
 	free(f);
 	return result;
+}
+
+static inline int fixture_setup(void **state)
+{
+	if (fixture_setup_empty(state) != 0)
+		return -1;
+	struct fixture *f = *state;
+	if (db_migrate(f->path, NULL, NULL, &f->err) == 0 && db_open(f->path, &f->db, &f->err) == 0)
+		return 0;
+	print_error("%s\n", f->err.msg);
+	fixture_teardown(state); /* cmocka does not call it then */
+	return -1;
 }
 
 /* The first column of the first row, as a number. */

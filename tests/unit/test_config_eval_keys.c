@@ -373,6 +373,72 @@ static void test_eval_config_plan_execution_keys_reach_the_plan(void **state)
 	eval_done(&r);
 }
 
+static const char *const odd_values[] = {
+    "null",       "true", "0",          "-1",           "1.5",
+    "''",         "'x'",  "'/x'",       "[]",           "['x']",
+    "[[]]",       "{}",   "{'x': 'y'}", "{'/x': null}", "'auxiliary_deployments.judge.x'",
+    "'a\\u0001b'"};
+
+/* Puts value into every place of node in turn and plans the whole config each time. */
+static void try_everywhere(json_t *config, json_t *node, json_t *value, int *tried)
+{
+	const char *key;
+	json_t *member;
+	void *next;
+	json_object_foreach_safe(node, next, key, member) {
+		CLEANUP(json_freep) json_t *kept = json_incref(member);
+		CLEANUP(mem_freep) char *name = mem_strdup(key);
+		try_everywhere(config, kept, value, tried);
+		json_object_set(node, name, value);
+		CLEANUP(mem_freep) char *text = json_dumps(config, 0);
+		struct eval_input in = eval_input_of(text, true);
+		struct eval_result r;
+		eval_run_input(&in, &r);
+		assert_true(r.status == 0 ? r.errors.count == 0 && r.plan != NULL
+					  : r.errors.count > 0 && r.plan == NULL);
+		if (r.status == 0) {
+			struct eval_plan *again = NULL;
+			if (eval_config_replan(r.plan->resolved, &again, &r.err) < 0)
+				eval_fail(text, &r);
+			eval_plan_free(again);
+		}
+		eval_done(&r);
+		json_object_set(node, name, kept);
+		(*tried)++;
+	}
+	for (size_t i = 0; i < json_array_size(node); i++)
+		try_everywhere(config, json_array_get(node, i), value, tried);
+}
+
+static void test_eval_config_plan_odd_values_anywhere_are_planned_or_refused(void **state)
+{
+	(void)state;
+	static const char more[] =
+	    "{'env_vars': {'A': 'lit:1'}, 'export': {'mlflow': {'x': 1}, 'env_vars': {}}, 'execution': {'gres': "
+	    "'gpu:8',"
+	    " 'gpus_per_node': 8, 'walltime': '1', 'max_walltime': '1', 'sbatch_extra_flags': {'x': 1}, "
+	    "'sbatch_comment': 'c',"
+	    " 'deployment': {'n_tasks': 2}, 'mpi': 'pmix', 'proxy': {'type': 'haproxy', 'image': 'i', 'config': "
+	    "{'haproxy_port': 1}}, 'auto_resume': {'mode': 'off', 'on': []}, 'auto_export': {'destinations': "
+	    "['local'], "
+	    "'export_mounts': {'/a': '/b'}}, 'mounts': {'deployment': {'/a': '/b'}, 'auxiliary': {'judge': {'/a': "
+	    "'/b'}}}},"
+	    " 'deployment': {'endpoints': {'completions': '/c', 'health': '/h'}, 'command': 'x'}, 'evaluation': {"
+	    "'nemo_evaluator_config': {'config': {'params': {'u': 'auxiliary_deployments.judge.chat_url'}}}, 'tasks': ["
+	    "{'name': 'hellaswag', 'container': 'c:1', 'endpoint_type': 'completions', 'dataset_dir': '/d', 'pre_cmd': "
+	    "'p',"
+	    " 'nemo_evaluator_config': {'target': {'api_endpoint': {}}}}]}}";
+	int tried = 0;
+	CLEANUP(json_freep) json_t *config = eval_json(EVAL_JUDGE);
+	CLEANUP(json_freep) json_t *patch = eval_json(more);
+	eval_patch(config, patch);
+	for (size_t i = 0; i < sizeof odd_values / sizeof odd_values[0]; i++) {
+		CLEANUP(json_freep) json_t *value = eval_json(odd_values[i]);
+		try_everywhere(config, config, value, &tried);
+	}
+	assert_true(tried > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +451,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_falsy_gres_is_left_out),
 	    cmocka_unit_test(test_eval_config_plan_extra_flags_keep_order_and_falsy_values),
 	    cmocka_unit_test(test_eval_config_plan_execution_keys_reach_the_plan),
+	    cmocka_unit_test(test_eval_config_plan_odd_values_anywhere_are_planned_or_refused),
 	};
 	return cmocka_run_group_tests(tests, eval_setup, eval_teardown);
 }

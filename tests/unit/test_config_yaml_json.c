@@ -353,7 +353,7 @@ static void test_yaml_json_emit_reads_back_as_the_same_value(void **state)
 	    "- a",    "? a",	 "[a",	    "{a",     "*a",	  "&a",	    "!a",	"%a",	   "@a",       "`a",
 	    "|",      ">",	 "'",	    "\"",     "\\",	  "null",   "~",	"yes",	   "0x1F",     "1_000",
 	    "1e5",    "12:00",	 "=",	    "<<",     "---",	  "...",    "--- a",	"a\n---\nb", "é",       "日本",
-	    "😀",     "😀\nb",	 "\u2028a", "\u0085a\nb", "\ufeffa", "y",   "n",	"-",	   "-1",       "a\\nb",
+	    "😀",     "😀\nb",	 "\u2028a", "\xc2\x85" "a\nb", "\ufeffa", "y",   "n",	"-",	   "-1",       "a\\nb",
 	    "$(x)\n`y`\n", "${a}", "key: |\n  x\n", "x\n\n\ny", "'a'\n\"b\"\n", "a\n...\nb\n",
 	};
 	for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {

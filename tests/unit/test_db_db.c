@@ -273,6 +273,20 @@ static void test_db_commit_after_sqlite_rolled_back_stores_nothing(void **state)
 	assert_ok(f, add_event(f->db, "third", &f->err));
 }
 
+static void test_db_commit_that_fails_is_rolled_back(void **state)
+{
+	struct fixture *f = *state;
+	assert_ok(f, db_begin(f->db, &f->err));
+	/* A reference that is checked at the commit: the commit fails, and SQLite leaves the transaction open. */
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "PRAGMA defer_foreign_keys = ON", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "INSERT INTO labels VALUES (99, 'k', 'v')", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_refused(f, NEL_DB, db_commit(f->db, &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM labels"), 0);
+	assert_ok(f, db_begin(f->db, &f->err));
+	assert_ok(f, db_commit(f->db, &f->err));
+}
+
 static void test_events_insert_grows_and_never_reuses_a_number(void **state)
 {
 	struct fixture *f = *state;
@@ -437,6 +451,7 @@ int main(void)
 	    READY(test_db_begin_two_connections_writer_and_reader),
 	    READY(test_db_full_loses_nothing_and_stays_usable),
 	    READY(test_db_commit_after_sqlite_rolled_back_stores_nothing),
+	    READY(test_db_commit_that_fails_is_rolled_back),
 	    READY(test_events_insert_grows_and_never_reuses_a_number),
 	    READY(test_db_backup_copies_what_is_committed),
 	    READY(test_statements_none_scans_or_sorts),

@@ -286,7 +286,7 @@ static void test_evaluations_list_limits(void **state)
 {
 	struct fixture *f = *state;
 	const int count = DB_LIST_MAX + 50;
-	CLEANUP(mem_freep) struct stored *all = fill_store(f, count, true);
+	free(fill_store(f, count, true));
 	static const struct {
 		int limit;
 		size_t expected;

@@ -296,6 +296,9 @@ static void test_render_header_of_wrong_servers_is_refused(void **state)
 	server.name = "../judge";
 	assert_refused(&plan, &order, JOB_DIR, "no name for a server");
 	server = plan_server();
+	server.env_prefix = "$(id)";
+	assert_refused(&plan, &order, JOB_DIR, "env_prefix");
+	server = plan_server();
 	struct mount mount = {.source = "/a,/etc:/b", .target = "/c"};
 	server.mounts = (struct mount_list){.items = &mount, .count = 1};
 	assert_refused(&plan, &order, JOB_DIR, "mount");

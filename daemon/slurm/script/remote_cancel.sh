@@ -2,7 +2,7 @@
 # Cancels jobs by id and by exact name. The list follows the script, two lines a job: "id=<id or nothing>" and
 # "name=<name or nothing>". An id that now belongs to a job of another name was given anew, and is left alone.
 
-declare -A name_of wanted_names cancel
+declare -A name_of=() wanted_names=() cancel=()
 payload=()
 read_payload
 for ((i = 0; i + 1 < ${#payload[@]}; i += 2)); do

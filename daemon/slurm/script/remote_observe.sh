@@ -13,7 +13,7 @@ squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked fo
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
 stamps_max=64
 
-declare -A name_of state_of
+declare -A name_of=() state_of=()
 payload=() indexes=() ids=() attempts=() dirs=()
 
 read_orders() {

@@ -20,7 +20,7 @@ accepted_ids=()  # per task, when accepted
 accepted_at=()
 stopped=         # why no further sbatch is called in this run
 questions_asked= # squeue and sacct have been asked for names
-declare -A found_ids found_at
+declare -A found_ids=() found_at=()
 
 # fail() with the kind that fits what a file command said.
 fail_files() {
@@ -257,12 +257,14 @@ submit() { # TASK CLAIM
     fi
     ((status == 0)) && outcome=in_doubt || outcome=$(classify "$status" "$output")
     output=${output//sbatch: /}
-    result "$1" "$outcome" "${output//error: /}"
+    output=${output//error: /}
+    output=${output//$'\n'/; }
+    result "$1" "$outcome" "$output"
     if [[ $outcome != in_doubt ]]; then
         rm -rf -- "$2"
     fi
     if [[ $outcome != refused ]]; then
-        stopped=${output//error: /}
+        stopped=$output
     fi
 }
 

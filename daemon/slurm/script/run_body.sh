@@ -227,12 +227,18 @@ server_consumer() { # SERVER
 }
 
 start_server() { # SERVER
-    local s=$1 g heads=() log
-    local first=${NEL_SERVER_FIRST_NODE[s]} count=$((NEL_SERVER_NODES[s] / NEL_SERVER_INSTANCES[s]))
+    local s=$1 g log count=$((NEL_SERVER_NODES[$1] / NEL_SERVER_INSTANCES[$1]))
     log=$(server_log "$s" server)
     for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
-        start_instance "$s" "$((first + g * count))" "$count" "$log-$g"
-        heads+=("${addresses[first + g * count]}")
+        start_instance "$s" "$((NEL_SERVER_FIRST_NODE[s] + g * count))" "$count" "$log-$g"
+    done
+}
+
+# Waits for the first node of every instance, and puts a proxy before several.
+await_server() { # SERVER
+    local s=$1 g heads=() count=$((NEL_SERVER_NODES[$1] / NEL_SERVER_INSTANCES[$1]))
+    for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
+        heads+=("${addresses[NEL_SERVER_FIRST_NODE[s] + g * count]}")
     done
     # A deployment of one instance may listen on the loopback address only, and is reached there by the evaluation.
     if [[ -z ${NEL_SERVER_ENV_PREFIX[s]} ]] && ((NEL_SERVER_INSTANCES[s] == 1)); then
@@ -582,7 +588,10 @@ main() {
     check_runtime_variables
     find_nodes
     for s in "${!NEL_SERVER_NAME[@]}"; do
-        start_server "$s"
+        start_server "$s" # all at once: models take long to load
+    done
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        await_server "$s"
         publish_endpoints "$s"
     done
     run_evaluation

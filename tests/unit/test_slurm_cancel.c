@@ -1,0 +1,102 @@
+/* Cancelling: remote_cancel.sh run here under stand-ins for Slurm. */
+#include "slurm/cancel.h"
+#include "slurm_local.h"
+
+static const char queue[] =
+    "printf '%s\\n' '100|RUNNING|1|ours.1' '101_[1-3]|PENDING|1|ours.2' '102|RUNNING|1|someone'\"'\"'s|job' "
+    ">$FAKE/jobs";
+
+static void test_cancel_reaches_ids_and_names(void **state)
+{
+	(void)state;
+	static const struct {
+		struct cancel_order order;
+		const char *expected;
+	} cases[] = {
+	    {{"100", "ours.1"}, "scancel 100"},
+	    {{NULL, "ours.2"}, "scancel 101"},
+	    {{"102", NULL}, "scancel 102"},
+	    {{"", "someone's|job"}, "scancel 102"},
+	    {{"999", "ours.1"}, "scancel 100"},
+	    /* The id was given anew. */
+	    {{"102", "ours.1"}, "scancel 100"},
+	    {{"102", "ours.9"}, ""},
+	    {{"999", NULL}, ""},
+	    {{NULL, NULL}, ""},
+	    {{NULL, "ours"}, ""},
+	};
+	run("%s", queue);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct nel_err err;
+		run(": >$FAKE/calls");
+		if (slurm_cancel(NULL, &cases[i].order, 1, 20000, &err) != 0)
+			fail_msg("%zu: %s", i, err.msg);
+		assert_output("grep ^scancel $FAKE/calls", cases[i].expected);
+	}
+}
+
+static void test_cancel_asks_once_for_many(void **state)
+{
+	(void)state;
+	static const struct cancel_order orders[] = {{"100", "ours.1"}, {"101", "ours.2"}, {"5", "ours.3"}};
+	struct nel_err err;
+	run("%s", queue);
+	assert_int_equal(slurm_cancel(NULL, orders, 3, 20000, &err), 0);
+	assert_output("cut -d ' ' -f 1 $FAKE/calls", "squeue\nscancel");
+	assert_output("tail -n 1 $FAKE/calls | tr ' ' '\\n' | sort", "100\n101\nscancel");
+	assert_int_equal(slurm_cancel(NULL, NULL, 0, 20000, &err), 0);
+}
+
+static void test_cancel_of_ended_jobs_is_no_error(void **state)
+{
+	(void)state;
+	static const struct cancel_order order = {"100", "ours.1"};
+	struct nel_err err;
+	run("%s", queue);
+	run("echo 'scancel: error: Kill job error on job id 100: Invalid job id specified' >$FAKE/fail_scancel");
+	assert_int_equal(slurm_cancel(NULL, &order, 1, 20000, &err), 0);
+	run("echo 'scancel: error: Kill job error on job id 100: Job/step already completing or completed' "
+	    ">$FAKE/fail_scancel");
+	assert_int_equal(slurm_cancel(NULL, &order, 1, 20000, &err), 0);
+}
+
+static void test_cancel_that_does_not_reach_slurm_is_remote(void **state)
+{
+	(void)state;
+	static const struct cancel_order order = {"100", "ours.1"};
+	static const char *const controls[] = {"fail_squeue", "fail_scancel"};
+	run("%s", queue);
+	for (size_t i = 0; i < 2; i++) {
+		struct nel_err err = {0};
+		run("echo 'error: Unable to contact slurm controller (connect failure)' >$FAKE/%s", controls[i]);
+		assert_int_equal(slurm_cancel(NULL, &order, 1, 20000, &err), -1);
+		assert_int_equal(err.kind, NEL_REMOTE);
+		assert_non_null(strstr(err.msg, "Unable to contact"));
+		run("rm $FAKE/%s", controls[i]);
+	}
+}
+
+static void test_cancel_of_no_job_id_is_invalid(void **state)
+{
+	(void)state;
+	static const struct cancel_order orders[] = {{"1 2", "a"}, {"--user=x", NULL}, {"1", "a\nid=5"}};
+	for (size_t i = 0; i < 3; i++) {
+		struct nel_err err = {0};
+		assert_int_equal(slurm_cancel(NULL, &orders[i], 1, 20000, &err), -1);
+		assert_int_equal(err.kind, NEL_INVALID);
+	}
+}
+
+#define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    SCRIPT_TEST(test_cancel_reaches_ids_and_names),
+	    SCRIPT_TEST(test_cancel_asks_once_for_many),
+	    SCRIPT_TEST(test_cancel_of_ended_jobs_is_no_error),
+	    SCRIPT_TEST(test_cancel_that_does_not_reach_slurm_is_remote),
+	    SCRIPT_TEST(test_cancel_of_no_job_id_is_invalid),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,371 @@
+/* Observation: the answer's parser, and remote_observe.sh run here under stand-ins for Slurm. */
+#include "slurm/observe.h"
+#include "slurm_local.h"
+
+#define BEGIN "nel|begin|1\n"
+
+static const struct observe_order one = {"12", "ours-e.1", "/nowhere/t.0", 1000, 1};
+
+static struct observation parse_one(const char *lines)
+{
+	CLEANUP(mem_freep) char *text = mem_printf(BEGIN "now|5000\n%send\n", lines);
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	struct nel_err err = {0};
+	assert_int_equal(observe_parse(text, strlen(text), &one, 1, &reply, &err), 0);
+	assert_int_equal(reply.cluster_now, 5000);
+	return reply.items[0];
+}
+
+#define Q(job, state, submitted, name) "q|" job "|" state "|" submitted "|1010|2000|1:05|Resources|" name "|n1\n"
+#define A(job, state, submitted, elapsed, name) \
+	"a|" job "|" state "|0:0|" submitted "|1010|1400|" elapsed "|" name "|n1\n"
+
+static void test_parse_sightings_and_states(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *lines;
+		enum sighting squeue;
+		enum sighting sacct;
+		const char *state;
+	} cases[] = {
+	    {"", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    {"w|12\n", SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|13\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    {Q("12", "RUNNING", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
+	    /* The controller was not asked, or did not answer. */
+	    {"m|squeue|down\n", SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, ""},
+	    {"w|12\nm|sacct|down\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    /* Ids are reused: another name, or submitted before. */
+	    {"w|12\n" Q("12", "RUNNING", "1000", "other"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|12\n" Q("12", "RUNNING", "900", "ours-e.1"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|12\n" A("12", "FAILED", "900", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|12\n" A("12", "FAILED", "1000", "5", "ours-e.10"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {Q("12", "RUNNING", "998", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
+	    {Q("112", "RUNNING", "1000", "ours-e.1"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    /* Elements of an array. */
+	    {Q("12_0", "RUNNING", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
+	    {Q("12_[1-10]", "PENDING", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "PENDING"},
+	    {Q("12[1-10]", "PENDING", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "PENDING"},
+	    {Q("12_1", "RUNNING", "1000", "ours-e.1") Q("12_0", "COMPLETED", "1000", "ours-e.1"), SIGHT_SEEN,
+	     SIGHT_UNOBSERVABLE, "RUNNING"},
+	    /* squeue and sacct differ: the ended one is newer, a live one in sacct lags. */
+	    {Q("12", "COMPLETED", "1000", "ours-e.1") A("12", "RUNNING", "1000", "5", "ours-e.1"), SIGHT_SEEN,
+	     SIGHT_SEEN, "COMPLETED"},
+	    {Q("12", "RUNNING", "1000", "ours-e.1") A("12", "NODE_FAIL", "1000", "5", "ours-e.1"), SIGHT_SEEN,
+	     SIGHT_SEEN, "RUNNING"},
+	    {"w|12\n" A("12", "RUNNING", "1000", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_SEEN, "RUNNING"},
+	    {A("12", "CANCELLED by 1001", "1000", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_SEEN, "CANCELLED"},
+	    {A("12", "PENDING", "1001", "0", "allocation"), SIGHT_ABSENT, SIGHT_SEEN, "PENDING"},
+	    {A("12", "PENDING", "1003", "0", "allocation"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    /* Requeued: the record submitted last counts, in any order. */
+	    {A("12", "RUNNING", "1500", "5", "ours-e.1") A("12", "NODE_FAIL", "1000", "5", "ours-e.1"), SIGHT_ABSENT,
+	     SIGHT_SEEN, "RUNNING"},
+	    {A("12", "PREEMPTED", "1000", "5", "ours-e.1") A("12", "COMPLETED", "1500", "5", "ours-e.1"), SIGHT_ABSENT,
+	     SIGHT_SEEN, "COMPLETED"},
+	    /* What cannot be read is left out. */
+	    {"q|12|RUNNING\nq\nf|7|1|1|1|1\nf|x\nzzz|1\n|||\na|12|||||||\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    {Q("12", "", "1000", "ours-e.1"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct observation o = parse_one(cases[i].lines);
+		if (o.squeue != cases[i].squeue || o.sacct != cases[i].sacct || strcmp(o.state, cases[i].state) != 0)
+			fail_msg("case %zu: squeue %d sacct %d state '%s'", i, (int)o.squeue, (int)o.sacct, o.state);
+	}
+}
+
+static void test_parse_squeue_fields(void **state)
+{
+	(void)state;
+	struct observation o = parse_one("q|12|PENDING|1000|3000|N/A|0:00|Priority|ours-e.1|\n");
+	assert_string_equal(o.reason, "Priority");
+	assert_int_equal(o.start_estimate, 3000);
+	assert_int_equal(o.started_at, 0);
+	o = parse_one("q|12|PENDING|1000|N/A|N/A|0:00|None|ours-e.1|\n");
+	assert_string_equal(o.reason, "");
+	assert_int_equal(o.start_estimate, 0);
+	o = parse_one("q|12|RUNNING|1000|1010|2000|1-00:00:05|None|ours-e.1|n[1-3],m|5\n");
+	assert_int_equal(o.started_at, 1010);
+	assert_int_equal(o.ended_at, 0);
+	assert_int_equal(o.elapsed_s, 86405);
+	assert_int_equal(o.exit_code, -1);
+	assert_string_equal(o.nodes, "n[1-3],m|5");
+	o = parse_one("q|12|TIMEOUT|1000|1010|2000|16:30|TimeLimit|ours-e.1|n1\n");
+	assert_int_equal(o.ended_at, 2000);
+	assert_int_equal(o.elapsed_s, 990);
+}
+
+static void test_parse_sacct_fields(void **state)
+{
+	(void)state;
+	struct observation o = parse_one("a|12|NODE_FAIL|1:0|1000|1010|1400|390|ours-e.1|n1\n"
+					 "a|12|OUT_OF_MEMORY|0:9|1500|1510|1600|90|ours-e.1|n2\n");
+	assert_string_equal(o.state, "OUT_OF_MEMORY");
+	assert_int_equal(o.exit_code, 0);
+	assert_int_equal(o.signal, 9);
+	assert_int_equal(o.elapsed_s, 480);
+	assert_int_equal(o.restarts, 1);
+	assert_int_equal(o.started_at, 1510);
+	assert_int_equal(o.ended_at, 1600);
+	assert_string_equal(o.nodes, "n2");
+	o = parse_one("a|12|CANCELLED by 7|0:0|1000|Unknown|1020|0|ours-e.1|None assigned\n");
+	assert_string_equal(o.nodes, "");
+	assert_int_equal(o.started_at, 0);
+	assert_int_equal(o.elapsed_s, 0);
+}
+
+static void test_parse_stamps_are_added_up(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		int64_t started;
+		int64_t ended;
+		int exit_code;
+		int64_t elapsed;
+		int64_t progress;
+		int restarts;
+	} cases[] = {
+	    {"f|0||||\n", 0, 0, -1, -1, -1, 0},
+	    {"f|0|17|||\n", 0, 0, -1, -1, 17, 0},
+	    {"f|0|x||100|250:3\n", 100, 250, 3, 150, -1, 0},
+	    {"f|0|5|190|100|\n", 100, 0, -1, 90, 5, 0},
+	    {"f|0|5||100|\n", 100, 0, -1, -1, 5, 0},
+	    {"f|0||290|100,200|150:-1\n", 100, 0, -1, 140, -1, 1},
+	    {"f|0|||100,200|150:-1,260:0\n", 100, 260, 0, 110, -1, 1},
+	    {"f|0|||200|100:0\n", 200, 100, 0, 0, -1, 0},
+	    {"f|0|||100|250\n", 100, 250, -1, 150, -1, 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct observation o = parse_one(cases[i].line);
+		assert_int_equal(o.stamp_started, cases[i].started);
+		assert_int_equal(o.stamp_ended, cases[i].ended);
+		assert_int_equal(o.stamp_exit, cases[i].exit_code);
+		assert_int_equal(o.stamp_elapsed_s, cases[i].elapsed);
+		assert_int_equal(o.progress, cases[i].progress);
+		assert_int_equal(o.restarts, cases[i].restarts);
+	}
+	/* squeue knows of the present run only. */
+	struct observation o = parse_one("f|0||290|100,200|150:-1\n" Q("12", "RUNNING", "1000", "ours-e.1"));
+	assert_int_equal(o.elapsed_s, 140);
+}
+
+static void test_parse_cut_anywhere_is_remote(void **state)
+{
+	(void)state;
+	static const char text[] =
+	    "hello\n" BEGIN "now|5\n" Q("12", "RUNNING", "1000", "ours-e.1") "f|0|1|2|3|4:5\nend\n";
+	for (size_t size = 0; size < sizeof text - 1; size++) {
+		struct observe_reply reply = {0};
+		struct nel_err err = {0};
+		CLEANUP(mem_freep) char *part = mem_dup(text, size);
+		assert_int_equal(observe_parse(part, size, &one, 1, &reply, &err), -1);
+		assert_int_equal(err.kind, NEL_REMOTE);
+	}
+}
+
+static void test_parse_of_noise_does_not_crash(void **state)
+{
+	(void)state;
+	static const char alphabet[] = "qawfm|12,:\n\0_[]ours-e.1end\xc3\xff";
+	unsigned seed = 1;
+	for (int round = 0; round < 2000; round++) {
+		char text[400] = BEGIN;
+		size_t size = strlen(BEGIN);
+		while (size < sizeof text - 5) {
+			seed = seed * 1103515245U + 12345U;
+			text[size++] = alphabet[(seed >> 16) % (sizeof alphabet - 1)];
+		}
+		memcpy(text + size, "\nend\n", 5);
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		struct nel_err err;
+		observe_parse(text, sizeof text, &one, 1, &reply, &err);
+	}
+}
+
+static void test_parse_elapsed_forms(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int64_t expected;
+	} cases[] = {{"0:00", 0},        {"1:05", 65},
+		     {"01:02:03", 3723}, {"2-01:02:03", 176523},
+		     {"", -1},           {"5", -1},
+		     {"INVALID", -1},    {"1:2:3:4", -1},
+		     {"1:", -1},         {"1-", -1},
+		     {"a:b", -1},        {"1-2-3:04", -1},
+		     {":5", -1},         {"99999999999:00", -1}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(observe_parse_elapsed(cases[i].text), cases[i].expected);
+}
+
+/* The script. */
+
+static void observe_jobs(const struct observe_order *orders, size_t count, bool use_sacct, struct observe_reply *reply)
+{
+	struct nel_err err = {0};
+	if (slurm_observe(NULL, orders, count, use_sacct, 60000, reply, &err) != 0)
+		fail_msg("%s", err.msg);
+}
+
+static void test_observe_reads_slurm_and_files(void **state)
+{
+	(void)state;
+	char dirs[4][100];
+	run("printf '%%s\\n' '100|RUNNING|1000|ours.0' '101|COMPLETED|1000|ours.1' '102|PENDING|1000|ours.2' "
+	    ">$FAKE/jobs; "
+	    "printf '%%s\\n' '101|COMPLETED|0:0|1000|1010|1400|390|ours.1|n1' "
+	    "'103|TIMEOUT|0:0|1000|1010|1400|390|ours.3|n1' "
+	    ">$FAKE/acct; for i in 0 1 2 3; do mkdir -p $FAKE/j$i/.attempts/2 $FAKE/j$i/artifacts; echo 50 "
+	    ">$FAKE/j$i/.attempts/2/started; touch -d @90 $FAKE/j$i/.attempts/2/alive; echo 7 "
+	    ">$FAKE/j$i/artifacts/progress; done; "
+	    "echo '80 3' >$FAKE/j1/.attempts/2/ended");
+	struct observe_order orders[4];
+	static const char *const ids[] = {"100", "101", "102", "103"};
+	static const char *const names[] = {"ours.0", "ours.1", "ours.2", "ours.3"};
+	for (int i = 0; i < 4; i++) {
+		snprintf(dirs[i], sizeof dirs[i], "%s/j%d", local_dir, i);
+		orders[i] = (struct observe_order){ids[i], names[i], dirs[i], 1000, 2};
+	}
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(orders, 4, true, &reply);
+	assert_output("cut -d ' ' -f 1 $FAKE/calls", "squeue\nsacct");
+	assert_output("grep -o -e '--jobs=.* ' $FAKE/calls", "--jobs=100,101,102,103 \n--jobs=101,103 ");
+	static const char *const states[] = {"RUNNING", "COMPLETED", "PENDING", "TIMEOUT"};
+	for (int i = 0; i < 4; i++)
+		assert_string_equal(reply.items[i].state, states[i]);
+	assert_int_equal(reply.items[0].stamp_elapsed_s, 40);
+	assert_int_equal(reply.items[0].progress, 7);
+	assert_int_equal(reply.items[0].sacct, SIGHT_UNOBSERVABLE);
+	assert_int_equal(reply.items[1].stamp_exit, 3);
+	assert_int_equal(reply.items[1].stamp_elapsed_s, 30);
+	assert_int_equal(reply.items[2].progress, -1);
+	assert_int_equal(reply.items[3].squeue, SIGHT_ABSENT);
+	assert_int_equal(reply.items[3].sacct, SIGHT_SEEN);
+	assert_true(reply.cluster_now > 1000000000);
+}
+
+static void test_observe_one_unknown_id_is_absent(void **state)
+{
+	(void)state;
+	run("echo 'slurm_load_jobs error: Invalid job id specified' >$FAKE/fail_squeue");
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&one, 1, true, &reply);
+	assert_false(reply.slurm_failed);
+	assert_int_equal(reply.items[0].squeue, SIGHT_ABSENT);
+	assert_int_equal(reply.items[0].sacct, SIGHT_ABSENT);
+}
+
+static void test_observe_of_failing_slurm_is_unobservable(void **state)
+{
+	(void)state;
+	run("echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >$FAKE/fail_squeue");
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&one, 1, true, &reply);
+	assert_true(reply.slurm_failed);
+	assert_non_null(strstr(reply.message, "Unable to contact"));
+	assert_int_equal(reply.items[0].squeue, SIGHT_UNOBSERVABLE);
+	assert_int_equal(reply.items[0].sacct, SIGHT_UNOBSERVABLE);
+	assert_output("grep -c sacct $FAKE/calls", "0");
+	run("rm $FAKE/fail_squeue; echo 'sacct: error: Problem talking to the database' >$FAKE/fail_sacct");
+	CLEANUP(observe_reply_done) struct observe_reply second = {0};
+	observe_jobs(&one, 1, true, &second);
+	assert_true(second.sacct_failed && !second.slurm_failed);
+	assert_int_equal(second.items[0].squeue, SIGHT_ABSENT);
+	assert_int_equal(second.items[0].sacct, SIGHT_UNOBSERVABLE);
+}
+
+static void test_observe_without_accounting_asks_squeue_only(void **state)
+{
+	(void)state;
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&one, 1, false, &reply);
+	assert_output("cut -d ' ' -f 1 $FAKE/calls", "squeue");
+	assert_int_equal(reply.items[0].sacct, SIGHT_UNOBSERVABLE);
+	static const struct observe_order nameless = {NULL, "ours", "/nowhere", 0, 1};
+	CLEANUP(observe_reply_done) struct observe_reply none = {0};
+	observe_jobs(&nameless, 1, false, &none);
+	assert_int_equal(none.items[0].squeue, SIGHT_UNOBSERVABLE);
+}
+
+static void test_observe_files_that_are_odd_are_bounded(void **state)
+{
+	(void)state;
+	run("mkdir -p $FAKE/j/.attempts/1 $FAKE/j/artifacts; cd $FAKE/j; mkfifo .attempts/1/ended; head -c 3000000 "
+	    "/dev/zero | tr "
+	    "'\\0' 7 >.attempts/1/started; printf '12|\\n34' >artifacts/progress; mkdir .attempts/1/alive");
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/j", local_dir);
+	struct observe_order order = {"5", "ours", dir, 1000, 1};
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&order, 1, false, &reply);
+	assert_int_equal(reply.items[0].progress, 12);
+}
+
+static void test_observe_ten_thousand_jobs_is_one_question(void **state)
+{
+	(void)state;
+	enum { JOBS = 10000 };
+	struct observe_order *orders = mem_calloc(JOBS, sizeof *orders);
+	char(*texts)[3][64] = mem_calloc(JOBS, sizeof *texts);
+	run("seq 200000 209999 | sed 's/.*/&|RUNNING|1000|ours.&/' >$FAKE/jobs; printf '#!/bin/bash\\necho squeue "
+	    ">>$FAKE/calls; "
+	    "sed \"s/^\\\\([0-9]*\\\\)|RUNNING|1000|\\\\(.*\\\\)$/q|\\\\1|RUNNING|1000|1010|2000|1:05|None|\\\\2|n1/\" "
+	    "$FAKE/jobs\\n' "
+	    ">$FAKE/bin/squeue");
+	for (int i = 0; i < JOBS; i++) {
+		snprintf(texts[i][0], 64, "%d", 200000 + i);
+		snprintf(texts[i][1], 64, "ours.%d", 200000 + i);
+		snprintf(texts[i][2], 64, "/nowhere/at/all/task.%d", i);
+		orders[i] = (struct observe_order){texts[i][0], texts[i][1], texts[i][2], 1000, 1};
+	}
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(orders, JOBS, true, &reply);
+	for (int i = 0; i < JOBS; i++)
+		assert_string_equal(reply.items[i].state, "RUNNING");
+	assert_output("cat $FAKE/calls", "squeue");
+	free(orders);
+	free(texts);
+}
+
+static void test_has_accounting_answers(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	bool has = false;
+	run("echo accounting_storage/slurmdbd >$FAKE/accounting");
+	assert_int_equal(slurm_has_accounting(NULL, 20000, &has, &err), 0);
+	assert_true(has);
+	run("echo denied >$FAKE/fail_sacct");
+	assert_int_equal(slurm_has_accounting(NULL, 20000, &has, &err), 0);
+	assert_false(has);
+	run("rm $FAKE/fail_sacct; echo accounting_storage/none >$FAKE/accounting");
+	assert_int_equal(slurm_has_accounting(NULL, 20000, &has, &err), 0);
+	assert_false(has);
+	run("echo 'Unable to contact slurm controller' >$FAKE/fail_scontrol");
+	assert_int_equal(slurm_has_accounting(NULL, 20000, &has, &err), -1);
+	assert_int_equal(err.kind, NEL_REMOTE);
+}
+
+#define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse_sightings_and_states),
+	    cmocka_unit_test(test_parse_squeue_fields),
+	    cmocka_unit_test(test_parse_sacct_fields),
+	    cmocka_unit_test(test_parse_stamps_are_added_up),
+	    cmocka_unit_test(test_parse_cut_anywhere_is_remote),
+	    cmocka_unit_test(test_parse_of_noise_does_not_crash),
+	    cmocka_unit_test(test_parse_elapsed_forms),
+	    SCRIPT_TEST(test_observe_reads_slurm_and_files),
+	    SCRIPT_TEST(test_observe_one_unknown_id_is_absent),
+	    SCRIPT_TEST(test_observe_of_failing_slurm_is_unobservable),
+	    SCRIPT_TEST(test_observe_without_accounting_asks_squeue_only),
+	    SCRIPT_TEST(test_observe_files_that_are_odd_are_bounded),
+	    SCRIPT_TEST(test_observe_ten_thousand_jobs_is_one_question),
+	    SCRIPT_TEST(test_has_accounting_answers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
