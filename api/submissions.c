@@ -82,11 +82,26 @@ static void shift_places(json_t *errors, const struct submission *submission)
 	}
 }
 
+/* Every member is always there in a reply: places that are not known are null. */
+static void complete_places(json_t *problems)
+{
+	size_t i = 0;
+	json_t *problem = NULL;
+	json_array_foreach(problems, i, problem) {
+		if (json_object_get(problem, "line") == NULL)
+			json_object_set_new(problem, "line", json_null());
+		if (json_object_get(problem, "column") == NULL)
+			json_object_set_new(problem, "column", json_null());
+	}
+}
+
 static int reply_submitted(struct request *request, struct db *db, const struct submit_reply_to_client *reply,
 			   struct nel_err *err)
 {
-	if (reply->dry_run != NULL)
+	if (reply->dry_run != NULL) {
+		complete_places(json_object_get(reply->dry_run, "warnings"));
 		return reply_json(request, MHD_HTTP_OK, reply->dry_run, err);
+	}
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/evaluations/%s", reply->id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);

@@ -23,7 +23,7 @@ static json_t *merge(const json_t *under, const json_t *over)
 	json_t *merged = json_deep_copy(under);
 	const char *key;
 	json_t *value;
-	json_object_foreach ((json_t *)over, key, value) {
+	json_object_foreach((json_t *)over, key, value) {
 		const json_t *old = json_object_get(merged, key);
 		if (json_is_object(old) && json_is_object(value))
 			json_object_set_new(merged, key, merge(old, value));
@@ -166,7 +166,7 @@ static json_t *resolve(const struct place *at, const json_t *value)
 		json_t *object = json_object();
 		const char *key;
 		json_t *member;
-		json_object_foreach ((json_t *)value, key, member) {
+		json_object_foreach((json_t *)value, key, member) {
 			json_object_set_new(object, key, resolve(at, member));
 		}
 		return object;
@@ -175,7 +175,7 @@ static json_t *resolve(const struct place *at, const json_t *value)
 		json_t *array = json_array();
 		size_t i;
 		json_t *item;
-		json_array_foreach ((json_t *)value, i, item) {
+		json_array_foreach((json_t *)value, i, item) {
 			json_array_append_new(array, resolve(at, item));
 		}
 		return array;

@@ -63,9 +63,9 @@ static void index_value(struct context *c, const json_t *value, struct node *par
 	const char *child_key = NULL;
 	size_t child_index = 0;
 	json_t *child = NULL;
-	json_object_foreach ((json_t *)value, child_key, child)
+	json_object_foreach((json_t *)value, child_key, child)
 		index_value(c, child, node, child_key, 0);
-	json_array_foreach (value, child_index, child)
+	json_array_foreach(value, child_index, child)
 		index_value(c, child, node, NULL, child_index);
 }
 
@@ -145,13 +145,13 @@ static json_t *copy_container(struct context *c, const json_t *value, struct nel
 	const char *key = NULL;
 	size_t index = 0;
 	json_t *child = NULL;
-	json_object_foreach ((json_t *)value, key, child) {
+	json_object_foreach((json_t *)value, key, child) {
 		json_t *member = copy(c, child, err);
 		if (member == NULL)
 			return NULL;
 		json_object_set_new(made, key, member);
 	}
-	json_array_foreach (value, index, child) {
+	json_array_foreach(value, index, child) {
 		json_t *item = copy(c, child, err);
 		if (item == NULL)
 			return NULL;
@@ -225,13 +225,13 @@ static json_t *resolve_container(struct context *c, json_t *json, struct nel_err
 	size_t index = 0;
 	json_t *child = NULL;
 	bool ok = true;
-	json_object_foreach (json, key, child) {
+	json_object_foreach(json, key, child) {
 		json_t *member = resolve_value(c, child, err);
 		ok = ok && member != NULL;
 		if (member != NULL)
 			json_object_set_new(made, key, member);
 	}
-	json_array_foreach (json, index, child) {
+	json_array_foreach(json, index, child) {
 		json_t *item = resolve_value(c, child, err);
 		ok = ok && item != NULL;
 		if (item != NULL)
@@ -355,7 +355,7 @@ static json_t *unknown_key(const char *key, const struct walk *w, struct nel_err
 	size_t count = 0;
 	const char *member = NULL;
 	json_t *value = NULL;
-	json_object_foreach (w->stopped, member, value) {
+	json_object_foreach(w->stopped, member, value) {
 		if (count < KEYS_MAX)
 			keys[count++] = member;
 	}
@@ -541,7 +541,7 @@ static void context_done(struct context *c)
 {
 	struct node *node = NULL;
 	struct node *next = NULL;
-	HASH_ITER (hh, c->nodes, node, next) {
+	HASH_ITER(hh, c->nodes, node, next) {
 		HASH_DEL(c->nodes, node);
 		json_decref(node->value);
 		free(node);

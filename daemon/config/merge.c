@@ -17,7 +17,7 @@ void merge_into(json_t *dst, const json_t *src)
 {
 	const char *key = NULL;
 	json_t *value = NULL;
-	json_object_foreach ((json_t *)src, key, value) {
+	json_object_foreach((json_t *)src, key, value) {
 		json_t *old = json_object_get(dst, key);
 		if (old != NULL && is_missing(value))
 			continue;
@@ -112,8 +112,8 @@ void merge_move_references(json_t *value, const char *from, const char *to)
 	const char *key = NULL;
 	json_t *member = NULL;
 	size_t index = 0;
-	json_object_foreach (value, key, member)
+	json_object_foreach(value, key, member)
 		json_object_set_new(value, key, moved(member, from, to));
-	json_array_foreach (value, index, member)
+	json_array_foreach(value, index, member)
 		json_array_set_new(value, index, moved(member, from, to));
 }

@@ -192,7 +192,7 @@ static char *suggest(json_t *config, const struct path *path, size_t found)
 	size_t count = 0;
 	const char *key = NULL;
 	json_t *value = NULL;
-	json_object_foreach (parent, key, value) {
+	json_object_foreach(parent, key, value) {
 		if (count < KEYS_MAX)
 			keys[count++] = key;
 	}
@@ -225,7 +225,7 @@ static void put(json_t *parent, const char *segment, const json_t *value)
 	if (json_is_object(old) && json_is_object(value)) {
 		const char *key = NULL;
 		json_t *member = NULL;
-		json_object_foreach ((json_t *)value, key, member)
+		json_object_foreach((json_t *)value, key, member)
 			put(old, key, member);
 	} else if (json_is_object(parent)) {
 		json_object_set_new(parent, segment, json_deep_copy(value));

@@ -24,7 +24,7 @@ struct plan_ctx {
 	struct eval_plan *plan;
 };
 
-/* plan_schema.c: unknown keys, and keys that were something once. */
+/* plan_schema.c: unknown keys, keys that were something once, and references where nothing resolves them. */
 void plan_check_keys(const struct plan_ctx *ctx, bool strict);
 
 /* plan_fill.c: what is written into the resolved config, so that a plan can be made from it alone. */

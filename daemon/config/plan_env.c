@@ -113,7 +113,7 @@ void plan_env_add(const struct reader *r, const json_t *object, const char *base
 	CLEANUP(mem_freep) char *place = reader_join(base, key);
 	const char *name;
 	json_t *given;
-	json_object_foreach ((json_t *)vars, name, given) {
+	json_object_foreach((json_t *)vars, name, given) {
 		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
 		enum env_source source;
 		const char *value;

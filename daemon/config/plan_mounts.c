@@ -50,7 +50,7 @@ void plan_mounts_add_all(const struct reader *r, const json_t *object, const cha
 	CLEANUP(mem_freep) char *place = reader_join(base, key);
 	const char *source;
 	json_t *target;
-	json_object_foreach ((json_t *)given, source, target) {
+	json_object_foreach((json_t *)given, source, target) {
 		CLEANUP(mem_freep) char *pointer = reader_join(place, source);
 		if (reader_is_missing(target))
 			reader_missing(r, pointer);

@@ -2,6 +2,7 @@
 #include "config/plan.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -82,7 +83,7 @@ static void check_tasks(const struct plan_ctx *ctx)
 	const json_t *tasks = json_object_get(ctx->evaluation, "tasks");
 	size_t i;
 	json_t *task;
-	json_array_foreach ((json_t *)tasks, i, task) {
+	json_array_foreach((json_t *)tasks, i, task) {
 		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
 		CLEANUP(mem_freep) char *overrides = reader_join(base, "overrides");
 		reader_keys(&ctx->reader, task, base, task_keys, true);
@@ -95,9 +96,33 @@ static void check_auxiliaries(const struct plan_ctx *ctx, bool strict)
 {
 	const char *name;
 	json_t *auxiliary;
-	json_object_foreach ((json_t *)ctx->auxiliaries, name, auxiliary) {
+	json_object_foreach((json_t *)ctx->auxiliaries, name, auxiliary) {
 		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", name);
 		reader_keys(&ctx->reader, auxiliary, base, auxiliary_keys, strict);
+	}
+}
+
+/* Interpolation leaves references to auxiliary deployments to the evaluator config; anywhere else they would survive.
+ */
+static void check_references(const struct reader *r, const json_t *value, const char *base)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+	if (str_ends_with(base, "/nemo_evaluator_config") && str_starts_with(base, "/evaluation/"))
+		return;
+	if (json_is_string(value) && strstr(json_string_value(value), "${auxiliary_deployments.") != NULL)
+		reader_error(
+		    r, base,
+		    "URL and model_id of an auxiliary deployment can be named in nemo_evaluator_config only; shell "
+		    "code in the evaluation has them as variables such as JUDGE_CHAT_URL");
+	json_object_foreach((json_t *)value, key, member) {
+		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
+		check_references(r, member, pointer);
+	}
+	json_array_foreach((json_t *)value, i, member) {
+		CLEANUP(mem_freep) char *pointer = reader_join_index(base, i);
+		check_references(r, member, pointer);
 	}
 }
 
@@ -107,6 +132,7 @@ void plan_check_keys(const struct plan_ctx *ctx, bool strict)
 		const struct section *s = &sections[i];
 		reader_keys(&ctx->reader, at(ctx->root, s->pointer), s->pointer, s->keys, s->strict || strict);
 	}
+	check_references(&ctx->reader, ctx->root, "");
 	check_tasks(ctx);
 	check_auxiliaries(ctx, strict);
 	check_gone(ctx, "/evaluation", "overrides", overrides_advice);

@@ -153,7 +153,7 @@ static json_t *run_dict_keys(const struct resolver_call *call, struct nel_err *e
 	json_t *list = dict == NULL ? NULL : json_array();
 	const char *key = NULL;
 	json_t *value = NULL;
-	json_object_foreach (dict, key, value)
+	json_object_foreach(dict, key, value)
 		json_array_append_new(list, json_string(key));
 	return list;
 }
@@ -164,7 +164,7 @@ static json_t *run_dict_values(const struct resolver_call *call, struct nel_err 
 	json_t *list = dict == NULL ? NULL : json_array();
 	const char *key = NULL;
 	json_t *value = NULL;
-	json_object_foreach (dict, key, value)
+	json_object_foreach(dict, key, value)
 		json_array_append(list, value);
 	return list;
 }

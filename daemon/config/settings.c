@@ -126,7 +126,7 @@ static void read_listen(const struct reader *r, const json_t *root, struct setti
 		add_listen(r, s, given, "/listen");
 	else if (json_array_size(given) == 0)
 		reader_error(r, "/listen", "listen must name at least one address");
-	json_array_foreach ((json_t *)given, i, value) {
+	json_array_foreach((json_t *)given, i, value) {
 		CLEANUP(mem_freep) char *pointer = reader_join_index("/listen", i);
 		add_listen(r, s, value, pointer);
 	}

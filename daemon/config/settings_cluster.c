@@ -118,7 +118,7 @@ static void read_environment(const struct reader *r, const json_t *config, const
 	const char *name;
 	json_t *value;
 	c->environment = mem_calloc(json_object_size(environment) + 1, sizeof *c->environment);
-	json_object_foreach ((json_t *)environment, name, value) {
+	json_object_foreach((json_t *)environment, name, value) {
 		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
 		CLEANUP(mem_freep) char *text = reader_value_text(r, value, pointer, READER_ANY);
 		if (!plan_env_is_name(name))
@@ -190,7 +190,7 @@ void settings_read_clusters(const struct reader *r, const json_t *root, struct s
 		return;
 	}
 	s->clusters = mem_calloc(json_array_size(clusters) + 1, sizeof *s->clusters);
-	json_array_foreach ((json_t *)clusters, i, config) {
+	json_array_foreach((json_t *)clusters, i, config) {
 		CLEANUP(mem_freep) char *base = reader_join_index(CLUSTERS, i);
 		if (!json_is_object(config)) {
 			reader_error(r, base, "A cluster is a mapping with name and hostname");

@@ -32,7 +32,7 @@ void source_map_free(struct source_map *map)
 		return;
 	struct place *place = NULL;
 	struct place *next = NULL;
-	HASH_ITER (hh, map->places, place, next) {
+	HASH_ITER(hh, map->places, place, next) {
 		HASH_DEL(map->places, place);
 		free(place);
 	}

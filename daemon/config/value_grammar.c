@@ -225,6 +225,10 @@ static json_t *unquoted(struct value_scan *s, struct nel_err *err)
 	if (w.single != NULL)
 		return TAKE(w.single);
 	const char *text = str_text(&w.text);
+	if (*text == '\0' && s->depth > 1) {
+		err_set(err, NEL_INVALID, "a value is missing in a list or a mapping");
+		return NULL;
+	}
 	return w.is_text || *text == '\0' ? json_string(text) : word_value(text);
 }
 
@@ -240,9 +244,6 @@ static int next_item(struct value_scan *s, char close, bool *ret_more, struct ne
 	if (s->at == s->end || *s->at != ',')
 		return err_set(err, NEL_INVALID, "a comma or %c is missing", close);
 	s->at++;
-	skip_space(s);
-	if (s->at == s->end || strchr(",]}", *s->at) != NULL)
-		return err_set(err, NEL_INVALID, "a value is missing after a comma");
 	*ret_more = true;
 	return 0;
 }
@@ -301,11 +302,6 @@ static json_t *dict(struct value_scan *s, struct nel_err *err)
 			return NULL;
 		}
 		s->at++;
-		skip_space(s);
-		if (s->at == s->end || strchr(",]}", *s->at) != NULL) {
-			err_set(err, NEL_INVALID, "a value is missing after a colon");
-			return NULL;
-		}
 		json_t *value = value_element(s, NULL, err);
 		if (value == NULL)
 			return NULL;
@@ -383,7 +379,7 @@ static void append_container(struct str *out, const json_t *value)
 	size_t index = 0;
 	const char *separator = "";
 	str_append_c(out, json_is_object(value) ? '{' : '[');
-	json_object_foreach ((json_t *)value, key, item) {
+	json_object_foreach((json_t *)value, key, item) {
 		CLEANUP(json_freep) json_t *key_value = json_string(key);
 		str_append(out, separator);
 		append_repr(out, key_value);
@@ -391,7 +387,7 @@ static void append_container(struct str *out, const json_t *value)
 		append_text(out, item, true);
 		separator = ", ";
 	}
-	json_array_foreach (value, index, item) {
+	json_array_foreach(value, index, item) {
 		str_append(out, separator);
 		append_text(out, item, true);
 		separator = ", ";

@@ -85,7 +85,7 @@ static void emit_mapping(yaml_emitter_t *emitter, const json_t *value)
 	json_t *member = NULL;
 	yaml_mapping_style_t style = json_object_size(value) == 0 ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE;
 	emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
-	json_object_foreach ((json_t *)value, key, member) {
+	json_object_foreach((json_t *)value, key, member) {
 		emit_string(emitter, key, strlen(key), true);
 		emit_node(emitter, member);
 	}
@@ -100,7 +100,7 @@ static void emit_sequence(yaml_emitter_t *emitter, const json_t *value)
 	yaml_sequence_style_t style =
 	    json_array_size(value) == 0 ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
 	emit(emitter, &event, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style));
-	json_array_foreach (value, index, item)
+	json_array_foreach(value, index, item)
 		emit_node(emitter, item);
 	emit(emitter, &event, yaml_sequence_end_event_initialize(&event));
 }

@@ -115,7 +115,7 @@ static void anchors_free(struct anchor *anchors)
 {
 	struct anchor *anchor = NULL;
 	struct anchor *next = NULL;
-	HASH_ITER (hh, anchors, anchor, next) {
+	HASH_ITER(hh, anchors, anchor, next) {
 		HASH_DEL(anchors, anchor);
 		json_decref(anchor->value);
 		free(anchor);

@@ -6,6 +6,7 @@
 #include "slurm/records.h"
 
 #include <math.h>
+#include <string.h>
 
 #define NAME_SIZE 512
 
@@ -71,11 +72,39 @@ static void add_entries(struct scores *scores, const json_t *entries, bool group
 	}
 }
 
+/* Is there a plain .nan or .inf at `at`, as PyYAML writes them? Its length, or 0. */
+static size_t not_finite_length(const char *at, const char *begin)
+{
+	static const char *const words[] = {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "-.inf", "-.Inf", "-.INF"};
+	if (at == begin || strchr(" ,[", at[-1]) == NULL || at[-1] == '\0')
+		return 0;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		size_t length = strlen(words[i]);
+		if (strncmp(at, words[i], length) == 0 && strchr(" ,]}\r\n", at[length]) != NULL)
+			return length;
+	}
+	return 0;
+}
+
+/* JSON has no NaN, and one metric without a value must not cost the others theirs: each is made null. */
+static void drop_not_finite(char *text)
+{
+	for (char *at = text; *at != '\0'; at++) {
+		size_t length = not_finite_length(at, text);
+		if (length != 0) {
+			memset(at, ' ', length);
+			*at = '~';
+		}
+	}
+}
+
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *document = NULL;
 	CLEANUP(problems_done) struct problems problems = {0};
-	if (yaml_json_parse(text, size, false, &document, NULL, &problems, err) != 0)
+	CLEANUP(mem_freep) char *copy = mem_dup(text, size);
+	drop_not_finite(copy);
+	if (yaml_json_parse(copy, size, false, &document, NULL, &problems, err) != 0)
 		return err_prefix(err, "results.yml");
 	const json_t *results = json_object_get(document, "results");
 	if (!json_is_object(results))

@@ -98,10 +98,7 @@ static char *mount_text(const struct mount_list *mounts, const char *job_dir, bo
 
 void script_append_consumer(struct str *s, const struct server *server)
 {
-	if (server->env_prefix == NULL)
-		str_append(s, "deployment");
-	else
-		str_appendf(s, "auxiliary.%s", server->name);
+	str_appendf(s, "%s%s", server->env_prefix == NULL ? "" : "auxiliary.", server->name);
 }
 
 static int append_job(const struct script_data *data, struct str *s, struct nel_err *err)

@@ -25,7 +25,7 @@ struct script_data {
  * variable, a word that is too long. */
 int script_data_append(const struct script_data *data, struct str *s, struct nel_err *err);
 
-/* Appends whose variables a server's are: "deployment" or "auxiliary.NAME". */
+/* Appends whose variables a server's are: its name, with "auxiliary." before that of an auxiliary. */
 void script_append_consumer(struct str *s, const struct server *server);
 
 #endif

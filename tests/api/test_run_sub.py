@@ -152,6 +152,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.job_dir,
+            start_new_session=True,
         )
 
     def finish(self, process):
@@ -328,7 +329,7 @@ def test_run_of_a_server_that_dies_ends_the_wait_at_once(make):
     begin = time.monotonic()
     assert run.run() == 1
     assert time.monotonic() - begin < 20
-    assert "a server died before it was ready" in run.log
+    assert "a server died before all were ready: see logs/server-0-42-*.log" in run.log
     assert list(run.steps()) == ["server-0"]
     assert run.stamps()["ended"][0].endswith(" 1")
 
@@ -515,22 +516,22 @@ def test_run_with_variables_named_like_its_own_passes_them_on(make):
     assert {name: env.get(name) for name in names} == {name: f"value of {name}" for name in names}
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGCONT, signal.SIGTERM]])
-def test_run_at_sigterm_lets_the_evaluation_save_and_ends_with_143(make, signals):
+@pytest.mark.parametrize("whole_job", [False, True])
+def test_run_at_sigterm_lets_the_evaluation_save_and_ends_with_143(make, whole_job):
     run = make("vllm")
     run.set("evaluator-waits")
     process = run.start()
     wait_for(run.stand / "evaluator-started")
-    for number in signals:
-        process.send_signal(number)
-    if len(signals) == 2:
-        # Slurm itself signals the steps too.
-        time.sleep(0.5)
-        assert run.calls("scancel") == []
-        os.kill(int((run.stand / "evaluator-pid").read_text()), signal.SIGTERM)
+    if whole_job:
+        # As Slurm does at the time limit: every process, the evaluation's too.
+        os.killpg(process.pid, signal.SIGCONT)
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
     assert run.finish(process) == 143, run.log
-    if len(signals) == 1:
-        assert [call["argv"] for call in run.calls("scancel")] == [["--signal=TERM", "42.1"]]
+    cancelled = [call["argv"] for call in run.calls("scancel")]
+    assert cancelled == ([] if whole_job else [["--signal=TERM", "42.1"]])
     assert run.stamps()["ended"][0].endswith(" 143")
 
 

@@ -17,10 +17,12 @@ with store:
         state = ("succeeded", "failed", "cancelled")[seq % 3]
         at = now + seq
         store.execute(
-            "INSERT INTO evaluations (seq, id, user, cluster, identity, state, model, rundir, submitted_text,"
-            " submitted_type, overrides, resolved, config_hash, warnings, created_at, updated_at, ended_at, version)"
-            " VALUES (?, ?, ?, 'alpha', 'svc', ?, ?, ?, 'x: 1', 'application/yaml', '[]', ?, 'h', '[]', ?, ?, ?, 9)",
-            (seq, name, f"user{seq % 7}", state, f"model-{seq % 11}", f"/shared/{name}", resolved, at, at, at))
+            "INSERT INTO evaluations (seq, id, user, cluster, identity, state, model, rundir, submitted_type,"
+            " config_hash, created_at, created_high, updated_at, ended_at, version, overrides, warnings)"
+            " VALUES (?, ?, ?, 'alpha', 'svc', ?, ?, ?, 'application/yaml', 'h', ?, ?, ?, ?, 9, '[]', '[]')",
+            (seq, name, f"user{seq % 7}", state, f"model-{seq % 11}", f"/shared/{name}", at, at, at, at))
+        store.execute("INSERT INTO evaluation_texts (evaluation, submitted_text, resolved) VALUES (?, 'x: 1', ?)",
+                      (seq, resolved))
         store.execute("INSERT INTO labels (evaluation, key, value) VALUES (?, 'team', ?)", (seq, f"t{seq % 5}"))
         for index, task in enumerate(tasks):
             store.execute(

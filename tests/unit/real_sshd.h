@@ -39,18 +39,28 @@ static inline const char *sshd_path(const struct real_sshd *d, const char *name,
 	return path;
 }
 
-/* Runs a program to its end, quietly; its exit status. */
-static inline int sshd_run(const char *const argv[])
+/* Starts a program that has none of the test's descriptors, which it might outlive; its process, or -1. */
+static inline pid_t sshd_spawn(const char *const argv[])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	pid_t pid;
-	int status = -1;
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ) == 0)
-		waitpid(pid, &status, 0);
+	int rc = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
+	return rc == 0 ? pid : -1;
+}
+
+/* Runs a program to its end, quietly; its exit status. */
+static inline int sshd_run(const char *const argv[])
+{
+	pid_t pid = sshd_spawn(argv);
+	int status = -1;
+	if (pid > 0)
+		waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -114,8 +124,7 @@ static inline int sshd_start(struct real_sshd *d)
 	char config[SSHD_PATH_SIZE], log[SSHD_PATH_SIZE];
 	const char *argv[] = {SSHD_PROGRAM, "-D", "-f", sshd_path(d, "config", config), "-E", sshd_path(d, "log", log),
 			      NULL};
-	if (posix_spawn(&d->pid, SSHD_PROGRAM, NULL, NULL, (char *const *)argv, environ) != 0)
-		return -1;
+	d->pid = sshd_spawn(argv);
 	for (int i = 0; i < 1000; i++) {
 		if (sshd_answers(d->port))
 			return 0;

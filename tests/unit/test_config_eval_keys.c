@@ -159,6 +159,10 @@ static const struct refused refused[] = {
      "{'evaluation': {'tasks': [{'name': 'hellaswag', 'nemo_evaluator_config': {'u': "
      "'auxiliary_deployments.judge.health_url'}}]}}",
      "/evaluation/tasks/0/nemo_evaluator_config", "has no 'health_url'"},
+    {EVAL_JUDGE, "{'deployment': {'command': 'x ${auxiliary_deployments.judge.chat_url}'}}", "/deployment/command",
+     "nemo_evaluator_config only"},
+    {EVAL_JUDGE, "{'evaluation': {'nemo_evaluator_config': {'u': '${auxiliary_deployments.juge.chat_url}'}}}",
+     "/evaluation/nemo_evaluator_config", "no auxiliary deployment 'juge'"},
     {EVAL_JUDGE, "{'auxiliary_deployments': {'judge': {'command': null, 'command_template': 'run {no_such}'}}}",
      "/auxiliary_deployments/judge/command_template", "{no_such}"},
     {EVAL_JUDGE, "{'auxiliary_deployments': {'judge': {'command': null, 'command_template': 'run {port'}}}",

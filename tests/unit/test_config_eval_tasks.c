@@ -236,35 +236,23 @@ static void test_eval_config_plan_judge_has_nodes_after_the_model(void **state)
 	eval_done(&r);
 }
 
-#define AUXILIARY(NAME, MORE) \
-	"'" NAME \
-	"': {'type': 'generic', 'image': 'i:1', 'port': 9000, 'served_model_name': 'm', 'endpoints': {'chat': " \
-	"'/c', 'health': '/ready'}" MORE "}"
+/* What every auxiliary deployment must have. */
+#define GENERIC \
+	"'type': 'generic', 'image': 'i:1', 'port': 9000, 'served_model_name': 'm', 'endpoints': {'chat': '/c', " \
+	"'health': " \
+	"'/ready'}"
 
 static void test_eval_config_plan_auxiliaries_get_proxies_of_their_own(void **state)
 {
 	(void)state;
-	struct eval_result r;
-	eval_ok(
-	    EVAL_BASE,
+	static const char patch[] =
 	    "{'execution': {'num_nodes': 2, 'num_instances': 2, 'proxy': {'config': {'haproxy_port': 5010}}},"
-	    " 'auxiliary_deployments': {" AUXILIARY("a", ", 'num_nodes': 4, 'num_instances': 2, 'command': 'run'") "," AUXILIARY(
-		"b", ", 'command_template': 'serve {served_model_name} {{x}} --port {port}'") "," AUXILIARY("c-d",
-													    ", "
-													    "'num_"
-													    "nodes': "
-													    "2, "
-													    "'num_"
-													    "instances'"
-													    ": 2, "
-													    "'tensor_"
-													    "parallel_"
-													    "size': 4, "
-													    "'hf_model_"
-													    "handle': "
-													    "'o/m'") "}"
-														     "}",
-	    &r);
+	    " 'auxiliary_deployments': {"
+	    "  'a': {" GENERIC ", 'num_nodes': 4, 'num_instances': 2, 'command': 'run'},"
+	    "  'b': {" GENERIC ", 'command_template': 'serve {served_model_name} {{x}} --port {port}'},"
+	    "  'c-d': {" GENERIC ", 'num_nodes': 2, 'num_instances': 2, 'hf_model_handle': 'o/m'}}}";
+	struct eval_result r;
+	eval_ok(EVAL_BASE, patch, &r);
 	const struct server *s = r.plan->auxiliaries;
 	assert_int_equal(r.plan->auxiliary_count, 3);
 	assert_int_equal(r.plan->total_nodes, 9);
@@ -278,8 +266,7 @@ static void test_eval_config_plan_auxiliaries_get_proxies_of_their_own(void **st
 	assert_string_equal(s[0].proxy_health_path, "/ready");
 	assert_string_equal(s[0].command, "run");
 	assert_string_equal(s[1].command, "serve m {x} --port 9000");
-	assert_string_equal(s[2].command,
-			    "vllm serve 'o/m' --tensor-parallel-size='4' --port='9000' --served-model-name='m'");
+	assert_string_equal(s[2].command, "vllm serve 'o/m' --port='9000' --served-model-name='m'");
 	assert_string_equal(s[2].env_prefix, "C_D");
 	eval_done(&r);
 }
@@ -288,9 +275,8 @@ static void test_eval_config_plan_two_auxiliaries_with_one_prefix_are_refused(vo
 {
 	(void)state;
 	struct eval_result r;
-	eval_run(EVAL_BASE,
-		 "{'auxiliary_deployments': {" AUXILIARY("a", "") "," AUXILIARY("b", ", 'env_prefix': 'A'") "}}", NULL,
-		 &r);
+	eval_run(EVAL_BASE, "{'auxiliary_deployments': {'a': {" GENERIC "}, 'b': {" GENERIC ", 'env_prefix': 'A'}}}",
+		 NULL, &r);
 	assert_int_equal(r.status, -1);
 	assert_non_null(eval_find(&r.errors, "/auxiliary_deployments/b/env_prefix", "same env_prefix A"));
 	eval_done(&r);

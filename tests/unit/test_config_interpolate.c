@@ -92,7 +92,7 @@ static void test_interpolate_resolvers_give_their_values(void **state)
 	    {"d: {h: null}\nr: ${select_not_null:d.h,/checkpoint}", "\"/checkpoint\""},
 	    {"d: {h: org/model}\nr: ${select_not_null:d.h,/checkpoint}", "\"org/model\""},
 	    {"r: ${select_not_null:d.h,/checkpoint}", "\"/checkpoint\""},
-	    {"d: {h: ???}\nr: ${select_not_null:d.h,/checkpoint}", "\"/checkpoint\""},
+	    {"d:\n  h: ???\nr: ${select_not_null:d.h,/checkpoint}", "\"/checkpoint\""},
 	    {"a: null\nb: 2\nr: ${select_not_null:a,b}", "2"},
 	    {"a: null\nb: null\nr: ${select_not_null:a,b}", "null"},
 	    {"a: null\nb: 2\nr: ${select_not_null:a,'b'}", "\"b\""},

@@ -88,8 +88,9 @@ static void test_value_parse_follows_hydras_grammar(void **state)
 static void test_value_parse_wrong_values_are_refused(void **state)
 {
 	(void)state;
-	static const char *const cases[] = {"1,2",  "a]",    "{a",     "[a",	 "[1,]", "[,1]",   "{a}",  "{a: }",   "x(1)",
-					    "'a",   "'a' b", "a\"b\"", "x{y}", "[a b}", "{a: 1", "a)b", "${a",	 "[1 [2]]"};
+	static const char *const cases[] = {"1,2",  "a]",    "{a",    "[a",  "[1,]",  "[,1]",
+					    "{a}",  "{a: }", "x(1)",  "'a",  "'a' b", "a\"b\"",
+					    "x{y}", "[a b}", "{a: 1", "a)b", "${a",   "[1 [2]]"};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct nel_err err = {0};
 		json_t *got = value_parse(cases[i], &err);
@@ -113,8 +114,10 @@ static void test_value_parse_deep_nesting_is_refused(void **state)
 
 static const char config_text[] =
     "{\"a\": {\"b\": 1, \"n\": null, \"m\": \"???\", \"l\": [10, {\"x\": 1}], \"d\": {\"p\": 1}},"
-    " \"evaluation\": {\"tasks\": [{\"name\": \"h1.mmlu\", \"x\": 0}, {\"name\": \"h2.mmlu\"}, {\"name\": \"gsm8k\", \"x\": 0},"
-    " {\"name\": \"twice\"}, {\"name\": \"twice\"}, {\"name\": \"lm.arc\", \"x\": 0}, {\"name\": \"lm\", \"arc\": 0}]}}";
+    " \"evaluation\": {\"tasks\": [{\"name\": \"h1.mmlu\", \"x\": 0}, {\"name\": \"h2.mmlu\"}, {\"name\": \"gsm8k\", "
+    "\"x\": 0},"
+    " {\"name\": \"twice\"}, {\"name\": \"twice\"}, {\"name\": \"lm.arc\", \"x\": 0}, {\"name\": \"lm\", \"arc\": "
+    "0}]}}";
 
 /* Applies one override to the config above; 0 or -1. */
 static int apply(const char *text, json_t **ret_config, struct nel_err *err)

@@ -92,7 +92,8 @@ static void test_source_map_find_gives_nearest_ancestor(void **state)
 		const char *pointer;
 		int line;
 		int column;
-	} cases[] = {{"/a/0/b", 6, 7}, {"/a/0/b/c/d", 6, 7}, {"/a/0", 2, 3}, {"/a/0/bb", 2, 3}, {"/ab", 1, 1}, {"", 1, 1}};
+	} cases[] = {{"/a/0/b", 6, 7},  {"/a/0/b/c/d", 6, 7}, {"/a/0", 2, 3},
+		     {"/a/0/bb", 2, 3}, {"/ab", 1, 1},        {"", 1, 1}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int line = 0;
 		int column = 0;

@@ -82,7 +82,8 @@ static void test_yaml_json_parse_aliases_and_merges_expand(void **state)
 	(void)state;
 	static const struct reading cases[] = {
 	    {"a: &x {p: 1}\nb: *x\nc: [*x, *x]", "{\"a\":{\"p\":1},\"b\":{\"p\":1},\"c\":[{\"p\":1},{\"p\":1}]}"},
-	    {"a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3, r: 4}", "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"p\":1,\"q\":3,\"r\":4}}"},
+	    {"a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3, r: 4}",
+	     "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"p\":1,\"q\":3,\"r\":4}}"},
 	    {"{q: 3, <<: {p: 1, q: 2}}", "{\"p\":1,\"q\":3}"},
 	    {"<<: [{p: 1}, {p: 2, q: 3}]", "{\"p\":1,\"q\":3}"},
 	    {"'<<': 1", "{\"<<\":1}"},
@@ -165,8 +166,8 @@ static void test_yaml_json_parse_wrong_json_is_refused_with_place(void **state)
 {
 	(void)state;
 	static const struct refusal cases[] = {
-	    {"a: 1", 0, 1, 1, "", "not valid JSON"},	   {"{\"a\": 1,\n \"a\": 2}", 0, 2, 4, "", "duplicate"},
-	    {"[1,]", 0, 1, 4, "", "not valid JSON"},	   {"[1] x", 0, 1, 5, "", "not valid JSON"},
+	    {"a: 1", 0, 1, 1, "", "not valid JSON"},         {"{\"a\": 1,\n \"a\": 2}", 0, 2, 4, "", "duplicate"},
+	    {"[1,]", 0, 1, 4, "", "not valid JSON"},         {"[1] x", 0, 1, 5, "", "not valid JSON"},
 	    {"{\"a\": NaN}", 0, 1, 9, "", "not valid JSON"}, {"\xff", 0, 1, 1, "", "UTF-8"},
 	};
 	check_refusals(cases, sizeof cases / sizeof cases[0], true);
@@ -264,8 +265,14 @@ static void check_places(const char *text, bool json)
 		const char *pointer;
 		int line;
 		int column;
-	} cases[] = {{"/a", 1, 2}, {"/b~1c", 2, 2}, {"/b~1c/0", 2, 11}, {"/b~1c/1", 3, 4}, {"/b~1c/1/\xc3\xa9", 3, 5},
-		     {"/b~1c/1/y", 3, 13}, {"/b~1c/1/y/z", 3, 13}, {"", 1, 1}};
+	} cases[] = {{"/a", 1, 2},
+		     {"/b~1c", 2, 2},
+		     {"/b~1c/0", 2, 12},
+		     {"/b~1c/1", 3, 4},
+		     {"/b~1c/1/\xc3\xa9", 3, 5},
+		     {"/b~1c/1/y", 3, 14},
+		     {"/b~1c/1/y/z", 3, 14},
+		     {"", 1, 1}};
 	assert_int_equal(yaml_json_parse(text, strlen(text), json, &value, &map, NULL, &err), 0);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int line = 0;
@@ -298,9 +305,9 @@ static void test_yaml_json_parse_json_reads_what_yaml_would_not(void **state)
 static void test_yaml_json_scalar_resolves_like_the_parser(void **state)
 {
 	(void)state;
-	static const struct reading cases[] = {{"yes", "true"},	 {"017", "15"},		     {"12:00:00", "\"12:00:00\""},
-					       {"", "null"},	 {"1.5", "1.5"},	     {".inf", "\".inf\""},
-					       {"1e5", "\"1e5\""}, {"2024-01-01", "\"2024-01-01\""}};
+	static const struct reading cases[] = {
+	    {"yes", "true"}, {"017", "15"},        {"12:00:00", "\"12:00:00\""}, {"", "null"},
+	    {"1.5", "1.5"},  {".inf", "\".inf\""}, {"1e5", "\"1e5\""},           {"2024-01-01", "\"2024-01-01\""}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(json_freep) json_t *value = yaml_json_scalar(cases[i].yaml);
 		CLEANUP(mem_freep) char *got = json_dumps(value, JSON_ENCODE_ANY);
@@ -312,11 +319,12 @@ static void test_yaml_json_emit_is_block_style_that_people_can_read(void **state
 {
 	(void)state;
 	CLEANUP(json_freep)
-	json_t *value = json_loads("{\"a\": {\"b\": [1, {\"c\": null, \"d\": true}], \"e\": {}, \"f\": []},"
-				   "\"command\": \"set -e\\n  run x\\n\\ndone\\n\", \"cut\": \"x\\ny\","
-				   "\"walltime\": \"12:00:00\", \"on\": \"yes\", \"x\": 0.95, \"y\": 1e-05, \"z\": 1e20,"
-				   "\"i\": \"17\", \"p\": \"a: b\", \"q\": \"\", \"day\": \"2024-01-31\"}",
-				   0, NULL);
+	json_t *value =
+	    json_loads("{\"a\": {\"b\": [1, {\"c\": null, \"d\": true}], \"e\": {}, \"f\": []},"
+		       "\"command\": \"set -e\\n  run x\\n\\ndone\\n\", \"cut\": \"x\\ny\","
+		       "\"walltime\": \"12:00:00\", \"on\": \"yes\", \"x\": 0.95, \"y\": 1e-05, \"z\": 1e20,"
+		       "\"i\": \"17\", \"p\": \"a: b\", \"q\": \"\", \"day\": \"2024-01-31\"}",
+		       0, NULL);
 	CLEANUP(mem_freep) char *text = yaml_json_emit(value);
 	assert_string_equal(text, "a:\n"
 				  "  b:\n"
@@ -348,18 +356,79 @@ static void test_yaml_json_emit_reads_back_as_the_same_value(void **state)
 {
 	(void)state;
 	static const char *const strings[] = {
-	    "",	      " ",	 "\n",	    "\n\n",   " a",	  "a ",	    "a\nb",	"a\n",	   "a\n\n",    "\na",
-	    " a\nb",  "a \nb",	 "a\t\nb",  "\ta\nb", "a\n  b\n", "a\r\nb", "a\x01""b", "#",	   "a #b",     "a: b",
-	    "- a",    "? a",	 "[a",	    "{a",     "*a",	  "&a",	    "!a",	"%a",	   "@a",       "`a",
-	    "|",      ">",	 "'",	    "\"",     "\\",	  "null",   "~",	"yes",	   "0x1F",     "1_000",
-	    "1e5",    "12:00",	 "=",	    "<<",     "---",	  "...",    "--- a",	"a\n---\nb", "é",       "日本",
-	    "😀",     "😀\nb",	 "\u2028a", "\xc2\x85" "a\nb", "\ufeffa", "y",   "n",	"-",	   "-1",       "a\\nb",
-	    "$(x)\n`y`\n", "${a}", "key: |\n  x\n", "x\n\n\ny", "'a'\n\"b\"\n", "a\n...\nb\n",
+	    "",
+	    " ",
+	    "\n",
+	    "\n\n",
+	    " a",
+	    "a ",
+	    "a\nb",
+	    "a\n",
+	    "a\n\n",
+	    "\na",
+	    " a\nb",
+	    "a \nb",
+	    "a\t\nb",
+	    "\ta\nb",
+	    "a\n  b\n",
+	    "a\r\nb",
+	    "a\x01"
+	    "b",
+	    "#",
+	    "a #b",
+	    "a: b",
+	    "- a",
+	    "? a",
+	    "[a",
+	    "{a",
+	    "*a",
+	    "&a",
+	    "!a",
+	    "%a",
+	    "@a",
+	    "`a",
+	    "|",
+	    ">",
+	    "'",
+	    "\"",
+	    "\\",
+	    "null",
+	    "~",
+	    "yes",
+	    "0x1F",
+	    "1_000",
+	    "1e5",
+	    "12:00",
+	    "=",
+	    "<<",
+	    "---",
+	    "...",
+	    "--- a",
+	    "a\n---\nb",
+	    "é",
+	    "日本",
+	    "😀",
+	    "😀\nb",
+	    "\u2028a",
+	    "\xc2\x85"
+	    "a\nb",
+	    "\ufeffa",
+	    "y",
+	    "n",
+	    "-",
+	    "-1",
+	    "a\\nb",
+	    "$(x)\n`y`\n",
+	    "${a}",
+	    "key: |\n  x\n",
+	    "x\n\n\ny",
+	    "'a'\n\"b\"\n",
+	    "a\n...\nb\n",
 	};
 	for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
 		CLEANUP(json_freep)
-		json_t *value = json_pack("{s:s, s:[s, [s]], s:s}", "k", strings[i], "l", strings[i], strings[i],
-					  strings[i], "v");
+		json_t *value =
+		    json_pack("{s:s, s:[s, [s]], s:s}", "k", strings[i], "l", strings[i], strings[i], strings[i], "v");
 		CLEANUP(mem_freep) char *text = yaml_json_emit(value);
 		CLEANUP(json_freep) json_t *back = NULL;
 		struct nel_err err = {0};
@@ -373,8 +442,9 @@ static void test_yaml_json_emit_reads_back_as_the_same_value(void **state)
 static void test_yaml_json_emit_numbers_read_back_exactly(void **state)
 {
 	(void)state;
-	static const double reals[] = {0.0,  0.1,  0.95, 1.0, 1e-5, 1e15, 1e16, 1e17, 1.0 / 3.0, 5e-324, 1.7976931348623157e308,
-				       -2.5, 1e22, 123456.789};
+	static const double reals[] = {
+	    0.0,  0.1,  0.95,      1.0, 1e-5, 1e15, 1e16, 1e17, 1.0 / 3.0, 5e-324, 1.7976931348623157e308,
+	    -2.5, 1e22, 123456.789};
 	for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
 		CLEANUP(json_freep) json_t *value = json_real(reals[i]);
 		CLEANUP(mem_freep) char *text = yaml_json_emit(value);

@@ -22,10 +22,11 @@ static const char results[] = "results:\n"
 			      "          scores:\n"
 			      "            prompt: {value: 0.5, stats: {stderr: 0.125, count: 541}}\n"
 			      "            broken: {value: high}\n"
-			      "            nan: {value: .nan}\n"
+			      "            nan: {value: .nan, stats: {stderr: -.inf}}\n"
+			      "            last: {value: .nan}\n"
 			      "            whole: {value: 7}\n"
 			      "    empty: null\n"
-			      "config: {x: 1}\n";
+			      "config: {x: 1, list: [.inf,.nan], name: a.nan}\n";
 
 static const struct score *find(const struct scores *scores, const char *name)
 {

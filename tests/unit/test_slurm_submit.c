@@ -78,12 +78,12 @@ static struct sent send_with(size_t count, const char *const *sources, const cha
 {
 	CLEANUP(mem_freep) char *dir = mem_printf("%s/%s", local_dir, rundir);
 	struct submit_task tasks[8] = {0};
-	char names[8][2][32];
+	char names[8][2][96];
 	CLEANUP(str_done) struct str make = {0};
 	str_appendf(&make, "rm -rf %s/tar.$$; mkdir %s/tar.$$; cd %s/tar.$$;", local_dir, local_dir, local_dir);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(names[i][0], 32, "t%zu.%zu", i, i);
-		snprintf(names[i][1], 32, "a-n.t%zu.%zu-e.%d", i, i, number);
+		snprintf(names[i][0], 96, "t%zu.%zu", i, i);
+		snprintf(names[i][1], 96, "a-n.t%zu.%zu-e.%d", i, i, number);
 		str_appendf(&make,
 			    "mkdir -p '%s/logs'; printf '#!/bin/bash\\n#SBATCH --job-name=%%s\\n' '%s' >'%s/run.sub';",
 			    names[i][0], names[i][1], names[i][0]);
@@ -474,6 +474,76 @@ static void test_submit_on_full_disk_is_busy_and_claims_nothing(void **state)
 	assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "102");
 }
 
+static const char *no_secret(const char *name, void *arg)
+{
+	(void)name;
+	(void)arg;
+	return "value";
+}
+
+/* From a plan: its mounts and images are looked for, its files arrive. */
+static void test_submit_of_a_plan_checks_its_sources(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *rundir = mem_printf("%s/out/plan", local_dir);
+	struct mount mounts[] = {{.source = "/models/llama", .target = "/checkpoint"},
+				 {.source = "/usr", .target = "/usr"}};
+	struct plan_job job = {.index = 7,
+			       .task = "mmlu",
+			       .file_name = "mmlu",
+			       .container = "registry#path:tag",
+			       .endpoint_type = "chat",
+			       .pre_cmd = "",
+			       .post_cmd = "",
+			       .evaluator_config = json_object()};
+	struct server server = {.name = "deployment",
+				.type = "vllm",
+				.image = "/no/image.sqsh",
+				.command = "vllm serve",
+				.pre_cmd = "",
+				.served_model_name = "llama",
+				.port = 8000,
+				.num_nodes = 1,
+				.num_instances = 1,
+				.n_tasks = 1,
+				.health_path = "/health",
+				.mounts = {.items = mounts, .count = 2}};
+	struct eval_plan plan = {.account = "team",
+				 .output_dir = local_dir,
+				 .partition = "batch",
+				 .subproject = "n",
+				 .ntasks_per_node = 1,
+				 .total_nodes = 1,
+				 .walltime_s = 3600,
+				 .proxy_image = "haproxy:latest",
+				 .deployment = &server,
+				 .jobs = &job,
+				 .job_count = 1};
+	struct attempt_order order = {
+	    .job_index = 7, .number = 1, .job_name = "team-n.mmlu.7-e.1", .time_limit_s = 3600};
+	struct rundir_input in = {.plan = &plan,
+				  .evaluation = "0123456789abcdef",
+				  .rundir = rundir,
+				  .orders = &order,
+				  .order_count = 1,
+				  .secret = no_secret};
+	CLEANUP(submit_reply_done) struct submit_reply refused = {0};
+	struct nel_err err = {0};
+	if (slurm_submit(NULL, &in, 60000, &refused, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(refused.items[0].outcome, SUBMIT_REFUSED);
+	assert_int_equal(refused.items[0].job_index, 7);
+	assert_non_null(strstr(refused.items[0].message, "/no/image.sqsh, /models/llama"));
+	plan.deployment = NULL;
+	CLEANUP(submit_reply_done) struct submit_reply sent = {0};
+	if (slurm_submit(NULL, &in, 60000, &sent, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(sent.items[0].outcome, SUBMIT_ACCEPTED);
+	assert_output("stat -c '%a %n' $FAKE/out/plan/mmlu.7/run.sub | cut -d / -f 1", "700 ");
+	assert_output("grep -c 'plan/mmlu.7' $FAKE/out/plan/mmlu.7/run.sub | sed 's/[1-9][0-9]*/some/'", "some");
+	json_decref(job.evaluator_config);
+}
+
 static void test_submit_under_any_login_shell(void **state)
 {
 	(void)state;
@@ -515,6 +585,7 @@ int main(void)
 	    SCRIPT_TEST(test_submit_cut_anywhere_submits_nothing),
 	    SCRIPT_TEST(test_submit_where_nothing_can_be_made_is_invalid),
 	    SCRIPT_TEST(test_submit_on_full_disk_is_busy_and_claims_nothing),
+	    SCRIPT_TEST(test_submit_of_a_plan_checks_its_sources),
 	    SCRIPT_TEST(test_submit_under_any_login_shell),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

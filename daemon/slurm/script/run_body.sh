@@ -13,22 +13,18 @@ logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
 interrupted_marker=$artifacts/.nemo_evaluator_interrupted
 srun=$(type -P srun)
 
-heartbeat_s=30
-probe_interval_s=2
-probe_timeout_s=5
-stop_grace_s=30
+readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each
 server_pids=()    # the sruns of all servers and proxies
+server_logs=()    # the log of each
 evaluation_env=() # NAME=value that the evaluation gets besides its own: where the auxiliaries are
 container_command=() # of the next step, made by in_container
 step=()              # the arguments of become_step for the next step, made by make_step
 heartbeat_pid=
-terminated=0        # SIGTERM has come
-signalled=0         # a trap has run: what `wait` returned may be the signal's number
-continued_s=-1000   # $SECONDS when SIGCONT came last
-forwarded=0         # SIGTERM has been passed on to the evaluation
+terminated=0 # SIGTERM has come
+forwarded=0  # and has been passed on to the evaluation, if need be
 
 say() {
     printf '%(%Y-%m-%d %H:%M:%S)T %s\n' -1 "$*"
@@ -65,9 +61,7 @@ claim_attempt() {
 }
 
 count_lines() { # FILE
-    local lines=()
-    [[ ! -e $1 ]] || mapfile -t lines <"$1"
-    printf '%s' "${#lines[@]}"
+    { [[ ! -e $1 ]] || cat "$1"; } | wc -l
 }
 
 # Stamps say how long the attempt ran where Slurm keeps no accounting: line n of `started` ("epoch") belongs to line n
@@ -218,12 +212,8 @@ in_container() { # FUNCTION ARGUMENT...
 
 # ---- Model servers ----
 
-server_consumer() { # SERVER
-    if [[ -z ${NEL_SERVER_ENV_PREFIX[$1]} ]]; then
-        printf deployment
-    else
-        printf 'auxiliary.%s' "${NEL_SERVER_NAME[$1]}"
-    fi
+server_consumer() { # SERVER: "deployment", "auxiliary.judge"
+    printf '%s' "${NEL_SERVER_ENV_PREFIX[$1]:+auxiliary.}${NEL_SERVER_NAME[$1]}"
 }
 
 start_server() { # SERVER
@@ -265,7 +255,8 @@ start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
     start_step "$4" "$4-%A-%t.log" "$(server_consumer "$s")" "${#variables[@]}" "${variables[@]}" \
         "${options[@]}" "${container_command[@]}"
     server_pids+=($!)
-    say "started ${NEL_SERVER_NAME[s]} on ${nodes[*]:$2:$3} (logs/$4-$SLURM_JOB_ID-*.log)"
+    server_logs+=("logs/$4-$SLURM_JOB_ID-*.log")
+    say "started ${NEL_SERVER_NAME[s]} on ${nodes[*]:$2:$3} (${server_logs[-1]})"
 }
 
 # Inside the container of a server.
@@ -279,11 +270,7 @@ serve() { # NODES-PER-INSTANCE PRE-COMMAND COMMAND
 }
 
 server_log() { # SERVER KIND: "server", "judge-server"
-    if [[ -z ${NEL_SERVER_ENV_PREFIX[$1]} ]]; then
-        printf '%s' "$2"
-    else
-        printf '%s-%s' "${NEL_SERVER_NAME[$1]}" "$2"
-    fi
+    printf '%s' "${NEL_SERVER_ENV_PREFIX[$1]:+${NEL_SERVER_NAME[$1]}-}$2"
 }
 
 # One address for several instances: HAProxy on the primary node.
@@ -296,6 +283,7 @@ start_proxy() { # SERVER HEAD-ADDRESS...
         --container-image="$NEL_PROXY_IMAGE" --container-mounts="$config:/usr/local/etc/haproxy/haproxy.cfg:ro" \
         haproxy -f /usr/local/etc/haproxy/haproxy.cfg
     server_pids+=($!)
+    server_logs+=("logs/$log-$SLURM_JOB_ID.log")
     wait_until_ready "the proxy of ${NEL_SERVER_NAME[s]}" "${NEL_SERVER_PROXY_PORT[s]}" \
         "${NEL_SERVER_PROXY_HEALTH_PATH[s]}" "${NEL_SERVER_PROXY_HEALTH_STATUS[s]}" 127.0.0.1
 }
@@ -338,10 +326,10 @@ probe() { # URL; prints the HTTP status, 000 for none
 
 # Asked after the probe too: on a shared node another's server may answer in place of one that found its port taken.
 check_servers() {
-    local pid
+    local i
     ((!terminated)) || exit 143
-    for pid in "${server_pids[@]}"; do
-        kill -0 "$pid" 2>/dev/null || fail "a server died before it was ready; its log is in $NEL_JOB_DIR/logs"
+    for i in "${!server_pids[@]}"; do
+        kill -0 "${server_pids[i]}" 2>/dev/null || fail "a server died before all were ready: see ${server_logs[i]}"
     done
 }
 
@@ -422,37 +410,34 @@ run_evaluation() { # returns the exit code of the evaluation
     return "$status"
 }
 
-# `wait` returns early when a trap has run; the exit code is then still to come.
+# `wait` returns early, with the number of a signal, when a trap has run.
 wait_for_evaluation() { # PID
-    local status
+    local status again
     while :; do
-        signalled=0
         wait "$1"
         status=$?
-        ((signalled)) || break
-        ((!terminated)) || forward_term
+        ((!terminated || forwarded)) || forward_term
+        kill -0 "$1" 2>/dev/null || break
     done
+    wait "$1" # what has ended keeps its exit code
+    again=$?
+    ((again == 127)) || status=$again
     return "$status"
 }
 
-# When Slurm ends a job (time limit, preemption, scancel) it sends SIGCONT and SIGTERM to every step and to this script.
-# A SIGTERM by itself (--signal=B:TERM@60, scancel --batch) is for this script alone, which passes it on, so that the
-# evaluation can save its state. Not to srun: that would kill the step at once (seen with Slurm 22.05).
 on_term() {
     terminated=1
-    signalled=1
     say "SIGTERM"
 }
 
-on_cont() {
-    continued_s=$SECONDS
-    signalled=1
-}
-
+# When Slurm ends a job (time limit, preemption, scancel) it signals all processes of all steps, the heartbeat too, and
+# the evaluation saves its state. A SIGTERM for this shell alone (--signal=B:TERM@60, scancel --batch) is passed on.
+# Not to srun, which would kill the step at once (seen with Slurm 22.05).
 forward_term() {
     local id name
-    ((!forwarded && SECONDS - continued_s > 5)) || return 0
     forwarded=1
+    sleep 1
+    kill -0 "$heartbeat_pid" 2>/dev/null || return 0
     while read -r id name; do
         [[ $name != evaluation ]] || scancel --signal=TERM "$id"
     done < <(squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
@@ -581,7 +566,6 @@ main() {
     claim_attempt
     trap leave EXIT
     trap on_term TERM
-    trap on_cont CONT
     stamp_start
     say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
     [[ -n $srun ]] || fail "there is no srun on this node"

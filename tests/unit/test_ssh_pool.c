@@ -1,0 +1,427 @@
+/* Pools against a real sshd: reuse, limits, replacement of dead sessions, the breaker, refusals. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "real_sshd.h"
+#include "ssh/pool.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct real_sshd sshd;
+static bool installed;
+
+static int setup(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	if (ssh_init(&err) != 0)
+		return -1;
+	int rc = sshd_set_up(&sshd);
+	installed = rc == 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	sshd_tear_down(&sshd);
+	ssh_done();
+	return 0;
+}
+
+#define NEEDS_SSHD() \
+	do { \
+		if (!installed) \
+			skip(); \
+	} while (0)
+
+DEFINE_FREEP(struct ssh_pool, pool, ssh_pool_free)
+
+static struct ssh_pool *new_pool(const char *key, int max_sessions)
+{
+	struct sshd_paths paths;
+	struct ssh_pool_options options = {
+	    .target = sshd_target(&sshd, key, &paths), .max_sessions = max_sessions, .idle_timeout_ms = 60000};
+	return ssh_pool_new(&options);
+}
+
+static int run(struct ssh_pool *pool, const char *command, bool *ret_sent, struct nel_err *err)
+{
+	struct ssh_exec exec = {.command = command, .output_max = 1 << 20, .timeout_ms = 30000};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	return ssh_pool_exec(pool, &exec, &result, ret_sent, err);
+}
+
+static void assert_runs(struct ssh_pool *pool)
+{
+	struct nel_err err = {0};
+	bool sent = false;
+	if (run(pool, "true", &sent, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_true(sent);
+}
+
+static void assert_fails(struct ssh_pool *pool, enum nel_err_kind kind, const char *part)
+{
+	struct nel_err err = {0};
+	bool sent = true;
+	assert_int_equal(run(pool, "true", &sent, &err), -1);
+	assert_false(sent);
+	if (err.kind != kind || strstr(err.msg, part) == NULL)
+		fail_msg("%s: %s", err_kind_name(err.kind), err.msg);
+}
+
+static struct ssh_pool_stats stats_of(struct ssh_pool *pool)
+{
+	struct ssh_pool_stats stats;
+	ssh_pool_stats(pool, &stats);
+	return stats;
+}
+
+static void test_exec_many_commands_one_handshake(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 4);
+	for (int i = 0; i < 50; i++)
+		assert_runs(pool);
+	struct ssh_pool_stats stats = stats_of(pool);
+	assert_int_equal(stats.handshakes, 1);
+	assert_int_equal(stats.execs, 50);
+	assert_int_equal(stats.failures, 0);
+	assert_int_equal(stats.sessions, 1);
+	assert_int_equal(stats.busy, 0);
+	assert_int_equal(stats.breaker, BREAKER_CLOSED);
+	assert_string_equal(stats.last_error, "");
+	assert_true(stats.last_ok_s > 0);
+}
+
+/* A command that runs until it is told to stop. */
+struct holder {
+	struct ssh_pool *pool;
+	volatile bool stop;
+	pthread_mutex_t lock;
+	pthread_cond_t began;
+	bool running;
+};
+
+static int note_began(const char *data, size_t size, void *arg)
+{
+	(void)data;
+	(void)size;
+	struct holder *h = arg;
+	pthread_mutex_lock(&h->lock);
+	h->running = true;
+	pthread_cond_signal(&h->began);
+	pthread_mutex_unlock(&h->lock);
+	return 0;
+}
+
+static void *hold(void *arg)
+{
+	struct holder *h = arg;
+	struct ssh_exec exec = {.command = "echo began; sleep 60",
+				.timeout_ms = 60000,
+				.on_output = note_began,
+				.arg = h,
+				.stop = &h->stop};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	bool sent;
+	ssh_pool_exec(h->pool, &exec, &result, &sent, NULL);
+	note_began(NULL, 0, h);
+	return NULL;
+}
+
+static void test_exec_all_sessions_in_use_is_busy(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	struct holder holders[2];
+	pthread_t threads[2];
+	for (int i = 0; i < 2; i++) {
+		holders[i] = (struct holder){.pool = pool};
+		pthread_mutex_init(&holders[i].lock, NULL);
+		pthread_cond_init(&holders[i].began, NULL);
+		assert_int_equal(pthread_create(&threads[i], NULL, hold, &holders[i]), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_mutex_lock(&holders[i].lock);
+		while (!holders[i].running)
+			pthread_cond_wait(&holders[i].began, &holders[i].lock);
+		pthread_mutex_unlock(&holders[i].lock);
+	}
+	assert_fails(pool, NEL_BUSY, "all 2 SSH sessions to alpha are in use");
+	assert_int_equal(stats_of(pool).busy, 2);
+	for (int i = 0; i < 2; i++) {
+		__atomic_store_n(&holders[i].stop, true, __ATOMIC_RELAXED);
+		pthread_join(threads[i], NULL);
+		pthread_cond_destroy(&holders[i].began);
+		pthread_mutex_destroy(&holders[i].lock);
+	}
+	/* A stop is nobody's fault. */
+	assert_int_equal(stats_of(pool).failures, 0);
+	assert_int_equal(stats_of(pool).busy, 0);
+	assert_runs(pool);
+}
+
+#define WORKERS 8
+#define WORKER_EXECS 15
+
+static void *work(void *arg)
+{
+	struct ssh_pool *pool = arg;
+	intptr_t wrong = 0;
+	for (int i = 0; i < WORKER_EXECS;) {
+		struct nel_err err = {0};
+		bool sent = false;
+		if (run(pool, "true", &sent, &err) == 0)
+			i++;
+		else if (err.kind == NEL_BUSY)
+			nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		else
+			return (void *)(wrong + 1);
+		ssh_pool_tend(pool);
+	}
+	return (void *)wrong;
+}
+
+static void test_exec_many_threads_stay_within_sessions(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 3);
+	CLEANUP(pool_freep) struct ssh_pool *other = new_pool("ecdsa", 2);
+	pthread_t threads[WORKERS];
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, i % 4 == 0 ? other : pool), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		void *wrong;
+		pthread_join(threads[i], &wrong);
+		assert_null(wrong);
+	}
+	struct ssh_pool_stats stats = stats_of(pool);
+	assert_in_range(stats.handshakes, 1, 3);
+	assert_in_range(stats.sessions, 1, 3);
+	assert_int_equal(stats.execs + stats_of(other).execs, WORKERS * WORKER_EXECS);
+}
+
+/* The number of the sshd process behind the pool's session. */
+static pid_t server_of(struct ssh_pool *pool)
+{
+	struct ssh_exec exec = {.command = "echo $PPID", .output_max = 100, .timeout_ms = 30000};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	struct nel_err err = {0};
+	bool sent;
+	if (ssh_pool_exec(pool, &exec, &result, &sent, &err) != 0)
+		fail_msg("%s", err.msg);
+	result.output[strcspn(result.output, "\n")] = '\0';
+	long long pid;
+	assert_true(str_to_int(result.output, 2, INT32_MAX, &pid));
+	return (pid_t)pid;
+}
+
+static void test_exec_dead_warm_session_is_replaced(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	for (int i = 1; i <= 3; i++) {
+		kill(server_of(pool), SIGKILL);
+		assert_runs(pool);
+		assert_int_equal(stats_of(pool).handshakes, i + 1);
+	}
+	assert_int_equal(stats_of(pool).failures, 0);
+}
+
+static void test_exec_connection_lost_after_sending_is_not_repeated(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	assert_runs(pool);
+	char command[300];
+	snprintf(command, sizeof command, "echo x >> %s/ran; kill -9 $PPID; sleep 60", sshd.dir);
+	struct nel_err err = {0};
+	bool sent = false;
+	assert_int_equal(run(pool, command, &sent, &err), -1);
+	assert_true(sent);
+	assert_int_equal(err.kind, NEL_REMOTE);
+	assert_runs(pool);
+	char path[SSHD_PATH_SIZE];
+	struct stat st;
+	assert_int_equal(stat(sshd_path(&sshd, "ran", path), &st), 0);
+	assert_int_equal(st.st_size, 2);
+	assert_int_equal(stats_of(pool).failures, 1);
+	assert_int_equal(stats_of(pool).handshakes, 2);
+}
+
+static void test_exec_command_timeouts_do_not_open_breaker(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	struct ssh_exec exec = {.command = "sleep 60", .timeout_ms = 1};
+	for (int i = 0; i < 2 * BREAKER_THRESHOLD; i++) {
+		struct ssh_result result = {0};
+		struct nel_err err = {0};
+		bool sent = false;
+		assert_runs(pool);
+		exec.timeout_ms = 200;
+		assert_int_equal(ssh_pool_exec(pool, &exec, &result, &sent, &err), -1);
+		assert_true(sent);
+	}
+	assert_int_equal(stats_of(pool).breaker, BREAKER_CLOSED);
+	assert_int_equal(stats_of(pool).failures, 2 * BREAKER_THRESHOLD);
+}
+
+static void test_exec_host_down_opens_breaker_until_probe_succeeds(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	sshd_stop(&sshd);
+	int64_t now_ms = clock_mono_ms();
+	clock_fake_set_ms(now_ms);
+	for (int i = 0; i < BREAKER_THRESHOLD; i++)
+		assert_fails(pool, NEL_REMOTE, "Connection refused");
+	assert_fails(pool, NEL_BUSY, "Connection refused");
+	struct ssh_pool_stats stats = stats_of(pool);
+	assert_int_equal(stats.breaker, BREAKER_OPEN);
+	assert_int_equal(stats.handshakes, BREAKER_THRESHOLD);
+	assert_int_equal(stats.failures, BREAKER_THRESHOLD);
+	assert_int_equal(stats.last_kind, NEL_REMOTE);
+	assert_in_range(stats.retry_in_ms, 1, BREAKER_OPEN_MAX_MS);
+	now_ms += stats.retry_in_ms;
+	clock_fake_set_ms(now_ms);
+	assert_fails(pool, NEL_REMOTE, "Connection refused");
+	assert_fails(pool, NEL_BUSY, "is left alone");
+	now_ms += stats_of(pool).retry_in_ms;
+	assert_int_equal(sshd_start(&sshd), 0);
+	clock_fake_set_ms(now_ms);
+	assert_runs(pool);
+	stats = stats_of(pool);
+	assert_int_equal(stats.breaker, BREAKER_CLOSED);
+	assert_string_equal(stats.last_error, "");
+	clock_fake_set_ms(-1);
+}
+
+static void test_exec_refused_key_waits_for_time_or_a_new_key(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	char from[SSHD_PATH_SIZE], to[SSHD_PATH_SIZE];
+	const char *wrong[] = {"cp", "-p", sshd_path(&sshd, "wrong", from), sshd_path(&sshd, "mine", to), NULL};
+	assert_int_equal(sshd_run(wrong), 0);
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("mine", 2);
+	int64_t now_ms = clock_mono_ms();
+	clock_fake_set_ms(now_ms);
+	for (int i = 0; i < 2 * BREAKER_THRESHOLD; i++)
+		assert_fails(pool, NEL_DENIED, "refused the key");
+	assert_int_equal(stats_of(pool).handshakes, 1);
+	assert_int_equal(stats_of(pool).breaker, BREAKER_CLOSED);
+	clock_fake_set_ms(now_ms + 10000);
+	assert_fails(pool, NEL_DENIED, "refused the key");
+	assert_fails(pool, NEL_DENIED, "refused the key");
+	assert_int_equal(stats_of(pool).handshakes, 2);
+	const char *right[] = {"cp", sshd_path(&sshd, "user", from), to, NULL};
+	assert_int_equal(sshd_run(right), 0);
+	assert_runs(pool);
+	assert_int_equal(stats_of(pool).handshakes, 3);
+	clock_fake_set_ms(-1);
+}
+
+static void test_tend_idle_session_is_closed(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	int64_t now_ms = clock_mono_ms();
+	clock_fake_set_ms(now_ms);
+	assert_runs(pool);
+	for (int i = 0; i < 30; i++) {
+		now_ms += 2000;
+		clock_fake_set_ms(now_ms);
+		ssh_pool_tend(pool);
+		assert_int_equal(stats_of(pool).sessions, 1);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	clock_fake_set_ms(now_ms + 2000);
+	ssh_pool_tend(pool);
+	assert_int_equal(stats_of(pool).sessions, 0);
+	assert_runs(pool);
+	assert_int_equal(stats_of(pool).handshakes, 2);
+	clock_fake_set_ms(-1);
+}
+
+static void test_tend_dead_session_is_dropped(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 2);
+	kill(server_of(pool), SIGKILL);
+	for (int i = 0; i < 500 && stats_of(pool).sessions != 0; i++) {
+		ssh_pool_tend(pool);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	assert_int_equal(stats_of(pool).sessions, 0);
+}
+
+static void test_gate_full_is_busy(void **state)
+{
+	(void)state;
+	struct ssh_gate *gate = ssh_gate_new(2);
+	struct nel_err err = {0};
+	volatile bool stop = true;
+	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
+	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
+	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), -1);
+	assert_int_equal(err.kind, NEL_BUSY);
+	assert_int_equal(ssh_gate_enter(gate, 60000, &stop, &err), -1);
+	assert_int_equal(err.sys, ECANCELED);
+	ssh_gate_leave(gate);
+	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
+	ssh_gate_free(gate);
+}
+
+static void test_environment_is_copied(void **state)
+{
+	(void)state;
+	char entry[] = "SLURM_CONF=/etc/a.conf";
+	const char *const list[] = {entry, "B=2", NULL};
+	struct ssh_pool_options options = {.target = {.cluster = "alpha"}, .environment = list};
+	CLEANUP(pool_freep) struct ssh_pool *pool = ssh_pool_new(&options);
+	entry[0] = 'X';
+	assert_string_equal(ssh_pool_environment(pool)[0], "SLURM_CONF=/etc/a.conf");
+	assert_string_equal(ssh_pool_environment(pool)[1], "B=2");
+	assert_null(ssh_pool_environment(pool)[2]);
+	options.environment = NULL;
+	CLEANUP(pool_freep) struct ssh_pool *bare = ssh_pool_new(&options);
+	assert_null(ssh_pool_environment(bare)[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_exec_many_commands_one_handshake),
+	    cmocka_unit_test(test_exec_all_sessions_in_use_is_busy),
+	    cmocka_unit_test(test_exec_many_threads_stay_within_sessions),
+	    cmocka_unit_test(test_exec_dead_warm_session_is_replaced),
+	    cmocka_unit_test(test_exec_connection_lost_after_sending_is_not_repeated),
+	    cmocka_unit_test(test_exec_command_timeouts_do_not_open_breaker),
+	    cmocka_unit_test(test_exec_host_down_opens_breaker_until_probe_succeeds),
+	    cmocka_unit_test(test_exec_refused_key_waits_for_time_or_a_new_key),
+	    cmocka_unit_test(test_tend_idle_session_is_closed),
+	    cmocka_unit_test(test_tend_dead_session_is_dropped),
+	    cmocka_unit_test(test_gate_full_is_busy),
+	    cmocka_unit_test(test_environment_is_copied),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
