@@ -210,13 +210,15 @@ int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text,
 	return 0;
 }
 
-static struct statement elapsed = {.sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE job = ?"};
+static struct statement elapsed = {
+    .sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE job = ? AND number >= ?"};
 
-int attempts_elapsed(struct db *db, int64_t job_seq, int64_t *ret_s, struct nel_err *err)
+int attempts_elapsed(struct db *db, int64_t job_seq, int from, int64_t *ret_s, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &elapsed);
 	bool found = false;
 	query_bind_int(&q, job_seq);
+	query_bind_int(&q, from);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	*ret_s = query_int(&q);

@@ -47,7 +47,7 @@ int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err
 /* run.sub as it was sent; *ret_text is free()d by the caller. NOTFOUND. */
 int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text, struct nel_err *err);
 
-/* Sum of elapsed_s over the attempts of a job (unknown ones count 0). */
-int attempts_elapsed(struct db *db, int64_t job_seq, int64_t *ret_s, struct nel_err *err);
+/* Sum of elapsed_s over the attempts of a job from number `from` on (unknown ones count 0). */
+int attempts_elapsed(struct db *db, int64_t job_seq, int from, int64_t *ret_s, struct nel_err *err);
 
 #endif

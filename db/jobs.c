@@ -10,9 +10,19 @@ void job_row_done(struct job_row *row)
 {
 	if (row == NULL)
 		return;
-	char *texts[] = {row->user,        row->cluster,   row->identity,     row->task,
-			 row->model,       row->job_dir,   row->reason,       row->waiting_on,
-			 row->resume_mode, row->resume_on, row->slurm_job_id, row->cancel_requested_by};
+	char *texts[] = {row->user,
+			 row->cluster,
+			 row->identity,
+			 row->task,
+			 row->model,
+			 row->job_dir,
+			 row->reason,
+			 row->waiting_on,
+			 row->resume_mode,
+			 row->resume_on,
+			 row->slurm_job_id,
+			 row->cancel_requested_by,
+			 row->resume_requested_by};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	*row = (struct job_row){0};
@@ -121,7 +131,8 @@ int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
 #define ROW_COLUMNS \
 	"seq, evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state, reason," \
 	" waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt," \
-	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, progress, observed_at," \
+	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, resume_requested_at," \
+	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, observed_at," \
 	" created_at, updated_at, started_at, ended_at, collected, version"
 
 static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
@@ -153,6 +164,10 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	row->not_before = query_int(q);
 	row->cancel_requested_at = query_int(q);
 	row->cancel_requested_by = query_text(q);
+	row->resume_requested_at = query_int(q);
+	row->resume_requested_by = query_text(q);
+	row->resume_resets_budget = query_int(q) != 0;
+	row->budget_from_attempt = (int)query_int(q);
 	row->progress = query_int_or(q, -1);
 	row->observed_at = query_int(q);
 	row->created_at = query_int(q);
@@ -405,7 +420,8 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 }
 
 static struct statement update_job = {
-    .sql = "UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, attempt = ?, slurm_job_id = ?,"
+    .sql = "UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, budget_from_attempt = ?, attempt = "
+	   "?, slurm_job_id = ?,"
 	   " failures = ?, not_before = ?, progress = ?, observed_at = ?, started_at = ?, updated_at = ?,"
 	   " version = version + 1 WHERE seq = ?",
 };
@@ -416,6 +432,7 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 	query_bind_text(&q, row->waiting_on);
 	query_bind_int(&q, row->budget_used_s);
 	query_bind_int_or_null(&q, row->budget_limit_s, -1);
+	query_bind_int(&q, row->budget_from_attempt > 0 ? row->budget_from_attempt : 1);
 	query_bind_int(&q, row->attempt);
 	query_bind_text(&q, row->slurm_job_id);
 	query_bind_int(&q, row->failures);
@@ -460,6 +477,37 @@ int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64
 		return -1;
 	*ret_marked = query_changes(&q);
 	return 0;
+}
+
+static struct statement request_resume = {
+    .sql = "UPDATE jobs SET resume_requested_at = ?1, resume_requested_by = ?2, resume_resets_budget = ?3,"
+	   " attention = 1, updated_at = ?1, version = version + 1"
+	   " WHERE id = ?4 AND ended_at IS NOT NULL AND state <> 'succeeded'",
+};
+
+int jobs_request_resume(struct db *db, const char *job_id, const char *by, bool reset_budget, int64_t now_s,
+			int *ret_marked, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &request_resume);
+	query_bind_int(&q, now_s);
+	query_bind_text(&q, by);
+	query_bind_int(&q, reset_budget);
+	query_bind_text(&q, job_id);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_marked = query_changes(&q);
+	return 0;
+}
+
+static struct statement clear_resume = {
+    .sql = "UPDATE jobs SET resume_requested_at = NULL, resume_requested_by = NULL WHERE seq = ?",
+};
+
+int jobs_clear_resume(struct db *db, int64_t seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &clear_resume);
+	query_bind_int(&q, seq);
+	return query_run(&q, err);
 }
 
 static struct statement set_observed = {.sql = "UPDATE jobs SET observed_at = ?1 WHERE seq = ?2"};
@@ -522,8 +570,29 @@ int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list
 	return 0;
 }
 
-struct statement *const jobs_statements[] = {
-    &insert_history,       &later_job,       &insert_job,     &by_id,           &by_seq,     &list_all,
-    &list_state,           &list_evaluation, &list_user,      &list_cluster,    &list_task,  &of_evaluation,
-    &states_of_evaluation, &list_live,       &list_attention, &clear_attention, &state_of,   &set_state,
-    &update_job,           &set_collected,   &request_cancel, &set_observed,    &history_of, NULL};
+struct statement *const jobs_statements[] = {&insert_history,
+					     &later_job,
+					     &insert_job,
+					     &by_id,
+					     &by_seq,
+					     &list_all,
+					     &list_state,
+					     &list_evaluation,
+					     &list_user,
+					     &list_cluster,
+					     &list_task,
+					     &of_evaluation,
+					     &states_of_evaluation,
+					     &list_live,
+					     &list_attention,
+					     &clear_attention,
+					     &state_of,
+					     &set_state,
+					     &update_job,
+					     &set_collected,
+					     &request_cancel,
+					     &request_resume,
+					     &clear_resume,
+					     &set_observed,
+					     &history_of,
+					     NULL};

@@ -34,7 +34,11 @@ struct job_row {
 	int64_t not_before; /* nothing is submitted before this */
 	int64_t cancel_requested_at;
 	char *cancel_requested_by;
-	int64_t progress; /* -1 unknown */
+	int64_t resume_requested_at;
+	char *resume_requested_by;
+	bool resume_resets_budget;
+	int budget_from_attempt; /* the first attempt that the budget counts */
+	int64_t progress;        /* -1 unknown */
 	int64_t observed_at;
 	int64_t created_at;
 	int64_t updated_at;
@@ -99,6 +103,13 @@ int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
  * Asking again marks it again and keeps who asked first. *ret_marked: how many jobs it marked. */
 int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
 			struct nel_err *err);
+
+/* As jobs_request_cancel(), for an ended job that has not succeeded: it is to go on. */
+int jobs_request_resume(struct db *db, const char *job_id, const char *by, bool reset_budget, int64_t now_s,
+			int *ret_marked, struct nel_err *err);
+
+/* The wish to resume was carried out or came to nothing. */
+int jobs_clear_resume(struct db *db, int64_t seq, struct nel_err *err);
 
 /* The times at which many jobs were seen, in one transaction: observed_at of every listed job. version stays. */
 int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err);

@@ -54,9 +54,11 @@ static int int_base(const char *text, const char **ret_digits)
 	return base;
 }
 
+/* As OmegaConf's loader, which the launcher reads configs with: wider than PyYAML's, 1e-5 and 1.5e3 are numbers. */
 static bool is_real(const char *text)
 {
 	const char *p = text;
+	bool exponent_wanted = false;
 	if (*p == '.') { /* no sign here, says the pattern */
 		if (!digit(p[1]))
 			return false;
@@ -65,21 +67,21 @@ static bool is_real(const char *text)
 		if (!digit(*p))
 			return false;
 		p += strspn(p, "0123456789_");
-		if (*p != '.')
-			return false;
+		exponent_wanted = *p != '.';
 	}
-	p++;
-	p += strspn(p, "0123456789_");
+	if (!exponent_wanted) {
+		p++;
+		p += strspn(p, "0123456789_");
+	}
 	if (*p == 'e' || *p == 'E') {
-		if (p[1] != '-' && p[1] != '+')
-			return false;
-		p += 2;
+		p = skip_sign(p + 1);
 		size_t length = strspn(p, "0123456789");
 		if (length == 0)
 			return false;
 		p += length;
+		exponent_wanted = false;
 	}
-	return *p == '\0';
+	return *p == '\0' && !exponent_wanted;
 }
 
 /* The text without its underscores, at `from`; the sign of `text` is kept before it. */

@@ -182,8 +182,10 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 		const struct observation *o = &action->observed.items[i];
 		if (live == NULL || !live_is_observable(live))
 			continue;
-		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN)
+		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
 			seen[seen_count++] = live->seq;
+			live->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
+		}
 		struct judgement j;
 		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
 		changed = changed || j.changed;

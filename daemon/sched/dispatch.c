@@ -152,7 +152,7 @@ static int intend(struct scheduler *s, struct live *live, const struct eval_plan
 		attempt_row_done(&row);
 		return -1;
 	}
-	if (live->attempt.elapsed_s > 0)
+	if (live->attempt.elapsed_s > 0 && live->attempt.number >= live->job.budget_from_attempt)
 		live->used_before_s += live->attempt.elapsed_s;
 	attempt_row_done(&live->attempt);
 	live->attempt = row;

@@ -103,8 +103,10 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	}
 	bool ended = is_end(class);
 	if (ended) {
-		if (o->exit_code >= 0 && attempt->exit_code != o->exit_code) {
-			attempt->exit_code = o->exit_code;
+		/* squeue says no exit code: without accounting it is the script's own stamp. */
+		int exit_code = o->exit_code >= 0 ? o->exit_code : o->stamp_exit;
+		if (exit_code >= 0 && attempt->exit_code != exit_code) {
+			attempt->exit_code = exit_code;
 			changed = true;
 		}
 		if (attempt->signal != o->signal) {
@@ -188,8 +190,10 @@ static void judge_failure(const struct attempt_row *attempt, const char *state, 
 		snprintf(j->reason, sizeof j->reason, "DEADLINE: Slurm ended the job at its deadline");
 	else if (attempt->signal > 0)
 		snprintf(j->reason, sizeof j->reason, "%s: the job was ended by signal %d", state, attempt->signal);
-	else
+	else if (attempt->exit_code >= 0)
 		snprintf(j->reason, sizeof j->reason, "%s: the job ended with exit code %d", state, attempt->exit_code);
+	else
+		snprintf(j->reason, sizeof j->reason, "%s: Slurm does not say with which exit code", state);
 }
 
 static void judge_state(struct job_row *job, struct attempt_row *attempt, const char *state, enum slurm_class class,

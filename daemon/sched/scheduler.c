@@ -6,6 +6,7 @@
 #include "chain/budget.h"
 #include "sched/core.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,10 +69,12 @@ int core_attach(struct scheduler *s, struct live *live, struct nel_err *err)
 	attempt_row_done(&live->attempt);
 	live->attempt = (struct attempt_row){0};
 	int64_t elapsed_s = 0;
-	if (live->job.attempt > 0 && (attempts_get(s->db, live->seq, live->job.attempt, &live->attempt, err) != 0 ||
-				      attempts_elapsed(s->db, live->seq, &elapsed_s, err) != 0))
+	if (live->job.attempt > 0 &&
+	    (attempts_get(s->db, live->seq, live->job.attempt, &live->attempt, err) != 0 ||
+	     attempts_elapsed(s->db, live->seq, live->job.budget_from_attempt, &elapsed_s, err) != 0))
 		return -1;
-	live->used_before_s = elapsed_s - (live->attempt.elapsed_s > 0 ? live->attempt.elapsed_s : 0);
+	bool counts = live->attempt.elapsed_s > 0 && live->attempt.number >= live->job.budget_from_attempt;
+	live->used_before_s = elapsed_s - (counts ? live->attempt.elapsed_s : 0);
 	live->stale = false;
 	live->ending = false;
 	live->first_send = false;
@@ -119,11 +122,8 @@ int core_end(struct scheduler *s, struct live *live, enum chain_event event, con
 }
 
 /* A person asked for the end of a chain. */
-static int carry_out_wish(struct scheduler *s, struct live *live, struct nel_err *err)
+static int carry_out_cancel(struct scheduler *s, struct live *live, struct nel_err *err)
 {
-	if (live->job.cancel_requested_at == 0 || chain_state_is_end(live->job.state) ||
-	    live->job.state == CHAIN_CANCELLING)
-		return 0;
 	char reason[128];
 	snprintf(reason, sizeof reason, "cancelled by %s",
 		 live->job.cancel_requested_by != NULL ? live->job.cancel_requested_by : "a user");
@@ -134,6 +134,44 @@ static int carry_out_wish(struct scheduler *s, struct live *live, struct nel_err
 	/* What was never sent needs no cluster to end. */
 	bool unsent = live->first_send && !live->in_flight;
 	return unsent ? core_move(s, live, EVENT_REFUSED, reason, NULL, err) : 0;
+}
+
+/* A person asked that an ended chain goes on. */
+static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_err *err)
+{
+	struct job_row *job = &live->job;
+	char reason[256];
+	if (job->resume_resets_budget) {
+		job->budget_from_attempt = job->attempt + 1;
+		job->budget_used_s = 0;
+		live->used_before_s = 0;
+		snprintf(reason, sizeof reason, "resumed by %s with a new walltime budget", job->resume_requested_by);
+	} else {
+		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
+			 job->resume_requested_by, job->budget_used_s);
+	}
+	job->failures = 0;
+	job->not_before = 0;
+	if (jobs_clear_resume(s->db, live->seq, err) != 0 ||
+	    core_move(s, live, EVENT_RESUME, reason, "its turn", err) != 0)
+		return -1;
+	/* What was stored of the end no longer holds. */
+	live->ending = false;
+	job->collected = false;
+	job->cancel_requested_at = 0;
+	set_need(live, NEED_NONE);
+	return 0;
+}
+
+static int carry_out_wishes(struct scheduler *s, struct live *live, struct nel_err *err)
+{
+	bool ended = chain_state_is_end(live->job.state);
+	if (live->job.resume_requested_at != 0)
+		return ended && live->job.state != CHAIN_SUCCEEDED ? carry_out_resume(s, live, err)
+								   : jobs_clear_resume(s->db, live->seq, err);
+	if (live->job.cancel_requested_at != 0 && !ended && live->job.state != CHAIN_CANCELLING)
+		return carry_out_cancel(s, live, err);
+	return 0;
 }
 
 static int take_marked(struct scheduler *s, struct nel_err *err)
@@ -151,7 +189,7 @@ static int take_marked(struct scheduler *s, struct nel_err *err)
 		live->touched = true;
 		if (known == NULL && core_attach(s, live, err) != 0)
 			return -1;
-		if (!ending && carry_out_wish(s, live, err) != 0)
+		if (!ending && carry_out_wishes(s, live, err) != 0)
 			return -1;
 	}
 	return db_commit(s->db, err);

@@ -1,6 +1,7 @@
 #include "service/lifecycle.h"
 
 #include "base/clock.h"
+#include "chain/budget.h"
 #include "db/evaluations.h"
 #include "db/jobs.h"
 #include "sched/scheduler.h"
@@ -53,4 +54,70 @@ int service_cancel_job(struct service *service, struct db *db, const struct acto
 	if (jobs_get(db, job_id, &row, err) != 0 || check_owner(actor, row.user, err) != 0)
 		return -1;
 	return request_cancel(service, db, actor, &row, 1, err);
+}
+
+/* Why the job cannot go on; NULL when it can. */
+static const char *refusal(const struct job_row *job, bool reset_budget)
+{
+	if (!chain_state_is_end(job->state))
+		return "is still alive";
+	if (job->state == CHAIN_SUCCEEDED)
+		return "has succeeded";
+	if (!reset_budget && budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0)
+		return "has spent its walltime budget: {\"reset_budget\": true} starts a new one";
+	return NULL;
+}
+
+static int request_resume(struct service *service, struct db *db, const struct actor *actor, const struct job_row *jobs,
+			  size_t count, bool reset_budget, struct nel_err *err)
+{
+	int64_t now_s = clock_now_s();
+	int marked = 0;
+	const char *why = NULL;
+	const char *whose = NULL;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		int one = 0;
+		const char *no = refusal(&jobs[i], reset_budget);
+		if (no != NULL) {
+			/* Of several reasons a spent budget is the one that the person can do something about. */
+			if (why == NULL || jobs[i].state == CHAIN_BUDGET_EXHAUSTED) {
+				why = no;
+				whose = jobs[i].id;
+			}
+			continue;
+		}
+		if (jobs_request_resume(db, jobs[i].id, actor->name, reset_budget, now_s, &one, err) != 0)
+			return -1;
+		marked += one;
+	}
+	if (marked == 0)
+		return err_set(err, NEL_CONFLICT, "nothing can be resumed: job %s %s", whose != NULL ? whose : "",
+			       why != NULL ? why : "changed meanwhile");
+	if (db_commit(db, err) != 0)
+		return -1;
+	scheduler_wake(service->scheduler);
+	return 0;
+}
+
+int service_resume_evaluation(struct service *service, struct db *db, const struct actor *actor, const char *id,
+			      bool reset_budget, struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(job_list_done) struct job_list jobs = {0};
+	if (evaluations_get(db, id, false, &row, err) != 0 || check_owner(actor, row.user, err) != 0 ||
+	    jobs_of_evaluation(db, id, &jobs, err) != 0)
+		return -1;
+	return request_resume(service, db, actor, jobs.items, jobs.count, reset_budget, err);
+}
+
+int service_resume_job(struct service *service, struct db *db, const struct actor *actor, const char *job_id,
+		       bool reset_budget, struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	if (jobs_get(db, job_id, &row, err) != 0 || check_owner(actor, row.user, err) != 0)
+		return -1;
+	return request_resume(service, db, actor, &row, 1, reset_budget, err);
 }

@@ -147,6 +147,7 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 			      .walltime_s = plan->walltime_s,
 			      .budget_limit_s = plan->max_walltime_s,
 			      .max_attempts = plan->max_attempts,
+			      .budget_from_attempt = 1,
 			      .progress = -1,
 			      .created_at = evaluation->created_at,
 			      .updated_at = evaluation->created_at,

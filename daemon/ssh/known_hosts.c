@@ -5,12 +5,13 @@
 #include "base/mem.h"
 
 #include <ctype.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SSH_PORT 22
-#define HASHED_NAME_MAX 128 /* "|1|", two base64 SHA-1 values and a bar are 61 */
+#define SHA1_BYTES 20
 
 struct word {
 	const char *at;
@@ -117,11 +118,28 @@ static bool plain_has(struct word hosts, const char *name)
 	return found;
 }
 
-/* "|1|salt|HMAC-SHA1(salt, name)": libssh2 compares it, from a line that has nothing else of the file's in it. */
-static bool hash_is(LIBSSH2_SESSION *session, struct word hosts, const char *name)
+static bool is_sha1(const char *text, size_t size)
+{
+	unsigned char value[SHA1_BYTES + 1];
+	size_t value_size = 0;
+	return sodium_base642bin(value, sizeof value, text, size, NULL, &value_size, NULL,
+				 sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       value_size == SHA1_BYTES;
+}
+
+/* "|1|salt|HMAC-SHA1(salt, name)". Anything else is kept from libssh2, which leaks memory on some of it. */
+static bool is_hash(struct word hosts)
+{
+	const char *salt = hosts.at + 3, *end = hosts.at + hosts.size;
+	const char *bar = memchr(salt, '|', (size_t)(end - salt));
+	return bar != NULL && is_sha1(salt, (size_t)(bar - salt)) && is_sha1(bar + 1, (size_t)(end - bar - 1));
+}
+
+/* libssh2 compares, from a line that has nothing else of the file's in it. */
+static bool hash_has(LIBSSH2_SESSION *session, struct word hosts, const char *name)
 {
 	static const char key[] = "AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==";
-	if (hosts.size > HASHED_NAME_MAX)
+	if (!is_hash(hosts))
 		return false;
 	LIBSSH2_KNOWNHOSTS *known = libssh2_knownhost_init(session);
 	if (known == NULL)
@@ -144,7 +162,7 @@ static bool line_has(LIBSSH2_SESSION *session, const struct line *line, const st
 {
 	bool hashed = line->hosts.size > 3 && memcmp(line->hosts.at, "|1|", 3) == 0;
 	for (size_t i = 0; i < names->count; i++)
-		if (hashed ? hash_is(session, line->hosts, names->list[i]) : plain_has(line->hosts, names->list[i]))
+		if (hashed ? hash_has(session, line->hosts, names->list[i]) : plain_has(line->hosts, names->list[i]))
 			return true;
 	return false;
 }

@@ -109,7 +109,7 @@ static ssize_t on_send(libssh2_socket_t fd, const void *data, size_t size, int f
 	struct wire *wire = *abstract;
 	if (wire->closing)
 		return (ssize_t)size;
-	if (wire->out_cap - wire->out_end < size) {
+	if (wire->out_at > 0 && wire->out_cap - wire->out_end < size) {
 		memmove(wire->out, wire->out + wire->out_at, wire->out_end - wire->out_at);
 		wire->out_end -= wire->out_at;
 		wire->out_at = 0;

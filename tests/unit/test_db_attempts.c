@@ -129,7 +129,7 @@ static void test_attempts_of_job_by_number_and_elapsed(void **state)
 	struct fixture *f = *state;
 	int64_t job = add_job(f);
 	int64_t elapsed_s = -1;
-	assert_ok(f, attempts_elapsed(f->db, job, &elapsed_s, &f->err));
+	assert_ok(f, attempts_elapsed(f->db, job, 1, &elapsed_s, &f->err));
 	assert_int_equal(elapsed_s, 0);
 	static const int numbers[] = {3, 1, 2};
 	static const int64_t elapsed[] = {-1, 40, 2};
@@ -143,7 +143,7 @@ static void test_attempts_of_job_by_number_and_elapsed(void **state)
 	assert_int_equal(list.count, 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(list.items[i].number, i + 1);
-	assert_ok(f, attempts_elapsed(f->db, job, &elapsed_s, &f->err));
+	assert_ok(f, attempts_elapsed(f->db, job, 1, &elapsed_s, &f->err));
 	assert_int_equal(elapsed_s, 42);
 }
 

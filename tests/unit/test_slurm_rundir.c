@@ -5,15 +5,12 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "cmocka_all.h"
 #include "slurm_plan.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-/* cmocka.h wants the three above. */
 #include <archive.h>
 #include <archive_entry.h>
-#include <cmocka.h>
+
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>

@@ -3,13 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "cmocka_all.h"
 #include "slurm_plan.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-/* cmocka.h wants the three above. */
-#include <cmocka.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>

@@ -198,7 +198,7 @@ static void test_exec_many_threads_stay_within_sessions(void **state)
 	(void)state;
 	NEEDS_SSHD();
 	CLEANUP(pool_freep) struct ssh_pool *pool = new_pool("user", 3);
-	CLEANUP(pool_freep) struct ssh_pool *other = new_pool("ecdsa", 2);
+	CLEANUP(pool_freep) struct ssh_pool *other = new_pool("pem", 2);
 	pthread_t threads[WORKERS];
 	for (int i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, work, i % 4 == 0 ? other : pool), 0);

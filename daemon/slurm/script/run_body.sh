@@ -397,6 +397,7 @@ run_evaluation() { # returns the exit code of the evaluation
         --container-mounts="$NEL_EVALUATION_MOUNTS")
     [[ $NEL_EVALUATION_MOUNT_HOME == yes ]] || options+=(--no-container-mount-home)
     in_container evaluate "$NEL_PRE_CMD" "$NEL_POST_CMD"
+    ((!terminated)) || return 143
     say "starting the evaluation (logs/client-$SLURM_JOB_ID.log)"
     start_step evaluation client-%A.log evaluation "${#evaluation_env[@]}" "${evaluation_env[@]}" \
         "${options[@]}" "${container_command[@]}"
@@ -414,9 +415,9 @@ run_evaluation() { # returns the exit code of the evaluation
 wait_for_evaluation() { # PID
     local status again
     while :; do
+        ((!terminated || forwarded)) || forward_term
         wait "$1"
         status=$?
-        ((!terminated || forwarded)) || forward_term
         kill -0 "$1" 2>/dev/null || break
     done
     wait "$1" # what has ended keeps its exit code

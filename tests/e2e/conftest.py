@@ -1,0 +1,78 @@
+"""Fixtures: real clusters, a model server, and the real daemon.
+
+The suite needs root (for the clusters) and nobody else's work on the clusters in $NEL_CLUSTER_DIR (default
+/tmp/nel-clusters), for it stops parts of them. It brings up what is down, and takes the clusters down at the end when they
+were not there before. $NEL_BIN is the daemon (default build/debug/nel-slurmd)."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+sys.dont_write_bytecode = True
+
+from daemon import BINARY, Daemon, cluster_settings  # noqa: E402
+from testbed import SCRIPTS, Testbed, wait_for  # noqa: E402
+
+API_KEY = "sk-e2e-model-server-key"
+
+
+@dataclass
+class ModelServer:
+    url: str  # of chat completions, as the nodes reach it
+    env: dict  # what a submission says
+
+
+@pytest.fixture(scope="session")
+def bed():
+    assert BINARY.exists(), f"{BINARY} is not built"
+    was_up = Testbed.is_up()
+    Testbed.bring_up()
+    bed = Testbed.load()
+    bed.ctl("alpha", "idle")
+    bed.ctl("beta", "idle")
+    yield bed
+    if was_up:
+        Testbed.bring_up()  # puts right what a failed test left stopped
+    else:
+        Testbed.take_down()
+
+
+@pytest.fixture(scope="session")
+def model_server(bed, tmp_path_factory):
+    """An OpenAI-compatible endpoint on this machine that wants a key."""
+    log = tmp_path_factory.mktemp("model-server") / "log"
+    command = [SCRIPTS / "model-server", "--port", "0", "--model", "meta/llama-3.1-8b-instruct", "--api-key", API_KEY]
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    port = wait_for("the model server serves", lambda: re.search(r"http://[^ ]*:(\d+)", log.read_text())).group(1)
+    yield ModelServer(f"http://{bed.env['NEL_HOST_ADDR']}:{port}/v1/chat/completions", {"MODELS_API_KEY": API_KEY})
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def make_daemon(bed, tmp_path):
+    """make_daemon(clusters=None, **settings): a daemon, not yet started, for this test alone."""
+    made = []
+
+    def make(clusters=None, **settings):
+        directory = tmp_path / f"daemon{len(made)}"
+        directory.mkdir()
+        made.append(Daemon(directory, clusters or [cluster_settings(bed)], **settings))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        daemon.end()
+
+
+@pytest.fixture(scope="module")
+def daemon(bed, tmp_path_factory):
+    """A daemon that the tests of a module share: alpha and beta."""
+    daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed, name, name) for name in ("alpha", "beta")])
+    daemon.start()
+    yield daemon
+    daemon.end()

@@ -1,0 +1,231 @@
+/* JSON and CSV text of rows. */
+#include "api/render.h"
+#include "base/clock.h"
+#include "cmocka_all.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void test_out_string_any_bytes_are_valid_json(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+	    {NULL, "null"},
+	    {"", "\"\""},
+	    {"a\"b\\c", "\"a\\\"b\\\\c\""},
+	    {"\n\x01", "\"\\u000a\\u0001\""},
+	    {"\x7f", "\"\x7f\""},
+	    {"caf\xc3\xa9!", "\"caf\xc3\xa9!\""},
+	    {"x\xffy\xc3", "\"x\\ufffdy\\ufffd\""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct str s = {0};
+		out_string(&s, cases[i].text);
+		assert_string_equal(str_text(&s), cases[i].want);
+		json_t *parsed = json_loads(str_text(&s), JSON_DECODE_ANY, NULL);
+		assert_non_null(parsed);
+		json_decref(parsed);
+		str_done(&s);
+	}
+}
+
+static void test_out_numbers_read_back_the_same(void **state)
+{
+	static const int64_t integers[] = {0, 1, -1, 10, 1234567890, INT64_MAX, INT64_MIN};
+	static const double doubles[] = {0.0, 0.1, 1.0 / 3.0, 1e-300, 65.4321, -2.5e17};
+	(void)state;
+	for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
+		struct str s = {0};
+		out_int(&s, integers[i]);
+		assert_true(strtoll(str_text(&s), NULL, 10) == integers[i]);
+		str_done(&s);
+	}
+	for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
+		struct str s = {0};
+		out_double(&s, doubles[i]);
+		assert_true(strtod(str_text(&s), NULL) == doubles[i]);
+		str_done(&s);
+	}
+	struct str s = {0};
+	out_double(&s, 0.1);
+	out_double(&s, NAN);
+	out_double(&s, INFINITY);
+	assert_string_equal(str_text(&s), "0.1nullnull");
+	str_done(&s);
+}
+
+static void test_out_time_same_as_the_clock_module(void **state)
+{
+	(void)state;
+	/* Leap days, ends of years and centuries, and every day of some years. */
+	for (int64_t day = 1; day < 60000; day += day % 1461 < 800 ? 1 : 13) {
+		char buf[CLOCK_RFC3339_SIZE];
+		int64_t at = day * 86400 + day * 7919 % 86400;
+		struct str s = {0};
+		out_time(&s, at);
+		clock_rfc3339(at, buf);
+		assert_int_equal(s.len, strlen(buf) + 2);
+		assert_memory_equal(s.data + 1, buf, strlen(buf));
+		str_done(&s);
+	}
+	struct str s = {0};
+	out_time(&s, 0);
+	assert_string_equal(str_text(&s), "null");
+	str_done(&s);
+}
+
+static struct job_row make_job(enum chain_state job_state)
+{
+	struct job_row job = {
+	    .id = "0123456789abcdef.0",
+	    .evaluation = "0123456789abcdef",
+	    .task = "mmlu",
+	    .job_dir = "/out/x/mmlu.0",
+	    .state = job_state,
+	    .budget_limit_s = 100,
+	    .budget_used_s = 130,
+	    .progress = -1,
+	    .created_at = 1000000000,
+	};
+	return job;
+}
+
+static json_t *parse(struct str *s)
+{
+	json_error_t error;
+	json_t *json = json_loads(str_text(s), 0, &error);
+	assert_non_null(json);
+	str_done(s);
+	return json;
+}
+
+static void test_render_job_unknown_values_are_null(void **state)
+{
+	static const char *const nulls[] = {"reason",      "waiting_on", "slurm_job_id", "progress",
+					    "observed_at", "started_at", "ended_at"};
+	struct job_row job = make_job(CHAIN_QUEUED);
+	struct str s = {0};
+	(void)state;
+	render_job(&s, &job);
+	json_t *json = parse(&s);
+	assert_int_equal(json_object_size(json), 16);
+	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
+		assert_true(json_is_null(json_object_get(json, nulls[i])));
+	const json_t *budget = json_object_get(json, "budget");
+	assert_int_equal(json_integer_value(json_object_get(budget, "limit_s")), 100);
+	assert_int_equal(json_integer_value(json_object_get(budget, "remaining_s")), 0);
+	json_decref(json);
+
+	job.budget_limit_s = -1;
+	job.progress = 7;
+	render_job(&s, &job);
+	json = parse(&s);
+	budget = json_object_get(json, "budget");
+	assert_true(json_is_null(json_object_get(budget, "limit_s")));
+	assert_true(json_is_null(json_object_get(budget, "remaining_s")));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "progress"), "requests")), 7);
+	json_decref(json);
+}
+
+static void test_render_evaluation_counts_and_warnings(void **state)
+{
+	struct job_row rows[] = {make_job(CHAIN_RUNNING), make_job(CHAIN_SUCCEEDED), make_job(CHAIN_RUNNING)};
+	const struct job_list jobs = {.items = rows, .count = 3};
+	struct label labels[] = {{"team", "a\"b"}};
+	struct evaluation_row row = {
+	    .id = "0123456789abcdef",
+	    .user = "ann",
+	    .cluster = "alpha",
+	    .state = "running",
+	    .model = "m",
+	    .warnings =
+		"[{\"pointer\": \"/a\", \"message\": \"m\"}, {\"pointer\": \"\", \"message\": \"n\", \"line\": 3, "
+		"\"column\": 1}]",
+	    .created_at = 1,
+	    .updated_at = 2,
+	    .labels = labels,
+	    .label_count = 1,
+	};
+	struct str s = {0};
+	(void)state;
+	render_evaluation(&s, &row, &jobs);
+	json_t *json = parse(&s);
+	assert_int_equal(json_object_size(json), 11);
+	const json_t *counts = json_object_get(json, "counts");
+	assert_int_equal(json_object_size(counts), CHAIN_STATE_COUNT + 1);
+	assert_int_equal(json_integer_value(json_object_get(counts, "total")), 3);
+	assert_int_equal(json_integer_value(json_object_get(counts, "running")), 2);
+	assert_int_equal(json_integer_value(json_object_get(counts, "succeeded")), 1);
+	const json_t *warnings = json_object_get(json, "warnings");
+	assert_true(json_is_null(json_object_get(json_array_get(warnings, 0), "line")));
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(warnings, 1), "line")), 3);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(json, "labels"), "team")), "a\"b");
+	json_decref(json);
+}
+
+static void test_render_job_detail_attempts_and_history(void **state)
+{
+	struct job_row job = make_job(CHAIN_FAILED);
+	struct attempt_row attempt = {.number = 2, .exit_code = -1, .elapsed_s = -1, .time_limit_s = 60};
+	struct attempt_row ended = {.number = 1, .exit_code = 0, .signal = 9, .elapsed_s = 5, .time_limit_s = 60};
+	struct attempt_row attempts[] = {ended, attempt};
+	struct history_row changes[] = {{.at = 5, .to = "queued"}, {.at = 6, .from = "queued", .to = "failed"}};
+	const struct attempt_list attempt_list = {attempts, 2};
+	const struct history_list history = {changes, 2};
+	struct str s = {0};
+	(void)state;
+	render_job_detail(&s, &job, &attempt_list, &history);
+	json_t *json = parse(&s);
+	const json_t *first = json_array_get(json_object_get(json, "attempts"), 0);
+	const json_t *second = json_array_get(json_object_get(json, "attempts"), 1);
+	assert_int_equal(json_object_size(first), 12);
+	assert_int_equal(json_integer_value(json_object_get(first, "signal")), 9);
+	assert_true(json_is_null(json_object_get(second, "exit_code")));
+	assert_true(json_is_null(json_object_get(second, "elapsed_s")));
+	const json_t *change = json_array_get(json_object_get(json, "history"), 0);
+	assert_true(json_is_null(json_object_get(change, "from")));
+	assert_string_equal(json_string_value(json_object_get(change, "to")), "queued");
+	json_decref(json);
+}
+
+static void test_render_score_csv_fields_are_quoted(void **state)
+{
+	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", 1000000000};
+	const struct result_row row = {.task = "line\nbreak",
+				       .group = true,
+				       .metric = "acc",
+				       .score = "micro",
+				       .value = 0.5,
+				       .stderr_ = NAN,
+				       .count = -1};
+	struct str s = {0};
+	(void)state;
+	render_score_csv(&s, &of, &row);
+	assert_string_equal(str_text(&s),
+			    "e,e.0,ann,\"a,\"\"b\"\"\",2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
+			    "0.5,,\r\n");
+	str_done(&s);
+	render_score(&s, &of, &row);
+	json_t *json = parse(&s);
+	assert_true(json_is_null(json_object_get(json, "stderr")));
+	assert_true(json_is_true(json_object_get(json, "group")));
+	json_decref(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_out_string_any_bytes_are_valid_json),
+	    cmocka_unit_test(test_out_numbers_read_back_the_same),
+	    cmocka_unit_test(test_out_time_same_as_the_clock_module),
+	    cmocka_unit_test(test_render_job_unknown_values_are_null),
+	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
+	    cmocka_unit_test(test_render_job_detail_attempts_and_history),
+	    cmocka_unit_test(test_render_score_csv_fields_are_quoted),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
