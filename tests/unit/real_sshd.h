@@ -181,7 +181,9 @@ static inline int sshd_set_up(struct real_sshd *d)
 	snprintf(config, sizeof config,
 		 "Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\n"
 		 "StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nPasswordAuthentication no\n"
-		 "KbdInteractiveAuthentication no\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n",
+		 "KbdInteractiveAuthentication no\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n"
+		 /* Hard on its clients: one channel at a time, new keys all the time. */
+		 "MaxSessions 1\nRekeyLimit 1M\n",
 		 d->port, d->dir, d->dir);
 	sshd_write(d, "config", "w", config);
 	sshd_write_known_hosts(d, "host.pub");
