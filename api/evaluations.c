@@ -123,3 +123,18 @@ int api_cancelEvaluation(struct request *request, struct nel_err *err)
 		return -1;
 	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
 }
+
+int api_resumeEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	bool reset_budget = false;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 ||
+	    request_flag_body(request, "reset_budget", &reset_budget, err) != 0 || request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_is_evaluation(id))
+		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
+	if (service_resume_evaluation(request->service, db, &request->actor, id, reset_budget, err) != 0)
+		return -1;
+	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
+}

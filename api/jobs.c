@@ -98,6 +98,23 @@ int api_cancelJob(struct request *request, struct nel_err *err)
 	return reply_job(request, db, MHD_HTTP_ACCEPTED, err);
 }
 
+int api_resumeJob(struct request *request, struct nel_err *err)
+{
+	char evaluation[IDS_EVALUATION_SIZE];
+	int index = 0;
+	bool reset_budget = false;
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 ||
+	    request_flag_body(request, "reset_budget", &reset_budget, err) != 0 || request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_parse_job(id, evaluation, &index))
+		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
+	if (service_resume_job(request->service, db, &request->actor, id, reset_budget, err) != 0)
+		return -1;
+	return reply_job(request, db, MHD_HTTP_ACCEPTED, err);
+}
+
 int api_getJobScript(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {{"attempt", false}};

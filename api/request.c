@@ -145,22 +145,51 @@ int request_no_query(struct request *request, struct nel_err *err)
 	return request_check_query(request, NULL, 0, err);
 }
 
-int request_no_body(struct request *request, struct nel_err *err)
+/* The body as a JSON object, NULL when it is empty. */
+static int read_object(struct request *request, json_t **ret_object, struct nel_err *err)
 {
+	*ret_object = NULL;
 	if (request->body.len == 0)
 		return 0;
 	if (media_kind_of(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)) != MEDIA_JSON) {
 		request_add_header(request, "Accept-Post", "application/json");
 		return request_fail(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
-				    "a body must be application/json here, and an empty object");
+				    "a body must be application/json here");
 	}
-	CLEANUP(json_freep) json_t *body = json_loadb(request->body.data, request->body.len, 0, NULL);
+	CLEANUP(json_freep)
+	json_t *body = json_loadb(request->body.data, request->body.len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(body))
 		return err_set(err, NEL_INVALID, "the body must be empty or a JSON object");
+	*ret_object = TAKE(body);
+	return 0;
+}
+
+int request_no_body(struct request *request, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *body = NULL;
+	if (read_object(request, &body, err) != 0)
+		return -1;
 	const char *name = NULL;
 	json_t *value = NULL;
 	json_object_foreach(body, name, value)
 		return err_set(err, NEL_INVALID, "unknown field \"%.64s\": no field is known here", name);
+	return 0;
+}
+
+int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *body = NULL;
+	if (read_object(request, &body, err) != 0)
+		return -1;
+	const char *name = NULL;
+	json_t *value = NULL;
+	json_object_foreach(body, name, value) {
+		if (strcmp(name, flag) != 0)
+			return err_set(err, NEL_INVALID, "unknown field \"%.64s\": only %s is known here", name, flag);
+		if (!json_is_boolean(value))
+			return err_set(err, NEL_INVALID, "%s must be true or false", flag);
+	}
+	*ret_value = json_is_true(json_object_get(body, flag));
 	return 0;
 }
 

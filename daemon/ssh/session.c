@@ -14,11 +14,14 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CONNECT_TIMEOUT_DEFAULT_MS 30000
 #define KEEPALIVE_MS 15000     /* of silence before the server is asked whether it is there */
 #define PROBE_TIMEOUT_MS 15000 /* for its answer */
 #define FREE_TRIES 1000
+#define OPEN_RETRIES 5
+#define OPEN_PAUSE_MS 5L /* doubled with each try */
 #define DISCONNECT_NO_MORE_METHODS 14
 
 DEFINE_FREEP(struct ssh_session, session, ssh_session_close)
@@ -188,9 +191,14 @@ int session_open_channel(struct ssh_session *s, LIBSSH2_CHANNEL **ret_channel, s
 	int rc = 0;
 	if (s->probe == PROBE_CLOSING)
 		UNTIL_DONE(s, rc, try_close(s));
-	if (rc == 0) {
-		/* A probe that is opening is the channel that is wanted. */
+	/* A probe that is opening is the channel that is wanted. sshd may find the channel before this one still open
+	 * when this request comes right behind its end, and refuse one beyond MaxSessions: that passes. */
+	for (int try = 0; rc == 0 || (rc == LIBSSH2_ERROR_CHANNEL_FAILURE && try < OPEN_RETRIES); try++) {
+		if (rc != 0)
+			nanosleep(&(struct timespec){.tv_nsec = (OPEN_PAUSE_MS << try) * 1000000L}, NULL);
 		UNTIL_DONE(s, rc, (*ret_channel = try_open(s, &rc), rc));
+		if (rc == 0)
+			break;
 	}
 	s->probe = PROBE_NONE;
 	if (rc != 0)
@@ -205,9 +213,13 @@ static int probe_step(struct ssh_session *s)
 	int rc = 0;
 	if (s->probe == PROBE_OPENING) {
 		s->channel = try_open(s, &rc);
-		if (rc != 0)
+		if (rc != 0 && rc != LIBSSH2_ERROR_CHANNEL_FAILURE)
 			return rc;
 		s->heard_ms = clock_mono_ms();
+		if (rc != 0) { /* a refusal is an answer, too */
+			s->probe = PROBE_NONE;
+			return 0;
+		}
 		s->probe = PROBE_CLOSING;
 	}
 	if (s->probe == PROBE_CLOSING) {

@@ -19,15 +19,15 @@ SERVER = f"{MARKS[3]}\"$(touch pwned-4)"
 
 # Prints the hash of the one variable, and all others as they are: a secret that is where it does not belong is in the log.
 SHOW = """
-printf 'hash-of-%s %s\\n' {name} "$(printf %s "${{{name}-}}" | sha256sum)"
+printf 'hash-of-%s %s\\n' {name} "$(printf %s "${name}" | sha256sum)"
 env -0 | grep -zv '^{name}=' | tr '\\0' '\\n'
 """
 
 
 def secret_config(bed, model_server):
     """A server with one secret, two tasks with one each, and one more that only the server of the tests sees."""
-    tasks = [task(8, 2, parallelism=1, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
-             task(8, 2, parallelism=1, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
+    tasks = [task(8, 1.5, parallelism=1, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
+             task(8, 1.5, parallelism=1, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
     body = config(bed, model_server, *tasks)
     body["defaults"][1] = {"deployment": "vllm"}
     del body["target"]

@@ -1,0 +1,292 @@
+"""POST /v1/evaluations in all its forms, and what is refused."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from conftest import CONFIG
+
+SECRET = "sEcr3t-$(touch x)-'q'"
+WITH_KEY = CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: API_KEY")
+
+
+def count(daemon):
+    return daemon.execute("SELECT count(*) FROM evaluations")[0][0]
+
+
+def as_json(config=CONFIG):
+    return yaml.safe_load(config)
+
+
+def pointers(reply):
+    return [e["pointer"] for e in reply.json()["errors"]]
+
+
+@pytest.mark.parametrize("content_type", ["application/yaml", "application/x-yaml", "text/yaml",
+                                          "text/yaml; charset=UTF-8"])
+def test_submit_yaml_accepted(ann, content_type):
+    reply = ann.submit(content_type=content_type)
+    body = reply.json()
+    assert reply.headers["Location"] == f"/v1/evaluations/{body['id']}"
+    assert body["user"] == "ann" and body["cluster"] == "alpha" and body["model"] == "org/model"
+    assert body["counts"]["total"] == 2 == len(body["jobs"])
+    assert [job["id"] for job in body["jobs"]] == [f"{body['id']}.0", f"{body['id']}.1"]
+    assert ann.get(reply.headers["Location"]).json()["id"] == body["id"]
+
+
+def test_submit_plain_json_accepted(ann):
+    text = json.dumps(as_json())
+    identity = ann.submit(text, content_type="application/json").json()["id"]
+    reply = ann.get(f"/v1/evaluations/{identity}/config")
+    assert reply.headers["Content-Type"] == "application/json" and reply.text == text
+
+
+@pytest.mark.parametrize("config", [as_json(), CONFIG], ids=["object", "yaml"])
+def test_submit_envelope_accepted(ann, config):
+    envelope = {"config": config, "overrides": ["execution.walltime=02:00:00"], "labels": {"team": "x", "läuft": "é"},
+                "env": {"API_KEY": SECRET}}
+    body = ann.submit(json.dumps(envelope), content_type="application/json").json()
+    assert body["labels"] == envelope["labels"]
+    resolved = ann.get(f"/v1/evaluations/{body['id']}/config?form=resolved").json()
+    assert resolved["execution"]["walltime"] == "02:00:00"
+    submitted = ann.get(f"/v1/evaluations/{body['id']}/config?form=submitted")
+    assert yaml.safe_load(submitted.text) == as_json() and "team" not in submitted.text
+
+
+def test_submit_multipart_accepted(ann):
+    body = ann.post("/v1/evaluations", files=[
+        ("config", ("c.yaml", WITH_KEY)),
+        ("env_file", (".env", f"# keys\nexport API_KEY=\"{SECRET.replace('$', chr(92) + '$')}\"\n")),
+        ("override", (None, "execution.walltime=00:30:00")),
+        ("override", (None, "++execution.partition=long")),
+    ]).json()
+    resolved = ann.get(f"/v1/evaluations/{body['id']}/config?form=resolved").json()
+    assert resolved["execution"]["walltime"] == "00:30:00"
+
+
+def test_submit_query_overrides_in_order(ann):
+    params = [("override", "execution.walltime=03:00:00"), ("override", "++execution.sbatch_comment=a b&c=d"),
+              ("override", "execution.walltime=04:00:00")]
+    reply = ann.submit(params=params)
+    resolved = ann.get(reply.headers["Location"] + "/config?form=resolved").json()
+    assert resolved["execution"]["walltime"] == "04:00:00"
+    assert resolved["execution"]["sbatch_comment"] == "a b&c=d"
+
+
+def test_submit_dry_run_stores_nothing(ann, daemon):
+    before = count(daemon)
+    reply = ann.submit(json.dumps({"config": WITH_KEY, "env": {"API_KEY": SECRET}}), 200, "application/json",
+                       params={"dry_run": "true"})
+    body = reply.json()
+    assert len(body["jobs"]) == 2 and body["cluster"] == "alpha"
+    assert body["jobs"][0]["script"].startswith("#!/bin/bash")
+    assert "API_KEY" in body["jobs"][0]["secrets"] and "<redacted>" in body["jobs"][0]["secrets"]
+    assert SECRET not in reply.text and "sEcr3t" not in reply.text
+    assert count(daemon) == before
+
+
+def test_submit_strict_warnings_are_errors(ann, daemon):
+    before = count(daemon)
+    config = CONFIG.replace("  account: acct", "  account: acct\n  wallltime: '01:00:00'")
+    assert any("wallltime" in w["pointer"] for w in ann.submit(config).json()["warnings"])
+    reply = ann.submit(config, 422, params={"strict": "true"})
+    assert any("wallltime" in p for p in pointers(reply))
+    assert count(daemon) == before + 1
+
+
+def test_submit_idempotency_key_same_body_same_id(ann, bob, daemon):
+    before = count(daemon)
+    first = ann.submit(headers={"Idempotency-Key": "k-1"}).json()["id"]
+    assert ann.submit(headers={"Idempotency-Key": "k-1"}).json()["id"] == first
+    assert count(daemon) == before + 1
+    assert bob.submit(headers={"Idempotency-Key": "k-1"}).json()["id"] != first
+    reply = ann.submit(CONFIG + "# changed\n", 422, headers={"Idempotency-Key": "k-1"})
+    assert "errors" not in reply.json()
+    ann.submit(status=422, headers={"Idempotency-Key": "k-1"}, params={"override": "execution.walltime=02:00:00"})
+    assert count(daemon) == before + 2
+
+
+def test_submit_idempotency_key_form_boundary_does_not_count(ann):
+    ids = {ann.post("/v1/evaluations", files={"config": ("c", CONFIG)}, headers={"Idempotency-Key": "k-2"}).json()["id"]
+           for _ in range(3)}
+    assert len(ids) == 1
+
+
+def test_submit_idempotency_key_in_parallel_one_evaluation(ann, daemon):
+    before = count(daemon)
+
+    def one(_):
+        return daemon.client("ann").submit(headers={"Idempotency-Key": "k-3"}).json()["id"]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(one, range(32)))) == 1
+    assert count(daemon) == before + 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "caf\u00e9"])
+def test_submit_idempotency_key_bad_refused(ann, key):
+    ann.submit(status=400, headers={"Idempotency-Key": key.encode("latin-1")})
+
+
+def test_submit_fifty_in_parallel_all_stored(daemon):
+    before = count(daemon)
+
+    def one(_):
+        return daemon.client("ann").submit().json()["id"]
+
+    with ThreadPoolExecutor(50) as pool:
+        assert len(set(pool.map(one, range(50)))) == 50
+    assert count(daemon) == before + 50
+
+
+def test_submit_unknown_cluster_refused(ann):
+    reply = ann.submit(CONFIG.replace("alpha.example", "gamma.example"), 422)
+    error = reply.json()["errors"][0]
+    assert error["pointer"] == "/execution/hostname" and "alpha" in reply.text
+    assert error["line"] == 6
+
+
+def test_submit_missing_keys_all_named_at_once(ann):
+    config = "\n".join(line for line in CONFIG.split("\n") if not line.strip().startswith(("account", "output_dir")))
+    messages = " ".join(e["message"] for e in ann.submit(config, 422).json()["errors"])
+    assert "execution.account" in messages and "execution.output_dir" in messages
+
+
+def test_submit_missing_secrets_all_named_at_once(ann):
+    config = WITH_KEY + "env_vars:\n  A_TOKEN: host:A_TOKEN\n  B_TOKEN: $host:B_TOKEN\n"
+    text = ann.submit(config, 422).text
+    assert "API_KEY" in text and "A_TOKEN" in text and "B_TOKEN" in text
+
+
+def test_submit_broken_yaml_line_and_column(ann):
+    error = ann.submit("evaluation:\n  tasks: [a\nexecution: {}\n", 422).json()["errors"][0]
+    assert error["line"] is not None and error["line"] >= 2 and error["column"] >= 1
+
+
+def test_submit_broken_json_line_and_column(ann):
+    error = ann.submit('{"evaluation":\n  {"tasks": ]}}', 422, "application/json").json()["errors"][0]
+    assert error["line"] == 2
+
+
+def test_submit_envelope_errors_stand_at_their_place(ann):
+    inner = json.dumps(as_json(CONFIG.replace("alpha.example", "gamma.example")), indent=1)
+    text = '{"labels": {},\n\n "config": ' + inner + "}"
+    reply = ann.submit(text, 422, "application/json")
+    error = next(e for e in reply.json()["errors"] if e["pointer"] == "/execution/hostname")
+    assert "gamma.example" in text.split("\n")[error["line"] - 1]
+
+
+@pytest.mark.parametrize("text", [
+    "a: " + "[" * 100 + "]" * 100,
+    "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
+    "a: 1\na: 2\n",
+    "a: 1\n---\nb: 2\n",
+    "!!python/object/apply:os.system ['true']\n",
+    "",
+    "just text",
+    "a: \x00",
+], ids=["deep", "aliases", "duplicate", "documents", "tag", "empty", "scalar", "nul"])
+def test_submit_hostile_yaml_refused(ann, text):
+    assert ann.submit(text, 422).json()["errors"]
+
+
+def test_submit_not_utf8_refused(ann):
+    ann.submit(b"a: \xff\xfe\n", 422)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "",
+                                          "application/json; charset=utf-16"])
+def test_submit_content_type_refused(ann, content_type):
+    reply = ann.submit(status=415, content_type=content_type)
+    assert "application/yaml" in reply.headers["Accept-Post"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_submit_too_large_refused(ann, chunked):
+    text = b"# " + b"x" * (2 * 1024 * 1024)
+    reply = ann.submit(iter([text[:1000000], text[1000000:]]) if chunked else text, 413)
+    assert "1048576" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("envelope, pointer", [
+    ({"config": {}, "dry_run": True}, "/dry_run"),
+    ({"config": 7}, "/config"),
+    ({"config": [], "overrides": []}, "/config"),
+    ({"config": {}, "overrides": {}}, "/overrides"),
+    ({"config": {}, "overrides": ["a=1", None]}, "/overrides/1"),
+    ({"config": {}, "env": {"A": 1}}, "/env/A"),
+    ({"config": {}, "env": {"A\r\nB": "x"}}, "/env/A\r\nB"),
+    ({"config": {}, "labels": ["x"]}, "/labels"),
+    ({"config": {}, "labels": {"a": "x" * 129}}, "/labels/a"),
+], ids=str)
+def test_submit_envelope_wrong_member_pointed_at(ann, envelope, pointer):
+    assert pointers(ann.submit(json.dumps(envelope), 400, "application/json")) == [pointer]
+
+
+@pytest.mark.parametrize("parts", [
+    {"env_file": ("e", "A=1")},
+    {"config": ("c", CONFIG), "labels": (None, "a:b")},
+    {"config": ("c", CONFIG), "env_file": ("e", "not a variable")},
+    {"config": ("c", CONFIG), "override": (None, "")},
+], ids=["no config", "unknown part", "bad env file", "empty override"])
+def test_submit_multipart_wrong_refused(ann, parts):
+    assert "errors" not in ann.post("/v1/evaluations", 400, files=parts).json()
+
+
+@pytest.mark.parametrize("body", [b"", b"--b", b"--b\r\n\r\nx\r\n--b--", b"--b\r\nContent-Disposition: form-data; "
+                                  b"name=\"config\"\r\n\r\nx"])
+def test_submit_multipart_malformed_refused(ann, body):
+    ann.submit(body, 400, "multipart/form-data; boundary=b")
+
+
+@pytest.mark.parametrize("query, word", [("dryrun=true", "dryrun"), ("dry_run=1", "dry_run"), ("strict=yes", "strict"),
+                                         ("dry_run=true&dry_run=true", "dry_run"), ("override=", "override"),
+                                         ("x=1&y=2", '"x", "y"'), ("override=a%00b", "NUL"), ("override=a%0ab", "control"),
+                                         ("override=%ff", "UTF-8"), ("override=%zz", "hexadecimal")])
+def test_submit_query_wrong_refused(ann, query, word):
+    reply = ann.post(f"/v1/evaluations?{query}", 400, data=CONFIG, headers={"Content-Type": "application/yaml"})
+    assert word in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("override", ["nokey=1", "=", "a..b=1", "execution.walltime"])
+def test_submit_override_wrong_is_error_of_config(ann, override):
+    ann.submit(status=422, params={"override": override})
+
+
+def test_submit_injection_in_config_refused(ann):
+    for line in ('sbatch_comment: "x\\n#SBATCH --uid=0"', 'account: "a\\nb"', 'partition: "$(id)\\n"'):
+        config = CONFIG.replace("  account: acct", f"  account: acct\n  {line}" if "account" not in line else f"  {line}")
+        ann.submit(config, 422)
+
+
+def test_submit_roles(eve, ann, admin, nobody):
+    eve.submit(status=403)
+    nobody.submit(status=401)
+    admin.submit()
+
+
+def test_cancel_own_and_others(ann, bob, eve, admin):
+    own = ann.submit().json()["id"]
+    other = ann.submit().json()["id"]
+    bob.post(f"/v1/evaluations/{own}/cancel", 403)
+    eve.post(f"/v1/evaluations/{own}/cancel", 403)
+    bob.post(f"/v1/jobs/{own}.0/cancel", 403)
+    for _ in range(2):
+        assert ann.post(f"/v1/evaluations/{own}/cancel").json()["id"] == own
+        assert admin.post(f"/v1/jobs/{other}.1/cancel").json()["id"] == f"{other}.1"
+    ann.post(f"/v1/evaluations/{own}/cancel", json={})
+
+
+def test_cancel_with_unknown_field_refused(ann):
+    own = ann.submit().json()["id"]
+    assert "force" in ann.post(f"/v1/evaluations/{own}/cancel", 400, json={"force": True}).json()["detail"]
+    ann.post(f"/v1/evaluations/{own}/cancel", 400, json=[])
+    ann.post(f"/v1/evaluations/{own}/cancel", 415, data="x", headers={"Content-Type": "text/plain"})
+    ann.post(f"/v1/jobs/{own}.0/cancel?now=1", 400)
+
+
+def test_cancel_unknown_not_found(ann):
+    ann.post("/v1/evaluations/0123456789abcdef/cancel", 404)
+    ann.post("/v1/jobs/0123456789abcdef.0/cancel", 404)

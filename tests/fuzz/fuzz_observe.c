@@ -1,0 +1,54 @@
+/* slurm/observe_parse: whatever a cluster prints, each order has an observation that the rest of the daemon can take. */
+#include "fuzz.h"
+#include "slurm/observe.h"
+#include "slurm/slurm_state.h"
+
+static const struct observe_order orders[] = {
+    {"12", "acct-sub.mmlu.0-e.1", "/shared/out/mmlu.0", 1000, 1},
+    {"13", "acct-sub.ifeval.1-e.1", "/shared/out/ifeval.1", 1000, 1},
+    {"120", "acct-sub.arc.2-e.3", "/shared/out/arc.2", 2000, 3},
+    {NULL, "acct-sub.gsm.3-e.1", "/shared/out/gsm.3", 1000, 1},
+    {"12", "acct-sub.mmlu.0-f.1", "/shared/out2/mmlu.0", 90000, 1},
+};
+
+#define ORDERS (sizeof orders / sizeof orders[0])
+
+static void check_text(const char *text)
+{
+	FUZZ_CHECK(fuzz_is_utf8(text) && !str_has_control(text));
+}
+
+static void check_item(const struct observation *o, const struct observe_order *order, bool slurm_failed)
+{
+	bool seen = o->squeue == SIGHT_SEEN || o->sacct == SIGHT_SEEN;
+	check_text(o->state);
+	check_text(o->nodes);
+	check_text(o->reason);
+	FUZZ_CHECK(strchr(o->state, ' ') == NULL);
+	FUZZ_CHECK(seen == (o->state[0] != '\0'));
+	FUZZ_CHECK(!slurm_failed || o->squeue == SIGHT_UNOBSERVABLE);
+	FUZZ_CHECK(order->slurm_job_id != NULL || !seen);
+	FUZZ_CHECK(order->slurm_job_id != NULL || o->squeue == SIGHT_UNOBSERVABLE);
+	FUZZ_CHECK(o->started_at >= 0 && o->ended_at >= 0 && o->start_estimate >= 0 && o->restarts >= 0);
+	FUZZ_CHECK(o->elapsed_s >= -1 && o->progress >= -1 && o->stamp_elapsed_s >= -1);
+	FUZZ_CHECK(o->stamp_started >= 0 && o->stamp_ended >= 0);
+	FUZZ_CHECK(o->exit_code >= -1 && o->signal >= 0);
+	(void)slurm_state_class(o->state);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct nel_err err = {0};
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	if (observe_parse((const char *)data, size, orders, ORDERS, &reply, &err) != 0) {
+		FUZZ_CHECK(err.kind != NEL_OK && err.kind != NEL_INTERNAL && reply.items == NULL);
+		fuzz_check_error(&err, err.kind);
+		FUZZ_CHECK(fuzz_is_utf8(err.msg));
+		return 0;
+	}
+	FUZZ_CHECK(reply.count == ORDERS);
+	check_text(reply.message);
+	for (size_t i = 0; i < ORDERS; i++)
+		check_item(&reply.items[i], &orders[i], reply.slurm_failed);
+	return 0;
+}
