@@ -1,4 +1,5 @@
-/* slurm/observe_parse: whatever a cluster prints, each order has an observation that the rest of the daemon can take. */
+/* slurm/observe_parse: whatever a cluster prints, each order has an observation that the rest of the daemon can take.
+ */
 #include "fuzz.h"
 #include "slurm/observe.h"
 #include "slurm/slurm_state.h"
