@@ -7,6 +7,7 @@
 #include "config/settings.h"
 #include "db/users.h"
 #include "service/plan.h"
+#include "ssh/key_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +99,21 @@ static void print_problems(const char *file, const struct problems *problems)
 	}
 }
 
+int command_check_keys(const struct settings *settings, struct nel_err *err)
+{
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		const struct settings_cluster *cluster = &settings->clusters[i];
+		char *text = NULL;
+		size_t size = 0;
+		if (cluster->key_file == NULL || access(cluster->key_file, F_OK) != 0)
+			continue;
+		if (key_file_load(cluster->key_file, &text, &size, err) != 0)
+			return err_prefix(err, "cluster %s", cluster->name);
+		secret_free(text, size);
+	}
+	return 0;
+}
+
 static int run_check(const struct command_line *line)
 {
 	struct nel_err err = {0};
@@ -109,6 +125,8 @@ static int run_check(const struct command_line *line)
 		print_problems(line->settings_path, &problems);
 		return 1;
 	}
+	if (command_check_keys(settings, &err) != 0)
+		return fail(&err);
 	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
 	       settings->cluster_count == 1 ? "" : "s");
 	return 0;

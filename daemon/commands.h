@@ -2,6 +2,8 @@
 #ifndef NEL_COMMANDS_H
 #define NEL_COMMANDS_H
 
+#include "config/settings.h"
+
 #define COMMAND_GO_ON (-1)
 #define COMMAND_ARGS_MAX 256
 
@@ -21,5 +23,9 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line);
 
 /* Runs line->command; the exit status. */
 int command_run(const struct command_line *line);
+
+/* The private keys of the settings' clusters: DENIED when one can never log in (RSA, a passphrase, readable by others).
+ * One that is not there yet may come. */
+int command_check_keys(const struct settings *settings, struct nel_err *err);
 
 #endif

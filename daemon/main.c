@@ -62,7 +62,8 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 		return -1;
 	log_level_from_name(d->settings->log_level, &level);
 	log_set_level(level);
-	if (catalogue_load(d->settings->tasks_file, &d->catalogue, err) != 0 ||
+	if (command_check_keys(d->settings, err) != 0 ||
+	    catalogue_load(d->settings->tasks_file, &d->catalogue, err) != 0 ||
 	    secret_key_load(d->settings->master_key_file, &d->master_key, err) != 0 ||
 	    lock_database(d->settings->database, &d->lock_fd, err) != 0 ||
 	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || ssh_init(err) != 0 ||

@@ -1,5 +1,6 @@
 #include "sched/actions.h"
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "slurm/cancel.h"
 
@@ -90,7 +91,9 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 				     .order_count = action->count,
 				     .secret = lookup_secret,
 				     .secret_arg = env};
+	fault_point("submit-before-exec");
 	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, err);
+	fault_point("submit-after-exec");
 	free(orders);
 	wipe_env(env);
 	return rc;
@@ -121,15 +124,20 @@ static int do_cancel(struct action *action, struct ssh_pool *pool, struct nel_er
 	for (size_t i = 0; i < action->count; i++)
 		orders[i] = (struct cancel_order){.slurm_job_id = action->items[i].slurm_job_id,
 						  .job_name = action->items[i].job_name};
+	fault_point("cancel-before-exec");
 	int rc = slurm_cancel(pool, orders, action->count, action->timeout_ms, err);
+	fault_point("cancel-after-exec");
 	free(orders);
 	return rc;
 }
 
 static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
-	if (slurm_collect(pool, action->items[0].job_dir, action->timeout_ms, &action->collected, err) != 0)
+	fault_point("collect-before-exec");
+	if (slurm_collect(pool, action->items[0].job_dir, action->items[0].slurm_job_id, action->timeout_ms,
+			  &action->collected, err) != 0)
 		return -1;
+	fault_point("collect-after-exec");
 	if (action->collected.results != NULL)
 		action->scores_failed = scores_parse(action->collected.results, action->collected.results_size,
 						     &action->scores, &action->scores_err) != 0;

@@ -1,6 +1,7 @@
 /* What the lanes bring back, turned into transitions: one transaction an answer. A transaction that fails leaves the
  * chains to be read again from the store; the remote side is safe to ask again. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
@@ -250,21 +251,11 @@ static char *final_reason(const struct live *live, const struct action *action)
 					  reason != NULL ? "; " : "", action->scores_err.msg);
 		return mem_strdup(reason);
 	}
-	const char *tail = action->collected.log_tail;
-	if (tail == NULL || tail[0] == '\0')
+	char line[400];
+	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0')
 		return mem_strdup(reason);
-	size_t end = strlen(tail);
-	while (end > 0 && (tail[end - 1] == '\n' || tail[end - 1] == ' ' || tail[end - 1] == '\r'))
-		end--;
-	size_t start = end;
-	while (start > 0 && tail[start - 1] != '\n' && end - start < 400)
-		start--;
-	char *whole = mem_printf("%s; the last line of %s: %.*s", reason != NULL ? reason : "failed",
-				 action->collected.log_name, (int)(end - start), tail + start);
-	for (char *p = whole; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	return whole;
+	collect_telling_line(action->collected.log_tail, line, sizeof line);
+	return mem_printf("%s; %s ends with: %s", reason != NULL ? reason : "failed", action->collected.log_name, line);
 }
 
 static int finish(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err)
@@ -313,7 +304,7 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	return jobs_set_collected(s->db, live->seq, err);
 }
 
-static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+static int take_kind(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	switch (action->kind) {
 	case DO_SUBMIT: return take_submitted(s, action, err);
@@ -322,6 +313,23 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 	case DO_COLLECT: return take_collected(s, action, err);
 	}
 	return 0;
+}
+
+/* Where a test may have the daemon die: an answer has been worked in and not committed; and it has been committed. */
+static const char *const taken_points[] = {[DO_SUBMIT] = "submit-taken",
+					   [DO_OBSERVE] = "observe-taken",
+					   [DO_CANCEL] = "cancel-taken",
+					   [DO_COLLECT] = "collect-taken"};
+static const char *const stored_points[] = {[DO_SUBMIT] = "submit-stored",
+					    [DO_OBSERVE] = "observe-stored",
+					    [DO_CANCEL] = "cancel-stored",
+					    [DO_COLLECT] = "collect-stored"};
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	int rc = take_kind(s, action, err);
+	fault_point(taken_points[action->kind]);
+	return rc;
 }
 
 void answers_take(struct scheduler *s, struct action *given)
@@ -344,5 +352,7 @@ void answers_take(struct scheduler *s, struct action *given)
 			station->observing = false;
 			station->next_ms = clock_mono_ms() + 1000;
 		}
+		return;
 	}
+	fault_point(stored_points[action->kind]);
 }

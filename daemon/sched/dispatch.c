@@ -1,5 +1,6 @@
 /* Hands the remote work that is due to the lanes. Everything that changes a chain is committed before it is sent. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
@@ -221,6 +222,7 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		hold_group(s, group, count, err.msg, true);
 		return;
 	}
+	fault_point("submit-before-intent");
 	if (intend_group(s, group, count, plan, &err) != 0) {
 		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
 		core_mark_stale(s);
@@ -228,6 +230,7 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 			core_back_off(group[i], 1, 60);
 		return;
 	}
+	fault_point("submit-intended");
 	int64_t timeout_s = station->cluster->command_timeout_s;
 	CLEANUP(action_freep)
 	struct action *action =
@@ -250,6 +253,7 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		return;
 	}
 	action = NULL;
+	fault_point("submit-pushed");
 	for (size_t i = 0; i < count; i++) {
 		if (group[i]->need != NEED_SUBMIT)
 			continue;

@@ -1,6 +1,7 @@
 #include "sched/scheduler.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
@@ -262,6 +263,7 @@ static void tick(struct scheduler *s)
 			core_mark_stale(s);
 			atomic_store(&s->wanted, true);
 		}
+		fault_point("wishes-taken");
 	}
 	dispatch_all(s);
 	forget_finished(s);

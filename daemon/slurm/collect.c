@@ -81,13 +81,14 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 	return records_truncated(err);
 }
 
-int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms, struct collect_reply *ret_reply,
-		  struct nel_err *err)
+int slurm_collect(struct ssh_pool *pool, const char *job_dir, const char *slurm_job_id, int64_t timeout_ms,
+		  struct collect_reply *ret_reply, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str data = {0};
 	if (job_dir[0] != '/' || str_has_control(job_dir))
 		return err_set(err, NEL_INVALID, "the job's directory must be an absolute path");
 	remote_set(&data, "NEL_JOB_DIR", job_dir);
+	remote_set(&data, "NEL_SLURM_JOB_ID", slurm_job_id != NULL ? slurm_job_id : "");
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
 	struct remote_call call = {
 	    .script = "collect", .data = str_text(&data), .output_max = OUTPUT_MAX, .timeout_ms = timeout_ms};
@@ -95,4 +96,54 @@ int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;
 	return collect_parse(result.output, result.output_size, ret_reply, err);
+}
+
+/* What stands behind every failed step, whatever its fault was. */
+static bool is_noise(const char *line, size_t len)
+{
+	static const char *const noise[] = {"Failed to invoke spank plugin stack",
+					    "spank: required plugin",
+					    "pyxis: couldn't start container",
+					    "pyxis: container start failed",
+					    "srun: error:",
+					    "srun: Terminating",
+					    "srun: Job step aborted",
+					    "*** STEP ",
+					    "slurmstepd: error: *** ",
+					    "ended with exit code"};
+	if (strspn(line, " \t\r") >= len)
+		return true;
+	for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++)
+		if (memmem(line, len, noise[i], strlen(noise[i])) != NULL)
+			return true;
+	return false;
+}
+
+void collect_telling_line(const char *log_tail, char *ret_line, size_t size)
+{
+	size_t end = strlen(log_tail);
+	size_t best = 0;
+	size_t best_len = 0;
+	while (end > 0) {
+		size_t start = end;
+		while (start > 0 && log_tail[start - 1] != '\n')
+			start--;
+		size_t len = end - start;
+		if (!is_noise(log_tail + start, len)) {
+			best = start;
+			best_len = len;
+			break;
+		}
+		end = start > 0 ? start - 1 : 0;
+	}
+	if (best_len == 0) { /* nothing but noise: its last line is better than none */
+		best_len = strcspn(log_tail, "\n");
+	}
+	if (best_len > size - 1)
+		best_len = size - 1;
+	memcpy(ret_line, log_tail + best, best_len);
+	ret_line[best_len] = '\0';
+	for (char *p = ret_line; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
 }

@@ -45,9 +45,14 @@ struct collect_reply {
 
 void collect_reply_done(struct collect_reply *reply);
 
-/* One remote command: reads, then removes <job_dir>/.secrets.env. A directory that is gone gives an empty reply. */
-int slurm_collect(struct ssh_pool *pool, const char *job_dir, int64_t timeout_ms, struct collect_reply *ret_reply,
-		  struct nel_err *err);
+/* One remote command: reads, then removes <job_dir>/.secrets.env. A directory that is gone gives an empty reply. The
+ * log is that of the attempt with this Slurm id; NULL: of any. */
+int slurm_collect(struct ssh_pool *pool, const char *job_dir, const char *slurm_job_id, int64_t timeout_ms,
+		  struct collect_reply *ret_reply, struct nel_err *err);
+
+/* The last line of a log's end that tells something: not what srun and slurmstepd say of every failed step, and of what
+ * Pyxis says the error itself. Without control characters, at most size - 1 bytes; "" when there is none. */
+void collect_telling_line(const char *log_tail, char *ret_line, size_t size);
 
 /* Reads the answer of remote_collect.sh. Pure. Errors as the script's, REMOTE when it is cut off. */
 int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply, struct nel_err *err);

@@ -388,14 +388,16 @@ static void conclude(struct parser *p)
 	for (size_t i = 0; i < p->id_count; i++) {
 		const struct heard *heard = &p->heard[p->ids[i].index];
 		struct observation *o = &p->reply.items[p->ids[i].index];
+		/* Rows of an squeue that failed afterwards count for nothing. */
+		bool queue_seen = heard->queue_seen && !p->reply.slurm_failed;
 		if (!p->reply.slurm_failed)
-			o->squeue = heard->queue_seen ? SIGHT_SEEN : SIGHT_ABSENT;
+			o->squeue = queue_seen ? SIGHT_SEEN : SIGHT_ABSENT;
 		if (heard->acct_seen)
 			o->sacct = SIGHT_SEEN;
 		else if (heard->asked && !p->reply.sacct_failed)
 			o->sacct = SIGHT_ABSENT;
 		bool acct_ended = heard->acct_seen && !is_live(heard->acct_state);
-		if (heard->queue_seen && (is_live(heard->queue_state) || !acct_ended))
+		if (queue_seen && (is_live(heard->queue_state) || !acct_ended))
 			use_queue(heard, o);
 		else if (heard->acct_seen)
 			use_acct(heard, o);

@@ -89,7 +89,7 @@ int record_error(struct record *record, struct nel_err *err)
 		if (strcmp(record->fields[1], kinds[i].name) == 0)
 			kind = kinds[i].kind;
 	record_text(record->fields[2], text, sizeof text);
-	return err_set(err, kind, "%s", text);
+	return err_set(err, kind, "%s", text[strspn(text, " ")] == '\0' ? "the cluster gave no reason" : text);
 }
 
 int records_truncated(struct nel_err *err)

@@ -3,8 +3,10 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "slurm/observe.h"
 #include "slurm/records.h"
 #include "slurm/remote.h"
+#include "slurm/sources.h"
 
 #include <string.h>
 
@@ -40,10 +42,9 @@ static bool read_result(struct record *record, struct submit_result *result)
 			return false;
 		*at++ = '\0';
 		const char *id = record->fields[3];
-		size_t length = strlen(id);
-		if (length == 0 || length >= sizeof result->slurm_job_id || strspn(id, "0123456789") != length)
+		if (!observe_is_job_id(id))
 			return false;
-		memcpy(result->slurm_job_id, id, length + 1);
+		memcpy(result->slurm_job_id, id, strlen(id) + 1);
 		result->submitted_at = record_number(at, EPOCH_MAX, 0);
 		return true;
 	}
@@ -150,59 +151,6 @@ int submit_send(struct ssh_pool *pool, const struct submit_package *package, int
 	return submit_parse(result.output, result.output_size, package->task_count, ret_reply, err);
 }
 
-/* A NULL-terminated list of borrowed paths, each once. */
-struct sources {
-	const char **items;
-	size_t count;
-};
-
-static void sources_done(struct sources *sources)
-{
-	free(sources->items);
-	*sources = (struct sources){0};
-}
-
-static void sources_init(struct sources *sources)
-{
-	sources->items = mem_calloc(1, sizeof *sources->items);
-}
-
-static void sources_add(struct sources *sources, const char *path)
-{
-	if (path == NULL || path[0] != '/' || str_in(path, sources->items))
-		return;
-	sources->items = mem_realloc(sources->items, sources->count + 2, sizeof *sources->items);
-	sources->items[sources->count++] = path;
-	sources->items[sources->count] = NULL;
-}
-
-static void sources_add_mounts(struct sources *sources, const struct mount_list *mounts)
-{
-	for (size_t i = 0; i < mounts->count; i++)
-		sources_add(sources, mounts->items[i].source);
-}
-
-/* An image is a file only when it is named by an absolute path. */
-static void sources_add_server(struct sources *sources, const struct eval_plan *plan, const struct server *server)
-{
-	sources_add(sources, server->image);
-	sources_add_mounts(sources, &server->mounts);
-	if (server->num_instances > 1)
-		sources_add(sources, plan->proxy_image);
-}
-
-static void sources_add_plan(struct sources *sources, const struct eval_plan *plan)
-{
-	if (plan->deployment != NULL)
-		sources_add_server(sources, plan, plan->deployment);
-	for (size_t i = 0; i < plan->auxiliary_count; i++)
-		sources_add_server(sources, plan, &plan->auxiliaries[i]);
-	if (plan->export_ != NULL) {
-		sources_add(sources, plan->export_->image);
-		sources_add_mounts(sources, &plan->export_->mounts);
-	}
-}
-
 static const struct plan_job *find_job(const struct eval_plan *plan, int index)
 {
 	for (size_t i = 0; i < plan->job_count; i++)
@@ -244,8 +192,7 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 		tasks->dirs[i] = script_job_dir(in->rundir, job);
 		sources_init(&tasks->sources[i]);
 		tasks->count++;
-		sources_add(&tasks->sources[i], job->container);
-		sources_add_mounts(&tasks->sources[i], &job->mounts);
+		sources_add_job(&tasks->sources[i], job);
 		tasks->items[i] = (struct submit_task){.folder = tasks->dirs[i] + strlen(in->rundir) + 1,
 						       .job_name = order->job_name,
 						       .number = order->number,

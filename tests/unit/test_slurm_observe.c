@@ -35,6 +35,7 @@ static void test_parse_sightings_and_states(void **state)
 	    {Q("12", "RUNNING", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
 	    /* The controller was not asked, or did not answer. */
 	    {"m|squeue|down\n", SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, ""},
+	    {Q("12", "RUNNING", "1000", "ours-e.1") "m|squeue|down\n", SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, ""},
 	    {"w|12\nm|sacct|down\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
 	    /* Ids are reused: another name, or submitted before. */
 	    {"w|12\n" Q("12", "RUNNING", "1000", "other"), SIGHT_ABSENT, SIGHT_ABSENT, ""},

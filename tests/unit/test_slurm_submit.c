@@ -44,10 +44,12 @@ static void test_parse_bad_answers_are_errors(void **state)
 	    {BEGIN "task|0|accepted||5\nend\n", NEL_REMOTE},
 	    {BEGIN "task|0|accepted|12\nend\n", NEL_REMOTE},
 	    {BEGIN "task|0|accepted|1234567890123456789012345|5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|123456789012345678901|5\nend\n", NEL_REMOTE}, /* could not be observed */
 	    {BEGIN "task|0|perhaps|x\nend\n", NEL_REMOTE},
 	    {BEGIN "error|invalid|cannot make it\nend\n", NEL_INVALID},
 	    {BEGIN "error|busy|No space left on device\nend\n", NEL_BUSY},
 	    {BEGIN "error|odd|x\nend\n", NEL_REMOTE},
+	    {BEGIN "error|busy|\nend\n", NEL_BUSY},
 	    {BEGIN "error\nend\n", NEL_REMOTE},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -55,6 +57,7 @@ static void test_parse_bad_answers_are_errors(void **state)
 		struct nel_err err = {0};
 		assert_int_equal(submit_parse(cases[i].text, strlen(cases[i].text), 1, &reply, &err), -1);
 		assert_int_equal(err.kind, cases[i].kind);
+		assert_int_not_equal(strlen(err.msg), 0);
 	}
 }
 

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "real_sshd.h"
 #include "ssh/pool.h"
 
 #include <pthread.h>
@@ -14,33 +13,7 @@
 
 #include <cmocka.h>
 
-static struct real_sshd sshd;
-static bool installed;
-
-static int setup(void **state)
-{
-	(void)state;
-	struct nel_err err = {0};
-	if (ssh_init(&err) != 0)
-		return -1;
-	int rc = sshd_set_up(&sshd);
-	installed = rc == 0;
-	return rc < 0 ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	sshd_tear_down(&sshd);
-	ssh_done();
-	return 0;
-}
-
-#define NEEDS_SSHD() \
-	do { \
-		if (!installed) \
-			skip(); \
-	} while (0)
+#include "real_sshd.h"
 
 DEFINE_FREEP(struct ssh_pool, pool, ssh_pool_free)
 
@@ -423,5 +396,5 @@ int main(void)
 	    cmocka_unit_test(test_gate_full_is_busy),
 	    cmocka_unit_test(test_environment_is_copied),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sshd_group_setup, sshd_group_teardown);
 }

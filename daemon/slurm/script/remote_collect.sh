@@ -14,6 +14,15 @@ find_newest() {
     done
 }
 
+# The log that matters: of the last attempt, since earlier ones have logs of their own; any when its id is not known.
+# shellcheck disable=SC2086 # the id is a number, or the pattern *
+find_log() {
+    local id=${NEL_SLURM_JOB_ID:-*}
+    find_newest logs/client-$id.log
+    [[ -n $newest ]] || find_newest logs/*server-*-$id-*.log
+    [[ -n $newest ]] || find_newest logs/slurm-$id.log
+}
+
 # A block: its kind, size and name, then that many bytes and a newline.
 print_block() {
     printf '%s|%d|%s\n%s\n' "$1" "${#2}" "$3" "$2"
@@ -30,9 +39,7 @@ if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
         read -r -n 20 text <artifacts/progress
         printf 'progress|%s\n' "${text//[!0-9]/}"
     fi
-    find_newest logs/client-*.log
-    [[ -n $newest ]] || find_newest logs/server-*.log
-    [[ -n $newest ]] || find_newest logs/slurm-*.log
+    find_log
     if [[ -n $newest ]]; then
         text=$(tail -c "$tail_bytes" -- "$newest" 2>/dev/null | tr -d '\0')
         print_block log "$text" "${newest#logs/}"

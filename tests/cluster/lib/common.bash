@@ -7,7 +7,7 @@
 #
 #   site           munged, for both clusters
 #   alpha, beta    the login node: slurmctld and sshd (alpha: MariaDB and slurmdbd too)
-#   a1, a2, b1     a compute node: slurmd and all its jobs
+#   a1-a3, b1      a compute node: slurmd and all its jobs
 #
 # Ending a box's first process ends everything in it, also what users left running, and with its
 # namespaces go its mounts and network interface.
@@ -17,7 +17,7 @@ dir=${NEL_CLUSTER_DIR:-/tmp/nel-clusters}
 [[ $dir == /* ]] || dir=$PWD/$dir
 
 users=(nelalice nelbob)
-declare -A nodes_of=([alpha]='a1 a2' [beta]='b1')
+declare -A nodes_of=([alpha]='a1 a2 a3' [beta]='b1')
 
 # Settings are fixed at the first `up` and kept in $dir/settings for those that follow.
 load_settings() {
@@ -67,6 +67,7 @@ port_of() {
     a1) offset=2 ;;
     a2) offset=3 ;;
     alpha-sshd) offset=4 ;;
+    a3) offset=5 ;;
     beta-ctld) offset=11 ;;
     b1) offset=12 ;;
     beta-sshd) offset=14 ;;
@@ -88,6 +89,7 @@ address_of() {
     host) last=1 ;;
     a1) last=11 ;;
     a2) last=12 ;;
+    a3) last=13 ;;
     b1) last=21 ;;
     *) die "no address for $1" ;;
     esac
@@ -96,7 +98,7 @@ address_of() {
 
 cluster_of() {
     case $1 in
-    a1 | a2) echo alpha ;;
+    a[123]) echo alpha ;;
     b1) echo beta ;;
     esac
 }

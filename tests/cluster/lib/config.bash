@@ -53,7 +53,7 @@ END
     write_node_files "$cluster"
 }
 
-# alpha: accounting, accounts enforced, and a partition whose jobs cancel those of the others.
+# alpha: accounting, accounts enforced, a partition whose jobs cancel those of the others, and one with a third node.
 write_alpha_part() {
     cat <<END
 AccountingStorageType=accounting_storage/slurmdbd
@@ -70,6 +70,7 @@ PartitionName=batch Default=YES
 PartitionName=gpu
 PartitionName=cpu
 PartitionName=urgent PriorityTier=10 PreemptMode=OFF
+PartitionName=wide Nodes=a1,a2,a3
 END
 }
 
@@ -187,7 +188,7 @@ write_hosts() {
     local node
     {
         printf '127.0.0.1 localhost\n%s alpha-login beta-login site\n' "$(address_of host)"
-        for node in a1 a2 b1; do
+        for node in a1 a2 a3 b1; do
             printf '%s %s\n' "$(address_of "$node")" "$node"
         done
     } >"$dir/hosts"

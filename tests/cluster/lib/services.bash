@@ -64,7 +64,12 @@ start_slurmctld() {
     start_daemon "$1" slurmctld slurmctld -D -f "$dir/$1/slurm.conf"
 }
 slurmctld_answers() { client "$1" sinfo -h; }
+nodes_are_known() { [[ $(client "$1" sinfo -h -o %n | sort -u | paste -s -d ' ') == "${nodes_of[$1]}" ]]; }
 keep_slurmctld() {
+    # Nodes that came or went want a new slurmctld (slurm.conf(5)).
+    if [[ -e $dir/$1/changed ]] && daemon_runs "$1" slurmctld && ! nodes_are_known "$1"; then
+        stop_daemon "$1" slurmctld
+    fi
     keep_up "$1" slurmctld start_slurmctld slurmctld_answers
     if [[ -e $dir/$1/changed ]]; then
         client "$1" scontrol reconfigure

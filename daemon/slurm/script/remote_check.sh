@@ -1,0 +1,209 @@
+#!/bin/bash
+# Says what a submission would meet, and does nothing of it. One answer to each question, in their order (the login, the
+# account, partitions, the output directory, paths, scripts):
+#   check|<number>|<ok, bad or unknown>|<start in seconds since the epoch, or 0>|<text>
+
+number=0
+user=$(id -un)
+host=$(uname -n)
+
+answer() { # VERDICT TEXT [START]
+    printf 'check|%d|%s|%s|%s\n' "$number" "$1" "${3:-0}" "$(one_line "$2")"
+    number=$((number + 1))
+}
+
+# ask() within what is left of the time for all questions together.
+ask_soon() {
+    local left=$((NEL_TIMEOUT_S - SECONDS))
+    if ((left <= 0)); then
+        printf 'no time was left to ask\n'
+        return 1
+    fi
+    NEL_TIMEOUT_S=$left ask "$@"
+}
+
+# Sets value to a word of the output of `scontrol show`: "NAME = value" or "NAME=value".
+find_value() { # TEXT NAME
+    value=
+    [[ $'\n'$1 =~ [[:space:]]"$2"[[:space:]]*=[[:space:]]*([^[:space:]]*) ]] && value=${BASH_REMATCH[1]}
+}
+
+check_account() {
+    local config cluster value rows account partition others=''
+    if ((!NEL_HAS_ACCOUNTS)); then
+        answer unknown 'not checked: the settings say that this cluster keeps no accounting'
+        return
+    fi
+    if ! config=$(ask_soon scontrol show config); then
+        answer unknown "not checked: $config"
+        return
+    fi
+    find_value "$config" AccountingStorageType
+    if [[ -z $value || $value == *none ]]; then
+        answer unknown 'not checked: this cluster keeps no accounting'
+        return
+    fi
+    find_value "$config" AccountingStorageEnforce
+    if [[ $value != *associations* ]]; then
+        answer ok 'this cluster takes any account'
+        return
+    fi
+    find_value "$config" ClusterName
+    cluster=$value
+    if ! rows=$(ask_soon sacctmgr --noheader --parsable2 --readonly show associations "user=$user" \
+        "cluster=$cluster" format=account,partition); then
+        answer unknown "not checked: $rows"
+        return
+    fi
+    while IFS='|' read -r account partition; do
+        # Slurm keeps the names of accounts in lower case.
+        if [[ ${account,,} != "${NEL_ACCOUNT,,}" ]]; then
+            [[ -z $account || ", $others," == *", $account,"* ]] || others+=${others:+, }$account
+        elif [[ -z $partition || ,${NEL_PARTITIONS[0]}, == *,$partition,* ]]; then
+            answer ok "$user may use it"
+            return
+        else
+            others+=${others:+, }"$account in partition $partition"
+        fi
+    done <<<"$rows"
+    answer bad "$user may not use it; ${others:+allowed: }${others:-no account is allowed}"
+}
+
+# May an account or group that stands in the second list be used, by the first? ALL stands for every one.
+in_list() { # LIST NAME...
+    local name
+    [[ $1 != ALL ]] || return 0
+    for name in "${@:2}"; do
+        [[ ,$1, != *,"$name",* ]] || return 0
+    done
+    return 1
+}
+
+# Sets trouble to why jobs cannot run in the partition; '' when they can.
+look_at_partition() { # LINE
+    local value groups
+    trouble=
+    find_value "$1" State
+    [[ $value == UP ]] || trouble="its state is ${value:-unknown}"
+    find_value "$1" AllowAccounts
+    in_list "${value:-ALL}" "$NEL_ACCOUNT" || trouble="it is for the accounts $value only"
+    find_value "$1" DenyAccounts
+    [[ -z $value ]] || ! in_list "$value" "$NEL_ACCOUNT" || trouble="it is not for the account $NEL_ACCOUNT"
+    find_value "$1" AllowGroups
+    read -r -a groups <<<"$(id -nG)"
+    in_list "${value:-ALL}" "${groups[@]}" || trouble="it is for the groups $value only"
+}
+
+check_partitions() {
+    local all status partition line value trouble names='' wanted
+    declare -A lines=()
+    all=$(ask_soon scontrol --all --oneliner show partition)
+    status=$?
+    while IFS= read -r line; do
+        find_value "$line" PartitionName
+        [[ -n $value ]] || continue
+        lines[$value]=$line
+        names+=${names:+, }$value
+    done <<<"$all"
+    for wanted in "${NEL_PARTITIONS[@]}"; do
+        trouble=
+        while IFS= read -r -d , partition; do
+            [[ -z $trouble ]] || break
+            if [[ -z $partition || -z ${lines[$partition]-} ]]; then
+                trouble="there is no partition '$partition'; there are: $names"
+            else
+                look_at_partition "${lines[$partition]}"
+            fi
+        done <<<"$wanted,"
+        if ((status != 0)); then
+            answer unknown "not checked: $all"
+        elif [[ -n $trouble ]]; then
+            answer bad "$trouble"
+        else
+            answer ok "takes jobs of the account $NEL_ACCOUNT"
+        fi
+    done
+}
+
+check_output_dir() {
+    local dir=$NEL_OUTPUT_DIR
+    # Up to the first that is there, be it a link that leads nowhere: mkdir would stop at it.
+    while [[ -n $dir && ! -e $dir && ! -L $dir ]]; do
+        dir=${dir%/*}
+    done
+    dir=${dir:-/}
+    if [[ ! -d $dir ]]; then
+        answer bad "$dir is not a directory on $host"
+    elif [[ ! -w $dir || ! -x $dir ]]; then
+        answer bad "$user may not write to $dir on $host: Permission denied"
+    elif [[ $dir == "$NEL_OUTPUT_DIR" ]]; then
+        answer ok "is there, and $user may write to it"
+    else
+        answer ok "can be made, in $dir"
+    fi
+}
+
+check_paths() {
+    local i path message
+    for i in "${!NEL_PATHS[@]}"; do
+        path=${NEL_PATHS[i]}
+        if [[ -r $path && (! -d $path || -x $path) ]]; then
+            answer ok 'is there and can be read'
+        else
+            message=$(stat -L -- "$path" 2>&1 >/dev/null) && message='Permission denied'
+            answer bad "not on $host, or not readable by $user: ${message##*: }"
+        fi
+    done
+}
+
+# sbatch reads the script from its standard input, decides, and keeps nothing.
+check_scripts() {
+    local i output status left stopped=
+    for i in "${!NEL_HEADERS[@]}"; do
+        left=$((NEL_TIMEOUT_S - SECONDS))
+        if ((left <= 0)); then
+            stopped=${stopped:-no time was left}
+        fi
+        if [[ -n $stopped ]]; then
+            answer unknown "not checked: $stopped"
+            continue
+        fi
+        output=$(printf '%s%s' "${NEL_HEADERS[i]}" "$NEL_BODY" 2>/dev/null |
+            timeout -k 5 "$left" sbatch --test-only 2>&1)
+        status=$?
+        judge_script
+    done
+}
+
+judge_script() {
+    local start text
+    if ((status == 124 || status == 137)); then
+        stopped='sbatch does not answer'
+        answer bad "sbatch did not answer within $left s"
+    elif ((status == 0)) && [[ $output =~ ' to start at '([0-9T:-]+)' '([^$'\n']*) ]]; then
+        start=${BASH_REMATCH[1]} text=${BASH_REMATCH[2]}
+        # Old versions know no SLURM_TIME_FORMAT here.
+        [[ $start != *[!0-9]* ]] || start=$(date -d "$start" +%s 2>/dev/null)
+        answer ok "$text" "$start"
+    else
+        case $output in
+        *'Unable to contact'* | *'Socket timed out'*) stopped='Slurm does not answer' ;;
+        esac
+        text=${output//sbatch: error: /}
+        text=${text//sbatch: /}
+        text=${text//$'\n'/; }
+        if ((status == 0)); then
+            answer ok "${text:-sbatch would take it}"
+        else
+            answer bad "${text:-sbatch failed with exit status $status and said nothing}"
+        fi
+    fi
+}
+
+answer ok "$user is logged in on $host"
+check_account
+check_partitions
+check_output_dir
+check_paths
+check_scripts
+printf 'end\n'
