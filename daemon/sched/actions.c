@@ -92,7 +92,7 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 				     .secret = lookup_secret,
 				     .secret_arg = env};
 	fault_point("submit-before-exec");
-	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, err);
+	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, &action->sent, err);
 	fault_point("submit-after-exec");
 	free(orders);
 	wipe_env(env);

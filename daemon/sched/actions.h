@@ -47,6 +47,7 @@ struct action {
 	unsigned char *sealed_env;
 	size_t sealed_env_size;
 	struct submit_reply submitted;
+	bool sent; /* something may have reached the cluster */
 
 	/* DO_OBSERVE */
 	bool ask_accounting; /* find out first whether there is any */

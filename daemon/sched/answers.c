@@ -84,6 +84,13 @@ static int submit_result(struct scheduler *s, struct live *live, const struct su
 	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
 }
 
+/* Is the attempt to be cancelled, and has nothing of it reached the cluster? Notes that nothing has. */
+static bool unsent(const struct action *action, const struct action_item *item, struct live *live)
+{
+	live->first_send = item->first_send && !action->sent;
+	return live->first_send && live->job.state == CHAIN_CANCELLING;
+}
+
 static int take_submitted(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	char wait[NEL_ERR_MSG_MAX + 80];
@@ -95,6 +102,8 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 		int rc = 0;
 		if (!action->failed && i < action->submitted.count) {
 			rc = submit_result(s, live, &action->submitted.items[i], err);
+		} else if (unsent(action, &action->items[i], live)) {
+			rc = core_drop(s, live, end_reason(live, action->err.msg), err);
 		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send) {
 			rc = core_end(s, live, EVENT_REFUSED, end_reason(live, action->err.msg), err);
 		} else {
@@ -266,18 +275,18 @@ static int finish(struct scheduler *s, struct live *live, const char *reason, st
 
 static int collect_failed(struct scheduler *s, struct live *live, const struct action *action, struct nel_err *err)
 {
-	bool hopeless = action->err.kind == NEL_NOTFOUND;
-	core_back_off(live, 2, 300);
-	if (live->ending && (hopeless || live->tries >= COLLECT_TRIES_MAX))
-		if (finish(s, live, live->end_reason, err) != 0)
-			return -1;
-	if (live->ending) {
-		char wait[NEL_ERR_MSG_MAX + 80];
-		describe_wait(action, wait);
-		return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
-	}
+	int tries = live->tries;
+	bool hopeless = action->err.kind == NEL_NOTFOUND; /* the settings no longer have the cluster */
+	if (live->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) && finish(s, live, live->end_reason, err) != 0)
+		return -1;
 	live->need = NEED_COLLECT;
-	return 0;
+	live->tries = tries;
+	core_back_off(live, 2, 300);
+	if (!live->ending)
+		return 0;
+	char wait[NEL_ERR_MSG_MAX + 80];
+	describe_wait(action, wait);
+	return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
 }
 
 static int take_collected(struct scheduler *s, const struct action *action, struct nel_err *err)

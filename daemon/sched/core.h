@@ -54,6 +54,9 @@ void core_back_off(struct live *live, int64_t base_s, int64_t max_s);
 /* The end of an attempt or chain is known: stores it at once, or first has results and log collected. */
 int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err);
 
+/* The intended attempt is refused, and nothing of it has reached the cluster: no cluster is needed to end the chain. */
+int core_drop(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err);
+
 /* Applies an event and follows the table's action. */
 int core_move(struct scheduler *s, struct live *live, enum chain_event event, const char *reason,
 	      const char *waiting_on, struct nel_err *err);

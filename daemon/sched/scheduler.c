@@ -97,6 +97,8 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 	case ACTION_COLLECT:
 	case ACTION_NONE: break;
 	}
+	if (chain_state_is_end(live->job.state))
+		set_need(live, action == ACTION_COLLECT ? NEED_COLLECT : NEED_NONE);
 	if (from != live->job.state)
 		core_quicken(core_station(s, live->job.cluster, live->job.identity));
 	if (!chain_state_is_end(live->job.state))
@@ -122,6 +124,15 @@ int core_end(struct scheduler *s, struct live *live, enum chain_event event, con
 	return mover_store(s->db, live, clock_now_s(), err);
 }
 
+int core_drop(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err)
+{
+	if (core_move(s, live, EVENT_REFUSED, reason, NULL, err) != 0)
+		return -1;
+	set_need(live, NEED_NONE);
+	live->job.collected = true;
+	return jobs_set_collected(s->db, live->seq, err);
+}
+
 /* A person asked for the end of a chain. */
 static int carry_out_cancel(struct scheduler *s, struct live *live, struct nel_err *err)
 {
@@ -134,7 +145,7 @@ static int carry_out_cancel(struct scheduler *s, struct live *live, struct nel_e
 		return -1;
 	/* What was never sent needs no cluster to end. */
 	bool unsent = live->first_send && !live->in_flight;
-	return unsent ? core_move(s, live, EVENT_REFUSED, reason, NULL, err) : 0;
+	return unsent ? core_drop(s, live, reason, err) : 0;
 }
 
 /* A person asked that an ended chain goes on. */

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/yaml_json.h"
+#include "slurm/check.h"
 #include "slurm/rundir.h"
 
 #include <errno.h>
@@ -279,6 +280,22 @@ int plan_describe(const struct planned *planned, const char *evaluation, int64_t
 				  planned->cluster != NULL ? planned->cluster->name : NULL, "rundir", rundir,
 				  "warnings", problems_to_json(&planned->warnings), "jobs", jobs);
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
+}
+
+int plan_question(const struct planned *planned, const char *evaluation, int64_t now_s,
+		  struct check_question **ret_question, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
+	struct attempt_order *orders = first_orders(planned->plan, evaluation);
+	const struct check_input input = {.plan = planned->plan,
+					  .evaluation = evaluation,
+					  .rundir = rundir,
+					  .orders = orders,
+					  .order_count = planned->plan->job_count,
+					  .has_accounts = planned->cluster->accounting != ACCOUNTING_NONE};
+	int rc = check_question_new(&input, ret_question, err);
+	free_orders(orders, planned->plan->job_count);
+	return rc;
 }
 
 static int write_file(const char *path, const struct rundir_file *file, struct nel_err *err)

@@ -31,6 +31,12 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, json_t **ret_document,
 		  struct nel_err *err);
 
+struct check_question; /* slurm/check.h */
+
+/* What a cluster is asked about the plan, which has one. */
+int plan_question(const struct planned *planned, const char *evaluation, int64_t now_s,
+		  struct check_question **ret_question, struct nel_err *err);
+
 /* Writes the job directories below `dir`, which stands for the run directory on the cluster. Secrets are the request's
  * env; missing ones stand as PLAN_PLACEHOLDER. */
 int plan_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,

@@ -8,6 +8,7 @@
 #include "db/events.h"
 #include "db/jobs.h"
 #include "sched/scheduler.h"
+#include "service/cluster_check.h"
 #include "service/plan.h"
 #include "slurm/script.h"
 
@@ -18,6 +19,7 @@ void submit_reply_to_client_done(struct submit_reply_to_client *reply)
 {
 	json_decref(reply->errors);
 	json_decref(reply->dry_run);
+	cluster_check_free(reply->check);
 	*reply = (struct submit_reply_to_client){0};
 }
 
@@ -45,6 +47,8 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	char id[IDS_EVALUATION_SIZE];
 	ids_new_evaluation(id);
 	if (make_plan(service, request, now_s, &planned, ret_reply, err) != 0)
+		return -1;
+	if (request->check_cluster && cluster_check_new(&planned, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
 }

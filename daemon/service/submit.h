@@ -29,15 +29,19 @@ struct submit_request {
 	const struct name_value *labels;
 	size_t label_count;
 	bool strict;
+	bool check_cluster;          /* of service_plan(): prepare a question to the cluster */
 	const char *idempotency_key; /* NULL: none */
 	const char *request_hash;    /* of everything the client sent; with idempotency_key */
 };
 
+struct cluster_check; /* service/cluster_check.h */
+
 struct submit_reply_to_client {
 	char id[IDS_EVALUATION_SIZE];
-	bool repeated;   /* the Idempotency-Key was known: id is the first one's */
-	json_t *errors;  /* set on INVALID: an array of {"pointer","message","line","column"} */
-	json_t *dry_run; /* set by service_plan() */
+	bool repeated;               /* the Idempotency-Key was known: id is the first one's */
+	json_t *errors;              /* set on INVALID: an array of {"pointer","message","line","column"} */
+	json_t *dry_run;             /* set by service_plan() */
+	struct cluster_check *check; /* set by service_plan() when wanted, for service_check_cluster() */
 };
 
 void submit_reply_to_client_done(struct submit_reply_to_client *reply);

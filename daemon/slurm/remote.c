@@ -114,6 +114,8 @@ int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	bool sent = false;
 	int status = ssh_pool_exec(pool, &exec, &result, &sent, err);
+	if (call->ret_sent != NULL)
+		*call->ret_sent = sent;
 	secret_free(input, size);
 	if (status != 0)
 		return -1;

@@ -42,6 +42,12 @@ char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, 
 	return str_take(&name);
 }
 
+size_t script_name_stem(const char *job_name)
+{
+	const char *dot = strrchr(job_name, '.');
+	return dot != NULL ? (size_t)(dot - job_name) : strlen(job_name);
+}
+
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s)
 {
 	time_t at = (time_t)created_s;
@@ -210,6 +216,8 @@ int script_render_header(const struct eval_plan *plan, const struct attempt_orde
 							      .job = job,
 							      .evaluation = evaluation,
 							      .attempt = order->number,
+							      .budget_from = order->budget_from,
+							      .job_name = order->job_name,
 							      .job_dir = job_dir},
 					&header, err);
 	if (rc == 0)

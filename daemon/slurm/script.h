@@ -15,10 +15,14 @@ struct attempt_order {
 	int64_t time_limit_s;     /* at most the walltime; clipped to what the budget leaves */
 	const char *after_job;    /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
 	const char *exclude_node; /* --exclude=<node>, after NODE_FAIL; NULL: none */
+	int budget_from;          /* the first attempt that the budget counts */
 };
 
 /* "<account>-<subproject>.<task>.<index>-<evaluation>.<attempt>"; free() it. */
 char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt);
+
+/* The length of a job name without ".<attempt>": what all attempts of a chain share. */
+size_t script_name_stem(const char *job_name);
 
 /* "<output_dir>/<YYYYmmdd_HHMMSS>-<evaluation>" (UTC of created_s); free() it. */
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s);

@@ -101,6 +101,40 @@ void script_append_consumer(struct str *s, const struct server *server)
 	str_appendf(s, "%s%s", server->env_prefix == NULL ? "" : "auxiliary.", server->name);
 }
 
+/* In mode in_job the same script serves the successor, which is told its number. */
+static void append_attempt(const struct script_data *data, struct str *s)
+{
+	if (data->plan->resume_mode == RESUME_IN_JOB)
+		str_appendf(s, "readonly NEL_ATTEMPT=${1:-%d}\n", data->attempt);
+	else
+		append_number(s, "NEL_ATTEMPT", data->attempt);
+}
+
+/* What an attempt needs to queue the next one. */
+static int append_chain(const struct script_data *data, struct str *s, struct nel_err *err)
+{
+	const struct eval_plan *plan = data->plan;
+	if (plan->resume_mode != RESUME_IN_JOB) {
+		str_append(s, "readonly NEL_RESUME_MODE=daemon\n");
+		return 0;
+	}
+	str_append(s, "\n# The chain: each attempt queues the next one.\nreadonly NEL_RESUME_MODE=in_job\n"
+		      "readonly NEL_RESUME_ON=(");
+	for (char **state = plan->resume_on; state != NULL && *state != NULL; state++) {
+		if (state != plan->resume_on)
+			str_append_c(s, ' ');
+		if (append_word(s, "a Slurm state", *state, err) != 0)
+			return -1;
+	}
+	str_append(s, ")\n");
+	append_number(s, "NEL_WALLTIME_S", plan->walltime_s);
+	append_number(s, "NEL_BUDGET_S", plan->max_walltime_s);
+	append_number(s, "NEL_BUDGET_FROM", data->budget_from);
+	append_number(s, "NEL_MAX_ATTEMPTS", plan->max_attempts);
+	CLEANUP(mem_freep) char *stem = mem_strndup(data->job_name, script_name_stem(data->job_name));
+	return append_text(s, "NEL_NAME_STEM", stem, err);
+}
+
 static int append_job(const struct script_data *data, struct str *s, struct nel_err *err)
 {
 	const struct eval_plan *plan = data->plan;
@@ -113,12 +147,14 @@ static int append_job(const struct script_data *data, struct str *s, struct nel_
 	append_number(s, "NEL_JOB_INDEX", data->job->index);
 	if (append_text(s, "NEL_TASK", data->job->task, err) != 0)
 		return -1;
-	append_number(s, "NEL_ATTEMPT", data->attempt);
+	append_attempt(data, s);
 	if (append_text(s, "NEL_JOB_DIR", data->job_dir, err) != 0)
 		return -1;
 	append_number(s, "NEL_TOTAL_NODES", plan->total_nodes);
 	append_number(s, "NEL_READINESS_TIMEOUT_S", plan->readiness_timeout_s);
-	return append_text(s, "NEL_MPI", plan->mpi == NULL ? "" : plan->mpi, err);
+	if (append_text(s, "NEL_MPI", plan->mpi == NULL ? "" : plan->mpi, err) != 0)
+		return -1;
+	return append_chain(data, s, err);
 }
 
 /* A path of a URL, which also stands in HAProxy's configuration as one word. */

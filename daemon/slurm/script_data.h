@@ -18,6 +18,8 @@ struct script_data {
 	const struct plan_job *job;
 	const char *evaluation;
 	int attempt;
+	int budget_from;      /* the first attempt that the budget counts */
+	const char *job_name; /* of this attempt */
 	const char *job_dir;
 };
 

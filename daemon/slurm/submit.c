@@ -133,14 +133,16 @@ static int check_package(const struct submit_package *package, struct nel_err *e
 }
 
 int submit_send(struct ssh_pool *pool, const struct submit_package *package, int64_t timeout_ms,
-		struct submit_reply *ret_reply, struct nel_err *err)
+		struct submit_reply *ret_reply, bool *ret_sent, struct nel_err *err)
 {
+	*ret_sent = false;
 	if (check_package(package, err) != 0)
 		return -1;
 	CLEANUP(str_done) struct str data = {0};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	render_data(package, &data);
-	struct remote_call call = {.script = "submit",
+	struct remote_call call = {.ret_sent = ret_sent,
+				   .script = "submit",
 				   .data = str_text(&data),
 				   .payload = package->tar,
 				   .payload_size = package->tar_size,
@@ -220,8 +222,9 @@ static int make_tar(const struct rundir_input *in, struct tar *tar, struct nel_e
 }
 
 int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t timeout_ms,
-		 struct submit_reply *ret_reply, struct nel_err *err)
+		 struct submit_reply *ret_reply, bool *ret_sent, struct nel_err *err)
 {
+	*ret_sent = false;
 	CLEANUP(tasks_done) struct tasks tasks = {0};
 	CLEANUP(sources_done) struct sources sources = {0};
 	CLEANUP(tar_done) struct tar tar = {0};
@@ -237,7 +240,7 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 					 .tar = tar.data,
 					 .tar_size = tar.size};
 	struct submit_reply reply = {0};
-	if (submit_send(pool, &package, timeout_ms, &reply, err) != 0)
+	if (submit_send(pool, &package, timeout_ms, &reply, ret_sent, err) != 0)
 		return -1;
 	for (size_t i = 0; i < reply.count; i++)
 		reply.items[i].job_index = in->orders[i].job_index;

@@ -30,9 +30,10 @@ void submit_reply_done(struct submit_reply *reply);
 
 /* Sends and submits. -1: *err has the reason for all orders: DENIED, BUSY, REMOTE as ssh_pool_exec() (the whole may be
  * repeated: the names make it safe; BUSY also when the disk is full or an earlier try is still at work), INVALID when
- * the run directory itself cannot be made (the message names directory, host and user). */
+ * the run directory itself cannot be made (the message names directory, host and user). *ret_sent, also after -1: false
+ * when nothing can have reached the cluster. */
 int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t timeout_ms,
-		 struct submit_reply *ret_reply, struct nel_err *err);
+		 struct submit_reply *ret_reply, bool *ret_sent, struct nel_err *err);
 
 #define SUBMIT_TASKS_MAX EVAL_JOBS_MAX
 
@@ -57,7 +58,7 @@ struct submit_package {
 
 /* Sends a package. As slurm_submit(); job_index counts the package's tasks. */
 int submit_send(struct ssh_pool *pool, const struct submit_package *package, int64_t timeout_ms,
-		struct submit_reply *ret_reply, struct nel_err *err);
+		struct submit_reply *ret_reply, bool *ret_sent, struct nel_err *err);
 
 /* Reads the answer of remote_submit.sh about `count` tasks. Pure. Errors as the script's, REMOTE when it is cut off or
  * lacks a task. */

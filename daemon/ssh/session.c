@@ -20,8 +20,8 @@
 #define KEEPALIVE_MS 15000     /* of silence before the server is asked whether it is there */
 #define PROBE_TIMEOUT_MS 15000 /* for its answer */
 #define FREE_TRIES 1000
-#define OPEN_RETRIES 5
-#define OPEN_PAUSE_MS 5L /* doubled with each try */
+#define OPEN_PAUSE_MS 5       /* before another try to open a channel; doubled each time */
+#define OPEN_PAUSE_MAX_MS 160 /* the last one */
 #define DISCONNECT_NO_MORE_METHODS 14
 
 DEFINE_FREEP(struct ssh_session, session, ssh_session_close)
@@ -103,7 +103,7 @@ static int log_in(struct ssh_session *s, const char *key, size_t key_size, struc
 		return err_set(err, NEL_DENIED,
 			       "%s refused the key %s for user %s (add its public half to authorized_keys)%s",
 			       t->hostname, t->key_file, t->username,
-			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED
+			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
 				   ? "; it knows the key, but asks for more or refuses the account"
 				   : "");
 	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
@@ -191,14 +191,15 @@ int session_open_channel(struct ssh_session *s, LIBSSH2_CHANNEL **ret_channel, s
 	int rc = 0;
 	if (s->probe == PROBE_CLOSING)
 		UNTIL_DONE(s, rc, try_close(s));
-	/* A probe that is opening is the channel that is wanted. sshd may find the channel before this one still open
-	 * when this request comes right behind its end, and refuse one beyond MaxSessions: that passes. */
-	for (int try = 0; rc == 0 || (rc == LIBSSH2_ERROR_CHANNEL_FAILURE && try < OPEN_RETRIES); try++) {
-		if (rc != 0)
-			nanosleep(&(struct timespec){.tv_nsec = (OPEN_PAUSE_MS << try) * 1000000L}, NULL);
+	/* A probe that is opening is the channel that is wanted. */
+	if (rc == 0)
 		UNTIL_DONE(s, rc, (*ret_channel = try_open(s, &rc), rc));
-		if (rc == 0)
-			break;
+	/* sshd may find the channel before this one still open when this request comes right behind its end, and
+	 * refuse one beyond MaxSessions: that passes. */
+	for (long pause_ms = OPEN_PAUSE_MS; rc == LIBSSH2_ERROR_CHANNEL_FAILURE && pause_ms <= OPEN_PAUSE_MAX_MS;
+	     pause_ms *= 2) {
+		nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
+		UNTIL_DONE(s, rc, (*ret_channel = try_open(s, &rc), rc));
 	}
 	s->probe = PROBE_NONE;
 	if (rc != 0)

@@ -1,6 +1,5 @@
 /* A real sshd of the test's own: on a free loopback port, with its files in a temporary directory, logins by key as the
- * user who runs the test. For tests/unit/test_ssh_*.c,
- * which include it after cmocka.h. */
+ * user who runs the test. For tests/unit/test_ssh_*.c, which include it after cmocka.h. */
 #ifndef NEL_TESTS_REAL_SSHD_H
 #define NEL_TESTS_REAL_SSHD_H
 

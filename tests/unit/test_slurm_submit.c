@@ -111,7 +111,8 @@ static struct sent send_with(size_t count, const char *const *sources, const cha
 					 .tar = str_text(&tar),
 					 .tar_size = tar.len};
 	struct sent sent = {0};
-	sent.status = submit_send(NULL, &package, 60000, &sent.reply, &sent.err);
+	bool reached = false;
+	sent.status = submit_send(NULL, &package, 60000, &sent.reply, &reached, &sent.err);
 	str_done(&tar);
 	return sent;
 }
@@ -532,14 +533,15 @@ static void test_submit_of_a_plan_checks_its_sources(void **state)
 				  .secret = no_secret};
 	CLEANUP(submit_reply_done) struct submit_reply refused = {0};
 	struct nel_err err = {0};
-	if (slurm_submit(NULL, &in, 60000, &refused, &err) != 0)
+	bool reached = false;
+	if (slurm_submit(NULL, &in, 60000, &refused, &reached, &err) != 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(refused.items[0].outcome, SUBMIT_REFUSED);
 	assert_int_equal(refused.items[0].job_index, 7);
 	assert_non_null(strstr(refused.items[0].message, "/no/image.sqsh, /models/llama"));
 	plan.deployment = NULL;
 	CLEANUP(submit_reply_done) struct submit_reply sent = {0};
-	if (slurm_submit(NULL, &in, 60000, &sent, &err) != 0)
+	if (slurm_submit(NULL, &in, 60000, &sent, &reached, &err) != 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(sent.items[0].outcome, SUBMIT_ACCEPTED);
 	assert_output("stat -c '%a %n' $FAKE/out/plan/mmlu.7/run.sub | cut -d / -f 1", "700 ");

@@ -23,7 +23,9 @@ evaluation_env=() # NAME=value that the evaluation gets besides its own: where t
 container_command=() # of the next step, made by in_container
 step=()              # the arguments of become_step for the next step, made by make_step
 heartbeat_pid=
-terminated=0 # SIGTERM has come
+successor_queued=0
+terminated=0     # SIGTERM has come
+ended_by_slurm=0 # and it was for the whole job
 forwarded=0  # and has been passed on to the evaluation, if need be
 
 say() {
@@ -71,6 +73,7 @@ stamp_start() {
     if (($(count_lines "$attempt_dir/started") > $(count_lines "$attempt_dir/ended"))); then
         printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" >>"$attempt_dir/ended"
     fi
+    rm -f "$attempt_dir/fate" # of an earlier start
     touch "$attempt_dir/alive"
     printf '%(%s)T\n' -1 >>"$attempt_dir/started" || fail "cannot write to $attempt_dir"
     beat </dev/null >/dev/null 2>&1 &
@@ -92,10 +95,205 @@ beat() {
 leave() {
     local status=$?
     trap '' TERM
+    settle_chain "$status"
     stop_servers
     kill "$heartbeat_pid" 2>/dev/null
     printf '%(%s)T %d\n' -1 "$status" >>"$attempt_dir/ended"
     say "ended with exit code $status"
+}
+
+# ---- The chain: with auto_resume.mode in_job, an attempt queues the next one itself ----
+
+# The successor is queued at the start, for there may be no time for it at the end. It waits until this job has failed
+# (afternotok) and then decides, as the daemon would, whether the chain goes on. Its claim and its name are those under
+# which the daemon submits, so whoever comes second finds it.
+#
+# What is known of an attempt's end stands in its file `fate`: "<Slurm's state> <seconds>". WITHDRAWN is that of a
+# successor that was cancelled because nothing was left for it to do.
+
+resumes_after() { # STATE
+    [[ " ${NEL_RESUME_ON[*]} " == *" $1 "* ]]
+}
+
+seconds_of() { # [DAYS-]HH:MM:SS
+    local days=0 clock=$1 h m s
+    [[ $clock != *-* ]] || days=${clock%%-*} clock=${clock#*-}
+    IFS=: read -r h m s <<<"$clock"
+    printf '%d' $((10#$days * 86400 + 10#$h * 3600 + 10#$m * 60 + 10#$s))
+}
+
+# Prints "<state> <seconds>" of an ended attempt: as slurmctld has it, or accounting, or, when neither knows any more,
+# its stamps. Without an end of its own it was killed with its node.
+find_fate() { # ATTEMPT
+    local id text tries name=$NEL_NAME_STEM.$1 dir=$NEL_JOB_DIR/.attempts/$1
+    read -r id _ 2>/dev/null <"$dir/job" || return
+    for ((tries = 0; tries < 5; tries++)); do
+        text=$(scontrol --oneliner show job "$id" 2>/dev/null)
+        if [[ $text != *" JobName=$name "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
+            break
+        elif [[ ${BASH_REMATCH[1]} != COMPLETING && ${BASH_REMATCH[1]} != RUNNING ]]; then
+            printf '%s %d\n' "${BASH_REMATCH[1]}" "$(seconds_of "${BASH_REMATCH[2]}")"
+            return
+        fi
+        sleep "$probe_interval_s"
+    done
+    # One line for each time that Slurm started it; the last one says how it ended.
+    text=$(sacct --allocations --duplicates --noheader --parsable2 --jobs="$id" --format=JobName,State,ElapsedRaw \
+        2>/dev/null | awk -F '|' -v name="$name" '$1 == name { split($2, word, " "); sum += $3 } END {
+            if (word[1] != "" && word[1] !~ /RUNNING|PENDING/) print word[1], sum }')
+    if [[ -n $text ]]; then
+        printf '%s\n' "$text"
+    elif [[ -s $dir/fate ]]; then
+        cat "$dir/fate"
+    elif (($(count_lines "$dir/started") > $(count_lines "$dir/ended"))); then
+        printf 'NODE_FAIL %d\n' "$(stamped_s "$1")"
+    else
+        printf 'FAILED %d\n' "$(stamped_s "$1")"
+    fi
+}
+
+stamped_s() { # ATTEMPT
+    local start end sum=0 dir=$NEL_JOB_DIR/.attempts/$1
+    if [[ -e $dir/started ]]; then
+        while read -r start _ <&3; do
+            read -r end _ <&4 || end=$(stat -c %Y "$dir/alive")
+            ((sum += end - start))
+        done 3<"$dir/started" 4< <(cat "$dir/ended" 2>/dev/null)
+    fi
+    printf '%d' "$sum"
+}
+
+# What the budget counts: all attempts up to this one.
+used_s() {
+    local n seconds stamped sum=0
+    for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
+        seconds=0
+        [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || read -r _ seconds <"$NEL_JOB_DIR/.attempts/$n/fate"
+        stamped=$(stamped_s "$n")
+        ((sum += seconds > stamped ? seconds : stamped))
+    done
+    printf '%d' "$sum"
+}
+
+# How long the next attempt may run after so many seconds; 0: the budget has less than Slurm's shortest limit. Slurm
+# counts in minutes, and what the budget sets is rounded down.
+granted_s() { # USED
+    local left=$((NEL_BUDGET_S - $1))
+    if ((NEL_BUDGET_S < 0 || left >= (NEL_WALLTIME_S + 59) / 60 * 60)); then
+        printf '%d' "$NEL_WALLTIME_S"
+    else
+        printf '%d' $((left < 60 ? 0 : left / 60 * 60))
+    fi
+}
+
+# What a successor does first. One that has nothing to do says so with exit code 4.
+take_over() { # TIME-LIMIT
+    local before=$((NEL_ATTEMPT - 1)) state='an unknown state' seconds=0 limit tries
+    read -r state seconds 2>/dev/null <"$NEL_JOB_DIR/.attempts/$before/fate"
+    resumes_after "$state" || stand_down "attempt $before ended with $state"
+    limit=$(granted_s "$(used_s)")
+    ((limit > 0)) || stand_down "the walltime budget has less than 60 s left"
+    say "attempt $before ended with $state after $seconds s; this one may run $limit s"
+    ((limit < $1)) || return 0
+    for ((tries = 0; tries < 5; tries++)); do
+        ! scontrol update JobId="$SLURM_JOB_ID" TimeLimit="$((limit / 60))" || return 0
+        sleep "$probe_interval_s"
+    done
+    stand_down "its time limit cannot be lowered to $limit s"
+}
+
+stand_down() { # WHY
+    say "nothing to do: $1"
+    exit 4
+}
+
+# How many seconds the successor waits at least: attempts that the infrastructure ended within two minutes, several in a
+# row, come slower and slower.
+back_off_s() {
+    local n state seconds delay=0
+    for ((n = NEL_ATTEMPT - 1; n > 0; n--)); do
+        read -r state seconds 2>/dev/null <"$NEL_JOB_DIR/.attempts/$n/fate" || break
+        [[ $state != TIMEOUT && $state != WITHDRAWN && $seconds -lt 120 ]] || break
+        delay=$((delay == 0 ? 30 : delay < 900 ? 2 * delay : 1800))
+    done
+    printf '%d' "$delay"
+}
+
+# A claim that is there already is the daemon's, or of an earlier start of this attempt. One whose sbatch failed stays:
+# the daemon finds out what became of it.
+queue_successor() {
+    local next=$((NEL_ATTEMPT + 1)) limit delay answer claim
+    claim=$NEL_JOB_DIR/.submitted/$next
+    limit=$(granted_s "$(used_s)")
+    ((limit > 0 && (NEL_MAX_ATTEMPTS == 0 || next <= NEL_MAX_ATTEMPTS))) || return 0
+    successor_queued=1
+    mkdir -p "${claim%/*}" && mkdir "$claim" 2>/dev/null || return 0
+    delay=$(back_off_s)
+    answer=$(send_successor "$next" "$limit" "$delay" 2>&1)
+    if [[ $'\n'$answer$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
+        printf '%s %(%s)T\n' "${BASH_REMATCH[1]}" -1 >"$claim/id.new" && sync "$claim/id.new" &&
+            mv -f "$claim/id.new" "$claim/id"
+        say "queued attempt $next as Slurm job ${BASH_REMATCH[1]}"
+    else
+        say "warning: attempt $next could not be queued; the daemon will see to it: $answer"
+    fi
+}
+
+send_successor() { # ATTEMPT TIME-LIMIT DELAY
+    local name options=()
+    (($3 == 0)) || options=(--begin="now+$3")
+    options+=(--dependency="afternotok:$SLURM_JOB_ID" --kill-on-invalid-dep=yes --job-name="$NEL_NAME_STEM.$1"
+        --time="$(($2 / 60)):$(($2 % 60))")
+    # It must not take this job's shape for its own.
+    for name in "${!SLURM_@}" "${!SBATCH_@}"; do
+        [[ $name == SLURM_CONF ]] || unset "$name"
+    done
+    cd "$NEL_JOB_DIR" && sbatch --parsable "${options[@]}" run.sub "$1" "$2" </dev/null
+}
+
+# Upon SIGTERM: does Slurm end the job, and why? Whether by somebody's scancel or for a dead node does not show before it
+# has ended, so the successor finds that out.
+note_why() {
+    local text
+    text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+    [[ $text != *' JobState=RUNNING '* ]] || return 0
+    ended_by_slurm=1
+    touch "$attempt_dir/alive"
+    if [[ $text == *' Reason=TimeLimit '* ]]; then
+        printf 'TIMEOUT %d\n' "$(stamped_s "$NEL_ATTEMPT")" >"$attempt_dir/fate"
+    elif [[ $text =~ \ PreemptTime=[0-9] ]]; then
+        printf 'PREEMPTED %d\n' "$(stamped_s "$NEL_ATTEMPT")" >"$attempt_dir/fate"
+    fi
+}
+
+# At the end. When this attempt has ended by itself, or the budget is spent, nothing follows.
+settle_chain() { # EXIT-CODE
+    ((successor_queued)) || return 0
+    touch "$attempt_dir/alive"
+    if ((ended_by_slurm)) || { (($1 != 0)) && { resumes_after FAILED || resumes_after OUT_OF_MEMORY; }; }; then
+        (($(granted_s "$(used_s)") == 0)) || return 0
+    fi
+    withdraw_successor
+}
+
+# So that it never takes the nodes just to learn that there is nothing to do.
+withdraw_successor() {
+    local next=$((NEL_ATTEMPT + 1))
+    mkdir -p "$NEL_JOB_DIR/.attempts/$next" && printf 'WITHDRAWN 0\n' >"$NEL_JOB_DIR/.attempts/$next/fate"
+    if timeout 20 scancel --user="$(id -un)" --name="$NEL_NAME_STEM.$next"; then
+        say "withdrew attempt $next"
+    fi
+}
+
+# The chain's part of an attempt's start.
+continue_chain() { # nothing, or as a successor: ATTEMPT TIME-LIMIT
+    local fate dir=$NEL_JOB_DIR/.attempts/$((NEL_ATTEMPT - 1))
+    [[ $NEL_RESUME_MODE == in_job ]] || return 0
+    if [[ -d $dir ]] && fate=$(find_fate "$((NEL_ATTEMPT - 1))") && [[ -n $fate ]]; then
+        printf '%s\n' "$fate" >"$dir/fate"
+    fi
+    (($# < 2)) || take_over "$2"
+    queue_successor
 }
 
 # ---- Nodes ----
@@ -429,6 +627,7 @@ wait_for_evaluation() { # PID
 on_term() {
     terminated=1
     say "SIGTERM"
+    note_why
 }
 
 # When Slurm ends a job (time limit, preemption, scancel) it signals all processes of all steps, the heartbeat too, and
@@ -569,6 +768,7 @@ main() {
     trap on_term TERM
     stamp_start
     say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
+    continue_chain "$@"
     [[ -n $srun ]] || fail "there is no srun on this node"
     check_runtime_variables
     find_nodes
@@ -588,4 +788,4 @@ main() {
     return "$status"
 }
 
-main
+main "$@"

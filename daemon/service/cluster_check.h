@@ -1,0 +1,22 @@
+/* What a dry run asks of its cluster, through a lane: the caller goes on, the callback brings the answer. HTTP threads
+ * ask; callbacks run on lane threads and must be short. */
+#ifndef NEL_SERVICE_CLUSTER_CHECK_H
+#define NEL_SERVICE_CLUSTER_CHECK_H
+
+#include "service/plan.h"
+#include "service/remote_files.h"
+
+/* A question and where it goes. */
+struct cluster_check;
+
+/* Of the first attempts of all jobs; evaluation and now_s as for plan_describe(). */
+int cluster_check_new(const struct planned *planned, const char *evaluation, int64_t now_s,
+		      struct cluster_check **ret_check, struct nel_err *err);
+void cluster_check_free(struct cluster_check *check); /* accepts NULL */
+
+/* Asks, and takes over the check. The answer's data is JSON text, {"checks": [{"name", "ok", "message"}],
+ * "start_estimate"}; a cluster that cannot be asked is a check "login" that is not ok, never an error. The callback is
+ * called once, perhaps before this returns. */
+void service_check_cluster(struct service *service, struct cluster_check *check, remote_callback callback, void *arg);
+
+#endif
