@@ -82,7 +82,9 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 						   .job_name = item->job_name,
 						   .time_limit_s = item->time_limit_s,
 						   .after_job = item->after_job,
-						   .exclude_node = item->exclude_node};
+						   .adopt_only = item->adopt_only,
+						   .exclude_node = item->exclude_node,
+						   .budget_from = item->budget_from};
 	}
 	struct rundir_input input = {.plan = action->plan,
 				     .evaluation = action->evaluation,
@@ -118,12 +120,18 @@ static int do_observe(struct action *action, struct ssh_pool *pool, struct nel_e
 	return rc;
 }
 
+static struct cancel_order cancel_order_of(const struct action_item *item)
+{
+	return (struct cancel_order){.slurm_job_id = item->slurm_job_id,
+				     .job_name = item->job_name,
+				     .chain_dir = item->in_job ? item->job_dir : NULL};
+}
+
 static int do_cancel(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	struct cancel_order *orders = mem_calloc(action->count, sizeof *orders);
 	for (size_t i = 0; i < action->count; i++)
-		orders[i] = (struct cancel_order){.slurm_job_id = action->items[i].slurm_job_id,
-						  .job_name = action->items[i].job_name};
+		orders[i] = cancel_order_of(&action->items[i]);
 	fault_point("cancel-before-exec");
 	int rc = slurm_cancel(pool, orders, action->count, action->timeout_ms, err);
 	fault_point("cancel-after-exec");
@@ -134,6 +142,11 @@ static int do_cancel(struct action *action, struct ssh_pool *pool, struct nel_er
 static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	fault_point("collect-before-exec");
+	/* However the chain ended: what its last attempt queued goes with it. */
+	struct cancel_order order = cancel_order_of(&action->items[0]);
+	if (order.chain_dir != NULL && order.job_name != NULL &&
+	    slurm_cancel(pool, &order, 1, action->timeout_ms, err) != 0)
+		return -1;
 	if (slurm_collect(pool, action->items[0].job_dir, action->items[0].slurm_job_id, action->timeout_ms,
 			  &action->collected, err) != 0)
 		return -1;

@@ -26,7 +26,10 @@ struct action_item {
 	char *after_job;
 	char *exclude_node;
 	int64_t submitted_at;
+	bool adopt_only; /* it is to be cancelled: found, but not submitted */
 	bool first_send; /* nothing of this attempt can be on the cluster yet */
+	int budget_from; /* the first attempt that the budget counts */
+	bool in_job;     /* the attempt may have queued the next one itself */
 };
 
 struct action {

@@ -74,9 +74,6 @@ static int submit_result(struct scheduler *s, struct live *live, const struct su
 	case SUBMIT_ACCEPTED: return accepted(s, live, result, err);
 	case SUBMIT_REFUSED: return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
 	case SUBMIT_RETRY:
-		if (live->job.state == CHAIN_CANCELLING) /* nothing of it exists, and nothing shall */
-			return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
-		break;
 	case SUBMIT_IN_DOUBT: break;
 	}
 	core_back_off(live, 5, 300);
@@ -144,13 +141,26 @@ static int judged(struct scheduler *s, struct live *live, const struct judgement
 	return 0;
 }
 
-static void observation_failed(struct station *station, const char *why)
+/* For those who look at the cluster: how its observation goes. why NULL: well. */
+static void note_sight(struct scheduler *s, struct station *station, const char *why)
+{
+	pthread_mutex_lock(&s->sight_lock);
+	struct scheduler_sight *sight = &station->sight;
+	sight->failures = station->failures;
+	if (why == NULL)
+		sight->observed_at = clock_now_s();
+	snprintf(sight->error, sizeof sight->error, "%.*s", (int)sizeof sight->error - 1, why != NULL ? why : "");
+	pthread_mutex_unlock(&s->sight_lock);
+}
+
+static void observation_failed(struct scheduler *s, struct station *station, const char *why)
 {
 	int64_t interval_s = station->cluster->poll_interval_s;
 	station->failures++;
 	station->next_ms =
 	    clock_mono_ms() +
 	    backoff_s(station->failures, interval_s, interval_s * OBSERVATION_BACKOFF, randombytes_random()) * 1000;
+	note_sight(s, station, why);
 	log_warning("cluster cannot be observed", LOG_S("cluster", station->cluster->name),
 		    LOG_N("failures", station->failures), LOG_S("error", why));
 }
@@ -175,7 +185,7 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 		return 0;
 	station->observing = false;
 	if (action->failed || action->observed.slurm_failed) {
-		observation_failed(station, action->failed ? action->err.msg : action->observed.message);
+		observation_failed(s, station, action->failed ? action->err.msg : action->observed.message);
 		return 0;
 	}
 	station->accounting_known = true;
@@ -205,6 +215,7 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 		rc = jobs_set_observed(s->db, seen, seen_count, rules.now_s, err);
 	free(seen);
 	plan_observation(station, changed);
+	note_sight(s, station, NULL);
 	return rc;
 }
 

@@ -17,9 +17,10 @@ struct station {
 	bool observing; /* an observation is under way */
 	bool accounting_known;
 	bool accounting;
-	int failures;        /* observations failed in a row */
-	int64_t interval_ms; /* between observations: short after a change, longer when nothing happens */
-	int64_t next_ms;     /* monotonic: the next one is not before */
+	int failures;                 /* observations failed in a row */
+	int64_t interval_ms;          /* between observations: short after a change, longer when nothing happens */
+	struct scheduler_sight sight; /* under the scheduler's sight_lock */
+	int64_t next_ms;              /* monotonic: the next one is not before */
 };
 
 struct scheduler {
@@ -33,6 +34,7 @@ struct scheduler {
 	atomic_bool wanted; /* the store has marks to take */
 	_Atomic int64_t last_tick_ms;
 	struct live_set live;
+	pthread_mutex_t sight_lock; /* only for copying a station's sight */
 	struct station *stations;
 	size_t station_count;
 };

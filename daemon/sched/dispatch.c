@@ -8,6 +8,7 @@
 #include "sched/core.h"
 #include "slurm/script.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,11 @@ static void sort_out(struct scheduler *s, struct due_list *sends, struct due_lis
 		qsort(sends->items, sends->count, sizeof *sends->items, by_evaluation);
 }
 
+static bool resumes_in_job(const struct live *live)
+{
+	return strcmp(live->job.resume_mode, "in_job") == 0;
+}
+
 static void fill_item(struct action_item *item, const struct live *live)
 {
 	*item = (struct action_item){
@@ -81,7 +87,10 @@ static void fill_item(struct action_item *item, const struct live *live)
 	    .after_job = mem_strdup(live->attempt.after_job),
 	    .exclude_node = mem_strdup(live->attempt.exclude_node),
 	    .submitted_at = live->attempt.submitted_at,
+	    .adopt_only = live->job.state == CHAIN_CANCELLING,
 	    .first_send = live->first_send,
+	    .budget_from = live->job.budget_from_attempt,
+	    .in_job = resumes_in_job(live),
 	};
 }
 
@@ -104,8 +113,10 @@ static int plan_attempt(const struct live *live, const struct eval_plan *plan, i
 	const struct plan_job *plan_job = &plan->jobs[live->job.index];
 	const struct attempt_row *before = &live->attempt;
 	int number = live->job.attempt + 1;
+	/* Only once, so not in mode in_job: the next attempt would be queued from the same script. */
 	bool node_failed = before->number > 0 && before->slurm_state != NULL && before->nodes != NULL &&
-			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL;
+			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL &&
+			   !resumes_in_job(live);
 	*ret_row = (struct attempt_row){
 	    .job_seq = live->seq,
 	    .number = number,
@@ -129,7 +140,8 @@ static int store_attempt(struct scheduler *s, const struct live *live, const str
 				      .job_name = row->job_name,
 				      .time_limit_s = row->time_limit_s,
 				      .after_job = row->after_job,
-				      .exclude_node = row->exclude_node};
+				      .exclude_node = row->exclude_node,
+				      .budget_from = live->job.budget_from_attempt};
 	int rc = script_render_header(plan, &order, live->job.evaluation, live->job.job_dir, &header, err);
 	if (rc == 0)
 		rc = attempts_insert(s->db, row, str_text(&header), script_body(), err);
@@ -161,7 +173,9 @@ static int intend(struct scheduler *s, struct live *live, const struct eval_plan
 	free(live->job.slurm_job_id);
 	live->job.slurm_job_id = NULL;
 	live->first_send = true;
-	return core_move(s, live, EVENT_ADMIT, NULL, "the cluster to take the job", err);
+	char reason[96];
+	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s", row.number, limit_s);
+	return core_move(s, live, EVENT_ADMIT, reason, "the cluster to take the job", err);
 }
 
 static int intend_group(struct scheduler *s, struct live **group, size_t count, const struct eval_plan *plan,

@@ -122,6 +122,22 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	return changed;
 }
 
+/* Appends how long the attempt ran, where, and what the budget leaves. */
+static void tell_use(const struct job_row *job, const struct attempt_row *attempt, struct judgement *j)
+{
+	size_t used = strlen(j->reason);
+	char *at = j->reason + used;
+	size_t size = sizeof j->reason - used;
+	int64_t left_s = job->budget_limit_s - job->budget_used_s;
+	snprintf(at, size, "%sattempt %d ran %" PRId64 " s%s%s", used > 0 ? "; " : "", attempt->number,
+		 attempt->elapsed_s > 0 ? attempt->elapsed_s : 0, attempt->nodes != NULL ? " on " : "",
+		 attempt->nodes != NULL ? attempt->nodes : "");
+	used = strlen(j->reason);
+	if (job->budget_limit_s >= 0)
+		snprintf(j->reason + used, sizeof j->reason - used, "; %" PRId64 " s of the walltime budget are left",
+			 left_s > 0 ? left_s : 0);
+}
+
 static bool state_in_list(const char *list, const char *state)
 {
 	size_t len = strlen(state);
@@ -143,6 +159,9 @@ static void judge(struct judgement *j, enum chain_event event)
 /* How many attempts in a row ended early by a fault of the infrastructure, and when the next may start. */
 static void note_back_off(struct job_row *job, const struct attempt_row *attempt, const char *state, int64_t now_s)
 {
+	/* In mode in_job the next attempt is queued already, and its script has seen to it. */
+	if (strcmp(job->resume_mode, "in_job") == 0)
+		return;
 	if (attempt->elapsed_s >= 0 && backoff_is_fast_failure(state, attempt->elapsed_s)) {
 		job->failures++;
 		/* The first one is bad luck; from the second on it waits. */
@@ -153,6 +172,7 @@ static void note_back_off(struct job_row *job, const struct attempt_row *attempt
 	}
 }
 
+/* The attempt ended, and another may follow it. */
 static void judge_resumable(struct job_row *job, struct attempt_row *attempt, const char *state, int64_t now_s,
 			    struct judgement *j)
 {
@@ -170,15 +190,37 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
 		snprintf(j->reason, sizeof j->reason,
 			 "the walltime budget is spent: %d attempts ran %" PRId64 " s of %" PRId64
 			 " s (execution.max_walltime), the last one ended with %s",
-			 attempt->number, job->budget_used_s, job->budget_limit_s, state);
+			 attempt->number - job->budget_from_attempt + 1, job->budget_used_s, job->budget_limit_s,
+			 state);
 	} else {
 		judge(j, EVENT_END_CONTINUE);
 		note_back_off(job, attempt, state, now_s);
-		snprintf(j->reason, sizeof j->reason,
-			 "attempt %d ended with %s after %" PRId64 " s%s%s; it will be continued", attempt->number,
-			 state, attempt->elapsed_s > 0 ? attempt->elapsed_s : 0, attempt->nodes != NULL ? " on " : "",
-			 attempt->nodes != NULL ? attempt->nodes : "");
+		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s and will be continued", attempt->number,
+			 state);
 	}
+	tell_use(job, attempt, j);
+}
+
+/* In mode in_job the attempt before queues the next one, which may then turn out to have nothing to do: it is withdrawn
+ * or ends itself with this exit code. When the chain goes on nevertheless (a person resumed it), it takes another. */
+#define EXIT_NOTHING_TO_DO 4
+
+static bool judge_idle(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
+		       enum slurm_class class, struct judgement *j)
+{
+	if (strcmp(job->resume_mode, "in_job") != 0)
+		return false;
+	bool withdrawn = class == SLURM_CANCELLED && strcmp(o->fate, "WITHDRAWN") == 0;
+	bool idle = class == SLURM_FAILED && attempt->exit_code == EXIT_NOTHING_TO_DO;
+	if (!withdrawn && !idle)
+		return false;
+	bool spent = budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0;
+	judge(j, spent ? EVENT_END_BUDGET : EVENT_END_CONTINUE);
+	snprintf(j->reason, sizeof j->reason, "attempt %d, which attempt %d had queued, %s; %s", attempt->number,
+		 attempt->number - 1, withdrawn ? "was withdrawn before it began" : "found nothing to do",
+		 spent ? "the walltime budget is spent" : "another one takes its place");
+	tell_use(job, attempt, j);
+	return true;
 }
 
 static void judge_failure(const struct attempt_row *attempt, const char *state, struct judgement *j)
@@ -196,16 +238,23 @@ static void judge_failure(const struct attempt_row *attempt, const char *state, 
 		snprintf(j->reason, sizeof j->reason, "%s: Slurm does not say with which exit code", state);
 }
 
-static void judge_state(struct job_row *job, struct attempt_row *attempt, const char *state, enum slurm_class class,
-			int64_t now_s, struct judgement *j)
+static void judge_state(struct job_row *job, struct attempt_row *attempt, const struct observation *o, int64_t now_s,
+			struct judgement *j)
 {
+	const char *state = o->state;
+	enum slurm_class class = slurm_state_class(state);
 	/* The config may have widened or narrowed what is resumed: its list decides for every end that is not a success
 	 * and not somebody's cancellation. */
 	bool listed = state_in_list(job->resume_on, state);
+	if (judge_idle(job, attempt, o, class, j))
+		return;
 	switch (class) {
 	case SLURM_PENDING: judge(j, EVENT_SEEN_PENDING); return;
 	case SLURM_RUNNING: judge(j, EVENT_SEEN_RUNNING); return;
-	case SLURM_SUCCEEDED: judge(j, EVENT_END_SUCCESS); return;
+	case SLURM_SUCCEEDED:
+		judge(j, EVENT_END_SUCCESS);
+		tell_use(job, attempt, j);
+		return;
 	case SLURM_CANCELLED:
 		judge(j, EVENT_END_CANCELLED);
 		if (job->cancel_requested_at != 0)
@@ -215,6 +264,7 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 			snprintf(j->reason, sizeof j->reason,
 				 "Slurm job %s was cancelled on the cluster, not through this service",
 				 attempt->slurm_job_id);
+		tell_use(job, attempt, j);
 		return;
 	case SLURM_RESUMABLE:
 	case SLURM_FAILED:
@@ -225,8 +275,10 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 			snprintf(j->reason, sizeof j->reason,
 				 "attempt %d ended with %s, which execution.auto_resume.on leaves out", attempt->number,
 				 state);
+			tell_use(job, attempt, j);
 		} else {
 			judge_failure(attempt, state, j);
+			tell_use(job, attempt, j);
 		}
 		return;
 	case SLURM_UNKNOWN: return;
@@ -239,7 +291,10 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 {
 	struct observation told = *o;
 	const char *state = NULL;
-	if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
+	/* A script that Slurm ended writes an exit code of its own, but also what Slurm said. */
+	if (is_end(slurm_state_class(o->fate))) {
+		state = o->fate;
+	} else if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
 		state = o->stamp_exit == 0 ? "COMPLETED" : "FAILED";
 		told.exit_code = o->stamp_exit;
 	} else if (o->stamp_started != 0 && o->stamp_elapsed_s >= attempt->time_limit_s - TIMEOUT_SLACK_S) {
@@ -248,10 +303,9 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 		return false;
 	}
 	snprintf(told.state, sizeof told.state, "%s", state);
-	enum slurm_class class = slurm_state_class(state);
-	note_facts(job, attempt, used_before_s, &told, class, now_s);
+	note_facts(job, attempt, used_before_s, &told, slurm_state_class(state), now_s);
 	j->changed = true;
-	judge_state(job, attempt, state, class, now_s, j);
+	judge_state(job, attempt, &told, now_s, j);
 	return true;
 }
 
@@ -272,6 +326,7 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	judge(j, EVENT_LOST);
 	snprintf(j->reason, sizeof j->reason, "Slurm job %s is unknown to squeue%s for %" PRId64 " s",
 		 attempt->slurm_job_id, rules->accounting ? " and sacct" : "", absent_s);
+	tell_use(job, attempt, j);
 }
 
 void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s, const struct observation *o,
@@ -282,7 +337,7 @@ void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_be
 		enum slurm_class class = slurm_state_class(o->state);
 		/* Accounting that still says RUNNING of a job gone from squeue lags behind: its end is awaited. */
 		j.changed = note_facts(job, attempt, used_before_s, o, class, rules->now_s);
-		judge_state(job, attempt, o->state, class, rules->now_s, &j);
+		judge_state(job, attempt, o, rules->now_s, &j);
 	} else if (o->squeue == SIGHT_ABSENT && (!rules->accounting || o->sacct == SIGHT_ABSENT)) {
 		judge_absence(job, attempt, used_before_s, o, rules, &j);
 	}

@@ -112,8 +112,14 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 
 int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err)
 {
-	if (chain_rule_for(live->job.state, event)->action != ACTION_COLLECT)
-		return core_move(s, live, event, reason, NULL, err);
+	const struct chain_rule *rule = chain_rule_for(live->job.state, event);
+	char waiting_on[64] = "its turn";
+	char until[CLOCK_RFC3339_SIZE];
+	if (live->job.not_before > clock_now_s())
+		snprintf(waiting_on, sizeof waiting_on, "a back-off until %s",
+			 clock_rfc3339(live->job.not_before, until));
+	if (rule->action != ACTION_COLLECT)
+		return core_move(s, live, event, reason, rule->to == CHAIN_RESUMING ? waiting_on : NULL, err);
 	/* The scores are stored together with the end, so that whoever sees the end finds them. */
 	live->touched = true;
 	live->ending = true;
@@ -143,9 +149,11 @@ static int carry_out_cancel(struct scheduler *s, struct live *live, struct nel_e
 		return core_end(s, live, EVENT_CANCEL, reason, err);
 	if (core_move(s, live, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
 		return -1;
-	/* What was never sent needs no cluster to end. */
-	bool unsent = live->first_send && !live->in_flight;
-	return unsent ? core_drop(s, live, reason, err) : 0;
+	if (!live->first_send || live->in_flight)
+		return 0;
+	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
+	return live->attempt.number == 1 ? core_drop(s, live, reason, err)
+					 : core_end(s, live, EVENT_REFUSED, reason, err);
 }
 
 /* A person asked that an ended chain goes on. */
@@ -319,6 +327,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	}
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
 	s->inbox = queue_new(outstanding);
+	pthread_mutex_init(&s->sight_lock, NULL);
 	int sys = 0;
 	if (db_open(settings->database, &s->db, err) != 0 || load_all(s, err) != 0 ||
 	    (sys = pthread_create(&s->thread, NULL, scheduler_main, s)) != 0) {
@@ -355,11 +364,23 @@ void scheduler_free(struct scheduler *s)
 		while (queue_length(s->inbox) > 0)
 			action_free(queue_pop(s->inbox, 0));
 	}
+	pthread_mutex_destroy(&s->sight_lock);
 	live_set_done(&s->live);
 	db_close(s->db);
 	queue_free(s->inbox);
 	free(s->stations);
 	free(s);
+}
+
+void scheduler_sight(struct scheduler *s, const char *cluster, const char *identity, struct scheduler_sight *ret_sight)
+{
+	struct station *station = core_station(s, cluster, identity);
+	*ret_sight = (struct scheduler_sight){0};
+	if (station == NULL)
+		return;
+	pthread_mutex_lock(&s->sight_lock);
+	*ret_sight = station->sight;
+	pthread_mutex_unlock(&s->sight_lock);
 }
 
 int64_t scheduler_silence_ms(const struct scheduler *s)

@@ -21,6 +21,17 @@ void scheduler_wake(struct scheduler *scheduler);
 void scheduler_stop(struct scheduler *scheduler);
 void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and lanes_stop(); accepts NULL */
 
+/* How the observation of a cluster goes. */
+struct scheduler_sight {
+	int64_t observed_at; /* UTC; 0: not yet */
+	int failures;        /* in a row */
+	char error[512];     /* of the last failure; "" when the last one went well */
+};
+
+/* Any thread. All zero for an unknown cluster. */
+void scheduler_sight(struct scheduler *scheduler, const char *cluster, const char *identity,
+		     struct scheduler_sight *ret_sight);
+
 /* Milliseconds since the loop last went round: more than a few seconds means that it hangs. Any thread. */
 int64_t scheduler_silence_ms(const struct scheduler *scheduler);
 

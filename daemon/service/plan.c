@@ -138,8 +138,11 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 	for (size_t i = 0; i < planned->plan->job_count; i++) {
 		struct nel_err err;
 		struct str header = {0};
-		struct attempt_order order = {
-		    .job_index = (int)i, .number = 1, .job_name = "check", .time_limit_s = planned->plan->walltime_s};
+		struct attempt_order order = {.job_index = (int)i,
+					      .number = 1,
+					      .job_name = "check",
+					      .time_limit_s = planned->plan->walltime_s,
+					      .budget_from = 1};
 		if (script_render_header(planned->plan, &order, "0000000000000000", "/check", &header, &err) != 0) {
 			CLEANUP(mem_freep) char *pointer = mem_printf("/evaluation/tasks/%zu", i);
 			problems_add(errors, pointer, 0, 0, "%s", err.msg);
@@ -202,6 +205,7 @@ static struct attempt_order *first_orders(const struct eval_plan *plan, const ch
 		    .time_limit_s = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s
 					? plan->max_walltime_s
 					: plan->walltime_s,
+		    .budget_from = 1,
 		};
 	return orders;
 }

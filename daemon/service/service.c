@@ -58,9 +58,9 @@ static json_t *time_or_null(int64_t at_s)
 }
 
 /* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else. */
-static const char *health(const struct ssh_pool_stats *ssh)
+static const char *health(const struct ssh_pool_stats *ssh, const struct scheduler_sight *sight)
 {
-	if (ssh->last_error[0] != '\0')
+	if (ssh->last_error[0] != '\0' || sight->failures > 0)
 		return "failing";
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";
 }
@@ -71,16 +71,20 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	struct nel_err err;
 	lanes_stats(service->lanes, cluster->name, cluster->username, &stats, &err);
 	const struct ssh_pool_stats *ssh = &stats.ssh;
+	struct scheduler_sight sight;
+	scheduler_sight(service->scheduler, cluster->name, cluster->username, &sight);
+	json_t *observation = json_pack("{s:o, s:i, s:s?}", "last_ok_at", time_or_null(sight.observed_at), "failures",
+					sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL);
 	json_t *breaker = json_pack("{s:s, s:I}", "state", breaker_state_name(ssh->breaker), "retry_in_s",
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =
 	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I, s:I}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}", "name",
 			 cluster->name, "hostname", cluster->hostname, "port", cluster->port, "identity",
-			 cluster->username, "health", health(ssh), "sessions", sessions, "breaker", breaker,
+			 cluster->username, "health", health(ssh, &sight), "sessions", sessions, "breaker", breaker,
 			 "last_ok_at", time_or_null(ssh->last_ok_s), "last_error_at", time_or_null(ssh->last_error_s),
-			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "queued",
-			 (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
+			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation,
+			 "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
 			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 

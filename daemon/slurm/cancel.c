@@ -32,9 +32,10 @@ int slurm_cancel(struct ssh_pool *pool, const struct cancel_order *orders, size_
 	for (size_t i = 0; i < count; i++) {
 		const char *id = orders[i].slurm_job_id == NULL ? "" : orders[i].slurm_job_id;
 		const char *name = orders[i].job_name == NULL ? "" : orders[i].job_name;
-		if (strspn(id, "0123456789") != strlen(id) || str_has_control(name))
+		const char *dir = orders[i].chain_dir == NULL ? "" : orders[i].chain_dir;
+		if (strspn(id, "0123456789") != strlen(id) || str_has_control(name) || str_has_control(dir))
 			return err_set(err, NEL_INVALID, "neither a job id nor a job name: '%s', '%s'", id, name);
-		str_appendf(&list, "id=%s\nname=%s\n", id, name);
+		str_appendf(&list, "id=%s\nname=%s\ndir=%s\n", id, name, dir);
 	}
 	struct remote_call call = {.script = "cancel",
 				   .payload = str_text(&list),

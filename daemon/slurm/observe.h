@@ -39,6 +39,8 @@ struct observation {
 	int64_t stamp_ended;
 	int stamp_exit;          /* -1 none */
 	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */
+	char fate[24];           /* how the attempt ended, as a script found out from Slurm: "TIMEOUT"; "WITHDRAWN": it
+				    was cancelled because the one before it left it nothing to do; "" unknown */
 };
 
 struct observe_reply {

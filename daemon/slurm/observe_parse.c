@@ -326,10 +326,10 @@ static void read_stamps(struct observation *o, char *starts, char *ends, int64_t
 		o->stamp_elapsed_s = total + (open_start != 0 ? heartbeat - open_start : 0);
 }
 
-/* f|index|progress|heartbeat|start,start|end:exit,end:exit */
+/* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate */
 static void read_files(struct parser *p, struct record *record)
 {
-	if (!record_split(record, 6, 6))
+	if (!record_split(record, 7, 7))
 		return;
 	char **f = record->fields;
 	int64_t index = record_number(f[1], INT32_MAX, -1);
@@ -338,6 +338,7 @@ static void read_files(struct parser *p, struct record *record)
 	struct observation *o = &p->reply.items[index];
 	o->progress = record_number(f[2], INT64_MAX, -1);
 	read_stamps(o, f[4], f[5], record_number(f[3], EPOCH_MAX, 0));
+	slurm_state_word(f[6], o->fate);
 }
 
 static void read_message(struct parser *p, struct record *record)

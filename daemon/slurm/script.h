@@ -10,10 +10,11 @@
 /* What one attempt adds to the plan; strings borrowed. */
 struct attempt_order {
 	int job_index;
-	int number;               /* from 1 */
-	const char *job_name;     /* unique: script_job_name() */
-	int64_t time_limit_s;     /* at most the walltime; clipped to what the budget leaves */
-	const char *after_job;    /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
+	int number;            /* from 1 */
+	const char *job_name;  /* unique: script_job_name() */
+	int64_t time_limit_s;  /* at most the walltime; clipped to what the budget leaves */
+	const char *after_job; /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
+	bool adopt_only; /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
 	const char *exclude_node; /* --exclude=<node>, after NODE_FAIL; NULL: none */
 	int budget_from;          /* the first attempt that the budget counts */
 };

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "slurm/script.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -115,7 +116,7 @@ static int append_chain(const struct script_data *data, struct str *s, struct ne
 {
 	const struct eval_plan *plan = data->plan;
 	if (plan->resume_mode != RESUME_IN_JOB) {
-		str_append(s, "readonly NEL_RESUME_MODE=daemon\n");
+		str_appendf(s, "readonly NEL_RESUME_MODE=%s\n", plan->resume_mode == RESUME_OFF ? "off" : "daemon");
 		return 0;
 	}
 	str_append(s, "\n# The chain: each attempt queues the next one.\nreadonly NEL_RESUME_MODE=in_job\n"

@@ -100,6 +100,10 @@ static void render_data(const struct submit_package *package, struct str *data)
 	for (size_t i = 0; i < package->task_count; i++)
 		str_appendf(data, "%d ", package->tasks[i].number);
 	remote_array_end(data);
+	remote_array_begin(data, "NEL_TASK_ADOPT_ONLY");
+	for (size_t i = 0; i < package->task_count; i++)
+		str_appendf(data, "%d ", package->tasks[i].adopt_only ? 1 : 0);
+	remote_array_end(data);
 	/* Two arrays side by side: a path, and the task that needs it (-1: every task). */
 	struct str tasks = {0};
 	remote_array_begin(data, "NEL_SOURCE_PATHS");
@@ -198,6 +202,7 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 		tasks->items[i] = (struct submit_task){.folder = tasks->dirs[i] + strlen(in->rundir) + 1,
 						       .job_name = order->job_name,
 						       .number = order->number,
+						       .adopt_only = order->adopt_only,
 						       .sources = tasks->sources[i].items};
 	}
 	return 0;

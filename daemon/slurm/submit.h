@@ -42,6 +42,7 @@ struct submit_task {
 	const char *folder;   /* below the run directory: "mmlu.0" */
 	const char *job_name; /* unique */
 	int number;           /* of the attempt */
+	bool adopt_only;      /* looked up, and never given to sbatch anew */
 	/* What must exist on the cluster: mount sources, image files; NULL-terminated. */
 	const char *const *sources;
 };

@@ -126,6 +126,7 @@ static struct attempt_order plan_order(void)
 	    .number = 1,
 	    .job_name = "team-nemo-evaluator-launcher.mmlu.0-" PLAN_EVALUATION ".1",
 	    .time_limit_s = 3600,
+	    .budget_from = 1,
 	};
 }
 

@@ -76,6 +76,9 @@ static void sent_done(struct sent *sent)
 	submit_reply_done(&sent->reply);
 }
 
+/* For the next submissions: their attempts are looked up only. */
+static bool adopt_only;
+
 /* Makes the files of count tasks named t0, t1, ... and sends them. */
 static struct sent send_with(size_t count, const char *const *sources, const char *rundir, int number, bool in_job)
 {
@@ -93,6 +96,7 @@ static struct sent send_with(size_t count, const char *const *sources, const cha
 		tasks[i] = (struct submit_task){.folder = names[i][0],
 						.job_name = names[i][1],
 						.number = number,
+						.adopt_only = adopt_only,
 						.sources = i == 1 ? sources : no_sources};
 	}
 	str_append(&make, "tar -c *; rm -rf \"$PWD\"");
@@ -302,6 +306,39 @@ static void test_submit_in_job_adopts_the_successor(void **state)
 	write_control("jobs", "900|PENDING|1700000000|a-n.t0.0-e.2\n");
 	CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, "out/run", 2, true);
 	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "900");
+	assert_output("grep -c ^sbatch $FAKE/calls", "0");
+}
+
+static void test_submit_adopt_only_never_calls_sbatch(void **state)
+{
+	(void)state;
+	adopt_only = true;
+	CLEANUP(sent_done) struct sent never = send_tasks(1);
+	adopt_only = false;
+	assert_outcome(&never, 0, SUBMIT_REFUSED, "before it was sent");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	adopt_only = true;
+	CLEANUP(sent_done) struct sent found = send_tasks(1);
+	run("rm $FAKE/out/run/t0.0/.submitted/1/id");
+	CLEANUP(sent_done) struct sent doubt = send_with(1, no_sources, "out/other", 7, false);
+	adopt_only = false;
+	assert_outcome(&found, 0, SUBMIT_ACCEPTED, "100");
+	assert_outcome(&doubt, 0, SUBMIT_REFUSED, "before it was sent");
+	assert_output("grep -c ^sbatch $FAKE/calls", "1");
+}
+
+static void test_submit_adopt_only_with_an_old_claim_is_refused(void **state)
+{
+	(void)state;
+	run("mkdir -p $FAKE/out/run/t0.0/.submitted/1");
+	adopt_only = true;
+	CLEANUP(sent_done) struct sent young = send_tasks(1);
+	run("touch -d '5 minutes ago' $FAKE/out/run/t0.0/.submitted/1");
+	CLEANUP(sent_done) struct sent old = send_tasks(1);
+	adopt_only = false;
+	assert_outcome(&young, 0, SUBMIT_IN_DOUBT, "a moment ago");
+	assert_outcome(&old, 0, SUBMIT_REFUSED, "nothing of it");
 	assert_output("grep -c ^sbatch $FAKE/calls", "0");
 }
 
@@ -581,6 +618,8 @@ int main(void)
 	    SCRIPT_TEST(test_submit_with_claim_is_found_in_sacct),
 	    SCRIPT_TEST(test_submit_with_claim_is_found_by_its_stamp),
 	    SCRIPT_TEST(test_submit_in_job_adopts_the_successor),
+	    SCRIPT_TEST(test_submit_adopt_only_never_calls_sbatch),
+	    SCRIPT_TEST(test_submit_adopt_only_with_an_old_claim_is_refused),
 	    SCRIPT_TEST(test_submit_middle_task_refused_fails_it_alone),
 	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),
 	    SCRIPT_TEST(test_submit_missing_sources_are_named),

@@ -1,43 +1,79 @@
 #!/bin/bash
-# Cancels jobs by id and by exact name. The list follows the script, two lines a job: "id=<id or nothing>" and
-# "name=<name or nothing>". An id that now belongs to a job of another name was given anew, and is left alone.
+# Cancels jobs by id and by exact name. The list follows the script, three lines a job: "id=<id or nothing>",
+# "name=<name or nothing>" and "dir=<directory or nothing>". An id that now belongs to a job of another name was given
+# anew, and is left alone. With a directory, all attempts of the chain are cancelled: those whose names differ from this
+# one in the number after the last '.' only.
 
-declare -A name_of=() wanted_names=() cancel=()
+declare -A name_of=() wanted_names=() dir_of=() number_of=() waiting=() others=() withdrawn=()
 payload=()
-read_payload
-for ((i = 0; i + 1 < ${#payload[@]}; i += 2)); do
-    id=${payload[i]#id=}
-    name=${payload[i + 1]#name=}
-    [[ -z $name ]] || wanted_names[$name]=1
-    [[ -z $id ]] || name_of[$id]=$name
-done
 
-if ! rows=$(ask squeue --noheader --user="$(id -un)" --format='q|%i|%j'); then
-    fail remote "$rows"
-fi
-IFS=$'\n'
-set -f
-for row in $rows; do
-    [[ $row == 'q|'* ]] || continue
-    row=${row#q|}
-    id=${row%%[!0-9]*}
-    name=${row#*|}
-    if [[ -n $id && (-n ${wanted_names[$name]-} || (-n ${name_of[$id]+set} && -z ${name_of[$id]})) ]]; then
-        cancel[$id]=1
-    fi
-done
-set +f
+read_orders() {
+    local i id name dir
+    read_payload
+    for ((i = 0; i + 2 < ${#payload[@]}; i += 3)); do
+        id=${payload[i]#id=}
+        name=${payload[i + 1]#name=}
+        dir=${payload[i + 2]#dir=}
+        [[ -z $name ]] || wanted_names[$name]=1
+        [[ -z $id ]] || name_of[$id]=$name
+        if [[ -n $dir && $name =~ ^(.+)\.([0-9]{1,9})$ ]]; then
+            dir_of[${BASH_REMATCH[1]}]=$dir
+            number_of[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+        fi
+    done
+}
 
-if ((${#cancel[@]} > 0)); then
-    if ! answer=$(ask scancel "${!cancel[@]}"); then
-        # What ended in the meantime needs no cancelling.
-        for line in $answer; do
-            case $line in
-            *'Invalid job id'* | *'already completing or completed'*) ;;
-            *) fail remote "$answer" ;;
-            esac
-        done
-        [[ -n $answer ]] || fail remote 'scancel failed without a message'
-    fi
-fi
-printf 'cancelled|%d\nend\n' "${#cancel[@]}"
+# What the rows of squeue have that is to be cancelled.
+find_jobs() {
+    local row rows id state name stem
+    rows=$(ask squeue --noheader --user="$(id -un)" --format='q|%i|%T|%j') || fail remote "$rows"
+    local IFS=$'\n'
+    set -f
+    for row in $rows; do
+        [[ $row == 'q|'* ]] || continue
+        row=${row#q|}
+        id=${row%%[!0-9]*}
+        row=${row#*|}
+        state=${row%%|*}
+        name=${row#*|}
+        stem=${name%.*}
+        [[ -n $id && -n $name ]] || continue
+        if [[ -n $stem && -n ${dir_of[$stem]-} && ${name##*.} =~ ^[0-9]{1,9}$ ]]; then
+            # An attempt that is asked for again by this name has to find out that there was none.
+            ((10#${name##*.} <= 10#${number_of[$stem]})) || withdrawn[${dir_of[$stem]}/.attempts/${name##*.}]=1
+        elif [[ -z ${wanted_names[$name]-} && (-z ${name_of[$id]+set} || -n ${name_of[$id]}) ]]; then
+            continue
+        fi
+        if [[ $state == PENDING ]]; then
+            waiting[$id]=1
+        else
+            others[$id]=1
+        fi
+    done
+    set +f
+}
+
+cancel() { # ID...
+    local answer line
+    (($# > 0)) || return 0
+    answer=$(ask scancel "$@") && return
+    # What ended in the meantime needs no cancelling.
+    local IFS=$'\n'
+    for line in $answer; do
+        case $line in
+        *'Invalid job id'* | *'already completing or completed'*) ;;
+        *) fail remote "$answer" ;;
+        esac
+    done
+    [[ -n $answer ]] || fail remote 'scancel failed without a message'
+}
+
+read_orders
+find_jobs
+for dir in "${!withdrawn[@]}"; do
+    mkdir -p -- "$dir" && printf 'WITHDRAWN 0\n' >"$dir/fate"
+done 2>/dev/null
+# What waits may wait for the end of what runs.
+cancel "${!waiting[@]}"
+cancel "${!others[@]}"
+printf 'cancelled|%d\nend\n' "$((${#waiting[@]} + ${#others[@]}))"

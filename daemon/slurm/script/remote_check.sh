@@ -39,7 +39,7 @@ check_account() {
         return
     fi
     find_value "$config" AccountingStorageType
-    if [[ -z $value || $value == *none ]]; then
+    if [[ -z $value || $value == *none || $value == '(null)' ]]; then
         answer unknown 'not checked: this cluster keeps no accounting'
         return
     fi

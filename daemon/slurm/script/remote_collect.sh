@@ -15,11 +15,15 @@ find_newest() {
 }
 
 # The log that matters: of the last attempt, since earlier ones have logs of their own; any when its id is not known.
+# Without an evaluation it is the job's own when run.sub says there why it gave up, and else a server's.
 # shellcheck disable=SC2086 # the id is a number, or the pattern *
 find_log() {
     local id=${NEL_SLURM_JOB_ID:-*}
     find_newest logs/client-$id.log
-    [[ -n $newest ]] || find_newest logs/*server-*-$id-*.log
+    [[ -z $newest ]] || return 0
+    find_newest logs/slurm-$id.log
+    [[ -z $newest || $(tail -n 1 -- "$newest" | tr -d '\0') != *' ended with exit code '+([0-9])': '* ]] || return 0
+    find_newest logs/*server-*-$id-*.log
     [[ -n $newest ]] || find_newest logs/slurm-$id.log
 }
 

@@ -7,7 +7,7 @@
 #   a|<id>|<state>|<exit:signal>|<submitted>|<start>|<end>|<elapsed>|<name>|<nodes>       a row of sacct
 #   w|<id>                                                                                sacct is asked about it
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
-#   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>            the job's files
+#   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>     the job's files
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
@@ -110,17 +110,21 @@ read_stamps() { # FILE SEPARATOR
 }
 
 print_files() {
-    local i dir line progress started ended starts ends heartbeat beats=()
+    local i dir line progress started ended fate starts ends heartbeat beats=()
     declare -A beat_of=()
     for i in "${!ids[@]}"; do
         # Nothing is written before it starts.
         [[ ${state_of[${ids[i]}]-} == PENDING ]] && continue
         dir=${dirs[i]}/.attempts/${attempts[i]}
-        started[i]='' ended[i]='' progress[i]=''
+        started[i]='' ended[i]='' progress[i]='' fate[i]=''
         read_stamps "$dir/started" ''
         started[i]=$line
         read_stamps "$dir/ended" :
         ended[i]=$line
+        if [[ -f $dir/fate ]]; then
+            read -r -n 20 line _ <"$dir/fate"
+            fate[i]=${line//[!A-Z_]/}
+        fi 2>/dev/null
         starts=${started[i]//[!,]/} ends=${ended[i]//[!,]/}
         # A start without an end: the heartbeat says how far it came.
         [[ -n ${started[i]} && (-z ${ended[i]} || ${#starts} -gt ${#ends}) ]] && beats+=("$dir/alive")
@@ -139,8 +143,9 @@ print_files() {
     fi
     for i in "${!started[@]}"; do
         heartbeat=${beat_of[${dirs[i]}/.attempts/${attempts[i]}/alive]-}
-        [[ -n ${started[i]}${ended[i]}${progress[i]} ]] || continue
-        printf 'f|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" "${ended[i]}"
+        [[ -n ${started[i]}${ended[i]}${progress[i]}${fate[i]} ]] || continue
+        printf 'f|%s|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" "${ended[i]}" \
+            "${fate[i]}"
     done
 }
 

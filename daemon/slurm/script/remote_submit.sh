@@ -181,6 +181,10 @@ resolve_claim() { # TASK CLAIM
         result "$1" in_doubt 'another try is at work'
         return 1
     fi
+    ((!NEL_TASK_ADOPT_ONLY[$1])) && return 0
+    rm -rf -- "$2"
+    result "$1" refused 'cancelled; nothing of it had reached Slurm'
+    return 1
 }
 
 # Makes the claim. 0: sbatch may be called.
@@ -189,6 +193,17 @@ claim() { # TASK CLAIM
     if [[ -d $2 ]]; then
         resolve_claim "$1" "$2"
         return
+    fi
+    if ((NEL_TASK_ADOPT_ONLY[$1])); then
+        # The chain is being cancelled. Without a claim no sbatch was ever called for this attempt, but the attempt before
+        # may have queued it.
+        adopt "$1" && return 1
+        if [[ $questions_asked == answered ]]; then
+            result "$1" refused 'cancelled before it was sent'
+        else
+            result "$1" retry 'Slurm does not answer'
+        fi
+        return 1
     fi
     check_sources "$1" || return 1
     if ((NEL_IN_JOB)) || [[ -e ${2%/.submitted/*}/.attempts/${2##*/}/job ]]; then

@@ -13,7 +13,7 @@ logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
 interrupted_marker=$artifacts/.nemo_evaluator_interrupted
 srun=$(type -P srun)
 
-readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30
+readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each
@@ -23,6 +23,7 @@ evaluation_env=() # NAME=value that the evaluation gets besides its own: where t
 container_command=() # of the next step, made by in_container
 step=()              # the arguments of become_step for the next step, made by make_step
 heartbeat_pid=
+failure=     # why this script gave up
 successor_queued=0
 terminated=0     # SIGTERM has come
 ended_by_slurm=0 # and it was for the whole job
@@ -33,7 +34,8 @@ say() {
 }
 
 fail() {
-    say "error: $*"
+    failure=$*
+    say "error: $failure"
     exit 1
 }
 
@@ -94,12 +96,14 @@ beat() {
 # However the script ends.
 leave() {
     local status=$?
+    # A child that is ended before bash has reset its traps comes here, too.
+    ((BASHPID == $$)) || return "$status"
     trap '' TERM
     settle_chain "$status"
     stop_servers
     kill "$heartbeat_pid" 2>/dev/null
     printf '%(%s)T %d\n' -1 "$status" >>"$attempt_dir/ended"
-    say "ended with exit code $status"
+    say "ended with exit code $status${failure:+: $failure}" # remote_collect.sh looks for this line
 }
 
 # ---- The chain: with auto_resume.mode in_job, an attempt queues the next one itself ----
@@ -527,8 +531,24 @@ check_servers() {
     local i
     ((!terminated)) || exit 143
     for i in "${!server_pids[@]}"; do
-        kill -0 "${server_pids[i]}" 2>/dev/null || fail "a server died before all were ready: see ${server_logs[i]}"
+        kill -0 "${server_pids[i]}" 2>/dev/null ||
+            fail "a server died before all were ready: ${server_logs[i]} ends with: $(last_words "${server_logs[i]}")"
     done
+}
+
+# Prints the last lines of a server, in one. Of several tasks those count that were not ended from outside.
+last_words() { # PATTERN OF ITS LOGS
+    local file lines words=
+    # shellcheck disable=SC2231 # it is a pattern
+    for file in "$NEL_JOB_DIR"/$1; do
+        lines=$(tail -n 50 -- "$file" 2>/dev/null | tr -d '\0')
+        if [[ -z $words || $lines != *'*** STEP '*' CANCELLED '* ]]; then
+            words=$(grep -v -e '^srun: ' -e '^slurmstepd[^ ]*: error: \*\*\* ' -e '^[[:space:]]*$' <<<"$lines" | tail -n 3)
+        fi
+    done
+    words=${words//$'\n'/ | }
+    ((${#words} <= last_words_max)) || words=...${words: -last_words_max}
+    printf '%s' "$words"
 }
 
 stop_servers() {
