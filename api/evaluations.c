@@ -3,7 +3,9 @@
 #include "api/json_out.h"
 #include "api/page.h"
 #include "api/read.h"
+#include "api/read_cache.h"
 #include "api/reply.h"
+#include "api/server_internal.h"
 #include "service/lifecycle.h"
 
 #include <string.h>
@@ -11,9 +13,23 @@
 int api_getEvaluation(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	int64_t version = 0;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    db_data_version(db, &version, err) != 0)
 		return -1;
-	return read_reply_evaluation(request, db, MHD_HTTP_OK, request->captures[0], err);
+	struct read_cache *cache = server_read_cache(request->server);
+	const struct read_cached *cached = read_cache_find(cache, version, id);
+	if (cached != NULL)
+		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(str_done) struct str body = {0};
+	if (read_evaluation(db, id, false, &row, err) != 0 || read_render_evaluation(db, &row, &body, err) != 0)
+		return -1;
+	char etag[REPLY_ETAG_SIZE];
+	reply_etag(body.data, body.len, etag);
+	read_cache_store(cache, id, &body, etag);
+	return reply_json_copy(request, body.data, body.len, etag, err);
 }
 
 static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)

@@ -118,6 +118,8 @@ static void add_validators(struct request *request, const struct wait_answer *an
 	    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
 		request_add_header(request, MHD_HTTP_HEADER_LAST_MODIFIED, date);
 	request_add_header(request, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+	/* With Last-Modified alone a browser would guess how long a log stays as it is (RFC 9111, section 4.2.2). */
+	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
 }
 
 static int not_satisfiable(struct request *request, int64_t file_size, struct nel_err *err)
@@ -162,6 +164,7 @@ static int content_came(struct request *request, struct nel_err *err)
 		*err = answer->err;
 		return -1;
 	}
+	request_add_header(request, "X-Content-Type-Options", "nosniff"); /* it is whatever a job wrote */
 	const char *type = content->place.folder == REMOTE_LOGS ? "text/plain; charset=utf-8"
 								: media_type_of_file(content->place.path);
 	if (content->tail_lines > 0)

@@ -5,8 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define ETAG_HASH_SIZE 16
-#define ETAG_SIZE (2 * ETAG_HASH_SIZE + 3)
+#define ETAG_HASH_SIZE ((REPLY_ETAG_SIZE - 3) / 2)
 
 int reply_response(struct request *request, int status, const char *type, struct MHD_Response *response,
 		   struct nel_err *err)
@@ -17,9 +16,7 @@ int reply_response(struct request *request, int status, const char *type, struct
 		MHD_destroy_response(request->response);
 	request->response = response;
 	request->status = status;
-	bool ok = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES &&
-		  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-		  MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "private, no-cache") == MHD_YES;
+	bool ok = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES;
 	if (ok && type != NULL)
 		ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES;
 	for (size_t i = 0; i < request->header_count && ok; i++)
@@ -39,15 +36,22 @@ bool reply_not_modified(struct request *request, const char *etag)
 	       reply_response(request, MHD_HTTP_NOT_MODIFIED, NULL, empty_response(), NULL) == 0;
 }
 
-/* A strong entity tag: bodies with another content have another one. */
-static void compute_etag(const char *data, size_t size, char ret_etag[ETAG_SIZE])
+void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE])
 {
 	unsigned char hash[ETAG_HASH_SIZE];
 	crypto_generichash(hash, sizeof hash, (const unsigned char *)data, size, NULL, 0);
 	ret_etag[0] = '"';
 	sodium_bin2hex(ret_etag + 1, 2 * ETAG_HASH_SIZE + 1, hash, sizeof hash);
-	ret_etag[ETAG_SIZE - 2] = '"';
-	ret_etag[ETAG_SIZE - 1] = '\0';
+	ret_etag[REPLY_ETAG_SIZE - 2] = '"';
+	ret_etag[REPLY_ETAG_SIZE - 1] = '\0';
+}
+
+int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err)
+{
+	if (reply_not_modified(request, etag))
+		return 0;
+	struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)data, MHD_RESPMEM_MUST_COPY);
+	return reply_response(request, MHD_HTTP_OK, "application/json", response, err);
 }
 
 int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err)
@@ -55,8 +59,8 @@ int reply_text(struct request *request, int status, const char *type, struct str
 	size_t size = body->len;
 	bool is_read = strcmp(request->method, MHD_HTTP_METHOD_POST) != 0;
 	if (status == MHD_HTTP_OK && is_read) {
-		char etag[ETAG_SIZE];
-		compute_etag(str_text(body), size, etag);
+		char etag[REPLY_ETAG_SIZE];
+		reply_etag(str_text(body), size, etag);
 		if (reply_not_modified(request, etag)) {
 			str_done(body);
 			return 0;

@@ -9,6 +9,14 @@
  * already. type is static. */
 int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err);
 
+#define REPLY_ETAG_SIZE 35 /* 32 hex digits in quotes, and a NUL */
+
+/* A strong entity tag: bodies with another content have another one. */
+void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE]);
+
+/* A JSON text with its tag, for a GET; copied. 304 as above. */
+int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err);
+
 /* JSON text. */
 int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err);
 

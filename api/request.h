@@ -10,7 +10,7 @@
 #include <microhttpd.h>
 
 #define REQUEST_ID_SIZE_MAX 64
-#define REQUEST_HEADERS_MAX 8
+#define REQUEST_HEADERS_MAX 12
 
 /* Bodies that are refused are read to their end up to this size, so that the client reads the reply instead of a reset
  * connection (RFC 9112, section 9.6). */
@@ -111,7 +111,7 @@ int request_no_body(struct request *request, struct nel_err *err);
 /* For a POST whose one input is a flag: its body is empty (false) or a JSON object with that member alone. */
 int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err);
 
-/* The thread's database connection. */
+/* The thread's database connection, to write with too. */
 int request_db(struct request *request, struct db **ret_db, struct nel_err *err);
 
 /* The same for reads only: all that one callback of libmicrohttpd reads is the store at one instant. */

@@ -2,6 +2,7 @@
 
 #include "api/dispatch.h"
 #include "api/listen.h"
+#include "api/read_cache.h"
 #include "api/server_internal.h"
 #include "api/wait_room.h"
 #include "base/clock.h"
@@ -38,7 +39,7 @@ struct listener {
 struct api_server {
 	struct service *service;
 	const char *database;
-	pthread_key_t thread_db;
+	pthread_key_t thread_state;
 	struct wait_room *wait_room;
 	struct listener *listeners;
 	size_t listener_count;
@@ -52,23 +53,40 @@ struct api_server {
 	bool reaper_runs;
 };
 
-/* --- one database connection a thread --- */
+/* --- what each HTTP thread has --- */
 
-static void close_thread_db(void *db)
+struct thread_state {
+	struct db *db;
+	struct read_cache *cache;
+};
+
+static void free_thread_state(void *arg)
 {
-	db_close(db);
+	struct thread_state *state = arg;
+	db_close(state->db);
+	read_cache_free(state->cache);
+	free(state);
 }
 
 int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err)
 {
-	struct db *db = pthread_getspecific(server->thread_db);
-	if (db == NULL) {
+	struct thread_state *state = pthread_getspecific(server->thread_state);
+	if (state == NULL) {
+		struct db *db = NULL;
 		if (db_open(server->database, &db, err) != 0)
 			return -1;
-		pthread_setspecific(server->thread_db, db);
+		state = mem_calloc(1, sizeof *state);
+		*state = (struct thread_state){.db = db, .cache = read_cache_new()};
+		pthread_setspecific(server->thread_state, state);
 	}
-	*ret_db = db;
+	*ret_db = state->db;
 	return 0;
+}
+
+struct read_cache *server_read_cache(struct api_server *server)
+{
+	struct thread_state *state = pthread_getspecific(server->thread_state);
+	return state->cache;
 }
 
 struct wait_room *server_wait_room(struct api_server *server)
@@ -279,12 +297,12 @@ static void init_reaper(struct api_server *server)
 int api_server_start(const struct api_options *options, struct api_server **ret_server, struct nel_err *err)
 {
 	const struct settings *settings = options->service->settings;
-	pthread_key_t thread_db;
-	int sys = pthread_key_create(&thread_db, close_thread_db);
+	pthread_key_t thread_state;
+	int sys = pthread_key_create(&thread_state, free_thread_state);
 	if (sys != 0)
 		return err_sys(err, NEL_INTERNAL, sys, "the HTTP server");
 	struct api_server *server = mem_calloc(1, sizeof *server);
-	server->thread_db = thread_db;
+	server->thread_state = thread_state;
 	server->service = options->service;
 	server->database = options->database;
 	server->wait_room = wait_room_new();
@@ -366,7 +384,7 @@ void api_server_stop(struct api_server *server)
 		fd_closep(&server->listeners[i].fd);
 	}
 	stop_reaper(server);
-	pthread_key_delete(server->thread_db);
+	pthread_key_delete(server->thread_state);
 	pthread_cond_destroy(&server->stop);
 	pthread_mutex_destroy(&server->lock);
 	wait_room_release(server->wait_room);

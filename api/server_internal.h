@@ -6,10 +6,14 @@
 #include "db/db.h"
 
 struct api_server;
+struct read_cache;
 struct wait_room;
 
 /* The calling HTTP thread's connection to the database, opened at its first use and closed when the thread ends. */
 int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err);
+
+/* The calling HTTP thread's cache. Only once server_db() has given it a connection. */
+struct read_cache *server_read_cache(struct api_server *server);
 
 struct wait_room *server_wait_room(struct api_server *server);
 

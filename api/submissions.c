@@ -5,7 +5,10 @@
 #include "api/multipart.h"
 #include "api/read.h"
 #include "api/reply.h"
+#include "api/server_internal.h"
+#include "api/wait_room.h"
 #include "base/mem.h"
+#include "service/cluster_check.h"
 
 #include <string.h>
 
@@ -95,19 +98,57 @@ static void complete_places(json_t *problems)
 	}
 }
 
-static int reply_submitted(struct request *request, struct db *db, const struct submit_reply_to_client *reply,
+static void document_free(void *document)
+{
+	json_decref(document);
+}
+
+static int check_came(struct request *request, struct nel_err *err)
+{
+	const struct wait_answer *answer = waiter_answer(request->waiter);
+	if (answer->failed) {
+		*err = answer->err;
+		return -1;
+	}
+	json_t *check = json_loadb(answer->data, answer->size, 0, NULL);
+	if (json_object_set_new(request->state, "cluster_check", check) != 0)
+		return err_set(err, NEL_INTERNAL, "the cluster's check is no JSON");
+	return reply_json(request, MHD_HTTP_OK, request->state, err);
+}
+
+/* The plan waits in the request until the cluster has answered. */
+static int ask_cluster(struct request *request, struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	request->state = TAKE(reply->dry_run);
+	request->state_free = document_free;
+	request->resume = check_came;
+	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
+		return -1;
+	service_check_cluster(request->service, TAKE(reply->check), wait_callback, request->waiter);
+	return 0;
+}
+
+static int reply_submitted(struct request *request, struct db *db, struct submit_reply_to_client *reply,
 			   struct nel_err *err)
 {
 	if (reply->dry_run != NULL) {
 		complete_places(json_object_get(reply->dry_run, "warnings"));
-		return reply_json(request, MHD_HTTP_OK, reply->dry_run, err);
+		return reply->check != NULL ? ask_cluster(request, reply, err)
+					    : reply_json(request, MHD_HTTP_OK, reply->dry_run, err);
 	}
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/evaluations/%s", reply->id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);
 }
 
-static int submit(struct request *request, const struct submission *submission, bool dry_run, bool strict,
+/* What the query says besides overrides. */
+struct submit_options {
+	bool dry_run;
+	bool check_cluster;
+	bool strict;
+};
+
+static int submit(struct request *request, const struct submission *submission, const struct submit_options *options,
 		  struct nel_err *err)
 {
 	char hash[SECRET_HASH_SIZE];
@@ -122,16 +163,17 @@ static int submit(struct request *request, const struct submission *submission, 
 	    .env_count = submission->env_count,
 	    .labels = submission->labels,
 	    .label_count = submission->label_count,
-	    .strict = strict,
+	    .strict = options->strict,
+	    .check_cluster = options->check_cluster,
 	    .request_hash = hash,
 	};
 	struct db *db = NULL;
 	if (parse_idempotency_key(request, &submit.idempotency_key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
-	submission_hash(submission, strict, hash);
+	submission_hash(submission, options->strict, hash);
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
-	int result = dry_run ? service_plan(request->service, db, &submit, &reply, err)
-			     : service_submit(request->service, db, &submit, &reply, err);
+	int result = options->dry_run ? service_plan(request->service, db, &submit, &reply, err)
+				      : service_submit(request->service, db, &submit, &reply, err);
 	if (result == 0)
 		return reply_submitted(request, db, &reply, err);
 	shift_places(reply.errors, submission);
@@ -141,16 +183,29 @@ static int submit(struct request *request, const struct submission *submission, 
 	return -1;
 }
 
+static int parse_options(const struct query *query, struct submit_options *options, struct nel_err *err)
+{
+	const char *check = query_get(query, "check");
+	if (query_get_bool(query, "dry_run", false, &options->dry_run, err) != 0 ||
+	    query_get_bool(query, "strict", false, &options->strict, err) != 0)
+		return -1;
+	if (check != NULL && strcmp(check, "cluster") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"check\" must be cluster");
+	if (check != NULL && !options->dry_run)
+		return err_set(err, NEL_INVALID, "query parameter \"check\" goes with dry_run=true only");
+	options->check_cluster = check != NULL;
+	return 0;
+}
+
 int api_submitEvaluation(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"override", true}, {"dry_run", false}, {"strict", false}};
+	static const struct query_rule rules[] = {
+	    {"override", true}, {"dry_run", false}, {"check", false}, {"strict", false}};
 	CLEANUP(submission_done) struct submission submission = {0};
-	bool dry_run = false;
-	bool strict = false;
+	struct submit_options options = {0};
 	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_bool(&request->query, "dry_run", false, &dry_run, err) != 0 ||
-	    query_get_bool(&request->query, "strict", false, &strict, err) != 0 ||
-	    parse_body(request, &submission, err) != 0 || add_query_overrides(&request->query, &submission, err) != 0)
+	    parse_options(&request->query, &options, err) != 0 || parse_body(request, &submission, err) != 0 ||
+	    add_query_overrides(&request->query, &submission, err) != 0)
 		return -1;
-	return submit(request, &submission, dry_run, strict, err);
+	return submit(request, &submission, &options, err);
 }

@@ -23,9 +23,10 @@ static const char help[] =
     "\n"
     "commands:\n"
     "  check                             check the settings file\n"
-    "  render CONFIG [override...] [--output DIR] [--env NAME=VALUE...]\n"
+    "  render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]\n"
     "                                    show what a submission would do: as JSON on standard output,\n"
-    "                                    or as the run directories that the cluster would get, into DIR\n"
+    "                                    or as the run directories that the cluster would get, into DIR;\n"
+    "                                    with --strict, unknown keys are errors\n"
     "  user add NAME --role ROLE         make a user (admin, user or viewer) and print a token, once\n"
     "  token create NAME                 print one more token for a user, once\n"
     "  keygen                            make the master key file that the settings name\n"
@@ -37,17 +38,20 @@ static const char help[] =
     "  --version                         print the version\n"
     "  --help                            print this\n";
 
-enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_VERSION, OPT_HELP };
+enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_STRICT, OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"role", required_argument, NULL, OPT_ROLE},
-    {"output", required_argument, NULL, OPT_OUTPUT},
-    {"env", required_argument, NULL, OPT_ENV},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPT_CONFIG}, {"role", required_argument, NULL, OPT_ROLE},
+    {"output", required_argument, NULL, OPT_OUTPUT}, {"env", required_argument, NULL, OPT_ENV},
+    {"strict", no_argument, NULL, OPT_STRICT},       {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},           {NULL, 0, NULL, 0},
 };
+
+static int too_many(const char *what)
+{
+	fprintf(stderr, "nel-slurmd: more than %d %s\n", COMMAND_ARGS_MAX, what);
+	return 2;
+}
 
 int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 {
@@ -59,9 +63,11 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 		case OPT_ROLE: line.role = optarg; break;
 		case OPT_OUTPUT: line.output = optarg; break;
 		case OPT_ENV:
-			if (line.env_count < COMMAND_ARGS_MAX)
-				line.env[line.env_count++] = optarg;
+			if (line.env_count == COMMAND_ARGS_MAX)
+				return too_many("--env");
+			line.env[line.env_count++] = optarg;
 			break;
+		case OPT_STRICT: line.strict = true; break;
 		case OPT_VERSION: puts("nel-slurmd " NEL_VERSION); return 0;
 		case OPT_HELP: fputs(help, stdout); return 0;
 		default: fputs("nel-slurmd --help tells the usage\n", stderr); return 2;
@@ -69,7 +75,9 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 	}
 	if (optind < argc)
 		line.command = argv[optind++];
-	for (; optind < argc && line.arg_count < COMMAND_ARGS_MAX; optind++)
+	if (argc - optind > COMMAND_ARGS_MAX)
+		return too_many("arguments");
+	for (; optind < argc; optind++)
 		line.args[line.arg_count++] = argv[optind];
 	*ret_line = line;
 	return COMMAND_GO_ON;
@@ -87,15 +95,15 @@ static int wrong_usage(const char *text)
 	return 2;
 }
 
-static void print_problems(const char *file, const struct problems *problems)
+/* One a line, as compilers do: "<file>:<line>:<column>: <label><pointer>: <message>". */
+static void print_problems(const char *file, const char *label, const struct problems *problems)
 {
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct problem *p = &problems->items[i];
+		fputs(file, stderr);
 		if (p->line > 0)
-			fprintf(stderr, "%s:%d:%d: %s: %s\n", file, p->line, p->column, p->pointer, p->message);
-		else
-			fprintf(stderr, "%s: %s%s%s\n", file, p->pointer, p->pointer[0] != '\0' ? ": " : "",
-				p->message);
+			fprintf(stderr, ":%d:%d", p->line, p->column);
+		fprintf(stderr, ": %s%s%s%s\n", label, p->pointer, p->pointer[0] != '\0' ? ": " : "", p->message);
 	}
 }
 
@@ -126,7 +134,7 @@ static int run_check(const struct command_line *line)
 	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
 		if (problems.count == 0)
 			return fail(&err);
-		print_problems(line->settings_path, &problems);
+		print_problems(line->settings_path, "", &problems);
 		return 1;
 	}
 	if (command_check_keys(settings, &err) != 0)
@@ -268,6 +276,24 @@ static int render_settings(const struct command_line *line, struct settings **re
 	return 0;
 }
 
+/* A run directory with a placeholder for a secret runs, and fails late. */
+static void warn_missing_secrets(const struct planned *planned, const struct submit_request *request)
+{
+	char **names = eval_plan_secret_names(planned->plan);
+	for (char **name = names; *name != NULL; name++) {
+		bool given = false;
+		for (size_t i = 0; i < request->env_count; i++)
+			given = given || strcmp(request->env[i].name, *name) == 0;
+		if (!given)
+			fprintf(
+			    stderr,
+			    "nel-slurmd: warning: the secret %s is not given (--env %s), .secrets.env has %s instead\n",
+			    *name, *name, PLAN_PLACEHOLDER);
+		free(*name);
+	}
+	free(names);
+}
+
 static int render_out(const struct command_line *line, const struct planned *planned,
 		      const struct submit_request *request, struct nel_err *err)
 {
@@ -276,6 +302,7 @@ static int render_out(const struct command_line *line, const struct planned *pla
 	if (line->output != NULL) {
 		if (mkdir(line->output, 0700) != 0 && errno != EEXIST)
 			return err_sys(err, NEL_INVALID, errno, "cannot make %s", line->output);
+		warn_missing_secrets(planned, request);
 		return plan_write(planned, request, id, line->output, err);
 	}
 	CLEANUP(json_freep) json_t *document = NULL;
@@ -291,10 +318,12 @@ static int split_env(const struct command_line *line, struct name_value *env, ch
 	for (int i = 0; i < line->env_count; i++) {
 		copies[i] = mem_strdup(line->env[i]);
 		char *equals = strchr(copies[i], '=');
-		if (equals == NULL)
-			return wrong_usage("--env takes NAME=VALUE");
-		*equals = '\0';
-		env[i] = (struct name_value){.name = copies[i], .value = equals + 1};
+		const char *value = equals != NULL ? equals + 1 : getenv(copies[i]);
+		if (value == NULL)
+			return wrong_usage("--env takes NAME=VALUE, or the NAME of a variable that is set here");
+		if (equals != NULL)
+			*equals = '\0';
+		env[i] = (struct name_value){.name = copies[i], .value = value};
 	}
 	return 0;
 }
@@ -308,6 +337,7 @@ static int render(const struct command_line *line, const struct name_value *env)
 	CLEANUP(problems_done) struct problems errors = {0};
 	CLEANUP(planned_done) struct planned planned = {0};
 	const char *path = line->args[0];
+	const char *shown = strcmp(path, "-") == 0 ? "<stdin>" : path;
 	const struct actor actor = {.name = "offline", .role = ROLE_ADMIN};
 	int rc = read_text(path, &text, &err);
 	struct submit_request request = {.actor = &actor,
@@ -317,7 +347,8 @@ static int render(const struct command_line *line, const struct name_value *env)
 					 .overrides = line->args + 1,
 					 .override_count = (size_t)line->arg_count - 1,
 					 .env = env,
-					 .env_count = (size_t)line->env_count};
+					 .env_count = (size_t)line->env_count,
+					 .strict = line->strict};
 	if (rc == 0)
 		rc = render_settings(line, &settings, &err);
 	if (rc == 0)
@@ -326,9 +357,8 @@ static int render(const struct command_line *line, const struct name_value *env)
 	    .settings = settings, .catalogue = catalogue, .request = &request, .offline = true, .now_s = clock_now_s()};
 	if (rc == 0)
 		rc = plan_make(&input, &planned, &errors, &err);
-	print_problems(path, &errors);
-	if (rc == 0)
-		print_problems(path, &planned.warnings);
+	print_problems(shown, "", &errors);
+	print_problems(shown, "warning: ", &planned.warnings);
 	if (rc == 0)
 		rc = render_out(line, &planned, &request, &err);
 	str_done(&text);
@@ -340,7 +370,8 @@ static int run_render(const struct command_line *line)
 	struct name_value env[COMMAND_ARGS_MAX];
 	char *copies[COMMAND_ARGS_MAX] = {NULL};
 	if (line->arg_count < 1)
-		return wrong_usage("wanted: render CONFIG [override...] [--output DIR]");
+		return wrong_usage(
+		    "wanted: render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]");
 	int rc = split_env(line, env, copies);
 	if (rc == 0)
 		rc = render(line, env);

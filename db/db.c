@@ -95,6 +95,18 @@ int db_begin_read(struct db *db, struct nel_err *err)
 	return begin(db, &begin_read, err);
 }
 
+static struct statement data_version = {.sql = "PRAGMA data_version"};
+
+int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err)
+{
+	bool row = false;
+	CLEANUP(query_done) struct query q = query_start(db, &data_version);
+	if (query_step(&q, &row, err) != 0)
+		return -1;
+	*ret_version = query_int(&q);
+	return 0;
+}
+
 static struct statement begin_write = {.sql = "BEGIN IMMEDIATE"};
 
 int db_begin(struct db *db, struct nel_err *err)
@@ -177,4 +189,5 @@ int db_backup(struct db *db, const char *to_path, struct nel_err *err)
 	return new_file_publish(temporary, to_path, err);
 }
 
-struct statement *const db_statements[] = {&begin_read, &begin_write, &commit, &rollback, &read_something, NULL};
+struct statement *const db_statements[] = {&begin_read,     &begin_write,  &commit, &rollback,
+					   &read_something, &data_version, NULL};

@@ -30,6 +30,10 @@ DEFINE_FREEP(struct db, db, db_close)
  * no writer. Not nested. */
 int db_begin_read(struct db *db, struct nel_err *err);
 
+/* A number that is another one once any other connection has changed the store; this one's own changes leave it as it
+ * is (https://www.sqlite.org/pragma.html#pragma_data_version). Within a read transaction it goes with what is read. */
+int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err);
+
 /* BEGIN IMMEDIATE ... COMMIT. BUSY when another connection writes for longer than the busy time-out. A failed commit is
  * rolled back. Not nested. */
 int db_begin(struct db *db, struct nel_err *err);

@@ -8,6 +8,7 @@
 #include "config/evaluator_config.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define PATH(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -177,33 +178,65 @@ static bool is_file_image(const char *container)
 	return container[0] == '/' || str_ends_with(container, ".sqsh");
 }
 
-static const char *nearest_task(const struct catalogue *catalogue, const char *name)
+/* The listed task whose name is nearest to that, in the harness (NULL: in any); case does not count. */
+static const char *nearest_task(const struct catalogue *catalogue, const char *name, const char *harness)
 {
-	size_t count = catalogue_count(catalogue);
-	CLEANUP(mem_freep) const char **names = mem_calloc(count + 1, sizeof *names);
-	for (size_t i = 0; i < count; i++)
-		names[i] = catalogue_at(catalogue, i)->task;
+	size_t count = 0;
+	CLEANUP(mem_freep) const char **names = mem_calloc(catalogue_count(catalogue) + 1, sizeof *names);
+	for (size_t i = 0; i < catalogue_count(catalogue); i++) {
+		const struct catalogue_task *row = catalogue_at(catalogue, i);
+		if (strcasecmp(row->task, name) == 0 && (harness == NULL || strcmp(row->harness, harness) == 0))
+			return row->task;
+		if (harness == NULL || strcmp(row->harness, harness) == 0)
+			names[count++] = row->task;
+	}
 	return str_nearest(name, names, count);
 }
 
-static void check_unlisted(const struct reader *r, const struct catalogue *catalogue, const char *name,
-			   const char *container, bool allow, const char *pointer)
+/* "; did you mean 'a.b'?" for a task that is not listed, with every harness that has the task that may be meant; or
+ * where all tasks are listed. harness: the known one that the name begins with, or NULL. */
+static char *make_hint(const struct catalogue *catalogue, const char *name, const char *harness)
 {
-	bool wrong = container == NULL || (!allow && !is_file_image(container));
-	const char *near = wrong && reader_has_room(r->errors) ? nearest_task(catalogue, name) : NULL;
-	struct str hint = {0};
-	if (near != NULL)
-		str_appendf(&hint, "; did you mean '%s'?", near);
-	if (container == NULL)
+	const char *dot = strchr(name, '.');
+	const char *near = nearest_task(catalogue, dot == NULL ? name : dot + 1, harness);
+	if (near == NULL)
+		return mem_strdup("; GET /v1/tasks lists those that are");
+	struct str choices = {0};
+	size_t count = 0;
+	for (size_t i = 0; i < catalogue_count(catalogue); i++) {
+		const struct catalogue_task *row = catalogue_at(catalogue, i);
+		if (strcmp(row->task, near) == 0 && (harness == NULL || strcmp(row->harness, harness) == 0))
+			str_appendf(&choices, "%s'%s.%s'", count++ > 0 ? ", " : "", row->harness, near);
+	}
+	char *hint = dot == NULL && count == 1
+			 ? mem_printf("; did you mean '%s'?", near)
+			 : mem_printf("; did you mean %s%s?", count > 1 ? "one of " : "", str_text(&choices));
+	str_done(&choices);
+	return hint;
+}
+
+/* row: some task of the known harness that the name begins with, or NULL. */
+static void check_unlisted(const struct reader *r, const struct catalogue *catalogue, const char *name,
+			   const struct catalogue_task *row, const char *container, bool allow, const char *pointer)
+{
+	const char *harness = row == NULL ? NULL : row->harness;
+	const char *image = container == NULL && row != NULL ? row->container : container;
+	bool permitted = image != NULL && (allow || is_file_image(image));
+	if ((permitted && image == container) || !reader_has_room(permitted ? r->warnings : r->errors))
+		return;
+	CLEANUP(mem_freep) char *hint = make_hint(catalogue, name, harness);
+	if (permitted)
+		reader_warn(r, pointer, "Task '%s' is not in the catalogue; the image of %s is taken for it%s", name,
+			    harness, hint);
+	else if (image == NULL)
 		reader_error(r, pointer, "Unknown task '%s': a task that is not in the catalogue needs a container%s",
-			     name, str_text(&hint));
-	else if (wrong)
+			     name, hint);
+	else
 		reader_error(
 		    r, pointer,
 		    "Task '%s' is not in the catalogue, and this service's settings do not permit you such tasks "
 		    "(allow.unlisted_tasks)%s",
-		    name, str_text(&hint));
-	str_done(&hint);
+		    name, hint);
 }
 
 static void set_evaluator_type(json_t *task, const json_t *evaluation, const char *type)
@@ -239,12 +272,11 @@ static void fill_task(const struct reader *r, json_t *task, const json_t *evalua
 	case CATALOGUE_AMBIGUOUS: row = choose(r, catalogue, name, container, pointer); break;
 	case CATALOGUE_FOUND: break;
 	case CATALOGUE_HARNESS_KNOWN:
-		check_unlisted(r, catalogue, name, container == NULL ? row->container : container, allow_unlisted,
-			       pointer);
+		check_unlisted(r, catalogue, name, row, container, allow_unlisted, pointer);
 		fill_from(task, evaluation, name, row, false);
 		row = NULL;
 		break;
-	case CATALOGUE_UNKNOWN: check_unlisted(r, catalogue, name, container, allow_unlisted, pointer); break;
+	case CATALOGUE_UNKNOWN: check_unlisted(r, catalogue, name, NULL, container, allow_unlisted, pointer); break;
 	}
 	if (row != NULL)
 		fill_from(task, evaluation, name, row, true);

@@ -100,8 +100,12 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 		if (!action->failed && i < action->submitted.count) {
 			rc = submit_result(s, live, &action->submitted.items[i], err);
 		} else if (unsent(action, &action->items[i], live)) {
-			rc = core_drop(s, live, end_reason(live, action->err.msg), err);
-		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send) {
+			const char *reason = end_reason(live, action->err.msg);
+			/* Earlier attempts left files, and secrets, on the cluster. */
+			rc = live->attempt.number == 1 ? core_drop(s, live, reason, err)
+						       : core_end(s, live, EVENT_REFUSED, reason, err);
+		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send &&
+			   live->job.started_at == 0) { /* a chain that has run had a directory that could be used */
 			rc = core_end(s, live, EVENT_REFUSED, end_reason(live, action->err.msg), err);
 		} else {
 			core_back_off(live, 2, 120);

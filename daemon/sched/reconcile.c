@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define STATE_TIMEOUT "TIMEOUT"
+#define FATE_WITHDRAWN "WITHDRAWN"
 /* How long before its time limit a silent script may have stopped and still count as timed out: the script's sign of
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
 #define TIMEOUT_SLACK_S 90
@@ -129,7 +130,12 @@ static void tell_use(const struct job_row *job, const struct attempt_row *attemp
 	char *at = j->reason + used;
 	size_t size = sizeof j->reason - used;
 	int64_t left_s = job->budget_limit_s - job->budget_used_s;
-	snprintf(at, size, "%sattempt %d ran %" PRId64 " s%s%s", used > 0 ? "; " : "", attempt->number,
+	if (strncmp(j->reason, "attempt ", strlen("attempt ")) == 0)
+		snprintf(at, size, "; it ran");
+	else
+		snprintf(at, size, "%sattempt %d ran", used > 0 ? "; " : "", attempt->number);
+	used = strlen(j->reason);
+	snprintf(j->reason + used, sizeof j->reason - used, " %" PRId64 " s%s%s",
 		 attempt->elapsed_s > 0 ? attempt->elapsed_s : 0, attempt->nodes != NULL ? " on " : "",
 		 attempt->nodes != NULL ? attempt->nodes : "");
 	used = strlen(j->reason);
@@ -203,14 +209,14 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
 
 /* In mode in_job the attempt before queues the next one, which may then turn out to have nothing to do: it is withdrawn
  * or ends itself with this exit code. When the chain goes on nevertheless (a person resumed it), it takes another. */
-#define EXIT_NOTHING_TO_DO 4
+#define EXIT_NOTHING_TO_DO 4 /* stand_down() of run_body.sh */
 
 static bool judge_idle(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
 		       enum slurm_class class, struct judgement *j)
 {
 	if (strcmp(job->resume_mode, "in_job") != 0)
 		return false;
-	bool withdrawn = class == SLURM_CANCELLED && strcmp(o->fate, "WITHDRAWN") == 0;
+	bool withdrawn = class == SLURM_CANCELLED && strcmp(o->fate, FATE_WITHDRAWN) == 0;
 	bool idle = class == SLURM_FAILED && attempt->exit_code == EXIT_NOTHING_TO_DO;
 	if (!withdrawn && !idle)
 		return false;
@@ -294,6 +300,8 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 	/* A script that Slurm ended writes an exit code of its own, but also what Slurm said. */
 	if (is_end(slurm_state_class(o->fate))) {
 		state = o->fate;
+	} else if (strcmp(o->fate, FATE_WITHDRAWN) == 0) {
+		state = "CANCELLED";
 	} else if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
 		state = o->stamp_exit == 0 ? "COMPLETED" : "FAILED";
 		told.exit_code = o->stamp_exit;

@@ -336,6 +336,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 		scheduler_free(s);
 		return -1;
 	}
+	pthread_setname_np(s->thread, "scheduler"); /* as ps(1) and tests/bench/scale see it */
 	*ret_scheduler = s;
 	return 0;
 }

@@ -156,6 +156,14 @@ static bool role_in(char *const *roles, enum role role)
 	return roles != NULL && str_in(role_name(role), (const char *const *)roles);
 }
 
+/* There is no plan, but what was warned of may say why. Returns -1. */
+static int keep_warnings(struct planned *planned, struct planned *ret_planned)
+{
+	*ret_planned = (struct planned){.warnings = planned->warnings};
+	planned->warnings = (struct problems){0};
+	return -1;
+}
+
 int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err)
 {
 	const struct settings *settings = in->settings;
@@ -179,15 +187,17 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	};
 	CLEANUP(planned_done) struct planned planned = {0};
 	if (eval_config_plan(&input, &planned.plan, errors, &planned.warnings, err) != 0)
-		return -1;
+		return keep_warnings(&planned, ret_planned);
 	check_cluster(in, &planned, errors);
 	check_output_dir(in, &planned, errors);
 	check_username(in, &planned, errors);
 	check_secrets(in, &planned, errors);
 	check_scripts(&planned, errors);
-	if (errors->count > 0)
-		return err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
-			       errors->count == 1 ? "" : "s", errors->items[0].message);
+	if (errors->count > 0) {
+		err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
+			errors->count == 1 ? "" : "s", errors->items[0].message);
+		return keep_warnings(&planned, ret_planned);
+	}
 	*ret_planned = planned;
 	planned = (struct planned){0};
 	return 0;
@@ -304,8 +314,10 @@ int plan_question(const struct planned *planned, const char *evaluation, int64_t
 
 static int write_file(const char *path, const struct rundir_file *file, struct nel_err *err)
 {
-	CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, file->mode);
-	if (fd < 0)
+	CLEANUP(fd_closep)
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, file->mode);
+	/* A file that was there may have another mode. */
+	if (fd < 0 || fchmod(fd, file->mode) != 0)
 		return err_sys(err, NEL_INVALID, errno, "cannot write %s", path);
 	for (size_t at = 0; at < file->size;) {
 		ssize_t n = write(fd, file->data + at, file->size - at);

@@ -24,7 +24,7 @@ struct planned {
 
 void planned_done(struct planned *planned);
 
-/* -1: INVALID with every problem in `errors`. */
+/* -1: INVALID with every problem in `errors`; ret_planned has the warnings then, and no plan. */
 int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err);
 
 /* The document of a dry run (see service_plan()); evaluation is the id that its names show. */

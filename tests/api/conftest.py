@@ -151,14 +151,16 @@ clusters:
             self.tokens[name] = self.command("user", "add", name, "--role", role).strip().split()[-1]
 
     def start(self):
+        begin = self.errors.stat().st_size if self.errors.exists() else 0
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen([BINARY, "--config", str(self.settings)], stdin=subprocess.DEVNULL,
                                             stdout=errors, stderr=errors)
-        wait_until(lambda: self.process.poll() is not None or "msg=ready" in self.log(), START_TIMEOUT_S, "the start")
-        assert self.process.poll() is None, self.log()
-        ports = re.findall(r"msg=listening address=\S+ port=(\d+)", self.log())
+        wait_until(lambda: self.process.poll() is not None or "msg=ready" in self.log()[begin:], START_TIMEOUT_S,
+                   "the start")
+        assert self.process.poll() is None, self.log()[begin:]
+        ports = re.findall(r"msg=listening address=\S+ port=(\d+)", self.log()[begin:])
         self.ports = [int(port) for port in ports]
-        self.base = f"http://127.0.0.1:{ports[-1]}"
+        self.base = f"http://127.0.0.1:{ports[0]}"
 
     def log(self):
         return self.errors.read_text(errors="replace")
@@ -167,7 +169,7 @@ clusters:
         return Client(self.base, self.contract, self.tokens.get(name))
 
     def port(self):
-        return self.ports[-1]
+        return self.ports[0]
 
     def stop(self):
         """Ends the process and says how long that took; it must end well."""
@@ -216,6 +218,7 @@ HostKey {folder}/host
 AuthorizedKeysFile {folder}/authorized
 PidFile none
 UsePAM no
+SetEnv HOME={folder}
 StrictModes no
 PermitRootLogin prohibit-password
 PasswordAuthentication no

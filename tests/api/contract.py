@@ -137,6 +137,7 @@ class Contract:
                 raise ContractError(f"{request.method} {path} is not in openapi.yaml, but answered {reply.status_code}")
             return
         if reply.status_code < 400:
-            headers = {k.lower(): v for k, v in request.headers.items()}
+            headers = {k.lower(): v.decode("latin-1") if isinstance(v, bytes) else v
+                       for k, v in request.headers.items()}
             self.check_request(item, operation, captures, request.url, headers, headers.get("content-type"),
                                request.body)

@@ -251,6 +251,7 @@ def test_run_of_a_deployment_succeeds_in_order_with_secrets_where_they_belong(ma
         "--mpi=pmix",
         "--nodelist=n1",
         "--nodes=1",
+        "--kill-on-bad-exit=1",
         "--ntasks=1",
         "--container-image=vllm/vllm-openai:latest",
         f"--container-mounts={run.artifacts}:/results,/models/llama:/checkpoint:ro,/scratch/cache:/cache",
@@ -326,10 +327,16 @@ def test_run_of_an_interrupted_evaluation_ends_with_143(make):
 def test_run_of_a_server_that_dies_ends_the_wait_at_once(make):
     run = make("vllm")
     run.set("server-dies")
+    logs = run.job_dir / "logs"
+    # Of three tasks the second ended by itself; the others were ended with it.
+    (logs / "server-0-42-0.log").write_text("serving\nslurmstepd: error: *** STEP 42.0 ON n1 CANCELLED AT now ***\n")
+    (logs / "server-0-42-1.log").write_text("loading\n\nout of\nmemory\nsrun: error: n1: task 1: Exited\n")
+    (logs / "server-0-42-2.log").write_text("serving\nslurmstepd: error: *** STEP 42.0 ON n2 CANCELLED AT now ***\n")
     begin = time.monotonic()
     assert run.run() == 1
     assert time.monotonic() - begin < 20
-    assert "a server died before all were ready: see logs/server-0-42-*.log" in run.log
+    told = "a server died before all were ready: logs/server-0-42-*.log ends with: loading | out of | memory\n"
+    assert run.log.endswith(f" gave up: {told}")
     assert list(run.steps()) == ["server-0"]
     assert run.stamps()["ended"][0].endswith(" 1")
 
@@ -504,6 +511,9 @@ def test_run_without_a_runtime_variable_fails_before_anything_starts(make):
     assert run.run() == 1
     assert "evaluation: NODE_NAME wants NOT_THERE, which is not set" in run.log
     assert run.calls("srun") == []
+    # The heartbeat, ended before it had begun, does not think itself the script.
+    assert len(run.stamps()["ended"]) == 1
+    assert run.log.count("ended with exit code") == 1
 
 
 def test_run_with_variables_named_like_its_own_passes_them_on(make):

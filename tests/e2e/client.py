@@ -1,10 +1,16 @@
-"""Speaks HTTP with the daemon, and waits for what it says."""
+"""Speaks HTTP with the daemon, holds every exchange to openapi.yaml, and waits for what it says."""
 
+import sys
 import uuid
 
 import requests
 
-from testbed import PATIENCE_S, wait_for
+from testbed import PATIENCE_S, ROOT, wait_for
+
+sys.path.append(str(ROOT / "tests/api"))
+from contract import Contract  # noqa: E402
+
+CONTRACT = Contract()
 
 ENDS = ("succeeded", "failed", "cancelled", "budget_exhausted")
 
@@ -16,9 +22,13 @@ class Client:
         self.base = base
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {token}"
+        self.checked = {}  # path: what was held to openapi.yaml last; polling repeats itself
 
     def call(self, method, path, status=200, **options):
         reply = self.session.request(method, self.base + path, timeout=60, **options)
+        if method != "GET" or self.checked.get(path) != (reply.status_code, reply.content):
+            CONTRACT.check(reply)
+            self.checked[path] = (reply.status_code, reply.content)
         assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text[:2000]}"
         return reply
 

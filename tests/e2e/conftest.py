@@ -4,7 +4,9 @@ The suite needs root (for the clusters) and nobody else's work on the clusters i
 /tmp/nel-clusters), for it stops parts of them. It brings up what is down, and takes the clusters down at the end when they
 were not there before. $NEL_BIN is the daemon (default build/debug/nel-slurmd)."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,11 +14,18 @@ from dataclasses import dataclass
 import pytest
 
 sys.dont_write_bytecode = True
+pytest.register_assert_rewrite("client", "daemon", "resumed", "testbed")
 
+from configs import RESUMED_PARALLELISM, config, task  # noqa: E402
 from daemon import BINARY, Daemon, cluster_settings  # noqa: E402
-from testbed import SCRIPTS, Testbed, wait_for  # noqa: E402
+from testbed import ROOT, SCRIPTS, Testbed, wait_for  # noqa: E402
 
 API_KEY = "sk-e2e-model-server-key"
+
+
+def pytest_configure():
+    """A run that is ended from outside ends what it has started, too."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 1))
 
 
 @dataclass
@@ -76,3 +85,54 @@ def daemon(bed, tmp_path_factory):
     daemon.start()
     yield daemon
     daemon.end()
+
+
+@pytest.fixture(scope="session")
+def out_of_walltime(bed, model_server, tmp_path_factory):
+    """A job on beta with the shortest walltime that Slurm has, and work for more; (daemon, job id). Slurm needs a
+    minute or two for it, so test_resume.py starts it, and test_walltime.py waits for it."""
+    daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed, "beta", "beta")])
+    daemon.start()
+    work = task(100, 2, parallelism=RESUMED_PARALLELISM)
+    body = config(bed, model_server, work, cluster="beta", execution={"walltime": "00:01:00"})
+    yield daemon, daemon.client.submit(body, model_server.env)["id"] + ".0"
+    daemon.end()
+
+
+class Quickstart:
+    """examples/quickstart, which builds and has a cluster of its own; so it runs beside the other tests."""
+
+    def __init__(self, directory):
+        self.log_file = directory / "log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NEL_")}
+        with open(self.log_file, "wb") as log:
+            self.process = subprocess.Popen([ROOT / "examples/quickstart"], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd=directory, env=environment, start_new_session=True)
+
+    def wait(self, timeout_s):
+        status = self.process.wait(timeout_s)
+        return status, self.log_file.read_text(errors="replace")
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(120)
+
+
+@pytest.fixture(scope="session")
+def quickstart(bed, tmp_path_factory):
+    run = Quickstart(tmp_path_factory.mktemp("quickstart"))
+    yield run
+    run.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _beside(request):
+    """Starts at once what takes long and only waits."""
+    if any("quickstart" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("quickstart")
+
+
+def pytest_collection_modifyitems(items):
+    """What was started beside the others comes last."""
+    items.sort(key=lambda item: "quickstart" in item.fixturenames)

@@ -25,6 +25,7 @@ static void check_item(const struct observation *o, const struct observe_order *
 	check_text(o->state);
 	check_text(o->nodes);
 	check_text(o->reason);
+	check_text(o->fate);
 	FUZZ_CHECK(strchr(o->state, ' ') == NULL);
 	FUZZ_CHECK(seen == (o->state[0] != '\0'));
 	FUZZ_CHECK(!slurm_failed || o->squeue == SIGHT_UNOBSERVABLE);

@@ -220,6 +220,33 @@ static void test_db_begin_two_connections_writer_and_reader(void **state)
 	assert_ok(f, db_ping(other, &f->err));
 }
 
+static void test_db_data_version_others_change_another_number(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(db_freep) struct db *other = NULL;
+	assert_ok(f, db_open(f->path, &other, &f->err));
+	int64_t before = 0;
+	int64_t after = 0;
+	assert_ok(f, db_data_version(f->db, &before, &f->err));
+	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
+	assert_ok(f, db_data_version(f->db, &after, &f->err));
+	assert_int_equal(after, before); /* its own change */
+	assert_ok(f, users_insert(other, "bert", ROLE_USER, 1, &f->err));
+	assert_ok(f, db_data_version(f->db, &after, &f->err));
+	assert_int_not_equal(after, before);
+	/* Within a read transaction it stays, as what is read does. */
+	struct user_row user;
+	assert_ok(f, db_begin_read(f->db, &f->err));
+	assert_ok(f, db_data_version(f->db, &before, &f->err));
+	assert_ok(f, users_insert(other, "carl", ROLE_USER, 1, &f->err));
+	assert_ok(f, db_data_version(f->db, &after, &f->err));
+	assert_int_equal(after, before);
+	assert_refused(f, NEL_NOTFOUND, users_get(f->db, "carl", &user, &f->err));
+	db_rollback(f->db);
+	assert_ok(f, db_data_version(f->db, &after, &f->err));
+	assert_int_not_equal(after, before);
+}
+
 /* Commits pairs of events until one fails; returns the number of pairs. */
 static int fill_up(struct fixture *f, enum nel_err_kind expected_kind)
 {
@@ -448,6 +475,7 @@ int main(void)
 	    EMPTY(test_migrate_embedded_is_numbered_without_gaps),
 	    EMPTY(test_db_migrate_many_at_once_all_succeed),
 	    READY(test_db_commit_and_rollback),
+	    READY(test_db_data_version_others_change_another_number),
 	    READY(test_db_begin_two_connections_writer_and_reader),
 	    READY(test_db_full_loses_nothing_and_stays_usable),
 	    READY(test_db_commit_after_sqlite_rolled_back_stores_nothing),

@@ -258,9 +258,128 @@ static void test_reconcile_fast_failures_back_off(void **state)
 	assert_int_equal(job.not_before, 0);
 }
 
+/* In mode in_job an attempt may have been queued for nothing: the chain then goes on with another. */
+static void test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mode;
+		const char *word;
+		const char *fate;
+		int exit_code;
+		int64_t used_before_s;
+		enum chain_event event;
+		const char *in_reason;
+	} cases[] = {
+	    {"in_job", "CANCELLED", "WITHDRAWN", 0, 0, EVENT_END_CONTINUE, "withdrawn before it began"},
+	    {"in_job", "CANCELLED", "WITHDRAWN", 0, 86400, EVENT_END_BUDGET, "budget is spent"},
+	    {"in_job", "CANCELLED", "", 0, 0, EVENT_END_CANCELLED, "not through this service"},
+	    {"daemon", "CANCELLED", "WITHDRAWN", 0, 0, EVENT_END_CANCELLED, "not through this service"},
+	    {"in_job", "FAILED", "", 4, 0, EVENT_END_CONTINUE, "found nothing to do"},
+	    {"in_job", "FAILED", "", 4, 86390, EVENT_END_BUDGET, "found nothing to do"},
+	    {"in_job", "FAILED", "", 5, 0, EVENT_END_FAILURE, "exit code 5"},
+	    {"daemon", "FAILED", "", 4, 0, EVENT_END_FAILURE, "exit code 4"},
+	    {"in_job", "TIMEOUT", "TIMEOUT", 4, 0, EVENT_END_CONTINUE, "will be continued"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		free(job.resume_mode);
+		job.resume_mode = mem_strdup(cases[i].mode);
+		job.max_attempts = 2;
+		struct observation o = seen(cases[i].word);
+		o.elapsed_s = 1;
+		o.exit_code = cases[i].exit_code;
+		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
+		struct judgement j;
+		reconcile(&job, &attempt, cases[i].used_before_s, &o, &with_accounting, &j);
+		assert_true(j.has_event);
+		assert_int_equal(j.event, cases[i].event);
+		if (strstr(j.reason, cases[i].in_reason) == NULL)
+			fail_msg("%zu: %s", i, j.reason);
+	}
+}
+
+/* Slurm has forgotten the job, and the script found out why it was ended. */
+static void test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *fate;
+		enum chain_event event;
+		const char *word;
+	} cases[] = {
+	    {"TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
+	    {"PREEMPTED", EVENT_END_CONTINUE, "PREEMPTED"},
+	    {"NODE_FAIL", EVENT_END_CONTINUE, "NODE_FAIL"},
+	    {"CANCELLED", EVENT_END_CANCELLED, "CANCELLED"},
+	    {"", EVENT_END_FAILURE, "FAILED"},
+	    {"RUNNING", EVENT_END_FAILURE, "FAILED"},
+	    {"NONSENSE", EVENT_END_FAILURE, "FAILED"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = nothing_seen();
+		o.stamp_started = NOW - 100;
+		o.stamp_ended = NOW - 40;
+		o.stamp_exit = 143;
+		o.stamp_elapsed_s = 60;
+		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
+		struct judgement j = run(&job, &attempt, &o, &without_accounting);
+		assert_true(j.has_event);
+		assert_int_equal(j.event, cases[i].event);
+		assert_string_equal(attempt.slurm_state, cases[i].word);
+		assert_int_equal(job.budget_used_s, 60);
+		/* With accounting its silence is waited for. */
+		CLEANUP(job_row_done) struct job_row other = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row first = make_attempt();
+		assert_false(run(&other, &first, &o, &with_accounting).has_event);
+	}
+	/* A successor that was withdrawn never ran. */
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	free(job.resume_mode);
+	job.resume_mode = mem_strdup("in_job");
+	struct observation o = nothing_seen();
+	snprintf(o.fate, sizeof o.fate, "WITHDRAWN");
+	struct judgement j = run(&job, &attempt, &o, &without_accounting);
+	assert_int_equal(j.event, EVENT_END_CONTINUE);
+	assert_int_equal(job.budget_used_s, 0);
+}
+
+static void test_reconcile_every_end_tells_of_the_attempt_and_the_budget(void **state)
+{
+	(void)state;
+	static const char *const words[] = {"COMPLETED", "TIMEOUT",       "PREEMPTED", "NODE_FAIL", "BOOT_FAIL",
+					    "FAILED",    "OUT_OF_MEMORY", "DEADLINE",  "CANCELLED"};
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen(words[i]);
+		o.elapsed_s = 400;
+		snprintf(o.nodes, sizeof o.nodes, "n[1-2]");
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_non_null(strstr(j.reason, "attempt 1"));
+		assert_non_null(strstr(j.reason, " ran 400 s on n[1-2]; 86000 s of the walltime budget are left"));
+		if (strcmp(words[i], "COMPLETED") != 0 && strcmp(words[i], "CANCELLED") != 0)
+			assert_non_null(strstr(j.reason, words[i]));
+	}
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	job.budget_limit_s = -1;
+	struct observation o = seen("TIMEOUT");
+	o.elapsed_s = 400;
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_string_equal(j.reason, "attempt 1 ended with TIMEOUT and will be continued; it ran 400 s");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
+	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),
+	    cmocka_unit_test(test_reconcile_every_end_tells_of_the_attempt_and_the_budget),
 	    cmocka_unit_test(test_reconcile_each_slurm_state_gives_its_event),
 	    cmocka_unit_test(test_reconcile_errors_and_lag_are_never_an_end),
 	    cmocka_unit_test(test_reconcile_absence_ends_only_after_the_deadline),

@@ -13,17 +13,17 @@ static void test_cancel_reaches_ids_and_names(void **state)
 		struct cancel_order order;
 		const char *expected;
 	} cases[] = {
-	    {{"100", "ours.1"}, "scancel 100"},
-	    {{NULL, "ours.2"}, "scancel 101"},
-	    {{"102", NULL}, "scancel 102"},
-	    {{"", "someone's|job"}, "scancel 102"},
-	    {{"999", "ours.1"}, "scancel 100"},
+	    {{"100", "ours.1", NULL}, "scancel 100"},
+	    {{NULL, "ours.2", NULL}, "scancel 101"},
+	    {{"102", NULL, NULL}, "scancel 102"},
+	    {{"", "someone's|job", NULL}, "scancel 102"},
+	    {{"999", "ours.1", NULL}, "scancel 100"},
 	    /* The id was given anew. */
-	    {{"102", "ours.1"}, "scancel 100"},
-	    {{"102", "ours.9"}, ""},
-	    {{"999", NULL}, ""},
-	    {{NULL, NULL}, ""},
-	    {{NULL, "ours"}, ""},
+	    {{"102", "ours.1", NULL}, "scancel 100"},
+	    {{"102", "ours.9", NULL}, ""},
+	    {{"999", NULL, NULL}, ""},
+	    {{NULL, NULL, NULL}, ""},
+	    {{NULL, "ours", NULL}, ""},
 	};
 	run("%s", queue);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -38,7 +38,7 @@ static void test_cancel_reaches_ids_and_names(void **state)
 static void test_cancel_asks_once_for_many(void **state)
 {
 	(void)state;
-	static const struct cancel_order orders[] = {{"100", "ours.1"}, {"101", "ours.2"}, {"5", "ours.3"}};
+	static const struct cancel_order orders[] = {{"100", "ours.1", NULL}, {"101", "ours.2", NULL}, {"5", "ours.3", NULL}};
 	struct nel_err err;
 	run("%s", queue);
 	assert_int_equal(slurm_cancel(NULL, orders, 3, 20000, &err), 0);
@@ -47,10 +47,26 @@ static void test_cancel_asks_once_for_many(void **state)
 	assert_int_equal(slurm_cancel(NULL, NULL, 0, 20000, &err), 0);
 }
 
+/* What waits for the end of another goes before it, whatever its number. */
+static void test_cancel_of_a_chain_ends_its_waiting_attempts_first(void **state)
+{
+	(void)state;
+	struct nel_err err;
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/job 0", local_dir);
+	struct cancel_order order = {"100", "ours.9", dir};
+	run("mkdir -p '%s'; printf '%%s\\n' '100|RUNNING|1|ours.9' '101|PENDING|1|ours.10' '102|COMPLETING|1|ours.8' "
+	    "'103|PENDING|1|yours.9' '104|PENDING|1|ours.9.1' '105|PENDING|1|ours.x' >$FAKE/jobs",
+	    dir);
+	assert_int_equal(slurm_cancel(NULL, &order, 1, 20000, &err), 0);
+	assert_output("grep ^scancel $FAKE/calls | head -n 1", "scancel 101");
+	assert_output("grep ^scancel $FAKE/calls | tail -n +2 | tr ' ' '\n' | sort", "100\n102\nscancel");
+	assert_output("cd \"$FAKE/job 0\" && grep -r . .attempts", ".attempts/10/fate:WITHDRAWN 0");
+}
+
 static void test_cancel_of_ended_jobs_is_no_error(void **state)
 {
 	(void)state;
-	static const struct cancel_order order = {"100", "ours.1"};
+	static const struct cancel_order order = {"100", "ours.1", NULL};
 	struct nel_err err;
 	run("%s", queue);
 	run("echo 'scancel: error: Kill job error on job id 100: Invalid job id specified' >$FAKE/fail_scancel");
@@ -63,7 +79,7 @@ static void test_cancel_of_ended_jobs_is_no_error(void **state)
 static void test_cancel_that_does_not_reach_slurm_is_remote(void **state)
 {
 	(void)state;
-	static const struct cancel_order order = {"100", "ours.1"};
+	static const struct cancel_order order = {"100", "ours.1", NULL};
 	static const char *const controls[] = {"fail_squeue", "fail_scancel"};
 	run("%s", queue);
 	for (size_t i = 0; i < 2; i++) {
@@ -79,8 +95,9 @@ static void test_cancel_that_does_not_reach_slurm_is_remote(void **state)
 static void test_cancel_of_no_job_id_is_invalid(void **state)
 {
 	(void)state;
-	static const struct cancel_order orders[] = {{"1 2", "a"}, {"--user=x", NULL}, {"1", "a\nid=5"}};
-	for (size_t i = 0; i < 3; i++) {
+	static const struct cancel_order orders[] = {
+	    {"1 2", "a", NULL}, {"--user=x", NULL, NULL}, {"1", "a\nid=5", NULL}, {"1", "a", "/a\nid=5"}};
+	for (size_t i = 0; i < 4; i++) {
 		struct nel_err err = {0};
 		assert_int_equal(slurm_cancel(NULL, &orders[i], 1, 20000, &err), -1);
 		assert_int_equal(err.kind, NEL_INVALID);
@@ -94,6 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    SCRIPT_TEST(test_cancel_reaches_ids_and_names),
 	    SCRIPT_TEST(test_cancel_asks_once_for_many),
+	    SCRIPT_TEST(test_cancel_of_a_chain_ends_its_waiting_attempts_first),
 	    SCRIPT_TEST(test_cancel_of_ended_jobs_is_no_error),
 	    SCRIPT_TEST(test_cancel_that_does_not_reach_slurm_is_remote),
 	    SCRIPT_TEST(test_cancel_of_no_job_id_is_invalid),

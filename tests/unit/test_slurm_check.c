@@ -452,8 +452,24 @@ static void test_check_slurm_that_is_down_is_asked_once(void **state)
 	assert_result(&reply, CHECK_ACCOUNT, 0, CHECK_UNKNOWN, "not checked: Unable to contact");
 	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "not checked: Unable to contact");
 	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "Unable to contact");
-	assert_result(&reply, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: Slurm does not answer");
+	assert_result(&reply, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: slurmctld did not answer");
 	assert_output("grep -c sbatch $FAKE/calls", "1");
+}
+
+static void test_check_slurm_that_hangs_is_waited_for_once(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f);
+	CLEANUP(check_question_freep) struct check_question *question = question_of(&f);
+	CLEANUP(check_reply_done) struct check_reply reply = {0};
+	struct nel_err err = {0};
+	run("printf '#!/bin/bash\\nexec sleep 60\\n' >\"$FAKE/bin/scontrol\"");
+	assert_int_equal(slurm_check(NULL, question, 3000, &reply, &err), 0);
+	assert_result(&reply, CHECK_ACCOUNT, 0, CHECK_UNKNOWN, "scontrol did not answer within 1 s");
+	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "scontrol did not answer in time");
+	assert_result(&reply, CHECK_PATH, 1, CHECK_GOOD, "data");
+	assert_result(&reply, CHECK_SBATCH, 0, CHECK_UNKNOWN, "scontrol did not answer in time");
 }
 
 static void test_check_many_jobs_only_the_first_are_tried(void **state)
@@ -488,6 +504,7 @@ int main(void)
 	    SCRIPT_TEST(test_check_partition_of_the_export_is_looked_at_too),
 	    SCRIPT_TEST(test_check_sbatch_refusals_keep_their_words),
 	    SCRIPT_TEST(test_check_slurm_that_is_down_is_asked_once),
+	    SCRIPT_TEST(test_check_slurm_that_hangs_is_waited_for_once),
 	    SCRIPT_TEST(test_check_many_jobs_only_the_first_are_tried),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,19 @@ static void test_collect_falls_back_to_other_logs(void **state)
 	}
 }
 
+static void test_collect_takes_the_jobs_own_log_when_it_says_why(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err;
+	run("mkdir -p $FAKE/job/logs; cd $FAKE/job/logs; echo cancelled >server-0-7-0.log; "
+	    "printf 'ended with exit code 1\\nnow gave up: not ready\\n' >slurm-7.log; echo gave up: old >slurm-6.log");
+	assert_int_equal(slurm_collect(NULL, dir, "7", 20000, &reply, &err), 0);
+	assert_string_equal(reply.log_name, "slurm-7.log");
+	assert_non_null(strstr(reply.log_tail, "not ready"));
+}
+
 static void test_collect_of_gone_directory_is_empty(void **state)
 {
 	(void)state;
@@ -150,6 +163,7 @@ int main(void)
 	    cmocka_unit_test(test_parse_bad_answers_are_remote),
 	    SCRIPT_TEST(test_collect_reads_then_removes_secrets),
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
+	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),
 	    SCRIPT_TEST(test_collect_of_gone_directory_is_empty),
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
 	};

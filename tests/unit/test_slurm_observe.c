@@ -127,15 +127,15 @@ static void test_parse_stamps_are_added_up(void **state)
 		int64_t progress;
 		int restarts;
 	} cases[] = {
-	    {"f|0||||\n", 0, 0, -1, -1, -1, 0},
-	    {"f|0|17|||\n", 0, 0, -1, -1, 17, 0},
-	    {"f|0|x||100|250:3\n", 100, 250, 3, 150, -1, 0},
-	    {"f|0|5|190|100|\n", 100, 0, -1, 90, 5, 0},
-	    {"f|0|5||100|\n", 100, 0, -1, -1, 5, 0},
-	    {"f|0||290|100,200|150:-1\n", 100, 0, -1, 140, -1, 1},
-	    {"f|0|||100,200|150:-1,260:0\n", 100, 260, 0, 110, -1, 1},
-	    {"f|0|||200|100:0\n", 200, 100, 0, 0, -1, 0},
-	    {"f|0|||100|250\n", 100, 250, -1, 150, -1, 0},
+	    {"f|0|||||\n", 0, 0, -1, -1, -1, 0},
+	    {"f|0|17||||\n", 0, 0, -1, -1, 17, 0},
+	    {"f|0|x||100|250:3|\n", 100, 250, 3, 150, -1, 0},
+	    {"f|0|5|190|100||\n", 100, 0, -1, 90, 5, 0},
+	    {"f|0|5||100||\n", 100, 0, -1, -1, 5, 0},
+	    {"f|0||290|100,200|150:-1|\n", 100, 0, -1, 140, -1, 1},
+	    {"f|0|||100,200|150:-1,260:0|\n", 100, 260, 0, 110, -1, 1},
+	    {"f|0|||200|100:0|\n", 200, 100, 0, 0, -1, 0},
+	    {"f|0|||100|250|\n", 100, 250, -1, 150, -1, 0},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct observation o = parse_one(cases[i].line);
@@ -147,7 +147,7 @@ static void test_parse_stamps_are_added_up(void **state)
 		assert_int_equal(o.restarts, cases[i].restarts);
 	}
 	/* squeue knows of the present run only. */
-	struct observation o = parse_one("f|0||290|100,200|150:-1\n" Q("12", "RUNNING", "1000", "ours-e.1"));
+	struct observation o = parse_one("f|0||290|100,200|150:-1|\n" Q("12", "RUNNING", "1000", "ours-e.1"));
 	assert_int_equal(o.elapsed_s, 140);
 }
 
@@ -155,7 +155,7 @@ static void test_parse_cut_anywhere_is_remote(void **state)
 {
 	(void)state;
 	static const char text[] =
-	    "hello\n" BEGIN "now|5\n" Q("12", "RUNNING", "1000", "ours-e.1") "f|0|1|2|3|4:5\nend\n";
+	    "hello\n" BEGIN "now|5\n" Q("12", "RUNNING", "1000", "ours-e.1") "f|0|1|2|3|4:5|\nend\n";
 	for (size_t size = 0; size < sizeof text - 1; size++) {
 		struct observe_reply reply = {0};
 		struct nel_err err = {0};

@@ -490,6 +490,15 @@ static void test_render_header_of_plans_is_as_in_the_golden_files(void **state)
 	plan = plan_none();
 	order = plan_order();
 	plan.jobs = &job;
+	plan.resume_mode = RESUME_IN_JOB;
+	plan.resume_on = (char *[]){"TIMEOUT", "PREEMPTED", "NODE_FAIL", NULL};
+	plan.max_walltime_s = 9000;
+	plan.max_attempts = 5;
+	compare_golden("in_job", &plan, &order);
+
+	plan = plan_none();
+	order = plan_order();
+	plan.jobs = &job;
 	server = plan_server();
 	server.num_nodes = server.n_tasks = 4;
 	server.num_instances = 2;
@@ -501,6 +510,30 @@ static void test_render_header_of_plans_is_as_in_the_golden_files(void **state)
 	plan.auxiliary_count = 1;
 	plan.total_nodes = 6;
 	compare_golden("instances", &plan, &order);
+}
+
+static void test_render_header_in_job_takes_the_attempt_from_the_arguments(void **state)
+{
+	(void)state;
+	struct eval_plan plan = plan_none();
+	struct attempt_order order = plan_order();
+	order.number = 7;
+	order.job_name = "a-b.mmlu.0-e.7";
+	plan.resume_mode = RESUME_IN_JOB;
+	plan.resume_on = (char *[]){"TIMEOUT", NULL};
+	CLEANUP(mem_freep) char *header = render(&plan, &order);
+	assert_line(header, "readonly NEL_NAME_STEM='a-b.mmlu.0-e'");
+	CLEANUP(mem_freep)
+	char *script = mem_printf("set -- 8 60\n%s\nprintf %%s \"$NEL_ATTEMPT\"\n", header);
+	CLEANUP(mem_freep) char *told = run_bash(script);
+	assert_string_equal(told, "8");
+	CLEANUP(mem_freep) char *alone = mem_printf("%s\nprintf %%s \"$NEL_ATTEMPT\"\n", header);
+	CLEANUP(mem_freep) char *own = run_bash(alone);
+	assert_string_equal(own, "7");
+	plan.resume_mode = RESUME_OFF;
+	CLEANUP(mem_freep) char *off = render(&plan, &order);
+	assert_line(off, "readonly NEL_RESUME_MODE=off");
+	assert_null(strstr(off, "NEL_NAME_STEM"));
 }
 
 static void test_body_is_the_file_of_the_repository(void **state)
@@ -526,6 +559,7 @@ int main(void)
 	    cmocka_unit_test(test_render_header_of_hostile_data_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_random_bytes_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_plans_is_as_in_the_golden_files),
+	    cmocka_unit_test(test_render_header_in_job_takes_the_attempt_from_the_arguments),
 	    cmocka_unit_test(test_body_is_the_file_of_the_repository),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ find_jobs() {
         elif [[ -z ${wanted_names[$name]-} && (-z ${name_of[$id]+set} || -n ${name_of[$id]}) ]]; then
             continue
         fi
-        if [[ $state == PENDING ]]; then
+        if [[ $state == PENDING ]] && ((${#dir_of[@]} > 0)); then
             waiting[$id]=1
         else
             others[$id]=1

@@ -3,7 +3,9 @@
 # account, partitions, the output directory, paths, scripts):
 #   check|<number>|<ok, bad or unknown>|<start in seconds since the epoch, or 0>|<text>
 
+slurm_wait_s=20 # for one answer of Slurm: whoever wants to know of a silent one waits for this
 number=0
+silent= # which of Slurm's commands did not answer; then none is asked any more
 user=$(id -un)
 host=$(uname -n)
 
@@ -12,14 +14,27 @@ answer() { # VERDICT TEXT [START]
     number=$((number + 1))
 }
 
-# ask() within what is left of the time for all questions together.
-ask_soon() {
-    local left=$((NEL_TIMEOUT_S - SECONDS))
-    if ((left <= 0)); then
-        printf 'no time was left to ask\n'
+# Sets left to the seconds that one more answer may take; false when there is no use in asking.
+may_ask() {
+    left=$((NEL_TIMEOUT_S - SECONDS))
+    left=$((left > slurm_wait_s ? slurm_wait_s : left))
+    ((left > 0)) || silent=${silent:-Slurm}
+    [[ -z $silent ]]
+}
+
+# Asks Slurm, into output.
+ask_slurm() {
+    local left status
+    if ! may_ask; then
+        output="$silent did not answer in time"
         return 1
     fi
-    NEL_TIMEOUT_S=$left ask "$@"
+    output=$(NEL_TIMEOUT_S=$left ask "$@")
+    status=$?
+    if ((status == 124 || status == 137)); then
+        silent=$1
+    fi
+    return "$status"
 }
 
 # Sets value to a word of the output of `scontrol show`: "NAME = value" or "NAME=value".
@@ -29,15 +44,16 @@ find_value() { # TEXT NAME
 }
 
 check_account() {
-    local config cluster value rows account partition others=''
+    local output config cluster value account partition others=''
     if ((!NEL_HAS_ACCOUNTS)); then
         answer unknown 'not checked: the settings say that this cluster keeps no accounting'
         return
     fi
-    if ! config=$(ask_soon scontrol show config); then
-        answer unknown "not checked: $config"
+    if ! ask_slurm scontrol show config; then
+        answer unknown "not checked: $output"
         return
     fi
+    config=$output
     find_value "$config" AccountingStorageType
     if [[ -z $value || $value == *none || $value == '(null)' ]]; then
         answer unknown 'not checked: this cluster keeps no accounting'
@@ -50,9 +66,9 @@ check_account() {
     fi
     find_value "$config" ClusterName
     cluster=$value
-    if ! rows=$(ask_soon sacctmgr --noheader --parsable2 --readonly show associations "user=$user" \
-        "cluster=$cluster" format=account,partition); then
-        answer unknown "not checked: $rows"
+    if ! ask_slurm sacctmgr --noheader --parsable2 --readonly show associations "user=$user" "cluster=$cluster" \
+        format=account,partition; then
+        answer unknown "not checked: $output"
         return
     fi
     while IFS='|' read -r account partition; do
@@ -65,7 +81,7 @@ check_account() {
         else
             others+=${others:+, }"$account in partition $partition"
         fi
-    done <<<"$rows"
+    done <<<"$output"
     answer bad "$user may not use it; ${others:+allowed: }${others:-no account is allowed}"
 }
 
@@ -95,16 +111,16 @@ look_at_partition() { # LINE
 }
 
 check_partitions() {
-    local all status partition line value trouble names='' wanted
+    local output status partition line value trouble names='' wanted
     declare -A lines=()
-    all=$(ask_soon scontrol --all --oneliner show partition)
+    ask_slurm scontrol --all --oneliner show partition
     status=$?
     while IFS= read -r line; do
         find_value "$line" PartitionName
         [[ -n $value ]] || continue
         lines[$value]=$line
         names+=${names:+, }$value
-    done <<<"$all"
+    done <<<"$output"
     for wanted in "${NEL_PARTITIONS[@]}"; do
         trouble=
         while IFS= read -r -d , partition; do
@@ -116,7 +132,7 @@ check_partitions() {
             fi
         done <<<"$wanted,"
         if ((status != 0)); then
-            answer unknown "not checked: $all"
+            answer unknown "not checked: $output"
         elif [[ -n $trouble ]]; then
             answer bad "$trouble"
         else
@@ -158,14 +174,10 @@ check_paths() {
 
 # sbatch reads the script from its standard input, decides, and keeps nothing.
 check_scripts() {
-    local i output status left stopped=
+    local i output status left
     for i in "${!NEL_HEADERS[@]}"; do
-        left=$((NEL_TIMEOUT_S - SECONDS))
-        if ((left <= 0)); then
-            stopped=${stopped:-no time was left}
-        fi
-        if [[ -n $stopped ]]; then
-            answer unknown "not checked: $stopped"
+        if ! may_ask; then
+            answer unknown "not checked: $silent did not answer in time"
             continue
         fi
         output=$(printf '%s%s' "${NEL_HEADERS[i]}" "$NEL_BODY" 2>/dev/null |
@@ -178,7 +190,7 @@ check_scripts() {
 judge_script() {
     local start text
     if ((status == 124 || status == 137)); then
-        stopped='sbatch does not answer'
+        silent=sbatch
         answer bad "sbatch did not answer within $left s"
     elif ((status == 0)) && [[ $output =~ ' to start at '([0-9T:-]+)' '([^$'\n']*) ]]; then
         start=${BASH_REMATCH[1]} text=${BASH_REMATCH[2]}
@@ -187,7 +199,7 @@ judge_script() {
         answer ok "$text" "$start"
     else
         case $output in
-        *'Unable to contact'* | *'Socket timed out'*) stopped='Slurm does not answer' ;;
+        *'Unable to contact'* | *'Socket timed out'*) silent=slurmctld ;;
         esac
         text=${output//sbatch: error: /}
         text=${text//sbatch: /}

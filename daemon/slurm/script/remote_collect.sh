@@ -22,7 +22,7 @@ find_log() {
     find_newest logs/client-$id.log
     [[ -z $newest ]] || return 0
     find_newest logs/slurm-$id.log
-    [[ -z $newest || $(tail -n 1 -- "$newest" | tr -d '\0') != *' ended with exit code '+([0-9])': '* ]] || return 0
+    [[ -z $newest || $(tail -n 1 -- "$newest" | tr -d '\0') != *' gave up: '* ]] || return 0
     find_newest logs/*server-*-$id-*.log
     [[ -n $newest ]] || find_newest logs/slurm-$id.log
 }

@@ -101,9 +101,13 @@ leave() {
     trap '' TERM
     settle_chain "$status"
     stop_servers
-    kill "$heartbeat_pid" 2>/dev/null
+    if [[ -n $heartbeat_pid ]]; then
+        disown "$heartbeat_pid" # bash would tell of its death
+        kill -KILL "$heartbeat_pid" 2>/dev/null
+    fi
     printf '%(%s)T %d\n' -1 "$status" >>"$attempt_dir/ended"
-    say "ended with exit code $status${failure:+: $failure}" # remote_collect.sh looks for this line
+    say "ended with exit code $status"
+    [[ -z $failure ]] || say "gave up: $failure" # remote_collect.sh looks for this last line
 }
 
 # ---- The chain: with auto_resume.mode in_job, an attempt queues the next one itself ----
@@ -449,7 +453,8 @@ start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
     if [[ -n $prefix ]]; then
         variables+=("${prefix}_MASTER_IP=$master" "${prefix}_ALL_NODE_IPS=$all")
     fi
-    options=(--nodelist="$(join , "${nodes[@]:$2:$3}")" --nodes="$3"
+    # A server of several tasks is dead when one of them is: srun would wait for the others.
+    options=(--nodelist="$(join , "${nodes[@]:$2:$3}")" --nodes="$3" --kill-on-bad-exit=1
         --ntasks="$((NEL_SERVER_TASKS[s] / NEL_SERVER_INSTANCES[s]))" --container-image="${NEL_SERVER_IMAGE[s]}")
     [[ -z ${NEL_SERVER_MOUNTS[s]} ]] || options+=(--container-mounts="${NEL_SERVER_MOUNTS[s]}")
     [[ ${NEL_SERVER_MOUNT_HOME[s]} == yes ]] || options+=(--no-container-mount-home)
@@ -543,7 +548,8 @@ last_words() { # PATTERN OF ITS LOGS
     for file in "$NEL_JOB_DIR"/$1; do
         lines=$(tail -n 50 -- "$file" 2>/dev/null | tr -d '\0')
         if [[ -z $words || $lines != *'*** STEP '*' CANCELLED '* ]]; then
-            words=$(grep -v -e '^srun: ' -e '^slurmstepd[^ ]*: error: \*\*\* ' -e '^[[:space:]]*$' <<<"$lines" | tail -n 3)
+            words=$(grep -v -e '^srun: ' -e '\*\*\* STEP ' -e 'spank: required plugin' -e 'spank plugin stack' \
+                -e 'pyxis: .*container start' -e "pyxis: couldn't start" -e '^[[:space:]]*$' <<<"$lines" | tail -n 3)
         fi
     done
     words=${words//$'\n'/ | }
@@ -762,19 +768,24 @@ export_scores() { # the arguments of become_step
     (become_step "$@")
     status=$?
     [[ -z $1 ]] || rm -f "$1"
+    printf 'the export ended with exit code %d\n' "$status"
     exit "$status"
 }
 
-# Inside the container of the export.
+# Inside the container of the export. How it went for each destination is told in artifacts/export.tsv.
 run_exporters() { # INSTALL-COMMAND JOB JOB-DIR OUTPUT-DIR DESTINATION...
-    local destination failed=0
+    local destination status failed=0
     # shellcheck source=/dev/null
     source <(printf '%s\n' "$1") || exit
     cd "$3/artifacts" || exit
+    rm -f export.tsv
     for destination in "${@:5}"; do
         printf 'exporting to %s\n' "$destination"
         nemo-evaluator-launcher export "$2" --dest "$destination" --config "$3/artifacts/export_config.yml" \
-            --job-dirs "$4" || failed=1
+            --job-dirs "$4"
+        status=$?
+        ((status == 0)) || failed=1
+        printf '%s\t%d\n' "$destination" "$status" >>export.tsv
     done
     exit "$failed"
 }

@@ -1,0 +1,277 @@
+"""Reads from the store: evaluations, jobs, scores, lists and their pages, clusters, tasks, the service itself."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+import yaml
+from conftest import CONFIG, ROOT, wait_until
+
+LABELLED = {"config": CONFIG}
+JOB_KEYS = ("id evaluation task index state reason waiting_on slurm_job_id attempt progress budget observed_at "
+            "created_at started_at ended_at rundir").split()
+EVALUATION_KEYS = "id user cluster state created_at updated_at labels model counts warnings jobs".split()
+NO_ID = ["0123456789abcdef", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0", "x", "%00", "..%2f..", "0" * 2000,
+         "0123456789abcdef.0.0", "caf%C3%A9"]
+
+
+def submit(client, **envelope):
+    return client.submit(json.dumps({"config": CONFIG, **envelope}), content_type="application/json").json()
+
+
+def pages(client, path, limit, **params):
+    items, cursor, replies = [], None, 0
+    while True:
+        reply = client.get(path, params={"limit": limit, **params, **({"cursor": cursor} if cursor else {})})
+        items += reply.json()["items"]
+        replies += 1
+        cursor = reply.json()["next"]
+        assert ("Link" in reply.headers) == (cursor is not None)
+        if cursor is None:
+            return items, replies
+
+
+@pytest.fixture(scope="module")
+def many(daemon):
+    """120 evaluations of one label, oldest first."""
+    client = daemon.client("ann")
+    return [submit(client, labels={"batch": "many", "number": str(i % 3)})["id"] for i in range(120)]
+
+
+def test_evaluation_shape_every_key_present(ann):
+    body = submit(ann, labels={"a": "b"})
+    body = ann.get(f"/v1/evaluations/{body['id']}").json()
+    assert list(body) == EVALUATION_KEYS and list(body["jobs"][0]) == JOB_KEYS
+    assert sum(n for state, n in body["counts"].items() if state != "total") == body["counts"]["total"] == 2
+    assert body["jobs"][0]["rundir"].startswith("/shared/out/")
+    assert body["jobs"][0]["budget"] == {"limit_s": 432000, "used_s": 0, "remaining_s": 432000}
+
+
+def test_job_shape_waits_on_the_cluster(ann):
+    identity = submit(ann)["id"] + ".1"
+    job = wait_until(lambda: (j := ann.get(f"/v1/jobs/{identity}").json())["waiting_on"] and j["attempts"] and j)
+    assert list(job) == JOB_KEYS + ["attempts", "history"]
+    assert job["task"] == "simple_evals.mmlu_pro" and job["index"] == 1
+    assert job["history"][0]["from"] is None and job["history"][0]["to"] == "queued"
+    assert job["attempts"][0]["number"] == 1 == job["attempt"] and job["attempts"][0]["slurm_job_id"] is None
+    script = ann.get(f"/v1/jobs/{identity}/script")
+    assert script.text.startswith("#!/bin/bash\n#SBATCH ")
+    assert ann.get(f"/v1/jobs/{identity}/script?attempt=1").text == script.text
+    ann.get(f"/v1/jobs/{identity}/script?attempt=2", 404)
+    ann.get(f"/v1/jobs/{identity}/script?attempt=0", 400)
+
+
+def test_job_unlimited_budget_null(ann):
+    body = ann.submit(params={"override": "++execution.max_walltime=null"}).json()
+    assert body["jobs"][0]["budget"] == {"limit_s": None, "used_s": 0, "remaining_s": None}
+
+
+@pytest.mark.parametrize("identity", NO_ID)
+def test_unknown_ids_not_found(ann, identity):
+    status = 400 if identity == "%00" else 404
+    for path in ("/v1/evaluations/{}", "/v1/evaluations/{}/config", "/v1/jobs/{}", "/v1/jobs/{}.0", "/v1/jobs/{}/script",
+                 "/v1/jobs/{}/logs", "/v1/jobs/{}/logs/a", "/v1/jobs/{}/artifacts/a", "/v1/jobs/{}/results"):
+        if identity == "0123456789abcdef.0.0" and path == "/v1/jobs/{}":
+            continue
+        ann.get(path.format(identity), status)
+
+
+@pytest.mark.parametrize("index", ["00", "-1", "1x", "100000", "99", "", "0 ", "+0"])
+def test_job_ids_of_another_shape_not_found(ann, index):
+    ann.get(f"/v1/jobs/{submit(ann)['id']}.{index}", 404)
+
+
+def test_list_pages_have_all_once_newest_first(ann, many):
+    for limit, replies in ((7, 18), (50, 3), (119, 2), (120, 1), (500, 1)):
+        items, count = pages(ann, "/v1/evaluations", limit, label="batch:many")
+        assert [i["id"] for i in items] == many[::-1]
+        assert count == replies
+
+
+def test_list_jobs_pages_have_all_once(ann, many):
+    items, _ = pages(ann, "/v1/jobs", 500, evaluation=many[5])
+    assert [i["id"] for i in items] == [f"{many[5]}.1", f"{many[5]}.0"]
+    seen = [i["id"] for i in pages(ann, "/v1/jobs", 37, user="ann", task="simple_evals.mmlu_pro")[0]]
+    assert len(seen) == len(set(seen)) and set(seen) >= {f"{i}.1" for i in many}
+
+
+def test_list_link_leads_to_the_next_page(ann, many):
+    reply = ann.get("/v1/evaluations?limit=100&label=batch%3Amany")
+    target = re.fullmatch(r'<(/[^>]*)>; rel="next"', reply.headers["Link"])[1]
+    assert [i["id"] for i in ann.get(target).json()["items"]] == many[19::-1]
+
+
+def test_list_pages_stay_stable_while_rows_come(ann, many):
+    first = ann.get("/v1/evaluations", params={"limit": 60, "label": "batch:many"}).json()
+    submit(ann, labels={"batch": "other"})
+    second = ann.get("/v1/evaluations", params={"limit": 60, "label": "batch:many", "cursor": first["next"]}).json()
+    assert [i["id"] for i in first["items"] + second["items"]] == many[::-1]
+
+
+def test_list_filters(ann, bob, many):
+    of_bob = submit(bob, labels={"batch": "bob"}, overrides=["target.api_endpoint.model_id=org/other"])["id"]
+
+    def ids(**params):
+        return [i["id"] for i in pages(ann, "/v1/evaluations", 500, **params)[0]]
+
+    assert len(ids(label="number:1")) == 40
+    assert ids(label="batch:bob") == [of_bob] and ids(label="batch:") == [] and ids(label="bat:bob") == []
+    assert of_bob in ids(user="bob") and of_bob not in ids(user="ann")
+    assert ids(model="org/other") == [of_bob]
+    assert ids(cluster="alpha", label="batch:bob") == [of_bob] and ids(cluster="beta", label="batch:bob") == []
+    assert ids(task="simple_evals.mmlu_pro", label="batch:bob") == [of_bob] and ids(task="mmlu") == []
+    assert ids(state="succeeded", label="batch:many") == []
+    assert ids(since="2001-01-01T00:00:00Z", label="batch:bob") == [of_bob]
+    assert ids(until="2001-01-01T00:00:00Z") == [] and ids(since="2999-01-01T00:00:00+02:00") == []
+    states = {i["state"] for i in ann.get("/v1/jobs?state=queued").json()["items"]}
+    assert states <= {"queued"}
+
+
+@pytest.mark.parametrize("path, query", [
+    ("/v1/evaluations", "limit=0"), ("/v1/evaluations", "limit=501"), ("/v1/evaluations", "limit=x"),
+    ("/v1/evaluations", "limit="), ("/v1/evaluations", "limit=5&limit=6"), ("/v1/evaluations", "cursor="),
+    ("/v1/evaluations", "cursor=AAAA"), ("/v1/evaluations", "cursor=../../x"), ("/v1/evaluations", "state=done"),
+    ("/v1/evaluations", "since=yesterday"), ("/v1/evaluations", "until=2026-13-01"), ("/v1/evaluations", "label=x"),
+    ("/v1/evaluations", "label=:x"), ("/v1/evaluations", "page=2"), ("/v1/jobs", "state=RUNNING"),
+    ("/v1/jobs", "model=x"), ("/v1/tasks", "cursor=zzz"), ("/v1/results", "format=xml"), ("/v1/results", "limit=-1"),
+    ("/v1/clusters", "x=1"), ("/v1/whoami", "x=1"), ("/healthz", "x=1"), ("/readyz", "x=1"), ("/openapi.yaml", "x=1"),
+])
+def test_query_wrong_refused(ann, path, query):
+    name = query.split("=")[0]
+    assert name in ann.get(f"{path}?{query}", 400).json()["detail"]
+
+
+def test_cursor_of_another_list_refused(ann, many):
+    cursor = ann.get("/v1/evaluations?limit=1").json()["next"]
+    ann.get(f"/v1/jobs?cursor={cursor}", 400)
+    ann.get(f"/v1/evaluations?cursor={cursor[:-2]}xx", 400)
+
+
+@pytest.mark.parametrize("form", ["", "raw", "submitted,resolved"])
+def test_config_form_wrong_refused(ann, many, form):
+    ann.get(f"/v1/evaluations/{many[0]}/config?form={form}", 400)
+
+
+def test_etag_unchanged_is_304_and_changed_is_200(ann, daemon):
+    identity = submit(ann)["id"]
+    wait_until(lambda: ann.get(f"/v1/jobs/{identity}.1").json()["attempts"])
+    path = f"/v1/evaluations/{identity}/config"
+    tag = ann.get(path).headers["ETag"]
+    for header in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        reply = ann.get(path, 304, headers={"If-None-Match": header})
+        assert reply.headers["ETag"] == tag
+    ann.get(path, headers={"If-None-Match": '"other"'})
+    tag = ann.get(f"/v1/evaluations/{identity}").headers["ETag"]
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").headers["ETag"] != tag)
+
+
+def test_evaluation_read_again_shows_every_change(ann, daemon):
+    """Replies may be kept while the store stays the same; on no connection may one outlive a change."""
+    identity = submit(ann)["id"]
+    clients = [daemon.client("ann") for _ in range(8)]
+    for number in range(5):
+        daemon.execute("UPDATE evaluations SET model = ? WHERE id = ?", f"org/{number}", identity)
+        for client in clients * 2:
+            assert client.get(f"/v1/evaluations/{identity}").json()["model"] == f"org/{number}"
+    for client in clients:
+        assert client.post(f"/v1/evaluations/{identity}/cancel").json()["model"] == "org/4"
+        assert client.get(f"/v1/evaluations/{identity}").json()["model"] == "org/4"
+
+
+def test_head_same_headers_no_body(ann, many):
+    for path in (f"/v1/evaluations/{many[0]}/config", "/v1/tasks", "/healthz", "/v1/evaluations?limit=1&label=batch:many",
+                 "/v1/evaluations/none"):
+        get, head = ann.request("GET", path), ann.request("HEAD", path)
+        assert head.status_code == get.status_code
+        for name in ("Content-Type", "Content-Length", "ETag", "Link"):
+            assert head.headers.get(name) == get.headers.get(name)
+
+
+@pytest.fixture(scope="module")
+def scores(daemon):
+    """Scores as the daemon stores them, of two jobs with different models."""
+    client = daemon.client("ann")
+    jobs = []
+    for model in ("org/scored-1", "org/scored-2"):
+        jobs.append(submit(client, labels={"scored": "yes"}, overrides=[f"target.api_endpoint.model_id={model}"])["id"] + ".0")
+        daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at) "
+                       "SELECT seq, 'ifeval, \"strict\"', 0, 'accuracy', 'micro', 0.1, NULL, 541, 5 FROM jobs WHERE id = ?",
+                       jobs[-1])
+        daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at) "
+                       "SELECT seq, 'ifeval', 1, 'accuracy', 'macro', 1e308 * 10, 0.25, NULL, 5 FROM jobs WHERE id = ?",
+                       jobs[-1])
+    return jobs
+
+
+def test_results_of_job_json_and_csv(ann, scores):
+    items = ann.get(f"/v1/jobs/{scores[0]}/results").json()["items"]
+    assert len(items) == 2 and all(i["job"] == scores[0] and i["model"] == "org/scored-1" for i in items)
+    plain = next(i for i in items if not i["group"])
+    assert (plain["value"], plain["stderr"], plain["count"]) == (0.1, None, 541)
+    assert next(i for i in items if i["group"])["value"] is None
+    for reply in (ann.get(f"/v1/jobs/{scores[0]}/results?format=csv"),
+                  ann.get(f"/v1/jobs/{scores[0]}/results", headers={"Accept": "text/csv"})):
+        rows = list(csv.DictReader(io.StringIO(reply.text, newline="")))
+        assert {r["task"] for r in rows} == {'ifeval, "strict"', "ifeval"}
+        assert {r["value"] for r in rows} == {"0.1", ""}
+    assert ann.get(f"/v1/jobs/{scores[0]}/results?format=json", headers={"Accept": "text/csv"}).json()
+
+
+def test_results_across_evaluations_filters_and_pages(ann, scores):
+    def jobs(**params):
+        return [i["job"] for i in pages(ann, "/v1/results", params.pop("limit", 500), **params)[0]]
+
+    assert sorted(set(jobs(label="scored:yes"))) == sorted(scores)
+    assert set(jobs(model="org/scored-2")) == {scores[1]}
+    assert len(jobs(label="scored:yes", limit=1)) == 4
+    assert len(jobs(task="ifeval", label="scored:yes")) == 2
+    assert jobs(metric="f1") == [] and jobs(label="scored:no") == []
+    reply = ann.get("/v1/results?format=csv&limit=1")
+    assert len(list(csv.reader(io.StringIO(reply.text, newline="")))) >= 2 and "Link" in reply.headers
+
+
+def test_results_none_yet_empty(ann):
+    assert ann.get(f"/v1/jobs/{submit(ann)['id']}.0/results").json() == {"items": [], "next": None}
+
+
+def test_clusters_listed_and_found(ann):
+    clusters = {c["name"]: c for c in ann.get("/v1/clusters").json()["items"]}
+    assert set(clusters) == {"alpha", "beta"}
+    assert ann.get("/v1/clusters/alpha").json()["hostname"] == "alpha.example"
+    for name in ("gamma", "alpha.example", "%2e%2e", "a%2Fb"):
+        ann.get(f"/v1/clusters/{name}", 404)
+
+
+def test_tasks_searched_and_paged(ann):
+    everything, _ = pages(ann, "/v1/tasks", 500)
+    assert len(everything) > 100
+    assert pages(ann, "/v1/tasks", 41)[0] == everything
+    found = ann.get("/v1/tasks?search=IFEVAL&limit=500").json()["items"]
+    assert found and all("ifeval" in (t["task"] + t["harness"]).lower() for t in found)
+    harness = ann.get("/v1/tasks?harness=simple_evals&limit=500").json()["items"]
+    assert harness and {t["harness"] for t in harness} == {"simple_evals"}
+    assert ann.get("/v1/tasks?search=no-such-task").json() == {"items": [], "next": None}
+
+
+def test_whoami_user_and_role(admin, ann, eve, nobody):
+    assert admin.get("/v1/whoami").json() == {"user": "root-of-all", "role": "admin"}
+    assert ann.get("/v1/whoami").json() == {"user": "ann", "role": "user"}
+    assert eve.get("/v1/whoami").json() == {"user": "eve", "role": "viewer"}
+    nobody.get("/v1/whoami", 401)
+
+
+def test_viewer_reads_everything(eve, many):
+    for path in ("/v1/evaluations", f"/v1/evaluations/{many[0]}", f"/v1/evaluations/{many[0]}/config", "/v1/jobs",
+                 f"/v1/jobs/{many[0]}.0", f"/v1/jobs/{many[0]}.0/results", "/v1/results", "/v1/clusters", "/v1/tasks"):
+        eve.get(path)
+
+
+def test_service_pages_need_no_token(nobody):
+    assert nobody.get("/healthz").json() == {"status": "ok"}
+    assert nobody.get("/readyz").json() == {"ready": True, "checks": {"database": "ok", "scheduler": "ok"}}
+    reply = nobody.get("/openapi.yaml")
+    assert reply.content == (ROOT / "openapi.yaml").read_bytes()
+    assert yaml.safe_load(reply.text)["openapi"].startswith("3.1")

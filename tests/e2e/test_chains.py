@@ -1,0 +1,357 @@
+"""Chains of attempts: how they go on, when they end, and what the API tells of it. Time limits are real, and the shortest
+one is a minute, so everything slow is submitted at once and the tests wait for theirs (five minutes in all).
+
+A question here takes longer than the walltime, and the stand-in evaluator finishes the one it is at when it is told to
+stop. So each attempt that times out has asked exactly one question, and the next attempt asks the next."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from client import ENDS
+from configs import config, task
+from daemon import Daemon, cluster_settings
+from testbed import answers, questions, wait_for
+
+TIMEOUT_S = 420
+KILL_DELAY_S = 45  # Slurm looks at time limits every 30 s, then come SIGTERM, KillWait (5 s) and SIGKILL
+LONG_S = 200
+THREE_TIMEOUTS = {"limit": 3, "delay_s": LONG_S, "parallelism": 1}
+ENDLESS = {"limit": 40, "delay_s": LONG_S, "parallelism": 1}
+FAILS = {"limit": 4, "extra": {"fail_with": 7}}
+MINUTE = "00:01:00"
+
+# name: cluster, work, execution
+HERE = {
+    "undisturbed": ("alpha", {"limit": 3}, {}),
+    "timeouts": ("alpha", THREE_TIMEOUTS, {"walltime": MINUTE}),
+    "budget": ("alpha", ENDLESS, {"walltime": "00:02:00", "max_walltime": "00:04:00"}),
+    "budget_beta": ("beta", ENDLESS, {"walltime": MINUTE, "max_walltime": "00:03:00"}),
+    "off": ("alpha", ENDLESS, {"walltime": MINUTE, "auto_resume": {"mode": "off"}}),
+    "narrowed": ("beta", ENDLESS, {"walltime": MINUTE, "auto_resume": {"on": ["PREEMPTED", "NODE_FAIL"]}}),
+    "max_attempts": ("alpha", ENDLESS, {"walltime": MINUTE, "auto_resume": {"max_attempts": 2}}),
+    "widened": ("alpha", FAILS, {"auto_resume": {"on": ["FAILED"], "max_attempts": 3}}),
+    "failed": ("alpha", FAILS, {}),
+    "outside": ("alpha", ENDLESS, {}),
+    "deadline": ("alpha", ENDLESS, {"walltime": MINUTE, "sbatch_extra_flags": {
+        "exclusive": False, "begin": "now+15", "deadline": "now+70"}}),
+}
+IN_JOB = {"mode": "in_job"}
+# The daemon of these is killed as soon as they are submitted, and comes back when nothing of them is left in Slurm.
+AWAY = {
+    "in_job": ("alpha", THREE_TIMEOUTS, {"walltime": MINUTE, "auto_resume": IN_JOB}),
+    "in_job_beta": ("beta", THREE_TIMEOUTS, {"walltime": MINUTE, "auto_resume": IN_JOB}),
+    "in_job_budget": ("alpha", ENDLESS, {"walltime": "00:02:00", "max_walltime": "00:04:00", "auto_resume": IN_JOB}),
+    "in_job_failed": ("alpha", FAILS, {"auto_resume": IN_JOB}),
+    "in_job_widened": ("beta", FAILS, {"auto_resume": {**IN_JOB, "on": ["FAILED"], "max_attempts": 3}}),
+}
+
+
+class Chains:
+    def __init__(self, bed, model_server, here, away):
+        self.bed, self.here, self.away = bed, here, away
+        self.ids = {}
+        self.reasons = Counter()  # of waiting Slurm jobs, as squeue shows them
+        for name, (cluster, work, execution) in AWAY.items():
+            self.submit(away, name, model_server, cluster, work, execution)
+        for name in AWAY:
+            away.client.wait_job(self.ids[name], lambda job: job["slurm_job_id"], "has reached Slurm")
+        away.kill()
+        for name, (cluster, work, execution) in HERE.items():
+            self.submit(here, name, model_server, cluster, work, execution)
+        job = here.client.wait_state(self.ids["outside"], "running")
+        bed.cancel_job("alpha", job["slurm_job_id"])
+
+    def submit(self, daemon, name, model_server, cluster, work, execution):
+        body = config(self.bed, model_server, task(**work), cluster=cluster, execution=execution)
+        self.ids[name] = daemon.client.submit(body, model_server.env)["id"] + ".0"
+
+    def wait_away(self):
+        """Until the chains of the killed daemon have ended without it; then it is started again."""
+        if self.away.process is not None:
+            return
+        evaluations = [self.ids[name].partition(".")[0] for name in AWAY]
+
+        def all_gone():
+            text = "".join(self.bed.run(cluster, "squeue", "--noheader", "--format=%j|%r") for cluster in ("alpha", "beta"))
+            mine = [line for line in text.splitlines() if any(evaluation in line for evaluation in evaluations)]
+            self.reasons.update(line.rpartition("|")[2] for line in mine)
+            return not mine
+
+        wait_for("the chains end without their daemon", all_gone, TIMEOUT_S, 2)
+        self.away.start()
+
+    def end(self, name, state):
+        """The job, ended as it should."""
+        if name in AWAY:
+            self.wait_away()
+        client = (self.away if name in AWAY else self.here).client
+        job = client.wait_job(self.ids[name], lambda job: job["state"] in ENDS, "ends", TIMEOUT_S)
+        assert job["state"] == state, job
+        check_story(job)
+        return job
+
+    def slurm_rows(self, name):
+        """What accounting has of a chain, past the daemon: [(id, name, state, seconds, limit in minutes)], in order."""
+        evaluation = self.ids[name].partition(".")[0]
+        text = self.bed.run("alpha", "sacct", "--allusers", "--allocations", "--duplicates", "--noheader", "--parsable2",
+                            "--starttime=now-1day", "--format=JobID,JobName,State,ElapsedRaw,TimelimitRaw")
+        rows = [line.split("|") for line in text.splitlines() if evaluation in line]
+        return sorted((int(row[0]), row[1], row[2].split()[0], int(row[3]), int(row[4])) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def chains(bed, model_server, daemon, tmp_path_factory):
+    settings = [cluster_settings(bed, name, name) for name in ("alpha", "beta")]
+    away = Daemon(tmp_path_factory.mktemp("away"), settings).start()
+    # Without accounting, the stamps have to tell what slurmctld has forgotten.
+    bed.ctl("beta", "set", "MinJobAge=2")
+    yield Chains(bed, model_server, daemon, away)
+    away.end()
+    bed.ctl("beta", "set", "MinJobAge=300")
+
+
+def stamped_s(job):
+    """How long the attempts ran by their own account."""
+    total = 0
+    for number in range(1, job["attempt"] + 1):
+        directory = Path(job["rundir"]) / f".attempts/{number}"
+        starts, ends = ([int(line.split()[0]) for line in (directory / name).read_text().splitlines()]
+                        for name in ("started", "ended"))
+        assert len(starts) == len(ends) == 1
+        total += ends[0] - starts[0]
+    return total
+
+
+def check_story(job):
+    """The history alone tells of each attempt how it ended, where, and what is left of the budget."""
+    history = job["history"]
+    assert [entry["from"] for entry in history[1:]] == [entry["to"] for entry in history[:-1]]
+    assert history[-1]["to"] == job["state"] and history[-1]["reason"] == job["reason"]
+    told = [entry["reason"] for entry in history if entry["to"] == "resuming" or entry["to"] in ENDS]
+    assert len(told) == len(job["attempts"])
+    for attempt, reason in zip(job["attempts"], told):
+        assert f"attempt {attempt['number']}" in reason
+        assert attempt["slurm_state"] in reason or attempt["slurm_state"] in ("COMPLETED", "CANCELLED")
+        if attempt["nodes"] and attempt["started_at"]:
+            assert f" on {attempt['nodes']}" in reason
+        assert "s of the walltime budget are left" in reason
+    assert job["budget"]["used_s"] == sum(attempt["elapsed_s"] or 0 for attempt in job["attempts"])
+    assert job["waiting_on"] is None
+
+
+def check_states(job, *states):
+    assert tuple(attempt["slurm_state"] for attempt in job["attempts"]) == states
+    assert job["attempt"] == len(states)
+
+
+def check_three_timeouts(chains, daemon, job):
+    """Whatever ended it, the work was done once, and the scores are those of an undisturbed run."""
+    check_states(job, "TIMEOUT", "TIMEOUT", "TIMEOUT", "COMPLETED")
+    assert questions(job) == sorted(answers(job)) == [0, 1, 2]
+    undisturbed = chains.end("undisturbed", "succeeded")
+    assert daemon.client.scores(job["id"]) == chains.here.client.scores(undisturbed["id"]) != {}
+
+
+# ---- what ends at once ----
+
+
+def test_failure_that_is_to_be_resumed_backs_off_and_says_until_when(chains):
+    """auto_resume.on may name it; two failures in a row within seconds, and the third attempt waits."""
+    client = chains.here.client
+    job = client.wait_job(chains.ids["widened"], lambda job: (job["waiting_on"] or "").startswith("a back-off until 20"),
+                          "backs off")
+    assert (job["state"], job["attempt"]) == ("resuming", 2)
+    job = chains.end("widened", "failed")
+    check_states(job, "FAILED", "FAILED", "FAILED")
+    assert "max_attempts is 3" in job["reason"]
+
+
+def test_failure_of_the_evaluation_ends_the_chain(chains):
+    job = chains.end("failed", "failed")
+    check_states(job, "FAILED")
+    assert "exit code 7" in job["reason"]
+    assert "told to fail" in job["reason"]
+
+
+def test_cancellation_on_the_cluster_ends_the_chain(chains):
+    job = chains.end("outside", "cancelled")
+    check_states(job, "CANCELLED")
+    assert "cancelled on the cluster" in job["reason"]
+
+
+def test_deadline_ends_the_chain(chains):
+    job = chains.end("deadline", "failed")
+    check_states(job, "DEADLINE")
+    assert "DEADLINE" in job["reason"]
+
+
+# ---- cancelling a chain that queues its own successors ----
+
+
+class OwnChain:
+    """A running job in mode in_job, and its successor in the queue."""
+
+    def __init__(self, bed, client, model_server, cluster):
+        self.bed, self.client, self.cluster = bed, client, cluster
+        body = config(bed, model_server, task(**ENDLESS), cluster=cluster, execution={"auto_resume": IN_JOB})
+        self.evaluation = client.submit(body, model_server.env)["id"]
+        self.id = f"{self.evaluation}.0"
+
+    def live(self):
+        text = self.bed.run(self.cluster, "squeue", "--noheader", "--format=%j|%T|%E|%r")
+        return sorted(line.strip().partition(self.evaluation)[2] for line in text.splitlines() if self.evaluation in line)
+
+    def wait_queued(self, first=1):
+        job = self.client.wait_job(self.id, lambda job: job["state"] == "running" and job["attempt"] == first, "runs")
+        expected = [f".{first}|RUNNING|(null)|None",
+                    f".{first + 1}|PENDING|afternotok:{job['slurm_job_id']}(unfulfilled)|Dependency"]
+        wait_for("the successor is queued", lambda: self.live() == sorted(expected))
+
+    def cancel(self):
+        self.client.post(f"/v1/jobs/{self.id}/cancel", 202)
+        job = self.client.wait_state(self.id, "cancelled")
+        wait_for("nothing is left on the cluster", lambda: self.live() == [])
+        assert not (Path(job["rundir"]) / ".secrets.env").exists()
+        return job
+
+
+@pytest.mark.parametrize("cluster", ["alpha", "beta"])
+def test_cancel_in_job_takes_the_successor_and_resume_goes_on_after_it(bed, chains, model_server, cluster):
+    client = chains.here.client
+    chain = OwnChain(bed, client, model_server, cluster)
+    chain.wait_queued()
+    chain.cancel()
+    # The successor that was cancelled with it has the number and the name of the next attempt.
+    client.post(f"/v1/jobs/{chain.id}/resume", 202, json={})
+    chain.wait_queued(3)
+    job = chain.cancel()
+    check_states(job, "CANCELLED", "CANCELLED", "CANCELLED")
+    assert [attempt["elapsed_s"] for attempt in job["attempts"]][1] == 0
+    assert "was withdrawn before it began" in str(job["history"])
+
+
+def test_cancel_in_job_at_any_moment_of_the_start_leaves_nothing(bed, chains, model_server):
+    """Among them is the one at which the successor is just being queued."""
+    client = chains.here.client
+    begun = []
+    for delay_s in (0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1):
+        chain = OwnChain(bed, client, model_server, "alpha")
+        time.sleep(delay_s)
+        client.post(f"/v1/jobs/{chain.id}/cancel", 202)
+        begun.append(chain)
+    for chain in begun:
+        chain.cancel()
+    time.sleep(3)  # for what might still come
+    for chain in begun:
+        assert chain.live() == []
+        names = Counter(name for _, name in bed.jobs_of("alpha", chain.evaluation))
+        assert set(names.values()) <= {1} and len(names) <= 2
+
+
+# ---- what takes minutes ----
+
+
+def test_off_ends_after_one_attempt(chains):
+    job = chains.end("off", "failed")
+    check_states(job, "TIMEOUT")
+    assert "auto_resume.mode is off" in job["reason"]
+
+
+def test_state_that_auto_resume_leaves_out_ends_the_chain(chains):
+    job = chains.end("narrowed", "failed")
+    check_states(job, "TIMEOUT")
+    assert "auto_resume.on leaves out" in job["reason"]
+
+
+def test_max_attempts_ends_the_chain(chains):
+    job = chains.end("max_attempts", "failed")
+    check_states(job, "TIMEOUT", "TIMEOUT")
+    assert "max_attempts is 2" in job["reason"]
+    assert len(chains.slurm_rows("max_attempts")) == 2
+
+
+def test_budget_clips_the_last_attempt_and_ends_the_chain(chains):
+    job = chains.end("budget", "budget_exhausted")
+    check_states(job, "TIMEOUT", "TIMEOUT")
+    assert [attempt["time_limit_s"] for attempt in job["attempts"]] == [120, 60]
+    rows = chains.slurm_rows("budget")
+    assert [row[4] for row in rows] == [2, 1]
+    used_s = sum(row[3] for row in rows)
+    assert 180 < used_s <= 240 + KILL_DELAY_S
+    assert job["budget"]["used_s"] == used_s
+    assert f"ran {used_s} s of 240 s" in job["reason"]
+
+
+def test_budget_without_accounting_counts_the_scripts_stamps(chains):
+    job = chains.end("budget_beta", "budget_exhausted")
+    assert set(attempt["slurm_state"] for attempt in job["attempts"]) == {"TIMEOUT"}
+    assert job["attempt"] >= 2
+    assert abs(job["budget"]["used_s"] - stamped_s(job)) <= 3 * job["attempt"]
+    assert 180 - 60 < job["budget"]["used_s"] <= 180 + KILL_DELAY_S
+    assert f"ran {job['budget']['used_s']} s of 180 s" in job["reason"]
+
+
+def test_three_timeouts_and_a_success_ask_nothing_twice(chains):
+    job = chains.end("timeouts", "succeeded")
+    check_three_timeouts(chains, chains.here, job)
+    rows = chains.slurm_rows("timeouts")
+    assert [str(row[0]) for row in rows] == [attempt["slurm_job_id"] for attempt in job["attempts"]]
+    assert [row[4] for row in rows] == [1, 1, 1, 1]
+
+
+# ---- without the daemon ----
+
+
+@pytest.mark.parametrize("name", ["in_job", "in_job_beta"])
+def test_in_job_chain_goes_on_without_the_daemon_and_shows_every_attempt(chains, name):
+    job = chains.end(name, "succeeded")
+    check_three_timeouts(chains, chains.away, job)
+    claimed = [(Path(job["rundir"]) / f".attempts/{number}/job").read_text().split()[0] for number in (1, 2, 3, 4)]
+    assert [attempt["slurm_job_id"] for attempt in job["attempts"]] == claimed
+    assert not (Path(job["rundir"]) / ".attempts/5/job").exists()
+    if name == "in_job":
+        rows = chains.slurm_rows(name)
+        assert set(Counter(row[1] for row in rows).values()) == {1}
+        # The fifth was queued by the fourth, which withdrew it.
+        assert [row[2] for row in rows] == ["TIMEOUT"] * 3 + ["COMPLETED", "CANCELLED"]
+        assert rows[4][3] == 0
+
+
+def test_in_job_chain_keeps_its_budget_without_the_daemon(chains):
+    job = chains.end("in_job_budget", "budget_exhausted")
+    rows = chains.slurm_rows("in_job_budget")
+    assert [row[2] for row in rows[:2]] == ["TIMEOUT", "TIMEOUT"]
+    # A successor may have been too late to be withdrawn; then it has ended itself at once.
+    assert all(row[2] in ("CANCELLED", "FAILED") and row[3] <= 10 for row in rows[2:])
+    assert sum(row[3] for row in rows) <= 240 + KILL_DELAY_S
+    assert rows[1][3] <= 60 + KILL_DELAY_S
+    assert [attempt["time_limit_s"] for attempt in job["attempts"]] == [120, 60]
+    log = (Path(job["rundir"]) / f"logs/slurm-{rows[1][0]}.log").read_text()
+    assert "attempt 1 ended with TIMEOUT" in log and "this one may run 60 s" in log
+
+
+def test_in_job_failure_withdraws_the_successor(chains):
+    job = chains.end("in_job_failed", "failed")
+    check_states(job, "FAILED")
+    assert "exit code 7" in job["reason"]
+    assert [(row[2], row[3]) for row in chains.slurm_rows("in_job_failed")[1:]] == [("CANCELLED", 0)]
+
+
+def test_in_job_failures_that_are_to_be_resumed_back_off(chains):
+    job = chains.end("in_job_widened", "failed")
+    check_states(job, "FAILED", "FAILED", "FAILED")
+    logs = sorted((Path(job["rundir"]) / "logs").glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
+    assert len(logs) == 3
+    ends = [int((Path(job["rundir"]) / f".attempts/{number}/{name}").read_text().split()[0])
+            for number, name in ((1, "started"), (2, "started"), (3, "started"))]
+    assert ends[2] - ends[1] >= 30 > ends[1] - ends[0]
+
+
+def test_in_job_successor_is_never_left_with_a_dependency_that_cannot_be_met(bed, chains):
+    chains.wait_away()
+    assert chains.reasons["Dependency"] > 0
+    for cluster in ("alpha", "beta"):
+        assert "DependencyNeverSatisfied" not in bed.run(cluster, "squeue", "--noheader", "--format=%j|%r")

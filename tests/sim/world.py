@@ -1,0 +1,420 @@
+"""A simulated Slurm behind a real sshd, a daemon that uses it, and the check that everything happened exactly once.
+For tests/e2e/test_faults.py, tests/sim/faults and tests/bench/scale."""
+
+import contextlib
+import glob
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ENDS = ("succeeded", "failed", "cancelled", "budget_exhausted")
+LIVE = ("PENDING", "RUNNING")
+
+CONFIG = {
+    "defaults": [{"execution": "slurm/default"}, {"deployment": "none"}, "_self_"],
+    "execution": {
+        "hostname": "login.sim.example",
+        "account": "team",
+        "partition": "cpu",
+        "gres": None,
+        "walltime": "01:00:00",
+        "mounts": {"mount_home": False},
+    },
+    "target": {"api_endpoint": {"url": "https://models.example.com/v1/chat/completions", "model_id": "m"}},
+}
+
+
+class Wrong(AssertionError):
+    """What the daemon promised did not hold."""
+
+
+class Sim:
+    """The simulated cluster; ctl() is tests/sim/ctl."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.environment = dict(os.environ, NEL_SIM_DIR=directory)
+        self.environment.pop("NEL_SIM_PORT", None)
+        self._run("up")
+        with open(f"{directory}/env", encoding="utf-8") as file:
+            self.settings = dict(line.rstrip("\n").split("=", 1) for line in file)
+        self.output = f"{directory}/output"
+
+    def _run(self, name, *words):
+        done = subprocess.run([ROOT / "tests/sim" / name, *map(str, words)], env=self.environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"tests/sim/{name} {words}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def ctl(self, *words):
+        answer = self._run("ctl", *words)
+        return json.loads(answer) if answer else None
+
+    def set(self, **knobs):
+        self.ctl("set", *(f"{name}={value}" for name, value in knobs.items()))
+
+    def sshd_pid(self):
+        return int(Path(self.directory, "sshd.pid").read_text())
+
+    def _processes(self):
+        """Everything that a session of this login node started and that still runs, and the sessions."""
+        mark = f"NEL_SIM_SOCKET={self.directory}/socket".encode()
+        listener = self.sshd_pid()
+        sessions, rest = [], []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+                if parent == listener:
+                    sessions.append(int(name))
+                elif mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    rest.append(int(name))
+        return sessions, [pid for pid in rest if not self._is_simulator(pid)]
+
+    def _is_simulator(self, pid):
+        return str(pid) == Path(self.directory, "simulator.pid").read_text().strip()
+
+    @staticmethod
+    def _kill(pids):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def cut(self):
+        """The connections break; what they had started on the login node goes on."""
+        self._kill(self._processes()[0])
+
+    def crash(self):
+        """The login node breaks down with all that runs on it, and is there again."""
+        sessions, rest = self._processes()
+        self._kill(sessions + rest)
+
+    def stop(self, keep=False):
+        """keep: the directory stays."""
+        if keep:
+            self._kill([self.sshd_pid(), int(Path(self.directory, "simulator.pid").read_text())])
+        else:
+            self._run("down")
+
+
+class World:
+    """One simulated cluster, and one daemon at a time."""
+
+    def __init__(self, binary, **cluster):
+        self.binary = str(binary)
+        self.directory = tempfile.mkdtemp(prefix="nel-sim-")
+        os.chmod(self.directory, 0o755)
+        self.mounts = []
+        self.daemon = None
+        self.evaluations = []
+        self.closing = threading.Event()
+        self.sim = Sim(f"{self.directory}/sim")
+        self.database = f"{self.directory}/nel.db"
+        self.cluster = {"name": "sim", "hostname": "login.sim.example", "address": "127.0.0.1",
+                        "port": int(self.sim.settings["NEL_SIM_PORT"]), "poll_interval_s": 1,
+                        "connect_timeout_s": 5, "command_timeout_s": 60, "absence_deadline_s": 60,
+                        "known_hosts_file": self.sim.settings["NEL_SIM_KNOWN_HOSTS"],
+                        "identity": {"username": self.sim.settings["NEL_SIM_USER"],
+                                     "key_file": self.sim.settings["NEL_SIM_KEY"]}, **cluster}
+        self.socket_port = free_port()
+        self.aging = threading.Thread(target=self._age_claims, daemon=True)
+
+    # ---- the daemon ----
+
+    def settings_file(self, port=None, database=None):
+        path = f"{self.directory}/settings-{port or self.socket_port}.json"
+        settings = {"listen": [f"127.0.0.1:{port or self.socket_port}"], "database": database or self.database,
+                    "master_key_file": f"{self.directory}/master.key", "log_level": "info",
+                    "limits": {"active_jobs_per_user": 100000, "submitted_jobs_per_user": 100000,
+                               "requests_per_second": 100000},
+                    "clusters": [self.cluster]}
+        Path(path).write_text(json.dumps(settings), encoding="utf-8")
+        return path
+
+    def prepare(self):
+        settings = self.settings_file()
+        for words in (["keygen"], ["migrate"]):
+            subprocess.run([self.binary, *words, "--config", settings], check=True, capture_output=True)
+        self.token = subprocess.run([self.binary, "user", "add", "tester", "--role", "user", "--config", settings],
+                                    check=True, capture_output=True, text=True).stdout.strip()
+        self.aging.start()
+
+    def start(self, fault=None, wait=True):
+        environment = dict(os.environ)
+        environment.pop("NEL_FAULT_POINT", None)
+        if fault:
+            environment["NEL_FAULT_POINT"] = fault
+        with open(f"{self.directory}/daemon.log", "ab") as log:
+            self.daemon = subprocess.Popen([self.binary, "--config", self.settings_file()], env=environment,
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            self.await_ready()
+
+    def await_ready(self):
+        until(lambda: self.daemon.poll() is not None or self.request("GET", "/readyz")[0] == 200, 90, "readyz")
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.wait()
+
+    def stop(self):
+        self.daemon.terminate()
+        return self.daemon.wait(60)
+
+    def died_of_fault(self, seconds=90):
+        """Waits until the daemon has died at its fault point."""
+        try:
+            status = self.daemon.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        if status != -signal.SIGKILL:
+            raise Wrong(f"the daemon ended with {status}, not by its fault point")
+        return True
+
+    def log(self):
+        return Path(f"{self.directory}/daemon.log").read_text(encoding="utf-8", errors="replace")
+
+    # ---- requests ----
+
+    def request(self, method, path, body=None, headers=()):
+        """(status, document); status 0 when there is no daemon to answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.socket_port, timeout=30)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None,
+                               {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json",
+                                **dict(headers)})
+            reply = connection.getresponse()
+            text = reply.read()
+        except (OSError, http.client.HTTPException):
+            return 0, None
+        finally:
+            connection.close()
+        try:
+            return reply.status, json.loads(text)
+        except ValueError:
+            return reply.status, text
+
+    def get(self, path):
+        status, document = self.request("GET", path)
+        if status != 200:
+            raise Wrong(f"GET {path}: {status} {document}")
+        return document
+
+    def config(self, tasks=1, output=None, **execution):
+        return {**CONFIG, "execution": {**CONFIG["execution"], "output_dir": output or self.sim.output, **execution},
+                "evaluation": {"tasks": [{"name": "lm-evaluation-harness.ifeval"}] * tasks}}
+
+    def post(self, seconds=120, **config):
+        """Submits an evaluation, again and again under one key until there is an answer; its id."""
+        key = uuid.uuid4().hex
+        body = self.config(**config)
+        found = until(lambda: self._post_once(key, body), seconds, "an answer to POST")
+        self.evaluations.append(found)
+        return found
+
+    def _post_once(self, key, body):
+        status, document = self.request("POST", "/v1/evaluations", body, {"Idempotency-Key": key})
+        if status == 202:
+            return document["id"]
+        if status in (0, 500, 503):
+            return None
+        raise Wrong(f"POST: {status} {document}")
+
+    def cancel(self, evaluation):
+        def ask():
+            status = self.request("POST", f"/v1/evaluations/{evaluation}/cancel", {})[0]
+            return status in (200, 202, 409) or None
+
+        until(ask, 120, "an answer to cancel")
+
+    def evaluation(self, evaluation):
+        return self.get(f"/v1/evaluations/{evaluation}")
+
+    def states(self, evaluation):
+        return [job["state"] for job in self.evaluation(evaluation)["jobs"]]
+
+    def await_state(self, evaluation, states, seconds=120):
+        wanted = (states,) if isinstance(states, str) else states
+        until(lambda: all(state in wanted for state in self.states(evaluation)), seconds,
+              lambda: f"{evaluation} to be {wanted}; it is {self.describe(evaluation)}")
+
+    def describe(self, evaluation):
+        return [(job["state"], job["reason"], job["waiting_on"], job["attempt"], job["slurm_job_id"])
+                for job in self.evaluation(evaluation)["jobs"]]
+
+    def running(self):
+        """The simulator's running jobs of the daemon's."""
+        return [job for job in self.sim.ctl("jobs") if job["state"] == "RUNNING" and job["dir"]]
+
+    def owner(self, job):
+        """The evaluation of one of them."""
+        return next(evaluation for evaluation in self.evaluations if f"-{evaluation}." in job["name"])
+
+    def end_all(self, state):
+        for job in self.running():
+            self.sim.ctl("end", job["id"], state)
+
+    def settle(self, seconds=240):
+        for evaluation in self.evaluations:
+            self.await_state(evaluation, ENDS, seconds)
+
+    # ---- the check ----
+
+    def check(self, expect="succeeded"):
+        """Every task ran exactly once to its end, nothing is left, and no end was guessed. `expect`: the state that
+        every job must have, or None: the one that Slurm's states lead to."""
+        facts = self.sim.ctl("get")
+        if facts["violations"] or facts["unknown"]:
+            raise Wrong(f"simulated Slurm: {facts['violations']} {facts['unknown']}")
+        by_name = {}
+        for job in self.sim.ctl("jobs"):
+            by_name.setdefault(job["name"], []).append(job)
+        submitted = [submission["name"] for submission in self.sim.ctl("submissions")]
+        twice = {name for name in submitted if submitted.count(name) > 1} if len(submitted) < 5000 else set()
+        if twice:
+            raise Wrong(f"submitted more than once: {sorted(twice)}")
+        for evaluation in self.evaluations:
+            for job in self.evaluation(evaluation)["jobs"]:
+                self._check_job(self.get(f"/v1/jobs/{job['id']}"), by_name, expect)
+        left = [job for jobs in by_name.values() for job in jobs if job["state"] in LIVE and job["dir"]]
+        if left:
+            raise Wrong(f"left on the cluster: {left}")
+
+    def _check_job(self, job, by_name, expect):
+        where = f"{job['id']} ({job['state']}: {job['reason']})"
+        if expect is not None and job["state"] != expect:
+            raise Wrong(f"{where} is not {expect}")
+        if job["state"] not in ENDS:
+            raise Wrong(f"{where} has not ended")
+        suffix = f".{job['index']}-{job['evaluation']}."
+        mine = [(name, found) for name, found in by_name.items() if suffix in name]
+        numbers = {int(name.rpartition(".")[2]) for name, _ in mine}
+        known = {attempt["number"]: attempt for attempt in job["attempts"]}
+        if not numbers <= set(known):
+            raise Wrong(f"{where}: Slurm has the attempts {numbers}, the daemon {set(known)}")
+        completed = 0
+        for name, found in mine:
+            attempt = known[int(name.rpartition(".")[2])]
+            if [str(one["id"]) for one in found] != [attempt["slurm_job_id"]]:
+                raise Wrong(f"{where}: attempt {attempt}, in Slurm {found}")
+            if attempt["slurm_state"] != found[0]["state"]:
+                raise Wrong(f"{where}: attempt {attempt['number']} is {attempt['slurm_state']} to the daemon and "
+                            f"{found[0]['state']} to Slurm")
+            if found[0]["idle"]:
+                raise Wrong(f"{where}: {found[0]} found its attempt taken")
+            completed += found[0]["state"] == "COMPLETED"
+        if (job["state"] == "succeeded") != (completed == 1) or completed > 1:
+            raise Wrong(f"{where}: {completed} of its attempts completed")
+        if completed:
+            self._check_answers(job, mine[0][1][0]["dir"])
+
+    @staticmethod
+    def _check_answers(job, directory):
+        """Each question was answered by one attempt."""
+        try:
+            with open(f"{directory}/artifacts/answered", encoding="ascii") as file:
+                shares = [tuple(map(int, line.split()[:2])) for line in file]
+        except FileNotFoundError:
+            return  # the test has removed it
+        following = 1
+        for first, last in shares:
+            if first != following or last < first:
+                raise Wrong(f"{job['id']}: answered twice or left out: {shares}")
+            following = last + 1
+
+    # ---- the surroundings ----
+
+    def _age_claims(self):
+        """remote_submit.sh lets a claim without a marker be for a minute, in which an sbatch on its way may arrive. To
+        save that minute the claim is made to look older once it is some seconds old."""
+        done = set()
+        while not self.closing.wait(0.5):
+            for claim in glob.glob(f"{self.directory}/**/.submitted/*", recursive=True, include_hidden=True):
+                with contextlib.suppress(OSError):
+                    if claim in done or os.path.exists(f"{claim}/id"):
+                        done.add(claim)
+                    elif time.time() - os.stat(claim).st_mtime > 5:
+                        os.utime(claim, (time.time() - 90, time.time() - 90))
+
+    def disk(self, name, size, options=""):
+        """A small file system of its own."""
+        path = f"{self.directory}/{name}"
+        os.mkdir(path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755{options}", "tmpfs", path], check=True)
+        self.mounts.append(path)
+        return path
+
+    def close(self, keep=False):
+        self.closing.set()
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.kill()
+        if self.aging.is_alive():
+            self.aging.join()
+        self.sim.crash()
+        self.sim.stop(keep)
+        if not keep:
+            for path in self.mounts:
+                subprocess.run(["umount", "-l", path], check=False)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def world(binary, **cluster):
+    """A world with a prepared store and no daemon yet. When something goes wrong its directory is kept if
+    $NEL_SIM_KEEP is set."""
+    made = World(binary, **cluster)
+    failed = True
+    try:
+        made.prepare()
+        yield made
+        failed = False
+    except Wrong as wrong:
+        wrong.add_note(f"the daemon's log ends:\n{made.log()[-3000:]}") if hasattr(wrong, "add_note") else None
+        raise
+    finally:
+        made.close(keep=failed and bool(os.environ.get("NEL_SIM_KEEP")))
+
+
+def free_port():
+    import socket
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(ask, seconds, what):
+    """Asks until the answer is true; the answer."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise Wrong(f"waited {seconds} s for {what() if callable(what) else what}")
+        time.sleep(0.05)
+
+
+def fill(directory, leave=0):
+    """Fills a small file system but for so many KiB; the file that does it."""
+    path = f"{directory}/.filling"
+    with open(path, "wb") as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+    with contextlib.suppress(OSError):
+        with open(path, "ab", buffering=0) as file:
+            while file.write(b"x" * 512):
+                pass
+    size = os.path.getsize(path)
+    os.truncate(path, max(0, size - leave * 1024))
+    return path
