@@ -1,3 +1,4 @@
+/* Owns what counts as credentials, and the challenges that ask for them. */
 #include "api/auth.h"
 
 #include "api/router.h"

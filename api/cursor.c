@@ -1,3 +1,4 @@
+/* Owns the layout of cursors. */
 #include "api/cursor.h"
 
 #include <sodium.h>

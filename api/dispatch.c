@@ -1,3 +1,4 @@
+/* Owns the order of what happens to a request, and its log line. */
 #include "api/dispatch.h"
 
 #include "api/auth.h"

@@ -1,3 +1,4 @@
+/* Owns the syntax of env files. */
 #include "api/env_file.h"
 
 #include "base/mem.h"

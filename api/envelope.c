@@ -1,3 +1,4 @@
+/* Owns the shape of the envelope, and finding the config in its text. */
 #include "api/envelope.h"
 
 #include "base/mem.h"

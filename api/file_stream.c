@@ -1,3 +1,4 @@
+/* Owns a file under way from a cluster to a client: one chunk at a time. */
 #include "api/file_stream.h"
 
 #include "api/server_internal.h"

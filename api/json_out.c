@@ -1,3 +1,4 @@
+/* Owns how values are written as JSON text. */
 #include "api/json_out.h"
 
 #include "api/utf8.h"

@@ -1,3 +1,4 @@
+/* Owns the making of listening sockets; the server owns what comes of them. */
 #include "api/listen.h"
 
 #include "base/cleanup.h"

@@ -1,3 +1,4 @@
+/* Owns the reading of headers that speak of types and entity tags. */
 #include "api/media.h"
 
 #include "base/str.h"

@@ -1,3 +1,4 @@
+/* Owns the splitting of forms, and which of their parts a submission has. */
 #include "api/multipart.h"
 
 #include "api/env_file.h"

@@ -1,3 +1,4 @@
+/* Owns how a list says where it goes on. */
 #include "api/page.h"
 
 #include "api/json_out.h"

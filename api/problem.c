@@ -1,3 +1,4 @@
+/* Owns which HTTP status an error has, and what of it a client may read. */
 #include "api/problem.h"
 
 #include "api/json_out.h"

@@ -1,3 +1,4 @@
+/* Owns the decoding and checking of what stands in a URI. */
 #include "api/query.h"
 
 #include "api/utf8.h"

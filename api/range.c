@@ -1,3 +1,4 @@
+/* Owns the reading of Range headers. */
 #include "api/range.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Owns the reads that several handlers share, with their "not found". */
 #include "api/read.h"
 
 #include "api/render.h"

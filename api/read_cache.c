@@ -1,3 +1,4 @@
+/* Owns the copies of replies, and when they are thrown away. */
 #include "api/read_cache.h"
 
 #include "base/mem.h"

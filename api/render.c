@@ -1,3 +1,4 @@
+/* Owns the order and the names of the members that clients see. */
 #include "api/render.h"
 
 #include "base/clock.h"
@@ -140,6 +141,8 @@ static void render_job_status(struct str *s, const struct job_row *job)
 	}
 	OUT(s, ",\"budget\":");
 	render_budget(s, job);
+	OUT(s, ",\"export\":");
+	str_append(s, job->export_ != NULL ? job->export_ : "null"); /* the scheduler's own JSON */
 }
 
 /* Without the closing brace, so that more members may follow. */

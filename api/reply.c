@@ -1,3 +1,4 @@
+/* Owns the headers of replies and their entity tags. */
 #include "api/reply.h"
 
 #include "api/media.h"

@@ -1,3 +1,4 @@
+/* Owns a request: its text, its body up to the limit, what a reply will carry. */
 #include "api/request.h"
 
 #include "api/media.h"

@@ -1,3 +1,4 @@
+/* Owns the table of routes (routes.def) and the search in it. */
 #include "api/router.h"
 
 #include "api/handlers.h"

@@ -1,3 +1,4 @@
+/* Owns the daemons of libmicrohttpd, what each HTTP thread has, and the closing of slow connections. */
 #include "api/server.h"
 
 #include "api/dispatch.h"

@@ -1,3 +1,4 @@
+/* Owns what was submitted until the service has it, and its limits. */
 #include "api/submission.h"
 
 #include "api/utf8.h"

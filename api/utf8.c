@@ -1,3 +1,4 @@
+/* Owns what well-formed UTF-8 is. */
 #include "api/utf8.h"
 
 static bool is_continuation(unsigned char c)

@@ -1,3 +1,4 @@
+/* Owns the waiters: who waits, who holds them, and the only calls that suspend and resume connections. */
 #include "api/wait_room.h"
 
 #include "base/mem.h"

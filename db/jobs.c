@@ -21,6 +21,7 @@ void job_row_done(struct job_row *row)
 			 row->resume_mode,
 			 row->resume_on,
 			 row->slurm_job_id,
+			 row->export_,
 			 row->cancel_requested_by,
 			 row->resume_requested_by};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -132,7 +133,7 @@ int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
 	"seq, evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state, reason," \
 	" waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt," \
 	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, resume_requested_at," \
-	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, observed_at," \
+	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, export, observed_at," \
 	" created_at, updated_at, started_at, ended_at, collected, version"
 
 static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
@@ -169,6 +170,7 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	row->resume_resets_budget = query_int(q) != 0;
 	row->budget_from_attempt = (int)query_int(q);
 	row->progress = query_int_or(q, -1);
+	row->export_ = query_text(q);
 	row->observed_at = query_int(q);
 	row->created_at = query_int(q);
 	row->updated_at = query_int(q);
@@ -420,10 +422,10 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 }
 
 static struct statement update_job = {
-    .sql = "UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, budget_from_attempt = ?, attempt = "
-	   "?, slurm_job_id = ?,"
-	   " failures = ?, not_before = ?, progress = ?, observed_at = ?, started_at = ?, updated_at = ?,"
-	   " version = version + 1 WHERE seq = ?",
+    .sql =
+	"UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, budget_from_attempt = ?, attempt = ?,"
+	" slurm_job_id = ?, failures = ?, not_before = ?, progress = ?, export = ?, observed_at = ?, started_at = ?,"
+	" updated_at = ?, version = version + 1 WHERE seq = ?",
 };
 
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
@@ -438,6 +440,7 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 	query_bind_int(&q, row->failures);
 	query_bind_int(&q, row->not_before);
 	query_bind_int_or_null(&q, row->progress, -1);
+	query_bind_text(&q, row->export_);
 	query_bind_int_or_null(&q, row->observed_at, 0);
 	query_bind_int_or_null(&q, row->started_at, 0);
 	query_bind_int(&q, row->updated_at);
@@ -447,9 +450,7 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job %s", row->id);
 }
 
-static struct statement set_collected = {
-    .sql = "UPDATE jobs SET collected = 1, version = version + 1 WHERE seq = ?",
-};
+static struct statement set_collected = {.sql = "UPDATE jobs SET collected = 1, version = version + 1 WHERE seq = ?"};
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err)
 {

@@ -39,6 +39,7 @@ struct job_row {
 	bool resume_resets_budget;
 	int budget_from_attempt; /* the first attempt that the budget counts */
 	int64_t progress;        /* -1 unknown */
+	char *export_;           /* what became of its export: JSON as a job is shown; NULL: there is none */
 	int64_t observed_at;
 	int64_t created_at;
 	int64_t updated_at;
@@ -94,7 +95,7 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
 
 /* Writes what the scheduler counts, without a state change: waiting_on, budget_used_s, budget_limit_s, attempt,
- * slurm_job_id, failures, not_before, progress, observed_at, started_at, updated_at; version + 1. */
+ * slurm_job_id, failures, not_before, progress, export, observed_at, started_at, updated_at; version + 1. */
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);

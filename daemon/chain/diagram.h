@@ -4,8 +4,8 @@
 
 #include "base/str.h"
 
-/* Appends the table as a Mermaid state diagram (mermaid.js.org, stateDiagram-v2): an arrow for each pair of states, with
- * the events that lead from one to the other. Ignored events are not in it. */
+/* Appends the table as a Mermaid state diagram (mermaid.js.org, stateDiagram-v2): an arrow for each pair of states,
+ * with the events that lead from one to the other. Ignored events are not in it. */
 void chain_print(struct str *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* YAML 1.1 (as PyYAML reads it, but with the numbers of OmegaConf, the loader of the launcher: 1e-5 is one, and none are
- * sexagesimal) and JSON text to a JSON value, with places. */
+/* YAML 1.1 (as PyYAML reads it, but with the numbers of OmegaConf, the loader of the launcher: 1e-5 is one, and none
+ * are sexagesimal) and JSON text to a JSON value, with places. */
 #ifndef NEL_CONFIG_YAML_JSON_H
 #define NEL_CONFIG_YAML_JSON_H
 

@@ -144,11 +144,14 @@ static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_e
 	fault_point("collect-before-exec");
 	/* However the chain ended: what its last attempt queued goes with it. */
 	struct cancel_order order = cancel_order_of(&action->items[0]);
-	if (order.chain_dir != NULL && order.job_name != NULL &&
+	if (!action->items[0].export_only && order.chain_dir != NULL && order.job_name != NULL &&
 	    slurm_cancel(pool, &order, 1, action->timeout_ms, err) != 0)
 		return -1;
-	if (slurm_collect(pool, action->items[0].job_dir, action->items[0].slurm_job_id, action->timeout_ms,
-			  &action->collected, err) != 0)
+	struct collect_order wanted = {.job_dir = action->items[0].job_dir,
+				       .slurm_job_id = action->items[0].slurm_job_id,
+				       .wish = action->items[0].export_wish,
+				       .export_only = action->items[0].export_only};
+	if (slurm_collect(pool, &wanted, action->timeout_ms, &action->collected, err) != 0)
 		return -1;
 	fault_point("collect-after-exec");
 	if (action->collected.results != NULL)

@@ -30,6 +30,10 @@ struct action_item {
 	bool first_send; /* nothing of this attempt can be on the cluster yet */
 	int budget_from; /* the first attempt that the budget counts */
 	bool in_job;     /* the attempt may have queued the next one itself */
+
+	/* DO_COLLECT */
+	enum collect_export_wish export_wish;
+	bool export_only;
 };
 
 struct action {

@@ -9,6 +9,7 @@
 #include "db/events.h"
 #include "db/results.h"
 #include "sched/core.h"
+#include "sched/exports.h"
 #include "sched/reconcile.h"
 
 #include <sodium.h>
@@ -298,7 +299,7 @@ static int collect_failed(struct scheduler *s, struct live *live, const struct a
 	live->tries = tries;
 	core_back_off(live, 2, 300);
 	if (!live->ending)
-		return 0;
+		return exports_missed(s->db, live, clock_now_s(), err);
 	char wait[NEL_ERR_MSG_MAX + 80];
 	describe_wait(action, wait);
 	return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
@@ -312,6 +313,7 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	live->touched = true;
 	if (action->failed)
 		return collect_failed(s, live, action, err);
+	bool first = !exports_followed(live);
 	if (action->collected.progress >= 0)
 		live->job.progress = action->collected.progress;
 	if (store_scores(s, live, action, err) != 0)
@@ -320,10 +322,19 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 		CLEANUP(mem_freep) char *reason = final_reason(live, action);
 		if (finish(s, live, reason, err) != 0)
 			return -1;
-	} else if (evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0) {
+	} else if (first && evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0) {
 		return -1;
 	}
-	live->need = NEED_NONE;
+	bool open = false;
+	int tries = live->tries;
+	if (exports_take(s->db, live, &action->collected.export_, clock_now_s(), &open, err) != 0)
+		return -1;
+	live->need = open ? NEED_COLLECT : NEED_NONE;
+	if (open) {
+		live->tries = first ? 0 : tries;
+		core_back_off(live, EXPORT_LOOK_MIN_S, EXPORT_LOOK_MAX_S);
+		return 0;
+	}
 	live->job.collected = true;
 	return jobs_set_collected(s->db, live->seq, err);
 }

@@ -15,6 +15,7 @@ struct station {
 	const struct settings_cluster *cluster;
 	const char *identity;
 	bool observing; /* an observation is under way */
+	int sending;    /* submissions with the lane: never all of its sessions, so that nothing else waits for them */
 	bool accounting_known;
 	bool accounting;
 	int failures;                 /* observations failed in a row */

@@ -6,6 +6,7 @@
 #include "chain/budget.h"
 #include "db/evaluations.h"
 #include "sched/core.h"
+#include "sched/exports.h"
 #include "slurm/script.h"
 
 #include <inttypes.h>
@@ -15,7 +16,6 @@
 
 #define CANCELS_MAX 500 /* in one remote command */
 #define SUBMIT_TIMEOUT_MIN_S 60
-#define SENDS_WAITING_MAX (LANE_QUEUE_MAX / 2) /* leaves room for observations, cancels and readers */
 
 /* The chains that are due for something, in the order in which they are handled. */
 struct due_list {
@@ -267,6 +267,7 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		return;
 	}
 	action = NULL;
+	station->sending++;
 	fault_point("submit-pushed");
 	for (size_t i = 0; i < count; i++) {
 		if (group[i]->need != NEED_SUBMIT)
@@ -274,6 +275,12 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		group[i]->in_flight = true;
 		group[i]->first_send = false;
 	}
+}
+
+/* A session is left for observations, cancels and readers: a burst of submissions can take minutes. */
+static int sends_max(const struct station *station)
+{
+	return station->cluster->max_sessions > 1 ? station->cluster->max_sessions - 1 : 1;
 }
 
 static void dispatch_sends(struct scheduler *s, const struct due_list *sends)
@@ -285,11 +292,8 @@ static void dispatch_sends(struct scheduler *s, const struct due_list *sends)
 		       sends->items[end]->job.evaluation_seq == sends->items[i]->job.evaluation_seq)
 			end++;
 		const struct job_row *job = &sends->items[i]->job;
-		struct lane_stats stats;
-		struct nel_err err;
-		bool room = lanes_stats(s->lanes, job->cluster, job->identity, &stats, &err) != 0 ||
-			    stats.queued < SENDS_WAITING_MAX;
-		if (room)
+		const struct station *station = core_station(s, job->cluster, job->identity);
+		if (station == NULL || station->sending < sends_max(station))
 			send_group(s, sends->items + i, end - i);
 		i = end;
 	}
@@ -334,6 +338,8 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 		struct action *action =
 		    action_new(DO_COLLECT, s->inbox, live->job.cluster, live->job.identity, timeout_s * 1000, 1);
 		fill_item(&action->items[action->count++], live);
+		action->items[0].export_wish = exports_wish(live, clock_now_s());
+		action->items[0].export_only = exports_followed(live);
 		live->in_flight = push(s, action);
 		if (live->in_flight)
 			action = NULL;

@@ -31,7 +31,8 @@ struct live {
 	bool ending;     /* the end below is known and waits for NEED_COLLECT */
 	enum chain_event end_event;
 	char *end_reason;
-	bool touched; /* by the open transaction */
+	int export_misses; /* its export was not found, in a row */
+	bool touched;      /* by the open transaction */
 	UT_hash_handle hh;
 };
 

@@ -320,7 +320,9 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 static void judge_absence(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 			  const struct observation *o, const struct reconcile_rules *rules, struct judgement *j)
 {
-	if (!rules->accounting && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
+	/* Accounting may not have a job that never began (seen with Slurm 22.05). */
+	bool withdrawn = strcmp(o->fate, FATE_WITHDRAWN) == 0;
+	if ((!rules->accounting || withdrawn) && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
 		return;
 	if (attempt->absent_since == 0) {
 		attempt->absent_since = rules->now_s;

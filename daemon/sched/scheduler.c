@@ -172,12 +172,15 @@ static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_e
 	}
 	job->failures = 0;
 	job->not_before = 0;
+	free(job->export_);
+	job->export_ = NULL;
 	if (jobs_clear_resume(s->db, live->seq, err) != 0 ||
 	    core_move(s, live, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
 	/* What was stored of the end no longer holds. */
 	live->ending = false;
 	job->collected = false;
+	live->export_misses = 0;
 	job->cancel_requested_at = 0;
 	set_need(live, NEED_NONE);
 	return 0;

@@ -10,9 +10,9 @@
 struct cancel_order {
 	const char *slurm_job_id; /* NULL when it is not known */
 	const char *job_name;     /* everything of this exact name is cancelled too */
-	/* Set (absolute, on the cluster): so are all attempts of the chain, whose names differ in the number alone. Those
-	 * that wait go first, for they may wait for the end of those that run; and for each attempt after this one
-	 * <chain_dir>/.attempts/<number>/fate says WITHDRAWN. */
+	/* Set (absolute, on the cluster): so are all attempts of the chain, whose names differ in the number alone.
+	 * Those that wait go first, for they may wait for the end of those that run; and for each attempt after this
+	 * one <chain_dir>/.attempts/<number>/fate says WITHDRAWN. */
 	const char *chain_dir;
 };
 

@@ -16,6 +16,9 @@ void collect_reply_done(struct collect_reply *reply)
 	free(reply->results);
 	free(reply->log_tail);
 	free(reply->log_name);
+	for (size_t i = 0; i < reply->export_.destination_count; i++)
+		free(reply->export_.destinations[i].name);
+	free(reply->export_.destinations);
 	*reply = (struct collect_reply){0};
 }
 
@@ -55,6 +58,48 @@ static bool read_block(struct records *records, struct record *record, struct co
 	return true;
 }
 
+/* "export|<kind>|<Slurm id>|<text>" */
+static bool read_export(struct record *record, struct collect_export *export_)
+{
+	static const char *const kinds[] = {
+	    [COLLECT_EXPORT_NONE] = "none",       [COLLECT_EXPORT_REFUSED] = "refused",
+	    [COLLECT_EXPORT_PENDING] = "pending", [COLLECT_EXPORT_RUNNING] = "running",
+	    [COLLECT_EXPORT_UNSEEN] = "unseen",   [COLLECT_EXPORT_GONE] = "gone",
+	    [COLLECT_EXPORT_ENDED] = "ended",
+	};
+	if (!record_split(record, 4, 4))
+		return false;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strcmp(record->fields[1], kinds[i]) != 0)
+			continue;
+		export_->kind = (enum collect_export_kind)i;
+		record_text(record->fields[2], export_->slurm_job_id, sizeof export_->slurm_job_id);
+		record_text(record->fields[3], export_->text, sizeof export_->text);
+		/* An end whose exit code cannot be read is no success. */
+		export_->exit_code = (int)record_number(record->fields[3], 255, 255);
+		return true;
+	}
+	return false;
+}
+
+/* "destination|<exit code>|<name>" */
+static bool read_destination(struct record *record, struct collect_export *export_)
+{
+	char name[256];
+	if (!record_split(record, 3, 3))
+		return false;
+	if (export_->destination_count == COLLECT_DESTINATIONS_MAX)
+		return true;
+	record_text(record->fields[2], name, sizeof name);
+	export_->destinations =
+	    mem_realloc(export_->destinations, export_->destination_count + 1, sizeof *export_->destinations);
+	export_->destinations[export_->destination_count++] = (struct collect_destination){
+	    .name = mem_strdup(name),
+	    .exit_code = (int)record_number(record->fields[1], 255, 255),
+	};
+	return true;
+}
+
 int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply, struct nel_err *err)
 {
 	struct records records;
@@ -74,6 +119,12 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 		if (record_is(&record, "results") || record_is(&record, "log")) {
 			if (!read_block(&records, &record, &reply))
 				break;
+		} else if (record_is(&record, "export")) {
+			if (!read_export(&record, &reply.export_))
+				break;
+		} else if (record_is(&record, "destination")) {
+			if (!read_destination(&record, &reply.export_))
+				break;
 		} else if (record_is(&record, "progress") && record_split(&record, 2, 2)) {
 			reply.progress = record_number(record.fields[1], INT64_MAX, -1);
 		}
@@ -81,14 +132,18 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 	return records_truncated(err);
 }
 
-int slurm_collect(struct ssh_pool *pool, const char *job_dir, const char *slurm_job_id, int64_t timeout_ms,
+int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int64_t timeout_ms,
 		  struct collect_reply *ret_reply, struct nel_err *err)
 {
+	static const char *const wishes[] = {
+	    [COLLECT_EXPORT_FOLLOW] = "follow", [COLLECT_EXPORT_CANCEL] = "cancel", [COLLECT_EXPORT_DROP] = "drop"};
 	CLEANUP(str_done) struct str data = {0};
-	if (job_dir[0] != '/' || str_has_control(job_dir))
+	if (order->job_dir[0] != '/' || str_has_control(order->job_dir))
 		return err_set(err, NEL_INVALID, "the job's directory must be an absolute path");
-	remote_set(&data, "NEL_JOB_DIR", job_dir);
-	remote_set(&data, "NEL_SLURM_JOB_ID", slurm_job_id != NULL ? slurm_job_id : "");
+	remote_set(&data, "NEL_JOB_DIR", order->job_dir);
+	remote_set(&data, "NEL_SLURM_JOB_ID", order->slurm_job_id != NULL ? order->slurm_job_id : "");
+	remote_set(&data, "NEL_EXPORT", wishes[order->wish]);
+	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
 	struct remote_call call = {
 	    .script = "collect", .data = str_text(&data), .output_max = OUTPUT_MAX, .timeout_ms = timeout_ms};
@@ -137,7 +192,13 @@ void collect_telling_line(const char *log_tail, char *ret_line, size_t size)
 		end = start > 0 ? start - 1 : 0;
 	}
 	if (best_len == 0) { /* nothing but noise: its last line is better than none */
-		best_len = strcspn(log_tail, "\n");
+		best_len = strlen(log_tail);
+		while (best_len > 0 && strchr("\n\r \t", log_tail[best_len - 1]) != NULL)
+			best_len--;
+		best = best_len;
+		while (best > 0 && log_tail[best - 1] != '\n')
+			best--;
+		best_len -= best;
 	}
 	if (best_len > size - 1)
 		best_len = size - 1;

@@ -10,6 +10,7 @@
 
 #define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
 #define COLLECT_SCORES_MAX 10000 /* further ones are dropped */
+#define COLLECT_DESTINATIONS_MAX 64
 
 struct score {
 	char *task; /* as results.yml names it */
@@ -33,6 +34,45 @@ void scores_done(struct scores *scores);
  * count}}}}}}}}`). */
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
 
+/* What a look at a job's export found. */
+enum collect_export_kind {
+	COLLECT_EXPORT_NONE,
+	COLLECT_EXPORT_REFUSED, /* by Slurm: text says why */
+	COLLECT_EXPORT_PENDING,
+	COLLECT_EXPORT_RUNNING,
+	COLLECT_EXPORT_UNSEEN, /* Slurm could not be asked */
+	COLLECT_EXPORT_GONE,   /* it left no exit code; text is its state in Slurm, "" when Slurm does not know it */
+	COLLECT_EXPORT_ENDED
+};
+
+struct collect_destination {
+	char *name;
+	int exit_code;
+};
+
+struct collect_export {
+	enum collect_export_kind kind;
+	char slurm_job_id[24]; /* "" when it has none */
+	char text[404];
+	int exit_code;                            /* of an ended one */
+	struct collect_destination *destinations; /* those that it has been through */
+	size_t destination_count;
+};
+
+/* What is to be done with an export that has not ended. */
+enum collect_export_wish {
+	COLLECT_EXPORT_FOLLOW,
+	COLLECT_EXPORT_CANCEL, /* its job has not succeeded */
+	COLLECT_EXPORT_DROP    /* its secrets are removed, and nobody looks again */
+};
+
+struct collect_order {
+	const char *job_dir;
+	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */
+	enum collect_export_wish wish;
+	bool export_only; /* the rest was read before */
+};
+
 struct collect_reply {
 	char *results; /* text of artifacts/results.yml; NULL when there is none or it is larger than
 			  COLLECT_RESULTS_MAX */
@@ -41,13 +81,14 @@ struct collect_reply {
 	char *log_tail;   /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
 			     Slurm log; "" */
 	char *log_name;   /* which one; "" */
+	struct collect_export export_;
 };
 
 void collect_reply_done(struct collect_reply *reply);
 
-/* One remote command: reads, then removes <job_dir>/.secrets.env. A directory that is gone gives an empty reply. The
- * log is that of the attempt with this Slurm id; NULL: of any. */
-int slurm_collect(struct ssh_pool *pool, const char *job_dir, const char *slurm_job_id, int64_t timeout_ms,
+/* One remote command: reads, then removes <job_dir>/.secrets.env, and .export.env when no export needs it any more. A
+ * directory that is gone gives an empty reply. */
+int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int64_t timeout_ms,
 		  struct collect_reply *ret_reply, struct nel_err *err);
 
 /* The last line of a log's end that tells something: not what srun and slurmstepd say of every failed step, and of what

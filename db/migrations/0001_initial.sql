@@ -95,6 +95,8 @@ CREATE TABLE jobs (
 	budget_from_attempt INTEGER NOT NULL DEFAULT 1,
 	attention INTEGER NOT NULL DEFAULT 1,
 	progress INTEGER,
+	-- JSON, as a job is shown; null: there is none.
+	export TEXT,
 	observed_at INTEGER,
 	created_at INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL,

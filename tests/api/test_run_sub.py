@@ -344,9 +344,9 @@ def test_run_of_a_server_that_dies_ends_the_wait_at_once(make):
 def test_run_of_a_server_that_is_never_healthy_ends_at_the_timeout(make):
     run = make("vllm")
     (run.stand / "container/vllm").write_text("#!/bin/bash\nwhile :; do /bin/sleep 0.1; done\n")
-    run.edit("NEL_READINESS_TIMEOUT_S=3600", "NEL_READINESS_TIMEOUT_S=1")
+    run.edit("NEL_READINESS_TIMEOUT_S=3600", "NEL_READINESS_TIMEOUT_S=3")
     assert run.run() == 1
-    assert "deployment was not ready after 1 s: http://127.0.0.1:8000/health answered nothing" in run.log
+    assert "deployment was not ready after 3 s: http://127.0.0.1:8000/health answered nothing" in run.log
     assert list(run.steps()) == ["server-0"]
 
 
@@ -377,6 +377,7 @@ def test_run_with_commands_gives_each_its_place_and_sends_the_export(make):
     secrets = run.job_dir / ".export.env"
     assert secrets.stat().st_mode & 0o777 == 0o600
     assert secrets.read_text() == "export WANDB_API_KEY=s3cret-wandb\n"
+    assert (run.job_dir / ".export/job").read_text() == "77\n"
 
 
 def test_export_script_runs_the_exporters_and_removes_its_secrets(make):
@@ -413,6 +414,8 @@ def test_export_script_runs_the_exporters_and_removes_its_secrets(make):
     ]
     assert call["env"]["WANDB_API_KEY"] == "s3cret-wandb"
     assert not (run.job_dir / ".export.env").exists()
+    assert (run.job_dir / ".export/end").read_text() == "0\n"
+    assert (run.artifacts / "export.tsv").read_text() == "wandb\t0\nmlflow\t0\n"
 
 
 def test_run_with_a_refused_export_succeeds_and_leaves_no_secrets(make):
@@ -421,6 +424,31 @@ def test_run_with_a_refused_export_succeeds_and_leaves_no_secrets(make):
     assert run.run() == 0
     assert "warning: the export job was refused: sbatch: error: invalid partition" in run.log
     assert not (run.job_dir / ".export.env").exists()
+    assert (run.job_dir / ".export/job").read_text() == "refused sbatch: error: invalid partition\n"
+
+
+def test_run_that_fails_leaves_nothing_of_an_earlier_export(make):
+    run = make("commands")
+    assert run.run() == 0, run.log
+    run.set("evaluator-exit", "3")
+    assert run.run() == 3
+    assert not (run.job_dir / ".export").exists()
+    assert len(run.calls("sbatch")) == 1
+
+
+def test_run_that_is_cancelled_while_its_servers_stop_sends_no_export(make):
+    run = make("commands")
+    (run.stand / "container/vllm").write_text(
+        '#!/bin/bash\ntrap \'touch "$STAND/stopping"; /bin/sleep 2; exit\' TERM\ntouch "$STAND/healthy"\n'
+        "while :; do /bin/sleep 0.1; done\n"
+    )
+    process = run.start()
+    wait_for(run.stand / "stopping")
+    process.send_signal(signal.SIGTERM)
+    run.finish(process)
+    assert "the evaluation ended with exit code 0" in run.log
+    assert run.calls("sbatch") == []
+    assert not (run.job_dir / ".export").exists()
 
 
 def test_run_of_a_failing_pre_cmd_skips_the_evaluator_but_not_post_cmd(make):

@@ -90,9 +90,9 @@ def test_cancel_right_after_the_submission_leaves_nothing_behind(bed, daemon, mo
             check_cancelled(bed, daemon.client, f"{one}.{index}")
 
 
-def test_cancel_while_sshd_is_down_is_remembered_and_done_later(bed, model_server, make_daemon):
-    """A job that runs on until its cluster can be told, and one of which the cluster never heard; the daemon is killed
-    meanwhile."""
+def test_cancel_while_sshd_is_down_is_done_when_it_can_be(bed, model_server, make_daemon):
+    """At once for a job that was never sent. Remembered, over a kill of the daemon, for one that runs, and for one of which
+    the new daemon cannot know whether the old one had sent it; that one is never submitted."""
     daemon = make_daemon()
     client = daemon.start().client
     body = config(bed, model_server, task(**LONG))
@@ -100,19 +100,22 @@ def test_cancel_while_sshd_is_down_is_remembered_and_done_later(bed, model_serve
     client.wait_state(f"{running}.0", "running")
     bed.ctl("alpha", "sshd", "stop")
     try:
-        unsent = client.submit(body, model_server.env)["id"]
-        jobs = [f"{running}.0", f"{unsent}.0"]
-        client.wait_job(jobs[1], lambda job: job["waiting_on"] and "alpha" in job["waiting_on"], "waits on alpha")
-        for job_id in jobs:
-            client.post(f"/v1/jobs/{job_id}/cancel", 202)
-            client.wait_state(job_id, "cancelling")
+        unsent, unsure = [client.submit(body, model_server.env)["id"] for _ in range(2)]
+        for one in (unsent, unsure):
+            client.wait_job(f"{one}.0", lambda job: job["waiting_on"] and "alpha" in job["waiting_on"], "waits on alpha")
+        for one in (running, unsent):
+            client.post(f"/v1/jobs/{one}.0/cancel", 202)
+        check_cancelled(bed, client, f"{unsent}.0")
+        client.wait_state(f"{running}.0", "cancelling")
         daemon.kill()
         daemon.start()
+        client.post(f"/v1/jobs/{unsure}.0/cancel", 202)
+        client.wait_state(f"{unsure}.0", "cancelling")
         wait_for("alpha fails again", lambda: client.cluster("alpha")["health"] == "failing")
-        assert [client.job(job_id)["state"] for job_id in jobs] == ["cancelling", "cancelling"]
+        assert [client.job(f"{one}.0")["state"] for one in (running, unsure)] == ["cancelling", "cancelling"]
         assert len(bed.live_jobs_of("alpha", running)) == 1
     finally:
         bed.ctl("alpha", "sshd", "start")
-    for job_id in jobs:
-        check_cancelled(bed, client, job_id)
-    assert bed.jobs_of("alpha", unsent) == []
+    for one in (running, unsure):
+        check_cancelled(bed, client, f"{one}.0")
+    assert [bed.jobs_of("alpha", one) for one in (unsent, unsure)] == [[], []]

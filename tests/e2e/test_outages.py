@@ -15,9 +15,8 @@ class Outage:
     def __init__(self, bed, daemon, model_server):
         self.bed, self.daemon, self.client = bed, daemon, daemon.client
         self.env, self.model_server = model_server.env, model_server
-        self.ending = self.submit(SSHD_AWAY, 8)
-        self.running = {cluster: self.submit(cluster, limit)
-                        for cluster, limit in ((SSHD_AWAY, 40), (SLURMCTLD_AWAY, 100))}
+        self.ending = self.submit(SSHD_AWAY, 16)
+        self.running = {cluster: self.submit(cluster, 40) for cluster in (SSHD_AWAY, SLURMCTLD_AWAY)}
         for job_id in (self.ending, *self.running.values()):
             self.client.wait_job(job_id, lambda job: job["progress"] and job["state"] == "running", "runs")
         bed.ctl(SSHD_AWAY, "sshd", "stop")
@@ -35,7 +34,8 @@ class Outage:
             bed.ctl(SLURMCTLD_AWAY, "slurmctld", "start")
 
     def submit(self, cluster, limit):
-        body = config(self.bed, self.model_server, task(limit, 1), cluster=cluster)
+        """A job of a little more than `limit` seconds."""
+        body = config(self.bed, self.model_server, task(limit, 1, parallelism=1), cluster=cluster)
         return self.client.submit(body, self.env)["id"] + ".0"
 
     def failed(self, cluster):

@@ -406,15 +406,12 @@ def until(ask, seconds, what):
 def fill(directory, leave=0):
     """Fills a small file system but for so many KiB; the file that does it."""
     path = f"{directory}/.filling"
-    with open(path, "wb") as file:
-        with contextlib.suppress(OSError):
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-    with contextlib.suppress(OSError):
-        with open(path, "ab", buffering=0) as file:
-            while file.write(b"x" * 512):
-                pass
+    with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 65536)
+    with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
     size = os.path.getsize(path)
     os.truncate(path, max(0, size - leave * 1024))
     return path

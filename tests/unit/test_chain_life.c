@@ -100,7 +100,7 @@ static enum chain_event judge(const struct life *life)
 	if (life->max_attempts > 0 && life->attempts >= life->max_attempts)
 		return EVENT_END_FAILURE;
 	return budget_next_time_limit(life->walltime_s, life->limit_s, life->used_s) == 0 ? EVENT_END_BUDGET
-											   : EVENT_END_CONTINUE;
+											  : EVENT_END_CONTINUE;
 }
 
 static void end_attempt(struct life *life)

@@ -40,6 +40,7 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->resume_mode, b->resume_mode},
 	    {a->resume_on, b->resume_on},
 	    {a->slurm_job_id, b->slurm_job_id},
+	    {a->export_, b->export_},
 	    {a->cancel_requested_by, b->cancel_requested_by},
 	};
 	for (size_t i = 0; i < COUNT(texts); i++)
@@ -238,6 +239,7 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 				 .failures = 1,
 				 .not_before = 30,
 				 .progress = 5,
+				 .export_ = (char *)"{}",
 				 .observed_at = 40,
 				 .started_at = 50,
 				 .updated_at = 60,
@@ -253,6 +255,7 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 	expected.failures = 1;
 	expected.not_before = 30;
 	expected.progress = 5;
+	expected.export_ = change.export_;
 	expected.observed_at = 40;
 	expected.started_at = 50;
 	expected.updated_at = 60;

@@ -38,7 +38,8 @@ static void test_cancel_reaches_ids_and_names(void **state)
 static void test_cancel_asks_once_for_many(void **state)
 {
 	(void)state;
-	static const struct cancel_order orders[] = {{"100", "ours.1", NULL}, {"101", "ours.2", NULL}, {"5", "ours.3", NULL}};
+	static const struct cancel_order orders[] = {
+	    {"100", "ours.1", NULL}, {"101", "ours.2", NULL}, {"5", "ours.3", NULL}};
 	struct nel_err err;
 	run("%s", queue);
 	assert_int_equal(slurm_cancel(NULL, orders, 3, 20000, &err), 0);

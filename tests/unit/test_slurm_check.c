@@ -312,7 +312,7 @@ static void test_check_account_says_what_slurm_says(void **state)
 	    {NULL, "team|gpu\n", NULL, CHECK_BAD, "allowed: team in partition gpu"},
 	    {NULL, "teams|\nother|\nother|\n", NULL, CHECK_BAD, "allowed: teams, other"},
 	    {NULL, "", NULL, CHECK_BAD, "no account is allowed"},
-	    {NULL, "", "cannot reach slurmdbd", CHECK_UNKNOWN, "not checked: cannot reach slurmdbd"},
+	    {NULL, "", "Unable to contact slurmdbd", CHECK_UNKNOWN, "not checked: Unable to contact slurmdbd"},
 	    {"AccountingStorageType = accounting_storage/none\n", "", NULL, CHECK_UNKNOWN, "not checked"},
 	    {"AccountingStorageType = (null)\nAccountingStorageEnforce = none\n", "", NULL, CHECK_UNKNOWN,
 	     "not checked"},
@@ -330,6 +330,7 @@ static void test_check_account_says_what_slurm_says(void **state)
 		CLEANUP(check_reply_done) struct check_reply reply = {0};
 		ask(&f, &reply);
 		assert_result(&reply, CHECK_ACCOUNT, 0, cases[i].verdict, cases[i].text);
+		assert_result(&reply, CHECK_PARTITION, 0, CHECK_GOOD, "batch");
 		run("rm -f \"$FAKE/fail_sacctmgr\"");
 	}
 }
@@ -450,9 +451,15 @@ static void test_check_slurm_that_is_down_is_asked_once(void **state)
 	CLEANUP(check_reply_done) struct check_reply reply = {0};
 	ask(&f, &reply);
 	assert_result(&reply, CHECK_ACCOUNT, 0, CHECK_UNKNOWN, "not checked: Unable to contact");
-	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "not checked: Unable to contact");
-	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "Unable to contact");
-	assert_result(&reply, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: slurmctld did not answer");
+	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "not checked: Slurm does not answer");
+	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "mmlu.0: Slurm does not answer");
+	assert_result(&reply, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: Slurm does not answer");
+	assert_output("grep -c sbatch $FAKE/calls", "0");
+	run("rm \"$FAKE/fail_scontrol\"");
+	CLEANUP(check_reply_done) struct check_reply other = {0};
+	ask(&f, &other);
+	assert_result(&other, CHECK_SBATCH, 0, CHECK_BAD, "mmlu.0: Batch job submission failed: Unable to contact");
+	assert_result(&other, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: Slurm does not answer");
 	assert_output("grep -c sbatch $FAKE/calls", "1");
 }
 
@@ -467,9 +474,9 @@ static void test_check_slurm_that_hangs_is_waited_for_once(void **state)
 	run("printf '#!/bin/bash\\nexec sleep 60\\n' >\"$FAKE/bin/scontrol\"");
 	assert_int_equal(slurm_check(NULL, question, 3000, &reply, &err), 0);
 	assert_result(&reply, CHECK_ACCOUNT, 0, CHECK_UNKNOWN, "scontrol did not answer within 1 s");
-	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "scontrol did not answer in time");
+	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "scontrol does not answer");
 	assert_result(&reply, CHECK_PATH, 1, CHECK_GOOD, "data");
-	assert_result(&reply, CHECK_SBATCH, 0, CHECK_UNKNOWN, "scontrol did not answer in time");
+	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "scontrol does not answer");
 }
 
 static void test_check_many_jobs_only_the_first_are_tried(void **state)

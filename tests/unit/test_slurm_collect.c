@@ -18,6 +18,60 @@ static void test_parse_blocks_are_read(void **state)
 	assert_string_equal(reply.log_name, "client-1.log");
 }
 
+static void test_parse_exports_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		enum collect_export_kind kind;
+		const char *id;
+		const char *said;
+		int exit_code;
+	} cases[] = {
+	    {"", COLLECT_EXPORT_NONE, "", "", 0},
+	    {"export|none||\n", COLLECT_EXPORT_NONE, "", "", 255},
+	    {"export|refused||sbatch: a|b\n", COLLECT_EXPORT_REFUSED, "", "sbatch: a|b", 255},
+	    {"export|pending|77|\n", COLLECT_EXPORT_PENDING, "77", "", 255},
+	    {"export|running|77|\n", COLLECT_EXPORT_RUNNING, "77", "", 255},
+	    {"export|unseen|77|\n", COLLECT_EXPORT_UNSEEN, "77", "", 255},
+	    {"export|gone|77|CANCELLED\n", COLLECT_EXPORT_GONE, "77", "CANCELLED", 255},
+	    {"export|ended|77|0\n", COLLECT_EXPORT_ENDED, "77", "0", 0},
+	    {"export|ended|77|3\n", COLLECT_EXPORT_ENDED, "77", "3", 3},
+	    {"export|ended|77|\n", COLLECT_EXPORT_ENDED, "77", "", 255},
+	    {"export|ended|77|999\n", COLLECT_EXPORT_ENDED, "77", "999", 255},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		CLEANUP(mem_freep)
+		char *text = mem_printf(BEGIN "%sdestination|0|mlflow\ndestination||b|\x1b\nend\n", cases[i].text);
+		struct nel_err err;
+		assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
+		assert_int_equal(reply.export_.kind, cases[i].kind);
+		assert_string_equal(reply.export_.slurm_job_id, cases[i].id);
+		assert_string_equal(reply.export_.text, cases[i].said);
+		assert_int_equal(reply.export_.exit_code, cases[i].exit_code);
+		assert_int_equal(reply.export_.destination_count, 2);
+		assert_string_equal(reply.export_.destinations[0].name, "mlflow");
+		assert_int_equal(reply.export_.destinations[0].exit_code, 0);
+		assert_string_equal(reply.export_.destinations[1].name, "b| ");
+		assert_int_equal(reply.export_.destinations[1].exit_code, 255);
+	}
+}
+
+static void test_parse_keeps_so_many_destinations(void **state)
+{
+	(void)state;
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	CLEANUP(str_done) struct str text = {0};
+	struct nel_err err;
+	str_append(&text, BEGIN "export|ended|7|0\n");
+	for (int i = 0; i < COLLECT_DESTINATIONS_MAX + 5; i++)
+		str_appendf(&text, "destination|0|d%d\n", i);
+	str_append(&text, "end\n");
+	assert_int_equal(collect_parse(str_text(&text), strlen(str_text(&text)), &reply, &err), 0);
+	assert_int_equal(reply.export_.destination_count, COLLECT_DESTINATIONS_MAX);
+}
+
 static void test_parse_bad_answers_are_remote(void **state)
 {
 	(void)state;
@@ -29,6 +83,9 @@ static void test_parse_bad_answers_are_remote(void **state)
 	    BEGIN "results|-1|\n\nend\n",
 	    BEGIN "results|99999999999999999999|\nend\n",
 	    BEGIN "log|1\nx\nend\n",
+	    BEGIN "export|pending\nend\n",
+	    BEGIN "export|lost|1|\nend\n",
+	    BEGIN "destination|1\nend\n",
 	    BEGIN "error|remote|the secrets cannot be removed\nend\n",
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -55,7 +112,8 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	    ">artifacts/results.yml; echo 541 >artifacts/progress; seq 1 3000 >logs/client-2.log; echo old "
 	    ">logs/client-1.log; "
 	    "touch -d '1 hour ago' logs/client-1.log; echo s >logs/server-0-1-0.log");
-	assert_int_equal(slurm_collect(NULL, dir, NULL, 20000, &reply, &err), 0);
+	assert_int_equal(
+	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &reply, &err), 0);
 	assert_string_equal(reply.results, "results: {}\n\nx: \xc3\xa4");
 	assert_int_equal(reply.progress, 541);
 	assert_string_equal(reply.log_name, "client-2.log");
@@ -64,7 +122,8 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	assert_output("ls -A $FAKE/job", "artifacts\nlogs");
 	/* Once more changes nothing. */
 	CLEANUP(collect_reply_done) struct collect_reply again = {0};
-	assert_int_equal(slurm_collect(NULL, dir, NULL, 20000, &again, &err), 0);
+	assert_int_equal(
+	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &again, &err), 0);
 	assert_string_equal(again.results, reply.results);
 }
 
@@ -79,7 +138,9 @@ static void test_collect_falls_back_to_other_logs(void **state)
 		struct nel_err err;
 		run("echo %zu >$FAKE/job/logs/%s; touch -d '%zu hours ago' $FAKE/job/logs/%s", i, names[i], i,
 		    names[i]);
-		assert_int_equal(slurm_collect(NULL, dir, NULL, 20000, &reply, &err), 0);
+		assert_int_equal(slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL},
+					       20000, &reply, &err),
+				 0);
 		assert_string_equal(reply.log_name, names[i]);
 		assert_null(reply.results);
 		assert_int_equal(reply.progress, -1);
@@ -94,7 +155,8 @@ static void test_collect_takes_the_jobs_own_log_when_it_says_why(void **state)
 	struct nel_err err;
 	run("mkdir -p $FAKE/job/logs; cd $FAKE/job/logs; echo cancelled >server-0-7-0.log; "
 	    "printf 'ended with exit code 1\\nnow gave up: not ready\\n' >slurm-7.log; echo gave up: old >slurm-6.log");
-	assert_int_equal(slurm_collect(NULL, dir, "7", 20000, &reply, &err), 0);
+	assert_int_equal(
+	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = "7"}, 20000, &reply, &err), 0);
 	assert_string_equal(reply.log_name, "slurm-7.log");
 	assert_non_null(strstr(reply.log_tail, "not ready"));
 }
@@ -105,7 +167,8 @@ static void test_collect_of_gone_directory_is_empty(void **state)
 	CLEANUP(mem_freep) char *dir = job_dir();
 	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
 	struct nel_err err;
-	assert_int_equal(slurm_collect(NULL, dir, NULL, 20000, &reply, &err), 0);
+	assert_int_equal(
+	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &reply, &err), 0);
 	assert_null(reply.results);
 	assert_string_equal(reply.log_tail, "");
 	assert_string_equal(reply.log_name, "");
@@ -119,9 +182,80 @@ static void test_collect_of_huge_results_leaves_them(void **state)
 	struct nel_err err;
 	run("mkdir -p $FAKE/job/artifacts; head -c 5000000 /dev/zero | tr '\\0' x >$FAKE/job/artifacts/results.yml; "
 	    "echo k=v >$FAKE/job/.secrets.env");
-	assert_int_equal(slurm_collect(NULL, dir, NULL, 20000, &reply, &err), 0);
+	assert_int_equal(
+	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &reply, &err), 0);
 	assert_null(reply.results);
 	assert_output("ls -A $FAKE/job", "artifacts");
+}
+
+/* jobs: what the stand-in squeue knows. */
+static void test_collect_tells_of_the_export(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *job;  /* .export/job */
+		const char *jobs; /* what Slurm knows: id|state|submitted|name */
+		enum collect_export_wish wish;
+		enum collect_export_kind kind;
+		const char *said;
+		const char *left; /* of the secrets */
+	} cases[] = {
+	    {"", "", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_NONE, "", ""},
+	    {"refused sbatch: no", "", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_REFUSED, "sbatch: no", ""},
+	    {"77", "77|PENDING|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_PENDING, "", ".export.env"},
+	    {"77", "77|RUNNING|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_RUNNING, "", ".export.env"},
+	    {"77", "77|PENDING|1|nel-export-job", COLLECT_EXPORT_DROP, COLLECT_EXPORT_PENDING, "", ""},
+	    {"77", "77|PENDING|1|nel-export-job", COLLECT_EXPORT_CANCEL, COLLECT_EXPORT_GONE, "CANCELLED", ""},
+	    {"77", "77|TIMEOUT|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_GONE, "TIMEOUT", ""},
+	    {"77", "77|RUNNING|1|another", COLLECT_EXPORT_CANCEL, COLLECT_EXPORT_GONE, "", ""},
+	};
+	CLEANUP(mem_freep) char *dir = job_dir();
+	run("mkdir -p $FAKE/job/artifacts $FAKE/job/.export; echo a=b >$FAKE/job/artifacts/results.yml");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		struct nel_err err = {0};
+		struct collect_order order = {.job_dir = dir, .wish = cases[i].wish, .export_only = true};
+		run("cd $FAKE/job; echo k >.export.env; echo k >.secrets.env; rm -f .export/job $FAKE/calls; "
+		    "[ -z '%s' ] || echo '%s' >.export/job; echo '%s' >$FAKE/jobs",
+		    cases[i].job, cases[i].job, cases[i].jobs);
+		assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+		assert_int_equal(reply.export_.kind, cases[i].kind);
+		assert_string_equal(reply.export_.text, cases[i].said);
+		assert_null(reply.results);
+		assert_output("cd $FAKE/job; ls .export.env 2>/dev/null || true", cases[i].left);
+		assert_output("grep -c '^scancel 77$' $FAKE/calls 2>/dev/null | grep 1 || true",
+			      strcmp(cases[i].said, "CANCELLED") == 0 ? "1" : "");
+	}
+}
+
+static void test_collect_tells_how_the_export_ended(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err;
+	run("mkdir -p $FAKE/job/artifacts $FAKE/job/.export; cd $FAKE/job; echo 77 >.export/job; echo 1 >.export/end; "
+	    "echo k >.export.env; printf 'mlflow\\t0\\nwandb\\t5\\n' >artifacts/export.tsv");
+	assert_int_equal(slurm_collect(NULL, &(struct collect_order){.job_dir = dir}, 20000, &reply, &err), 0);
+	assert_int_equal(reply.export_.kind, COLLECT_EXPORT_ENDED);
+	assert_int_equal(reply.export_.exit_code, 1);
+	assert_int_equal(reply.export_.destination_count, 2);
+	assert_string_equal(reply.export_.destinations[1].name, "wandb");
+	assert_int_equal(reply.export_.destinations[1].exit_code, 5);
+	assert_output("ls -A $FAKE/job", ".export\nartifacts");
+}
+
+static void test_collect_when_slurm_cannot_be_asked_keeps_the_secrets(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err;
+	run("mkdir -p $FAKE/job/.export; cd $FAKE/job; echo 77 >.export/job; echo k >.export.env; "
+	    "echo 'slurm_load_jobs error: Unable to contact slurm controller' >$FAKE/fail_squeue");
+	assert_int_equal(slurm_collect(NULL, &(struct collect_order){.job_dir = dir}, 20000, &reply, &err), 0);
+	assert_int_equal(reply.export_.kind, COLLECT_EXPORT_UNSEEN);
+	assert_output("ls -A $FAKE/job", ".export\n.export.env");
 }
 
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
@@ -143,7 +277,7 @@ static void test_collect_telling_line_skips_what_every_failure_says(void **state
 	     "slurmstepd: error: spank: required plugin spank_pyxis.so: task_init() failed with rc=-1\n"
 	     "slurmstepd: error: Failed to invoke spank plugin stack\n",
 	     "slurmstepd: error: pyxis:     [ERROR] URL https://x returned error code: 404"},
-	    {"srun: error: only noise\n", "srun: error: only noise"},
+	    {"srun: Terminating\nsrun: error: only noise\n\n", "srun: error: only noise"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char line[100];
@@ -160,7 +294,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_collect_telling_line_skips_what_every_failure_says),
 	    cmocka_unit_test(test_parse_blocks_are_read),
+	    cmocka_unit_test(test_parse_exports_are_read),
+	    cmocka_unit_test(test_parse_keeps_so_many_destinations),
 	    cmocka_unit_test(test_parse_bad_answers_are_remote),
+	    SCRIPT_TEST(test_collect_tells_of_the_export),
+	    SCRIPT_TEST(test_collect_tells_how_the_export_ended),
+	    SCRIPT_TEST(test_collect_when_slurm_cannot_be_asked_keeps_the_secrets),
 	    SCRIPT_TEST(test_collect_reads_then_removes_secrets),
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
 	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),

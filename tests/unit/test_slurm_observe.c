@@ -146,6 +146,13 @@ static void test_parse_stamps_are_added_up(void **state)
 		assert_int_equal(o.progress, cases[i].progress);
 		assert_int_equal(o.restarts, cases[i].restarts);
 	}
+	static const char *const fates[][2] = {{"f|0|||||TIMEOUT\n", "TIMEOUT"},
+					       {"f|0|||||WITHDRAWN\n", "WITHDRAWN"},
+					       {"f|0|||||no\n", ""},
+					       {"f|0|||||\n", ""},
+					       {"f|0||||\n", ""}};
+	for (size_t i = 0; i < sizeof fates / sizeof fates[0]; i++)
+		assert_string_equal(parse_one(fates[i][0]).fate, fates[i][1]);
 	/* squeue knows of the present run only. */
 	struct observation o = parse_one("f|0||290|100,200|150:-1|\n" Q("12", "RUNNING", "1000", "ours-e.1"));
 	assert_int_equal(o.elapsed_s, 140);

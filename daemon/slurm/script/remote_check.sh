@@ -26,15 +26,26 @@ may_ask() {
 ask_slurm() {
     local left status
     if ! may_ask; then
-        output="$silent did not answer in time"
+        output="$silent does not answer"
         return 1
     fi
     output=$(NEL_TIMEOUT_S=$left ask "$@")
     status=$?
-    if ((status == 124 || status == 137)); then
+    if [[ $1 == sacctmgr ]]; then
+        : # speaks with slurmdbd, without which jobs run as well
+    elif ((status == 124 || status == 137)); then
         silent=$1
+    elif ((status != 0)); then
+        note_silence
     fi
     return "$status"
+}
+
+# What Slurm's commands say in output when slurmctld did not answer them; that took them long enough.
+note_silence() {
+    case $output in
+    *'Unable to contact'* | *'Socket timed out'*) silent=Slurm ;;
+    esac
 }
 
 # Sets value to a word of the output of `scontrol show`: "NAME = value" or "NAME=value".
@@ -177,7 +188,12 @@ check_scripts() {
     local i output status left
     for i in "${!NEL_HEADERS[@]}"; do
         if ! may_ask; then
-            answer unknown "not checked: $silent did not answer in time"
+            # One of them tells that nothing could be submitted now.
+            if ((i == 0)); then
+                answer bad "$silent does not answer"
+            else
+                answer unknown "not checked: $silent does not answer"
+            fi
             continue
         fi
         output=$(printf '%s%s' "${NEL_HEADERS[i]}" "$NEL_BODY" 2>/dev/null |
@@ -198,9 +214,7 @@ judge_script() {
         [[ $start != *[!0-9]* ]] || start=$(date -d "$start" +%s 2>/dev/null)
         answer ok "$text" "$start"
     else
-        case $output in
-        *'Unable to contact'* | *'Socket timed out'*) silent=slurmctld ;;
-        esac
+        ((status == 0)) || note_silence
         text=${output//sbatch: error: /}
         text=${text//sbatch: /}
         text=${text//$'\n'/; }

@@ -1,7 +1,14 @@
 #!/bin/bash
-# Prints what an ended job leaves: its scores, its progress and the end of its log; then removes its secrets.
+# Prints what an ended job leaves: its scores, its progress, the end of its log and what is known of its export; then
+# removes its secrets. With NEL_EXPORT_ONLY=1 only the export is looked at.
+#
+# NEL_EXPORT says what is to be done with an export that has not ended: "follow", "cancel", or "drop" (its secrets are
+# removed, and nobody looks again). Answers:
+#   export|<refused, pending, running, unseen, gone or ended>|<Slurm id>|<why, Slurm's state, or exit code>
+#   destination|<exit code>|<name>
 
 tail_bytes=4096
+destinations_max=64
 
 # Sets newest to the file of a pattern's that was written last; empty when there is none.
 find_newest() {
@@ -32,8 +39,67 @@ print_block() {
     printf '%s|%d|%s\n%s\n' "$1" "${#2}" "$3" "$2"
 }
 
-shopt -s nullglob
-if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
+# Sets what and text for a Slurm job that has left no end of its own. An id may have been given anew to another's job.
+ask_for_export() { # ID
+    local rows mark state name wanted=nel-export-${NEL_JOB_DIR##*/}
+    what=unseen text=''
+    # When it was asked for one id only, squeue calls it an error not to know it.
+    if ! rows=$(ask squeue --noheader --states=all --jobs="$1" --format='q|%T|%j') &&
+        [[ $rows != *'Invalid job id specified'* ]]; then
+        return
+    fi
+    what=gone
+    while IFS='|' read -r mark state name; do
+        [[ $mark == q && $name == "$wanted" ]] || continue
+        case $state in
+        PENDING | CONFIGURING | REQUEUED | REQUEUE_HOLD | REQUEUE_FED | RESV_DEL_HOLD | SPECIAL_EXIT) what=pending ;;
+        RUNNING | COMPLETING | SUSPENDED | STOPPED | SIGNALING | STAGE_OUT | RESIZING) what=running ;;
+        *) text=$state ;;
+        esac
+    done <<<"$rows"
+    [[ $what == gone && -z $text ]] || return
+    # slurmctld forgets what has ended; there may be no accounting.
+    rows=$(ask sacct --allocations --noheader --parsable2 --jobs="$1" --format=State,JobName) || return
+    while IFS='|' read -r state name; do
+        [[ $name != "$wanted" || $state == RUNNING || $state == PENDING ]] || text=${state%% *}
+    done <<<"$rows"
+}
+
+cancel_export() { # ID
+    local message
+    message=$(ask scancel "$1") || [[ $message == *'Invalid job id'* || $message == *'already complet'* ]] ||
+        fail remote "the export job cannot be cancelled: $message"
+    what=gone text=CANCELLED
+}
+
+print_export() {
+    local what=none id='' text='' message name status count=0
+    if [[ -f .export/job ]]; then
+        read -r -n 400 id text <.export/job
+        if [[ $id == refused ]]; then
+            what=refused id=''
+        else
+            id=${id//[!0-9]/}
+            [[ -f .export/end ]] || ask_for_export "$id"
+            [[ $NEL_EXPORT != cancel || ($what != pending && $what != running) ]] || cancel_export "$id"
+            if [[ -f .export/end ]]; then
+                what=ended
+                read -r -n 20 text <.export/end
+            fi
+        fi
+        printf 'export|%s|%s|%s\n' "$what" "$id" "$(one_line "$text")"
+    fi
+    if [[ -f artifacts/export.tsv && $what != none ]]; then
+        while ((count++ < destinations_max)) && IFS=$'\t' read -r -n 300 name status; do
+            printf 'destination|%s|%s\n' "${status//[!0-9]/}" "$(one_line "$name")"
+        done <artifacts/export.tsv
+    fi 2>/dev/null
+    [[ $NEL_EXPORT == drop || ($what != pending && $what != running && $what != unseen) ]] || return 0
+    message=$(rm -f -- .export.env 2>&1) || fail remote "the secrets of the export cannot be removed: $message"
+}
+
+print_remains() {
+    local text message
     if [[ -f artifacts/results.yml ]]; then
         text=$(head -c $((NEL_RESULTS_MAX + 1)) artifacts/results.yml 2>/dev/null | tr -d '\0')
         print_block results "$text" ''
@@ -51,5 +117,11 @@ if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
     message=$(rm -f -- .secrets.env 2>&1) || fail remote "the secrets cannot be removed: $message"
     # What a submission that was killed left of them.
     find .. -maxdepth 1 -name '.unpack.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+}
+
+shopt -s nullglob
+if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
+    ((NEL_EXPORT_ONLY)) || print_remains
+    print_export
 fi
 printf 'end\n'

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 
 # The fixed part of run.sub (the data is above): starts the model servers, waits until they answer, runs the
-# evaluation, stops the servers. Needs bash 4.4 or newer on the node, and Pyxis for srun's --container-* options.
+# evaluation, stops the servers. Needs bash 4.4 or newer on the node, and Pyxis for srun's --container-* options. It is
+# one long file because it is one on the cluster.
 #
 # There is no `set -e`: a server that has exited by itself or an export job that is refused must not fail a finished
 # evaluation. What must work is checked where it happens.
@@ -11,6 +12,7 @@ attempt_dir=$NEL_JOB_DIR/.attempts/$NEL_ATTEMPT
 artifacts=$NEL_JOB_DIR/artifacts
 logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
 interrupted_marker=$artifacts/.nemo_evaluator_interrupted
+export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collect.sh reads it
 srun=$(type -P srun)
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250
@@ -610,7 +612,7 @@ has_variable() { # CONSUMER NAME
 
 run_evaluation() { # returns the exit code of the evaluation
     local options status
-    rm -f "$interrupted_marker" # of an earlier attempt
+    rm -rf "$interrupted_marker" "$export_dir" "$artifacts/export.tsv" # of an earlier attempt
     write_evaluator_config
     if [[ -n $NEL_GPU_VISIBLE ]]; then
         evaluation_env+=("NVIDIA_VISIBLE_DEVICES=$NEL_GPU_VISIBLE")
@@ -708,6 +710,8 @@ submit_export() {
         --container-mounts="$mounts" --no-container-mount-home "${container_command[@]}"
     if ! write_export_secrets "${step[0]}" || ! write_export_script >"$script"; then
         say "warning: the export job could not be prepared; nothing is exported"
+        note_export 'refused it could not be prepared'
+        rm -f "$secrets"
         return 0
     fi
     if answer=$(
@@ -717,13 +721,20 @@ submit_export() {
         done
         sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
             --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
-            --output="$logs/export-%A.log" "$script" "${step[@]}" 2>&1
-    ); then
-        say "sent export job $answer"
+            --output="$logs/export-%A.log" "$script" "$export_dir" "${step[@]}" 2>&1
+    ) && [[ $'\n'$answer$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
+        say "sent export job ${BASH_REMATCH[1]}"
+        note_export "${BASH_REMATCH[1]}"
     else
         say "warning: the export job was refused: $answer"
+        note_export "refused $answer"
         rm -f "$secrets"
     fi
+}
+
+note_export() { # the Slurm id of the export job, or "refused" and why
+    mkdir -p "$export_dir" && printf '%s\n' "${1//$'\n'/ }" >"$export_dir/job.new" &&
+        mv -f "$export_dir/job.new" "$export_dir/job"
 }
 
 # The secrets file is removed when this job has ended; the export job reads, and removes, a copy of its own share.
@@ -762,12 +773,13 @@ write_export_script() {
     printf 'export_scores "$@"\n'
 }
 
-# The batch script of the export job.
-export_scores() { # the arguments of become_step
+# The batch script of the export job. Its exit code in the directory's file `end` says that it has ended.
+export_scores() { # DIRECTORY, and the arguments of become_step
     local status
-    (become_step "$@")
+    (become_step "${@:2}")
     status=$?
-    [[ -z $1 ]] || rm -f "$1"
+    [[ -z $2 ]] || rm -f "$2"
+    printf '%d\n' "$status" >"$1/end.new" && mv -f "$1/end.new" "$1/end"
     printf 'the export ended with exit code %d\n' "$status"
     exit "$status"
 }
@@ -813,7 +825,8 @@ main() {
     run_evaluation
     status=$?
     stop_servers
-    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)); then
+    # When Slurm ends the job even now, it is not one that succeeded.
+    if ((status == 0 && !ended_by_slurm && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)); then
         submit_export
     fi
     return "$status"
