@@ -248,10 +248,12 @@ bool reader_bool(const struct reader *r, const json_t *object, const char *base,
 	return fallback;
 }
 
+static const char *const no_list[] = {NULL};
+
 static char **list_copy(const char *const *from)
 {
 	size_t count = 0;
-	while (from != NULL && from[count] != NULL)
+	while (from[count] != NULL)
 		count++;
 	char **list = mem_calloc(count + 1, sizeof *list);
 	for (size_t i = 0; i < count; i++)
@@ -264,11 +266,11 @@ char **reader_list(const struct reader *r, const json_t *object, const char *bas
 {
 	const json_t *value = reader_get(object, key);
 	if (value == NULL)
-		return list_copy(fallback);
+		return list_copy(fallback != NULL ? fallback : no_list);
 	CLEANUP(mem_freep) char *pointer = reader_join(base, key);
 	if (json_is_object(value)) {
 		reader_error(r, pointer, "%s must be a list of texts, not %s", key, type_name(value));
-		return list_copy(NULL);
+		return list_copy(no_list);
 	}
 	size_t size = json_is_array(value) ? json_array_size(value) : 1;
 	CLEANUP(list_freep) char **list = mem_calloc(size + 1, sizeof *list);

@@ -42,6 +42,9 @@ static struct live *find(struct scheduler *s, const struct action_item *item)
 
 static void land(struct scheduler *s, const struct action *action)
 {
+	struct station *station = core_station(s, action->cluster, action->identity);
+	if (action->kind == DO_SUBMIT && station != NULL)
+		station->sending--;
 	for (size_t i = 0; i < action->count; i++) {
 		struct live *live = live_set_find(&s->live, action->items[i].seq);
 		if (live != NULL)
