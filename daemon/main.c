@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -124,6 +125,9 @@ static int serve(const char *settings_path)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread: only main takes them */
 	signal(SIGPIPE, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* secrets pass through memory */
+	/* Run directories and observations are megabytes, for a moment: a fixed limit gives them back when they are
+	 * freed; by default it grows with them (mallopt(3)). */
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	int rc = start(&daemon, settings_path, &err);
 	if (rc == 0) {
 		log_info("ready", LOG_S("version", NEL_VERSION), LOG_S("config", settings_path));

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/queue.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -27,12 +28,17 @@ struct lanes {
 static void *lane_main(void *arg)
 {
 	struct lane *lane = arg;
+	bool worked = false;
 	for (;;) {
 		struct lane_work *work = queue_pop(lane->queue, TEND_INTERVAL_MS);
 		if (work != NULL)
 			work->run(work, lane->pool);
 		else if (queue_is_closed(lane->queue))
 			return NULL;
+		else if (worked)
+			malloc_trim(
+			    0); /* a burst's run directories and answers: the heap's holes go back to the system */
+		worked = work != NULL;
 		ssh_pool_tend(lane->pool);
 	}
 }

@@ -90,12 +90,16 @@ def daemon(bed, tmp_path_factory):
 @pytest.fixture(scope="session")
 def out_of_walltime(bed, model_server, tmp_path_factory):
     """A job on beta with the shortest walltime that Slurm has, and work for more; (daemon, job id). Slurm needs a
-    minute or two for it, so test_resume.py starts it, and test_walltime.py waits for it."""
+    minute or two for it, so test_restart.py starts it, and test_walltime.py waits for it."""
     daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed, "beta", "beta")])
     daemon.start()
     work = task(100, 2, parallelism=RESUMED_PARALLELISM)
     body = config(bed, model_server, work, cluster="beta", execution={"walltime": "00:01:00"})
-    yield daemon, daemon.client.submit(body, model_server.env)["id"] + ".0"
+    evaluation = daemon.client.submit(body, model_server.env)["id"]
+    yield daemon, f"{evaluation}.0"
+    if daemon.client.evaluation(evaluation)["state"] == "running":
+        daemon.client.post(f"/v1/evaluations/{evaluation}/cancel", 202)
+        daemon.client.wait_end(evaluation, "cancelled")
     daemon.end()
 
 

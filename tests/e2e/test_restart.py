@@ -16,6 +16,8 @@ from testbed import answers, questions, wait_for
 
 STOP_WITHIN_S = 5
 
+pytestmark = pytest.mark.usefixtures("out_of_walltime")  # which takes its minute meanwhile
+
 
 def check_once(bed, client, evaluation_id, cluster="alpha"):
     """Every attempt is one Slurm job, every question was asked once, and the scores are those of an undisturbed run."""

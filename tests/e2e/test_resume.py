@@ -34,7 +34,7 @@ class Interrupted:
 
 
 @pytest.fixture(scope="module")
-def interrupted(bed, daemon, model_server, out_of_walltime):  # the latter takes a minute, meanwhile
+def interrupted(bed, daemon, model_server):
     yield Interrupted(bed, daemon, model_server)
     for node in ("a1", "a2"):
         bed.ctl("alpha", "node", node, "resume")

@@ -301,6 +301,11 @@ class World:
         known = {attempt["number"]: attempt for attempt in job["attempts"]}
         if not numbers <= set(known):
             raise Wrong(f"{where}: Slurm has the attempts {numbers}, the daemon {set(known)}")
+        last = job["attempts"][-1] if job["attempts"] else {"slurm_job_id": None}
+        if expect is None and job["state"] == "failed" and last["slurm_job_id"] is None:
+            raise Wrong(f"{where}: Slurm was never asked")
+        if job["state"] == "failed" and last["slurm_job_id"] and last["slurm_state"] != "FAILED":
+            raise Wrong(f"{where}: its last attempt was {last}")
         completed = 0
         for name, found in mine:
             attempt = known[int(name.rpartition(".")[2])]
