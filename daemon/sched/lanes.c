@@ -35,9 +35,8 @@ static void *lane_main(void *arg)
 			work->run(work, lane->pool);
 		else if (queue_is_closed(lane->queue))
 			return NULL;
-		else if (worked)
-			malloc_trim(
-			    0); /* a burst's run directories and answers: the heap's holes go back to the system */
+		else if (worked) /* the heap's holes after a burst of run directories and answers */
+			malloc_trim(0);
 		worked = work != NULL;
 		ssh_pool_tend(lane->pool);
 	}

@@ -100,6 +100,9 @@ def test_cancel_while_sshd_is_down_is_done_when_it_can_be(bed, model_server, mak
     client.wait_state(f"{running}.0", "running")
     bed.ctl("alpha", "sshd", "stop")
     try:
+        # A submission on a connection that breaks may have been received; without a connection none is.
+        wait_for("the connections to alpha are gone", lambda: client.cluster("alpha")["sessions"]["open"] == 0)
+        wait_for("alpha fails", lambda: client.cluster("alpha")["health"] == "failing")
         unsent, unsure = [client.submit(body, model_server.env)["id"] for _ in range(2)]
         for one in (unsent, unsure):
             client.wait_job(f"{one}.0", lambda job: job["waiting_on"] and "alpha" in job["waiting_on"], "waits on alpha")
