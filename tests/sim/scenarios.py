@@ -49,7 +49,8 @@ def fault_points():
 def die_at(made, point):
     """One evaluation, during which the daemon dies at the point and is started anew."""
     cancel = point.startswith("cancel")
-    made.sim.set(duration_s=3600 if cancel else 0.5)
+    # Jobs wait for so long that a repeated submission does not find what a job that has begun writes.
+    made.sim.set(duration_s=3600 if cancel else 0.5, start_delay_s=6 if point.startswith("submit") else 0.2)
     made.start(fault=point, wait=False)
     poster = threading.Thread(target=made.post, kwargs={"tasks": 2})
     poster.start()
@@ -61,7 +62,7 @@ def die_at(made, point):
         raise Wrong(f"{point} was never passed")
     made.start()
     poster.join()
-    made.settle()
+    made.await_state(made.evaluations[-1], ("pending", "running", *ENDS))
     made.stop()
 
 
@@ -70,6 +71,7 @@ def die_at_points(binary, points):
         for point in points:
             die_at(made, point)
         made.start()
+        made.settle()
         made.check(expect=None)
     return len(points)
 
@@ -98,9 +100,10 @@ def kill_at_points_of_a_continued_chain(binary, full):
             if not made.died_of_fault():
                 raise Wrong(f"{point} was not passed twice")
             made.start()
-            made.settle()
+            made.await_state(made.evaluations[-1], ("pending", "running", *ENDS))
             made.stop()
         made.start()
+        made.settle()
         made.check()
         return len(points if full else points[::3])
 
@@ -122,6 +125,8 @@ def kill_at_random_instants(binary, full):
                 posters[-1].start()
             time.sleep(draw.uniform(0, 1.2))
             made.kill()
+            if draw.random() < 0.1:
+                made.sim.set(start_delay_s=draw.choice((0.1, 0.5, 3)))
             made.start(wait=False)
         made.await_ready()
         for poster in posters:
@@ -137,6 +142,7 @@ def kill_at_random_instants(binary, full):
 def cut_while_sbatch_runs(binary, full):
     """The session process dies before slurmctld has the job, and after that before sbatch prints."""
     with world(binary) as made:
+        made.sim.set(start_delay_s=8)
         made.start()
         for place in ("before", "after"):
             made.sim.set(hold=place)
@@ -164,7 +170,7 @@ def login_node_crashes_at_random_instants(binary, full):
 def break_at_random(binary, count, fault):
     draw = random.Random(seed())
     with world(binary) as made:
-        made.sim.set(fates="TIMEOUT:0.2,NODE_FAIL:0.1", bad_attempts=1, duration_s=0.5)
+        made.sim.set(fates="TIMEOUT:0.2,NODE_FAIL:0.1", bad_attempts=1, duration_s=0.5, start_delay_s=4)
         made.start()
         made.post()
         made.settle()  # so that the first session is warm
@@ -204,6 +210,7 @@ def login_node_is_away(binary, full):
 def sbatch_lies(binary, full):
     """Taken and nothing printed; taken and killed; taken and "timed out"; not taken and "timed out"."""
     with world(binary) as made:
+        made.sim.set(start_delay_s=20)
         made.start()
         for fault in ("silent", "killed", "timeout", "lost"):
             made.sim.set(sbatch=fault, sbatch_times=1)
