@@ -5,6 +5,7 @@
 #include "slurm/slurm_state.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,7 +304,9 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 	} else if (strcmp(o->fate, FATE_WITHDRAWN) == 0) {
 		state = "CANCELLED";
 	} else if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
-		state = o->stamp_exit == 0 ? "COMPLETED" : "FAILED";
+		/* Of a chain that is being cancelled, a script that SIGTERM ended was cancelled. */
+		bool cancelled = job->state == CHAIN_CANCELLING && o->stamp_exit == 128 + SIGTERM;
+		state = o->stamp_exit == 0 ? "COMPLETED" : cancelled ? "CANCELLED" : "FAILED";
 		told.exit_code = o->stamp_exit;
 	} else if (o->stamp_started != 0 && o->stamp_elapsed_s >= attempt->time_limit_s - TIMEOUT_SLACK_S) {
 		state = STATE_TIMEOUT;

@@ -376,9 +376,32 @@ static void test_reconcile_every_end_tells_of_the_attempt_and_the_budget(void **
 	assert_string_equal(j.reason, "attempt 1 ended with TIMEOUT and will be continued; it ran 400 s");
 }
 
+static void test_reconcile_without_accounting_a_cancelled_script_is_cancelled(void **state)
+{
+	(void)state;
+	static const struct {
+		enum chain_state from;
+		const char *want;
+	} cases[] = {{CHAIN_CANCELLING, "CANCELLED"}, {CHAIN_RUNNING, "FAILED"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = nothing_seen();
+		job.state = cases[i].from;
+		o.sacct = SIGHT_UNOBSERVABLE;
+		o.stamp_started = NOW - 900;
+		o.stamp_ended = NOW - 10;
+		o.stamp_elapsed_s = 890;
+		o.stamp_exit = 143;
+		run(&job, &attempt, &o, &without_accounting);
+		assert_string_equal(attempt.slurm_state, cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_without_accounting_a_cancelled_script_is_cancelled),
 	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
 	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),
 	    cmocka_unit_test(test_reconcile_every_end_tells_of_the_attempt_and_the_budget),
