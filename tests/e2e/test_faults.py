@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tests/sim"))
 from scenarios import FULL_ONLY, SCENARIOS  # noqa: E402
 
 BINARY = os.environ.get("NEL_BIN", ROOT / "build/debug/nel-slurmd")
-AT_ONCE = 5
+AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")

@@ -404,7 +404,8 @@ def ctl(cluster, request):
         code, _, number = (words[2] if len(words) > 2 else "0:0").partition(":")
         cluster.finish(cluster.jobs[int(words[0])], None, words[1], int(code), int(number or 0))
     elif command == "requeue":
-        cluster.requeue(cluster.jobs[int(words[0])])
+        if int(words[0]) in cluster.jobs:
+            cluster.requeue(cluster.jobs[int(words[0])])
     elif command in ("purge", "forget"):
         chosen = list(cluster.jobs) if words == ["all"] else map(int, words)
         for job in [cluster.jobs[number] for number in chosen]:

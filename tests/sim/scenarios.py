@@ -567,6 +567,63 @@ def cancel_at_every_moment(binary, full):
     return count + 2
 
 
+# ---- everything at once ----
+
+@scenario
+@full_only
+def storm(binary, full):
+    """All kinds of faults at random instants, one upon the other."""
+    draw = random.Random(seed() + 1)
+    count = 250 if full else 60
+    with world(binary) as made:
+        sim, threads = made.sim, []
+        sim.set(fates="TIMEOUT:0.2,PREEMPTED:0.1,NODE_FAIL:0.1,FAILED:0.05", bad_attempts=1, duration_s=1.5)
+        made.start()
+
+        def requeue():
+            running = made.running()
+            if running:
+                sim.ctl("requeue", draw.choice(running)["id"])
+
+        def cancel():
+            if made.evaluations:
+                threads.append(threading.Thread(target=made.cancel, args=(draw.choice(made.evaluations[-6:]),)))
+                threads[-1].start()
+
+        def restart_slurmctld():
+            sim.set(slurmctld="down")
+            time.sleep(draw.uniform(0, 1))
+            sim.set(slurmctld="up")
+
+        def restart_daemon():
+            made.kill()
+            made.start(wait=False)
+
+        faults = [
+            restart_daemon, restart_daemon, sim.cut, sim.crash, requeue, restart_slurmctld,
+            lambda: sim.set(sbatch=draw.choice(("silent", "killed", "timeout", "lost")), sbatch_times=1),
+            lambda: sim.set(squeue=draw.choice(("error", "empty", "ok"))),
+            lambda: sim.set(sacct=draw.choice(("down", "frozen", "up"))),
+            lambda: sim.set(sacct_lag_s=draw.choice((0, 5))),
+            lambda: sim.set(start_delay_s=draw.choice((0.1, 1, 4)), sbatch_before_s=draw.choice((0, 0.3))),
+            lambda: sim.set(min_job_age_s=draw.choice((0, 2, 300))),
+            cancel,
+        ]
+        for i in range(count):
+            if i % 2 == 0:
+                threads.append(threading.Thread(target=made.post, kwargs={"tasks": draw.randint(1, 3)}))
+                threads[-1].start()
+            draw.choice(faults)()
+            time.sleep(draw.uniform(0, 0.6))
+        sim.set(squeue="ok", sacct="up", sacct_lag_s=0, sbatch_before_s=0, min_job_age_s=300)
+        for thread in threads:
+            thread.join()
+        made.await_ready()
+        made.settle(400)
+        made.check(expect=None)
+    return count
+
+
 # ---- two daemons ----
 
 @scenario
@@ -579,10 +636,8 @@ def two_daemons_on_one_store(binary, full):
                                 capture_output=True, text=True)
         if second.returncode != 1 or "another nel-slurmd" not in second.stderr:
             raise Wrong(f"a second daemon: {second.returncode} {second.stderr}")
-        first = made.daemon
-        first.kill()
+        made.kill()
         made.start()
-        first.wait()
         made.settle()
         made.check()
     return 2

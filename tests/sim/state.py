@@ -198,12 +198,12 @@ class Cluster:
         self.start_waiting()
 
     def requeue(self, job):
-        """As after a node failure with --requeue: the same id, a new submit time, a new accounting record."""
+        """As `scontrol requeue` does: the same id, a new submit time, a new accounting record."""
         if job.state != "RUNNING":
             return
         self.running -= 1
-        self.end_work(job, "NODE_FAIL", 0)
-        job.state, job.end = "NODE_FAIL", self.now()
+        self.end_work(job, "REQUEUED", 0)
+        job.state, job.end = "REQUEUED", self.now()
         self.account(job)
         job.token += 1
         job.restarts += 1

@@ -6,6 +6,7 @@ import glob
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -161,6 +162,8 @@ class World:
 
     def await_ready(self):
         until(lambda: self.daemon.poll() is not None or self.request("GET", "/readyz")[0] == 200, 90, "readyz")
+        if self.daemon.poll() is not None:
+            raise Wrong("the daemon did not start")
 
     def kill(self):
         self.daemon.kill()
@@ -272,6 +275,9 @@ class World:
     def check(self, expect="succeeded"):
         """Every task ran exactly once to its end, nothing is left, and no end was guessed. `expect`: the state that
         every job must have, or None: the one that Slurm's states lead to."""
+        found = re.search("(Thread|Address|Leak)Sanitizer.*|.*runtime error:.*", self.log())
+        if found:
+            raise Wrong(found[0])
         facts = self.sim.ctl("get")
         if facts["violations"] or facts["unknown"]:
             raise Wrong(f"simulated Slurm: {facts['violations']} {facts['unknown']}")
