@@ -134,7 +134,7 @@ def test_sbatch_that_fails_keeps_the_claim_and_the_job_goes_on(chain):
 
 def test_successor_goes_on_with_what_the_budget_leaves(chain):
     chain.succeed(2, "41", "TIMEOUT", seconds=3700)
-    chain.edit("NEL_BUDGET_S=9000", "NEL_BUDGET_S=4000")
+    chain.edit("NEL_BUDGET_S=9000", "NEL_BUDGET_S=4040")
     assert chain.run() == 0, chain.log
     assert chain.fate(1) == ["TIMEOUT", "3700"]
     assert "attempt 1 ended with TIMEOUT after 3700 s; this one may run 300 s" in chain.log
