@@ -68,8 +68,8 @@ int64_t observe_parse_elapsed(const char *text);
 /* Is the text a job id: 1 to 20 digits? */
 bool observe_is_job_id(const char *text);
 
-/* Does the cluster keep accounting: is AccountingStorageType another than none, and is there a sacct? One that fails just
- * now counts as there. */
+/* Does the cluster keep accounting: is AccountingStorageType another than none, and is there a sacct? One that fails
+ * just now counts as there. */
 int slurm_has_accounting(struct ssh_pool *pool, int64_t timeout_ms, bool *ret_has, struct nel_err *err);
 
 #endif
