@@ -20,7 +20,11 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, cons
 	(void)version;
 	(void)upload;
 	(void)upload_size;
-	(void)state;
+	/* A response to the first call, before the request is complete, would cost the connection. */
+	if (*state == NULL) {
+		*state = cls;
+		return MHD_YES;
+	}
 	struct body *body = cls;
 	struct MHD_Response *response = MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_PERSISTENT);
 	MHD_add_response_header(response, "Content-Type", "application/json");
