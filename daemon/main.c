@@ -3,8 +3,8 @@
  * Who owns what:
  *   thread                    how many                  owns
  *   main                      1                         settings, catalogue, master key; waits for signals
- *   scheduler                 1                         the live chains; its database connection; the only writer of
- * states lanes                     max_sessions a cluster    an SSH session at a time, and the action it carries out
+ *   scheduler                 1                         the live chains, whose states it alone writes; a connection
+ *   lanes                     max_sessions a cluster    an SSH session at a time, and the action it carries out
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
 #include "api/server.h"

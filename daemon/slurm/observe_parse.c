@@ -188,9 +188,12 @@ static bool is_live(const char *state)
 	return true;
 }
 
-/* Of several elements of a job array, which one speaks for the job: a running one, else a waiting one. */
+/* Of several elements of a job array, which one speaks for the job: a running one, else a waiting one. What accounting
+ * calls REQUEUED is a run that another one has followed. */
 static int rank(const char *state)
 {
+	if (strcmp(state, "REQUEUED") == 0)
+		return -1;
 	switch (slurm_state_class(state)) {
 	case SLURM_RUNNING: return 3;
 	case SLURM_PENDING:

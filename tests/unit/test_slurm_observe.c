@@ -64,6 +64,11 @@ static void test_parse_sightings_and_states(void **state)
 	     SIGHT_SEEN, "RUNNING"},
 	    {A("12", "PREEMPTED", "1000", "5", "ours-e.1") A("12", "COMPLETED", "1500", "5", "ours-e.1"), SIGHT_ABSENT,
 	     SIGHT_SEEN, "COMPLETED"},
+	    /* Requeued in the second in which it was submitted. */
+	    {A("12", "REQUEUED", "1000", "0", "ours-e.1") A("12", "PREEMPTED", "1000", "5", "ours-e.1"), SIGHT_ABSENT,
+	     SIGHT_SEEN, "PREEMPTED"},
+	    {A("12", "PREEMPTED", "1000", "5", "ours-e.1") A("12", "REQUEUED", "1000", "0", "ours-e.1"), SIGHT_ABSENT,
+	     SIGHT_SEEN, "PREEMPTED"},
 	    /* What cannot be read is left out. */
 	    {"q|12|RUNNING\nq\nf|7|1|1|1|1\nf|x\nzzz|1\n|||\na|12|||||||\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
 	    {Q("12", "", "1000", "ours-e.1"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
