@@ -22,6 +22,7 @@ struct lane {
 struct lanes {
 	struct lane *items;
 	size_t count;
+	struct ssh_gates *gates; /* lanes to one host share the handshakes that it is given at once */
 	volatile bool stopping;
 };
 
@@ -58,7 +59,7 @@ static void free_list(char **list)
 	free(list);
 }
 
-static int lane_start(struct lane *lane, const volatile bool *stop, struct nel_err *err)
+static int lane_start(struct lane *lane, struct ssh_gates *gates, const volatile bool *stop, struct nel_err *err)
 {
 	const struct settings_cluster *cluster = lane->cluster;
 	char **environment = environment_of(cluster);
@@ -74,6 +75,7 @@ static int lane_start(struct lane *lane, const volatile bool *stop, struct nel_e
 		       .connect_timeout_ms = cluster->connect_timeout_s * 1000},
 	    .max_sessions = cluster->max_sessions,
 	    .idle_timeout_ms = cluster->idle_timeout_s * 1000,
+	    .gate = ssh_gates_get(gates, cluster->address, cluster->port),
 	    .environment = (const char *const *)environment,
 	    .stop = stop,
 	};
@@ -94,12 +96,13 @@ int lanes_start(const struct settings *settings, struct lanes **ret_lanes, struc
 {
 	struct lanes *lanes = mem_calloc(1, sizeof *lanes);
 	lanes->items = mem_calloc(settings->cluster_count, sizeof *lanes->items);
+	lanes->gates = ssh_gates_new(0);
 	for (size_t i = 0; i < settings->cluster_count; i++) {
 		const struct settings_cluster *cluster = &settings->clusters[i];
 		struct lane *lane = &lanes->items[lanes->count++];
 		lane->cluster = cluster;
 		lane->identity = cluster->username;
-		if (lane_start(lane, &lanes->stopping, err) != 0) {
+		if (lane_start(lane, lanes->gates, &lanes->stopping, err) != 0) {
 			lanes_stop(lanes);
 			lanes_free(lanes);
 			return -1;
@@ -141,6 +144,7 @@ void lanes_free(struct lanes *lanes)
 		queue_free(lanes->items[i].queue);
 		free(lanes->items[i].threads);
 	}
+	ssh_gates_free(lanes->gates);
 	free(lanes->items);
 	free(lanes);
 }

@@ -1,4 +1,4 @@
-/* Owns the count of handshakes under way. */
+/* Owns the count of handshakes under way, for each host. */
 #include "ssh/gate.h"
 
 #include "base/clock.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 
 #define WAKE_MS 100
@@ -71,4 +72,57 @@ void ssh_gate_leave(struct ssh_gate *gate)
 	gate->inside--;
 	pthread_cond_signal(&gate->left);
 	pthread_mutex_unlock(&gate->lock);
+}
+
+/* Never removed: there are as many as hosts in the settings. */
+struct entry {
+	char *address;
+	int port;
+	struct ssh_gate *gate;
+};
+
+struct ssh_gates {
+	pthread_mutex_t lock;
+	int max;
+	struct entry *items;
+	size_t count;
+};
+
+struct ssh_gates *ssh_gates_new(int max)
+{
+	struct ssh_gates *gates = mem_calloc(1, sizeof *gates);
+	pthread_mutex_init(&gates->lock, NULL);
+	gates->max = max;
+	return gates;
+}
+
+void ssh_gates_free(struct ssh_gates *gates)
+{
+	if (gates == NULL)
+		return;
+	for (size_t i = 0; i < gates->count; i++) {
+		free(gates->items[i].address);
+		ssh_gate_free(gates->items[i].gate);
+	}
+	free(gates->items);
+	pthread_mutex_destroy(&gates->lock);
+	free(gates);
+}
+
+struct ssh_gate *ssh_gates_get(struct ssh_gates *gates, const char *address, int port)
+{
+	struct ssh_gate *gate = NULL;
+	pthread_mutex_lock(&gates->lock);
+	for (size_t i = 0; i < gates->count && gate == NULL; i++) {
+		const struct entry *entry = &gates->items[i];
+		if (entry->port == port && strcasecmp(entry->address, address) == 0)
+			gate = entry->gate;
+	}
+	if (gate == NULL) {
+		gate = ssh_gate_new(gates->max);
+		gates->items = mem_realloc(gates->items, gates->count + 1, sizeof *gates->items);
+		gates->items[gates->count++] = (struct entry){mem_strdup(address), port, gate};
+	}
+	pthread_mutex_unlock(&gates->lock);
+	return gate;
 }

@@ -18,11 +18,6 @@
 #define PEM_MARK "-----BEGIN "
 #define USE_OTHERS "use an ed25519 or ECDSA key"
 
-struct span {
-	const unsigned char *data;
-	size_t size;
-};
-
 static int deny_rsa(const char *path, struct nel_err *err)
 {
 	return err_set(
@@ -41,59 +36,41 @@ static int deny_unknown(const char *path, struct nel_err *err)
 	return err_set(err, NEL_DENIED, "%s is not a private key in OpenSSH or PEM format", path);
 }
 
-/* RFC 4251's "string": a length and as many bytes. */
-static bool take_string(struct span *from, struct span *ret)
+int key_file_check_type(struct blob type, const char *name, struct nel_err *err)
 {
-	if (from->size < 4)
-		return false;
-	const unsigned char *p = from->data;
-	size_t size = ((size_t)p[0] << 24) | ((size_t)p[1] << 16) | ((size_t)p[2] << 8) | p[3];
-	if (size > from->size - 4)
-		return false;
-	*ret = (struct span){p + 4, size};
-	from->data += 4 + size;
-	from->size -= 4 + size;
-	return true;
-}
-
-static bool is_word(struct span s, const char *word)
-{
-	return s.size == strlen(word) && memcmp(s.data, word, s.size) == 0;
-}
-
-static bool has_prefix(struct span s, const char *prefix)
-{
-	return s.size >= strlen(prefix) && memcmp(s.data, prefix, strlen(prefix)) == 0;
+	if (blob_is(type, "ssh-rsa"))
+		return deny_rsa(name, err);
+	if (!blob_is(type, "ssh-ed25519") && !blob_is(type, "ecdsa-sha2-nistp256") &&
+	    !blob_is(type, "ecdsa-sha2-nistp384") && !blob_is(type, "ecdsa-sha2-nistp521"))
+		return err_set(err, NEL_DENIED, "%s is a key of type %.*s, which is not supported; " USE_OTHERS, name,
+			       type.size < 64 ? (int)type.size : 64, (const char *)type.data);
+	return 0;
 }
 
 /* OpenSSH's PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key (a string that begins with its
  * type), private part. */
-static int check_openssh(struct span key, const char *path, struct nel_err *err)
+static int check_openssh(struct blob key, const char *path, struct nel_err *err)
 {
 	static const char magic[] = "openssh-key-v1"; /* with its NUL */
-	struct span cipher, kdf, options, public_key, type;
+	struct blob cipher, kdf, options, public_key, type;
+	uint32_t keys;
 	if (key.size < sizeof magic || memcmp(key.data, magic, sizeof magic) != 0)
 		return deny_unknown(path, err);
 	key.data += sizeof magic;
 	key.size -= sizeof magic;
-	if (!take_string(&key, &cipher) || !take_string(&key, &kdf) || !take_string(&key, &options) || key.size < 4)
+	if (!blob_take_string(&key, &cipher) || !blob_take_string(&key, &kdf) || !blob_take_string(&key, &options) ||
+	    !blob_take_number(&key, &keys) || !blob_take_string(&key, &public_key) ||
+	    !blob_take_string(&public_key, &type))
 		return deny_unknown(path, err);
-	key.data += 4;
-	key.size -= 4;
-	if (!take_string(&key, &public_key) || !take_string(&public_key, &type))
-		return deny_unknown(path, err);
-	if (is_word(type, "ssh-rsa"))
-		return deny_rsa(path, err);
-	if (!is_word(type, "ssh-ed25519") && !has_prefix(type, "ecdsa-sha2-nistp"))
-		return err_set(err, NEL_DENIED, "%s is a key of type %.*s, which is not supported; " USE_OTHERS, path,
-			       type.size < 64 ? (int)type.size : 64, (const char *)type.data);
-	if (!is_word(cipher, "none"))
+	if (key_file_check_type(type, path, err) != 0)
+		return -1;
+	if (!blob_is(cipher, "none"))
 		return deny_passphrase(path, err);
 	return 0;
 }
 
 /* PKCS#8: the algorithm is an object identifier near the start. */
-static int check_pkcs8(struct span key, const char *path, struct nel_err *err)
+static int check_pkcs8(struct blob key, const char *path, struct nel_err *err)
 {
 	static const unsigned char rsa[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
 	static const unsigned char ec[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
@@ -116,9 +93,9 @@ static int check_body(const char *kind, const char *body, const char *end, const
 			      sodium_base64_VARIANT_ORIGINAL) != 0)
 		rc = deny_unknown(path, err);
 	else if (str_starts_with(kind, "OPENSSH "))
-		rc = check_openssh((struct span){data, size}, path, err);
+		rc = check_openssh((struct blob){data, size}, path, err);
 	else
-		rc = check_pkcs8((struct span){data, size}, path, err);
+		rc = check_pkcs8((struct blob){data, size}, path, err);
 	sodium_memzero(data, room);
 	mem_freep(&data);
 	return rc;

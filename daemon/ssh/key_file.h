@@ -3,6 +3,7 @@
 #define NEL_SSH_KEY_FILE_H
 
 #include "base/err.h"
+#include "ssh/blob.h"
 
 #include <stddef.h>
 
@@ -14,5 +15,8 @@ int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct ne
 /* Is this text of a private key (OpenSSH's own format or PEM) one to log in with? DENIED with the reason; `path` is for
  * the message. */
 int key_file_check(const char *text, const char *path, struct nel_err *err);
+
+/* The same for the type of a key ("ssh-ed25519"), which is called `name` in the message. */
+int key_file_check_type(struct blob type, const char *name, struct nel_err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ssh/session_internal.h"
 
 #include <errno.h>
@@ -65,6 +66,10 @@ static void copy_target(struct ssh_target *to, const struct ssh_target *from)
 	to->address = mem_strdup(from->address);
 	to->username = mem_strdup(from->username);
 	to->key_file = mem_strdup(from->key_file);
+	to->key = from->key == NULL ? NULL : mem_dup(from->key, from->key_size);
+	to->key_name = mem_strdup(from->key_name);
+	to->agent_socket = mem_strdup(from->agent_socket);
+	to->agent_key = mem_strdup(from->agent_key);
 	to->known_hosts_file = mem_strdup(from->known_hosts_file);
 	to->proxy_command = mem_strdup(from->proxy_command);
 }
@@ -76,6 +81,10 @@ static void free_target(struct ssh_target *target)
 	free((char *)target->address);
 	free((char *)target->username);
 	free((char *)target->key_file);
+	secret_free((char *)target->key, target->key_size);
+	free((char *)target->key_name);
+	free((char *)target->agent_socket);
+	free((char *)target->agent_key);
 	free((char *)target->known_hosts_file);
 	free((char *)target->proxy_command);
 }
@@ -141,9 +150,17 @@ void ssh_pool_free(struct ssh_pool *pool)
 static struct stamp stamp_of(const char *path)
 {
 	struct stat st;
-	if (stat(path, &st) != 0)
+	if (path == NULL || stat(path, &st) != 0)
 		return (struct stamp){.size = -1};
 	return (struct stamp){st.st_mtim.tv_sec, st.st_mtim.tv_nsec, st.st_size, st.st_ino};
+}
+
+/* What changes when the credentials do. */
+static const char *key_path(const struct ssh_target *target)
+{
+	if (target->agent_socket != NULL)
+		return target->agent_socket;
+	return target->key == NULL ? target->key_file : NULL;
 }
 
 static bool same_stamp(struct stamp a, struct stamp b)
@@ -205,7 +222,7 @@ static struct slot *find_slot(struct ssh_pool *pool, bool *ret_wait)
 /* Makes a slot the caller's; *ret_probe when this is the breaker's probe. */
 static int acquire(struct ssh_pool *pool, struct slot **ret_slot, bool *ret_probe, struct nel_err *err)
 {
-	struct stamp key = stamp_of(pool->target.key_file);
+	struct stamp key = stamp_of(key_path(&pool->target));
 	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
 	int rc = -1;
 	bool wait;
@@ -262,7 +279,7 @@ static bool is_host_fault(const struct nel_err *err, bool sent)
 
 static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool sent, bool probe)
 {
-	struct stamp key = stamp_of(pool->target.key_file);
+	struct stamp key = stamp_of(key_path(&pool->target));
 	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
 	pthread_mutex_lock(&pool->lock);
 	struct ssh_pool_stats *stats = &pool->stats;

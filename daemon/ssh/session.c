@@ -4,10 +4,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "ssh/dial.h"
 #include "ssh/host_key.h"
-#include "ssh/key_file.h"
+#include "ssh/login.h"
 #include "ssh/proxy_command.h"
 #include "ssh/session_internal.h"
 
@@ -22,7 +21,6 @@
 #define FREE_TRIES 1000
 #define OPEN_PAUSE_MS 5       /* before another try to open a channel; doubled each time */
 #define OPEN_PAUSE_MAX_MS 160 /* the last one */
-#define DISCONNECT_NO_MORE_METHODS 14
 
 DEFINE_FREEP(struct ssh_session, session, ssh_session_close)
 
@@ -54,12 +52,6 @@ static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatil
 	return 0;
 }
 
-/* libssh2's return value until it is other than "again", or EAGAIN when the wire gave up. */
-#define UNTIL_DONE(session, rc, call) \
-	do \
-		(rc) = (call); \
-	while ((rc) == LIBSSH2_ERROR_EAGAIN && wire_wait(&(session)->wire) == 0)
-
 static int handshake(struct ssh_session *s, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
@@ -77,51 +69,11 @@ static int handshake(struct ssh_session *s, struct nel_err *err)
 	return host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err);
 }
 
-/* After a refusal sshd may also hang up: MaxAuthTries. */
-static bool is_refusal(const struct ssh_session *s, int rc)
-{
-	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
-		return true;
-	if (s->wire.disconnect_reason != 0)
-		return s->wire.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
-		       strstr(str_text(&s->wire.diag), "Too many authentication failures") != NULL;
-	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
-}
-
-static int log_in(struct ssh_session *s, const char *key, size_t key_size, struct nel_err *err)
-{
-	const struct ssh_target *t = &s->target;
-	int rc;
-	UNTIL_DONE(s, rc,
-		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), NULL, 0, key,
-							 key_size, NULL));
-	if (rc == 0)
-		return 0;
-	if (rc == LIBSSH2_ERROR_EAGAIN)
-		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
-	if (is_refusal(s, rc))
-		return err_set(err, NEL_DENIED,
-			       "%s refused the key %s for user %s (add its public half to authorized_keys)%s",
-			       t->hostname, t->key_file, t->username,
-			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
-				   ? "; it knows the key, but asks for more or refuses the account"
-				   : "");
-	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
-	    rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
-		char *text = NULL;
-		libssh2_session_last_error(s->ssh, &text, NULL, 0);
-		return err_set(err, NEL_DENIED, "libssh2 cannot use the key file %s: %s", t->key_file,
-			       text == NULL ? "" : text);
-	}
-	return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
-}
-
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
 		 struct nel_err *err)
 {
-	char *key = NULL;
-	size_t key_size = 0;
-	if (key_file_load(target->key_file, &key, &key_size, err) != 0)
+	CLEANUP(login_done) struct login login = {0};
+	if (login_prepare(target, stop, &login, err) != 0)
 		return -1;
 	CLEANUP(session_freep) struct ssh_session *s = mem_calloc(1, sizeof *s);
 	s->target = *target;
@@ -135,8 +87,7 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 		rc = handshake(s, err);
 	}
 	if (rc == 0)
-		rc = log_in(s, key, key_size, err);
-	secret_free(key, key_size);
+		rc = login_run(s, &login, err);
 	if (rc != 0)
 		return -1;
 	s->heard_ms = clock_mono_ms();

@@ -16,7 +16,14 @@ struct ssh_target {
 				 "[address]:port"  unless the port is 22 */
 	int port;
 	const char *username;
-	const char *key_file; /* private key: ed25519 or ECDSA; RSA is refused with the reason */
+	/* One of the three, looked at in the order agent_socket, key, key_file. Keys are ed25519 or ECDSA; RSA is
+	 * refused with the reason. */
+	const char *key_file; /* private key, as ssh-keygen writes it */
+	const char *key;      /* the same text in memory; copies of it are wiped */
+	size_t key_size;
+	const char *key_name; /* what messages call the key in memory, as "of alice (GET /v1/identities)"; or NULL */
+	const char *agent_socket; /* of an ssh-agent, whose keys are tried in its order */
+	const char *agent_key;    /* the only key of the agent to use: its public half, as in a .pub file; or NULL */
 	const char *known_hosts_file;
 	const char *proxy_command;  /* NULL: connect directly; else /bin/sh -c runs it, its stdin/stdout are the
 				       connection (%h, %p, %r, %%) */

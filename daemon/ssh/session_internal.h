@@ -1,5 +1,5 @@
-/* What session.c and session_exec.c share: one connection's state. Nobody else includes this but pool.c, for the stop
- * flag while connecting. */
+/* What session.c, login.c and session_exec.c share: one connection's state. Nobody else includes this but pool.c, for
+ * the stop flag while connecting. */
 #ifndef NEL_SSH_SESSION_INTERNAL_H
 #define NEL_SSH_SESSION_INTERNAL_H
 
@@ -23,6 +23,12 @@ struct ssh_session {
 	int64_t probe_until_ms;   /* monotonic: when an unanswered probe means that the connection is gone */
 	int64_t heard_ms;         /* monotonic: when the server last proved to be there */
 };
+
+/* libssh2's return value until it is other than "again", or EAGAIN when the wire gave up. */
+#define UNTIL_DONE(session, rc, call) \
+	do \
+		(rc) = (call); \
+	while ((rc) == LIBSSH2_ERROR_EAGAIN && wire_wait(&(session)->wire) == 0)
 
 /* As ssh_session_open(), given up (REMOTE, sys ECANCELED) when *stop becomes true; stop may be NULL. */
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,

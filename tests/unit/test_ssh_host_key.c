@@ -166,6 +166,11 @@ static void test_key_file_check_forms_verdict(void **state)
 	     "\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAKgAAABpzay1zc2gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAAAg"
 	     "BAQEBAQEBAQ==\n-----END OPENSSH PRIVATE KEY-----\n",
 	     "sk-ssh-ed25519@openssh.com"},
+	    {"-----BEGIN OPENSSH PRIVATE "
+	     "KEY-----"
+	     "\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAOAAAAChlY2RzYS1zaGEyLW5pc3RwMjU2LWNlcnQt"
+	     "djAxQG9wZW5zc2guY29tAAAACAEBAQEBAQEB\n-----END OPENSSH PRIVATE KEY-----\n",
+	     "not supported"},
 	    {"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n-----END OPENSSH PRIVATE KEY-----\n",
 	     "not a private key"},
 	    {"-----BEGIN OPENSSH PRIVATE KEY-----\n!!!\n-----END OPENSSH PRIVATE KEY-----\n", "not a private key"},

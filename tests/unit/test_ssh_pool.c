@@ -364,6 +364,38 @@ static void test_gate_full_is_busy(void **state)
 	ssh_gate_free(gate);
 }
 
+static void test_gates_pools_of_one_host_share(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	struct ssh_gates *gates = ssh_gates_new(1);
+	struct ssh_gate *gate = ssh_gates_get(gates, "Login.alpha", 22);
+	assert_ptr_equal(ssh_gates_get(gates, "login.Alpha", 22), gate);
+	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 2222), gate);
+	assert_ptr_not_equal(ssh_gates_get(gates, "login.beta", 22), gate);
+	/* While its only place is taken no pool connects; another host's do. */
+	static const char *const keys[] = {"user", "pem"};
+	struct sshd_paths paths;
+	assert_int_equal(ssh_gate_enter(gate, 0, NULL, NULL), 0);
+	for (size_t i = 0; i < 2; i++) {
+		volatile bool stop = true;
+		struct ssh_pool_options options = {.target = sshd_target(&sshd, keys[i], &paths),
+						   .max_sessions = 1,
+						   .idle_timeout_ms = 60000,
+						   .gate = gate,
+						   .stop = &stop};
+		CLEANUP(pool_freep) struct ssh_pool *pool = ssh_pool_new(&options);
+		assert_fails(pool, NEL_BUSY, "1 SSH handshakes are under way");
+		assert_int_equal(stats_of(pool).handshakes, 0);
+		options.gate = ssh_gates_get(gates, "login.beta", 22);
+		options.stop = NULL;
+		CLEANUP(pool_freep) struct ssh_pool *other = ssh_pool_new(&options);
+		assert_runs(other);
+	}
+	ssh_gate_leave(gate);
+	ssh_gates_free(gates);
+}
+
 static void test_environment_is_copied(void **state)
 {
 	(void)state;
@@ -394,6 +426,7 @@ int main(void)
 	    cmocka_unit_test(test_tend_idle_session_is_closed),
 	    cmocka_unit_test(test_tend_dead_session_is_dropped),
 	    cmocka_unit_test(test_gate_full_is_busy),
+	    cmocka_unit_test(test_gates_pools_of_one_host_share),
 	    cmocka_unit_test(test_environment_is_copied),
 	};
 	return cmocka_run_group_tests(tests, sshd_group_setup, sshd_group_teardown);

@@ -1,0 +1,137 @@
+/* Owns the way in: which key, the questions to libssh2 and to the agent, and what a refusal is called. */
+#include "ssh/login.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "ssh/key_file.h"
+
+#include <string.h>
+
+#define DISCONNECT_NO_MORE_METHODS 14 /* RFC 4253, 11.1 */
+
+/* What messages call the key. */
+static const char *key_name(const struct ssh_target *t)
+{
+	if (t->key_name != NULL)
+		return t->key_name;
+	return t->key_file != NULL ? t->key_file : "given for this account";
+}
+
+int login_prepare(const struct ssh_target *t, const volatile bool *stop, struct login *ret_login, struct nel_err *err)
+{
+	if (t->agent_socket != NULL)
+		return agent_list(t->agent_socket, t->agent_key, stop, &ret_login->agent, err);
+	if (t->key == NULL)
+		return key_file_load(t->key_file, &ret_login->key, &ret_login->key_size, err);
+	char *copy = mem_dup(t->key, t->key_size);
+	if (key_file_check(copy, key_name(t), err) != 0) {
+		secret_free(copy, t->key_size);
+		return -1;
+	}
+	ret_login->key = copy;
+	ret_login->key_size = t->key_size;
+	return 0;
+}
+
+void login_done(struct login *login)
+{
+	secret_free(login->key, login->key_size);
+	agent_keys_done(&login->agent);
+	*login = (struct login){0};
+}
+
+/* After a refusal sshd may also hang up: MaxAuthTries. */
+static bool is_refusal(const struct ssh_session *s, int rc)
+{
+	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
+		return true;
+	if (s->wire.disconnect_reason != 0)
+		return s->wire.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
+		       strstr(str_text(&s->wire.diag), "Too many authentication failures") != NULL;
+	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
+}
+
+/* What rc of a login means; `what` says which keys were tried. */
+static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	if (rc == LIBSSH2_ERROR_EAGAIN)
+		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+	if (is_refusal(s, rc))
+		return err_set(err, NEL_DENIED, "%s refused %s for user %s (add its public half to authorized_keys)%s",
+			       t->hostname, what, t->username,
+			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
+				   ? "; it knows the key, but asks for more or refuses the account"
+				   : "");
+	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
+	    rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
+		char *text = NULL;
+		libssh2_session_last_error(s->ssh, &text, NULL, 0);
+		return err_set(err, NEL_DENIED, "libssh2 cannot use %s: %s", what, text == NULL ? "" : text);
+	}
+	return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+}
+
+static int run_key(struct ssh_session *s, const struct login *login, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	CLEANUP(mem_freep) char *what = mem_printf("the key %s", key_name(t));
+	int rc;
+	UNTIL_DONE(s, rc,
+		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), NULL, 0, login->key,
+							 login->key_size, NULL));
+	return rc == 0 ? 0 : judge(s, rc, what, err);
+}
+
+/* What libssh2 hands to the function that signs. */
+struct signer {
+	const struct ssh_session *session;
+	const struct agent_key *key;
+	struct nel_err err;
+	bool failed;
+};
+
+static int sign(LIBSSH2_SESSION *ssh, unsigned char **ret_signature, size_t *ret_size, const unsigned char *data,
+		size_t size, void **abstract)
+{
+	(void)ssh;
+	struct signer *signer = *abstract;
+	const struct ssh_session *s = signer->session;
+	int rc = agent_sign(s->target.agent_socket, signer->key, data, size, s->wire.stop, ret_signature, ret_size,
+			    &signer->err);
+	signer->failed = rc != 0;
+	return rc;
+}
+
+/* The agent's keys one after the other, as ssh(1) does. */
+static int run_agent(struct ssh_session *s, const struct login *login, struct nel_err *err)
+{
+	const struct ssh_target *t = &s->target;
+	int rc = LIBSSH2_ERROR_AUTHENTICATION_FAILED;
+	size_t tried = 0;
+	while (tried < login->agent.count && rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED) {
+		const struct agent_key *key = &login->agent.items[tried++];
+		struct signer signer = {.session = s, .key = key};
+		void *abstract = &signer;
+		UNTIL_DONE(s, rc,
+			   libssh2_userauth_publickey(s->ssh, t->username, key->blob, key->blob_size, sign, &abstract));
+		if (signer.failed) {
+			if (err != NULL)
+				*err = signer.err;
+			return -1;
+		}
+	}
+	if (rc == 0)
+		return 0;
+	CLEANUP(mem_freep)
+	char *what = tried == 1 ? mem_printf("the key \"%.200s\" of the SSH agent at %s", login->agent.items[0].comment,
+					     t->agent_socket)
+				: mem_printf("each of %zu keys of the SSH agent at %s", tried, t->agent_socket);
+	return judge(s, rc, what, err);
+}
+
+int login_run(struct ssh_session *s, const struct login *login, struct nel_err *err)
+{
+	return login->key != NULL ? run_key(s, login, err) : run_agent(s, login, err);
+}

@@ -1,0 +1,25 @@
+/* The login on one connection: with a key from a file or from memory, or with the help of an ssh-agent. */
+#ifndef NEL_SSH_LOGIN_H
+#define NEL_SSH_LOGIN_H
+
+#include "ssh/agent.h"
+#include "ssh/session_internal.h"
+
+/* What is needed for it; zeroed: nothing. */
+struct login {
+	char *key; /* a copy, wiped at the end; NULL with an agent */
+	size_t key_size;
+	struct agent_keys agent;
+};
+
+/* Reads the key, or asks the agent which ones it has: before anything is connected to. DENIED with the reason; REMOTE
+ * with sys ECANCELED when *stop (or NULL) became true. */
+int login_prepare(const struct ssh_target *target, const volatile bool *stop, struct login *ret_login,
+		  struct nel_err *err);
+
+/* After the handshake, within the wire's deadline. DENIED when no key was taken. */
+int login_run(struct ssh_session *session, const struct login *login, struct nel_err *err);
+
+void login_done(struct login *login);
+
+#endif
