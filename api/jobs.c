@@ -66,11 +66,12 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 	CLEANUP(job_row_done) struct job_row job = {0};
 	CLEANUP(attempt_list_done) struct attempt_list attempts = {0};
 	CLEANUP(history_list_done) struct history_list history = {0};
+	CLEANUP(failure_row_done) struct failure_row failure = {0};
 	if (read_job(db, request->captures[0], &job, err) != 0 || attempts_of_job(db, job.seq, &attempts, err) != 0 ||
-	    history_of_job(db, job.seq, &history, err) != 0)
+	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
 		return -1;
 	struct str body = {0};
-	render_job_detail(&body, &job, &attempts, &history);
+	render_job_detail(&body, &job, &attempts, &history, &failure);
 	return reply_json_text(request, status, &body, err);
 }
 

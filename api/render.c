@@ -2,6 +2,7 @@
 #include "api/render.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <string.h>
@@ -175,7 +176,9 @@ void render_job(struct str *s, const struct job_row *job)
 	OUT(s, "}");
 }
 
-static void render_attempt(struct str *s, const struct attempt_row *attempt)
+/* remaining_s: of the walltime budget after this attempt; -1: there is no bound, or it is of a budget that was reset.
+ */
+static void render_attempt(struct str *s, const struct attempt_row *attempt, int64_t remaining_s)
 {
 	bool ended = attempt->exit_code >= 0;
 	OUT(s, "{\"number\":");
@@ -202,6 +205,10 @@ static void render_attempt(struct str *s, const struct attempt_row *attempt)
 	out_int(s, attempt->time_limit_s);
 	OUT(s, ",\"pending_reason\":");
 	out_string(s, attempt->pending_reason);
+	OUT(s, ",\"start_estimate\":");
+	out_time(s, attempt->start_estimate);
+	OUT(s, ",\"budget_remaining_s\":");
+	out_int_or_null(s, remaining_s, remaining_s >= 0);
 	OUT(s, "}");
 }
 
@@ -218,16 +225,57 @@ static void render_change(struct str *s, const struct history_row *change)
 	OUT(s, "}");
 }
 
-void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
-		       const struct history_list *history)
+static void render_attempts(struct str *s, const struct job_row *job, const struct attempt_list *attempts)
 {
-	render_job_open(s, job);
-	OUT(s, ",\"attempts\":[");
+	int64_t used_s = 0;
 	for (size_t i = 0; i < attempts->count; i++) {
+		const struct attempt_row *attempt = &attempts->items[i];
+		bool counts = job->budget_limit_s >= 0 && attempt->number >= job->budget_from_attempt;
+		if (counts && attempt->elapsed_s > 0)
+			used_s += attempt->elapsed_s;
+		int64_t left_s = job->budget_limit_s > used_s ? job->budget_limit_s - used_s : 0;
 		if (i > 0)
 			OUT(s, ",");
-		render_attempt(s, &attempts->items[i]);
+		render_attempt(s, attempt, counts ? left_s : -1);
 	}
+}
+
+static void render_lines(struct str *s, const char *text)
+{
+	const char *separator = "";
+	while (text != NULL && *text != '\0') {
+		size_t length = strcspn(text, "\n");
+		CLEANUP(mem_freep) char *line = mem_dup(text, length);
+		str_append(s, separator);
+		out_string(s, line);
+		separator = ",";
+		text += length + (text[length] == '\n');
+	}
+}
+
+static void render_failure(struct str *s, const struct failure_row *failure)
+{
+	if (failure->log == NULL && failure->advice == NULL) {
+		OUT(s, "null");
+		return;
+	}
+	OUT(s, "{\"log\":");
+	out_string(s, failure->log);
+	OUT(s, ",\"lines\":[");
+	render_lines(s, failure->lines);
+	OUT(s, "],\"advice\":");
+	out_string(s, failure->advice);
+	OUT(s, "}");
+}
+
+void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+		       const struct history_list *history, const struct failure_row *failure)
+{
+	render_job_open(s, job);
+	OUT(s, ",\"failure\":");
+	render_failure(s, failure);
+	OUT(s, ",\"attempts\":[");
+	render_attempts(s, job, attempts);
 	OUT(s, "],\"history\":[");
 	for (size_t i = 0; i < history->count; i++) {
 		if (i > 0)

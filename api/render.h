@@ -6,6 +6,7 @@
 #include "api/json_out.h"
 #include "db/attempts.h"
 #include "db/evaluations.h"
+#include "db/failures.h"
 #include "db/jobs.h"
 #include "db/results.h"
 
@@ -19,7 +20,7 @@ void render_evaluation(struct str *s, const struct evaluation_row *row, const st
 
 void render_job(struct str *s, const struct job_row *job);
 void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
-		       const struct history_list *history);
+		       const struct history_list *history, const struct failure_row *failure);
 
 /* Which job a score belongs to. */
 struct render_score_of {

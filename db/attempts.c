@@ -65,14 +65,15 @@ static void bind_course(struct query *q, const struct attempt_row *row)
 	query_bind_int_or_null(q, row->signal, 0);
 	query_bind_text(q, row->nodes);
 	query_bind_text(q, row->pending_reason);
+	query_bind_int_or_null(q, row->start_estimate, 0);
 	query_bind_int_or_null(q, row->absent_since, 0);
 }
 
 static struct statement insert_attempt = {
     .sql = "INSERT INTO attempts (job, number, job_name, time_limit_s, after_job, exclude_node, intended_at,"
 	   " script_header, script_body, slurm_job_id, slurm_state, submitted_at, started_at, ended_at, elapsed_s,"
-	   " exit_code, signal, nodes, pending_reason, absent_since)"
-	   " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	   " exit_code, signal, nodes, pending_reason, start_estimate, absent_since)"
+	   " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 static int insert_row(struct db *db, const struct attempt_row *row, const char *header, const char *body_hash,
@@ -106,7 +107,8 @@ int attempts_insert(struct db *db, const struct attempt_row *row, const char *sc
 
 #define ROW_COLUMNS \
 	"job, number, job_name, time_limit_s, after_job, exclude_node, intended_at, slurm_job_id, slurm_state," \
-	" submitted_at, started_at, ended_at, elapsed_s, exit_code, signal, nodes, pending_reason, absent_since"
+	" submitted_at, started_at, ended_at, elapsed_s, exit_code, signal, nodes, pending_reason, start_estimate," \
+	" absent_since"
 
 static void read_row(struct query *q, struct attempt_row *row)
 {
@@ -127,6 +129,7 @@ static void read_row(struct query *q, struct attempt_row *row)
 	row->signal = (int)query_int(q);
 	row->nodes = query_text(q);
 	row->pending_reason = query_text(q);
+	row->start_estimate = query_int(q);
 	row->absent_since = query_int(q);
 }
 
@@ -174,7 +177,8 @@ int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row 
 
 static struct statement update_attempt = {
     .sql = "UPDATE attempts SET slurm_job_id = ?, slurm_state = ?, submitted_at = ?, started_at = ?, ended_at = ?,"
-	   " elapsed_s = ?, exit_code = ?, signal = ?, nodes = ?, pending_reason = ?, absent_since = ?"
+	   " elapsed_s = ?, exit_code = ?, signal = ?, nodes = ?, pending_reason = ?,"
+	   " start_estimate = ?, absent_since = ?"
 	   " WHERE job = ? AND number = ?",
 };
 

@@ -296,7 +296,8 @@ static int collect_failed(struct scheduler *s, struct live *live, const struct a
 {
 	int tries = live->tries;
 	bool hopeless = action->err.kind == NEL_NOTFOUND; /* the settings no longer have the cluster */
-	if (live->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) && finish(s, live, live->end_reason, err) != 0)
+	if (live->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) &&
+	    (finish(s, live, live->end_reason, err) != 0 || core_note_failure(s, live, NULL, NULL, err) != 0))
 		return -1;
 	live->need = NEED_COLLECT;
 	live->tries = tries;
@@ -321,13 +322,16 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 		live->job.progress = action->collected.progress;
 	if (store_scores(s, live, action, err) != 0)
 		return -1;
-	if (live->ending) {
+	bool ends = live->ending;
+	if (ends) {
 		CLEANUP(mem_freep) char *reason = final_reason(live, action);
 		if (finish(s, live, reason, err) != 0)
 			return -1;
-	} else if (first && evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0) {
-		return -1;
 	}
+	if (first && core_note_failure(s, live, action->collected.log_name, action->collected.log_tail, err) != 0)
+		return -1;
+	if (!ends && first && evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0)
+		return -1;
 	bool open = false;
 	int tries = live->tries;
 	if (exports_take(s->db, live, &action->collected.export_, clock_now_s(), &open, err) != 0)

@@ -60,6 +60,11 @@ int core_end(struct scheduler *s, struct live *live, enum chain_event event, con
 /* The intended attempt is refused, and nothing of it has reached the cluster: no cluster is needed to end the chain. */
 int core_drop(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err);
 
+/* A chain has ended without success (one that succeeded is left alone): stores the end of the log that matters, or NULL
+ * and NULL, and what to try. */
+int core_note_failure(struct scheduler *s, const struct live *live, const char *log, const char *lines,
+		      struct nel_err *err);
+
 /* Applies an event and follows the table's action. */
 int core_move(struct scheduler *s, struct live *live, enum chain_event event, const char *reason,
 	      const char *waiting_on, struct nel_err *err);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "chain/budget.h"
+#include "slurm/pending.h"
 #include "slurm/slurm_state.h"
 
 #include <inttypes.h>
@@ -94,14 +95,15 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	if (o->nodes[0] != '\0')
 		changed |= replace_text(&attempt->nodes, o->nodes);
 	if (pending) {
-		char waiting_on[300];
-		if (o->reason[0] != '\0' && strcmp(o->reason, "None") != 0)
-			snprintf(waiting_on, sizeof waiting_on, "Slurm: %s", o->reason);
-		else
-			snprintf(waiting_on, sizeof waiting_on, "Slurm");
+		char waiting_on[600];
+		/* Slurm guesses anew all the time: small moves are not worth a write for every waiting job. */
+		if (pending_estimate_moved(attempt->start_estimate, o->start_estimate, now_s))
+			changed |= replace_number(&attempt->start_estimate, o->start_estimate);
+		pending_describe(o->reason, attempt->start_estimate, waiting_on, sizeof waiting_on);
 		changed |= replace_text(&job->waiting_on, waiting_on);
 	} else {
 		changed |= replace_text(&job->waiting_on, "");
+		changed |= replace_number(&attempt->start_estimate, 0);
 	}
 	bool ended = is_end(class);
 	if (ended) {

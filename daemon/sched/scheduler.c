@@ -5,12 +5,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
+#include "db/failures.h"
 #include "sched/core.h"
+#include "slurm/advice.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+
+#define FAILURE_LINES 20 /* of the log, kept with a chain that failed */
 
 struct station *core_station(struct scheduler *s, const char *cluster, const char *identity)
 {
@@ -101,13 +105,35 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 		set_need(live, action == ACTION_COLLECT ? NEED_COLLECT : NEED_NONE);
 	if (from != live->job.state)
 		core_quicken(core_station(s, live->job.cluster, live->job.identity));
-	if (!chain_state_is_end(live->job.state))
+	if (!chain_state_is_end(live->job.state) || action == ACTION_COLLECT)
 		return 0;
-	if (action != ACTION_COLLECT) {
-		live->job.collected = true;
-		return jobs_set_collected(s->db, live->seq, err);
-	}
-	return 0;
+	live->job.collected = true;
+	if (core_note_failure(s, live, NULL, NULL, err) != 0)
+		return -1;
+	return jobs_set_collected(s->db, live->seq, err);
+}
+
+static const char *last_lines(const char *text, int count)
+{
+	const char *at = text + strlen(text);
+	if (at > text && at[-1] == '\n')
+		at--;
+	while (at > text && (at[-1] != '\n' || --count > 0))
+		at--;
+	return at;
+}
+
+int core_note_failure(struct scheduler *s, const struct live *live, const char *log, const char *lines,
+		      struct nel_err *err)
+{
+	if (live->job.state == CHAIN_SUCCEEDED)
+		return 0;
+	/* The last lines of a chain that somebody cancelled tell of no fault. */
+	if (live->job.cancel_requested_at != 0)
+		return failures_delete(s->db, live->seq, err);
+	const char *shown = lines != NULL && lines[0] != '\0' ? last_lines(lines, FAILURE_LINES) : NULL;
+	return failures_set(s->db, live->seq, shown != NULL ? log : NULL, shown, advice_for(live->job.reason, lines),
+			    err);
 }
 
 int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err)
@@ -136,6 +162,8 @@ int core_drop(struct scheduler *s, struct live *live, const char *reason, struct
 		return -1;
 	set_need(live, NEED_NONE);
 	live->job.collected = true;
+	if (core_note_failure(s, live, NULL, NULL, err) != 0)
+		return -1;
 	return jobs_set_collected(s->db, live->seq, err);
 }
 
@@ -174,7 +202,7 @@ static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_e
 	job->not_before = 0;
 	free(job->export_);
 	job->export_ = NULL;
-	if (jobs_clear_resume(s->db, live->seq, err) != 0 ||
+	if (jobs_clear_resume(s->db, live->seq, err) != 0 || failures_delete(s->db, live->seq, err) != 0 ||
 	    core_move(s, live, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
 	/* What was stored of the end no longer holds. */

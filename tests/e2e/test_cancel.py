@@ -49,6 +49,9 @@ def check_cancelled(bed, client, job_id, cluster="alpha"):
 def test_cancel_of_a_pending_job_twice_takes_it_out_of_the_queue(bed, jobs):
     job_id = f"{jobs.pending}.0"
     assert (Path(jobs.client.job(job_id)["rundir"]) / ".secrets.env").exists()
+    # Slurm itself needs a moment to say why.
+    waiting = wait_for("why Slurm lets the job wait", lambda: (job := jobs.client.job(job_id))["attempts"][0]["pending_reason"] and job)
+    assert waiting["waiting_on"].startswith(f"Slurm: {waiting['attempts'][0]['pending_reason']}: "), waiting
     for _ in range(2):
         jobs.client.post(f"/v1/jobs/{job_id}/cancel", 202)
     job = check_cancelled(bed, jobs.client, job_id)

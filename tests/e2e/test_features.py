@@ -365,8 +365,23 @@ def test_server_that_dies_while_starting_ends_the_job_with_its_last_lines(run):
     job = run("dies_while_starting", "failed")
     assert "a server died" in job["reason"]
     assert "cannot start (NEL_TEST_SERVER_EXIT)" in job["reason"]
+    assert re.fullmatch(r"slurm-\d+\.log", job["failure"]["log"])
+    assert "cannot start (NEL_TEST_SERVER_EXIT)" in job["failure"]["lines"][-1]
     assert job["attempts"][0]["elapsed_s"] < 40
     assert exit_code(job) == 1
+
+
+@submission("beta")
+def dies_under_the_evaluation(site):
+    command = "$SERVE & sleep 6; echo torch.OutOfMemoryError: CUDA out of memory; kill $!; exit 1"
+    return site.generic(command, task(limit=60, delay_s=1, parallelism=1))
+
+
+def test_server_that_dies_under_the_evaluation_gives_the_log_that_matters_and_what_to_try(run):
+    job = run("dies_under_the_evaluation", "failed")
+    assert re.match(r"server-\d+-\d+-.*\.log", job["failure"]["log"]), job["failure"]
+    assert any("CUDA out of memory" in line for line in job["failure"]["lines"])
+    assert "tensor_parallel_size" in job["failure"]["advice"]
 
 
 @submission("alpha")
@@ -398,7 +413,9 @@ def no_such_image(site):
 
 
 def test_image_that_does_not_exist_is_named(run):
-    assert "no-such/image:1" in run("no_such_image", "failed")["reason"]
+    job = run("no_such_image", "failed")
+    assert "no-such/image:1" in job["reason"]
+    assert any("no-such/image:1" in line for line in job["failure"]["lines"])
 
 
 @submission("alpha")

@@ -176,19 +176,39 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	struct history_row changes[] = {{.at = 5, .to = "queued"}, {.at = 6, .from = "queued", .to = "failed"}};
 	const struct attempt_list attempt_list = {attempts, 2};
 	const struct history_list history = {changes, 2};
+	const struct failure_row failure = {
+	    .log = (char *)"client-7.log", .lines = (char *)"one\n\ntwo \"x\"\n", .advice = (char *)"try"};
 	struct str s = {0};
 	(void)state;
-	render_job_detail(&s, &job, &attempt_list, &history);
+	job.budget_limit_s = 100;
+	job.budget_from_attempt = 1;
+	render_job_detail(&s, &job, &attempt_list, &history, &failure);
 	json_t *json = parse(&s);
+	const json_t *told = json_object_get(json, "failure");
+	assert_string_equal(json_string_value(json_object_get(told, "log")), "client-7.log");
+	assert_int_equal(json_array_size(json_object_get(told, "lines")), 3);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(told, "lines"), 2)), "two \"x\"");
+	assert_string_equal(json_string_value(json_object_get(told, "advice")), "try");
 	const json_t *first = json_array_get(json_object_get(json, "attempts"), 0);
 	const json_t *second = json_array_get(json_object_get(json, "attempts"), 1);
-	assert_int_equal(json_object_size(first), 12);
+	assert_int_equal(json_object_size(first), 14);
+	assert_int_equal(json_integer_value(json_object_get(first, "budget_remaining_s")), 95);
+	assert_int_equal(json_integer_value(json_object_get(second, "budget_remaining_s")), 95);
 	assert_int_equal(json_integer_value(json_object_get(first, "signal")), 9);
 	assert_true(json_is_null(json_object_get(second, "exit_code")));
 	assert_true(json_is_null(json_object_get(second, "elapsed_s")));
 	const json_t *change = json_array_get(json_object_get(json, "history"), 0);
 	assert_true(json_is_null(json_object_get(change, "from")));
 	assert_string_equal(json_string_value(json_object_get(change, "to")), "queued");
+	json_decref(json);
+
+	struct str plain = {0};
+	job.budget_from_attempt = 2; /* a new budget since */
+	render_job_detail(&plain, &job, &attempt_list, &history, &(const struct failure_row){0});
+	json = parse(&plain);
+	assert_true(json_is_null(json_object_get(json, "failure")));
+	first = json_array_get(json_object_get(json, "attempts"), 0);
+	assert_true(json_is_null(json_object_get(first, "budget_remaining_s")));
 	json_decref(json);
 }
 

@@ -228,14 +228,21 @@ static void test_reconcile_pending_says_what_it_waits_on(void **state)
 	snprintf(o.reason, sizeof o.reason, "Resources");
 	struct judgement j = run(&job, &attempt, &o, &with_accounting);
 	assert_true(j.changed);
-	assert_string_equal(job.waiting_on, "Slurm: Resources");
+	assert_non_null(strstr(job.waiting_on, "Slurm: Resources: "));
 	assert_string_equal(attempt.pending_reason, "Resources");
 	assert_int_equal(job.budget_used_s, 0); /* queue time is free */
+	assert_false(run(&job, &attempt, &o, &with_accounting).changed);
+	o.start_estimate = NOW + 3600;
+	assert_true(run(&job, &attempt, &o, &with_accounting).changed);
+	assert_int_equal(attempt.start_estimate, NOW + 3600);
+	assert_non_null(strstr(job.waiting_on, "may start at "));
+	o.start_estimate = NOW + 3700; /* not worth a write */
 	assert_false(run(&job, &attempt, &o, &with_accounting).changed);
 	struct observation running = seen("RUNNING");
 	run(&job, &attempt, &running, &with_accounting);
 	assert_null(job.waiting_on);
 	assert_null(attempt.pending_reason);
+	assert_int_equal(attempt.start_estimate, 0);
 }
 
 static void test_reconcile_fast_failures_back_off(void **state)

@@ -161,6 +161,33 @@ static void test_collect_takes_the_jobs_own_log_when_it_says_why(void **state)
 	assert_non_null(strstr(reply.log_tail, "not ready"));
 }
 
+static void test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line; /* of the job's own log */
+		const char *name;
+	} cases[] = {
+	    {"x a server died during the evaluation: logs/server-0-7-*.log", "server-0-7-1.log"},
+	    {"x a server died during the evaluation: logs/server-9-7-*.log", "client-7.log"}, /* it is gone */
+	    {"x a server died during the evaluation: logs/../../other.log", "client-7.log"},
+	    {"x a server died during the evaluation: logs/$(touch $FAKE/bad)", "client-7.log"},
+	    {"x the evaluation ended with exit code 3", "client-7.log"},
+	};
+	CLEANUP(mem_freep) char *dir = job_dir();
+	run("mkdir -p $FAKE/job/logs; cd $FAKE/job/logs; echo refused >client-7.log; echo CUDA >server-0-7-1.log; "
+	    "echo x >$FAKE/other.log");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		struct nel_err err;
+		run("printf '%%s\\nended with exit code 3\\n' '%s' >$FAKE/job/logs/slurm-7.log", cases[i].line);
+		const struct collect_order order = {.job_dir = dir, .slurm_job_id = "7"};
+		assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+		assert_string_equal(reply.log_name, cases[i].name);
+		assert_output("ls $FAKE/bad 2>/dev/null || echo none", "none");
+	}
+}
+
 static void test_collect_of_gone_directory_is_empty(void **state)
 {
 	(void)state;
@@ -303,6 +330,7 @@ int main(void)
 	    SCRIPT_TEST(test_collect_reads_then_removes_secrets),
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
 	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),
+	    SCRIPT_TEST(test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation),
 	    SCRIPT_TEST(test_collect_of_gone_directory_is_empty),
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
 	};

@@ -22,10 +22,19 @@ find_newest() {
 }
 
 # The log that matters: of the last attempt, since earlier ones have logs of their own; any when its id is not known.
-# Without an evaluation it is the job's own when run.sub says there why it gave up, and else a server's.
+# With an evaluation it is the evaluator's, or that of a server that died before. Without, it is the job's own when
+# run.sub says there why it gave up, and else a server's.
 # shellcheck disable=SC2086 # the id is a number, or the pattern *
 find_log() {
-    local id=${NEL_SLURM_JOB_ID:-*}
+    local id=${NEL_SLURM_JOB_ID:-*} dead=''
+    find_newest logs/slurm-$id.log
+    [[ -z $newest ]] || dead=$(grep -a -m 1 ' a server died during the evaluation: logs/' -- "$newest")
+    if [[ -n $dead ]]; then
+        dead=${dead##* died during the evaluation: }
+        dead=${dead//[!a-zA-Z0-9._*\/-]/}
+        find_newest $dead
+        [[ $newest != logs/*/* && $newest != *..* && -n $newest ]] && return 0
+    fi
     find_newest logs/client-$id.log
     [[ -z $newest ]] || return 0
     find_newest logs/slurm-$id.log

@@ -559,6 +559,14 @@ last_words() { # PATTERN OF ITS LOGS
     printf '%s' "$words"
 }
 
+# An evaluation that failed may have failed for that. remote_collect.sh looks for these lines.
+tell_dead_servers() {
+    local i
+    for i in "${!server_pids[@]}"; do
+        kill -0 "${server_pids[i]}" 2>/dev/null || say "a server died during the evaluation: ${server_logs[i]}"
+    done
+}
+
 stop_servers() {
     local pid deadline=$((SECONDS + stop_grace_s))
     ((${#server_pids[@]} > 0)) || return 0
@@ -630,6 +638,7 @@ run_evaluation() { # returns the exit code of the evaluation
     wait_for_evaluation $!
     status=$?
     say "the evaluation ended with exit code $status"
+    ((status == 0 || terminated)) || tell_dead_servers
     if [[ -e $interrupted_marker ]]; then
         say "it was interrupted and is not finished"
         status=143

@@ -1,0 +1,54 @@
+/* What to try after a failure. */
+#include "slurm/advice.h"
+
+#include "cmocka_all.h"
+
+#include <string.h>
+
+static void test_advice_causes_are_found_in_log_and_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *reason;
+		const char *log;
+		const char *in_advice; /* NULL: none */
+	} cases[] = {
+	    {NULL, NULL, NULL},
+	    {"FAILED: the job ended with exit code 1", "", NULL},
+	    {"FAILED: the job ended with exit code 1", "something else\n", NULL},
+	    {"FAILED", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "tensor_parallel_size"},
+	    {"FAILED", "OSError: [Errno 28] No space left on device: '/cache/x'", "Free space"},
+	    {"FAILED", "huggingface_hub.errors.GatedRepoError: 401 Client Error.", "licence"},
+	    {"FAILED", "pyxis:     [ERROR] URL https://registry.example/v2/ returned error code: 404 Not Found", "tag"},
+	    {"FAILED", "OSError: [Errno 98] Address already in use", "deployment.port"},
+	    /* The cause goes before what follows from it, wherever it stands. */
+	    {"FAILED", "Connection refused\nCUDA out of memory\nConnection refused", "tensor_parallel_size"},
+	    {"FAILED", "RuntimeError: oxidation", NULL},
+	    {"FAILED", "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, GPU has fallen off the bus.", "exclude"},
+	    /* The reason quotes the last line of the log. */
+	    {"FAILED; client-7.log ends with: exec format error", NULL, "processor"},
+	    {"OUT_OF_MEMORY: the job used more memory than it had been given", "all well", "mem: 0"},
+	    {"the walltime budget is spent: 2 attempts ran 120 s of 120 s", NULL, "reset_budget"},
+	    {"attempt 1 ended with TIMEOUT, and execution.auto_resume.mode is off", NULL, "mode: daemon"},
+	    {"Batch job submission failed: Invalid account or account/partition combination specified", NULL,
+	     "execution.account"},
+	    {"Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)", NULL,
+	     "execution.walltime"},
+	    {"Slurm job 12 was cancelled on the cluster, not through this service", NULL, "Resume"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const char *advice = advice_for(cases[i].reason, cases[i].log);
+		if (cases[i].in_advice == NULL)
+			assert_null(advice);
+		else
+			assert_non_null(advice != NULL ? strstr(advice, cases[i].in_advice) : NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_advice_causes_are_found_in_log_and_reason),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
