@@ -471,6 +471,28 @@ def lost_only_when_both_have_answered(binary, full):
 
 
 @scenario
+def ends_that_are_not_resumed(binary, full):
+    """Each ends the chain after its first attempt, with a reason that a person understands."""
+    telling = {"OUT_OF_MEMORY": "more memory than it had been given", "DEADLINE": "deadline",
+               "FAILED": "exit code 1", "CANCELLED": "not through this service"}
+    with world(binary) as made:
+        made.sim.set(duration_s=60)
+        made.start()
+        for state, words in telling.items():
+            made.sim.ctl("fate", ".", 1, state, 0.5, 1)
+            evaluation = made.post()
+            made.await_state(evaluation, ENDS)
+            job = made.get(f"/v1/jobs/{evaluation}.0")
+            wanted = "cancelled" if state == "CANCELLED" else "failed"
+            if job["state"] != wanted or job["attempt"] != 1 or words not in job["reason"]:
+                raise Wrong(f"{state}: {job}")
+            if state == "OUT_OF_MEMORY" and "Ask for more memory" not in job["failure"]["advice"]:
+                raise Wrong(f"{state}: {job['failure']}")
+        made.settle()
+    return len(telling)
+
+
+@scenario
 def job_ids_are_reused(binary, full):
     """Our job has ended while the daemon was away, squeue has forgotten it, and another's job has its id: that one
     neither speaks for ours nor is cancelled in its place."""
