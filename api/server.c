@@ -2,6 +2,7 @@
 #include "api/server.h"
 
 #include "api/dispatch.h"
+#include "api/feed.h"
 #include "api/listen.h"
 #include "api/read_cache.h"
 #include "api/server_internal.h"
@@ -22,7 +23,7 @@
 #include <time.h>
 
 #define THREADS_MAX 64
-#define CONNECTIONS_MAX 2048
+#define CONNECTIONS_MAX 8192
 #define DESCRIPTORS_KEPT 256         /* for the rest of the daemon, when connections are limited by RLIMIT_NOFILE */
 #define IDLE_TIMEOUT_S 30            /* without a byte either way */
 #define READ_DEADLINE_MS (60 * 1000) /* from a connection's last reply until its next request is complete */
@@ -42,6 +43,7 @@ struct api_server {
 	const char *database;
 	pthread_key_t thread_state;
 	struct wait_room *wait_room;
+	struct feed *feed;
 	struct listener *listeners;
 	size_t listener_count;
 
@@ -93,6 +95,11 @@ struct read_cache *server_read_cache(struct api_server *server)
 struct wait_room *server_wait_room(struct api_server *server)
 {
 	return server->wait_room;
+}
+
+struct feed *server_feed(struct api_server *server)
+{
+	return server->feed;
 }
 
 /* --- slow connections --- */
@@ -320,7 +327,12 @@ int api_server_start(const struct api_options *options, struct api_server **ret_
 	init_reaper(server);
 	sys = pthread_create(&server->reaper, NULL, reap, server);
 	server->reaper_runs = sys == 0;
-	int result = sys == 0 ? start_with_tls(server, err) : err_sys(err, NEL_INTERNAL, sys, "the HTTP server");
+	int result = sys == 0 ? 0 : err_sys(err, NEL_INTERNAL, sys, "the HTTP server");
+	/* Half of the connections may wait for events, so that those who ask for something else get theirs. */
+	if (result == 0)
+		result = feed_start(connection_limit(server->listener_count) / 2, &server->feed, err);
+	if (result == 0)
+		result = start_with_tls(server, err);
 	if (result != 0) {
 		api_server_stop(server);
 		return -1;
@@ -378,6 +390,8 @@ void api_server_stop(struct api_server *server)
 	for (size_t i = 0; i < server->listener_count; i++)
 		stop_listening(&server->listeners[i]);
 	wait_room_close(server->wait_room);
+	if (server->feed != NULL)
+		feed_close(server->feed);
 	let_requests_finish(server);
 	for (size_t i = 0; i < server->listener_count; i++) {
 		if (server->listeners[i].daemon != NULL)
@@ -389,6 +403,7 @@ void api_server_stop(struct api_server *server)
 	pthread_cond_destroy(&server->stop);
 	pthread_mutex_destroy(&server->lock);
 	wait_room_release(server->wait_room);
+	feed_free(server->feed);
 	free(server->listeners);
 	free(server);
 }

@@ -8,6 +8,7 @@
 struct api_server;
 struct read_cache;
 struct wait_room;
+struct feed;
 
 /* The calling HTTP thread's connection to the database, opened at its first use and closed when the thread ends. */
 int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err);
@@ -16,5 +17,7 @@ int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err
 struct read_cache *server_read_cache(struct api_server *server);
 
 struct wait_room *server_wait_room(struct api_server *server);
+
+struct feed *server_feed(struct api_server *server);
 
 #endif

@@ -6,6 +6,7 @@
  *   scheduler                 1                         the live chains, whose states it alone writes; a connection
  *   lanes                     max_sessions a cluster    an SSH session at a time, and the action it carries out
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
+ *   feed                      1                         who waits for events, and wakes them (api/feed)
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
 #include "api/server.h"
 #include "base/clock.h"
@@ -25,6 +26,8 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+
+#define DESCRIPTORS_WANTED 32768
 
 /* Everything that runs, in the order in which it starts. */
 struct daemon {
@@ -113,6 +116,17 @@ static void wait_for_end(const sigset_t *signals)
 	}
 }
 
+/* Listeners to events keep their connections open. The soft limit is low for the sake of programs that use select(2),
+ * which this one does not. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit = {0};
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(const char *settings_path)
 {
 	struct nel_err err = {0};
@@ -125,6 +139,7 @@ static int serve(const char *settings_path)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread: only main takes them */
 	signal(SIGPIPE, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* secrets pass through memory */
+	raise_descriptor_limit();
 	/* Run directories and observations are megabytes, for a moment: a fixed limit gives them back when they are
 	 * freed; by default it grows with them (mallopt(3)). */
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);

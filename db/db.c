@@ -2,6 +2,7 @@
 #include "db/db.h"
 
 #include "base/mem.h"
+#include "db/events.h"
 #include "db/migrate.h"
 #include "db/new_file.h"
 #include "db/statement.h"
@@ -127,7 +128,10 @@ int db_commit(struct db *db, struct nel_err *err)
 	int result = run_commit(db, err);
 	if (result != 0)
 		db_rollback(db);
+	else if (db->has_events)
+		bell_ring(events_bell());
 	db->in_transaction = false;
+	db->has_events = false;
 	return result;
 }
 
@@ -136,6 +140,7 @@ static struct statement rollback = {.sql = "ROLLBACK"};
 void db_rollback(struct db *db)
 {
 	db->in_transaction = false;
+	db->has_events = false;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* nothing is open: never begun, committed, or SQLite rolled back by itself */
 	CLEANUP(query_done) struct query q = query_start(db, &rollback);

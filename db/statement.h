@@ -30,6 +30,7 @@ struct db {
 	sqlite3_stmt **prepared; /* by slot */
 	size_t prepared_count;
 	bool in_transaction; /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
+	bool has_events;     /* the open transaction has inserted some */
 };
 
 /* Fills *err from the connection's last failure (rc) and returns -1: BUSY when another connection holds the store,

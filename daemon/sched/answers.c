@@ -10,6 +10,7 @@
 #include "db/results.h"
 #include "sched/core.h"
 #include "sched/exports.h"
+#include "sched/journal.h"
 #include "sched/reconcile.h"
 
 #include <sodium.h>
@@ -67,6 +68,8 @@ static int accepted(struct scheduler *s, struct live *live, const struct submit_
 	live->need = NEED_NONE;
 	live->tries = 0;
 	live->due_ms = 0;
+	if (journal_attempt(s->db, live, "attempt.submitted", clock_now_s(), err) != 0)
+		return -1;
 	return core_move(s, live, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
 
@@ -186,6 +189,19 @@ static void plan_observation(struct station *station, bool changed)
 	station->next_ms = clock_mono_ms() + station->interval_ms + jitter_ms;
 }
 
+/* An observation has been worked into the row: was its attempt seen to start, or to end? */
+static int tell_attempt(struct scheduler *s, const struct live *live, int64_t started_before, int64_t ended_before,
+			int64_t now_s, struct nel_err *err)
+{
+	const struct attempt_row *attempt = &live->attempt;
+	if (started_before == 0 && attempt->started_at != 0 &&
+	    journal_attempt(s->db, live, "attempt.started", now_s, err) != 0)
+		return -1;
+	if (ended_before == 0 && attempt->ended_at != 0)
+		return journal_attempt(s->db, live, "attempt.ended", now_s, err);
+	return 0;
+}
+
 static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	struct station *station = core_station(s, action->cluster, action->identity);
@@ -215,9 +231,14 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 			live->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
 		}
 		struct judgement j;
+		int64_t started_before = live->attempt.started_at;
+		int64_t ended_before = live->attempt.ended_at;
+		live->touched = true;
 		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
 		changed = changed || j.changed;
-		rc = judged(s, live, &j, err);
+		rc = tell_attempt(s, live, started_before, ended_before, rules.now_s, err);
+		if (rc == 0)
+			rc = judged(s, live, &j, err);
 	}
 	if (rc == 0 && seen_count > 0)
 		rc = jobs_set_observed(s->db, seen, seen_count, rules.now_s, err);
@@ -266,7 +287,7 @@ static int store_scores(struct scheduler *s, struct live *live, const struct act
 	}
 	int rc = results_replace(s->db, live->seq, rows, action->scores.count, clock_now_s(), err);
 	free(rows);
-	return rc;
+	return rc == 0 ? journal_results(s->db, live, &action->scores, clock_now_s(), err) : -1;
 }
 
 /* The end's reason, with the last line of the log that matters when the chain failed. */
@@ -367,9 +388,38 @@ static const char *const stored_points[] = {[DO_SUBMIT] = "submit-stored",
 					    [DO_CANCEL] = "cancel-stored",
 					    [DO_COLLECT] = "collect-stored"};
 
+/* Why the cluster did not do what it was asked; NULL when it did, or when the reason is another than the cluster. */
+static const char *cluster_fault(const struct action *action)
+{
+	if (action->failed && (action->err.kind == NEL_REMOTE || action->err.kind == NEL_DENIED))
+		return action->err.msg;
+	if (!action->failed && action->kind == DO_OBSERVE && action->observed.slurm_failed)
+		return action->observed.message;
+	return NULL;
+}
+
+/* Tells of a cluster that can no longer be worked with, and when it can again; each once, also over restarts. */
+static int note_reach(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	struct station *station = core_station(s, action->cluster, action->identity);
+	const char *why = cluster_fault(action);
+	bool reached = why == NULL;
+	if (station == NULL || (action->failed && reached))
+		return 0;
+	if (!station->reach_known && events_cluster_reachable(s->db, action->cluster, &station->reachable, err) != 0)
+		return -1;
+	station->reach_known = true;
+	if (station->reachable == reached)
+		return 0;
+	station->reach_known = false; /* read again, in case this transaction fails */
+	return journal_cluster(s->db, action->cluster, why, clock_now_s(), err);
+}
+
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	int rc = take_kind(s, action, err);
+	int rc = note_reach(s, action, err);
+	if (rc == 0)
+		rc = take_kind(s, action, err);
 	fault_point(taken_points[action->kind]);
 	return rc;
 }

@@ -18,6 +18,8 @@ struct station {
 	int sending;    /* submissions with the lane: never all of its sessions, so that nothing else waits for them */
 	bool accounting_known;
 	bool accounting;
+	bool reach_known; /* reachable is what the log of events says */
+	bool reachable;
 	int failures;                 /* observations failed in a row */
 	int64_t interval_ms;          /* between observations: short after a change, longer when nothing happens */
 	struct scheduler_sight sight; /* under the scheduler's sight_lock */

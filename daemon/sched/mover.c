@@ -3,21 +3,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/evaluations.h"
-#include "db/events.h"
+#include "sched/journal.h"
 
 #include <string.h>
 
 static bool text_equal(const char *a, const char *b)
 {
 	return (a == NULL && b == NULL) || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static int insert_event(struct db *db, const char *kind, const struct job_row *job, const char *job_id, json_t *data,
-			int64_t now_s, struct nel_err *err)
-{
-	CLEANUP(mem_freep) char *text = json_dumps(data, JSON_COMPACT);
-	json_decref(data);
-	return events_insert(db, now_s, kind, job->user, job->evaluation, job_id, text != NULL ? text : "{}", err);
 }
 
 /* The evaluation's state from its jobs', and its version, which every change of a job moves. */
@@ -36,8 +28,7 @@ static int sum_up(struct db *db, const struct job_row *job, int64_t now_s, struc
 		return -1;
 	log_info("evaluation changed", LOG_S("eval", job->evaluation), LOG_S("from", evaluation.state),
 		 LOG_S("to", state));
-	return insert_event(db, "evaluation.state", job, NULL,
-			    json_pack("{s:s, s:s}", "from", evaluation.state, "to", state), now_s, err);
+	return journal_evaluation(db, job, evaluation.state, state, counts, ended, now_s, err);
 }
 
 int mover_move(struct db *db, struct live *live, enum chain_event event, const char *reason, const char *waiting_on,
@@ -66,9 +57,7 @@ int mover_move(struct db *db, struct live *live, enum chain_event event, const c
 		return -1;
 	const char *from_name = chain_state_name(from);
 	const char *to_name = chain_state_name(rule->to);
-	json_t *data = json_pack("{s:s, s:s, s:s?, s:i, s:s?}", "from", from_name, "to", to_name, "reason", reason,
-				 "attempt", live->attempt.number, "slurm_job_id", live->attempt.slurm_job_id);
-	if (insert_event(db, "job.state", job, job->id, data, now_s, err) != 0)
+	if (journal_job(db, live, from, now_s, err) != 0)
 		return -1;
 	log_info("job changed", LOG_S("job", job->id), LOG_S("cluster", job->cluster), LOG_S("from", from_name),
 		 LOG_S("to", to_name), LOG_N("attempt", live->attempt.number),

@@ -1,8 +1,10 @@
 #include "service/lifecycle.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "chain/budget.h"
 #include "db/evaluations.h"
+#include "db/events.h"
 #include "db/jobs.h"
 #include "sched/scheduler.h"
 
@@ -15,6 +17,32 @@ static int check_owner(const struct actor *actor, const char *owner, struct nel_
 	return err_set(err, NEL_DENIED, "only %s or an admin may do this", owner);
 }
 
+/* extra: further members of the event's data, taken over; NULL: none. */
+static int log_wish(struct db *db, const char *kind, const struct job_row *job, const struct actor *actor,
+		    json_t *extra, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(json_freep)
+	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:i}", "by", actor->name, "cluster", job->cluster, "model",
+				 job->model, "task", job->task, "index", job->index);
+	if (extra != NULL)
+		json_object_update_new(data, extra);
+	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "an event is no JSON");
+	return events_insert(db, now_s, kind, job->user, job->evaluation, job->id, text, err);
+}
+
+/* The first to ask is told of; asking again changes nothing. */
+static int log_cancel(struct db *db, const char *job_id, const struct actor *actor, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row job = {0};
+	if (jobs_get(db, job_id, &job, err) != 0)
+		return -1;
+	if (job.cancel_requested_at != 0 || job.ended_at != 0)
+		return 0;
+	return log_wish(db, "job.cancel_requested", &job, actor, NULL, now_s, err);
+}
+
 static int request_cancel(struct service *service, struct db *db, const struct actor *actor, const struct job_row *jobs,
 			  size_t count, struct nel_err *err)
 {
@@ -25,7 +53,8 @@ static int request_cancel(struct service *service, struct db *db, const struct a
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		int one = 0;
-		if (jobs_request_cancel(db, jobs[i].id, actor->name, now_s, &one, err) != 0)
+		if (log_cancel(db, jobs[i].id, actor, now_s, err) != 0 ||
+		    jobs_request_cancel(db, jobs[i].id, actor->name, now_s, &one, err) != 0)
 			return -1;
 		marked += one;
 	}
@@ -90,6 +119,9 @@ static int request_resume(struct service *service, struct db *db, const struct a
 			continue;
 		}
 		if (jobs_request_resume(db, jobs[i].id, actor->name, reset_budget, now_s, &one, err) != 0)
+			return -1;
+		if (one > 0 && log_wish(db, "job.resume_requested", &jobs[i], actor,
+					json_pack("{s:b}", "reset_budget", (int)reset_budget), now_s, err) != 0)
 			return -1;
 		marked += one;
 	}

@@ -173,6 +173,25 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	return jobs_insert(db, &row, err);
 }
 
+static int log_submission(struct db *db, const struct evaluation_row *row, const struct eval_plan *plan,
+			  struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *tasks = json_array();
+	CLEANUP(json_freep) json_t *labels = json_object();
+	for (size_t i = 0; i < plan->job_count; i++)
+		json_array_append_new(tasks, json_string(plan->jobs[i].task));
+	for (size_t i = 0; i < row->label_count; i++)
+		json_object_set_new(labels, row->labels[i].key, json_string(row->labels[i].value));
+	CLEANUP(json_freep)
+	json_t *data =
+	    json_pack("{s:n, s:s, s:s, s:s, s:I, s:O, s:O}", "from", "to", row->state, "cluster", row->cluster, "model",
+		      row->model, "jobs", (json_int_t)plan->job_count, "tasks", tasks, "labels", labels);
+	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "the submission's event is no JSON");
+	return events_insert(db, row->created_at, "evaluation.submitted", row->user, row->id, NULL, text, err);
+}
+
 static int store(struct db *db, const struct submit_request *request, struct evaluation_row *row,
 		 const struct eval_plan *plan, struct nel_err *err)
 {
@@ -185,12 +204,7 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 	    idempotency_insert(db, row->user, request->idempotency_key, request->request_hash, row->id, row->created_at,
 			       err) != 0)
 		return -1;
-	CLEANUP(json_freep)
-	json_t *data = json_pack("{s:s, s:s, s:s, s:I}", "state", row->state, "cluster", row->cluster, "model",
-				 row->model, "jobs", (json_int_t)plan->job_count);
-	CLEANUP(mem_freep) char *text = json_dumps(data, JSON_COMPACT);
-	return events_insert(db, row->created_at, "evaluation.created", row->user, row->id, NULL,
-			     text != NULL ? text : "{}", err);
+	return log_submission(db, row, plan, err);
 }
 
 /* 1: the key is known and reply has the id. 0: it is new. -1: an error. */

@@ -1,0 +1,26 @@
+/* What the scheduler writes into the log of events (db/events.h), each within the transaction of what it tells of. The
+ * members of each kind's data stand in openapi.yaml (schema Event). Scheduler thread. */
+#ifndef NEL_SCHED_JOURNAL_H
+#define NEL_SCHED_JOURNAL_H
+
+#include "sched/live.h"
+#include "slurm/collect.h"
+
+/* job.state: the job's row is as it is now. */
+int journal_job(struct db *db, const struct live *live, enum chain_state from, int64_t now_s, struct nel_err *err);
+
+/* evaluation.state, and evaluation.ended too when `ended`; job is one of its jobs. */
+int journal_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
+		       const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err);
+
+/* attempt.submitted, attempt.started, attempt.ended: of the newest attempt. */
+int journal_attempt(struct db *db, const struct live *live, const char *kind, int64_t now_s, struct nel_err *err);
+
+/* results.recorded: how many, and the first few of them. */
+int journal_results(struct db *db, const struct live *live, const struct scores *scores, int64_t now_s,
+		    struct nel_err *err);
+
+/* cluster.unreachable with why, or cluster.reachable when why is NULL. */
+int journal_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err);
+
+#endif
