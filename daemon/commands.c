@@ -18,10 +18,10 @@
 #define TEXT_SIZE_MAX (16 * 1024 * 1024)
 
 static const char help[] =
-    "usage: nel-slurmd [--config FILE]             run the daemon\n"
+    "Usage: nel-slurmd [--config FILE]             run the daemon\n"
     "       nel-slurmd COMMAND [--config FILE]     do one thing and exit\n"
     "\n"
-    "commands:\n"
+    "Commands:\n"
     "  check                             check the settings file\n"
     "  render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]\n"
     "                                    show what a submission would do: as JSON on standard output,\n"
@@ -33,7 +33,7 @@ static const char help[] =
     "  migrate                           make the database, or bring it to this version\n"
     "  backup FILE                       copy the database, also of a running daemon, to FILE\n"
     "\n"
-    "options:\n"
+    "Options:\n"
     "  --config FILE                     the settings (default " SETTINGS_PATH_DEFAULT ")\n"
     "  --version                         print the version\n"
     "  --help                            print this\n";
