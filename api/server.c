@@ -15,9 +15,11 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -27,7 +29,9 @@
 #define DESCRIPTORS_KEPT 256         /* for the rest of the daemon, when connections are limited by RLIMIT_NOFILE */
 #define IDLE_TIMEOUT_S 30            /* without a byte either way */
 #define READ_DEADLINE_MS (60 * 1000) /* from a connection's last reply until its next request is complete */
-#define STOP_GRACE_MS 1500
+#define STOP_GRACE_MS 2000
+#define STOP_CALLERS_MS 1000
+#define STOP_CALM_LOOKS 10
 #define PEM_SIZE_MAX (1024 * 1024)
 
 struct listener {
@@ -366,12 +370,43 @@ static int active_requests(struct api_server *server)
 	return active;
 }
 
-static void let_requests_finish(struct api_server *server)
+/* Has a connection that is open sent something that is not read yet? */
+static bool has_unread(struct api_server *server)
+{
+	bool unread = false;
+	pthread_mutex_lock(&server->lock);
+	for (struct dispatch_connection *kept = server->connections; kept != NULL && !unread; kept = kept->next) {
+		int size = 0;
+		unread = kept->fd >= 0 && ioctl(kept->fd, FIONREAD, &size) == 0 && size > 0;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return unread;
+}
+
+static bool has_callers(struct api_server *server)
+{
+	for (size_t i = 0; i < server->listener_count; i++) {
+		struct pollfd caller = {.fd = server->listeners[i].fd, .events = POLLIN};
+		if (server->listeners[i].daemon != NULL && poll(&caller, 1, 0) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Waits until the condition has not held for a moment, at most until deadline_ms: between the kernel and a handler
+ * there are instants in which a request is seen nowhere. */
+static void wait_while(struct api_server *server, bool (*condition)(struct api_server *), int64_t deadline_ms)
 {
 	const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
-	int64_t deadline_ms = clock_mono_ms() + STOP_GRACE_MS;
-	while (active_requests(server) > 0 && clock_mono_ms() < deadline_ms)
+	for (int calm = 0; calm < STOP_CALM_LOOKS && clock_mono_ms() < deadline_ms;) {
+		calm = condition(server) ? 0 : calm + 1;
 		nanosleep(&pause, NULL);
+	}
+}
+
+static bool is_at_work(struct api_server *server)
+{
+	return active_requests(server) > 0 || has_unread(server);
 }
 
 /* After quiescing, the listening socket is ours again; it must stay open until its daemon has stopped. */
@@ -387,12 +422,15 @@ void api_server_stop(struct api_server *server)
 {
 	if (server == NULL)
 		return;
+	int64_t deadline_ms = clock_mono_ms() + STOP_GRACE_MS;
+	/* Who connected before the stop gets an answer: closing a socket cuts off whom the kernel has let in. */
+	wait_while(server, has_callers, clock_mono_ms() + STOP_CALLERS_MS);
 	for (size_t i = 0; i < server->listener_count; i++)
 		stop_listening(&server->listeners[i]);
 	wait_room_close(server->wait_room);
 	if (server->feed != NULL)
 		feed_close(server->feed);
-	let_requests_finish(server);
+	wait_while(server, is_at_work, deadline_ms);
 	for (size_t i = 0; i < server->listener_count; i++) {
 		if (server->listeners[i].daemon != NULL)
 			MHD_stop_daemon(server->listeners[i].daemon);

@@ -87,9 +87,9 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 /* In the order that lets nothing wait for what is already gone: no new requests, no new transitions, then the lanes. */
 static void stop(struct daemon *d)
 {
+	api_server_stop(d->api); /* requests that wait for a cluster are told that the daemon stops */
 	if (d->lanes != NULL)
-		lanes_interrupt(d->lanes); /* requests that wait for a cluster get their answer */
-	api_server_stop(d->api);
+		lanes_interrupt(d->lanes);
 	if (d->scheduler != NULL)
 		scheduler_stop(d->scheduler);
 	if (d->lanes != NULL)

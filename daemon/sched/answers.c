@@ -24,7 +24,8 @@
 /* What a chain waits on while its cluster cannot be worked with. */
 static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX + 80])
 {
-	if (action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL)
+	if (action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL &&
+	    strstr(action->err.msg, "known_hosts file") == NULL)
 		snprintf(buf, NEL_ERR_MSG_MAX + 80, "credentials for %s", action->cluster);
 	else
 		snprintf(buf, NEL_ERR_MSG_MAX + 80, "cluster %s: %s", action->cluster, action->err.msg);

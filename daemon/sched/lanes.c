@@ -22,7 +22,7 @@ struct lane {
 struct lanes {
 	struct lane *items;
 	size_t count;
-	struct ssh_gates *gates; /* lanes to one host share the handshakes that it is given at once */
+	struct ssh_gates *gates; /* lanes to one host share its handshakes and its breaker */
 	volatile bool stopping;
 };
 
@@ -75,7 +75,7 @@ static int lane_start(struct lane *lane, struct ssh_gates *gates, const volatile
 		       .connect_timeout_ms = cluster->connect_timeout_s * 1000},
 	    .max_sessions = cluster->max_sessions,
 	    .idle_timeout_ms = cluster->idle_timeout_s * 1000,
-	    .gate = ssh_gates_get(gates, cluster->address, cluster->port),
+	    .gate = ssh_gates_get(gates, cluster->address, cluster->port, cluster->proxy_command),
 	    .environment = (const char *const *)environment,
 	    .stop = stop,
 	};

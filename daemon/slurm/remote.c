@@ -93,10 +93,15 @@ void remote_render(const struct remote_call *call, const char *const *environmen
 static int no_answer(const struct ssh_result *result, struct nel_err *err)
 {
 	char said[SAID_MAX] = "nothing";
-	if (result->errors != NULL && result->errors[0] != '\0')
+	if (result->errors[0] != '\0')
 		record_text(result->errors, said, sizeof said);
-	return err_set(err, NEL_REMOTE, "the remote script gave no answer (exit status %d); the login shell said: %s",
-		       result->exit_status, said);
+	else if (result->output[0] != '\0')
+		record_text(result->output, said, sizeof said);
+	return err_set(
+	    err, NEL_REMOTE,
+	    "the login node did not run the daemon's script (exit status %d) but said: %s (a ForceCommand, a "
+	    "command= in authorized_keys, a login shell that refuses, or no /bin/bash?)",
+	    result->exit_status, said);
 }
 
 int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh_result *ret_result,

@@ -22,6 +22,13 @@
 #define ADDRESS_MIN_MS 1000 /* what each address gets at least, as long as there is time */
 #define WAKE_MS 100
 
+/* A connection whose packets are lost is given up by the kernel, also in the middle of a command: after 20 s of silence
+ * it asks every 5 s, and 35 s without any answer end it (tcp(7)). */
+#define KEEPALIVE_IDLE_S 20
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_PROBES 3
+#define SILENCE_MAX_MS 35000
+
 /* A question to the resolver, on a thread of its own: getaddrinfo() has no time limit. Who drops the last reference
  * frees it. */
 struct lookup {
@@ -150,6 +157,16 @@ static int lookup_wait(struct lookup *l, int port, int64_t deadline_ms, const vo
 	return 0;
 }
 
+static void set_options(int fd)
+{
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){KEEPALIVE_INTERVAL_S}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){KEEPALIVE_PROBES}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &(unsigned){SILENCE_MAX_MS}, sizeof(unsigned));
+}
+
 /* 0, or an errno: ETIMEDOUT at until_ms, ECANCELED when stopped. */
 static int connect_to(const struct addrinfo *a, int64_t until_ms, const volatile bool *stop, int *ret_fd)
 {
@@ -176,7 +193,7 @@ static int connect_to(const struct addrinfo *a, int64_t until_ms, const volatile
 		return errno;
 	if (sys != 0)
 		return sys;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	set_options(fd);
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

@@ -1,9 +1,11 @@
-/* How many SSH handshakes may go to one host at once, over all pools that share the gate: OpenSSH drops connections at
- * random beyond MaxStartups (10:30:100). Thread-safe. */
+/* What the pools of one host share, whosever they are: how many SSH handshakes may go on at once, since OpenSSH drops
+ * connections at random beyond MaxStartups (10:30:100), and the circuit breaker that leaves a host alone whose sshd
+ * cannot be reached, until one probe finds it again. Thread-safe. */
 #ifndef NEL_SSH_GATE_H
 #define NEL_SSH_GATE_H
 
 #include "base/err.h"
+#include "ssh/breaker.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,18 +17,30 @@ struct ssh_gate;
 struct ssh_gate *ssh_gate_new(int max);    /* 0: SSH_GATE_DEFAULT */
 void ssh_gate_free(struct ssh_gate *gate); /* nobody may be inside; accepts NULL */
 
-/* Waits for a place, at most timeout_ms; BUSY when there is none, with sys ECANCELED when *stop (or NULL) became true.
- */
-int ssh_gate_enter(struct ssh_gate *gate, int64_t timeout_ms, const volatile bool *stop, struct nel_err *err);
-void ssh_gate_leave(struct ssh_gate *gate);
+/* Waits for a place, at most timeout_ms. BUSY when there is none, with sys ECANCELED when *stop (or NULL) became true;
+ * BUSY also while the breaker is open: the message has `name`, the last fault and when the host will be tried again. */
+int ssh_gate_enter(struct ssh_gate *gate, const char *name, int64_t timeout_ms, const volatile bool *stop,
+		   struct nel_err *err);
 
-/* The gates of all hosts: pools of one address and port, whoever's they are, get the same one. Thread-safe. */
+/* Whoever entered leaves, and says how the host was found. */
+enum ssh_gate_finding {
+	SSH_GATE_ANSWERED, /* it showed its host key, whatever came then */
+	SSH_GATE_FAILED,   /* it did not, for the reason in *err */
+	SSH_GATE_UNTRIED   /* nothing was learned: the caller was stopped, or had no key to try with */
+};
+void ssh_gate_leave(struct ssh_gate *gate, enum ssh_gate_finding finding, const struct nel_err *err);
+
+/* The breaker's state, and the milliseconds until the next probe while it is open. */
+enum breaker_state ssh_gate_breaker(struct ssh_gate *gate, int64_t *ret_retry_in_ms);
+
+/* The gates of all hosts. Thread-safe. */
 struct ssh_gates;
 
 struct ssh_gates *ssh_gates_new(int max);     /* of each gate; 0: SSH_GATE_DEFAULT */
 void ssh_gates_free(struct ssh_gates *gates); /* and every gate, after the pools that use them; accepts NULL */
 
-/* The gate of a host, made when it is first asked for; borrowed, valid until ssh_gates_free(). */
-struct ssh_gate *ssh_gates_get(struct ssh_gates *gates, const char *address, int port);
+/* The gate of a host, made when it is first asked for; borrowed, valid until ssh_gates_free(). The same address by way
+ * of another proxy command (or NULL) may be another host. */
+struct ssh_gate *ssh_gates_get(struct ssh_gates *gates, const char *address, int port, const char *proxy_command);
 
 #endif

@@ -14,10 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define DENIED_RETRY_MS 10000
 #define SESSIONS_MAX 64
 #define GATE_TIMEOUT_MS 30000
+
+/* sshd closes connections beyond its MaxStartups, and beyond PerSourceMaxStartups, before it says anything: another try
+ * a moment later, with the place in the gate kept meanwhile, so that there are fewer at once. */
+#define DROPS_MAX 4
+#define DROP_PAUSE_MS 250 /* doubled each time; the later half of it is random */
 
 enum slot_state { SLOT_FREE, SLOT_IDLE, SLOT_BUSY, SLOT_TENDED };
 
@@ -187,7 +193,7 @@ static int check_denial(struct ssh_pool *pool, struct stamp key, struct stamp kn
 	return 0;
 }
 
-/* Under the lock. */
+/* Under the lock: why the pool's own breaker lets nothing through. */
 static int say_broken(struct ssh_pool *pool, struct nel_err *err)
 {
 	int64_t left_ms = breaker_retry_in_ms(&pool->breaker);
@@ -277,13 +283,14 @@ static bool is_host_fault(const struct nel_err *err, bool sent)
 	return !(sent && err->sys == ETIMEDOUT);
 }
 
-static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool sent, bool probe)
+/* met: the server had answered; a fault before that is the gate's to count. */
+static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool met, bool sent, bool probe)
 {
 	struct stamp key = stamp_of(key_path(&pool->target));
 	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
 	pthread_mutex_lock(&pool->lock);
 	struct ssh_pool_stats *stats = &pool->stats;
-	if (is_host_fault(err, sent))
+	if (met && is_host_fault(err, sent))
 		breaker_failure(&pool->breaker);
 	else if (probe)
 		breaker_cancel(&pool->breaker);
@@ -303,15 +310,39 @@ static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool 
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static int connect_slot(struct ssh_pool *pool, struct slot *slot, const volatile bool *stop, struct nel_err *err)
+static int try_connect(struct ssh_pool *pool, struct slot *slot, const volatile bool *stop, bool *ret_met,
+		       struct nel_err *err)
 {
-	if (ssh_gate_enter(pool->gate, GATE_TIMEOUT_MS, stop, err) != 0)
-		return -1;
 	pthread_mutex_lock(&pool->lock);
 	pool->stats.handshakes++;
 	pthread_mutex_unlock(&pool->lock);
-	int rc = session_open(&pool->target, stop, &slot->session, err);
-	ssh_gate_leave(pool->gate);
+	return session_open(&pool->target, stop, &slot->session, ret_met, err);
+}
+
+static void pause_after_drop(int drops, const volatile bool *stop)
+{
+	int64_t half_ms = (int64_t)(DROP_PAUSE_MS / 2) << drops;
+	int64_t left_ms = half_ms + (int64_t)randombytes_uniform((uint32_t)half_ms);
+	for (; left_ms > 0 && !wire_is_stopped(stop); left_ms -= 10)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+static int connect_slot(struct ssh_pool *pool, struct slot *slot, const volatile bool *stop, bool *ret_met,
+			struct nel_err *err)
+{
+	*ret_met = false;
+	if (ssh_gate_enter(pool->gate, pool->target.cluster, GATE_TIMEOUT_MS, stop, err) != 0)
+		return -1;
+	int rc = try_connect(pool, slot, stop, ret_met, err);
+	for (int i = 0; i < DROPS_MAX && rc != 0 && !*ret_met && err->sys == ECONNRESET && !wire_is_stopped(stop);
+	     i++) {
+		pause_after_drop(i, stop);
+		rc = try_connect(pool, slot, stop, ret_met, err);
+	}
+	enum ssh_gate_finding finding = *ret_met                    ? SSH_GATE_ANSWERED
+					: is_host_fault(err, false) ? SSH_GATE_FAILED
+								    : SSH_GATE_UNTRIED;
+	ssh_gate_leave(pool->gate, finding, err);
 	if (rc != 0)
 		return -1;
 	pthread_mutex_lock(&pool->lock);
@@ -353,7 +384,8 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *given, struct ss
 	if (acquire(pool, &slot, &probe, err) != 0)
 		return -1;
 	bool warm = slot->open;
-	int rc = warm ? 0 : connect_slot(pool, slot, exec->stop, &own);
+	bool met = warm;
+	int rc = warm ? 0 : connect_slot(pool, slot, exec->stop, &met, &own);
 	if (rc == 0)
 		rc = exec_on(pool, slot, exec, ret_result, ret_sent, &own);
 	if (rc != 0 && is_worth_new(&own, warm, *ret_sent)) {
@@ -361,14 +393,14 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *given, struct ss
 		pthread_mutex_lock(&pool->lock);
 		slot->open = false;
 		pthread_mutex_unlock(&pool->lock);
-		rc = connect_slot(pool, slot, exec->stop, &own);
+		rc = connect_slot(pool, slot, exec->stop, &met, &own);
 		if (rc == 0)
 			rc = exec_on(pool, slot, exec, ret_result, ret_sent, &own);
 	}
 	if (rc == 0)
 		note_success(pool);
 	else
-		note_failure(pool, &own, *ret_sent, probe);
+		note_failure(pool, &own, met, *ret_sent, probe);
 	release(pool, slot, rc == 0 || (own.kind == NEL_INVALID && slot->session != NULL));
 	if (rc != 0 && err != NULL)
 		*err = own;
@@ -416,4 +448,10 @@ void ssh_pool_stats(struct ssh_pool *pool, struct ssh_pool_stats *ret_stats)
 	ret_stats->breaker = pool->breaker.state;
 	ret_stats->retry_in_ms = breaker_retry_in_ms(&pool->breaker);
 	pthread_mutex_unlock(&pool->lock);
+	int64_t retry_in_ms;
+	enum breaker_state state = ssh_gate_breaker(pool->gate, &retry_in_ms);
+	if (ret_stats->breaker == BREAKER_CLOSED)
+		ret_stats->breaker = state;
+	if (ret_stats->retry_in_ms < retry_in_ms)
+		ret_stats->retry_in_ms = retry_in_ms;
 }

@@ -1,5 +1,7 @@
 /* The warm sessions of one identity on one cluster, and what keeps them polite: at most max_sessions at once, few
- * handshakes at the same time, idle ones closed, and a circuit breaker that stops asking a login node that fails.
+ * handshakes at the same time, idle ones closed, and circuit breakers that stop asking a login node that fails: the
+ * gate's counts faults until the server has shown its host key, the pool's own those after that, which may be the
+ * account's.
  * Thread-safe; no lock is held while SSH is spoken. */
 #ifndef NEL_SSH_POOL_H
 #define NEL_SSH_POOL_H
@@ -22,13 +24,13 @@ struct ssh_pool_options {
 };
 
 struct ssh_pool_stats {
-	int sessions;       /* open now */
-	int busy;           /* of these, in use */
-	int64_t handshakes; /* tried since start */
-	int64_t execs;      /* commands sent since start */
-	int64_t failures;   /* connects and execs that failed */
-	enum breaker_state breaker;
-	int64_t retry_in_ms; /* while the breaker is open: until the next probe */
+	int sessions;               /* open now */
+	int busy;                   /* of these, in use */
+	int64_t handshakes;         /* tried since start */
+	int64_t execs;              /* commands sent since start */
+	int64_t failures;           /* connects and execs that failed */
+	enum breaker_state breaker; /* its own, or else the gate's */
+	int64_t retry_in_ms;        /* while the breaker is open: until the next probe */
 	enum nel_err_kind last_kind;
 	char last_error[512]; /* "" when the last thing went well */
 	int64_t last_ok_s;    /* UTC; 0: never */
@@ -43,7 +45,8 @@ void ssh_pool_free(struct ssh_pool *pool); /* no exec may be running; accepts NU
 const char *const *ssh_pool_environment(const struct ssh_pool *pool);
 
 /* Runs one command on a warm session, or on a new one. A warm session that turns out dead before the command was sent
- * is replaced once. Errors as ssh_session_open/exec; BUSY while the breaker is open (the message has the last error and
+ * is replaced once, and a connection that the server closes at once (MaxStartups) is tried again a few times. Errors
+ * as ssh_session_open/exec; BUSY while the breaker is open (the message has the last error and
  * when it will be tried again) and when every session is in use. Only faults of the network or the host count for the
  * breaker: a command's time-out, its too long output or a stop do not. DENIED is remembered and returned again without
  * connecting, until ten seconds have passed or the key file or the known_hosts file has changed. *ret_sent as in

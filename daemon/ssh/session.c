@@ -52,7 +52,7 @@ static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatil
 	return 0;
 }
 
-static int handshake(struct ssh_session *s, struct nel_err *err)
+static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
 	s->ssh = libssh2_session_init_ex(NULL, NULL, NULL, NULL);
@@ -66,12 +66,14 @@ static int handshake(struct ssh_session *s, struct nel_err *err)
 	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->wire.fd));
 	if (rc != 0)
 		return wire_error(&s->wire, s->ssh, t->hostname, "the SSH handshake", err);
+	*ret_met = true;
 	return host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err);
 }
 
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
-		 struct nel_err *err)
+		 bool *ret_met, struct nel_err *err)
 {
+	*ret_met = false;
 	CLEANUP(login_done) struct login login = {0};
 	if (login_prepare(target, stop, &login, err) != 0)
 		return -1;
@@ -84,7 +86,7 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 	int rc = connect_wire(s, timeout_ms, stop, err);
 	if (rc == 0) {
 		wire_set_deadline(&s->wire, timeout_ms - (clock_mono_ms() - start_ms), stop);
-		rc = handshake(s, err);
+		rc = handshake(s, ret_met, err);
 	}
 	if (rc == 0)
 		rc = login_run(s, &login, err);
@@ -97,7 +99,8 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 
 int ssh_session_open(const struct ssh_target *target, struct ssh_session **ret_session, struct nel_err *err)
 {
-	return session_open(target, NULL, ret_session, err);
+	bool met;
+	return session_open(target, NULL, ret_session, &met, err);
 }
 
 void ssh_session_close(struct ssh_session *s)

@@ -30,9 +30,10 @@ struct ssh_session {
 		(rc) = (call); \
 	while ((rc) == LIBSSH2_ERROR_EAGAIN && wire_wait(&(session)->wire) == 0)
 
-/* As ssh_session_open(), given up (REMOTE, sys ECANCELED) when *stop becomes true; stop may be NULL. */
+/* As ssh_session_open(), given up (REMOTE, sys ECANCELED) when *stop becomes true; stop may be NULL. *ret_met says,
+ * also after -1, whether the server has come so far as to show its host key. */
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
-		 struct nel_err *err);
+		 bool *ret_met, struct nel_err *err);
 
 /* Finishes a keepalive that is under way and opens a channel, within the wire's deadline. */
 int session_open_channel(struct ssh_session *session, LIBSSH2_CHANNEL **ret_channel, struct nel_err *err);

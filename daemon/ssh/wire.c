@@ -204,11 +204,16 @@ int wire_error(struct wire *wire, LIBSSH2_SESSION *session, const char *host, co
 		return -1;
 	}
 	case WIRE_EOF:
-		return err_set(err, NEL_REMOTE, "%s closed the connection during %s%s%s%s", host, during, open, diag,
-			       close_);
+		err_set(err, NEL_REMOTE, "%s closed the connection during %s%s%s%s", host, during, open, diag, close_);
+		if (err != NULL)
+			err->sys = ECONNRESET;
+		return -1;
 	case WIRE_BROKEN:
-		return err_sys(err, NEL_REMOTE, wire->sys, "the connection to %s broke during %s%s%s%s", host, during,
-			       open, diag, close_);
+		err_sys(err, NEL_REMOTE, wire->sys, "the connection to %s broke during %s%s%s%s", host, during, open,
+			diag, close_);
+		if (err != NULL && err->sys == ETIMEDOUT)
+			err->sys = ECONNABORTED;
+		return -1;
 	case WIRE_TIMEOUT:
 		err_set(err, NEL_REMOTE, "%s: time-out during %s%s%s%s", host, during, open, diag, close_);
 		break;

@@ -61,7 +61,8 @@ void wire_flush(struct wire *wire);
 int wire_wait(struct wire *wire);
 
 /* Fills *err (REMOTE) with what happened to the connection to `host` "during" something; libssh2's own last error when
- * the connection itself is sound. sys is ETIMEDOUT, ECANCELED (stopped), another errno, or 0. Returns -1. */
+ * the connection itself is sound. sys is ETIMEDOUT (our own deadline), ECANCELED (stopped), ECONNRESET (closed by the
+ * other side), ECONNABORTED (the kernel heard nothing from it any more), another errno, or 0. Returns -1. */
 int wire_error(struct wire *wire, LIBSSH2_SESSION *session, const char *host, const char *during, struct nel_err *err);
 
 /* True when *stop is not NULL and set; other threads set it. */

@@ -1,6 +1,8 @@
 """HTTP itself: credentials, methods, request ids, odd and slow clients, both kinds of socket, starting and stopping."""
 
 import json
+import os
+import signal
 import socket
 import stat
 import threading
@@ -228,6 +230,29 @@ def test_stop_ends_idle_slow_and_waiting_requests(fresh):
     assert statuses and statuses[0] in (502, 503)
     for s in (peer, idle, slow, silent):
         s.close()
+
+
+def test_stop_answers_every_request_that_came_before(fresh):
+    """The daemon stands still while requests arrive and SIGTERM comes: none of them is cut off."""
+    daemon = fresh()
+    daemon.start()
+    job = daemon.client("ann").submit().json()["id"] + ".0"
+    head = f"Host: x\r\nAuthorization: Bearer {daemon.tokens['ann']}\r\n\r\n"
+    for _ in range(3):
+        pid = daemon.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        callers = [socket.create_connection(("127.0.0.1", daemon.port()), 10) for _ in range(100)]
+        for index, caller in enumerate(callers):
+            path = "/v1/whoami" if index % 2 else f"/v1/jobs/{job}/logs"
+            caller.sendall(f"GET {path} HTTP/1.1\r\n{head}".encode())
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        replies = [caller.recv(100) for caller in callers]
+        assert all(reply.startswith(b"HTTP/1.1 ") for reply in replies), replies
+        for caller in callers:
+            caller.close()
+        daemon.process.wait(20)
+        daemon.start()
 
 
 def test_restart_keeps_what_was_accepted(fresh):

@@ -159,19 +159,19 @@ static inline void sshd_write_known_hosts(const struct real_sshd *d, const char 
 	sshd_write(d, "known_hosts", "w", line);
 }
 
-/* The configuration for the next start, with another line. */
+/* The configuration for the next start, with other lines, which come first and so count. */
 static inline void sshd_write_config(const struct real_sshd *d, const char *extra)
 {
 	char config[1024];
 	snprintf(config, sizeof config,
-		 "Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\n"
+		 "%s\nPort %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\n"
 		 "StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nPasswordAuthentication no\n"
 		 "KbdInteractiveAuthentication no\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n"
 		 /* Hard on its clients: one channel at a time. */
 		 "MaxSessions 1\n"
 		 /* What the user's own shell start-up files do is no concern of the tests. */
-		 "SetEnv HOME=%s\n%s\n",
-		 d->port, d->dir, d->dir, d->dir, extra);
+		 "SetEnv HOME=%s\n",
+		 extra, d->port, d->dir, d->dir, d->dir);
 	sshd_write(d, "config", "w", config);
 }
 

@@ -347,20 +347,186 @@ static void test_tend_dead_session_is_dropped(void **state)
 	assert_int_equal(stats_of(pool).sessions, 0);
 }
 
+/* A proxy command that hangs up at once until it has run so often, then carries the connection. */
+static struct ssh_pool *new_dropping_pool(int drops, char command[400])
+{
+	struct sshd_paths paths;
+	snprintf(command, 400,
+		 "echo x >> %s/drops; [ $(wc -l < %s/drops) -gt %d ] || exit 0; "
+		 "exec bash -c 'exec 3<>/dev/tcp/%%h/%%p; cat <&3 & exec cat >&3'",
+		 sshd.dir, sshd.dir, drops);
+	struct ssh_pool_options options = {
+	    .target = sshd_target(&sshd, "user", &paths), .max_sessions = 1, .idle_timeout_ms = 60000};
+	options.target.proxy_command = command;
+	sshd_write(&sshd, "drops", "w", "");
+	return ssh_pool_new(&options);
+}
+
+static void test_exec_dropped_connections_are_tried_again(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	char command[400];
+	CLEANUP(pool_freep) struct ssh_pool *pool = new_dropping_pool(2, command);
+	assert_runs(pool);
+	assert_int_equal(stats_of(pool).handshakes, 3);
+	assert_int_equal(stats_of(pool).failures, 0);
+	/* Not for ever, and it counts as one fault. */
+	CLEANUP(pool_freep) struct ssh_pool *never = new_dropping_pool(1000, command);
+	assert_fails(never, NEL_REMOTE, "during the SSH handshake");
+	assert_int_equal(stats_of(never).handshakes, 5);
+	assert_int_equal(stats_of(never).failures, 1);
+	assert_int_equal(stats_of(never).breaker, BREAKER_CLOSED);
+}
+
+static void *run_once(void *arg)
+{
+	struct nel_err err = {0};
+	bool sent;
+	/* Long enough for every thread to need a session of its own. */
+	return run(arg, "sleep 1", &sent, &err) == 0 ? NULL : mem_strdup(err.msg);
+}
+
+static void test_exec_burst_with_low_max_startups_fails_nothing(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	sshd_stop(&sshd);
+	sshd_write_config(&sshd, "MaxStartups 2:100:2");
+	assert_int_equal(sshd_start(&sshd), 0);
+	struct ssh_gates *gates = ssh_gates_new(0);
+	struct ssh_pool *pools[2];
+	pthread_t threads[6];
+	for (int i = 0; i < 2; i++) {
+		struct sshd_paths paths;
+		struct ssh_pool_options options = {.target = sshd_target(&sshd, i == 0 ? "user" : "pem", &paths),
+						   .max_sessions = 3,
+						   .idle_timeout_ms = 60000,
+						   .gate = ssh_gates_get(gates, "127.0.0.1", sshd.port, NULL)};
+		pools[i] = ssh_pool_new(&options);
+	}
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_once, pools[i % 2]), 0);
+	for (int i = 0; i < 6; i++) {
+		void *message;
+		pthread_join(threads[i], &message);
+		if (message != NULL)
+			fail_msg("%s", (char *)message);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(stats_of(pools[i]).failures, 0);
+		assert_int_equal(stats_of(pools[i]).execs, 3);
+		ssh_pool_free(pools[i]);
+	}
+	ssh_gates_free(gates);
+	sshd_stop(&sshd);
+	sshd_write_config(&sshd, "");
+	assert_int_equal(sshd_start(&sshd), 0);
+}
+
+static struct ssh_pool *new_pool_at(struct ssh_gate *gate, const char *key, const char *proxy_command,
+				    const volatile bool *stop)
+{
+	struct sshd_paths paths;
+	struct ssh_pool_options options = {.target = sshd_target(&sshd, key, &paths),
+					   .max_sessions = 1,
+					   .idle_timeout_ms = 60000,
+					   .gate = gate,
+					   .stop = stop};
+	options.target.proxy_command = proxy_command;
+	return ssh_pool_new(&options);
+}
+
+static void *probe(void *pool)
+{
+	struct nel_err err = {0};
+	bool sent;
+	run(pool, "true", &sent, &err);
+	return NULL;
+}
+
+static void test_breaker_of_a_host_is_shared_with_one_probe(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	struct ssh_gate *gate = ssh_gate_new(3);
+	volatile bool stop = false;
+	CLEANUP(pool_freep) struct ssh_pool *one = new_pool_at(gate, "user", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *other = new_pool_at(gate, "pem", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *silent = new_pool_at(gate, "user", "sleep 60", &stop);
+	sshd_stop(&sshd);
+	int64_t now_ms = clock_mono_ms();
+	clock_fake_set_ms(now_ms);
+	for (int i = 0; i < BREAKER_THRESHOLD; i++)
+		assert_fails(one, NEL_REMOTE, "Connection refused");
+	assert_fails(other, NEL_BUSY, "alpha is left alone for another");
+	assert_int_equal(stats_of(other).handshakes, 0);
+	assert_int_equal(stats_of(other).breaker, BREAKER_OPEN);
+	clock_fake_set_ms(now_ms + stats_of(other).retry_in_ms);
+	/* While the one probe hangs the others are told so. */
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, probe, silent), 0);
+	while (stats_of(silent).handshakes == 0)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	for (int i = 0; i < 5; i++) {
+		assert_fails(one, NEL_BUSY, "alpha is being tried again after");
+		assert_fails(other, NEL_BUSY, "Connection refused");
+	}
+	assert_int_equal(stats_of(other).breaker, BREAKER_HALF_OPEN);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(stats_of(one).handshakes, BREAKER_THRESHOLD);
+	assert_int_equal(stats_of(other).handshakes, 0);
+	/* It learned nothing, so the next one may go at once. */
+	assert_int_equal(sshd_start(&sshd), 0);
+	assert_runs(other);
+	assert_runs(one);
+	assert_int_equal(stats_of(one).breaker, BREAKER_CLOSED);
+	clock_fake_set_ms(-1);
+	ssh_pool_free(TAKE(one));
+	ssh_pool_free(TAKE(other));
+	ssh_pool_free(TAKE(silent));
+	ssh_gate_free(gate);
+}
+
+static void test_breaker_of_a_host_knows_no_accounts_faults(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	struct ssh_gate *gate = ssh_gate_new(3);
+	CLEANUP(pool_freep) struct ssh_pool *bad = new_pool_at(gate, "user", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *refused = new_pool_at(gate, "wrong", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *good = new_pool_at(gate, "pem", NULL, NULL);
+	for (int i = 0; i < BREAKER_THRESHOLD; i++) {
+		struct nel_err err = {0};
+		bool sent;
+		assert_int_equal(run(bad, "kill -9 $PPID; sleep 60", &sent, &err), -1);
+		assert_true(sent);
+	}
+	assert_fails(bad, NEL_BUSY, "is left alone");
+	assert_fails(refused, NEL_DENIED, "refused the key");
+	assert_int_equal(stats_of(good).breaker, BREAKER_CLOSED);
+	assert_runs(good);
+	ssh_pool_free(TAKE(bad));
+	ssh_pool_free(TAKE(refused));
+	ssh_pool_free(TAKE(good));
+	ssh_gate_free(gate);
+}
+
 static void test_gate_full_is_busy(void **state)
 {
 	(void)state;
 	struct ssh_gate *gate = ssh_gate_new(2);
 	struct nel_err err = {0};
 	volatile bool stop = true;
-	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
-	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
-	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), -1);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), -1);
 	assert_int_equal(err.kind, NEL_BUSY);
-	assert_int_equal(ssh_gate_enter(gate, 60000, &stop, &err), -1);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 60000, &stop, &err), -1);
 	assert_int_equal(err.sys, ECANCELED);
-	ssh_gate_leave(gate);
-	assert_int_equal(ssh_gate_enter(gate, 0, NULL, &err), 0);
+	ssh_gate_leave(gate, SSH_GATE_ANSWERED, NULL);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
 	ssh_gate_free(gate);
 }
 
@@ -369,14 +535,17 @@ static void test_gates_pools_of_one_host_share(void **state)
 	(void)state;
 	NEEDS_SSHD();
 	struct ssh_gates *gates = ssh_gates_new(1);
-	struct ssh_gate *gate = ssh_gates_get(gates, "Login.alpha", 22);
-	assert_ptr_equal(ssh_gates_get(gates, "login.Alpha", 22), gate);
-	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 2222), gate);
-	assert_ptr_not_equal(ssh_gates_get(gates, "login.beta", 22), gate);
+	struct ssh_gate *gate = ssh_gates_get(gates, "Login.alpha", 22, NULL);
+	assert_ptr_equal(ssh_gates_get(gates, "login.Alpha", 22, NULL), gate);
+	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 2222, NULL), gate);
+	assert_ptr_not_equal(ssh_gates_get(gates, "login.beta", 22, NULL), gate);
+	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"), gate);
+	assert_ptr_equal(ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"),
+			 ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"));
 	/* While its only place is taken no pool connects; another host's do. */
 	static const char *const keys[] = {"user", "pem"};
 	struct sshd_paths paths;
-	assert_int_equal(ssh_gate_enter(gate, 0, NULL, NULL), 0);
+	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, NULL), 0);
 	for (size_t i = 0; i < 2; i++) {
 		volatile bool stop = true;
 		struct ssh_pool_options options = {.target = sshd_target(&sshd, keys[i], &paths),
@@ -387,12 +556,12 @@ static void test_gates_pools_of_one_host_share(void **state)
 		CLEANUP(pool_freep) struct ssh_pool *pool = ssh_pool_new(&options);
 		assert_fails(pool, NEL_BUSY, "1 SSH handshakes are under way");
 		assert_int_equal(stats_of(pool).handshakes, 0);
-		options.gate = ssh_gates_get(gates, "login.beta", 22);
+		options.gate = ssh_gates_get(gates, "login.beta", 22, NULL);
 		options.stop = NULL;
 		CLEANUP(pool_freep) struct ssh_pool *other = ssh_pool_new(&options);
 		assert_runs(other);
 	}
-	ssh_gate_leave(gate);
+	ssh_gate_leave(gate, SSH_GATE_ANSWERED, NULL);
 	ssh_gates_free(gates);
 }
 
@@ -425,6 +594,10 @@ int main(void)
 	    cmocka_unit_test(test_exec_refused_key_waits_for_time_or_a_new_key),
 	    cmocka_unit_test(test_tend_idle_session_is_closed),
 	    cmocka_unit_test(test_tend_dead_session_is_dropped),
+	    cmocka_unit_test(test_exec_dropped_connections_are_tried_again),
+	    cmocka_unit_test(test_exec_burst_with_low_max_startups_fails_nothing),
+	    cmocka_unit_test(test_breaker_of_a_host_is_shared_with_one_probe),
+	    cmocka_unit_test(test_breaker_of_a_host_knows_no_accounts_faults),
 	    cmocka_unit_test(test_gate_full_is_busy),
 	    cmocka_unit_test(test_gates_pools_of_one_host_share),
 	    cmocka_unit_test(test_environment_is_copied),
