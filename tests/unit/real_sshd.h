@@ -142,11 +142,14 @@ static inline int sshd_start(struct real_sshd *d)
 	return -1;
 }
 
+/* A session that it has just forked may hold its socket for a moment longer. */
 static inline void sshd_stop(struct real_sshd *d)
 {
 	if (d->pid > 0) {
 		kill(d->pid, SIGTERM);
 		waitpid(d->pid, NULL, 0);
+		for (int i = 0; i < 1000 && sshd_answers(d->port); i++)
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	}
 	d->pid = 0;
 }
