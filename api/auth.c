@@ -2,6 +2,8 @@
 #include "api/auth.h"
 
 #include "api/router.h"
+#include "api/server_internal.h"
+#include "base/log.h"
 
 #include <string.h>
 #include <strings.h>
@@ -76,4 +78,13 @@ int auth_check(struct request *request, bool on_unix, struct nel_err *err)
 	if ((int)request->actor.role < request->route->role)
 		return err_set(err, NEL_DENIED, "the role %s may not do this", role_name(request->actor.role));
 	return 0;
+}
+
+void auth_note_use(struct request *request)
+{
+	struct nel_err err;
+	struct db *db = NULL;
+	if (server_db(request->server, &db, &err) != 0 || service_note_use(db, &request->actor, &err) != 0)
+		log_warning("the use of a token cannot be noted", LOG_S("request", request->id),
+			    LOG_S("user", request->actor.name), LOG_S("error", err.msg));
 }

@@ -9,4 +9,7 @@
  * counts when there is no Authorization header. */
 int auth_check(struct request *request, bool on_unix, struct nel_err *err);
 
+/* Once the reply is out: notes in the store that the token was used, at most once a minute. */
+void auth_note_use(struct request *request);
+
 #endif

@@ -9,7 +9,14 @@
 #define CURSOR_SIZE 24 /* base64url of 13 bytes, and a NUL, with room */
 
 /* Which list a cursor belongs to. */
-enum cursor_kind { CURSOR_EVALUATIONS = 'e', CURSOR_JOBS = 'j', CURSOR_RESULTS = 'r', CURSOR_TASKS = 't' };
+enum cursor_kind {
+	CURSOR_EVALUATIONS = 'e',
+	CURSOR_JOBS = 'j',
+	CURSOR_RESULTS = 'r',
+	CURSOR_TASKS = 't',
+	CURSOR_USERS = 'u',
+	CURSOR_TOKENS = 'k'
+};
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);
 

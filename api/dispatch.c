@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <string.h>
 #include <strings.h>
 
 static void set_reading_since(struct MHD_Connection *connection, int64_t at_ms)
@@ -71,14 +70,14 @@ static bool refuse_at_once(const struct request *request)
 	return text != NULL && str_to_int(text, 0, INT64_MAX, &length) && length > REQUEST_DRAIN_MAX;
 }
 
-/* A POST is checked before its body comes. Others are checked when they are complete, so that the look at the token and
- * what the handler reads are one read transaction. */
+/* A write is checked before its body comes. Others are checked when they are complete, so that the look at the token
+ * and what the handler reads are one read transaction. */
 static enum MHD_Result head_came(struct request *request, const char *method, bool on_unix)
 {
 	request->method = method;
 	request->phase = REQUEST_READING;
 	request_take_id(request);
-	if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+	if (!request_is_write(request))
 		return MHD_YES;
 	request->refused = check_head(request, on_unix, &request->err) != 0;
 	return request->refused && refuse_at_once(request) ? send_problem(request) : MHD_YES;
@@ -95,7 +94,7 @@ static enum MHD_Result body_came(struct request *request, const char *data, size
 static enum MHD_Result request_is_complete(struct request *request, bool on_unix)
 {
 	set_reading_since(request->connection, -1);
-	if (strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+	if (!request_is_write(request))
 		request->refused = check_head(request, on_unix, &request->err) != 0;
 	if (request->refused)
 		return send_problem(request);
@@ -132,7 +131,7 @@ static void log_request(const struct request *request, bool aborted)
 	enum log_level level = LOG_LEVEL_INFO;
 	if (request->status >= 500)
 		level = LOG_LEVEL_WARNING;
-	else if (request->status < 400 && strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+	else if (request->status < 400 && !request_is_write(request))
 		level = LOG_LEVEL_DEBUG;
 	LOG_AT(level, aborted ? "request aborted" : "request", LOG_S("request", request->id),
 	       LOG_S("user", request->actor.name), LOG_S("method", request->method), LOG_S("path", request->path),
@@ -146,6 +145,8 @@ void dispatch_completed(void *cls, struct MHD_Connection *connection, void **req
 	struct request *request = *request_;
 	if (request == NULL)
 		return;
+	if (request->actor.token_stale)
+		auth_note_use(request);
 	if (request->method != NULL)
 		log_request(request, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	request_free(request);

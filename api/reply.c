@@ -37,6 +37,11 @@ bool reply_not_modified(struct request *request, const char *etag)
 	       reply_response(request, MHD_HTTP_NOT_MODIFIED, NULL, empty_response(), NULL) == 0;
 }
 
+int reply_nothing(struct request *request, struct nel_err *err)
+{
+	return reply_response(request, MHD_HTTP_NO_CONTENT, NULL, empty_response(), err);
+}
+
 void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE])
 {
 	unsigned char hash[ETAG_HASH_SIZE];
@@ -58,8 +63,7 @@ int reply_json_copy(struct request *request, const char *data, size_t size, cons
 int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err)
 {
 	size_t size = body->len;
-	bool is_read = strcmp(request->method, MHD_HTTP_METHOD_POST) != 0;
-	if (status == MHD_HTTP_OK && is_read) {
+	if (status == MHD_HTTP_OK && !request_is_write(request)) {
 		char etag[REPLY_ETAG_SIZE];
 		reply_etag(str_text(body), size, etag);
 		if (reply_not_modified(request, etag)) {

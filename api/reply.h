@@ -23,6 +23,9 @@ int reply_json_text(struct request *request, int status, struct str *body, struc
 /* A JSON tree; borrowed. */
 int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err);
 
+/* 204: done, and there is nothing to say. */
+int reply_nothing(struct request *request, struct nel_err *err);
+
 /* A made response, which becomes the request's. type NULL: none. */
 int reply_response(struct request *request, int status, const char *type, struct MHD_Response *response,
 		   struct nel_err *err);

@@ -89,6 +89,11 @@ bool request_is_head(const struct request *request)
 	return strcmp(request->method, MHD_HTTP_METHOD_HEAD) == 0;
 }
 
+bool request_is_write(const struct request *request)
+{
+	return strcmp(request->method, MHD_HTTP_METHOD_GET) != 0 && !request_is_head(request);
+}
+
 const char *request_header(const struct request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -129,8 +134,8 @@ int request_check_length(struct request *request, struct nel_err *err)
 {
 	const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	long long length = 0;
-	if (strcmp(request->method, MHD_HTTP_METHOD_POST) == 0 && text != NULL &&
-	    str_to_int(text, 0, INT64_MAX, &length) && (unsigned long long)length > request->body_limit)
+	if (request_is_write(request) && text != NULL && str_to_int(text, 0, INT64_MAX, &length) &&
+	    (unsigned long long)length > request->body_limit)
 		return too_large(request, err);
 	return 0;
 }
@@ -138,7 +143,7 @@ int request_check_length(struct request *request, struct nel_err *err)
 int request_take_body(struct request *request, const char *data, size_t size, struct nel_err *err)
 {
 	request->body_seen += size;
-	if (request->refused || strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+	if (request->refused || !request_is_write(request))
 		return 0;
 	if (request->body_seen > request->body_limit) {
 		if (request->body.data != NULL)
@@ -164,8 +169,7 @@ int request_no_query(struct request *request, struct nel_err *err)
 	return request_check_query(request, NULL, 0, err);
 }
 
-/* The body as a JSON object, NULL when it is empty. */
-static int read_object(struct request *request, json_t **ret_object, struct nel_err *err)
+int request_read_object(struct request *request, json_t **ret_object, struct nel_err *err)
 {
 	*ret_object = NULL;
 	if (request->body.len == 0)
@@ -186,7 +190,7 @@ static int read_object(struct request *request, json_t **ret_object, struct nel_
 int request_no_body(struct request *request, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *body = NULL;
-	if (read_object(request, &body, err) != 0)
+	if (request_read_object(request, &body, err) != 0)
 		return -1;
 	const char *name = NULL;
 	json_t *value = NULL;
@@ -198,7 +202,7 @@ int request_no_body(struct request *request, struct nel_err *err)
 int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *body = NULL;
-	if (read_object(request, &body, err) != 0)
+	if (request_read_object(request, &body, err) != 0)
 		return -1;
 	const char *name = NULL;
 	json_t *value = NULL;

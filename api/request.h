@@ -83,6 +83,9 @@ void request_take_id(struct request *request);
 
 bool request_is_head(const struct request *request);
 
+/* Neither GET nor HEAD: its credentials are checked before its body comes, and the body is kept. */
+bool request_is_write(const struct request *request);
+
 /* A header of the request, or NULL. */
 const char *request_header(const struct request *request, const char *name);
 
@@ -96,8 +99,8 @@ int request_fail(struct request *request, int status, struct nel_err *err, enum 
 /* Before the body: refuses one that is announced larger than the limit. */
 int request_check_length(struct request *request, struct nel_err *err);
 
-/* Takes a piece of the body; only a POST's is kept. INVALID with status 413 when it is more than the limit; the request
- * is then refused and further pieces are dropped. */
+/* Takes a piece of the body; only a write's is kept. INVALID with status 413 when it is more than the limit; the
+ * request is then refused and further pieces are dropped. */
 int request_take_body(struct request *request, const char *data, size_t size, struct nel_err *err);
 
 /* INVALID (naming them) when the query has parameters that are not in the rules. */
@@ -105,10 +108,14 @@ int request_check_query(struct request *request, const struct query_rule *rules,
 /* As that, for a route without any parameter. */
 int request_no_query(struct request *request, struct nel_err *err);
 
-/* For a POST that takes no input: its body is empty or the JSON object {}. */
+/* The body as a JSON object, NULL when it is empty; json_decref()ed by the caller. INVALID when it is something else,
+ * with status 415 when its type is not application/json. */
+int request_read_object(struct request *request, json_t **ret_object, struct nel_err *err);
+
+/* For a write that takes no input: its body is empty or the JSON object {}. */
 int request_no_body(struct request *request, struct nel_err *err);
 
-/* For a POST whose one input is a flag: its body is empty (false) or a JSON object with that member alone. */
+/* For a write whose one input is a flag: its body is empty (false) or a JSON object with that member alone. */
 int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err);
 
 /* The thread's database connection, to write with too. */

@@ -1,4 +1,5 @@
 /* Handler of POST /v1/evaluations: the three forms of a submission, and its dry run. */
+#include "api/body.h"
 #include "api/envelope.h"
 #include "api/handlers.h"
 #include "api/media.h"
@@ -11,8 +12,6 @@
 #include "service/cluster_check.h"
 
 #include <string.h>
-
-#define IDEMPOTENCY_KEY_SIZE_MAX 255
 
 static const char accepted_types[] =
     "application/yaml, application/x-yaml, text/yaml, application/json, multipart/form-data";
@@ -53,20 +52,6 @@ static int add_query_overrides(const struct query *query, struct submission *sub
 		if (strcmp(query->items[i].name, "override") == 0 &&
 		    submission_add_override(submission, query->items[i].value, err) != 0)
 			return -1;
-	return 0;
-}
-
-static int parse_idempotency_key(const struct request *request, const char **ret_key, struct nel_err *err)
-{
-	const char *key = request_header(request, "Idempotency-Key");
-	size_t size = key == NULL ? 0 : strlen(key);
-	bool ok = key == NULL || (size > 0 && size <= IDEMPOTENCY_KEY_SIZE_MAX);
-	for (size_t i = 0; i < size && ok; i++)
-		ok = key[i] > ' ' && key[i] < 0x7f;
-	if (!ok)
-		return err_set(err, NEL_INVALID, "Idempotency-Key must be 1 to %d visible ASCII characters",
-			       IDEMPOTENCY_KEY_SIZE_MAX);
-	*ret_key = key;
 	return 0;
 }
 
@@ -165,10 +150,10 @@ static int submit(struct request *request, const struct submission *submission, 
 	    .label_count = submission->label_count,
 	    .strict = options->strict,
 	    .check_cluster = options->check_cluster,
-	    .request_hash = hash,
+	    .repeat = {.request_hash = hash},
 	};
 	struct db *db = NULL;
-	if (parse_idempotency_key(request, &submit.idempotency_key, err) != 0 || request_db(request, &db, err) != 0)
+	if (body_idempotency_key(request, &submit.repeat.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	submission_hash(submission, options->strict, hash);
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
@@ -178,7 +163,7 @@ static int submit(struct request *request, const struct submission *submission, 
 		return reply_submitted(request, db, &reply, err);
 	shift_places(reply.errors, submission);
 	request->errors = TAKE(reply.errors);
-	if (err->kind == NEL_CONFLICT && submit.idempotency_key != NULL)
+	if (reply.clash)
 		request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 	return -1;
 }

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "commands_internal.h"
 #include "config/settings.h"
-#include "db/users.h"
 #include "service/plan.h"
 #include "ssh/key_file.h"
 
@@ -28,7 +28,13 @@ static const char help[] =
     "                                    or as the run directories that the cluster would get, into DIR;\n"
     "                                    with --strict, unknown keys are errors\n"
     "  user add NAME --role ROLE         make a user (admin, user or viewer) and print a token, once\n"
-    "  token create NAME                 print one more token for a user, once\n"
+    "  user list                         show the users with their roles\n"
+    "  user set-role NAME --role ROLE    change what a user may do\n"
+    "  user remove NAME                  remove a user and the user's tokens\n"
+    "  token create NAME [--role ROLE] [--label TEXT] [--expires-in TIME]\n"
+    "                                    print one more token for a user, once; TIME is in seconds, or as 12h, 90d\n"
+    "  token list [NAME]                 show the tokens (not the secrets), newest first\n"
+    "  token revoke ID                   make a token invalid\n"
     "  keygen                            make the master key file that the settings name\n"
     "  migrate                           make the database, or bring it to this version\n"
     "  backup FILE                       copy the database, also of a running daemon, to FILE\n"
@@ -38,13 +44,19 @@ static const char help[] =
     "  --version                         print the version\n"
     "  --help                            print this\n";
 
-enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_STRICT, OPT_VERSION, OPT_HELP };
+enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_STRICT, OPT_LABEL, OPT_EXPIRES_IN, OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG}, {"role", required_argument, NULL, OPT_ROLE},
-    {"output", required_argument, NULL, OPT_OUTPUT}, {"env", required_argument, NULL, OPT_ENV},
-    {"strict", no_argument, NULL, OPT_STRICT},       {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},           {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"role", required_argument, NULL, OPT_ROLE},
+    {"output", required_argument, NULL, OPT_OUTPUT},
+    {"env", required_argument, NULL, OPT_ENV},
+    {"strict", no_argument, NULL, OPT_STRICT},
+    {"label", required_argument, NULL, OPT_LABEL},
+    {"expires-in", required_argument, NULL, OPT_EXPIRES_IN},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 static int too_many(const char *what)
@@ -68,6 +80,8 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 			line.env[line.env_count++] = optarg;
 			break;
 		case OPT_STRICT: line.strict = true; break;
+		case OPT_LABEL: line.label = optarg; break;
+		case OPT_EXPIRES_IN: line.expires_in = optarg; break;
 		case OPT_VERSION: puts("nel-slurmd " NEL_VERSION); return 0;
 		case OPT_HELP: fputs(help, stdout); return 0;
 		default: fputs("nel-slurmd --help tells the usage\n", stderr); return 2;
@@ -83,13 +97,13 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 	return COMMAND_GO_ON;
 }
 
-static int fail(const struct nel_err *err)
+int command_fail(const struct nel_err *err)
 {
 	fprintf(stderr, "nel-slurmd: %s\n", err->msg);
 	return 1;
 }
 
-static int wrong_usage(const char *text)
+int command_wrong_usage(const char *text)
 {
 	fprintf(stderr, "nel-slurmd: %s\nnel-slurmd --help tells the usage\n", text);
 	return 2;
@@ -133,12 +147,12 @@ static int run_check(const struct command_line *line)
 	CLEANUP(settings_freep) struct settings *settings = NULL;
 	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
 		if (problems.count == 0)
-			return fail(&err);
+			return command_fail(&err);
 		print_problems(line->settings_path, "", &problems);
 		return 1;
 	}
 	if (command_check_keys(settings, &err) != 0)
-		return fail(&err);
+		return command_fail(&err);
 	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
 	       settings->cluster_count == 1 ? "" : "s");
 	return 0;
@@ -150,7 +164,7 @@ static int run_keygen(const struct command_line *line)
 	CLEANUP(settings_freep) struct settings *settings = NULL;
 	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
 	    secret_keygen(settings->master_key_file, &err) != 0)
-		return fail(&err);
+		return command_fail(&err);
 	printf("made %s\n", settings->master_key_file);
 	return 0;
 }
@@ -163,7 +177,7 @@ static int run_migrate(const struct command_line *line)
 	int to = 0;
 	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
 	    db_migrate(settings->database, &from, &to, &err) != 0)
-		return fail(&err);
+		return command_fail(&err);
 	printf("%s: version %d", settings->database, to);
 	if (from != to)
 		printf(", was %d", from);
@@ -171,7 +185,7 @@ static int run_migrate(const struct command_line *line)
 	return 0;
 }
 
-static int open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err)
+int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err)
 {
 	CLEANUP(settings_freep) struct settings *settings = NULL;
 	if (settings_load(line->settings_path, &settings, NULL, err) != 0 ||
@@ -180,71 +194,14 @@ static int open_database(const struct command_line *line, struct db **ret_db, st
 	return db_open(settings->database, ret_db, err);
 }
 
-static int create_token(struct db *db, const char *name, char token[IDS_TOKEN_SIZE], struct nel_err *err)
-{
-	char hash[SECRET_HASH_SIZE];
-	ids_new_token(token);
-	secret_token_hash(token, hash);
-	return tokens_insert(db, name, hash, clock_now_s(), 0, err);
-}
-
-static int run_user(const struct command_line *line)
-{
-	struct nel_err err = {0};
-	CLEANUP(db_freep) struct db *db = NULL;
-	enum role role = ROLE_USER;
-	char token[IDS_TOKEN_SIZE];
-	if (line->arg_count != 2 || strcmp(line->args[0], "add") != 0)
-		return wrong_usage("wanted: user add NAME --role ROLE");
-	if (line->role == NULL || role_from_name(line->role, &role) != 0)
-		return wrong_usage("--role is one of admin, user, viewer");
-	if (!user_name_ok(line->args[1]))
-		return wrong_usage(
-		    "a user's name has lower-case letters, digits, '.', '_' and '-', and begins with a letter");
-	if (open_database(line, &db, &err) != 0)
-		return fail(&err);
-	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (db_begin(db, &err) != 0 || users_insert(db, line->args[1], role, clock_now_s(), &err) != 0 ||
-	    create_token(db, line->args[1], token, &err) != 0 || db_commit(db, &err) != 0) {
-		if (err.kind == NEL_CONFLICT)
-			err_set(&err, NEL_CONFLICT, "the user %s exists already; `token create %s` makes another token",
-				line->args[1], line->args[1]);
-		return fail(&err);
-	}
-	puts(token);
-	return 0;
-}
-
-static int run_token(const struct command_line *line)
-{
-	struct nel_err err = {0};
-	struct user_row user;
-	CLEANUP(db_freep) struct db *db = NULL;
-	char token[IDS_TOKEN_SIZE];
-	if (line->arg_count != 2 || strcmp(line->args[0], "create") != 0)
-		return wrong_usage("wanted: token create NAME");
-	if (open_database(line, &db, &err) != 0)
-		return fail(&err);
-	if (users_get(db, line->args[1], &user, &err) != 0) {
-		if (err.kind == NEL_NOTFOUND)
-			err_set(&err, NEL_NOTFOUND, "there is no user %s; `user add` makes one", line->args[1]);
-		return fail(&err);
-	}
-	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (db_begin(db, &err) != 0 || create_token(db, user.name, token, &err) != 0 || db_commit(db, &err) != 0)
-		return fail(&err);
-	puts(token);
-	return 0;
-}
-
 static int run_backup(const struct command_line *line)
 {
 	struct nel_err err = {0};
 	CLEANUP(db_freep) struct db *db = NULL;
 	if (line->arg_count != 1)
-		return wrong_usage("wanted: backup FILE");
-	if (open_database(line, &db, &err) != 0 || db_backup(db, line->args[0], &err) != 0)
-		return fail(&err);
+		return command_wrong_usage("wanted: backup FILE");
+	if (command_open_database(line, &db, &err) != 0 || db_backup(db, line->args[0], &err) != 0)
+		return command_fail(&err);
 	printf("wrote %s\n", line->args[0]);
 	return 0;
 }
@@ -320,7 +277,8 @@ static int split_env(const struct command_line *line, struct name_value *env, ch
 		char *equals = strchr(copies[i], '=');
 		const char *value = equals != NULL ? equals + 1 : getenv(copies[i]);
 		if (value == NULL)
-			return wrong_usage("--env takes NAME=VALUE, or the NAME of a variable that is set here");
+			return command_wrong_usage(
+			    "--env takes NAME=VALUE, or the NAME of a variable that is set here");
 		if (equals != NULL)
 			*equals = '\0';
 		env[i] = (struct name_value){.name = copies[i], .value = value};
@@ -362,7 +320,7 @@ static int render(const struct command_line *line, const struct name_value *env)
 	if (rc == 0)
 		rc = render_out(line, &planned, &request, &err);
 	str_done(&text);
-	return rc == 0 ? 0 : errors.count > 0 ? 1 : fail(&err);
+	return rc == 0 ? 0 : errors.count > 0 ? 1 : command_fail(&err);
 }
 
 static int run_render(const struct command_line *line)
@@ -370,7 +328,7 @@ static int run_render(const struct command_line *line)
 	struct name_value env[COMMAND_ARGS_MAX];
 	char *copies[COMMAND_ARGS_MAX] = {NULL};
 	if (line->arg_count < 1)
-		return wrong_usage(
+		return command_wrong_usage(
 		    "wanted: render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]");
 	int rc = split_env(line, env, copies);
 	if (rc == 0)
@@ -384,8 +342,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct command_line *line);
 } commands[] = {
-    {"check", run_check}, {"keygen", run_keygen}, {"migrate", run_migrate}, {"user", run_user},
-    {"token", run_token}, {"backup", run_backup}, {"render", run_render},
+    {"check", run_check},     {"keygen", run_keygen}, {"migrate", run_migrate}, {"user", command_user},
+    {"token", command_token}, {"backup", run_backup}, {"render", run_render},
 };
 
 int command_run(const struct command_line *line)
@@ -400,5 +358,5 @@ int command_run(const struct command_line *line)
 	CLEANUP(mem_freep)
 	char *text = mem_printf("there is no command %s%s%s%s", line->command, nearest != NULL ? "; did you mean " : "",
 				nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
-	return wrong_usage(text);
+	return command_wrong_usage(text);
 }

@@ -14,6 +14,8 @@ struct command_line {
 	int arg_count;
 	const char *role;
 	const char *output;
+	const char *label;
+	const char *expires_in;
 	bool strict;
 	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */
 	int env_count;

@@ -10,9 +10,21 @@
 #include <assert.h>
 #include <pthread.h>
 
-struct statement *const *const statement_lists[] = {db_statements,      users_statements,    evaluations_statements,
-						    jobs_statements,    attempts_statements, events_statements,
-						    results_statements, failures_statements, NULL};
+/* clang-format off: one a line */
+struct statement *const *const statement_lists[] = {
+	db_statements,
+	users_statements,
+	tokens_statements,
+	idempotency_statements,
+	evaluations_statements,
+	jobs_statements,
+	attempts_statements,
+	events_statements,
+	results_statements,
+	failures_statements,
+	NULL,
+};
+/* clang-format on */
 
 static size_t slot_count = 1; /* slot 0 is that of a statement which no list has */
 

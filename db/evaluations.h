@@ -1,5 +1,4 @@
-/* Tables evaluations, evaluation_texts and labels: one row an evaluation, as submitted and as resolved. Table
- * idempotency: which request made it. */
+/* Tables evaluations, evaluation_texts and labels: one row an evaluation, as submitted and as resolved. */
 #ifndef NEL_DB_EVALUATIONS_H
 #define NEL_DB_EVALUATIONS_H
 
@@ -81,13 +80,5 @@ int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err 
 
 /* Forgets the submission's sealed env (its jobs have ended). */
 int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
-
-/* Table idempotency. *ret_evaluation (IDS_EVALUATION_SIZE) is filled when the key is known and not older than 24 h;
- * NOTFOUND when not; CONFLICT when it was used with another request hash. */
-int idempotency_find(struct db *db, const char *user, const char *key, const char *request_hash, int64_t now_s,
-		     char *ret_evaluation, struct nel_err *err);
-/* CONFLICT when the key is known and not older than 24 h. */
-int idempotency_insert(struct db *db, const char *user, const char *key, const char *request_hash,
-		       const char *evaluation, int64_t now_s, struct nel_err *err);
 
 #endif

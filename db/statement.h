@@ -17,6 +17,8 @@ struct statement {
 /* Each file's statements, ending with NULL; db_open() prepares all of them. */
 extern struct statement *const db_statements[];
 extern struct statement *const users_statements[];
+extern struct statement *const tokens_statements[];
+extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];
 extern struct statement *const attempts_statements[];

@@ -1,11 +1,11 @@
-/* Owns the tables users and tokens. */
+/* Owns the table users. */
 #include "db/users.h"
 
+#include "base/mem.h"
 #include "db/statement.h"
 
+#include <inttypes.h>
 #include <string.h>
-
-#define TOUCH_INTERVAL_S 60
 
 static const char *const role_names[] = {
     [ROLE_VIEWER] = "viewer",
@@ -91,68 +91,84 @@ int users_get(struct db *db, const char *name, struct user_row *ret_user, struct
 	return found ? read_user(&q, ret_user, err) : err_set(err, NEL_NOTFOUND, "there is no user %s", name);
 }
 
-static struct statement insert_token = {
-    .sql = "INSERT INTO tokens (user, hash, created_at, expires_at)"
-	   " SELECT name, ?2, ?3, ?4 FROM users WHERE name = ?1",
-};
+static struct statement all_users = {
+    .sql = "SELECT name, role, created_at FROM users WHERE name > '' ORDER BY name LIMIT ? OFFSET ?"};
 
-int tokens_insert(struct db *db, const char *user, const char *hash, int64_t now_s, int64_t expires_at,
-		  struct nel_err *err)
+int users_list(struct db *db, int64_t offset, int limit, struct user_row **ret_rows, size_t *ret_count,
+	       struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &insert_token);
-	query_bind_text(&q, user);
-	query_bind_text(&q, hash);
-	query_bind_int(&q, now_s);
-	query_bind_int_or_null(&q, expires_at, 0);
+	CLEANUP(query_done) struct query q = query_start(db, &all_users);
+	CLEANUP(mem_freep) struct user_row *rows = NULL;
+	size_t count = 0;
+	query_bind_int(&q, limit);
+	query_bind_int(&q, offset);
+	for (;;) {
+		bool found = false;
+		if (query_step(&q, &found, err) != 0)
+			return -1;
+		if (!found)
+			break;
+		rows = mem_realloc(rows, count + 1, sizeof *rows);
+		if (read_user(&q, &rows[count++], err) != 0)
+			return -1;
+	}
+	*ret_rows = TAKE(rows);
+	*ret_count = count;
+	return 0;
+}
+
+static struct statement set_role = {.sql = "UPDATE users SET role = ?2 WHERE name = ?1"};
+
+int users_set_role(struct db *db, const char *name, enum role role, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_role);
+	query_bind_text(&q, name);
+	query_bind_text(&q, role_name(role));
 	if (query_run(&q, err) != 0)
 		return -1;
-	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no user %s", user);
+	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no user %s", name);
 }
 
-static struct statement find_token_user = {
-    .sql = "SELECT u.name, u.role, u.created_at FROM tokens t CROSS JOIN users u ON u.name = t.user"
-	   " WHERE t.hash = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)",
+/* The partial index jobs_live leads to the few rows that can count. */
+static struct statement live_jobs = {
+    .sql = "SELECT count(*) FROM jobs INDEXED BY jobs_live"
+	   " WHERE (ended_at IS NULL OR collected = 0) AND ended_at IS NULL AND user = ?",
 };
 
-int tokens_find_user(struct db *db, const char *hash, int64_t now_s, struct user_row *ret_user, struct nel_err *err)
+/* Jobs that have not ended would go on in the name of nobody. */
+static int check_idle(struct db *db, const char *name, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &find_token_user);
+	CLEANUP(query_done) struct query q = query_start(db, &live_jobs);
 	bool found = false;
-	query_bind_text(&q, hash);
-	query_bind_int(&q, now_s);
+	query_bind_text(&q, name);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
-	return found ? read_user(&q, ret_user, err)
-		     : err_set(err, NEL_NOTFOUND, "the token is unknown, revoked or expired");
-}
-
-static struct statement token_is_stale = {
-    .sql = "SELECT 1 FROM tokens WHERE hash = ?1 AND (last_used_at IS NULL OR last_used_at <= ?2)",
-};
-
-/* Asked first, since an UPDATE waits for the write lock even when it changes nothing. */
-static int is_stale(struct db *db, const char *hash, int64_t before_s, bool *ret_stale, struct nel_err *err)
-{
-	CLEANUP(query_done) struct query q = query_start(db, &token_is_stale);
-	query_bind_text(&q, hash);
-	query_bind_int(&q, before_s);
-	return query_step(&q, ret_stale, err);
-}
-
-static struct statement touch_token = {.sql = "UPDATE tokens SET last_used_at = ?1 WHERE hash = ?2"};
-
-int tokens_touch(struct db *db, const char *hash, int64_t now_s, struct nel_err *err)
-{
-	bool stale = false;
-	if (is_stale(db, hash, now_s - TOUCH_INTERVAL_S, &stale, err) != 0)
-		return -1;
-	if (!stale)
+	int64_t jobs = query_int(&q);
+	if (jobs == 0)
 		return 0;
-	CLEANUP(query_done) struct query q = query_start(db, &touch_token);
-	query_bind_int(&q, now_s);
-	query_bind_text(&q, hash);
-	return query_run(&q, err);
+	return err_set(err, NEL_CONFLICT, "user %s has %" PRId64 " job%s that %s not ended: cancel them, or wait", name,
+		       jobs, jobs == 1 ? "" : "s", jobs == 1 ? "has" : "have");
 }
 
-struct statement *const users_statements[] = {&insert_user,    &find_user,   &insert_token, &find_token_user,
-					      &token_is_stale, &touch_token, NULL};
+/* Tokens go with the user by their foreign key. */
+static struct statement delete_user = {.sql = "DELETE FROM users WHERE name = ?"};
+
+static int delete_row(struct db *db, const char *name, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &delete_user);
+	query_bind_text(&q, name);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no user %s", name);
+}
+
+int users_remove(struct db *db, const char *name, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (scope_begin_write(&scope, db, err) != 0 || check_idle(db, name, err) != 0 || delete_row(db, name, err) != 0)
+		return -1;
+	return scope_commit(&scope, err);
+}
+
+struct statement *const users_statements[] = {&insert_user, &find_user,   &all_users, &set_role,
+					      &live_jobs,   &delete_user, NULL};

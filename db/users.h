@@ -1,8 +1,7 @@
-/* Table users, table tokens: who may ask, and with which bearer token. */
+/* Table users: who may ask, and what for. */
 #ifndef NEL_DB_USERS_H
 #define NEL_DB_USERS_H
 
-#include "base/secret.h"
 #include "db/db.h"
 
 enum role { ROLE_VIEWER, ROLE_USER, ROLE_ADMIN };
@@ -23,14 +22,14 @@ bool user_name_ok(const char *name); /* [a-z_][a-z0-9_.-]*, at most USER_NAME_MA
 int users_insert(struct db *db, const char *name, enum role role, int64_t now_s, struct nel_err *err); /* CONFLICT */
 int users_get(struct db *db, const char *name, struct user_row *ret_user, struct nel_err *err);        /* NOTFOUND */
 
-/* expires_at 0: never. NOTFOUND when there is no such user. */
-int tokens_insert(struct db *db, const char *user, const char *hash, int64_t now_s, int64_t expires_at,
-		  struct nel_err *err);
+/* By name, from position `offset` on, at most `limit`; *ret_rows is free()d by the caller. */
+int users_list(struct db *db, int64_t offset, int limit, struct user_row **ret_rows, size_t *ret_count,
+	       struct nel_err *err);
 
-/* The user that the token's hash belongs to; NOTFOUND when unknown, revoked or expired. */
-int tokens_find_user(struct db *db, const char *hash, int64_t now_s, struct user_row *ret_user, struct nel_err *err);
+int users_set_role(struct db *db, const char *name, enum role role, struct nel_err *err); /* NOTFOUND */
 
-/* Notes the use, at most once a minute and token (a write transaction of its own). */
-int tokens_touch(struct db *db, const char *hash, int64_t now_s, struct nel_err *err);
+/* Removes the user and the tokens; evaluations stay under the name. NOTFOUND; CONFLICT while jobs of the user have not
+ * ended. */
+int users_remove(struct db *db, const char *name, struct nel_err *err);
 
 #endif

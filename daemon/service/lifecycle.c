@@ -8,15 +8,6 @@
 #include "db/jobs.h"
 #include "sched/scheduler.h"
 
-#include <string.h>
-
-static int check_owner(const struct actor *actor, const char *owner, struct nel_err *err)
-{
-	if (actor->role == ROLE_ADMIN || (actor->role == ROLE_USER && strcmp(actor->name, owner) == 0))
-		return 0;
-	return err_set(err, NEL_DENIED, "only %s or an admin may do this", owner);
-}
-
 /* extra: further members of the event's data, taken over; NULL: none. */
 static int log_wish(struct db *db, const char *kind, const struct job_row *job, const struct actor *actor,
 		    json_t *extra, int64_t now_s, struct nel_err *err)
@@ -70,7 +61,7 @@ int service_cancel_evaluation(struct service *service, struct db *db, const stru
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(job_list_done) struct job_list jobs = {0};
-	if (evaluations_get(db, id, false, &row, err) != 0 || check_owner(actor, row.user, err) != 0 ||
+	if (evaluations_get(db, id, false, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0 ||
 	    jobs_of_evaluation(db, id, &jobs, err) != 0)
 		return -1;
 	return request_cancel(service, db, actor, jobs.items, jobs.count, err);
@@ -80,7 +71,7 @@ int service_cancel_job(struct service *service, struct db *db, const struct acto
 		       struct nel_err *err)
 {
 	CLEANUP(job_row_done) struct job_row row = {0};
-	if (jobs_get(db, job_id, &row, err) != 0 || check_owner(actor, row.user, err) != 0)
+	if (jobs_get(db, job_id, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0)
 		return -1;
 	return request_cancel(service, db, actor, &row, 1, err);
 }
@@ -139,7 +130,7 @@ int service_resume_evaluation(struct service *service, struct db *db, const stru
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(job_list_done) struct job_list jobs = {0};
-	if (evaluations_get(db, id, false, &row, err) != 0 || check_owner(actor, row.user, err) != 0 ||
+	if (evaluations_get(db, id, false, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0 ||
 	    jobs_of_evaluation(db, id, &jobs, err) != 0)
 		return -1;
 	return request_resume(service, db, actor, jobs.items, jobs.count, reset_budget, err);
@@ -149,7 +140,7 @@ int service_resume_job(struct service *service, struct db *db, const struct acto
 		       bool reset_budget, struct nel_err *err)
 {
 	CLEANUP(job_row_done) struct job_row row = {0};
-	if (jobs_get(db, job_id, &row, err) != 0 || check_owner(actor, row.user, err) != 0)
+	if (jobs_get(db, job_id, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0)
 		return -1;
 	return request_resume(service, db, actor, &row, 1, reset_budget, err);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/tokens.h"
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 
@@ -17,13 +18,28 @@ int service_authenticate_token(struct service *service, struct db *db, const cha
 {
 	(void)service;
 	char hash[SECRET_HASH_SIZE];
-	struct user_row user;
+	struct token_row row;
+	struct actor actor = {0};
 	secret_token_hash(token, hash);
-	if (tokens_find_user(db, hash, clock_now_s(), &user, err) != 0)
+	if (tokens_authenticate(db, hash, clock_now_s(), &row, &actor.token_stale, err) != 0)
 		return err->kind == NEL_NOTFOUND ? err_set(err, NEL_DENIED, "the bearer token is not valid") : -1;
-	memcpy(ret_actor->name, user.name, sizeof ret_actor->name);
-	ret_actor->role = user.role;
+	memcpy(actor.name, row.user, sizeof actor.name);
+	actor.role = row.role;
+	actor.token = row.id;
+	*ret_actor = actor;
 	return 0;
+}
+
+int service_note_use(struct db *db, const struct actor *actor, struct nel_err *err)
+{
+	return tokens_touch(db, actor->token, clock_now_s(), err);
+}
+
+int service_check_owner(const struct actor *actor, const char *owner, struct nel_err *err)
+{
+	if (actor->role == ROLE_ADMIN || (actor->role == ROLE_USER && strcmp(actor->name, owner) == 0))
+		return 0;
+	return err_set(err, NEL_DENIED, "only %s or an admin may do this", owner);
 }
 
 int service_authenticate_peer(struct service *service, struct db *db, unsigned uid, struct actor *ret_actor,

@@ -28,11 +28,19 @@ struct service {
 struct actor {
 	char name[USER_NAME_MAX + 1];
 	enum role role;
+	int64_t token;    /* the id of the bearer token; 0: came without one */
+	bool token_stale; /* its use is to be noted: service_note_use() */
 };
 
 /* The user of a bearer token (without "Bearer "). DENIED when it is not a valid one. */
 int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
 			       struct nel_err *err);
+
+/* Notes that the actor's token was used; at most once a minute it writes. Not within a transaction. */
+int service_note_use(struct db *db, const struct actor *actor, struct nel_err *err);
+
+/* DENIED unless the actor is `owner` with the role user at least, or an admin. */
+int service_check_owner(const struct actor *actor, const char *owner, struct nel_err *err);
 
 /* The user behind a unix socket's peer: root and the daemon's own account are admins, another account is the user of
  * the same name. DENIED when there is none. */

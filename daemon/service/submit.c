@@ -1,6 +1,7 @@
 #include "service/submit.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -10,6 +11,7 @@
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
 #include "service/plan.h"
+#include "service/repeat.h"
 #include "slurm/script.h"
 
 #include <sodium.h>
@@ -200,9 +202,7 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 	for (size_t i = 0; i < plan->job_count; i++)
 		if (store_job(db, row, plan, &plan->jobs[i], err) != 0)
 			return -1;
-	if (request->idempotency_key != NULL &&
-	    idempotency_insert(db, row->user, request->idempotency_key, request->request_hash, row->id, row->created_at,
-			       err) != 0)
+	if (repeat_note(db, row->user, &request->repeat, row->id, row->created_at, err) != 0)
 		return -1;
 	return log_submission(db, row, plan, err);
 }
@@ -211,14 +211,12 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 static int find_repeat(struct db *db, const struct submit_request *request, int64_t now_s,
 		       struct submit_reply_to_client *reply, struct nel_err *err)
 {
-	if (request->idempotency_key == NULL)
-		return 0;
-	if (idempotency_find(db, request->actor->name, request->idempotency_key, request->request_hash, now_s,
-			     reply->id, err) == 0) {
-		reply->repeated = true;
-		return 1;
-	}
-	return err->kind == NEL_NOTFOUND ? 0 : -1;
+	char made[REPEAT_MADE_SIZE];
+	int found = repeat_find(db, request->actor->name, &request->repeat, now_s, made, &reply->clash, err);
+	if (found > 0)
+		snprintf(reply->id, sizeof reply->id, "%.*s", (int)sizeof reply->id - 1, made);
+	reply->repeated = found > 0;
+	return found;
 }
 
 int service_submit(struct service *service, struct db *db, const struct submit_request *request,
@@ -242,6 +240,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 		return found < 0 ? -1 : 0;
 	if (store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
 		return -1;
+	fault_point("create-committed");
 	memcpy(ret_reply->id, row.id, sizeof row.id);
 	log_info("evaluation submitted", LOG_S("eval", row.id), LOG_S("user", row.user), LOG_S("cluster", row.cluster),
 		 LOG_N("jobs", (int64_t)planned.plan->job_count));

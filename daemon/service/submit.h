@@ -3,6 +3,7 @@
 #define NEL_SERVICE_SUBMIT_H
 
 #include "base/ids.h"
+#include "service/repeat.h"
 #include "service/service.h"
 
 #define SUBMIT_OVERRIDES_MAX 200
@@ -29,9 +30,8 @@ struct submit_request {
 	const struct name_value *labels;
 	size_t label_count;
 	bool strict;
-	bool check_cluster;          /* of service_plan(): prepare a question to the cluster */
-	const char *idempotency_key; /* NULL: none */
-	const char *request_hash;    /* of everything the client sent; with idempotency_key */
+	bool check_cluster; /* of service_plan(): prepare a question to the cluster */
+	struct repeat repeat;
 };
 
 struct cluster_check; /* service/cluster_check.h */
@@ -39,6 +39,7 @@ struct cluster_check; /* service/cluster_check.h */
 struct submit_reply_to_client {
 	char id[IDS_EVALUATION_SIZE];
 	bool repeated;               /* the Idempotency-Key was known: id is the first one's */
+	bool clash;                  /* set on CONFLICT: the Idempotency-Key belongs to another request */
 	json_t *errors;              /* set on INVALID: an array of {"pointer","message","line","column"} */
 	json_t *dry_run;             /* set by service_plan() */
 	struct cluster_check *check; /* set by service_plan() when wanted, for service_check_cluster() */

@@ -1,7 +1,7 @@
-/* db/users.c: people and their tokens. */
+/* db/users.c: people. */
 #include "db_fixture.h"
 
-#include "db/users.h"
+#include "db/tokens.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -56,63 +56,57 @@ static void test_users_insert_and_get(void **state)
 	assert_int_equal(user.role, ROLE_ADMIN);
 }
 
-static void test_tokens_find_user_valid_expired_revoked_unknown(void **state)
+static void test_users_list_pages_by_name(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = {"carl", "anna", "bert"};
+	for (size_t i = 0; i < COUNT(names); i++)
+		assert_ok(f, users_insert(f->db, names[i], ROLE_USER, 1, &f->err));
+	CLEANUP(mem_freep) struct user_row *rows = NULL;
+	CLEANUP(mem_freep) struct user_row *rest = NULL;
+	size_t count = 0;
+	assert_ok(f, users_list(f->db, 0, 2, &rows, &count, &f->err));
+	assert_int_equal(count, 2);
+	assert_string_equal(rows[0].name, "anna");
+	assert_string_equal(rows[1].name, "bert");
+	assert_ok(f, users_list(f->db, 2, 2, &rest, &count, &f->err));
+	assert_int_equal(count, 1);
+	assert_string_equal(rest[0].name, "carl");
+}
+
+static void test_users_set_role(void **state)
 {
 	struct fixture *f = *state;
 	struct user_row user;
+	assert_refused(f, NEL_NOTFOUND, users_set_role(f->db, "anna", ROLE_ADMIN, &f->err));
 	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
-	assert_refused(f, NEL_NOTFOUND, tokens_insert(f->db, "bert", "h0", 1, 0, &f->err));
-	assert_ok(f, tokens_insert(f->db, "anna", "for-ever", 1, 0, &f->err));
-	assert_ok(f, tokens_insert(f->db, "anna", "until-100", 1, 100, &f->err));
-	assert_ok(f, tokens_insert(f->db, "anna", "revoked", 1, 0, &f->err));
-	assert_refused(f, NEL_CONFLICT, tokens_insert(f->db, "anna", "for-ever", 1, 0, &f->err));
-	assert_int_equal(
-	    sqlite3_exec(f->db->sqlite, "UPDATE tokens SET revoked_at = 5 WHERE hash = 'revoked'", NULL, NULL, NULL),
-	    SQLITE_OK);
-	static const struct {
-		const char *hash;
-		int64_t now;
-		bool valid;
-	} cases[] = {
-	    {"for-ever", 1000000, true}, {"until-100", 99, true}, {"until-100", 100, false},
-	    {"revoked", 10, false},      {"unknown", 10, false},  {"", 10, false},
-	};
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		if (!cases[i].valid) {
-			assert_refused(f, NEL_NOTFOUND,
-				       tokens_find_user(f->db, cases[i].hash, cases[i].now, &user, &f->err));
-			continue;
-		}
-		assert_ok(f, tokens_find_user(f->db, cases[i].hash, cases[i].now, &user, &f->err));
-		assert_string_equal(user.name, "anna");
-		assert_int_equal(user.role, ROLE_USER);
-	}
+	assert_ok(f, users_set_role(f->db, "anna", ROLE_VIEWER, &f->err));
+	assert_ok(f, users_get(f->db, "anna", &user, &f->err));
+	assert_int_equal(user.role, ROLE_VIEWER);
 }
 
-static void test_tokens_touch_writes_at_most_once_a_minute(void **state)
+static void test_users_remove_refused_while_jobs_live(void **state)
 {
 	struct fixture *f = *state;
-	CLEANUP(db_freep) struct db *writer = NULL;
-	static const char *const last_used = "SELECT last_used_at FROM tokens";
+	struct user_row user;
+	int64_t id = 0;
+	struct evaluation_row evaluation = sample_evaluation(1);
+	const struct token_order order = {.user = "anna", .hash = "h", .label = ""};
+	assert_refused(f, NEL_NOTFOUND, users_remove(f->db, "anna", &f->err));
 	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
-	assert_ok(f, tokens_insert(f->db, "anna", "h", 1, 0, &f->err));
-	static const struct {
-		int64_t now;
-		int64_t stored;
-	} cases[] = {{1000, 1000}, {1001, 1000}, {1059, 1000}, {1060, 1060}, {1119, 1060}, {5000, 5000}};
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		assert_ok(f, tokens_touch(f->db, "h", cases[i].now, &f->err));
-		assert_int_equal(query_number(f->db->sqlite, last_used), cases[i].stored);
-	}
-	/* When nothing is due, it does not wait for a writer. */
-	assert_ok(f, db_open(f->path, &writer, &f->err));
-	assert_ok(f, db_begin(writer, &f->err));
-	sqlite3_busy_timeout(f->db->sqlite, 0);
-	assert_ok(f, tokens_touch(f->db, "h", 5001, &f->err));
-	assert_ok(f, tokens_touch(f->db, "unknown", 5001, &f->err));
-	assert_refused(f, NEL_BUSY, tokens_touch(f->db, "h", 6000, &f->err));
-	db_rollback(writer);
-	assert_ok(f, tokens_touch(f->db, "h", 6000, &f->err));
+	assert_ok(f, users_insert(f->db, "bert", ROLE_USER, 1, &f->err));
+	assert_ok(f, tokens_insert(f->db, &order, 1, &id, &f->err));
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row job = sample_job(&evaluation, 0);
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	assert_refused(f, NEL_CONFLICT, users_remove(f->db, "anna", &f->err));
+	assert_string_equal(f->err.msg, "user anna has 1 job that has not ended: cancel them, or wait");
+	assert_ok(f, users_remove(f->db, "bert", &f->err));
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET ended_at = 5", NULL, NULL, NULL), SQLITE_OK);
+	assert_ok(f, users_remove(f->db, "anna", &f->err));
+	assert_refused(f, NEL_NOTFOUND, users_get(f->db, "anna", &user, &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM tokens"), 0);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM evaluations"), 1);
 }
 
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -123,8 +117,9 @@ int main(void)
 	    cmocka_unit_test(test_role_from_name_every_role_and_nothing_else),
 	    cmocka_unit_test(test_user_name_ok_table),
 	    READY(test_users_insert_and_get),
-	    READY(test_tokens_find_user_valid_expired_revoked_unknown),
-	    READY(test_tokens_touch_writes_at_most_once_a_minute),
+	    READY(test_users_list_pages_by_name),
+	    READY(test_users_set_role),
+	    READY(test_users_remove_refused_while_jobs_live),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,19 @@
+/* What the files of offline commands share. */
+#ifndef NEL_COMMANDS_INTERNAL_H
+#define NEL_COMMANDS_INTERNAL_H
+
+#include "commands.h"
+#include "db/db.h"
+
+/* Says what is wrong on standard error; the exit status. */
+int command_fail(const struct nel_err *err);
+int command_wrong_usage(const char *text);
+
+/* The database of the settings, brought to this version. */
+int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err);
+
+/* commands_people.c: users and tokens. */
+int command_user(const struct command_line *line);
+int command_token(const struct command_line *line);
+
+#endif

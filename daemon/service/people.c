@@ -1,0 +1,154 @@
+#include "service/people.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+int service_add_user(struct db *db, const struct actor *actor, const char *name, enum role role,
+		     const struct repeat *repeat, struct user_row *ret_user, bool *ret_clash, struct nel_err *err)
+{
+	char made[REPEAT_MADE_SIZE];
+	int64_t now_s = clock_now_s();
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	int found = repeat_find(db, actor->name, repeat, now_s, made, ret_clash, err);
+	if (found < 0)
+		return -1;
+	if (found > 0)
+		return users_get(db, made, ret_user, err);
+	if (users_insert(db, name, role, now_s, err) != 0 ||
+	    repeat_note(db, actor->name, repeat, name, now_s, err) != 0 || users_get(db, name, ret_user, err) != 0 ||
+	    db_commit(db, err) != 0)
+		return -1;
+	fault_point("create-committed");
+	log_info("user added", LOG_S("user", actor->name), LOG_S("name", name), LOG_S("role", role_name(role)));
+	return 0;
+}
+
+int service_set_role(struct db *db, const char *name, enum role role, struct user_row *ret_user, struct nel_err *err)
+{
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || users_set_role(db, name, role, err) != 0 ||
+	    users_get(db, name, ret_user, err) != 0)
+		return -1;
+	return db_commit(db, err);
+}
+
+int service_remove_user(struct db *db, const char *name, struct nel_err *err)
+{
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0)
+		return -1;
+	return db_commit(db, err);
+}
+
+/* Nobody gives more than he has, and no token more than its user may do. */
+static int check_wish(struct db *db, const struct actor *actor, const struct token_wish *wish, int64_t now_s,
+		      struct token_order *order, struct nel_err *err)
+{
+	struct user_row user;
+	if (service_check_owner(actor, order->user, err) != 0)
+		return -1;
+	if (users_get(db, order->user, &user, err) != 0)
+		return -1;
+	order->role = wish->has_role ? wish->role : user.role;
+	if (!wish->has_role && actor->role < user.role)
+		order->role = actor->role;
+	order->narrow = order->role < user.role;
+	if (order->role > user.role)
+		return err_set(err, NEL_INVALID, "role is wider than what user %s has (%s)", user.name,
+			       role_name(user.role));
+	if (order->role > actor->role)
+		return err_set(err, NEL_DENIED, "the role %s may not give the role %s", role_name(actor->role),
+			       role_name(order->role));
+	if (wish->expires_at != 0 && (wish->expires_at <= now_s || wish->expires_at > now_s + TOKEN_LIFE_MAX_S))
+		return err_set(err, NEL_INVALID, "the token must expire after now, and within 10 years");
+	return 0;
+}
+
+/* A repeat shows what was made, without the secret. */
+static int show_repeated(struct db *db, const char *made, struct new_token *ret_token, struct nel_err *err)
+{
+	long long id = 0;
+	if (!str_to_int(made, 1, INT64_MAX, &id))
+		return err_set(err, NEL_DB, "the Idempotency-Key made no token, but %s", made);
+	ret_token->secret[0] = '\0';
+	return tokens_get(db, id, &ret_token->row, err);
+}
+
+static int insert(struct db *db, const struct actor *actor, const struct token_wish *wish, struct token_order *order,
+		  int64_t now_s, int64_t *ret_id, struct nel_err *err)
+{
+	char made[REPEAT_MADE_SIZE];
+	if (check_wish(db, actor, wish, now_s, order, err) != 0 || tokens_insert(db, order, now_s, ret_id, err) != 0)
+		return -1;
+	snprintf(made, sizeof made, "%" PRId64, *ret_id);
+	return repeat_note(db, actor->name, &wish->repeat, made, now_s, err);
+}
+
+int service_make_token(struct db *db, const struct actor *actor, const struct token_wish *wish,
+		       struct new_token *ret_token, struct nel_err *err)
+{
+	char made[REPEAT_MADE_SIZE];
+	char hash[SECRET_HASH_SIZE];
+	int64_t now_s = clock_now_s();
+	int64_t id = 0;
+	struct new_token token = {0};
+	struct token_order order = {.user = wish->user != NULL ? wish->user : actor->name,
+				    .hash = hash,
+				    .label = wish->label,
+				    .expires_at = wish->expires_at};
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	int found = repeat_find(db, actor->name, &wish->repeat, now_s, made, &ret_token->clash, err);
+	if (found < 0)
+		return -1;
+	if (found > 0)
+		return show_repeated(db, made, ret_token, err);
+	ids_new_token(token.secret);
+	secret_token_hash(token.secret, hash);
+	if (insert(db, actor, wish, &order, now_s, &id, err) != 0 || tokens_get(db, id, &token.row, err) != 0 ||
+	    db_commit(db, err) != 0) {
+		secret_wipe(token.secret);
+		return -1;
+	}
+	fault_point("create-committed");
+	*ret_token = token;
+	secret_wipe(token.secret);
+	log_info("token made", LOG_S("user", actor->name), LOG_S("name", order.user), LOG_N("token", id));
+	return 0;
+}
+
+static int check_reader(const struct actor *actor, const struct token_row *row, struct nel_err *err)
+{
+	if (actor->role == ROLE_ADMIN || strcmp(actor->name, row->user) == 0)
+		return 0;
+	return err_set(err, NEL_DENIED, "only the token's user or an admin may do this");
+}
+
+int service_get_token(struct db *db, const struct actor *actor, int64_t id, struct token_row *ret_token,
+		      struct nel_err *err)
+{
+	struct token_row row;
+	if (tokens_get(db, id, &row, err) != 0 || check_reader(actor, &row, err) != 0)
+		return -1;
+	*ret_token = row;
+	return 0;
+}
+
+int service_revoke_token(struct db *db, const struct actor *actor, int64_t id, struct nel_err *err)
+{
+	struct token_row row;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || service_get_token(db, actor, id, &row, err) != 0 ||
+	    tokens_revoke(db, id, clock_now_s(), err) != 0)
+		return -1;
+	return db_commit(db, err);
+}
