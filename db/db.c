@@ -10,7 +10,8 @@
 #include <assert.h>
 #include <pthread.h>
 
-/* clang-format off: one a line */
+/* One a line. */
+/* clang-format off */
 struct statement *const *const statement_lists[] = {
 	db_statements,
 	users_statements,
