@@ -19,12 +19,14 @@ int api_getEvaluation(struct request *request, struct nel_err *err)
 	    db_data_version(db, &version, err) != 0)
 		return -1;
 	struct read_cache *cache = server_read_cache(request->server);
+	version += service_places_version(request->service); /* both only grow */
 	const struct read_cached *cached = read_cache_find(cache, version, id);
 	if (cached != NULL)
 		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(str_done) struct str body = {0};
-	if (read_evaluation(db, id, false, &row, err) != 0 || read_render_evaluation(db, &row, &body, err) != 0)
+	if (read_evaluation(db, id, false, &row, err) != 0 ||
+	    read_render_evaluation(request, db, &row, &body, err) != 0)
 		return -1;
 	char etag[REPLY_ETAG_SIZE];
 	reply_etag(body.data, body.len, etag);
@@ -74,7 +76,7 @@ static int render_list(struct request *request, struct db *db, const struct page
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			OUT(body, ",");
-		if (read_render_evaluation(db, &list->items[i], body, err) != 0)
+		if (read_render_evaluation(request, db, &list->items[i], body, err) != 0)
 			return -1;
 	}
 	OUT(body, "],");

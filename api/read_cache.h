@@ -20,7 +20,7 @@ struct read_cached {
 struct read_cache *read_cache_new(void);
 void read_cache_free(struct read_cache *cache); /* accepts NULL */
 
-/* The reply for that evaluation, or NULL. data_version: the store's now (db_data_version()); another one than before
+/* The reply for that evaluation, or NULL. data_version: of all that replies are made from, now; another one than before
  * empties the cache. Valid until the next call. */
 const struct read_cached *read_cache_find(struct read_cache *cache, int64_t data_version, const char *id);
 

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "config/reader.h"
 #include "config/settings_cluster.h"
+#include "config/settings_people.h"
 #include "config/yaml_json.h"
 
 #include <arpa/inet.h>
@@ -21,10 +22,10 @@
 
 static const char *const top_keys[] = {"listen",      "tls",        "insecure",  "database", "master_key_file",
 				       "groups_dir",  "tasks_file", "log_level", "limits",   "allow",
-				       "allowed_env", "clusters",   NULL};
+				       "allowed_env", "fair_share", "clusters",  NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
-static const char *const limit_keys[] = {"config_bytes", "active_jobs_per_user", "submitted_jobs_per_user",
-					 "requests_per_second", NULL};
+static const char *const limit_keys[] = {
+    "config_bytes", "active_jobs_per_user", "submitted_jobs_per_user", "requests_per_second", "users", NULL};
 static const char *const allow_keys[] = {"commands", "unlisted_tasks", NULL};
 static const char *const roles[] = {"admin", "user", "viewer", NULL};
 
@@ -211,6 +212,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		read_listen(r, root, s);
 		read_files(r, root, s);
 		read_limits(r, root, s);
+		settings_read_people(r, root, s);
 		read_allow(r, root, s);
 		settings_read_clusters(r, root, s);
 	} else {
@@ -270,6 +272,7 @@ void settings_free(struct settings *s)
 	reader_list_free(s->allow_commands);
 	reader_list_free(s->allow_unlisted_tasks);
 	reader_list_free(s->allowed_env);
+	settings_people_done(s);
 	for (size_t i = 0; i < s->cluster_count; i++)
 		settings_cluster_done(&s->clusters[i]);
 	free(s->clusters);

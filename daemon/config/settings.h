@@ -45,6 +45,15 @@ struct settings_cluster {
 	int64_t command_timeout_s;  /* 60: how long one remote command may take */
 	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
 	int64_t absence_deadline_s; /* 300 */
+	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
+};
+
+/* What one person may have, and the weight of the person's turns. */
+struct settings_person {
+	char *name;             /* NULL: everybody else */
+	int64_t active_jobs;    /* begun and not ended */
+	int64_t submitted_jobs; /* in Slurm at once */
+	int64_t weight;
 };
 
 struct settings {
@@ -65,6 +74,8 @@ struct settings {
 		int64_t submitted_jobs_per_user; /* 50 */
 		int64_t requests_per_second;     /* 50 */
 	} limits;
+	struct settings_person *people; /* those who have limits or a weight of their own, by name */
+	size_t person_count;
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
 	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
@@ -82,5 +93,8 @@ DEFINE_FREEP(struct settings, settings, settings_free)
 const struct settings_cluster *settings_cluster_by_name(const struct settings *settings, const char *name);
 /* The cluster with that hostname, or NULL. */
 const struct settings_cluster *settings_cluster_by_hostname(const struct settings *settings, const char *hostname);
+
+/* A person's limits and weight; for those without their own, everybody's. The name in it is borrowed. */
+struct settings_person settings_person_of(const struct settings *settings, const char *name);
 
 #endif

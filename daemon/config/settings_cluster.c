@@ -11,6 +11,7 @@
 #define KNOWN_HOSTS_DEFAULT "/etc/nel-slurmd/known_hosts"
 #define SESSIONS_MAX 64
 #define SECONDS_MAX 86400
+#define SUBMITTED_JOBS_MAX 1000000
 
 static const char *const cluster_keys[] = {"name",
 					   "hostname",
@@ -28,6 +29,7 @@ static const char *const cluster_keys[] = {"name",
 					   "command_timeout_s",
 					   "idle_timeout_s",
 					   "absence_deadline_s",
+					   "submitted_jobs",
 					   NULL};
 static const char *const identity_keys[] = {"username", "key_file", NULL};
 
@@ -156,6 +158,7 @@ static void read_cluster(const struct reader *r, const json_t *config, const cha
 	c->command_timeout_s = reader_int(r, config, base, "command_timeout_s", 1, SECONDS_MAX, 60);
 	c->idle_timeout_s = reader_int(r, config, base, "idle_timeout_s", 1, SECONDS_MAX, 300);
 	c->absence_deadline_s = reader_int(r, config, base, "absence_deadline_s", 1, SECONDS_MAX, 300);
+	c->submitted_jobs = reader_int(r, config, base, "submitted_jobs", 1, SUBMITTED_JOBS_MAX, -1);
 }
 
 static bool same(const char *a, const char *b)

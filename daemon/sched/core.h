@@ -6,6 +6,7 @@
 #include "sched/live.h"
 #include "sched/mover.h"
 #include "sched/scheduler.h"
+#include "sched/turns.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct station {
 	int64_t interval_ms;          /* between observations: short after a change, longer when nothing happens */
 	struct scheduler_sight sight; /* under the scheduler's sight_lock */
 	int64_t next_ms;              /* monotonic: the next one is not before */
+	int freed;                    /* jobs that have left its Slurm since limited ones were tried again */
 };
 
 struct scheduler {
@@ -37,6 +39,8 @@ struct scheduler {
 	atomic_bool wanted; /* the store has marks to take */
 	_Atomic int64_t last_tick_ms;
 	struct live_set live;
+	struct turns *turns;
+	bool limits_met;            /* a chain may be waiting for a limit of Slurm's own */
 	pthread_mutex_t sight_lock; /* only for copying a station's sight */
 	struct station *stations;
 	size_t station_count;

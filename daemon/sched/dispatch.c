@@ -46,27 +46,55 @@ static bool to_be_admitted(const struct live *live, int64_t now_s)
 	       live->job.not_before <= now_s;
 }
 
-static void sort_out(struct scheduler *s, struct due_list *sends, struct due_list *cancels, struct due_list *collects)
+/* waiting: those that may go when their turn comes. busy: those whose submission is under way. */
+static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_list *busy, struct due_list *sends,
+		     struct due_list *cancels, struct due_list *collects)
 {
 	int64_t now_s = clock_now_s();
 	int64_t mono_ms = clock_mono_ms();
 	struct live *live = NULL;
 	struct live *next = NULL;
 	HASH_ITER(hh, s->live.by_seq, live, next) {
+		if (live->in_flight && live->need == NEED_SUBMIT)
+			due_add(busy, live);
 		if (live->in_flight || live->stale || live->due_ms > mono_ms)
 			continue;
 		switch (live->need) {
 		case NEED_NONE:
+			live->turn = 0;
 			if (to_be_admitted(live, now_s))
-				due_add(sends, live);
+				due_add(core_station(s, live->job.cluster, live->job.identity) != NULL ? waiting
+												       : sends,
+					live);
 			break;
-		case NEED_SUBMIT: due_add(sends, live); break;
+		case NEED_SUBMIT:
+			live->turn = 0;
+			due_add(sends, live);
+			break;
 		case NEED_CANCEL: due_add(cancels, live); break;
 		case NEED_COLLECT: due_add(collects, live); break;
 		}
 	}
-	if (sends->count > 1)
-		qsort(sends->items, sends->count, sizeof *sends->items, by_evaluation);
+}
+
+/* Adds those whose turn has come to the sends. */
+static void admit(struct scheduler *s, struct due_list *waiting, struct due_list *sends)
+{
+	size_t count = turns_take(s->turns, s->settings, &s->live, waiting->items, waiting->count);
+	for (size_t i = 0; i < count; i++)
+		due_add(sends, waiting->items[i]);
+}
+
+/* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */
+static void retry_limited(struct scheduler *s)
+{
+	for (size_t i = 0; i < s->station_count; i++) {
+		struct station *station = &s->stations[i];
+		if (station->freed > 0 && s->limits_met)
+			s->limits_met = turns_retry(s->turns, s->settings, &s->live, station->cluster->name,
+						    station->identity, station->freed);
+		station->freed = 0;
+	}
 }
 
 static bool resumes_in_job(const struct live *live)
@@ -283,19 +311,52 @@ static int sends_max(const struct station *station)
 	return station->cluster->max_sessions > 1 ? station->cluster->max_sessions - 1 : 1;
 }
 
-static void dispatch_sends(struct scheduler *s, const struct due_list *sends)
+/* What goes in one remote command: chains of one evaluation. */
+struct send {
+	struct live **items;
+	size_t count;
+	int64_t turn; /* the first of theirs */
+};
+
+static int by_turn(const void *a, const void *b)
 {
-	size_t i = 0;
-	while (i < sends->count) {
-		size_t end = i + 1;
-		while (end < sends->count &&
-		       sends->items[end]->job.evaluation_seq == sends->items[i]->job.evaluation_seq)
-			end++;
-		const struct job_row *job = &sends->items[i]->job;
+	const struct send *x = a;
+	const struct send *y = b;
+	if (x->turn != y->turn)
+		return x->turn < y->turn ? -1 : 1;
+	return by_evaluation(x->items, y->items);
+}
+
+/* Is an earlier part of the evaluation on its way? The run directory takes one at a time. */
+static bool is_busy(const struct due_list *busy, int64_t evaluation_seq)
+{
+	for (size_t i = 0; i < busy->count; i++)
+		if (busy->items[i]->job.evaluation_seq == evaluation_seq)
+			return true;
+	return false;
+}
+
+static void dispatch_sends(struct scheduler *s, struct due_list *sends, const struct due_list *busy)
+{
+	if (sends->count == 0)
+		return;
+	qsort(sends->items, sends->count, sizeof *sends->items, by_evaluation);
+	CLEANUP(mem_freep) struct send *groups = mem_calloc(sends->count, sizeof *groups);
+	size_t count = 0;
+	for (size_t i = 0; i < sends->count; i++) {
+		struct live **item = &sends->items[i];
+		if (i == 0 || item[0]->job.evaluation_seq != item[-1]->job.evaluation_seq)
+			groups[count++] = (struct send){.items = item, .turn = item[0]->turn};
+		groups[count - 1].count++;
+		if (item[0]->turn < groups[count - 1].turn)
+			groups[count - 1].turn = item[0]->turn;
+	}
+	qsort(groups, count, sizeof *groups, by_turn);
+	for (size_t i = 0; i < count; i++) {
+		const struct job_row *job = &groups[i].items[0]->job;
 		const struct station *station = core_station(s, job->cluster, job->identity);
-		if (station == NULL || station->sending < sends_max(station))
-			send_group(s, sends->items + i, end - i);
-		i = end;
+		if ((station == NULL || station->sending < sends_max(station)) && !is_busy(busy, job->evaluation_seq))
+			send_group(s, groups[i].items, groups[i].count);
 	}
 }
 
@@ -390,15 +451,21 @@ static void dispatch_observations(struct scheduler *s)
 
 void dispatch_all(struct scheduler *s)
 {
+	struct due_list waiting = {0};
+	struct due_list busy = {0};
 	struct due_list sends = {0};
 	struct due_list cancels = {0};
 	struct due_list collects = {0};
-	sort_out(s, &sends, &cancels, &collects);
-	dispatch_sends(s, &sends);
+	retry_limited(s);
+	sort_out(s, &waiting, &busy, &sends, &cancels, &collects);
+	admit(s, &waiting, &sends);
+	dispatch_sends(s, &sends, &busy);
 	if (cancels.count > 0)
 		dispatch_cancels(s, &cancels);
 	dispatch_collects(s, &collects);
 	dispatch_observations(s);
+	free(waiting.items);
+	free(busy.items);
 	free(sends.items);
 	free(cancels.items);
 	free(collects.items);

@@ -12,7 +12,7 @@ static void live_free(struct live *live)
 	free(live);
 }
 
-struct live *live_set_find(struct live_set *set, int64_t seq)
+struct live *live_set_find(const struct live_set *set, int64_t seq)
 {
 	struct live *live = NULL;
 	HASH_FIND(hh, set->by_seq, &seq, sizeof seq, live);

@@ -33,6 +33,9 @@ struct live {
 	char *end_reason;
 	int export_misses; /* its export was not found, in a row */
 	bool touched;      /* by the open transaction */
+	bool limited;      /* Slurm refused the attempt for a limit of its own, and it is tried again */
+	size_t person;     /* turns.c's number of its user; 0: not known yet */
+	int64_t turn;      /* among those that go now, from 1; 0: it was sent before */
 	UT_hash_handle hh;
 };
 
@@ -43,7 +46,7 @@ struct live_set {
 
 /* Takes row's contents over (row is zeroed). An entry that was there is replaced. */
 struct live *live_set_put(struct live_set *set, struct job_row *row);
-struct live *live_set_find(struct live_set *set, int64_t seq);
+struct live *live_set_find(const struct live_set *set, int64_t seq);
 void live_set_remove(struct live_set *set, struct live *live);
 void live_set_done(struct live_set *set);
 

@@ -83,6 +83,7 @@ int core_attach(struct scheduler *s, struct live *live, struct nel_err *err)
 	live->stale = false;
 	live->ending = false;
 	live->first_send = false;
+	live->limited = false;
 	if (!live->in_flight)
 		set_need(live, need_of(live));
 	return 0;
@@ -103,8 +104,11 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 	}
 	if (chain_state_is_end(live->job.state))
 		set_need(live, action == ACTION_COLLECT ? NEED_COLLECT : NEED_NONE);
+	struct station *station = core_station(s, live->job.cluster, live->job.identity);
 	if (from != live->job.state)
-		core_quicken(core_station(s, live->job.cluster, live->job.identity));
+		core_quicken(station);
+	if (station != NULL && (live->job.state == CHAIN_RESUMING || chain_state_is_end(live->job.state)))
+		station->freed++;
 	if (!chain_state_is_end(live->job.state) || action == ACTION_COLLECT)
 		return 0;
 	live->job.collected = true;
@@ -342,6 +346,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	s->settings = settings;
 	s->lanes = lanes;
 	s->master_key = master_key;
+	s->turns = turns_new();
 	atomic_store(&s->wanted, true); /* wishes stored while the daemon was down */
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
 	s->stations = mem_calloc(settings->cluster_count, sizeof *s->stations);
@@ -398,6 +403,7 @@ void scheduler_free(struct scheduler *s)
 	}
 	pthread_mutex_destroy(&s->sight_lock);
 	live_set_done(&s->live);
+	turns_free(s->turns);
 	db_close(s->db);
 	queue_free(s->inbox);
 	free(s->stations);
@@ -413,6 +419,16 @@ void scheduler_sight(struct scheduler *s, const char *cluster, const char *ident
 	pthread_mutex_lock(&s->sight_lock);
 	*ret_sight = station->sight;
 	pthread_mutex_unlock(&s->sight_lock);
+}
+
+bool scheduler_place(struct scheduler *s, int64_t job_seq, struct turn_place *ret_place)
+{
+	return turns_place(s->turns, job_seq, ret_place);
+}
+
+int64_t scheduler_places_version(struct scheduler *s)
+{
+	return turns_version(s->turns);
 }
 
 int64_t scheduler_silence_ms(const struct scheduler *s)

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "config/settings.h"
 #include "sched/lanes.h"
+#include "sched/turns.h"
 
 struct scheduler;
 
@@ -31,6 +32,11 @@ struct scheduler_sight {
 /* Any thread. All zero for an unknown cluster. */
 void scheduler_sight(struct scheduler *scheduler, const char *cluster, const char *identity,
 		     struct scheduler_sight *ret_sight);
+
+/* Where a job that waits for its turn stands; false when it does not. Any thread. */
+bool scheduler_place(struct scheduler *scheduler, int64_t job_seq, struct turn_place *ret_place);
+/* Another number than before: places have changed. It only grows. Any thread. */
+int64_t scheduler_places_version(struct scheduler *scheduler);
 
 /* Milliseconds since the loop last went round: more than a few seconds means that it hangs. Any thread. */
 int64_t scheduler_silence_ms(const struct scheduler *scheduler);

@@ -8,6 +8,7 @@
 #include "config/catalogue.h"
 #include "config/settings.h"
 #include "db/db.h"
+#include "db/jobs.h"
 #include "db/users.h"
 
 #include <jansson.h>
@@ -57,6 +58,12 @@ int service_cluster(struct service *service, const char *name, json_t **ret_clus
  * {"task","harness","container","endpoint_types"}. */
 json_t *service_tasks(struct service *service, const char *search, const char *harness, size_t offset, size_t limit,
 		      bool *ret_more);
+
+/* While a job waits for its turn, waiting_on says which: "place 12 of 40 in the queue of alpha: alice has 50 of 50 jobs
+ * in Slurm". The places are the scheduler's, not the store's; service_places_version() is another number when they have
+ * changed, and only grows. */
+void service_show_place(struct service *service, struct job_row *job);
+int64_t service_places_version(struct service *service);
 
 /* Can the daemon do its work (store, scheduler)? *ret_report: {"ready": bool, "checks": {"database": "ok", "scheduler":
  * "ok"}}. */

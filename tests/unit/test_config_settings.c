@@ -72,6 +72,11 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(c->command_timeout_s, 60);
 	assert_int_equal(c->idle_timeout_s, 300);
 	assert_int_equal(c->absence_deadline_s, 300);
+	assert_int_equal(c->submitted_jobs, -1);
+	struct settings_person person = settings_person_of(s, "alice");
+	assert_int_equal(person.active_jobs, 200);
+	assert_int_equal(person.submitted_jobs, 50);
+	assert_int_equal(person.weight, 1);
 }
 
 static void test_settings_load_every_key_is_read(void **state)
@@ -85,7 +90,8 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "tasks_file: /tasks.tsv\n"
 				   "log_level: debug\n"
 				   "limits: {config_bytes: 2048, active_jobs_per_user: 1, submitted_jobs_per_user: 2, "
-				   "requests_per_second: 3}\n"
+				   "requests_per_second: 3, users: {zoe: {active_jobs: 7}, bob: {submitted_jobs: 8}}}\n"
+				   "fair_share: {weights: {alice: 4, bob: 5}}\n"
 				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
 				   "allowed_env: [HOME, LANG]\n"
 				   "clusters:\n"
@@ -104,7 +110,8 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "    connect_timeout_s: 2\n"
 				   "    command_timeout_s: 3\n"
 				   "    idle_timeout_s: 4\n"
-				   "    absence_deadline_s: 5\n";
+				   "    absence_deadline_s: 5\n"
+				   "    submitted_jobs: 6\n";
 	struct nel_err err = {0};
 	CLEANUP(settings_freep) struct settings *s = NULL;
 	if (load(text, &s, NULL, &err) < 0)
@@ -138,6 +145,19 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(c->environment[1].value, "7");
 	assert_string_equal(c->output_roots[1], "/scratch");
 	assert_int_equal(c->absence_deadline_s, 5);
+	assert_int_equal(c->submitted_jobs, 6);
+	static const struct {
+		const char *name;
+		int active;
+		int submitted;
+		int weight;
+	} people[] = {{"zoe", 7, 2, 1}, {"bob", 1, 8, 5}, {"alice", 1, 2, 4}, {"else", 1, 2, 1}};
+	for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
+		struct settings_person person = settings_person_of(s, people[i].name);
+		assert_int_equal(person.active_jobs, people[i].active);
+		assert_int_equal(person.submitted_jobs, people[i].submitted);
+		assert_int_equal(person.weight, people[i].weight);
+	}
 }
 
 static const struct {
@@ -151,6 +171,16 @@ static const struct {
     {"limits: {config_bytes: 0}\n", "/limits/config_bytes", 1, "integer from"},
     {"limits: {config_bytes: 1M}\n", "/limits/config_bytes", 1, "integer from"},
     {"limits: 5\n", "/limits", 1, "mapping"},
+    {"limits: {users: {Al: {active_jobs: 1}}}\n", "/limits/users/Al", 1, "no user's name"},
+    {"limits: {users: {al: 5}}\n", "/limits/users/al", 1, "mapping of active_jobs"},
+    {"limits: {users: {al: {active_job: 5}}}\n", "/limits/users/al/active_job", 1, "did you mean 'active_jobs'"},
+    {"limits: {users: {al: {submitted_jobs: 0}}}\n", "/limits/users/al/submitted_jobs", 1, "integer from 1"},
+    {"fair_share: {weight: {al: 2}}\n", "/fair_share/weight", 1, "did you mean 'weights'"},
+    {"fair_share: {weights: {al: 0}}\n", "/fair_share/weights/al", 1, "integer from 1"},
+    {"fair_share: {weights: {al: 0.5}}\n", "/fair_share/weights/al", 1, "integer from 1"},
+    {"fair_share: {weights: {'': 2}}\n", "/fair_share/weights/", 1, "no user's name"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, submitted_jobs: 0}]\n", "/clusters/0/submitted_jobs", 1,
+     "integer from 1"},
     {"database: nel.db\n", "/database", 1, "absolute"},
     {"groups_dir: ../groups\n", "/groups_dir", 1, "absolute"},
     {"master_key_file: key\n", "/master_key_file", 1, "absolute"},

@@ -1,0 +1,43 @@
+/* Owns the words in which a waiting job tells its place. */
+#include "base/mem.h"
+#include "sched/scheduler.h"
+#include "service/service.h"
+
+#include <inttypes.h>
+
+/* What holds the job, after its place; NULL: nothing but those before it. */
+static char *describe_hold(const struct turn_place *place, const struct job_row *job)
+{
+	switch (place->hold) {
+	case ADMISSION_PERSON_IN_SLURM:
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->user, place->has,
+				  place->most);
+	case ADMISSION_PERSON_ACTIVE:
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs begun and not ended", job->user, place->has,
+				  place->most);
+	case ADMISSION_CLUSTER_FULL:
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->cluster, place->has,
+				  place->most);
+	case ADMISSION_SLURM_LIMIT:
+		return mem_printf("Slurm has refused an earlier job of %s for a limit of its own", job->user);
+	case ADMISSION_GO: return NULL;
+	}
+	return NULL;
+}
+
+void service_show_place(struct service *service, struct job_row *job)
+{
+	struct turn_place place;
+	if ((job->state != CHAIN_QUEUED && job->state != CHAIN_RESUMING) ||
+	    !scheduler_place(service->scheduler, job->seq, &place))
+		return;
+	CLEANUP(mem_freep) char *hold = describe_hold(&place, job);
+	free(job->waiting_on);
+	job->waiting_on = mem_printf("place %" PRId64 " of %" PRId64 " in the queue of %s%s%s", place.place,
+				     place.queue, job->cluster, hold != NULL ? ": " : "", hold != NULL ? hold : "");
+}
+
+int64_t service_places_version(struct service *service)
+{
+	return scheduler_places_version(service->scheduler);
+}

@@ -1,0 +1,125 @@
+"""Limits and turns as people see them: what waits, at which place, and why. The cluster does not answer, so what has its
+turn stays on its way."""
+
+import pytest
+from conftest import CONFIG, wait_until
+
+
+def tasks(count):
+    """A config with so many tasks."""
+    return CONFIG[:CONFIG.index("    - name:")] + "    - name: lm-evaluation-harness.ifeval\n" * count
+
+
+@pytest.fixture
+def start(fresh):
+    """start(limits, alpha=..., more=...): a daemon with these settings."""
+    def make(limits, alpha="", more=""):
+        daemon = fresh()
+        text = daemon.settings.read_text()
+        text = text.replace("{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000}", limits)
+        text = text.replace("  - name: beta", f"    {alpha}\n  - name: beta" if alpha else "  - name: beta")
+        daemon.settings.write_text(text + more)
+        daemon.start()
+        return daemon
+
+    return make
+
+
+def waits(client, evaluation):
+    """What the evaluation's jobs wait on, by index; None for those that have had their turn."""
+    return [job["waiting_on"] if job["state"] == "queued" else None
+            for job in client.get(f"/v1/evaluations/{evaluation}").json()["jobs"]]
+
+
+def wait_for(client, evaluation, wanted):
+    seen = []
+
+    def look():
+        seen[:] = waits(client, evaluation)
+        return seen == wanted
+
+    try:
+        wait_until(look, 60)
+    except AssertionError:
+        assert seen == wanted
+
+
+def submit(client, count):
+    return client.submit(tasks(count)).json()["id"]
+
+
+def test_jobs_above_a_persons_limit_wait_with_their_place(start):
+    daemon = start("{submitted_jobs_per_user: 2}")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    one = submit(ann, 5)
+    reason = "in the queue of alpha: ann has 2 of 2 jobs in Slurm"
+    wait_for(ann, one, [None, None, f"place 1 of 3 {reason}", f"place 2 of 3 {reason}", f"place 3 of 3 {reason}"])
+    other = submit(bob, 1)
+    wait_for(bob, other, [None])
+    # The same in every list and of one job.
+    wanted = f"place 3 of 3 {reason}"
+    wait_until(lambda: ann.get(f"/v1/jobs/{one}.4").json()["waiting_on"] == wanted)
+    assert ann.get(f"/v1/jobs?evaluation={one}").json()["items"][0]["waiting_on"] == wanted
+    listed = {item["id"]: item for item in ann.get("/v1/evaluations").json()["items"]}
+    assert listed[one]["jobs"][4]["waiting_on"] == wanted
+    # Nothing of it is written for every job and tick: the store has what does not change.
+    assert daemon.execute("SELECT DISTINCT waiting_on FROM jobs WHERE state = 'queued'") == [("its turn",)]
+    ann.post(f"/v1/jobs/{one}.2/cancel")
+    wait_for(ann, one, [None, None, None, f"place 1 of 2 {reason}", f"place 2 of 2 {reason}"])
+
+
+def test_jobs_above_the_limit_of_active_ones_wait(start):
+    daemon = start("{active_jobs_per_user: 1, users: {bob: {active_jobs: 3}}}")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    one, other = submit(ann, 2), submit(bob, 3)
+    wait_for(ann, one, [None, "place 1 of 1 in the queue of alpha: ann has 1 of 1 jobs begun and not ended"])
+    wait_for(bob, other, [None, None, None])
+
+
+def test_jobs_above_a_clusters_limit_take_turns_and_keep_places_over_a_restart(start):
+    daemon = start("{}", alpha="submitted_jobs: 3")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    one = submit(ann, 5)
+    full = "in the queue of alpha: alpha has 3 of 3 jobs in Slurm"
+    wait_for(ann, one, [None, None, None, f"place 1 of 2 {full}", f"place 2 of 2 {full}"])
+    other = submit(bob, 1)
+    wait_for(bob, other, [f"place 1 of 3 {full}"])
+    wait_for(ann, one, [None, None, None, f"place 2 of 3 {full}", f"place 3 of 3 {full}"])
+    daemon.stop()
+    daemon.start()
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    wait_for(bob, other, [f"place 1 of 3 {full}"])
+    wait_for(ann, one, [None, None, None, f"place 2 of 3 {full}", f"place 3 of 3 {full}"])
+
+
+def test_a_place_that_becomes_free_goes_to_who_has_least(start):
+    daemon = start("{}", alpha="submitted_jobs: 2")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    one = submit(ann, 4)
+    full = "in the queue of alpha: alpha has 2 of 2 jobs in Slurm"
+    wait_for(ann, one, [None, None, f"place 1 of 2 {full}", f"place 2 of 2 {full}"])
+    other = submit(bob, 2)
+    wait_for(bob, other, [f"place 1 of 4 {full}", f"place 2 of 4 {full}"])
+    ann.post(f"/v1/jobs/{one}.0/cancel")  # it has never reached the cluster
+    wait_for(bob, other, [None, f"place 2 of 3 {full}"])
+    wait_for(ann, one, [None, None, f"place 1 of 3 {full}", f"place 3 of 3 {full}"])
+
+
+def test_weights_of_the_settings_order_the_queue(start):
+    daemon = start("{}", alpha="submitted_jobs: 1", more="fair_share: {weights: {bob: 2}}\n")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    first = submit(daemon.client("root-of-all"), 1)
+    wait_for(ann, first, [None])
+    one, other = submit(ann, 3), submit(bob, 3)
+    full = "in the queue of alpha: alpha has 1 of 1 jobs in Slurm"
+    wait_for(ann, one, [f"place {place} of 6 {full}" for place in (1, 4, 6)])
+    wait_for(bob, other, [f"place {place} of 6 {full}" for place in (2, 3, 5)])
+
+
+def test_hundreds_of_tasks_are_not_refused(start):
+    """They are no mistake: they wait."""
+    daemon = start("{active_jobs_per_user: 1, submitted_jobs_per_user: 1}")
+    ann = daemon.client("ann")
+    one = submit(ann, 250)
+    wait_until(lambda: waits(ann, one)[249] ==
+               "place 249 of 249 in the queue of alpha: ann has 1 of 1 jobs in Slurm", 60)
