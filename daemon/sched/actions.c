@@ -157,6 +157,9 @@ static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_e
 	if (action->collected.results != NULL)
 		action->scores_failed = scores_parse(action->collected.results, action->collected.results_size,
 						     &action->scores, &action->scores_err) != 0;
+	else if (action->collected.results_too_large)
+		action->scores_failed = err_set(&action->scores_err, NEL_INVALID, "it is larger than %d MiB",
+						COLLECT_RESULTS_MAX / (1024 * 1024)) != 0;
 	return 0;
 }
 

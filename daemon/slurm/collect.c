@@ -46,6 +46,7 @@ static bool read_block(struct records *records, struct record *record, struct co
 		free(reply->results);
 		reply->results = size > COLLECT_RESULTS_MAX ? NULL : mem_dup(data, (size_t)size);
 		reply->results_size = reply->results == NULL ? 0 : (size_t)size;
+		reply->results_too_large = reply->results == NULL;
 		return true;
 	}
 	size_t tail = size > LOG_TAIL_MAX ? LOG_TAIL_MAX : (size_t)size;

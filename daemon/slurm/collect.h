@@ -29,9 +29,11 @@ struct scores {
 
 void scores_done(struct scores *scores);
 
-/* Parses results.yml (INVALID when it is not YAML or has no results; entries without a numeric value are left out;
- * `results: {tasks|groups: {NAME: {metrics: {M: {scores: {S: {value, stats: {stderr,
- * count}}}}}}}}`). */
+/* Parses results.yml: INVALID when it is not YAML or has no results. NeMo Evaluator writes what its EvaluationResult
+ * holds, `results: {tasks: {T: {metrics: {M: {scores: {S: {value, stats: {stderr, count, ...}}}}}}}, groups: {G: {metrics,
+ * groups: {...}}}}`; of two groups with one name, within each other or not, the outer one comes last. Without tasks and
+ * groups it is read as lm-evaluation-harness's own `results: {T: {"metric,filter": number, ...}}`. A value may be a
+ * number as text; entries without a finite value are left out. */
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
 
 /* What a look at a job's export found. */
@@ -77,6 +79,7 @@ struct collect_reply {
 	char *results; /* text of artifacts/results.yml; NULL when there is none or it is larger than
 			  COLLECT_RESULTS_MAX */
 	size_t results_size;
+	bool results_too_large;
 	int64_t progress; /* -1 unknown */
 	char *log_tail;   /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
 			     Slurm log; "" */

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define NAME_SIZE 512
+#define GROUP_DEPTH_MAX 8
+#define COUNT_MAX 9e15 /* a double is exact up to here */
+#define STDERR_SUFFIX "_stderr"
 
 void scores_done(struct scores *scores)
 {
@@ -28,24 +31,54 @@ static char *name_dup(const char *name)
 	return mem_strdup(text);
 }
 
-static void add_score(struct scores *scores, const struct score *place, const char *name, const json_t *score)
+/* A number, also as text: YAML 1.1 takes the 1e-05 of other languages for text. False when it is not finite. */
+static bool read_number(const json_t *value, double *ret_number)
 {
-	const json_t *value = json_object_get(score, "value");
-	if (scores->count == COLLECT_SCORES_MAX || !json_is_number(value) || !isfinite(json_number_value(value)))
+	double number = NAN;
+	if (json_is_number(value)) {
+		number = json_number_value(value);
+	} else if (json_is_string(value)) {
+		const char *text = json_string_value(value);
+		char *end = NULL;
+		if (text[0] == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0')
+			return false;
+		number = strtod(text, &end);
+		if (*end != '\0')
+			return false;
+	}
+	if (!isfinite(number))
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+static int64_t read_count(const json_t *value)
+{
+	double number = -1;
+	if (json_is_integer(value))
+		return json_integer_value(value) >= 0 ? json_integer_value(value) : -1;
+	return read_number(value, &number) && number >= 0 && number < COUNT_MAX ? (int64_t)number : -1;
+}
+
+/* place: task, group, metric and score. Nothing when the value is no number. */
+static void add_score(struct scores *scores, const struct score *place, const json_t *value, const json_t *error,
+		      const json_t *count)
+{
+	double number = 0;
+	if (scores->count == COLLECT_SCORES_MAX || !read_number(value, &number))
 		return;
-	const json_t *stats = json_object_get(score, "stats");
-	const json_t *error = json_object_get(stats, "stderr");
-	const json_t *count = json_object_get(stats, "count");
 	scores->items = mem_realloc(scores->items, scores->count + 1, sizeof *scores->items);
-	scores->items[scores->count++] = (struct score){
+	struct score *score = &scores->items[scores->count++];
+	*score = (struct score){
 	    .task = name_dup(place->task),
 	    .group = place->group,
 	    .metric = name_dup(place->metric),
-	    .score = name_dup(name),
-	    .value = json_number_value(value),
-	    .stderr_ = json_is_number(error) ? json_number_value(error) : NAN,
-	    .count = json_is_integer(count) && json_integer_value(count) >= 0 ? json_integer_value(count) : -1,
+	    .score = name_dup(place->score),
+	    .value = number,
+	    .stderr_ = NAN,
+	    .count = read_count(count),
 	};
+	read_number(error, &score->stderr_);
 }
 
 /* The metrics of one task or group. */
@@ -56,19 +89,68 @@ static void add_metrics(struct scores *scores, const char *task, bool group, con
 	json_object_foreach(json_object_get(entry, "metrics"), metric, metric_entry) {
 		const char *name = NULL;
 		json_t *score = NULL;
-		struct score place = {.task = (char *)task, .group = group, .metric = (char *)metric};
 		json_object_foreach(json_object_get(metric_entry, "scores"), name, score) {
-			add_score(scores, &place, name, score);
+			struct score place = {
+			    .task = (char *)task, .group = group, .metric = (char *)metric, .score = (char *)name};
+			const json_t *stats = json_object_get(score, "stats");
+			add_score(scores, &place, json_object_get(score, "value"), json_object_get(stats, "stderr"),
+				  json_object_get(stats, "count"));
 		}
 	}
 }
 
-static void add_entries(struct scores *scores, const json_t *entries, bool group)
+static void add_tasks(struct scores *scores, const json_t *tasks)
 {
 	const char *task = NULL;
 	json_t *entry = NULL;
-	json_object_foreach((json_t *)entries, task, entry) {
-		add_metrics(scores, task, group, entry);
+	json_object_foreach((json_t *)tasks, task, entry) {
+		add_metrics(scores, task, false, entry);
+	}
+}
+
+/* The groups that lie `depth` groups deep. */
+static void add_groups(struct scores *scores, const json_t *groups, int depth)
+{
+	const char *group = NULL;
+	json_t *entry = NULL;
+	json_object_foreach((json_t *)groups, group, entry) {
+		if (depth > 0)
+			add_groups(scores, json_object_get(entry, "groups"), depth - 1);
+		else
+			add_metrics(scores, group, true, entry);
+	}
+}
+
+/* "<metric>,<filter>": a value, with its error under "<metric>_stderr,<filter>". */
+static void add_plain_metric(struct scores *scores, const char *task, const char *key, const json_t *entry,
+			     const json_t *count)
+{
+	const char *comma = strchr(key, ',');
+	if (comma == NULL || comma == key || comma[1] == '\0')
+		return;
+	size_t length = (size_t)(comma - key);
+	if (length > strlen(STDERR_SUFFIX) &&
+	    strncmp(comma - strlen(STDERR_SUFFIX), STDERR_SUFFIX, strlen(STDERR_SUFFIX)) == 0)
+		return;
+	CLEANUP(mem_freep) char *metric = mem_strndup(key, length);
+	CLEANUP(mem_freep) char *error = mem_printf("%s" STDERR_SUFFIX "%s", metric, comma);
+	struct score place = {.task = (char *)task, .metric = metric, .score = (char *)comma + 1};
+	add_score(scores, &place, json_object_get(entry, key), json_object_get(entry, error), count);
+}
+
+/* What lm-evaluation-harness itself writes: results.<task>.{"<metric>,<filter>": number}, n-samples beside it. */
+static void add_plain(struct scores *scores, const json_t *document, const json_t *results)
+{
+	const char *task = NULL;
+	json_t *entry = NULL;
+	const json_t *samples = json_object_get(document, "n-samples");
+	json_object_foreach((json_t *)results, task, entry) {
+		const char *key = NULL;
+		json_t *value = NULL;
+		const json_t *count = json_object_get(json_object_get(samples, task), "effective");
+		json_object_foreach(entry, key, value) {
+			add_plain_metric(scores, task, key, entry, count);
+		}
 	}
 }
 
@@ -98,20 +180,55 @@ static void drop_not_finite(char *text)
 	}
 }
 
+static int parse(char *text, size_t size, json_t **ret_document, struct nel_err *err)
+{
+	CLEANUP(problems_done) struct problems problems = {0};
+	drop_not_finite(text);
+	return yaml_json_parse(text, size, false, ret_document, NULL, &problems, err);
+}
+
+/* The lines from "results:" to the next key of the outermost mapping, or NULL. */
+static const char *results_block(const char *text, size_t *ret_size)
+{
+	static const char key[] = "results:";
+	const char *begin = strncmp(text, key, strlen(key)) == 0 ? text : strstr(text, "\nresults:");
+	if (begin == NULL)
+		return NULL;
+	begin += *begin == '\n';
+	const char *end = begin;
+	do {
+		end += strcspn(end, "\n");
+		end += *end == '\n';
+	} while (*end != '\0' && strchr(" #\r\n", *end) != NULL);
+	*ret_size = (size_t)(end - begin);
+	return begin;
+}
+
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *document = NULL;
-	CLEANUP(problems_done) struct problems problems = {0};
 	CLEANUP(mem_freep) char *copy = mem_dup(text, size);
-	drop_not_finite(copy);
-	if (yaml_json_parse(copy, size, false, &document, NULL, &problems, err) != 0)
-		return err_prefix(err, "results.yml");
+	if (parse(copy, size, &document, err) != 0) {
+		/* The config beside the results may be huge, or have tags of Python's: the scores are good without. */
+		struct nel_err ignored;
+		size_t block_size = 0;
+		const char *block = results_block(copy, &block_size);
+		CLEANUP(mem_freep) char *alone = block != NULL ? mem_dup(block, block_size) : NULL;
+		if (alone == NULL || parse(alone, block_size, &document, &ignored) != 0)
+			return err_prefix(err, "results.yml");
+	}
 	const json_t *results = json_object_get(document, "results");
 	if (!json_is_object(results))
 		return err_set(err, NEL_INVALID, "results.yml has no results");
 	struct scores scores = {0};
-	add_entries(&scores, json_object_get(results, "tasks"), false);
-	add_entries(&scores, json_object_get(results, "groups"), true);
+	const json_t *tasks = json_object_get(results, "tasks");
+	const json_t *groups = json_object_get(results, "groups");
+	if (tasks == NULL && groups == NULL)
+		add_plain(&scores, document, results);
+	add_tasks(&scores, tasks);
+	/* The store keeps the last of two with one name: of two groups that is the outer one. */
+	for (int depth = GROUP_DEPTH_MAX; depth-- > 0;)
+		add_groups(&scores, groups, depth);
 	*ret_scores = scores;
 	return 0;
 }

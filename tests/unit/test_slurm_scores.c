@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "slurm/collect.h"
 
 #include <math.h>
@@ -80,7 +81,12 @@ static void test_scores_parse_odd_shapes_give_no_scores(void **state)
 	    "results: {tasks: [1], groups: 3}",
 	    "results: {tasks: {a: {metrics: [1]}}}",
 	    "results: {tasks: {a: {metrics: {m: {scores: {s: 1}}}}}}",
-	    "results: {tasks: {a: {metrics: {m: {scores: {s: {value: '1'}}}}}}}",
+	    "results: {tasks: {a: {metrics: {m: {scores: {s: {value: '1 of 2'}}}}}}}",
+	    "results: {tasks: {a: {metrics: {m: {scores: {s: {value: '0x10'}}}}}}}",
+	    "results: {tasks: {a: {metrics: {m: {scores: {s: {value: '1e999'}}}}}}}",
+	    "results: {tasks: {a: {metrics: {m: {scores: {s: {value: true}}}}}}}",
+	    "results: {tasks: null, groups: null}",
+	    "results: {gsm8k: {alias: gsm8k, ',x': 1, 'y,': 2, 'z_stderr,x': 3, plain: 4}}",
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(scores_done) struct scores scores = {0};
@@ -90,12 +96,95 @@ static void test_scores_parse_odd_shapes_give_no_scores(void **state)
 	}
 }
 
+/* As PyYAML dumps what EvaluationResult holds: stats with much besides, nested groups, numbers as text. */
+static void test_scores_parse_nested_groups_and_numbers_as_text(void **state)
+{
+	(void)state;
+	static const char text[] =
+	    "results:\n"
+	    "  groups:\n"
+	    "    mmlu:\n"
+	    "      groups:\n"
+	    "        stem: {groups: null, metrics: {acc: {scores: {inner: {value: '0.25', stats: {count: '12'}}}}}}\n"
+	    "        mmlu: {metrics: {acc: {scores: {acc: {value: 0.5, stats: {}}}}}}\n"
+	    "      metrics:\n"
+	    "        acc: {scores: {acc: {value: 1, stats: {count: 10.0, max: null, mean: 1, stderr: '1e-05', sum: 1}}}}\n"
+	    "  tasks: null\n";
+	CLEANUP(scores_done) struct scores scores = {0};
+	struct nel_err err;
+	assert_int_equal(scores_parse(text, strlen(text), &scores, &err), 0);
+	assert_int_equal(scores.count, 3);
+	const struct score *inner = find(&scores, "inner");
+	assert_non_null(inner);
+	assert_string_equal(inner->task, "stem");
+	assert_true(inner->group && inner->value == 0.25);
+	assert_int_equal(inner->count, 12);
+	/* The outer one of two groups of one name comes last, so that it is the one that is stored. */
+	const struct score *outer = &scores.items[2];
+	assert_string_equal(outer->task, "mmlu");
+	assert_true(outer->value == 1 && outer->stderr_ == 1e-05);
+	assert_int_equal(outer->count, 10);
+}
+
+static void test_scores_parse_plain_shape_of_the_harness_is_read(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"results\": {\"gsm8k\": {\"alias\": \"gsm8k\","
+				   " \"exact_match,strict-match\": 0.5, \"exact_match_stderr,strict-match\": 0.125,"
+				   " \"exact_match,flexible\": 0.75, \"exact_match_stderr,flexible\": \"N/A\"}},"
+				   " \"n-samples\": {\"gsm8k\": {\"original\": 1319, \"effective\": 20}}}";
+	CLEANUP(scores_done) struct scores scores = {0};
+	struct nel_err err;
+	assert_int_equal(scores_parse(text, strlen(text), &scores, &err), 0);
+	assert_int_equal(scores.count, 2);
+	const struct score *strict = find(&scores, "strict-match");
+	assert_non_null(strict);
+	assert_string_equal(strict->task, "gsm8k");
+	assert_string_equal(strict->metric, "exact_match");
+	assert_true(strict->value == 0.5 && strict->stderr_ == 0.125 && !strict->group);
+	assert_int_equal(strict->count, 20);
+	assert_true(isnan(find(&scores, "flexible")->stderr_));
+}
+
+/* What stands beside the results does not cost them: tags of Python's, more nodes than a config may have. */
+static void test_scores_parse_config_that_cannot_be_read_costs_no_scores(void **state)
+{
+	(void)state;
+	static const char block[] = "results:\n"
+				    "  tasks:\n"
+				    "    a: {metrics: {m: {scores: {s: {value: 1, stats: {}}}}}}\n";
+	static const char tagged[] = "config: {type: !!python/name:os.path ''}\n";
+	struct str huge = {0};
+	str_append(&huge, "config:\n");
+	for (int i = 0; i < 120000; i++)
+		str_appendf(&huge, "- %d\n", i);
+	const char *const others[] = {tagged, str_text(&huge)};
+	for (size_t i = 0; i < 2; i++) {
+		for (int first = 0; first < 2; first++) {
+			CLEANUP(scores_done) struct scores scores = {0};
+			CLEANUP(str_done) struct str text = {0};
+			struct nel_err err;
+			str_appendf(&text, "%s%s", first ? block : others[i], first ? others[i] : block);
+			assert_int_equal(scores_parse(text.data, text.len, &scores, &err), 0);
+			assert_int_equal(scores.count, 1);
+		}
+	}
+	str_done(&huge);
+	struct scores none = {0};
+	struct nel_err err;
+	assert_int_equal(scores_parse(tagged, strlen(tagged), &none, &err), -1);
+	assert_non_null(strstr(err.msg, "tag"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores_parse_results_are_read),
 	    cmocka_unit_test(test_scores_parse_without_results_is_invalid),
 	    cmocka_unit_test(test_scores_parse_odd_shapes_give_no_scores),
+	    cmocka_unit_test(test_scores_parse_nested_groups_and_numbers_as_text),
+	    cmocka_unit_test(test_scores_parse_plain_shape_of_the_harness_is_read),
+	    cmocka_unit_test(test_scores_parse_config_that_cannot_be_read_costs_no_scores),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
