@@ -85,11 +85,22 @@ static int render_list(struct request *request, struct db *db, const struct page
 	return 0;
 }
 
+/* The evaluation that those of the list are to be like; nothing when none is named. */
+static int find_like(const struct request *request, struct db *db, struct evaluation_row *ret_row, struct nel_err *err)
+{
+	const char *like = query_get(&request->query, "like");
+	if (like == NULL || read_evaluation(db, like, false, ret_row, err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND
+		   ? err_set(err, NEL_INVALID, "query parameter \"like\": there is no evaluation \"%.64s\"", like)
+		   : -1;
+}
+
 int api_listEvaluations(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {
 	    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
-	    {"label", false}, {"since", false}, {"until", false},   PAGE_RULES,
+	    {"label", false}, {"since", false}, {"until", false},   {"like", false}, PAGE_RULES,
 	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	struct evaluation_filter filter = {0};
@@ -101,6 +112,10 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 		return -1;
 	filter.before_seq = page.position;
 	filter.limit = page.limit + 1;
+	CLEANUP(evaluation_row_done) struct evaluation_row like = {0};
+	if (find_like(request, db, &like, err) != 0)
+		return -1;
+	filter.config_hash = like.config_hash;
 	CLEANUP(evaluation_list_done) struct evaluation_list list = {0};
 	CLEANUP(str_done) struct str body = {0};
 	if (evaluations_list(db, &filter, &list, err) != 0 || render_list(request, db, &page, &list, &body, err) != 0)

@@ -1,10 +1,10 @@
 /* Owns the order and the names of the members that clients see. */
 #include "api/render.h"
 
+#include "api/csv_out.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <string.h>
 
 static void render_problem(struct str *s, const json_t *problem)
@@ -94,6 +94,10 @@ void render_evaluation(struct str *s, const struct evaluation_row *row, const st
 	render_labels(s, row->labels, row->label_count);
 	OUT(s, ",\"model\":");
 	out_string(s, row->model);
+	OUT(s, ",\"config_hash\":");
+	out_string(s, row->config_hash);
+	OUT(s, ",\"images\":");
+	str_append(s, row->images); /* the service's own JSON */
 	OUT(s, ",\"counts\":");
 	render_counts(s, jobs);
 	OUT(s, ",\"warnings\":");
@@ -285,6 +289,18 @@ void render_job_detail(struct str *s, const struct job_row *job, const struct at
 	OUT(s, "]}");
 }
 
+struct render_score_of render_score_of_job(const struct job_row *job)
+{
+	return (struct render_score_of){
+	    .job = job->id,
+	    .evaluation = job->evaluation,
+	    .user = job->user,
+	    .model = job->model,
+	    .state = chain_state_name(job->state),
+	    .ended_at = job->ended_at,
+	};
+}
+
 void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row)
 {
 	OUT(s, "{\"evaluation\":");
@@ -295,6 +311,8 @@ void render_score(struct str *s, const struct render_score_of *of, const struct 
 	out_string(s, of->user);
 	OUT(s, ",\"model\":");
 	out_string(s, of->model);
+	OUT(s, ",\"state\":");
+	out_string(s, of->state);
 	OUT(s, ",\"ended_at\":");
 	out_time(s, of->ended_at);
 	OUT(s, ",\"task\":");
@@ -314,38 +332,14 @@ void render_score(struct str *s, const struct render_score_of *of, const struct 
 	OUT(s, "}");
 }
 
-/* A field of CSV, in quotes when it must be. */
-static void csv_text(struct str *s, const char *text)
-{
-	if (text == NULL)
-		return;
-	if (strpbrk(text, "\",\r\n") == NULL) {
-		str_append(s, text);
-		return;
-	}
-	str_append_c(s, '"');
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '"')
-			str_append_c(s, '"');
-		str_append_c(s, *p);
-	}
-	str_append_c(s, '"');
-}
-
-static void csv_double(struct str *s, double number)
-{
-	if (isfinite(number))
-		out_double(s, number);
-}
-
 void render_score_csv_heading(struct str *s)
 {
-	str_append(s, "evaluation,job,user,model,ended_at,task,group,metric,score,value,stderr,count\r\n");
+	str_append(s, "evaluation,job,user,model,state,ended_at,task,group,metric,score,value,stderr,count\r\n");
 }
 
 void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row)
 {
-	const char *const texts[] = {of->evaluation, of->job, of->user, of->model};
+	const char *const texts[] = {of->evaluation, of->job, of->user, of->model, of->state};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		csv_text(s, texts[i]);
 		str_append_c(s, ',');

@@ -28,8 +28,10 @@ struct render_score_of {
 	const char *evaluation;
 	const char *user;
 	const char *model;
+	const char *state; /* of the job */
 	int64_t ended_at;
 };
+struct render_score_of render_score_of_job(const struct job_row *job); /* borrows from it */
 void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row);
 
 /* CSV (RFC 4180) of the same, with its heading. */

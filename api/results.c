@@ -1,7 +1,8 @@
-/* Handlers of scores: of a job, and across evaluations; as JSON or CSV. */
+/* Handlers of scores: of a job, and across evaluations; as a list or a matrix, as JSON or CSV. */
 #include "db/results.h"
 #include "api/handlers.h"
 #include "api/json_out.h"
+#include "api/matrix.h"
 #include "api/media.h"
 #include "api/page.h"
 #include "api/read.h"
@@ -56,13 +57,7 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	    parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0)
 		return -1;
-	const struct render_score_of of = {
-	    .job = job.id,
-	    .evaluation = job.evaluation,
-	    .user = job.user,
-	    .model = job.model,
-	    .ended_at = job.ended_at,
-	};
+	const struct render_score_of of = render_score_of_job(&job);
 	struct str body = {0};
 	open_body(&body, csv);
 	for (size_t i = 0; i < list.count; i++)
@@ -73,10 +68,12 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }
 
+/* page NULL: the list is all there is. */
 static int reply_list(struct request *request, const struct page *page, bool csv, const struct result_of_job_list *list,
 		      struct nel_err *err)
 {
 	struct str body = {0};
+	int64_t next = page != NULL ? list->last_job_seq : 0;
 	open_body(&body, csv);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct result_of_job *item = &list->items[i];
@@ -85,44 +82,120 @@ static int reply_list(struct request *request, const struct page *page, bool csv
 		    .evaluation = item->evaluation,
 		    .user = item->user,
 		    .model = item->model,
+		    .state = item->state,
 		    .ended_at = item->ended_at,
 		};
 		render_rows(&body, csv, &of, &item->row, i == 0);
 	}
 	if (csv) {
-		page_link(request, page, list->last_job_seq);
+		page_link(request, page, next);
 		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
 	}
 	OUT(&body, "],");
-	page_next(request, page, list->last_job_seq, &body);
+	page_next(request, page, next, &body);
 	OUT(&body, "}");
 	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+static int reply_matrix(struct request *request, bool csv, const struct result_of_job_list *list, struct nel_err *err)
+{
+	CLEANUP(matrix_freep) struct matrix *matrix = NULL;
+	if (matrix_new(list, query_get(&request->query, "baseline"), &matrix, err) != 0)
+		return -1;
+	struct str body = {0};
+	if (csv) {
+		matrix_render_csv(&body, matrix);
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+	}
+	matrix_render(&body, matrix);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+/* Which of the three forms of the list is asked for. */
+struct wish {
+	bool matrix;
+	bool latest;
+	bool csv;
+};
+
+static int parse_wish(const struct request *request, struct wish *ret_wish, struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	const char *form = query_get(query, "form");
+	struct wish wish = {.matrix = form != NULL && strcmp(form, "matrix") == 0};
+	if (form != NULL && !wish.matrix && strcmp(form, "list") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"form\" must be list or matrix");
+	if (query_get_bool(query, "latest", wish.matrix, &wish.latest, err) != 0 ||
+	    parse_format(request, &wish.csv, err) != 0)
+		return -1;
+	if (wish.matrix && !wish.latest)
+		return err_set(err, NEL_INVALID, "form=matrix shows the latest scores: leave latest=false out");
+	if (!wish.matrix && query_get(query, "baseline") != NULL)
+		return err_set(err, NEL_INVALID, "query parameter \"baseline\" belongs to form=matrix");
+	if (wish.latest && (query_get(query, "limit") != NULL || query_get(query, "cursor") != NULL))
+		return err_set(err, NEL_INVALID, "the latest scores come on one page: leave limit and cursor out");
+	*ret_wish = wish;
+	return 0;
+}
+
+/* *ret_label_key is what filter->label_key points to; the caller frees it. */
+static int parse_filter(const struct request *request, struct result_filter *filter, char **ret_label_key,
+			struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	long long since_s = 0;
+	long long until_s = 0;
+	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0 ||
+	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
+		return -1;
+	filter->label_key = *ret_label_key;
+	filter->task = query_get(query, "task");
+	filter->metric = query_get(query, "metric");
+	filter->score = query_get(query, "score");
+	filter->model = query_get(query, "model");
+	filter->user = query_get(query, "user");
+	filter->cluster = query_get(query, "cluster");
+	filter->evaluation = query_get(query, "evaluation");
+	filter->since_s = since_s;
+	filter->until_s = until_s;
+	return 0;
+}
+
+static int reply_latest(struct request *request, struct db *db, const struct wish *wish,
+			const struct result_filter *filter, struct nel_err *err)
+{
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	if (results_newest(db, filter, &list, err) != 0)
+		return -1;
+	if (list.truncated)
+		return err_set(err, NEL_INVALID,
+			       "there are more than %d latest scores: narrow them down by model, task or metric",
+			       RESULTS_NEWEST_MAX);
+	return wish->matrix ? reply_matrix(request, wish->csv, &list, err)
+			    : reply_list(request, NULL, wish->csv, &list, err);
 }
 
 int api_listResults(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {
-	    {"task", false}, {"metric", false}, {"model", false}, {"label", false}, {"format", false}, PAGE_RULES,
+	    {"task", false},   {"metric", false},  {"score", false},      {"model", false},  {"label", false},
+	    {"user", false},   {"cluster", false}, {"evaluation", false}, {"since", false},  {"until", false},
+	    {"latest", false}, {"form", false},    {"baseline", false},   {"format", false}, PAGE_RULES,
 	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
 	struct result_filter filter = {0};
 	struct page page = {0};
+	struct wish wish = {0};
 	struct db *db = NULL;
-	bool csv = false;
 	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_format(request, &csv, err) != 0 ||
-	    query_get_label(&request->query, &label_key, &filter.label_value, err) != 0 ||
-	    request_read_db(request, &db, err) != 0)
-		return -1;
-	filter.label_key = label_key;
-	filter.task = query_get(&request->query, "task");
-	filter.metric = query_get(&request->query, "metric");
-	filter.model = query_get(&request->query, "model");
-	filter.before_seq = page.position;
-	filter.limit = page.limit;
-	if (results_list(db, &filter, &list, err) != 0)
+	    page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wish(request, &wish, err) != 0 ||
+	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
-	return reply_list(request, &page, csv, &list, err);
+	if (wish.latest)
+		return reply_latest(request, db, &wish, &filter, err);
+	filter.before_seq = page.position;
+	filter.limit = page.limit;
+	return results_list(db, &filter, &list, err) != 0 ? -1 : reply_list(request, &page, wish.csv, &list, err);
 }

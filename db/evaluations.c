@@ -20,9 +20,9 @@ void evaluation_row_done(struct evaluation_row *row)
 {
 	if (row == NULL)
 		return;
-	char *texts[] = {row->user,      row->cluster,  row->identity,       row->state,
-			 row->model,     row->rundir,   row->submitted_text, row->submitted_type,
-			 row->overrides, row->resolved, row->config_hash,    row->warnings};
+	char *texts[] = {row->user,        row->cluster,        row->identity,       row->state,     row->model,
+			 row->rundir,      row->submitted_text, row->submitted_type, row->overrides, row->resolved,
+			 row->config_hash, row->warnings,       row->images};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	free(row->sealed_env);
@@ -42,17 +42,17 @@ void evaluation_list_done(struct evaluation_list *list)
 
 static struct statement insert_evaluation = {
     .sql = "INSERT INTO evaluations (id, user, cluster, identity, state, model, rundir, submitted_type, config_hash,"
-	   " overrides, warnings, updated_at, ended_at, created_at, created_high)"
-	   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-	   " max(?14, coalesce((SELECT max(created_high) FROM evaluations), ?14)))",
+	   " overrides, warnings, images, updated_at, ended_at, created_at, created_high)"
+	   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+	   " max(?15, coalesce((SELECT max(created_high) FROM evaluations), ?15)))",
 };
 
 static int insert_row(struct db *db, const struct evaluation_row *row, int64_t *ret_seq, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &insert_evaluation);
-	const char *texts[] = {row->id,          row->user,      row->cluster, row->identity,
-			       row->state,       row->model,     row->rundir,  row->submitted_type,
-			       row->config_hash, row->overrides, row->warnings};
+	const char *texts[] = {row->id,          row->user,      row->cluster,  row->identity,
+			       row->state,       row->model,     row->rundir,   row->submitted_type,
+			       row->config_hash, row->overrides, row->warnings, row->images};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		query_bind_text(&q, texts[i]);
 	query_bind_int(&q, row->updated_at);
@@ -109,7 +109,7 @@ int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err
 
 #define ROW_COLUMNS \
 	"seq, id, user, cluster, identity, state, model, rundir, submitted_type, config_hash, created_at, updated_at," \
-	" ended_at, version, overrides, warnings"
+	" ended_at, version, overrides, warnings, images"
 
 static void read_row(struct query *q, struct evaluation_row *row)
 {
@@ -129,6 +129,7 @@ static void read_row(struct query *q, struct evaluation_row *row)
 	row->version = query_int(q);
 	row->overrides = query_text(q);
 	row->warnings = query_text(q);
+	row->images = query_text(q);
 }
 
 static struct statement labels_of = {.sql = "SELECT key, value FROM labels WHERE evaluation = ? ORDER BY key"};
@@ -210,6 +211,10 @@ static struct statement list_cluster = {
 static struct statement list_model = {
     .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_model WHERE model = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
+static struct statement list_config_hash = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_config_hash WHERE config_hash = ?1 AND seq <= ?2"
+	   " ORDER BY seq DESC",
+};
 static struct statement list_task = {
     .sql = "SELECT evaluation_seq FROM jobs INDEXED BY jobs_task_evaluation WHERE task = ?1 AND evaluation_seq <= ?2"
 	   " ORDER BY evaluation_seq DESC",
@@ -274,6 +279,7 @@ static int add_filters(struct postings *postings, struct db *db, const struct ev
 	postings_add_text(postings, db, &list_cluster, filter->cluster);
 	postings_add_text(postings, db, &list_task, filter->task);
 	postings_add_text(postings, db, &list_model, filter->model);
+	postings_add_text(postings, db, &list_config_hash, filter->config_hash);
 	if (filter->label_key != NULL) {
 		struct query q = query_start(db, &list_label);
 		query_bind_text(&q, filter->label_key);
@@ -366,6 +372,7 @@ int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
 }
 
 struct statement *const evaluations_statements[] = {
-    &insert_evaluation, &insert_texts, &insert_label, &labels_of, &texts_of,   &by_id,       &list_all,   &list_state,
-    &list_user,         &list_cluster, &list_model,   &list_task, &list_label, &first_since, &last_until, &list_since,
-    &list_until,        &by_seq,       &set_state,    &touch,     &clear_env,  NULL};
+    &insert_evaluation, &insert_texts, &insert_label, &labels_of,  &texts_of,  &by_id,      &list_all,
+    &list_state,        &list_user,    &list_cluster, &list_model, &list_task, &list_label, &list_config_hash,
+    &first_since,       &last_until,   &list_since,   &list_until, &by_seq,    &set_state,  &touch,
+    &clear_env,         NULL};

@@ -21,10 +21,11 @@ struct evaluation_row {
 	char *model;
 	char *rundir;
 	char *submitted_text;
-	char *submitted_type; /* "application/yaml" or "application/json" */
-	char *overrides;      /* a JSON array of strings */
-	char *resolved;       /* JSON */
-	char *config_hash;
+	char *submitted_type;      /* "application/yaml" or "application/json" */
+	char *overrides;           /* a JSON array of strings */
+	char *resolved;            /* JSON */
+	char *config_hash;         /* equal for evaluations that are alike (service/likeness.h) */
+	char *images;              /* a JSON array of strings */
 	char *warnings;            /* a JSON array of problems */
 	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */
 	size_t sealed_env_size;
@@ -48,6 +49,7 @@ struct evaluation_filter {
 	const char *cluster;
 	const char *task;
 	const char *model;
+	const char *config_hash;
 	const char *label_key; /* with label_value */
 	const char *label_value;
 	int64_t since_s;    /* created_at >= */

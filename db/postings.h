@@ -7,7 +7,7 @@
 
 #include "db/statement.h"
 
-#define POSTINGS_MAX 8
+#define POSTINGS_MAX 12
 
 struct posting {
 	struct query query;

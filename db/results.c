@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static void result_row_done(struct result_row *row)
 {
@@ -34,6 +35,7 @@ void result_of_job_list_done(struct result_of_job_list *list)
 		free(item->evaluation);
 		free(item->model);
 		free(item->user);
+		free(item->state);
 		result_row_done(&item->row);
 	}
 	free(list->items);
@@ -51,8 +53,9 @@ static int delete_of_job(struct db *db, int64_t job_seq, struct nel_err *err)
 
 /* The scores come from a file on the cluster: of two with one name the later one counts. */
 static struct statement insert_result = {
-    .sql = "INSERT OR REPLACE INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at)"
-	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .sql =
+	"INSERT OR REPLACE INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at, model)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, (SELECT model FROM jobs WHERE seq = ?1))",
 };
 
 static int insert_of_job(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
@@ -104,32 +107,39 @@ static void read_row(struct query *q, struct result_row *row)
 
 static struct statement of_job = {
     .sql = "SELECT " ROW_COLUMNS " FROM results WHERE job = ?1 AND (?2 IS NULL OR task = ?2)"
-	   " AND (?3 IS NULL OR metric = ?3) ORDER BY is_group, task, metric, score",
+	   " AND (?3 IS NULL OR metric = ?3) AND (?4 IS NULL OR score = ?4) ORDER BY is_group, task, metric, score",
 };
 
-/* Appends the job's scores of a task and metric (NULL: any) to the list. */
-static int append_of_job(struct db *db, int64_t job_seq, const char *task, const char *metric, struct result_list *list,
-			 struct nel_err *err)
+static int append_rows(struct query *q, struct result_list *list, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &of_job);
-	query_bind_int(&q, job_seq);
-	query_bind_text(&q, task);
-	query_bind_text(&q, metric);
 	for (;;) {
 		bool found = false;
-		if (query_step(&q, &found, err) != 0)
+		if (query_step(q, &found, err) != 0)
 			return -1;
 		if (!found)
 			return 0;
 		list->items = mem_realloc(list->items, list->count + 1, sizeof *list->items);
-		read_row(&q, &list->items[list->count++]);
+		read_row(q, &list->items[list->count++]);
 	}
+}
+
+/* Appends the job's scores that the filter names to the list. */
+static int append_of_job(struct db *db, int64_t job_seq, const struct result_filter *filter, struct result_list *list,
+			 struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &of_job);
+	query_bind_int(&q, job_seq);
+	query_bind_text(&q, filter->task);
+	query_bind_text(&q, filter->metric);
+	query_bind_text(&q, filter->score);
+	return append_rows(&q, list, err);
 }
 
 int results_of_job(struct db *db, int64_t job_seq, struct result_list *ret_list, struct nel_err *err)
 {
+	static const struct result_filter any = {0};
 	CLEANUP(result_list_done) struct result_list list = {0};
-	if (append_of_job(db, job_seq, NULL, NULL, &list, err) != 0)
+	if (append_of_job(db, job_seq, &any, &list, err) != 0)
 		return -1;
 	*ret_list = list;
 	list = (struct result_list){0};
@@ -159,7 +169,105 @@ static struct statement list_label = {
 	   " AND j.seq <= ?3 ORDER BY l.evaluation DESC, j.idx DESC",
 };
 
-static void add_filters(struct postings *postings, struct db *db, const struct result_filter *filter)
+static struct statement list_score = {
+    .sql = "SELECT job FROM results INDEXED BY results_score WHERE score = ?1 AND job <= ?2 ORDER BY job DESC",
+};
+static struct statement list_user = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_cluster = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+static struct statement list_evaluation = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
+
+/* Times as db/evaluations.c has them: up to the last evaluation whose created_high is below `until` all jobs are old
+ * enough, above it only those of late evaluations can be. */
+static struct statement first_since = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high >= ?"
+	   " ORDER BY created_high, seq LIMIT 1",
+};
+static struct statement last_until = {
+    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high < ?"
+	   " ORDER BY created_high DESC, seq DESC LIMIT 1",
+};
+#define EVALUATION_AT(job) "(SELECT evaluation_seq FROM jobs WHERE seq <= " job " ORDER BY seq DESC LIMIT 1)"
+static struct statement list_since = {
+    .sql = "SELECT seq FROM jobs WHERE evaluation_seq >= ?1 AND created_at >= ?2"
+	   " AND evaluation_seq <= " EVALUATION_AT("?3") " AND seq <= ?3 ORDER BY evaluation_seq DESC, idx DESC",
+};
+static struct statement list_until = {
+    .sql = "SELECT j.seq, e.seq, j.idx FROM evaluations e INDEXED BY evaluations_late"
+	   " CROSS JOIN jobs j ON j.evaluation_seq = e.seq"
+	   " WHERE e.created_at < e.created_high AND e.seq > ?1 AND e.created_at < ?2"
+	   " AND e.seq <= " EVALUATION_AT("?3") " AND j.seq <= ?3"
+						" UNION ALL SELECT seq, evaluation_seq, idx FROM jobs"
+						" WHERE evaluation_seq <= min(?1, " EVALUATION_AT(
+						    "?3") ") AND seq <= ?3 ORDER BY 2 DESC, 3 DESC",
+};
+
+/* The seqs of evaluations between which those of the filter's times lie. */
+struct bounds {
+	int64_t first;
+	int64_t last;
+};
+
+static int bound_at(struct db *db, const struct statement *statement, int64_t at_s, int64_t if_none, int64_t *ret_seq,
+		    struct nel_err *err)
+{
+	bool found = false;
+	if (at_s == 0)
+		return 0;
+	CLEANUP(query_done) struct query q = query_start(db, statement);
+	query_bind_int(&q, at_s);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_seq = found ? query_int(&q) : if_none;
+	return 0;
+}
+
+static int find_bounds(struct db *db, const struct result_filter *filter, struct bounds *ret_bounds,
+		       struct nel_err *err)
+{
+	*ret_bounds = (struct bounds){0};
+	return bound_at(db, &first_since, filter->since_s, INT64_MAX, &ret_bounds->first, err) != 0 ||
+		       bound_at(db, &last_until, filter->until_s, 0, &ret_bounds->last, err) != 0
+		   ? -1
+		   : 0;
+}
+
+static void add_time(struct postings *postings, struct db *db, const struct statement *statement, int64_t bound,
+		     int64_t at_s)
+{
+	if (at_s == 0)
+		return;
+	struct query q = query_start(db, statement);
+	query_bind_int(&q, bound);
+	query_bind_int(&q, at_s);
+	postings_add(postings, q);
+}
+
+/* All but task, metric and model. */
+static void add_common_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
+			       const struct bounds *bounds)
+{
+	postings_add_text(postings, db, &list_score, filter->score);
+	postings_add_text(postings, db, &list_user, filter->user);
+	postings_add_text(postings, db, &list_cluster, filter->cluster);
+	postings_add_text(postings, db, &list_evaluation, filter->evaluation);
+	if (filter->label_key != NULL) {
+		struct query q = query_start(db, &list_label);
+		query_bind_text(&q, filter->label_key);
+		query_bind_text(&q, filter->label_value);
+		postings_add(postings, q);
+	}
+	add_time(postings, db, &list_since, bounds->first, filter->since_s);
+	add_time(postings, db, &list_until, bounds->last, filter->until_s);
+}
+
+static void add_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
+			const struct bounds *bounds)
 {
 	if (filter->task != NULL && filter->metric != NULL) {
 		struct query q = query_start(db, &list_task_metric);
@@ -173,15 +281,10 @@ static void add_filters(struct postings *postings, struct db *db, const struct r
 	if (postings->count == 0)
 		postings_add(postings, query_start(db, &list_all));
 	postings_add_text(postings, db, &list_model, filter->model);
-	if (filter->label_key != NULL) {
-		struct query q = query_start(db, &list_label);
-		query_bind_text(&q, filter->label_key);
-		query_bind_text(&q, filter->label_value);
-		postings_add(postings, q);
-	}
+	add_common_filters(postings, db, filter, bounds);
 }
 
-static struct statement job_of = {.sql = "SELECT id, evaluation, model, user, ended_at FROM jobs WHERE seq = ?"};
+static struct statement job_of = {.sql = "SELECT id, evaluation, model, user, state, ended_at FROM jobs WHERE seq = ?"};
 
 /* Appends the rows, which it takes over, each with its job. */
 static int append_with_job(struct db *db, int64_t job_seq, struct result_list *rows, struct result_of_job_list *list,
@@ -198,6 +301,7 @@ static int append_with_job(struct db *db, int64_t job_seq, struct result_list *r
 	CLEANUP(mem_freep) char *evaluation = query_text(&q);
 	CLEANUP(mem_freep) char *model = query_text(&q);
 	CLEANUP(mem_freep) char *user = query_text(&q);
+	CLEANUP(mem_freep) char *state = query_text(&q);
 	int64_t ended_at = query_int(&q);
 	list->items = mem_realloc(list->items, list->count + rows->count, sizeof *list->items);
 	for (size_t i = 0; i < rows->count; i++) {
@@ -207,6 +311,7 @@ static int append_with_job(struct db *db, int64_t job_seq, struct result_list *r
 		    .evaluation = mem_strdup(evaluation),
 		    .model = mem_strdup(model),
 		    .user = mem_strdup(user),
+		    .state = mem_strdup(state),
 		    .ended_at = ended_at,
 		    .row = rows->items[i],
 		};
@@ -219,7 +324,7 @@ static int append_job(struct db *db, int64_t job_seq, const struct result_filter
 		      struct result_of_job_list *list, struct nel_err *err)
 {
 	CLEANUP(result_list_done) struct result_list rows = {0};
-	if (append_of_job(db, job_seq, filter->task, filter->metric, &rows, err) != 0)
+	if (append_of_job(db, job_seq, filter, &rows, err) != 0)
 		return -1;
 	return append_with_job(db, job_seq, &rows, list, err);
 }
@@ -231,9 +336,10 @@ int results_list(struct db *db, const struct result_filter *filter, struct resul
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
-	if (scope_begin_read(&scope, db, err) != 0)
+	struct bounds bounds;
+	if (scope_begin_read(&scope, db, err) != 0 || find_bounds(db, filter, &bounds, err) != 0)
 		return -1;
-	add_filters(&postings, db, filter);
+	add_filters(&postings, db, filter, &bounds);
 	int64_t seq = filter->before_seq;
 	for (int jobs = 0;; jobs++) {
 		if (postings_next(&postings, seq, &seq, err) != 0)
@@ -251,6 +357,171 @@ int results_list(struct db *db, const struct result_filter *filter, struct resul
 	return 0;
 }
 
+/* --- the newest --- */
+
+struct newest_key {
+	char *model;
+	char *task;
+	int64_t group;
+	char *metric;
+};
+
+static void newest_key_done(struct newest_key *key)
+{
+	free(key->model);
+	free(key->task);
+	free(key->metric);
+	*key = (struct newest_key){0};
+}
+
+static void newest_key_set(struct newest_key *key, const char *model, const char *task)
+{
+	struct newest_key set = {
+	    .model = mem_strdup(model), .task = mem_strdup(task), .group = -1, .metric = mem_strdup("")};
+	newest_key_done(key);
+	*key = set;
+}
+
+/* With the greatest job number, so that SQLite seeks past the key's jobs and does not walk over them. */
+static struct statement next_key = {
+    .sql = "SELECT model, task, is_group, metric FROM results INDEXED BY results_newest"
+	   " WHERE (model, task, is_group, metric, job) > (?, ?, ?, ?, 9223372036854775807) ORDER BY model, task, "
+	   "is_group, metric LIMIT 1",
+};
+static struct statement next_model = {
+    .sql = "SELECT model, task, is_group, metric FROM results INDEXED BY results_newest"
+	   " WHERE model > ? ORDER BY model, task, is_group, metric LIMIT 1",
+};
+
+/* Moves the key on: to the next one, or to the first of the next model. */
+static int advance(struct db *db, bool over_model, struct newest_key *key, bool *ret_found, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, over_model ? &next_model : &next_key);
+	query_bind_text(&q, key->model);
+	if (!over_model) {
+		query_bind_text(&q, key->task);
+		query_bind_int(&q, key->group);
+		query_bind_text(&q, key->metric);
+	}
+	if (query_step(&q, ret_found, err) != 0)
+		return -1;
+	if (!*ret_found)
+		return 0;
+	struct newest_key next = {.model = query_text(&q), .task = query_text(&q), .group = query_int(&q)};
+	next.metric = query_text(&q);
+	query_done(&q);
+	newest_key_done(key);
+	*key = next;
+	return 0;
+}
+
+/* Moves the key on to the next one that the filter's model, task and metric let through. */
+static int next_wanted(struct db *db, const struct result_filter *filter, struct newest_key *key, bool *ret_found,
+		       struct nel_err *err)
+{
+	for (bool over_model = false;;) {
+		if (advance(db, over_model, key, ret_found, err) != 0)
+			return -1;
+		if (!*ret_found)
+			return 0;
+		if (filter->model != NULL && strcmp(key->model, filter->model) != 0) {
+			*ret_found = false;
+			return 0;
+		}
+		int order = filter->task != NULL ? strcmp(key->task, filter->task) : 0;
+		if (order == 0 && (filter->metric == NULL || strcmp(key->metric, filter->metric) == 0))
+			return 0;
+		over_model = order > 0;
+		if (order < 0) {
+			CLEANUP(mem_freep) char *model = mem_strdup(key->model);
+			newest_key_set(key, model, filter->task);
+		}
+	}
+}
+
+static struct statement of_key = {
+    .sql = "SELECT " ROW_COLUMNS " FROM results INDEXED BY sqlite_autoindex_results_1 WHERE job = ?1 AND is_group = ?2 "
+	   "AND task = ?3 AND metric = ?4"
+	   " AND (?5 IS NULL OR score = ?5) ORDER BY score",
+};
+
+static int append_of_key(struct db *db, int64_t job_seq, const struct newest_key *key, const char *score,
+			 struct result_of_job_list *list, struct nel_err *err)
+{
+	CLEANUP(result_list_done) struct result_list rows = {0};
+	CLEANUP(query_done) struct query q = query_start(db, &of_key);
+	query_bind_int(&q, job_seq);
+	query_bind_int(&q, key->group);
+	query_bind_text(&q, key->task);
+	query_bind_text(&q, key->metric);
+	query_bind_text(&q, score);
+	return append_rows(&q, &rows, err) != 0 ? -1 : append_with_job(db, job_seq, &rows, list, err);
+}
+
+static struct statement has_succeeded = {.sql = "SELECT 1 FROM jobs WHERE seq = ? AND state = 'succeeded'"};
+
+static int check_succeeded(struct db *db, int64_t job_seq, bool *ret_succeeded, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &has_succeeded);
+	query_bind_int(&q, job_seq);
+	return query_step(&q, ret_succeeded, err);
+}
+
+static struct statement list_key = {
+    .sql = "SELECT job FROM results INDEXED BY results_newest"
+	   " WHERE model = ?1 AND task = ?2 AND is_group = ?3 AND metric = ?4 AND job <= ?5 ORDER BY job DESC",
+};
+
+static int append_newest(struct db *db, const struct result_filter *filter, const struct bounds *bounds,
+			 const struct newest_key *key, struct result_of_job_list *list, struct nel_err *err)
+{
+	CLEANUP(postings_done) struct postings postings = {0};
+	struct query q = query_start(db, &list_key);
+	query_bind_text(&q, key->model);
+	query_bind_text(&q, key->task);
+	query_bind_int(&q, key->group);
+	query_bind_text(&q, key->metric);
+	postings_add(&postings, q);
+	add_common_filters(&postings, db, filter, bounds);
+	for (int64_t seq = 0;;) {
+		bool succeeded = false;
+		if (postings_next(&postings, seq, &seq, err) != 0 ||
+		    (seq != 0 && check_succeeded(db, seq, &succeeded, err) != 0))
+			return -1;
+		if (seq == 0)
+			return 0;
+		if (succeeded)
+			return append_of_key(db, seq, key, filter->score, list, err);
+	}
+}
+
+int results_newest(struct db *db, const struct result_filter *filter, struct result_of_job_list *ret_list,
+		   struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(newest_key_done) struct newest_key key = {0};
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	struct bounds bounds;
+	if (scope_begin_read(&scope, db, err) != 0 || find_bounds(db, filter, &bounds, err) != 0)
+		return -1;
+	newest_key_set(&key, filter->model != NULL ? filter->model : "", "");
+	for (;;) {
+		bool found = false;
+		if (next_wanted(db, filter, &key, &found, err) != 0)
+			return -1;
+		list.truncated = found && list.count >= RESULTS_NEWEST_MAX;
+		if (!found || list.truncated)
+			break;
+		if (append_newest(db, filter, &bounds, &key, &list, err) != 0)
+			return -1;
+	}
+	*ret_list = list;
+	list = (struct result_of_job_list){0};
+	return 0;
+}
+
 struct statement *const results_statements[] = {
-    &delete_results,   &insert_result, &of_job,     &list_all, &list_task, &list_metric,
-    &list_task_metric, &list_model,    &list_label, &job_of,   NULL};
+    &delete_results,   &insert_result, &of_job,     &list_all,   &list_task,     &list_metric,
+    &list_task_metric, &list_model,    &list_label, &list_score, &list_user,     &list_cluster,
+    &list_evaluation,  &first_since,   &last_until, &list_since, &list_until,    &job_of,
+    &next_key,         &next_model,    &of_key,     &list_key,   &has_succeeded, NULL};

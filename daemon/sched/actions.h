@@ -10,6 +10,7 @@
 #include "sched/lanes.h"
 #include "slurm/collect.h"
 #include "slurm/observe.h"
+#include "slurm/scores.h"
 #include "slurm/submit.h"
 
 enum action_kind { DO_SUBMIT, DO_OBSERVE, DO_CANCEL, DO_COLLECT };

@@ -4,7 +4,7 @@
 #define NEL_SCHED_JOURNAL_H
 
 #include "sched/live.h"
-#include "slurm/collect.h"
+#include "slurm/scores.h"
 
 /* job.state: the job's row is as it is now. */
 int journal_job(struct db *db, const struct live *live, enum chain_state from, int64_t now_s, struct nel_err *err);

@@ -10,11 +10,11 @@
 #include "db/jobs.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
+#include "service/likeness.h"
 #include "service/plan.h"
 #include "service/repeat.h"
 #include "slurm/script.h"
 
-#include <sodium.h>
 #include <string.h>
 
 void submit_reply_to_client_done(struct submit_reply_to_client *reply)
@@ -53,14 +53,6 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	if (request->check_cluster && cluster_check_new(&planned, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
-}
-
-static char *hash_of(const char *text)
-{
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	char *hex = mem_calloc(1, sizeof hash * 2 + 1);
-	crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-	return sodium_bin2hex(hex, sizeof hash * 2 + 1, hash, sizeof hash);
 }
 
 /* The secrets that the plan wants, sealed as one JSON object; nothing when it wants none. */
@@ -110,7 +102,9 @@ static int fill_evaluation(struct service *service, const struct submit_request 
 	for (size_t i = 0; i < request->override_count; i++)
 		json_array_append_new(overrides, json_string(request->overrides[i]));
 	CLEANUP(json_freep) json_t *warnings = problems_to_json(&planned->warnings);
-	CLEANUP(mem_freep) char *canonical = json_dumps(planned->plan->resolved, JSON_COMPACT | JSON_SORT_KEYS);
+	CLEANUP(json_freep) json_t *images = likeness_images(planned->plan);
+	char hash[SECRET_HASH_SIZE];
+	likeness_hash(planned->plan, hash);
 	ids_new_evaluation(row->id);
 	row->user = mem_strdup(request->actor->name);
 	row->cluster = mem_strdup(planned->cluster->name);
@@ -122,13 +116,14 @@ static int fill_evaluation(struct service *service, const struct submit_request 
 	row->submitted_type = mem_strdup(request->json ? "application/json" : "application/yaml");
 	row->overrides = json_dumps(overrides, JSON_COMPACT);
 	row->resolved = json_dumps(planned->plan->resolved, JSON_COMPACT);
-	row->config_hash = hash_of(canonical != NULL ? canonical : "");
+	row->config_hash = mem_strdup(hash);
+	row->images = json_dumps(images, JSON_COMPACT);
 	row->warnings = json_dumps(warnings, JSON_COMPACT);
 	row->created_at = now_s;
 	row->updated_at = now_s;
 	row->version = 1;
 	fill_labels(row, request);
-	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL)
+	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL || row->images == NULL)
 		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
 	return seal_env(service, request, planned->plan, row, err);
 }

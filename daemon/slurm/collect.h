@@ -9,32 +9,7 @@
 #include <stdint.h>
 
 #define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
-#define COLLECT_SCORES_MAX 10000 /* further ones are dropped */
 #define COLLECT_DESTINATIONS_MAX 64
-
-struct score {
-	char *task; /* as results.yml names it */
-	bool group; /* it stands under results.groups */
-	char *metric;
-	char *score;
-	double value;
-	double stderr_; /* NAN unknown */
-	int64_t count;  /* samples; -1 unknown */
-};
-
-struct scores {
-	struct score *items;
-	size_t count;
-};
-
-void scores_done(struct scores *scores);
-
-/* Parses results.yml: INVALID when it is not YAML or has no results. NeMo Evaluator writes what its EvaluationResult
- * holds, `results: {tasks: {T: {metrics: {M: {scores: {S: {value, stats: {stderr, count, ...}}}}}}}, groups: {G: {metrics,
- * groups: {...}}}}`; of two groups with one name, within each other or not, the outer one comes last. Without tasks and
- * groups it is read as lm-evaluation-harness's own `results: {T: {"metric,filter": number, ...}}`. A value may be a
- * number as text; entries without a finite value are left out. */
-int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
 
 /* What a look at a job's export found. */
 enum collect_export_kind {

@@ -1,8 +1,8 @@
-/* The scores in a results.yml, as the evaluators of NeMo Evaluator write it. Pure. */
+#include "slurm/scores.h"
+
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "config/yaml_json.h"
-#include "slurm/collect.h"
 #include "slurm/records.h"
 
 #include <math.h>
@@ -65,7 +65,7 @@ static void add_score(struct scores *scores, const struct score *place, const js
 		      const json_t *count)
 {
 	double number = 0;
-	if (scores->count == COLLECT_SCORES_MAX || !read_number(value, &number))
+	if (scores->count == SCORES_COUNT_MAX || !read_number(value, &number))
 		return;
 	scores->items = mem_realloc(scores->items, scores->count + 1, sizeof *scores->items);
 	struct score *score = &scores->items[scores->count++];

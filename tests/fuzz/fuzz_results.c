@@ -1,7 +1,7 @@
 /* slurm/scores: a results.yml, which an evaluator wrote and anybody may have changed, gives scores that the store and
  * an HTTP reply can hold. */
 #include "fuzz.h"
-#include "slurm/collect.h"
+#include "slurm/scores.h"
 
 #include <math.h>
 
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check_error(&err, NEL_INVALID);
 		return 0;
 	}
-	FUZZ_CHECK(scores.count <= COLLECT_SCORES_MAX);
+	FUZZ_CHECK(scores.count <= SCORES_COUNT_MAX);
 	for (size_t i = 0; i < scores.count; i++) {
 		check_name(scores.items[i].task);
 		check_name(scores.items[i].metric);

@@ -129,6 +129,7 @@ static inline struct evaluation_row sample_evaluation(int number)
 	    .resolved = (char *)"{}",
 	    .config_hash = (char *)"cafe",
 	    .warnings = (char *)"[]",
+	    .images = (char *)"[]",
 	    .created_at = 1000 + number,
 	    .updated_at = 1000 + number,
 	};

@@ -142,6 +142,8 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	    .cluster = "alpha",
 	    .state = "running",
 	    .model = "m",
+	    .config_hash = "cafe",
+	    .images = "[\"vllm/vllm-openai:v1\"]",
 	    .warnings =
 		"[{\"pointer\": \"/a\", \"message\": \"m\"}, {\"pointer\": \"\", \"message\": \"n\", \"line\": 3, "
 		"\"column\": 1}]",
@@ -154,7 +156,9 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	(void)state;
 	render_evaluation(&s, &row, &jobs);
 	json_t *json = parse(&s);
-	assert_int_equal(json_object_size(json), 11);
+	assert_int_equal(json_object_size(json), 13);
+	assert_string_equal(json_string_value(json_object_get(json, "config_hash")), "cafe");
+	assert_int_equal(json_array_size(json_object_get(json, "images")), 1);
 	const json_t *counts = json_object_get(json, "counts");
 	assert_int_equal(json_object_size(counts), CHAIN_STATE_COUNT + 1);
 	assert_int_equal(json_integer_value(json_object_get(counts, "total")), 3);
@@ -214,7 +218,7 @@ static void test_render_job_detail_attempts_and_history(void **state)
 
 static void test_render_score_csv_fields_are_quoted(void **state)
 {
-	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", 1000000000};
+	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", "succeeded", 1000000000};
 	const struct result_row row = {.task = "line\nbreak",
 				       .group = true,
 				       .metric = "acc",
@@ -226,7 +230,7 @@ static void test_render_score_csv_fields_are_quoted(void **state)
 	(void)state;
 	render_score_csv(&s, &of, &row);
 	assert_string_equal(str_text(&s),
-			    "e,e.0,ann,\"a,\"\"b\"\"\",2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
+			    "e,e.0,ann,\"a,\"\"b\"\"\",succeeded,2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
 			    "0.5,,\r\n");
 	str_done(&s);
 	render_score(&s, &of, &row);

@@ -91,6 +91,9 @@ static const char *const tasks[] = {"gsm8k", "mmlu", "aime"};
 static const char *const metrics[] = {"exact", "acc"};
 static const char *const models[] = {"meta/llama", "nvidia/nemotron"};
 static const char *const label_values[] = {"x", "y"};
+static const char *const users[] = {"anna", "ben"};
+static const char *const clusters[] = {"alpha", "beta"};
+static const char *const scores[] = {"s", "t"};
 
 #define SCORES_MAX 4
 
@@ -106,7 +109,7 @@ static int by_key(const void *a, const void *b)
 {
 	const struct result_row *x = a;
 	const struct result_row *y = b;
-	int order = strcmp(x->task, y->task);
+	int order = x->group != y->group ? x->group - y->group : strcmp(x->task, y->task);
 	return order != 0 ? order : strcmp(x->metric, y->metric);
 }
 
@@ -122,6 +125,10 @@ static struct stored *fill_store(struct fixture *f, int count)
 		if (i % 2 == 0) {
 			evaluation = sample_evaluation(i / 2 + 1);
 			evaluation.model = (char *)models[next_random(&seed, 2)];
+			evaluation.user = (char *)users[next_random(&seed, 2)];
+			evaluation.cluster = (char *)clusters[next_random(&seed, 2)];
+			evaluation.created_at -=
+			    next_random(&seed, count > 1000 ? 1000 : 10) == 0 ? 30 : 0; /* the clock was set back */
 			stored->label = next_random(&seed, 3) == 0 ? NULL : label_values[next_random(&seed, 2)];
 			struct label label = {(char *)"team", (char *)stored->label};
 			evaluation.labels = stored->label == NULL ? NULL : &label;
@@ -133,11 +140,14 @@ static struct stored *fill_store(struct fixture *f, int count)
 		}
 		stored->model = evaluation.model;
 		stored->job = sample_job(&evaluation, i % 2);
+		stored->job.state = next_random(&seed, 4) == 0 ? CHAIN_FAILED : CHAIN_SUCCEEDED;
 		assert_ok(f, jobs_insert(f->db, &stored->job, &f->err));
 		for (size_t t = 0; t < COUNT(tasks); t++)
 			for (size_t m = 0; m < COUNT(metrics) && stored->count < SCORES_MAX; m++)
 				if (next_random(&seed, 4) == 0)
-					stored->rows[stored->count++] = score(tasks[t], false, metrics[m], "s", i);
+					stored->rows[stored->count++] =
+					    score(tasks[t], next_random(&seed, 3) == 0, metrics[m],
+						  scores[next_random(&seed, 2)], i);
 		qsort(stored->rows, stored->count, sizeof stored->rows[0], by_key);
 		assert_ok(f, results_replace(f->db, stored->job.seq, stored->rows, stored->count, 1, &f->err));
 	}
@@ -149,7 +159,13 @@ static bool lets_through(const struct result_filter *filter, const struct stored
 {
 	return (filter->task == NULL || strcmp(filter->task, row->task) == 0) &&
 	       (filter->metric == NULL || strcmp(filter->metric, row->metric) == 0) &&
+	       (filter->score == NULL || strcmp(filter->score, row->score) == 0) &&
 	       (filter->model == NULL || strcmp(filter->model, stored->model) == 0) &&
+	       (filter->user == NULL || strcmp(filter->user, stored->job.user) == 0) &&
+	       (filter->cluster == NULL || strcmp(filter->cluster, stored->job.cluster) == 0) &&
+	       (filter->evaluation == NULL || strcmp(filter->evaluation, stored->job.evaluation) == 0) &&
+	       (filter->since_s == 0 || stored->job.created_at >= filter->since_s) &&
+	       (filter->until_s == 0 || stored->job.created_at < filter->until_s) &&
 	       (filter->label_key == NULL || (strcmp(filter->label_key, "team") == 0 && stored->label != NULL &&
 					      strcmp(stored->label, filter->label_value) == 0));
 }
@@ -177,7 +193,8 @@ static void compare(struct fixture *f, struct result_filter filter, const struct
 			assert_string_equal(got->job, all[at].job.id);
 			assert_string_equal(got->evaluation, all[at].job.evaluation);
 			assert_string_equal(got->model, all[at].model);
-			assert_string_equal(got->user, "anna");
+			assert_string_equal(got->user, all[at].job.user);
+			assert_string_equal(got->state, chain_state_name(all[at].job.state));
 			assert_string_equal(got->row.task, all[at].rows[row].task);
 			assert_string_equal(got->row.metric, all[at].rows[row].metric);
 			assert_true(got->row.value == at);
@@ -185,7 +202,8 @@ static void compare(struct fixture *f, struct result_filter filter, const struct
 			jobs += i == 0 || got->job_seq != page.items[i - 1].job_seq;
 		}
 		assert_true(jobs <= filter.limit);
-		assert_true(jobs == filter.limit || page.last_job_seq == 0);
+		/* A job may have the score, the task and the metric, and no row with all of them. */
+		assert_true(jobs == filter.limit || page.last_job_seq == 0 || filter.score != NULL);
 		filter.before_seq = page.last_job_seq;
 	} while (filter.before_seq != 0);
 	for (; at >= 0; at--, row = 0)
@@ -218,6 +236,138 @@ static void test_results_list_filters_in_all_combinations_match_naive_ones(void 
 						all, count);
 }
 
+/* A filter that looks random; many of its members are not set. */
+static struct result_filter random_filter(unsigned *seed, const struct stored *all, int count)
+{
+	struct result_filter filter = {.limit = 1 + (int)next_random(seed, 40)};
+	if (next_random(seed, 3) == 0)
+		filter.task = tasks[next_random(seed, COUNT(tasks))];
+	if (next_random(seed, 3) == 0)
+		filter.metric = metrics[next_random(seed, COUNT(metrics))];
+	if (next_random(seed, 3) == 0)
+		filter.score = scores[next_random(seed, COUNT(scores))];
+	if (next_random(seed, 3) == 0)
+		filter.model = models[next_random(seed, COUNT(models))];
+	if (next_random(seed, 3) == 0)
+		filter.user = users[next_random(seed, COUNT(users))];
+	if (next_random(seed, 3) == 0)
+		filter.cluster = clusters[next_random(seed, COUNT(clusters))];
+	if (next_random(seed, 8) == 0)
+		filter.evaluation = all[next_random(seed, (unsigned)count)].job.evaluation;
+	if (next_random(seed, 3) == 0)
+		filter.since_s = 990 + next_random(seed, 200);
+	if (next_random(seed, 3) == 0)
+		filter.until_s = 990 + next_random(seed, 200);
+	if (next_random(seed, 4) == 0) {
+		filter.label_key = "team";
+		filter.label_value = label_values[next_random(seed, COUNT(label_values))];
+	}
+	return filter;
+}
+
+static void test_results_list_every_filter_matches_a_naive_one(void **state)
+{
+	struct fixture *f = *state;
+	const int count = 300;
+	unsigned seed = 11;
+	CLEANUP(mem_freep) struct stored *all = fill_store(f, count);
+	for (int i = 0; i < 400; i++)
+		compare(f, random_filter(&seed, all, count), all, count);
+}
+
+static bool same_key(const struct stored *a, const struct result_row *x, const struct stored *b,
+		     const struct result_row *y)
+{
+	return strcmp(a->model, b->model) == 0 && strcmp(x->task, y->task) == 0 && x->group == y->group &&
+	       strcmp(x->metric, y->metric) == 0;
+}
+
+/* Is there a newer job that has succeeded with a score of the same model, task and metric? */
+static bool is_superseded(const struct result_filter *filter, const struct stored *all, int count, int at,
+			  const struct result_row *row)
+{
+	for (int i = at + 1; i < count; i++)
+		for (size_t k = 0; all[i].job.state == CHAIN_SUCCEEDED && k < all[i].count; k++)
+			if (same_key(&all[at], row, &all[i], &all[i].rows[k]) &&
+			    lets_through(filter, &all[i], &all[i].rows[k]))
+				return true;
+	return false;
+}
+
+static void test_results_newest_matches_a_naive_one(void **state)
+{
+	struct fixture *f = *state;
+	const int count = 300;
+	unsigned seed = 12;
+	CLEANUP(mem_freep) struct stored *all = fill_store(f, count);
+	for (int i = 0; i < 200; i++) {
+		struct result_filter filter = random_filter(&seed, all, count);
+		CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+		/* A job stands for its score as a whole, so that a filter for one can leave a key without rows. */
+		filter.score = NULL;
+		assert_ok(f, results_newest(f->db, &filter, &list, &f->err));
+		assert_false(list.truncated);
+		size_t expected = 0;
+		for (int at = 0; at < count; at++) {
+			for (size_t r = 0; all[at].job.state == CHAIN_SUCCEEDED && r < all[at].count; r++) {
+				const struct result_row *row = &all[at].rows[r];
+				if (!lets_through(&filter, &all[at], row) ||
+				    is_superseded(&filter, all, count, at, row))
+					continue;
+				expected++;
+				bool found = false;
+				for (size_t k = 0; k < list.count; k++)
+					found = found || (list.items[k].job_seq == all[at].job.seq &&
+							  list.items[k].row.value == at &&
+							  strcmp(list.items[k].row.task, row->task) == 0 &&
+							  strcmp(list.items[k].row.metric, row->metric) == 0);
+				assert_true(found);
+			}
+		}
+		assert_int_equal(list.count, expected);
+	}
+}
+
+static void test_results_newest_of_a_score_is_of_that_score(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(mem_freep) struct stored *all = fill_store(f, 100);
+	const struct result_filter filter = {.score = "t"};
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	assert_ok(f, results_newest(f->db, &filter, &list, &f->err));
+	assert_true(list.count > 0);
+	for (size_t i = 0; i < list.count; i++)
+		assert_string_equal(list.items[i].row.score, "t");
+}
+
+/* Jobs without end change nothing: what counts is how many models, tasks and metrics there are. */
+static void test_results_newest_costs_the_same_in_a_large_store(void **state)
+{
+	struct fixture *f = *state;
+	static const struct result_filter filters[] = {
+	    {0}, {.task = "mmlu"}, {.model = "meta/llama"}, {.label_key = "team", .label_value = "x"}, {.user = "ben"}};
+	int64_t costs[2][COUNT(filters)];
+	for (int large = 0; large < 2; large++) {
+		if (large) {
+			db_close(TAKE(f->db));
+			unlink(f->path);
+			assert_ok(f, db_migrate(f->path, NULL, NULL, &f->err));
+			assert_ok(f, db_open(f->path, &f->db, &f->err));
+		}
+		free(fill_store(f, large ? 12000 : 1000));
+		for (size_t i = 0; i < COUNT(filters); i++) {
+			CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+			take_cost(f->db);
+			assert_ok(f, results_newest(f->db, &filters[i], &list, &f->err));
+			costs[large][i] = take_cost(f->db);
+		}
+	}
+	for (size_t i = 0; i < COUNT(filters); i++)
+		if (costs[1][i] > 3 * costs[0][i] + 1000)
+			fail_msg("filter %zu: %d steps with 12,000 jobs, %d with 1,000", i, (int)costs[1][i],
+				 (int)costs[0][i]);
+}
+
 /* As test_evaluations_list_page_costs_the_same_in_a_large_store does it. */
 static void test_results_list_page_costs_the_same_in_a_large_store(void **state)
 {
@@ -230,6 +380,12 @@ static void test_results_list_page_costs_the_same_in_a_large_store(void **state)
 	    {.limit = 50, .model = "meta/llama"},
 	    {.limit = 50, .label_key = "team", .label_value = "x"},
 	    {.limit = 50, .label_key = "team", .label_value = "never"},
+	    {.limit = 50, .score = "t"},
+	    {.limit = 50, .user = "ben", .cluster = "beta"},
+	    {.limit = 50, .evaluation = "0000000000000007"},
+	    {.limit = 50, .since_s = 1100},
+	    {.limit = 50, .until_s = 1100},
+	    {.limit = 50, .until_s = 900},
 	};
 	int64_t costs[2][COUNT(filters)];
 	int64_t rows[2][COUNT(filters)];
@@ -266,6 +422,10 @@ int main(void)
 	    READY(test_results_replace_not_finite_is_refused_and_keeps_the_old_ones),
 	    READY(test_results_list_filters_in_all_combinations_match_naive_ones),
 	    READY(test_results_list_page_costs_the_same_in_a_large_store),
+	    READY(test_results_list_every_filter_matches_a_naive_one),
+	    READY(test_results_newest_matches_a_naive_one),
+	    READY(test_results_newest_of_a_score_is_of_that_score),
+	    READY(test_results_newest_costs_the_same_in_a_large_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

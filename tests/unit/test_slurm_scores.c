@@ -1,6 +1,6 @@
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "slurm/collect.h"
+#include "slurm/scores.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -108,7 +108,8 @@ static void test_scores_parse_nested_groups_and_numbers_as_text(void **state)
 	    "        stem: {groups: null, metrics: {acc: {scores: {inner: {value: '0.25', stats: {count: '12'}}}}}}\n"
 	    "        mmlu: {metrics: {acc: {scores: {acc: {value: 0.5, stats: {}}}}}}\n"
 	    "      metrics:\n"
-	    "        acc: {scores: {acc: {value: 1, stats: {count: 10.0, max: null, mean: 1, stderr: '1e-05', sum: 1}}}}\n"
+	    "        acc: {scores: {acc: {value: 1, stats: {count: 10.0, max: null, mean: 1, stderr: '1e-05', sum: "
+	    "1}}}}\n"
 	    "  tasks: null\n";
 	CLEANUP(scores_done) struct scores scores = {0};
 	struct nel_err err;

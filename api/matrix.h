@@ -1,0 +1,24 @@
+/* Scores as a matrix, a row a model and a column a task: which score stands for a task, and the matrix as JSON and CSV.
+ * Pure. */
+#ifndef NEL_API_MATRIX_H
+#define NEL_API_MATRIX_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "db/results.h"
+
+struct matrix;
+
+/* Makes a matrix of what results_newest() answered, which must outlive it. A task has one column: with the metric and
+ * score that most models have for it, of several the first by name. baseline NULL: none. INVALID when no score is the
+ * baseline's. */
+int matrix_new(const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
+	       struct nel_err *err);
+void matrix_free(struct matrix *matrix); /* accepts NULL */
+DEFINE_FREEP(struct matrix, matrix, matrix_free)
+
+void matrix_render(struct str *s, const struct matrix *matrix);     /* schema ScoreMatrix */
+void matrix_render_csv(struct str *s, const struct matrix *matrix); /* a heading, then a line a model */
+
+#endif
