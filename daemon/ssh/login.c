@@ -56,6 +56,13 @@ static bool is_refusal(const struct ssh_session *s, int rc)
 static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
+	/* So does sshd, without a word, when PAM refuses the account of a key that it has accepted. */
+	if (rc == LIBSSH2_ERROR_EAGAIN && s->wire.fault == WIRE_EOF)
+		return err_set(
+		    err, NEL_DENIED,
+		    "%s closed the connection when user %s logged in with %s (has the account expired, or is "
+		    "it locked?)",
+		    t->hostname, t->username, what);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
 	if (is_refusal(s, rc))

@@ -115,6 +115,7 @@ class World:
         self.directory = tempfile.mkdtemp(prefix="nel-sim-")
         os.chmod(self.directory, 0o755)
         self.mounts = []
+        self.closers = []  # called at the end, the last one first
         self.daemon = None
         self.evaluations = []
         self.closing = threading.Event()
@@ -126,6 +127,7 @@ class World:
                         "known_hosts_file": self.sim.settings["NEL_SIM_KNOWN_HOSTS"],
                         "identity": {"username": self.sim.settings["NEL_SIM_USER"],
                                      "key_file": self.sim.settings["NEL_SIM_KEY"]}, **cluster}
+        self.others = []  # settings of further clusters
         self.socket_port = free_port()
         self.aging = threading.Thread(target=self._age_claims, daemon=True)
 
@@ -137,7 +139,7 @@ class World:
                     "master_key_file": f"{self.directory}/master.key", "log_level": "info",
                     "limits": {"active_jobs_per_user": 100000, "submitted_jobs_per_user": 100000,
                                "requests_per_second": 100000},
-                    "clusters": [self.cluster]}
+                    "clusters": [self.cluster, *self.others]}
         Path(path).write_text(json.dumps(settings), encoding="utf-8")
         return path
 
@@ -370,6 +372,8 @@ class World:
             self.kill()
         if self.aging.is_alive():
             self.aging.join()
+        for closer in reversed(self.closers):
+            closer()
         self.sim.crash()
         self.sim.stop(keep)
         if not keep:

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "ssh/pool.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,13 @@
 #include "real_sshd.h"
 
 DEFINE_FREEP(struct ssh_pool, pool, ssh_pool_free)
+
+/* The sanitizers make a handshake slow, and look for leaks themselves. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RECONNECTS 30
+#else
+#define RECONNECTS 200
+#endif
 
 static struct ssh_pool *new_pool(const char *key, int max_sessions)
 {
@@ -334,6 +342,67 @@ static void test_tend_idle_session_is_closed(void **state)
 	clock_fake_set_ms(-1);
 }
 
+/* So many entries has a directory of /proc. */
+static int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	int count = 0;
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* A thread that has been joined, or that ends by itself, may show for a moment. */
+static void assert_threads(int count)
+{
+	for (int i = 0; i < 1000 && count_entries("/proc/self/task") != count; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	assert_int_equal(count_entries("/proc/self/task"), count);
+}
+
+static void reconnect(struct ssh_pool *pool)
+{
+	assert_runs(pool);
+	clock_fake_set_ms(clock_mono_ms() + 61000);
+	ssh_pool_tend(pool);
+	clock_fake_set_ms(-1);
+	assert_int_equal(stats_of(pool).sessions, 0);
+}
+
+static void test_reconnects_leak_no_descriptors_and_no_threads(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	struct sshd_paths paths;
+	struct ssh_pool_options options = {
+	    .target = sshd_target(&sshd, "user", &paths), .max_sessions = 2, .idle_timeout_ms = 60000};
+	options.target.address = "localhost"; /* is looked up, on a thread of its own */
+	CLEANUP(mem_freep) char *hosts = NULL;
+	char key[1024];
+	sshd_read_line(&sshd, "host.pub", key, sizeof key);
+	hosts = mem_printf("[localhost]:%d %s\n", sshd.port, key);
+	sshd_write(&sshd, "known_hosts", "a", hosts);
+	CLEANUP(pool_freep) struct ssh_pool *by_name = ssh_pool_new(&options);
+	options.target.proxy_command = "exec bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'";
+	CLEANUP(pool_freep) struct ssh_pool *by_proxy = ssh_pool_new(&options);
+	reconnect(by_name);
+	reconnect(by_proxy);
+	int fds = count_entries("/proc/self/fd"), threads = count_entries("/proc/self/task");
+	for (int i = 0; i < RECONNECTS; i++) {
+		reconnect(i % 8 == 0 ? by_proxy : by_name);
+		if (i % 20 != 0)
+			continue;
+		CLEANUP(pool_freep) struct ssh_pool *refused = new_pool("wrong", 1);
+		assert_fails(refused, NEL_DENIED, "refused the key");
+	}
+	assert_int_equal(stats_of(by_name).handshakes + stats_of(by_proxy).handshakes, RECONNECTS + 2);
+	assert_int_equal(count_entries("/proc/self/fd"), fds);
+	assert_threads(threads);
+	sshd_write_known_hosts(&sshd, "host.pub");
+}
+
 static void test_tend_dead_session_is_dropped(void **state)
 {
 	(void)state;
@@ -593,6 +662,7 @@ int main(void)
 	    cmocka_unit_test(test_exec_host_down_opens_breaker_until_probe_succeeds),
 	    cmocka_unit_test(test_exec_refused_key_waits_for_time_or_a_new_key),
 	    cmocka_unit_test(test_tend_idle_session_is_closed),
+	    cmocka_unit_test(test_reconnects_leak_no_descriptors_and_no_threads),
 	    cmocka_unit_test(test_tend_dead_session_is_dropped),
 	    cmocka_unit_test(test_exec_dropped_connections_are_tried_again),
 	    cmocka_unit_test(test_exec_burst_with_low_max_startups_fails_nothing),
