@@ -36,6 +36,8 @@ static const char help[] =
     "  token list [NAME]                 show the tokens (not the secrets), newest first\n"
     "  token revoke ID                   make a token invalid\n"
     "  keygen                            make the master key file that the settings name\n"
+    "  rotate-key                        make a new master key and seal everything in the database with it;\n"
+    "                                    the daemon must be stopped\n"
     "  migrate                           make the database, or bring it to this version\n"
     "  backup FILE                       copy the database, also of a running daemon, to FILE\n"
     "\n"
@@ -342,8 +344,9 @@ static const struct {
 	const char *name;
 	int (*run)(const struct command_line *line);
 } commands[] = {
-    {"check", run_check},     {"keygen", run_keygen}, {"migrate", run_migrate}, {"user", command_user},
-    {"token", command_token}, {"backup", run_backup}, {"render", run_render},
+    {"check", run_check},     {"keygen", run_keygen}, {"rotate-key", command_rotate_key},
+    {"migrate", run_migrate}, {"user", command_user}, {"token", command_token},
+    {"backup", run_backup},   {"render", run_render},
 };
 
 int command_run(const struct command_line *line)

@@ -16,4 +16,7 @@ int command_open_database(const struct command_line *line, struct db **ret_db, s
 int command_user(const struct command_line *line);
 int command_token(const struct command_line *line);
 
+/* commands_key.c: another master key. */
+int command_rotate_key(const struct command_line *line);
+
 #endif

@@ -13,17 +13,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "commands.h"
+#include "database_lock.h"
+#include "db/sealed.h"
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
 #include "ssh/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
@@ -41,22 +41,20 @@ struct daemon {
 	struct api_server *api;
 };
 
-/* Two daemons on one database would both move chains: the second refuses to start. */
-static int lock_database(const char *database, int *ret_fd, struct nel_err *err)
+/* A wrong key, or one that is being changed, is better known now than at a submission. */
+static int check_master_key(struct daemon *d, struct nel_err *err)
 {
-	CLEANUP(mem_freep) char *path = mem_printf("%s.lock", database);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(err, NEL_INTERNAL, errno, "cannot open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		int sys = errno;
-		close(fd);
-		if (sys == EWOULDBLOCK)
-			return err_set(err, NEL_CONFLICT, "another nel-slurmd already works on %s", database);
-		return err_sys(err, NEL_INTERNAL, sys, "cannot lock %s", path);
-	}
-	*ret_fd = fd;
-	return 0;
+	CLEANUP(db_freep) struct db *db = NULL;
+	if (db_open(d->settings->database, &db, err) != 0)
+		return -1;
+	if (sealed_check_key(db, d->master_key, err) == 0)
+		return 0;
+	return err->kind != NEL_DENIED
+		   ? -1
+		   : err_set(err, NEL_DENIED,
+			     "%s is not the master key of %s: put the right one there, or finish an interrupted "
+			     "`nel-slurmd rotate-key` by running it again",
+			     d->settings->master_key_file, d->settings->database);
 }
 
 static int start(struct daemon *d, const char *settings_path, struct nel_err *err)
@@ -69,9 +67,9 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	if (command_check_keys(d->settings, err) != 0 ||
 	    catalogue_load(d->settings->tasks_file, &d->catalogue, err) != 0 ||
 	    secret_key_load(d->settings->master_key_file, &d->master_key, err) != 0 ||
-	    lock_database(d->settings->database, &d->lock_fd, err) != 0 ||
-	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || ssh_init(err) != 0 ||
-	    lanes_start(d->settings, &d->lanes, err) != 0 ||
+	    database_lock(d->settings->database, &d->lock_fd, err) != 0 ||
+	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
+	    ssh_init(err) != 0 || lanes_start(d->settings, &d->lanes, err) != 0 ||
 	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0)
 		return -1;
 	d->service = (struct service){.settings = d->settings,

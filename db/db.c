@@ -16,6 +16,8 @@ struct statement *const *const statement_lists[] = {
 	db_statements,
 	users_statements,
 	tokens_statements,
+	secrets_statements,
+	sealed_statements,
 	idempotency_statements,
 	evaluations_statements,
 	jobs_statements,
@@ -205,6 +207,12 @@ int db_backup(struct db *db, const char *to_path, struct nel_err *err)
 	if (result != 0)
 		return err_prefix(err, "cannot back up to %s", to_path);
 	return new_file_publish(temporary, to_path, err);
+}
+
+int db_scrub(struct db *db, struct nel_err *err)
+{
+	int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE);", NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : db_error(db->sqlite, rc, err);
 }
 
 struct statement *const db_statements[] = {&begin_read,     &begin_write,  &commit, &rollback,

@@ -51,6 +51,10 @@ static inline void db_rollbackp(struct db **db)
 /* Is the store readable, and can the write lock be had? */
 int db_ping(struct db *db, struct nel_err *err);
 
+/* Writes the whole file anew, so that nothing of what was deleted or replaced is left in it. For a store that nobody
+ * else has open; needs as much disk space again. */
+int db_scrub(struct db *db, struct nel_err *err);
+
 /* A consistent copy of the live database into a new file (0600; SQLite's online backup; writers go on meanwhile). The
  * file appears under its name when it is complete. CONFLICT when it exists. */
 int db_backup(struct db *db, const char *to_path, struct nel_err *err);

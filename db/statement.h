@@ -18,6 +18,8 @@ struct statement {
 extern struct statement *const db_statements[];
 extern struct statement *const users_statements[];
 extern struct statement *const tokens_statements[];
+extern struct statement *const secrets_statements[];
+extern struct statement *const sealed_statements[];
 extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];

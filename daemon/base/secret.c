@@ -130,3 +130,13 @@ void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE])
 	crypto_hash_sha256(hash, (const unsigned char *)token, strlen(token));
 	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
 }
+
+void secret_free_json(json_t *object)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	json_object_foreach(object, name, value)
+		/* jansson keeps strings in memory of its own that it hands out as const; it is ours to wipe. */
+		secret_wipe((char *)(uintptr_t)json_string_value(value));
+	json_decref(object);
+}

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 
+#include <jansson.h>
 #include <stddef.h>
 
 struct secret_key; /* in locked, guarded memory */
@@ -32,7 +33,11 @@ int secret_open(const struct secret_key *key, const char *label, const unsigned 
 void secret_free(char *data, size_t size); /* wipes, then frees */
 void secret_wipe(char *text);              /* wipes a NUL-terminated string in place; accepts NULL */
 
-/* SHA-256 of a token, in hex. Tokens have 256 random bits, so a plain hash is enough. */
+/* Wipes the texts of a JSON object's members, then json_decref()s it; accepts NULL. */
+void secret_free_json(json_t *object);
+
+/* SHA-256 of a token, in hex. Tokens have 256 random bits, so a plain hash is enough, and so is a plain search for it:
+ * how long that takes tells at most how a hash begins, which is of no use for finding a token with another hash. */
 void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE]);
 
 #endif

@@ -39,16 +39,6 @@ static const char *lookup_secret(const char *name, void *arg)
 	return json_string_value(json_object_get(arg, name));
 }
 
-static void wipe_env(json_t *env)
-{
-	const char *name = NULL;
-	json_t *value = NULL;
-	json_object_foreach(env, name, value)
-		/* jansson keeps strings in memory of its own that it hands out as const; it is ours to wipe. */
-		secret_wipe((char *)(uintptr_t)json_string_value(value));
-	json_decref(env);
-}
-
 static int open_env(const struct action *action, json_t **ret_env, struct nel_err *err)
 {
 	if (action->sealed_env == NULL) {
@@ -97,7 +87,7 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, &action->sent, err);
 	fault_point("submit-after-exec");
 	free(orders);
-	wipe_env(env);
+	secret_free_json(env);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "db/secrets.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -43,7 +44,7 @@ int service_set_role(struct db *db, const char *name, enum role role, struct use
 int service_remove_user(struct db *db, const char *name, struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0)
+	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0 || secrets_delete_all(db, name, err) != 0)
 		return -1;
 	return db_commit(db, err);
 }

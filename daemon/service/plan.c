@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/yaml_json.h"
+#include "service/secrets.h"
 #include "slurm/check.h"
 #include "slurm/rundir.h"
 
@@ -121,12 +122,13 @@ static void check_secrets(const struct plan_input *in, const struct planned *pla
 {
 	char **names = eval_plan_secret_names(planned->plan);
 	for (char **name = names; *name != NULL; name++) {
-		if (!in->offline && find_env(in->request, *name) == NULL)
+		if (!in->offline && find_env(in->request, *name) == NULL &&
+		    (in->stored == NULL || !secret_names_have(in->stored, *name)))
 			problems_add(
 			    errors, "", 0, 0,
-			    "the secret %s is wanted (host:%s) and was not sent: put it into the envelope's env or "
-			    "an env_file part",
-			    *name, *name);
+			    "the secret %s is wanted (host:%s) and is not there: send it in the envelope's env or an "
+			    "env_file part, or store it (PUT /v1/secrets/%s)",
+			    *name, *name, *name);
 		free(*name);
 	}
 	free(names);

@@ -12,6 +12,7 @@ struct plan_input {
 	const struct settings *settings;
 	const struct catalogue *catalogue;
 	const struct submit_request *request;
+	const struct secret_names *stored; /* service/secrets.h; NULL: none */
 	bool offline; /* a render: the host need not be one of the settings', and secrets may be missing */
 	int64_t now_s;
 };

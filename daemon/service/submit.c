@@ -13,6 +13,7 @@
 #include "service/likeness.h"
 #include "service/plan.h"
 #include "service/repeat.h"
+#include "service/secrets.h"
 #include "slurm/script.h"
 
 #include <string.h>
@@ -25,14 +26,20 @@ void submit_reply_to_client_done(struct submit_reply_to_client *reply)
 	*reply = (struct submit_reply_to_client){0};
 }
 
-static int make_plan(struct service *service, const struct submit_request *request, int64_t now_s,
+static int make_plan(struct service *service, struct db *db, const struct submit_request *request, int64_t now_s,
 		     struct planned *ret_planned, struct submit_reply_to_client *reply, struct nel_err *err)
 {
 	if (request->actor->role == ROLE_VIEWER)
 		return err_set(err, NEL_DENIED, "a viewer cannot submit evaluations");
 	CLEANUP(problems_done) struct problems errors = {0};
-	const struct plan_input input = {
-	    .settings = service->settings, .catalogue = service->catalogue, .request = request, .now_s = now_s};
+	CLEANUP(secret_names_done) struct secret_names stored = {0};
+	if (secret_names_load(db, request->actor->name, &stored, err) != 0)
+		return -1;
+	const struct plan_input input = {.settings = service->settings,
+					 .catalogue = service->catalogue,
+					 .request = request,
+					 .stored = &stored,
+					 .now_s = now_s};
 	if (plan_make(&input, ret_planned, &errors, err) == 0)
 		return 0;
 	if (errors.count > 0)
@@ -43,46 +50,15 @@ static int make_plan(struct service *service, const struct submit_request *reque
 int service_plan(struct service *service, struct db *db, const struct submit_request *request,
 		 struct submit_reply_to_client *ret_reply, struct nel_err *err)
 {
-	(void)db;
 	CLEANUP(planned_done) struct planned planned = {0};
 	int64_t now_s = clock_now_s();
 	char id[IDS_EVALUATION_SIZE];
 	ids_new_evaluation(id);
-	if (make_plan(service, request, now_s, &planned, ret_reply, err) != 0)
+	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0)
 		return -1;
 	if (request->check_cluster && cluster_check_new(&planned, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
-}
-
-/* The secrets that the plan wants, sealed as one JSON object; nothing when it wants none. */
-static int seal_env(struct service *service, const struct submit_request *request, const struct eval_plan *plan,
-		    struct evaluation_row *row, struct nel_err *err)
-{
-	char **names = eval_plan_secret_names(plan);
-	json_t *env = json_object();
-	bool invalid = false;
-	for (char **name = names; *name != NULL; name++) {
-		for (size_t i = 0; i < request->env_count; i++)
-			if (strcmp(request->env[i].name, *name) == 0)
-				invalid =
-				    json_object_set_new(env, *name, json_string(request->env[i].value)) != 0 || invalid;
-		free(*name);
-	}
-	free(names);
-	int rc = 0;
-	if (invalid) {
-		rc = err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text");
-	} else if (json_object_size(env) > 0) {
-		char *text = json_dumps(env, JSON_COMPACT);
-		CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
-		rc = secret_seal(service->master_key, label, text, strlen(text), &row->sealed_env,
-				 &row->sealed_env_size, err);
-		secret_wipe(text);
-		free(text);
-	}
-	json_decref(env);
-	return rc;
 }
 
 static void fill_labels(struct evaluation_row *row, const struct submit_request *request)
@@ -95,8 +71,9 @@ static void fill_labels(struct evaluation_row *row, const struct submit_request 
 	}
 }
 
-static int fill_evaluation(struct service *service, const struct submit_request *request, const struct planned *planned,
-			   int64_t now_s, struct evaluation_row *row, struct nel_err *err)
+static int fill_evaluation(struct service *service, struct db *db, const struct submit_request *request,
+			   const struct planned *planned, int64_t now_s, struct evaluation_row *row,
+			   struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *overrides = json_array();
 	for (size_t i = 0; i < request->override_count; i++)
@@ -125,7 +102,7 @@ static int fill_evaluation(struct service *service, const struct submit_request 
 	fill_labels(row, request);
 	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL || row->images == NULL)
 		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
-	return seal_env(service, request, planned->plan, row, err);
+	return secrets_seal_env(service, db, request, planned->plan, row, err);
 }
 
 static const char *resume_mode_name(enum resume_mode mode)
@@ -223,8 +200,8 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	int found = find_repeat(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (make_plan(service, request, now_s, &planned, ret_reply, err) != 0 ||
-	    fill_evaluation(service, request, &planned, now_s, &row, err) != 0)
+	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
+	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)

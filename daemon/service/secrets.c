@@ -1,0 +1,172 @@
+#include "service/secrets.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "config/plan_env.h"
+
+#include <string.h>
+
+static int owner_for(const struct actor *actor, bool team, const char **ret_owner, struct nel_err *err)
+{
+	if (team && actor->role != ROLE_ADMIN)
+		return err_set(err, NEL_DENIED, "only an admin may change the team's secrets");
+	*ret_owner = team ? SECRETS_TEAM : actor->name;
+	return 0;
+}
+
+static int check_secret(const char *name, const char *value, size_t size, struct nel_err *err)
+{
+	if (!plan_env_is_name(name) || strlen(name) > SECRET_NAME_MAX)
+		return err_set(err, NEL_INVALID,
+			       "a secret's name is that of a variable: letters, digits and '_', at most %d",
+			       SECRET_NAME_MAX);
+	if (size > SUBMIT_ENV_SIZE_MAX)
+		return err_set(err, NEL_INVALID, "a secret has at most %d bytes", SUBMIT_ENV_SIZE_MAX);
+	if (memchr(value, '\0', size) != NULL)
+		return err_set(err, NEL_INVALID, "a secret cannot have a NUL byte");
+	return 0;
+}
+
+int service_put_secret(struct service *service, struct db *db, const struct actor *actor, bool team, const char *name,
+		       const char *value, size_t size, struct secret_row *ret_row, bool *ret_new, struct nel_err *err)
+{
+	const char *owner = NULL;
+	if (owner_for(actor, team, &owner, err) != 0 || check_secret(name, value, size, err) != 0)
+		return -1;
+	CLEANUP(mem_freep) char *label = secrets_label(owner, name);
+	CLEANUP(mem_freep) unsigned char *sealed = NULL;
+	CLEANUP(mem_freep) unsigned char *before = NULL;
+	size_t sealed_size = 0;
+	size_t before_size = 0;
+	if (secret_seal(service->master_key, label, value, size, &sealed, &sealed_size, err) != 0)
+		return -1;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	bool known = secrets_get(db, owner, name, &before, &before_size, err) == 0;
+	if (!known && err->kind != NEL_NOTFOUND)
+		return -1;
+	if (secrets_put(db, owner, name, sealed, sealed_size, clock_now_s(), ret_row, err) != 0 ||
+	    db_commit(db, err) != 0)
+		return -1;
+	*ret_new = !known;
+	return 0;
+}
+
+int service_delete_secret(struct db *db, const struct actor *actor, bool team, const char *name, struct nel_err *err)
+{
+	const char *owner = NULL;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (owner_for(actor, team, &owner, err) != 0 || db_begin(db, err) != 0 ||
+	    secrets_delete(db, owner, name, err) != 0)
+		return -1;
+	return db_commit(db, err);
+}
+
+int secret_names_load(struct db *db, const char *user, struct secret_names *ret_names, struct nel_err *err)
+{
+	CLEANUP(mem_freep) struct secret_row *own = NULL;
+	CLEANUP(mem_freep) struct secret_row *teams = NULL;
+	size_t own_count = 0;
+	size_t team_count = 0;
+	if (secrets_list(db, user, &own, &own_count, err) != 0 ||
+	    secrets_list(db, SECRETS_TEAM, &teams, &team_count, err) != 0)
+		return -1;
+	own = mem_realloc(own, own_count + team_count + 1, sizeof *own);
+	if (team_count > 0)
+		memcpy(own + own_count, teams, team_count * sizeof *own);
+	*ret_names = (struct secret_names){.rows = TAKE(own), .count = own_count + team_count};
+	return 0;
+}
+
+bool secret_names_have(const struct secret_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (strcmp(names->rows[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void secret_names_done(struct secret_names *names)
+{
+	free(names->rows);
+	*names = (struct secret_names){0};
+}
+
+/* The one that came with the request; the last of a name counts. */
+static bool take_sent(const struct submit_request *request, const char *name, json_t *env, bool *invalid)
+{
+	for (size_t i = request->env_count; i > 0; i--) {
+		if (strcmp(request->env[i - 1].name, name) != 0)
+			continue;
+		if (json_object_set_new(env, name, json_string(request->env[i - 1].value)) != 0)
+			*invalid = true;
+		return true;
+	}
+	return false;
+}
+
+static int open_stored(struct service *service, struct db *db, const char *owner, const char *name, char **ret_value,
+		       size_t *ret_size, struct nel_err *err)
+{
+	CLEANUP(mem_freep) unsigned char *sealed = NULL;
+	CLEANUP(mem_freep) char *label = secrets_label(owner, name);
+	size_t size = 0;
+	if (secrets_get(db, owner, name, &sealed, &size, err) != 0)
+		return -1;
+	if (secret_open(service->master_key, label, sealed, size, ret_value, ret_size, err) == 0)
+		return 0;
+	/* That the key does not fit is no fault of the person's. */
+	err->kind = NEL_INTERNAL;
+	return -1;
+}
+
+static int take_stored(struct service *service, struct db *db, const char *user, const char *name, json_t *env,
+		       bool *invalid, struct nel_err *err)
+{
+	char *value = NULL;
+	size_t size = 0;
+	int rc = open_stored(service, db, user, name, &value, &size, err);
+	if (rc != 0 && err->kind == NEL_NOTFOUND)
+		rc = open_stored(service, db, SECRETS_TEAM, name, &value, &size, err);
+	if (rc != 0)
+		return err->kind == NEL_NOTFOUND
+			   ? err_set(err, NEL_INVALID, "the secret %s was deleted a moment ago", name)
+			   : -1;
+	if (json_object_set_new(env, name, json_stringn(value, size)) != 0)
+		*invalid = true;
+	secret_free(value, size);
+	return 0;
+}
+
+static int seal(struct service *service, const json_t *env, struct evaluation_row *row, struct nel_err *err)
+{
+	char *text = json_dumps(env, JSON_COMPACT);
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
+	int rc =
+	    secret_seal(service->master_key, label, text, strlen(text), &row->sealed_env, &row->sealed_env_size, err);
+	secret_wipe(text);
+	free(text);
+	return rc;
+}
+
+int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
+		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err)
+{
+	char **names = eval_plan_secret_names(plan);
+	json_t *env = json_object();
+	bool invalid = false;
+	int rc = 0;
+	for (char **name = names; *name != NULL; name++) {
+		if (rc == 0 && !take_sent(request, *name, env, &invalid))
+			rc = take_stored(service, db, row->user, *name, env, &invalid, err);
+		free(*name);
+	}
+	free(names);
+	if (rc == 0 && invalid)
+		rc = err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text");
+	if (rc == 0 && json_object_size(env) > 0)
+		rc = seal(service, env, row, err);
+	secret_free_json(env);
+	return rc;
+}

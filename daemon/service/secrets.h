@@ -1,0 +1,34 @@
+/* Stored secrets: whose they are, who may set them, and which one a submission gets. Their values only ever leave the
+ * store sealed into an evaluation. HTTP threads. */
+#ifndef NEL_SERVICE_SECRETS_H
+#define NEL_SERVICE_SECRETS_H
+
+#include "config/eval_config.h"
+#include "db/evaluations.h"
+#include "db/secrets.h"
+#include "service/submit.h"
+
+/* Stores the value for the actor, or for the team (admins only: DENIED). INVALID: the name is no variable's, or the
+ * value is longer than SUBMIT_ENV_SIZE_MAX or has a NUL. CONFLICT: too many. */
+int service_put_secret(struct service *service, struct db *db, const struct actor *actor, bool team, const char *name,
+		       const char *value, size_t size, struct secret_row *ret_row, bool *ret_new, struct nel_err *err);
+
+int service_delete_secret(struct db *db, const struct actor *actor, bool team, const char *name,
+			  struct nel_err *err); /* NOTFOUND, DENIED */
+
+/* The names that a submission of that user can count on: the person's and the team's. */
+struct secret_names {
+	struct secret_row *rows;
+	size_t count;
+};
+
+int secret_names_load(struct db *db, const char *user, struct secret_names *ret_names, struct nel_err *err);
+bool secret_names_have(const struct secret_names *names, const char *name);
+void secret_names_done(struct secret_names *names);
+
+/* Seals what the plan wants into row->sealed_env, as one JSON object; nothing when it wants none. Each value is the
+ * request's own, else the person's, else the team's. INVALID when one is gone, or is no UTF-8. */
+int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
+		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err);
+
+#endif

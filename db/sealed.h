@@ -1,0 +1,21 @@
+/* Everything in the store that is sealed with the master key (base/secret.h), in one table of columns, and the change
+ * to another key. A new sealed column gets its row in sealed.c; a test holds all BLOB columns to that. */
+#ifndef NEL_DB_SEALED_H
+#define NEL_DB_SEALED_H
+
+#include "base/secret.h"
+#include "db/db.h"
+
+/* Is "table.column" in the table? */
+bool sealed_has_column(const char *column);
+
+/* DENIED when the store is sealed with another key. A store without anything to compare with takes this one as its
+ * key. */
+int sealed_check_key(struct db *db, const struct secret_key *key, struct nel_err *err);
+
+/* Within a transaction: everything is opened with `from` and sealed with `to`. *ret_count: how many values. DENIED when
+ * one does not open. */
+int sealed_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to, int64_t *ret_count,
+		      struct nel_err *err);
+
+#endif
