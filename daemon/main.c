@@ -4,7 +4,8 @@
  *   thread                    how many                  owns
  *   main                      1                         settings, catalogue, master key; waits for signals
  *   scheduler                 1                         the live chains, whose states it alone writes; a connection
- *   lanes                     max_sessions a cluster    an SSH session at a time, and the action it carries out
+ *   lanes                     by need; bounded          an SSH session at a time, and the action it carries out
+ *   lanes' tender             1                         idle sessions, and lanes that are not needed
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
  *   feed                      1                         who waits for events, and wakes them (api/feed)
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
@@ -69,7 +70,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    secret_key_load(d->settings->master_key_file, &d->master_key, err) != 0 ||
 	    database_lock(d->settings->database, &d->lock_fd, err) != 0 ||
 	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
-	    ssh_init(err) != 0 || lanes_start(d->settings, &d->lanes, err) != 0 ||
+	    ssh_init(err) != 0 || lanes_start(d->settings, d->master_key, &d->lanes, err) != 0 ||
 	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0)
 		return -1;
 	d->service = (struct service){.settings = d->settings,

@@ -25,6 +25,7 @@ struct statement *const *const statement_lists[] = {
 	events_statements,
 	results_statements,
 	failures_statements,
+	identities_statements,
 	NULL,
 };
 /* clang-format on */

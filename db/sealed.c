@@ -25,6 +25,10 @@ static struct sealed_column columns[] = {
     {"secrets.sealed",
      {.sql = "SELECT id, 'secret:' || owner || ':' || name, sealed FROM secrets WHERE id > ? ORDER BY id LIMIT 1"},
      {.sql = "UPDATE secrets SET sealed = ?1 WHERE id = ?2"}},
+    {"identities.sealed_key",
+     {.sql = "SELECT id, 'identity:' || user || ':' || cluster, sealed_key FROM identities WHERE id > ?"
+	     " ORDER BY id LIMIT 1"},
+     {.sql = "UPDATE identities SET sealed_key = ?1 WHERE id = ?2"}},
     {"key_check.sealed",
      {.sql = "SELECT id, '" CHECK_LABEL "', sealed FROM key_check WHERE id > ? ORDER BY id LIMIT 1"},
      {.sql = "UPDATE key_check SET sealed = ?1 WHERE id = ?2"}},
@@ -134,6 +138,14 @@ int sealed_change_key(struct db *db, const struct secret_key *from, const struct
 	return 0;
 }
 
-struct statement *const sealed_statements[] = {&columns[0].next, &columns[0].set,  &columns[1].next,
-					       &columns[1].set,  &columns[2].next, &columns[2].set,
-					       &read_check,      &insert_check,    NULL};
+struct statement *const sealed_statements[] = {&columns[0].next,
+					       &columns[0].set,
+					       &columns[1].next,
+					       &columns[1].set,
+					       &columns[2].next,
+					       &columns[2].set,
+					       &columns[3].next,
+					       &columns[3].set,
+					       &read_check,
+					       &insert_check,
+					       NULL};

@@ -294,3 +294,16 @@ const struct settings_cluster *settings_cluster_by_hostname(const struct setting
 			return &settings->clusters[i];
 	return NULL;
 }
+
+const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,
+						   const char *identity)
+{
+	bool personal = strchr(identity, '/') != NULL;
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		const struct settings_cluster *cluster = &settings->clusters[i];
+		if (strcmp(cluster->name, name) == 0 &&
+		    (cluster->identity_per_user ? personal : strcmp(cluster->username, identity) == 0))
+			return cluster;
+	}
+	return NULL;
+}

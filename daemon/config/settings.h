@@ -32,8 +32,10 @@ struct settings_cluster {
 	int port;
 	char *known_hosts_file;
 	bool identity_per_user;
-	char *username; /* NULL with per_user */
-	char *key_file;
+	char *username;     /* NULL with per_user */
+	char *key_file;     /* NULL with per_user and with an agent */
+	char *agent_socket; /* of an ssh-agent; NULL: none */
+	char *agent_key;    /* the public half of the only key of the agent that is to be used; NULL: any */
 	int max_sessions;
 	int64_t poll_interval_s;
 	enum accounting_mode accounting;
@@ -46,6 +48,7 @@ struct settings_cluster {
 	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
 	int64_t absence_deadline_s; /* 300 */
 	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
+	bool draining; /* takes no new submissions: `drain` says so, or a reload no longer has it while jobs live */
 };
 
 /* What one person may have, and the weight of the person's turns. */
@@ -89,12 +92,20 @@ int settings_load(const char *path, struct settings **ret_settings, struct probl
 void settings_free(struct settings *settings);
 DEFINE_FREEP(struct settings, settings, settings_free)
 
-/* The cluster with that name, or NULL. */
+/* The cluster with that name, or NULL. Of two with one name the first is the one for new submissions; the other is
+ * drained. */
 const struct settings_cluster *settings_cluster_by_name(const struct settings *settings, const char *name);
 /* The cluster with that hostname, or NULL. */
 const struct settings_cluster *settings_cluster_by_hostname(const struct settings *settings, const char *hostname);
 
 /* A person's limits and weight; for those without their own, everybody's. The name in it is borrowed. */
 struct settings_person settings_person_of(const struct settings *settings, const char *name);
+
+/* The cluster as jobs of that identity know it (db/identities.h: a shared account, or "<person>/<account>"); NULL. */
+const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,
+						   const char *identity);
+
+/* Are the two reached in the same way: host, account, key, number of sessions? */
+bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b);
 
 #endif

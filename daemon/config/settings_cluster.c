@@ -30,8 +30,9 @@ static const char *const cluster_keys[] = {"name",
 					   "idle_timeout_s",
 					   "absence_deadline_s",
 					   "submitted_jobs",
+					   "drain",
 					   NULL};
-static const char *const identity_keys[] = {"username", "key_file", NULL};
+static const char *const identity_keys[] = {"username", "key_file", "agent", "agent_key", NULL};
 
 static const struct {
 	const char *name;
@@ -63,6 +64,42 @@ static bool is_host(const char *name)
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")] == '\0';
 }
 
+/* agent: true is the agent of the daemon's own environment (ssh-agent(1)); a text is the path of its socket. */
+static void read_agent(const struct reader *r, const json_t *identity, const char *base, struct settings_cluster *c)
+{
+	const json_t *agent = reader_get(identity, "agent");
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "agent");
+	c->agent_key = reader_text(r, identity, base, "agent_key", READER_LINE);
+	if (json_is_string(agent)) {
+		c->agent_socket = settings_path(r, identity, base, "agent", true);
+	} else if (json_is_true(agent)) {
+		c->agent_socket = mem_strdup(getenv("SSH_AUTH_SOCK"));
+		if (c->agent_socket == NULL)
+			reader_error(r, pointer,
+				     "SSH_AUTH_SOCK is not set for the daemon: name the agent's socket, as in agent: "
+				     "/run/nel-slurmd/agent.sock");
+	} else if (agent != NULL && !json_is_false(agent)) {
+		reader_error(r, pointer,
+			     "agent is true (the agent of SSH_AUTH_SOCK), or the path of an agent's socket");
+	} else if (c->agent_key != NULL) {
+		reader_error(r, pointer, "agent_key goes with agent");
+	}
+}
+
+static void read_shared(const struct reader *r, const json_t *identity, const char *base, struct settings_cluster *c)
+{
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "key_file");
+	reader_keys(r, identity, base, identity_keys, true);
+	c->username = reader_need_text(r, identity, base, "username", READER_TOKEN);
+	read_agent(r, identity, base, c);
+	bool agent = reader_get(identity, "agent") != NULL && !json_is_false(reader_get(identity, "agent"));
+	c->key_file = settings_path(r, identity, base, "key_file", !agent);
+	if (agent && c->key_file != NULL)
+		reader_error(r, pointer, "The key is either in key_file or with the agent");
+	if (c->username != NULL && strchr(c->username, '/') != NULL)
+		reader_error(r, base, "An account's name has no '/'");
+}
+
 static void read_identity(const struct reader *r, const json_t *config, const char *base, struct settings_cluster *c)
 {
 	const json_t *identity = reader_get(config, "identity");
@@ -72,11 +109,9 @@ static void read_identity(const struct reader *r, const json_t *config, const ch
 	} else if (json_is_string(identity) && strcmp(json_string_value(identity), "per_user") == 0) {
 		c->identity_per_user = true;
 	} else if (json_is_object(identity)) {
-		reader_keys(r, identity, pointer, identity_keys, true);
-		c->username = reader_need_text(r, identity, pointer, "username", READER_TOKEN);
-		c->key_file = settings_path(r, identity, pointer, "key_file", true);
+		read_shared(r, identity, pointer, c);
 	} else {
-		reader_error(r, pointer, "identity is per_user, or a mapping of username and key_file");
+		reader_error(r, pointer, "identity is per_user, or a mapping of username and key_file or agent");
 	}
 }
 
@@ -159,6 +194,7 @@ static void read_cluster(const struct reader *r, const json_t *config, const cha
 	c->idle_timeout_s = reader_int(r, config, base, "idle_timeout_s", 1, SECONDS_MAX, 300);
 	c->absence_deadline_s = reader_int(r, config, base, "absence_deadline_s", 1, SECONDS_MAX, 300);
 	c->submitted_jobs = reader_int(r, config, base, "submitted_jobs", 1, SUBMITTED_JOBS_MAX, -1);
+	c->draining = reader_bool(r, config, base, "drain", false);
 }
 
 static bool same(const char *a, const char *b)
@@ -205,6 +241,33 @@ void settings_read_clusters(const struct reader *r, const json_t *root, struct s
 	}
 }
 
+static bool equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_environment(const struct settings_cluster *a, const struct settings_cluster *b)
+{
+	if (a->environment_count != b->environment_count)
+		return false;
+	for (size_t i = 0; i < a->environment_count; i++)
+		if (!equal(a->environment[i].name, b->environment[i].name) ||
+		    !equal(a->environment[i].value, b->environment[i].value))
+			return false;
+	return true;
+}
+
+bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b)
+{
+	return equal(a->hostname, b->hostname) && equal(a->address, b->address) && a->port == b->port &&
+	       equal(a->known_hosts_file, b->known_hosts_file) && a->identity_per_user == b->identity_per_user &&
+	       equal(a->username, b->username) && equal(a->key_file, b->key_file) &&
+	       equal(a->agent_socket, b->agent_socket) && equal(a->agent_key, b->agent_key) &&
+	       a->max_sessions == b->max_sessions && equal(a->proxy_command, b->proxy_command) &&
+	       a->connect_timeout_s == b->connect_timeout_s && a->idle_timeout_s == b->idle_timeout_s &&
+	       same_environment(a, b);
+}
+
 void settings_cluster_done(struct settings_cluster *c)
 {
 	free(c->name);
@@ -213,6 +276,8 @@ void settings_cluster_done(struct settings_cluster *c)
 	free(c->known_hosts_file);
 	free(c->username);
 	free(c->key_file);
+	free(c->agent_socket);
+	free(c->agent_key);
 	free(c->proxy_command);
 	for (size_t i = 0; i < c->environment_count; i++) {
 		free(c->environment[i].name);

@@ -7,6 +7,7 @@
 #include "chain/budget.h"
 #include "db/evaluations.h"
 #include "db/events.h"
+#include "db/identities.h"
 #include "db/results.h"
 #include "sched/core.h"
 #include "sched/exports.h"
@@ -21,11 +22,24 @@
 #define COLLECT_TRIES_MAX 3    /* then the end is stored without the scores; they follow when the cluster answers */
 #define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
 
+/* Did the cluster refuse the login? An unknown host key is another thing. */
+static bool is_refusal(const struct action *action)
+{
+	return action->failed && action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL &&
+	       strstr(action->err.msg, "known_hosts file") == NULL;
+}
+
 /* What a chain waits on while its cluster cannot be worked with. */
 static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX + 80])
 {
-	if (action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL &&
-	    strstr(action->err.msg, "known_hosts file") == NULL)
+	char user[USER_NAME_MAX + 1];
+	char account[IDENTITY_USERNAME_MAX + 1];
+	if (is_refusal(action) && identity_name_split(action->identity, user, account))
+		snprintf(buf, NEL_ERR_MSG_MAX + 80,
+			 "credentials for %s: the account %s there does not take the key of %s yet; the line to add to "
+			 "its authorized_keys is in GET /v1/identities/%s, and POST /v1/identities/%s/check tries it",
+			 action->cluster, account, user, action->cluster, action->cluster);
+	else if (is_refusal(action))
 		snprintf(buf, NEL_ERR_MSG_MAX + 80, "credentials for %s", action->cluster);
 	else
 		snprintf(buf, NEL_ERR_MSG_MAX + 80, "cluster %s: %s", action->cluster, action->err.msg);
@@ -47,6 +61,8 @@ static void land(struct scheduler *s, const struct action *action)
 	struct station *station = core_station(s, action->cluster, action->identity);
 	if (action->kind == DO_SUBMIT && station != NULL)
 		station->sending--;
+	if (station != NULL && !action->failed)
+		stations_let_in(station);
 	for (size_t i = 0; i < action->count; i++) {
 		struct live *live = live_set_find(&s->live, action->items[i].seq);
 		if (live != NULL)
@@ -99,7 +115,10 @@ static bool unsent(const struct action *action, const struct action_item *item, 
 static int take_submitted(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	char wait[NEL_ERR_MSG_MAX + 80];
+	struct station *station = core_station(s, action->cluster, action->identity);
 	describe_wait(action, wait);
+	if (is_refusal(action) && station != NULL)
+		stations_refused(station, wait);
 	for (size_t i = 0; i < action->count; i++) {
 		struct live *live = find(s, &action->items[i]);
 		if (live == NULL || live->need != NEED_SUBMIT)
@@ -116,7 +135,10 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 			   live->job.started_at == 0) { /* a chain that has run had a directory that could be used */
 			rc = core_end(s, live, EVENT_REFUSED, end_reason(live, action->err.msg), err);
 		} else {
-			core_back_off(live, 2, 120);
+			if (is_refusal(action) && station != NULL)
+				live->due_ms = station->refused_ms;
+			else
+				core_back_off(live, 2, 120);
 			rc = mover_waiting_on(s->db, live, wait, clock_now_s(), err);
 		}
 		if (rc != 0)
@@ -266,7 +288,7 @@ static int take_cancelled(struct scheduler *s, const struct action *action, stru
 		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
 		live->tries = 0;
 		live->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
-		core_quicken(core_station(s, live->job.cluster, live->job.identity));
+		core_quicken(core_station_of(s, live));
 	}
 	return 0;
 }
@@ -392,6 +414,8 @@ static const char *const stored_points[] = {[DO_SUBMIT] = "submit-stored",
 /* Why the cluster did not do what it was asked; NULL when it did, or when the reason is another than the cluster. */
 static const char *cluster_fault(const struct action *action)
 {
+	if (is_refusal(action) && strchr(action->identity, '/') != NULL)
+		return NULL; /* a person's own key: the next one's may do */
 	if (action->failed && (action->err.kind == NEL_REMOTE || action->err.kind == NEL_DENIED))
 		return action->err.msg;
 	if (!action->failed && action->kind == DO_OBSERVE && action->observed.slurm_failed)
@@ -412,7 +436,10 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 	station->reach_known = true;
 	if (station->reachable == reached)
 		return 0;
-	station->reach_known = false; /* read again, in case this transaction fails */
+	/* Read again, by others on the cluster, too, and in case this transaction fails. */
+	for (size_t i = 0; i < s->station_count; i++)
+		if (strcmp(s->stations[i]->name, action->cluster) == 0)
+			s->stations[i]->reach_known = false;
 	return journal_cluster(s->db, action->cluster, why, clock_now_s(), err);
 }
 

@@ -11,12 +11,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* One identity on one cluster, as the scheduler observes it. */
+/* One identity on one cluster, as the scheduler observes it. Made when a chain of it first needs something, and kept.
+ */
 struct station {
-	const struct settings_cluster *cluster;
-	const char *identity;
-	bool observing; /* an observation is under way */
-	int sending;    /* submissions with the lane: never all of its sessions, so that nothing else waits for them */
+	char *name; /* of the cluster */
+	char *identity;
+	const struct settings_cluster *cluster; /* as the last settings that had it say */
+	bool observing;                         /* an observation is under way */
+	int sending; /* submissions with the lane: never all of its sessions, so that nothing else waits for them */
 	bool accounting_known;
 	bool accounting;
 	bool reach_known; /* reachable is what the log of events says */
@@ -26,10 +28,17 @@ struct station {
 	struct scheduler_sight sight; /* under the scheduler's sight_lock */
 	int64_t next_ms;              /* monotonic: the next one is not before */
 	int freed;                    /* jobs that have left its Slurm since limited ones were tried again */
+	struct live *observable;      /* while observations are handed out: its chains that are to be seen */
+	size_t observable_count;
+	int refusals;       /* logins that the cluster refused, in a row */
+	int64_t refused_ms; /* monotonic: nothing is submitted before, since the login would be refused again */
+	char *refused_why;  /* what its chains wait on meanwhile */
+	bool nudged;        /* under sight_lock: somebody says that the login may work now */
 };
 
 struct scheduler {
-	const struct settings *settings;
+	const struct settings *_Atomic settings; /* a reload gives others */
+	const struct settings *known_settings;   /* those that the stations have */
 	struct lanes *lanes;
 	const struct secret_key *master_key;
 	struct db *db;
@@ -37,19 +46,22 @@ struct scheduler {
 	pthread_t thread;
 	atomic_bool stopping;
 	atomic_bool wanted; /* the store has marks to take */
+	atomic_bool nudged; /* a station is */
 	_Atomic int64_t last_tick_ms;
 	struct live_set live;
 	struct turns *turns;
 	bool limits_met;            /* a chain may be waiting for a limit of Slurm's own */
-	pthread_mutex_t sight_lock; /* only for copying a station's sight */
-	struct station *stations;
+	pthread_mutex_t sight_lock; /* for what other threads look at: the list of stations, their sights and nudges */
+	struct station **stations;
 	size_t station_count;
 };
 
 #define TICK_MAX_MS 1000
 #define FIRST_OBSERVATION_MS 1000
 
+/* NULL when the settings have no such cluster with such an identity. */
 struct station *core_station(struct scheduler *s, const char *cluster, const char *identity);
+struct station *core_station_of(struct scheduler *s, struct live *live);
 
 /* The next observation comes soon: something changed. */
 void core_quicken(struct station *station);
@@ -77,6 +89,17 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 
 /* After a failed transaction: what it touched is read again from the store before it is used. */
 void core_mark_stale(struct scheduler *s);
+
+/* stations.c. */
+void stations_take_nudges(struct scheduler *s);
+/* Other settings: what is known of each cluster stays, as far as it is the same. */
+void stations_adopt(struct scheduler *s, const struct settings *settings);
+void stations_free(struct scheduler *s);
+
+/* The cluster refused the login: when it is tried again, and what is waited on until then. */
+void stations_refused(struct station *station, const char *why);
+/* It let somebody in. */
+void stations_let_in(struct station *station);
 
 /* dispatch.c: hands out the remote work that is due. */
 void dispatch_all(struct scheduler *s);

@@ -63,9 +63,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 		case NEED_NONE:
 			live->turn = 0;
 			if (to_be_admitted(live, now_s))
-				due_add(core_station(s, live->job.cluster, live->job.identity) != NULL ? waiting
-												       : sends,
-					live);
+				due_add(core_station_of(s, live) != NULL ? waiting : sends, live);
 			break;
 		case NEED_SUBMIT:
 			live->turn = 0;
@@ -80,7 +78,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 /* Adds those whose turn has come to the sends. */
 static void admit(struct scheduler *s, struct due_list *waiting, struct due_list *sends)
 {
-	size_t count = turns_take(s->turns, s->settings, &s->live, waiting->items, waiting->count);
+	size_t count = turns_take(s->turns, s->known_settings, &s->live, waiting->items, waiting->count);
 	for (size_t i = 0; i < count; i++)
 		due_add(sends, waiting->items[i]);
 }
@@ -89,9 +87,9 @@ static void admit(struct scheduler *s, struct due_list *waiting, struct due_list
 static void retry_limited(struct scheduler *s)
 {
 	for (size_t i = 0; i < s->station_count; i++) {
-		struct station *station = &s->stations[i];
+		struct station *station = s->stations[i];
 		if (station->freed > 0 && s->limits_met)
-			s->limits_met = turns_retry(s->turns, s->settings, &s->live, station->cluster->name,
+			s->limits_met = turns_retry(s->turns, s->known_settings, &s->live, station->cluster->name,
 						    station->identity, station->freed);
 		station->freed = 0;
 	}
@@ -241,7 +239,7 @@ static void hold_group(struct scheduler *s, struct live **group, size_t count, c
 static void send_group(struct scheduler *s, struct live **group, size_t count)
 {
 	struct nel_err err = {0};
-	struct station *station = core_station(s, group[0]->job.cluster, group[0]->job.identity);
+	struct station *station = core_station_of(s, group[0]);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	if (station == NULL) {
 		CLEANUP(mem_freep)
@@ -305,6 +303,22 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 	}
 }
 
+/* The cluster refuses the login of this identity: its chains say so, and wait until it is tried again. */
+static void hold_refused(struct scheduler *s, struct live **group, size_t count, const struct station *station)
+{
+	struct nel_err err;
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int rc = db_begin(s->db, &err);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		group[i]->due_ms = station->refused_ms;
+		rc = mover_waiting_on(s->db, group[i], station->refused_why, clock_now_s(), &err);
+	}
+	if (rc != 0 || db_commit(s->db, &err) != 0) {
+		log_error("jobs cannot be held", LOG_S("error", err.msg));
+		core_mark_stale(s);
+	}
+}
+
 /* A session is left for observations, cancels and readers: a burst of submissions can take minutes. */
 static int sends_max(const struct station *station)
 {
@@ -353,17 +367,30 @@ static void dispatch_sends(struct scheduler *s, struct due_list *sends, const st
 	}
 	qsort(groups, count, sizeof *groups, by_turn);
 	for (size_t i = 0; i < count; i++) {
-		const struct job_row *job = &groups[i].items[0]->job;
-		const struct station *station = core_station(s, job->cluster, job->identity);
-		if ((station == NULL || station->sending < sends_max(station)) && !is_busy(busy, job->evaluation_seq))
+		struct live *first = groups[i].items[0];
+		const struct station *station = core_station_of(s, first);
+		if (station != NULL && station->refused_ms > clock_mono_ms())
+			hold_refused(s, groups[i].items, groups[i].count, station);
+		else if ((station == NULL || station->sending < sends_max(station)) &&
+			 !is_busy(busy, first->job.evaluation_seq))
 			send_group(s, groups[i].items, groups[i].count);
 	}
+}
+
+static bool has_one_of(struct scheduler *s, const struct due_list *list, const struct station *station)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (core_station_of(s, list->items[i]) == station)
+			return true;
+	return false;
 }
 
 static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels)
 {
 	for (size_t n = 0; n < s->station_count; n++) {
-		struct station *station = &s->stations[n];
+		struct station *station = s->stations[n];
+		if (!has_one_of(s, cancels, station))
+			continue;
 		CLEANUP(action_freep)
 		struct action *action = action_new(DO_CANCEL, s->inbox, station->cluster->name, station->identity,
 						   station->cluster->command_timeout_s * 1000, CANCELS_MAX);
@@ -371,13 +398,11 @@ static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels
 		size_t taken = 0;
 		for (size_t i = 0; i < cancels->count && taken < CANCELS_MAX; i++) {
 			struct live *live = cancels->items[i];
-			if (core_station(s, live->job.cluster, live->job.identity) != station)
+			if (core_station_of(s, live) != station)
 				continue;
 			fill_item(&action->items[action->count++], live);
 			mine[taken++] = live;
 		}
-		if (taken == 0)
-			continue;
 		bool pushed = push(s, action);
 		if (pushed)
 			action = NULL;
@@ -393,7 +418,7 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 {
 	for (size_t i = 0; i < collects->count; i++) {
 		struct live *live = collects->items[i];
-		struct station *station = core_station(s, live->job.cluster, live->job.identity);
+		struct station *station = core_station_of(s, live);
 		int64_t timeout_s = station != NULL ? station->cluster->command_timeout_s : 60;
 		CLEANUP(action_freep)
 		struct action *action =
@@ -409,17 +434,13 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 	}
 }
 
-static void observe_station(struct scheduler *s, struct station *station, size_t count)
+static void observe_station(struct scheduler *s, struct station *station)
 {
 	CLEANUP(action_freep)
 	struct action *action = action_new(DO_OBSERVE, s->inbox, station->cluster->name, station->identity,
-					   station->cluster->command_timeout_s * 1000, count);
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		if (live_is_observable(live) && core_station(s, live->job.cluster, live->job.identity) == station)
-			fill_item(&action->items[action->count++], live);
-	}
+					   station->cluster->command_timeout_s * 1000, station->observable_count);
+	for (const struct live *live = station->observable; live != NULL; live = live->next_observable)
+		fill_item(&action->items[action->count++], live);
 	action->ask_accounting = !station->accounting_known;
 	action->use_sacct = station->accounting;
 	station->observing = push(s, action);
@@ -429,24 +450,36 @@ static void observe_station(struct scheduler *s, struct station *station, size_t
 		station->next_ms = clock_mono_ms() + 1000;
 }
 
+static bool is_due(const struct station *station, int64_t now_ms)
+{
+	return !station->observing && station->next_ms <= now_ms;
+}
+
+/* One look at all chains, whatever the number of stations. */
 static void dispatch_observations(struct scheduler *s)
 {
 	int64_t now_ms = clock_mono_ms();
+	bool any = false;
 	for (size_t i = 0; i < s->station_count; i++) {
-		struct station *station = &s->stations[i];
-		if (station->observing || station->next_ms > now_ms)
-			continue;
-		size_t count = 0;
-		struct live *live = NULL;
-		struct live *next = NULL;
-		HASH_ITER(hh, s->live.by_seq, live, next) {
-			if (live_is_observable(live) &&
-			    core_station(s, live->job.cluster, live->job.identity) == station)
-				count++;
-		}
-		if (count > 0)
-			observe_station(s, station, count);
+		s->stations[i]->observable = NULL;
+		s->stations[i]->observable_count = 0;
+		any = any || is_due(s->stations[i], now_ms);
 	}
+	if (!any)
+		return;
+	struct live *live = NULL;
+	struct live *next = NULL;
+	HASH_ITER(hh, s->live.by_seq, live, next) {
+		struct station *station = live_is_observable(live) ? core_station_of(s, live) : NULL;
+		if (station == NULL || !is_due(station, now_ms))
+			continue;
+		live->next_observable = station->observable;
+		station->observable = live;
+		station->observable_count++;
+	}
+	for (size_t i = 0; i < s->station_count; i++)
+		if (s->stations[i]->observable_count > 0)
+			observe_station(s, s->stations[i]);
 }
 
 void dispatch_all(struct scheduler *s)

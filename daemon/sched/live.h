@@ -17,8 +17,12 @@ enum live_need {
 	NEED_COLLECT /* it ended: scores and log are to be read, secrets removed */
 };
 
+struct station; /* sched/core.h */
+
 struct live {
-	int64_t seq; /* the hash key */
+	int64_t seq;             /* the hash key */
+	struct station *station; /* NULL: not known yet */
+	struct live *next_observable;
 	struct job_row job;
 	struct attempt_row attempt; /* the newest; number 0: none yet */
 	int64_t used_before_s;      /* elapsed time of the attempts before it */

@@ -16,15 +16,6 @@
 
 #define FAILURE_LINES 20 /* of the log, kept with a chain that failed */
 
-struct station *core_station(struct scheduler *s, const char *cluster, const char *identity)
-{
-	for (size_t i = 0; i < s->station_count; i++)
-		if (strcmp(s->stations[i].cluster->name, cluster) == 0 &&
-		    strcmp(s->stations[i].identity, identity) == 0)
-			return &s->stations[i];
-	return NULL;
-}
-
 void core_quicken(struct station *station)
 {
 	if (station == NULL)
@@ -104,7 +95,7 @@ int core_move(struct scheduler *s, struct live *live, enum chain_event event, co
 	}
 	if (chain_state_is_end(live->job.state))
 		set_need(live, action == ACTION_COLLECT ? NEED_COLLECT : NEED_NONE);
-	struct station *station = core_station(s, live->job.cluster, live->job.identity);
+	struct station *station = core_station_of(s, live);
 	if (from != live->job.state)
 		core_quicken(station);
 	if (station != NULL && (live->job.state == CHAIN_RESUMING || chain_state_is_end(live->job.state)))
@@ -307,8 +298,19 @@ void core_mark_stale(struct scheduler *s)
 	}
 }
 
+/* Wishes of other threads: logins that may work now, settings that were read anew. */
+static void look_around(struct scheduler *s)
+{
+	if (atomic_exchange(&s->nudged, false))
+		stations_take_nudges(s);
+	const struct settings *settings = atomic_load(&s->settings);
+	if (settings != s->known_settings)
+		stations_adopt(s, settings);
+}
+
 static void tick(struct scheduler *s)
 {
+	look_around(s);
 	reload_stale(s);
 	if (atomic_exchange(&s->wanted, false)) {
 		struct nel_err err;
@@ -343,26 +345,15 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 		    struct scheduler **ret_scheduler, struct nel_err *err)
 {
 	struct scheduler *s = mem_calloc(1, sizeof *s);
-	s->settings = settings;
+	atomic_store(&s->settings, settings);
+	s->known_settings = settings;
 	s->lanes = lanes;
 	s->master_key = master_key;
 	s->turns = turns_new();
 	atomic_store(&s->wanted, true); /* wishes stored while the daemon was down */
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
-	s->stations = mem_calloc(settings->cluster_count, sizeof *s->stations);
-	size_t outstanding = 1024;
-	for (size_t i = 0; i < settings->cluster_count; i++) {
-		const struct settings_cluster *cluster = &settings->clusters[i];
-		s->stations[s->station_count++] = (struct station){
-		    .cluster = cluster,
-		    .identity = cluster->username,
-		    .accounting_known = cluster->accounting != ACCOUNTING_AUTO,
-		    .accounting = cluster->accounting == ACCOUNTING_SACCT,
-		};
-		outstanding += LANE_QUEUE_MAX + (size_t)cluster->max_sessions;
-	}
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
-	s->inbox = queue_new(outstanding);
+	s->inbox = queue_new(1024 + LANES_QUEUED_MAX + LANES_THREADS_MAX);
 	pthread_mutex_init(&s->sight_lock, NULL);
 	int sys = 0;
 	if (db_open(settings->database, &s->db, err) != 0 || load_all(s, err) != 0 ||
@@ -406,19 +397,14 @@ void scheduler_free(struct scheduler *s)
 	turns_free(s->turns);
 	db_close(s->db);
 	queue_free(s->inbox);
-	free(s->stations);
+	stations_free(s);
 	free(s);
 }
 
-void scheduler_sight(struct scheduler *s, const char *cluster, const char *identity, struct scheduler_sight *ret_sight)
+void scheduler_reload(struct scheduler *s, const struct settings *settings)
 {
-	struct station *station = core_station(s, cluster, identity);
-	*ret_sight = (struct scheduler_sight){0};
-	if (station == NULL)
-		return;
-	pthread_mutex_lock(&s->sight_lock);
-	*ret_sight = station->sight;
-	pthread_mutex_unlock(&s->sight_lock);
+	atomic_store(&s->settings, settings);
+	queue_push(s->inbox, NULL);
 }
 
 bool scheduler_place(struct scheduler *s, int64_t job_seq, struct turn_place *ret_place)

@@ -18,6 +18,12 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 /* Something was stored that it should look at. Any thread; never blocks. */
 void scheduler_wake(struct scheduler *scheduler);
 
+/* Other settings; those before must outlive the scheduler, too. Any thread. */
+void scheduler_reload(struct scheduler *scheduler, const struct settings *settings);
+
+/* The login of that identity, which was refused, may work now: what waits for it is tried at once. Any thread. */
+void scheduler_nudge(struct scheduler *scheduler, const char *cluster, const char *identity);
+
 /* Ends the thread after the answer it is working on. Lanes may still deliver; what comes is dropped. */
 void scheduler_stop(struct scheduler *scheduler);
 void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and lanes_stop(); accepts NULL */
@@ -29,7 +35,8 @@ struct scheduler_sight {
 	char error[512];     /* of the last failure; "" when the last one went well */
 };
 
-/* Any thread. All zero for an unknown cluster. */
+/* Any thread. All zero for what was never looked at. identity NULL: of all identities on the cluster the latest good
+ * look, and the failures of the one that fails most. */
 void scheduler_sight(struct scheduler *scheduler, const char *cluster, const char *identity,
 		     struct scheduler_sight *ret_sight);
 

@@ -27,10 +27,23 @@ static const struct settings_cluster *find_cluster(const struct settings *settin
 	return hostname != NULL ? settings_cluster_by_hostname(settings, hostname) : NULL;
 }
 
+/* The person's account on the cluster; the same name as here, where nothing else was said. NULL offline, where each
+ * person has his own. */
+static const char *account_on(const struct plan_input *in, const struct settings_cluster *cluster)
+{
+	if (!cluster->identity_per_user)
+		return cluster->username;
+	for (size_t i = 0; in->identities != NULL && i < in->identities->count; i++)
+		if (strcmp(in->identities->items[i].cluster, cluster->name) == 0)
+			return in->identities->items[i].username;
+	return in->offline ? NULL : in->request->actor->name;
+}
+
 static const char *username_for(const char *hostname, const char *cluster, void *arg)
 {
-	const struct settings_cluster *found = find_cluster(arg, hostname, cluster);
-	return found != NULL ? found->username : NULL;
+	const struct plan_input *in = arg;
+	const struct settings_cluster *found = find_cluster(in->settings, hostname, cluster);
+	return found != NULL ? account_on(in, found) : NULL;
 }
 
 /* A problem that this layer finds, with its place in the submitted text. */
@@ -47,21 +60,32 @@ static void add_problem(const struct plan_input *in, struct problems *errors, co
 	problems_add(errors, pointer, line, column, "%s", message);
 }
 
+static void list_clusters(const struct settings *settings, const char *key, const char *value, struct str *text)
+{
+	size_t shown = 0;
+	str_appendf(text, "no cluster here has the %s \"%s\"; there are:", key, value);
+	for (size_t i = 0; i < settings->cluster_count; i++)
+		if (!settings->clusters[i].draining)
+			str_appendf(text, "%s %s (%s)", shown++ > 0 ? "," : "", settings->clusters[i].name,
+				    settings->clusters[i].hostname);
+	if (shown == 0)
+		str_append(text, " none");
+}
+
 static void check_cluster(const struct plan_input *in, struct planned *planned, struct problems *errors)
 {
 	const struct eval_plan *plan = planned->plan;
 	planned->cluster = find_cluster(in->settings, plan->hostname, plan->cluster);
-	if (planned->cluster != NULL || in->offline)
+	if ((planned->cluster != NULL && !planned->cluster->draining) || in->offline)
 		return;
 	bool by_name = plan->cluster != NULL;
 	struct str text = {0};
-	str_appendf(&text, "no cluster here has the %s \"%s\"; there %s", by_name ? "name" : "hostname",
-		    by_name ? plan->cluster : plan->hostname, in->settings->cluster_count == 1 ? "is" : "are");
-	for (size_t i = 0; i < in->settings->cluster_count; i++)
-		str_appendf(&text, "%s %s (%s)", i > 0 ? "," : "", in->settings->clusters[i].name,
-			    in->settings->clusters[i].hostname);
-	if (in->settings->cluster_count == 0)
-		str_append(&text, " none");
+	if (planned->cluster != NULL)
+		str_appendf(&text, "cluster %s is draining: its jobs go on to their ends, and it takes no new ones",
+			    planned->cluster->name);
+	else
+		list_clusters(in->settings, by_name ? "name" : "hostname", by_name ? plan->cluster : plan->hostname,
+			      &text);
 	add_problem(in, errors, by_name ? "/execution/cluster" : "/execution/hostname", str_text(&text));
 	str_done(&text);
 }
@@ -99,14 +123,27 @@ static void check_output_dir(const struct plan_input *in, const struct planned *
 	str_done(&text);
 }
 
-static void check_username(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+static void check_username(const struct plan_input *in, struct planned *planned, struct problems *errors)
 {
 	const struct settings_cluster *cluster = planned->cluster;
-	if (cluster == NULL || strcmp(planned->plan->username, cluster->username) == 0)
+	const char *account = cluster != NULL ? account_on(in, cluster) : NULL;
+	const char *wanted = planned->plan->username;
+	if (account == NULL)
+		return;
+	if (cluster->identity_per_user)
+		identity_name(in->request->actor->name, account, planned->identity);
+	else
+		snprintf(planned->identity, sizeof planned->identity, "%s", account);
+	if (strcmp(wanted, account) == 0)
 		return;
 	CLEANUP(mem_freep)
-	char *text = mem_printf("jobs on cluster %s run as %s, not as %s: leave execution.username out", cluster->name,
-				cluster->username, planned->plan->username);
+	char *text = cluster->identity_per_user
+			 ? mem_printf("your jobs on cluster %s run as %s, not as %s: leave execution.username out, or "
+				      "change your account there with PUT /v1/identities/%s; its owner has to let your "
+				      "key in",
+				      cluster->name, account, wanted, cluster->name)
+			 : mem_printf("jobs on cluster %s run as %s, not as %s: leave execution.username out",
+				      cluster->name, account, wanted);
 	add_problem(in, errors, "/execution/username", text);
 }
 
@@ -180,7 +217,7 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	    .catalogue = in->catalogue,
 	    .allowed_env = (const char *const *)settings->allowed_env,
 	    .username_for = username_for,
-	    .username_arg = (void *)(uintptr_t)settings,
+	    .username_arg = (void *)(uintptr_t)in,
 	    .now_s = in->now_s,
 	    .allow_commands = in->offline || role_in(settings->allow_commands, request->actor->role),
 	    .allow_unlisted_tasks = in->offline || role_in(settings->allow_unlisted_tasks, request->actor->role),

@@ -4,6 +4,7 @@
 #define NEL_SERVICE_PLAN_H
 
 #include "config/eval_config.h"
+#include "db/identities.h"
 #include "service/submit.h"
 
 #define PLAN_PLACEHOLDER "<redacted>"
@@ -12,7 +13,8 @@ struct plan_input {
 	const struct settings *settings;
 	const struct catalogue *catalogue;
 	const struct submit_request *request;
-	const struct secret_names *stored; /* service/secrets.h; NULL: none */
+	const struct secret_names *stored;      /* service/secrets.h; NULL: none */
+	const struct identity_list *identities; /* the person's; NULL: none */
 	bool offline; /* a render: the host need not be one of the settings', and secrets may be missing */
 	int64_t now_s;
 };
@@ -20,6 +22,7 @@ struct plan_input {
 struct planned {
 	struct eval_plan *plan;
 	const struct settings_cluster *cluster; /* NULL only offline */
+	char identity[IDENTITY_NAME_SIZE];      /* who the jobs are on the cluster; "" only offline */
 	struct problems warnings;
 };
 

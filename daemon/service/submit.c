@@ -85,7 +85,7 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	ids_new_evaluation(row->id);
 	row->user = mem_strdup(request->actor->name);
 	row->cluster = mem_strdup(planned->cluster->name);
-	row->identity = mem_strdup(planned->cluster->username);
+	row->identity = mem_strdup(planned->identity);
 	row->state = mem_strdup("queued");
 	row->model = mem_strdup(planned->plan->model);
 	row->rundir = script_rundir(planned->plan, row->id, now_s);
