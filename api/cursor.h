@@ -15,7 +15,8 @@ enum cursor_kind {
 	CURSOR_RESULTS = 'r',
 	CURSOR_TASKS = 't',
 	CURSOR_USERS = 'u',
-	CURSOR_TOKENS = 'k'
+	CURSOR_TOKENS = 'k',
+	CURSOR_DELIVERIES = 'd'
 };
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);

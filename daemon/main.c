@@ -8,6 +8,7 @@
  *   lanes' tender             1                         idle sessions, and lanes that are not needed
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
  *   feed                      1                         who waits for events, and wakes them (api/feed)
+ *   webhooks                  1                         what is being sent to receivers; a connection
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
 #include "api/server.h"
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
+#include "service/webhook_sender.h"
 #include "ssh/session.h"
 
 #include <errno.h>
@@ -38,6 +40,7 @@ struct daemon {
 	int lock_fd;
 	struct lanes *lanes;
 	struct scheduler *scheduler;
+	struct webhook_sender *webhooks;
 	struct service service;
 	struct api_server *api;
 };
@@ -71,13 +74,15 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    database_lock(d->settings->database, &d->lock_fd, err) != 0 ||
 	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
 	    ssh_init(err) != 0 || lanes_start(d->settings, d->master_key, &d->lanes, err) != 0 ||
-	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0)
+	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
+	    webhook_sender_start(d->settings, d->master_key, &d->webhooks, err) != 0)
 		return -1;
 	d->service = (struct service){.settings = d->settings,
 				      .catalogue = d->catalogue,
 				      .master_key = d->master_key,
 				      .scheduler = d->scheduler,
 				      .lanes = d->lanes,
+				      .webhooks = d->webhooks,
 				      .started_at = clock_now_s()};
 	const struct api_options options = {.service = &d->service, .database = d->settings->database};
 	return api_server_start(&options, &d->api, err);
@@ -89,6 +94,7 @@ static void stop(struct daemon *d)
 	api_server_stop(d->api); /* requests that wait for a cluster are told that the daemon stops */
 	if (d->lanes != NULL)
 		lanes_interrupt(d->lanes);
+	webhook_sender_stop(d->webhooks);
 	if (d->scheduler != NULL)
 		scheduler_stop(d->scheduler);
 	if (d->lanes != NULL)

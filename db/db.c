@@ -26,6 +26,7 @@ struct statement *const *const statement_lists[] = {
 	results_statements,
 	failures_statements,
 	identities_statements,
+	webhooks_statements,
 	NULL,
 };
 /* clang-format on */

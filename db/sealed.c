@@ -29,6 +29,9 @@ static struct sealed_column columns[] = {
      {.sql = "SELECT id, 'identity:' || user || ':' || cluster, sealed_key FROM identities WHERE id > ?"
 	     " ORDER BY id LIMIT 1"},
      {.sql = "UPDATE identities SET sealed_key = ?1 WHERE id = ?2"}},
+    {"webhooks.sealed_secret",
+     {.sql = "SELECT seq, 'webhook:' || id, sealed_secret FROM webhooks WHERE seq > ? ORDER BY seq LIMIT 1"},
+     {.sql = "UPDATE webhooks SET sealed_secret = ?1 WHERE seq = ?2"}},
     {"key_check.sealed",
      {.sql = "SELECT id, '" CHECK_LABEL "', sealed FROM key_check WHERE id > ? ORDER BY id LIMIT 1"},
      {.sql = "UPDATE key_check SET sealed = ?1 WHERE id = ?2"}},

@@ -7,6 +7,7 @@
 #include "config/reader.h"
 #include "config/settings_cluster.h"
 #include "config/settings_people.h"
+#include "config/settings_watch.h"
 #include "config/yaml_json.h"
 
 #include <arpa/inet.h>
@@ -22,7 +23,7 @@
 
 static const char *const top_keys[] = {"listen",      "tls",        "insecure",  "database", "master_key_file",
 				       "groups_dir",  "tasks_file", "log_level", "limits",   "allow",
-				       "allowed_env", "fair_share", "clusters",  NULL};
+				       "allowed_env", "fair_share", "webhooks",  "clusters", NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {
     "config_bytes", "active_jobs_per_user", "submitted_jobs_per_user", "requests_per_second", "users", NULL};
@@ -214,6 +215,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		read_limits(r, root, s);
 		settings_read_people(r, root, s);
 		read_allow(r, root, s);
+		settings_read_watch(r, root, s);
 		settings_read_clusters(r, root, s);
 	} else {
 		reader_error(r, "", "The settings file is a mapping of keys such as listen and clusters");
@@ -273,6 +275,7 @@ void settings_free(struct settings *s)
 	reader_list_free(s->allow_unlisted_tasks);
 	reader_list_free(s->allowed_env);
 	settings_people_done(s);
+	free(s->webhooks.networks);
 	for (size_t i = 0; i < s->cluster_count; i++)
 		settings_cluster_done(&s->clusters[i]);
 	free(s->clusters);

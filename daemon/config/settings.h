@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/network.h"
 #include "config/problem.h"
 
 #include <stdbool.h>
@@ -59,6 +60,15 @@ struct settings_person {
 	int64_t weight;
 };
 
+/* Where webhooks may go. */
+struct settings_webhooks {
+	bool allow_private;             /* also to addresses that are not public */
+	struct network_range *networks; /* to those of them that are in these */
+	size_t network_count;
+	bool allow_http;  /* without TLS */
+	int64_t per_user; /* 20: how many one person may have */
+};
+
 struct settings {
 	char *path; /* of the file */
 	struct settings_listen *listen;
@@ -82,6 +92,7 @@ struct settings {
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
 	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
+	struct settings_webhooks webhooks;
 	struct settings_cluster *clusters;
 	size_t cluster_count;
 };

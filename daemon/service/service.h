@@ -13,15 +13,17 @@
 
 #include <jansson.h>
 
-struct lanes;     /* sched/lanes.h */
-struct scheduler; /* sched/scheduler.h */
+struct lanes;          /* sched/lanes.h */
+struct scheduler;      /* sched/scheduler.h */
+struct webhook_sender; /* service/webhook_sender.h */
 
 struct service {
 	const struct settings *settings;
 	const struct catalogue *catalogue;
 	const struct secret_key *master_key;
-	struct scheduler *scheduler; /* to wake */
-	struct lanes *lanes;         /* to read files through */
+	struct scheduler *scheduler;     /* to wake */
+	struct lanes *lanes;             /* to read files through */
+	struct webhook_sender *webhooks; /* to wake */
 	int64_t started_at;
 };
 

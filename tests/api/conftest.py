@@ -86,6 +86,11 @@ class Client:
         assert reply.status_code == status, reply.text
         return reply
 
+    def delete(self, path, status=204, **kwargs):
+        reply = self.request("DELETE", path, **kwargs)
+        assert reply.status_code == status, reply.text
+        return reply
+
     def submit(self, config=CONFIG, status=202, content_type="application/yaml", headers=None, **kwargs):
         return self.post("/v1/evaluations", status, data=config.encode() if isinstance(config, str) else config,
                          headers={"Content-Type": content_type, **(headers or {})}, **kwargs)
@@ -103,7 +108,7 @@ class UnixConnection(HTTPConnection):
 
 
 class Daemon:
-    def __init__(self, folder, beta_port=None, limits="", listen=("127.0.0.1:0",)):
+    def __init__(self, folder, beta_port=None, limits="", listen=("127.0.0.1:0",), more=""):
         self.folder = folder
         self.settings = folder / "settings.yaml"
         self.database = folder / "nel.db"
@@ -124,7 +129,7 @@ listen:
 master_key_file: {folder}/master.key
 log_level: debug
 limits: {{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000{limits}}}
-clusters:
+{more}clusters:
   - name: alpha
     hostname: alpha.example
     address: 127.0.0.1

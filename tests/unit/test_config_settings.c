@@ -52,6 +52,8 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_null(s->allow_commands[1]);
 	assert_string_equal(s->allow_unlisted_tasks[1], "user");
 	assert_null(s->allowed_env[0]);
+	assert_false(s->webhooks.allow_private || s->webhooks.allow_http);
+	assert_int_equal(s->webhooks.per_user, 20);
 	const struct settings_cluster *c = settings_cluster_by_name(s, "alpha");
 	assert_non_null(c);
 	assert_ptr_equal(settings_cluster_by_hostname(s, "login.alpha.example"), c);
@@ -94,6 +96,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "fair_share: {weights: {alice: 4, bob: 5}}\n"
 				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
 				   "allowed_env: [HOME, LANG]\n"
+				   "webhooks: {allow_private: [10.0.0.0/8, '::1'], allow_http: true, per_user: 3}\n"
 				   "clusters:\n"
 				   "  - name: alpha\n"
 				   "    hostname: login.alpha.example\n"
@@ -134,6 +137,10 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(s->allow_commands[1], "user");
 	assert_null(s->allow_unlisted_tasks[0]);
 	assert_string_equal(s->allowed_env[1], "LANG");
+	assert_false(s->webhooks.allow_private);
+	assert_int_equal(s->webhooks.network_count, 2);
+	assert_true(s->webhooks.allow_http);
+	assert_int_equal(s->webhooks.per_user, 3);
 	const struct settings_cluster *c = &s->clusters[0];
 	assert_string_equal(c->address, "127.0.0.1");
 	assert_int_equal(c->port, 2222);
@@ -196,6 +203,9 @@ static const struct {
     {"listen: unix:api.sock\n", "/listen", 1, "absolute"},
     {"listen: []\n", "/listen", 1, "at least one"},
     {"tls: {cert_file: /c}\n", "/tls/key_file", 1, "Missing mandatory value: tls.key_file"},
+    {"webhooks: {allow_private: [10.0.0.1/8]}\n", "/webhooks/allow_private/0", 1, "10.0.0.0/8"},
+    {"webhooks: {allow_private: 10.0.0.0/8}\n", "/webhooks/allow_private", 1, "true or false"},
+    {"webhooks: {allow_https: true}\n", "/webhooks/allow_https", 1, "did you mean 'allow_http'"},
     {"insecure: maybe\n", "/insecure", 1, "true or false"},
     {"allow: {commands: [root]}\n", "/allow/commands", 1, "Unknown role 'root'"},
     {"allow: {command: [admin]}\n", "/allow/command", 1, "did you mean 'commands'"},

@@ -1,0 +1,48 @@
+/* The parts of the settings file that are about watching the daemon: webhooks. */
+#include "config/settings_watch.h"
+
+#include "base/mem.h"
+
+#define NETWORKS_MAX 64
+#define PER_USER_DEFAULT 20
+
+static const char *const webhook_keys[] = {"allow_private", "allow_http", "per_user", NULL};
+
+/* allow_private: true, false, or a list of the ranges that are permitted. */
+static void read_networks(const struct reader *r, const json_t *list, struct settings_webhooks *ret_webhooks)
+{
+	size_t i = 0;
+	json_t *value = NULL;
+	if (json_array_size(list) > NETWORKS_MAX) {
+		reader_error(r, "/webhooks/allow_private", "More than %d networks", NETWORKS_MAX);
+		return;
+	}
+	ret_webhooks->networks = mem_calloc(NETWORKS_MAX, sizeof *ret_webhooks->networks);
+	json_array_foreach((json_t *)list, i, value) {
+		CLEANUP(mem_freep) char *pointer = reader_join_index("/webhooks/allow_private", i);
+		const char *text = json_string_value(value);
+		struct network_range *range = &ret_webhooks->networks[ret_webhooks->network_count];
+		if (text == NULL || !network_range_parse(text, range))
+			reader_error(r, pointer, "A network is written 10.0.0.0/8, fd00::/8, or as one address");
+		else
+			ret_webhooks->network_count++;
+	}
+}
+
+static void read_webhooks(const struct reader *r, const json_t *root, struct settings_webhooks *ret_webhooks)
+{
+	const json_t *webhooks = reader_object(r, root, "", "webhooks");
+	const json_t *private_ = reader_get(webhooks, "allow_private");
+	reader_keys(r, webhooks, "/webhooks", webhook_keys, true);
+	if (json_is_array(private_))
+		read_networks(r, private_, ret_webhooks);
+	else
+		ret_webhooks->allow_private = reader_bool(r, webhooks, "/webhooks", "allow_private", false);
+	ret_webhooks->allow_http = reader_bool(r, webhooks, "/webhooks", "allow_http", false);
+	ret_webhooks->per_user = reader_int(r, webhooks, "/webhooks", "per_user", 0, 1000, PER_USER_DEFAULT);
+}
+
+void settings_read_watch(const struct reader *r, const json_t *root, struct settings *s)
+{
+	read_webhooks(r, root, &s->webhooks);
+}

@@ -1,0 +1,10 @@
+/* The parts of the settings file that are about watching the daemon: webhooks. */
+#ifndef NEL_CONFIG_SETTINGS_WATCH_H
+#define NEL_CONFIG_SETTINGS_WATCH_H
+
+#include "config/reader.h"
+#include "config/settings.h"
+
+void settings_read_watch(const struct reader *r, const json_t *root, struct settings *s);
+
+#endif
