@@ -162,15 +162,29 @@ static int take_override(const struct multipart_part *part, struct submission *s
 	return submission_add_override(s, text, err);
 }
 
+/* "key:value", as the filters of lists have it. */
+static int take_label(const struct multipart_part *part, struct submission *s, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *text = mem_dup(part->data, part->size);
+	char *colon = strchr(text, ':');
+	if (strlen(text) != part->size || colon == NULL)
+		return err_set(err, NEL_INVALID, "multipart: a label must be key:value");
+	*colon = '\0';
+	return submission_add_label(s, text, colon + 1, err);
+}
+
 static int use_part(const struct multipart_part *part, struct submission *s, struct nel_err *err)
 {
 	if (strcmp(part->name, "config") == 0)
 		return take_config(part, s, err);
 	if (strcmp(part->name, "override") == 0)
 		return take_override(part, s, err);
+	if (strcmp(part->name, "label") == 0)
+		return take_label(part, s, err);
 	if (strcmp(part->name, "env_file") != 0)
 		return err_set(err, NEL_INVALID,
-			       "multipart: unknown part \"%.64s\"; known are config, env_file, override", part->name);
+			       "multipart: unknown part \"%.64s\"; known are config, env_file, label, override",
+			       part->name);
 	if (env_file_parse(part->data, part->size, s, err) != 0)
 		return err_prefix(err, "env_file");
 	return 0;

@@ -4,7 +4,7 @@
 
 #include "api/submission.h"
 
-#define MULTIPART_PARTS_MAX (SUBMIT_OVERRIDES_MAX + 16)
+#define MULTIPART_PARTS_MAX (SUBMIT_OVERRIDES_MAX + SUBMIT_LABELS_MAX + 16)
 
 /* Names are owned; data points into the body. */
 struct multipart_part {
@@ -26,7 +26,8 @@ void multipart_done(struct multipart *m);
 int multipart_split(const char *content_type, const char *body, size_t size, struct multipart *ret_parts,
 		    struct nel_err *err);
 
-/* The parts `config` (once), `env_file` and `override` (any number of times) as a submission. INVALID for others. */
+/* The parts `config` (once), `env_file`, `label` and `override` (any number of times) as a submission. INVALID for
+ * others. */
 int multipart_parse(const char *content_type, const char *body, size_t size, struct submission *ret_submission,
 		    struct nel_err *err);
 

@@ -60,7 +60,9 @@ def test_submit_multipart_accepted(ann):
         ("env_file", (".env", f"# keys\nexport API_KEY=\"{SECRET.replace('$', chr(92) + '$')}\"\n")),
         ("override", (None, "execution.walltime=00:30:00")),
         ("override", (None, "++execution.partition=long")),
+        ("label", (None, "team:a=b:c")), ("label", (None, "empty:")),
     ]).json()
+    assert body["labels"] == {"team": "a=b:c", "empty": ""}
     resolved = ann.get(f"/v1/evaluations/{body['id']}/config?form=resolved").json()
     assert resolved["execution"]["walltime"] == "00:30:00"
 
@@ -230,7 +232,9 @@ def test_submit_envelope_wrong_member_pointed_at(ann, envelope, pointer):
     {"config": ("c", CONFIG), "labels": (None, "a:b")},
     {"config": ("c", CONFIG), "env_file": ("e", "not a variable")},
     {"config": ("c", CONFIG), "override": (None, "")},
-], ids=["no config", "unknown part", "bad env file", "empty override"])
+    {"config": ("c", CONFIG), "label": (None, "team")},
+    {"config": ("c", CONFIG), "label": (None, ":x")},
+], ids=["no config", "unknown part", "bad env file", "empty override", "label without a colon", "label without a key"])
 def test_submit_multipart_wrong_refused(ann, parts):
     assert "errors" not in ann.post("/v1/evaluations", 400, files=parts).json()
 

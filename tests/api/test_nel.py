@@ -1,0 +1,378 @@
+"""examples/nel, the command for people, against a real daemon: submitting, looking, errors and exit codes, a bad network,
+and where tokens and secrets may not be seen."""
+
+import json
+import os
+import pty
+import re
+import socket
+import stat
+import subprocess
+import threading
+
+import pytest
+from conftest import CONFIG, ROOT
+
+NEL = ROOT / "examples/nel"
+NO_ID = "0123456789abcdef"
+
+
+class Nel:
+    """Runs the command as one user, in a folder of its own."""
+
+    def __init__(self, daemon, folder, user="ann", **env):
+        self.folder = folder
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "NEL_URL": daemon.base, "NEL_PATIENCE": "20",
+                    "NEL_INTERVAL": "0.05", "TERM": "xterm", "COLUMNS": "200", **env}
+        if user:
+            self.env["NEL_TOKEN"] = daemon.tokens[user]
+
+    def start(self, *words, env=None, **options):
+        return subprocess.Popen([NEL, *words], env={**self.env, **(env or {})}, cwd=self.folder, text=True, **options)
+
+    def __call__(self, *words, code=0, stdin=None, env=None):
+        done = subprocess.run([NEL, *words], env={**self.env, **(env or {})}, cwd=self.folder, input=stdin, text=True,
+                              capture_output=True, timeout=120)
+        assert done.returncode == code, f"nel {words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert self.env.get("NEL_TOKEN", "?") not in done.stdout + done.stderr
+        self.err = done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def nel(daemon, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    return Nel(daemon, tmp_path)
+
+
+def set_state(daemon, identity, state, reason="told so"):
+    job_state = state
+    daemon.execute("UPDATE jobs SET state = ?, reason = ?, waiting_on = NULL, attention = 0, collected = 1 WHERE"
+                   " evaluation = ?", job_state, reason, identity)
+    daemon.execute("UPDATE evaluations SET state = ?, version = version + 1 WHERE id = ?", state, identity)
+
+
+def test_help_is_the_script_s_own_text_and_names_everything(nel):
+    text = nel("help")
+    head = NEL.read_text().split("set -euo pipefail")[0].splitlines()[1:]
+    assert text.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in head]
+    assert text == nel() == nel("--help")
+    for command in re.findall(r"^cmd_(\w+)\(\)", NEL.read_text(), re.M):
+        assert re.search(rf"\b{command}\b", text), command
+
+
+@pytest.mark.parametrize("words, says", [
+    (["bogus"], "no command 'bogus'"), (["run"], "wants a config"), (["run", "no such.yaml"], "'no such.yaml'"),
+    (["run", "config.yaml", "-o"], "-o wants a value"), (["run", "config.yaml", "--label", "x"], "KEY=VALUE"),
+    (["run", "config.yaml", "--frobnicate"], "--frobnicate"), (["run", "config.yaml", "a.b=c"], "follow -o"),
+    (["run", "config.yaml", "--env-file", "none"], "'none'"), (["status", "x"], "no id"), (["status", "--watch"], "wants an id"),
+    (["kill"], "wants the id"), (["kill", "x.y"], "no id"), (["ls", "--statue", "x"], "--statue"),
+    (["results", NO_ID, NO_ID], "one id"), (["results", "--refresh"], "one job"), (["logs"], "id of a job"),
+    (["ls", "--limit", "many"], "whole number"), (["artifacts"], "id of a job"), (["run", "config.yaml", "--key", "a b"], "--key"),
+])
+def test_wrong_arguments_end_with_2(nel, words, says):
+    assert nel(*words, code=2) == "" and says in nel.err
+
+
+@pytest.mark.parametrize("env, says", [
+    ({"NEL_URL": "localhost:8990"}, "http://"), ({"NEL_TOKEN": "a\nb"}, "character"), ({"NEL_PATIENCE": "long"}, "NEL_PATIENCE"),
+    ({"NEL_INTERVAL": "x"}, "NEL_INTERVAL"), ({"NEL_TOKEN": "", "NEL_TOKEN_FILE": "/nonexistent"}, "cannot be read"),
+])
+def test_wrong_variables_end_with_2(nel, env, says):
+    nel("whoami", code=2, env=env)
+    assert says in nel.err
+
+
+def test_run_prints_the_id_and_warnings_apart(nel, ann):
+    identity = nel("run", "config.yaml").strip()
+    assert ann.get(f"/v1/evaluations/{identity}").json()["user"] == "ann"
+    assert "warning: /execution/gres" in nel.err
+
+
+def test_run_with_odd_names_labels_overrides_and_secrets(nel, ann, daemon):
+    odd = nel.folder / 'odd "name"; x, \\y'
+    odd.mkdir()
+    with_key = CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: API_KEY")
+    (odd / "c onfig;x.yaml").write_text(with_key)
+    (odd / "env file").write_text("API_KEY=from-the-file\n")
+    words = ["run", str(odd / "c onfig;x.yaml"), "--env-file", str(odd / "env file"), "--label", "a b=c=d:e;f", "--label", "n=",
+             "-o", "++execution.sbatch_comment='@file <b>'", "--override", "execution.walltime=02:00:00"]
+    body = ann.get(f"/v1/evaluations/{nel(*words).strip()}").json()
+    assert body["labels"] == {"a b": "c=d:e;f", "n": ""}
+    resolved = ann.get(f"/v1/evaluations/{body['id']}/config?form=resolved").json()
+    assert resolved["execution"]["sbatch_comment"] == "@file <b>" and resolved["execution"]["walltime"] == "02:00:00"
+    assert body["id"] in nel("ls", "--label", "a b=c=d:e;f")
+
+
+def test_run_of_json_and_of_standard_input(nel, ann):
+    (nel.folder / "config.json").write_text(json.dumps({"config": "no envelope"}))
+    nel("run", "config.json", code=4)
+    identity = nel("run", "-", stdin=CONFIG, ).strip()
+    assert ann.get(f"/v1/evaluations/{identity}/config").text == CONFIG
+
+
+def test_run_of_a_wrong_config_shows_every_place(nel):
+    (nel.folder / "bad.yaml").write_text(CONFIG.replace("mount_home: false", "mount_hom: false").replace("account: acct", "a: b"))
+    nel("run", "bad.yaml", code=4)
+    assert re.search(r"line \d+, column \d+: /execution/mounts/mount_hom: .*mount_home", nel.err)
+    assert "/execution/account" in nel.err and "(422)" in nel.err
+
+
+def test_run_strict_and_dry_run_store_nothing(nel, ann):
+    before = len(ann.get("/v1/evaluations?limit=500").json()["items"])
+    nel("run", "config.yaml", "--strict", "-o", "+execution.partitoin=x", code=4)
+    assert "did you mean" in nel.err
+    text = nel("run", "config.yaml", "--dry-run")
+    assert "2 jobs on alpha" in text and "simple_evals.mmlu_pro" in text
+    assert json.loads(nel("run", "config.yaml", "--dry-run", "--json"))["jobs"][0]["script"].startswith("#!/bin/bash")
+    nel("run", "config.yaml", "--check", code=4)  # the cluster does not answer
+    assert len(ann.get("/v1/evaluations?limit=500").json()["items"]) == before
+
+
+class Cutter:
+    """A proxy that hands requests on and loses the first replies: the connection is cut after the daemon has answered."""
+
+    def __init__(self, port, lose):
+        self.port, self.lose, self.seen = port, lose, []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.pass_on, args=(client,), daemon=True).start()
+
+    def pass_on(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.port)) as daemon:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += client.recv(65536)
+            head, _, body = request.partition(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.I)
+            while length and len(body) < int(length[1]):
+                body += client.recv(65536)
+            self.seen.append(head)
+            daemon.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
+            reply = b""
+            while piece := daemon.recv(65536):
+                reply += piece
+            if len(self.seen) > self.lose:
+                client.sendall(reply)
+
+    def close(self):
+        self.server.close()
+
+
+def test_run_over_a_network_that_loses_replies_runs_once(nel, daemon, ann):
+    cutter = Cutter(daemon.port(), lose=2)
+    label = "cut=once"
+    identity = nel("run", "config.yaml", "--label", label, env={"NEL_URL": cutter.url}).strip()
+    cutter.close()
+    assert len(cutter.seen) == 3 and "trying again" in nel.err
+    keys = {re.search(rb"idempotency-key: (\S+)", head, re.I)[1] for head in cutter.seen}
+    assert len(keys) == 1
+    assert [e["id"] for e in ann.get("/v1/evaluations?label=cut:once").json()["items"]] == [identity]
+
+
+def test_run_with_a_key_of_one_s_own_is_the_same_evaluation(nel):
+    first = nel("run", "config.yaml", "--key", "nightly-1")
+    assert nel("run", "config.yaml", "--key", "nightly-1") == first
+    nel("run", "config.yaml", "--key", "nightly-1", "-o", "execution.walltime=09:00:00", code=4)
+    assert "Idempotency-Key" in nel.err
+
+
+def test_service_that_does_not_answer_ends_with_6(nel):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nel("whoami", code=6, env={"NEL_URL": f"http://127.0.0.1:{closed.getsockname()[1]}", "NEL_PATIENCE": "1"})
+    assert "no answer from http://127.0.0.1" in nel.err
+    nel("whoami", code=6, env={"NEL_URL": "http://name.invalid", "NEL_PATIENCE": "0"})
+
+
+def test_daemon_that_comes_back_is_waited_for(fresh, tmp_path):
+    daemon = fresh()
+    daemon.start()
+    nel = Nel(daemon, tmp_path, NEL_PATIENCE="60")
+    port = daemon.port()
+    daemon.settings.write_text(daemon.settings.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    daemon.stop()
+    client = nel.start("whoami", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert "trying again" in client.stderr.readline()
+    daemon.start()
+    out, _ = client.communicate(timeout=60)
+    assert client.returncode == 0 and "ann (user)" in out
+
+
+def test_wrong_and_missing_tokens_end_with_5(nel):
+    nel("whoami", code=5, env={"NEL_TOKEN": "nel_" + "x" * 43})
+    assert "(401)" in nel.err and "nel_x" not in nel.err
+    nel("whoami", code=5, env={"NEL_TOKEN": ""})
+    assert "NEL_TOKEN" in nel.err
+
+
+def test_other_people_s_evaluations_end_with_5(nel, bob):
+    identity = bob.submit().json()["id"]
+    nel("kill", identity, code=5)
+    assert "bob or an admin" in nel.err
+
+
+def test_token_file_must_be_one_s_own(nel, daemon):
+    file = nel.folder / ".config/nel/token"
+    file.parent.mkdir(parents=True)
+    file.write_text(daemon.tokens["bob"] + "\n")
+    file.chmod(0o640)
+    nel("whoami", code=2, env={"NEL_TOKEN": ""})
+    assert "chmod 600" in nel.err
+    file.chmod(0o600)
+    assert nel("whoami", env={"NEL_TOKEN": ""}) == "bob (user)\n"
+    assert nel("whoami") == "ann (user)\n"
+    other = nel.folder / "other"
+    other.write_text(daemon.tokens["eve"])
+    other.chmod(stat.S_IRUSR)
+    assert nel("whoami", env={"NEL_TOKEN": "", "NEL_TOKEN_FILE": str(other)}) == "eve (viewer)\n"
+
+
+def test_unix_socket_needs_no_token(nel, daemon):
+    for url in (str(daemon.socket), f"unix:{daemon.socket}"):
+        assert "(admin)" in nel("whoami", env={"NEL_URL": url, "NEL_TOKEN": ""})
+
+
+def test_token_and_secrets_are_in_no_argument(nel, daemon):
+    """A curl that writes its arguments down, before the real one."""
+    spy = nel.folder / "bin/curl"
+    spy.parent.mkdir()
+    spy.write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" >>"{nel.folder}/arguments"\nexec /usr/bin/curl "$@"\n')
+    spy.chmod(0o755)
+    (nel.folder / "env").write_text("HF_TOKEN=a-secret\n")
+    nel("run", "config.yaml", "--env-file", "env", "-o", "+evaluation.env_vars.HF_TOKEN=$host:HF_TOKEN",
+        env={"PATH": f"{spy.parent}:{os.environ['PATH']}"})
+    seen = (nel.folder / "arguments").read_text()
+    assert "/v1/evaluations" in seen and daemon.tokens["ann"] not in seen and "a-secret" not in seen
+
+
+@pytest.mark.parametrize("state, code", [("succeeded", 0), ("failed", 1), ("cancelled", 3)])
+def test_watch_ends_with_the_evaluation(nel, ann, daemon, state, code):
+    identity = ann.submit().json()["id"]
+    client = nel.start("status", identity, "--watch", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert identity in client.stdout.readline()  # a line for what is now
+    # Again and again: the scheduler, whose cluster does not answer, writes its view of the jobs too.
+    while client.poll() is None:
+        set_state(daemon, identity, state)
+        try:
+            client.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+    out = client.stdout.read()
+    assert client.returncode == code, client.stderr.read()
+    assert f"{identity}; {state}" in out and "\x1b" not in out
+    assert ("told so" in out) == (state != "succeeded")
+    client.stdout.close()
+    client.stderr.close()
+
+
+def test_watch_in_a_terminal_draws_bars(nel, ann, daemon):
+    identity = ann.submit().json()["id"]
+    set_state(daemon, identity, "succeeded")
+    master, slave = pty.openpty()
+    client = nel.start("status", identity, "--watch", stdout=slave)
+    os.close(slave)
+    text = b""
+    try:
+        while piece := os.read(master, 4096):
+            text += piece
+    except OSError:
+        pass  # a terminal that nobody writes to any more
+    os.close(master)
+    assert client.wait(60) == 0
+    assert b"[####################] 2/2" in text
+
+
+def test_status_of_jobs_and_of_one_s_own(nel, ann, bob):
+    mine, other = ann.submit().json()["id"], bob.submit().json()["id"]
+    text = nel("status", mine)
+    assert mine in text and "0/2" in text and "lm-evaluation-harness.ifeval" in text
+    assert "simple_evals.mmlu_pro" in nel("status", f"{mine}.1")
+    assert json.loads(nel("status", mine, "--json"))["id"] == mine
+    text = nel("status")
+    assert mine in text and other not in text
+    nel("status", NO_ID, code=4)
+    assert "(404)" in nel.err
+
+
+def test_ls_filters_and_pages(nel, ann):
+    wanted = [ann.submit(json.dumps({"config": CONFIG, "labels": {"ls": "yes"}}), content_type="application/json").json()["id"]
+              for _ in range(3)]
+    lines = nel("ls", "--label", "ls=yes").splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", *reversed(wanted)]
+    assert len(nel("ls", "--label", "ls=yes", "--limit", "2").splitlines()) == 3
+    assert len(nel("ls", "--label", "ls=yes", "--user", "nobody").splitlines()) == 1
+    assert wanted[0] in nel("ls", "--like", wanted[1])
+    nel("ls", "--since", "yesterday", code=4)
+
+
+def test_kill_and_resume(nel, ann):
+    identity = nel("run", "config.yaml").strip()
+    assert identity in nel("kill", identity) and identity in nel("kill", f"{identity}.0")
+    nel("resume", NO_ID, code=4)
+    nel("resume", identity, "--reset-budget", "--nonsense", code=2)
+
+
+def test_results_as_table_csv_and_matrix(nel, ann, daemon):
+    identity = nel("run", "config.yaml", "-o", "target.api_endpoint.model_id=org/of-nel").strip()
+    daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at, model)"
+                   " SELECT seq, 'nel \x1b[31mtask', 0, 'acc', 'micro', 0.123456, 0.01, 7, 5, model FROM jobs WHERE id = ?",
+                   f"{identity}.0")
+    assert re.search(r"org/of-nel +nel  ?\[31mtask +acc +micro +0.1235 +0.01 +7", nel("results", identity))
+    assert "0.123456" in nel("results", f"{identity}.0", "--csv") and "0.123456" in nel("results", identity, "--csv")
+    assert json.loads(nel("results", identity, "--json"))["items"][0]["value"] == 0.123456
+    set_state(daemon, identity, "succeeded")
+    assert "0.1235 ±0.01 (+0)" in nel("results", "--matrix", "--model", "org/of-nel", "--baseline", "org/of-nel")
+    assert "org/of-nel,0.123456,0.01,7" in nel("results", "--matrix", "--model", "org/of-nel", "--csv")
+    nel("results", "--matrix", "--baseline", "nobody", code=4)
+    assert "nobody" in nel.err
+
+
+def test_tasks_clusters_whoami(nel):
+    lines = nel("tasks", "ifeval").splitlines()
+    assert lines[0].startswith("TASK") and all("ifeval" in line for line in lines[1:]) and len(lines) > 1
+    assert len(nel("tasks").splitlines()) > 400
+    assert re.search(r"^alpha +alpha.example", nel("clusters"), re.M)
+    assert nel("whoami") == "ann (user)\n"
+
+
+@pytest.fixture(scope="module")
+def job(daemon, tmp_path_factory):
+    """A job whose directory is one of this machine, on the cluster beta."""
+    folder = tmp_path_factory.mktemp("rundir") / "task.0"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "artifacts/a b").mkdir(parents=True)
+    (folder / "logs/client-7.log").write_text("one\ntwo\nthree\n")
+    (folder / "logs/slurm-7.log").write_text("slurm\n")
+    (folder / "artifacts/a b/c+d%.txt").write_text("content")
+    (folder / "artifacts/results.yml").write_text(
+        "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 1, stats: {}}}}}}}}")
+    identity = daemon.client("ann").submit().json()["id"] + ".0"
+    account = daemon.settings.read_text().rsplit("username: ", 1)[1].split(",")[0]
+    daemon.execute("UPDATE jobs SET cluster = 'beta', identity = ?, job_dir = ? WHERE id = ?", account, str(folder),
+                   identity)
+    return identity
+
+
+def test_logs_and_artifacts_of_a_job(nel, job):
+    assert nel("logs", job) == "one\ntwo\nthree\n" and "client-7.log" in nel.err
+    assert nel("logs", "--tail", "1", job) == "three\n" and nel("logs", job, "slurm-7.log") == "slurm\n"
+    assert re.search(r"^slurm-7.log +6 ", nel("logs", "--list", job), re.M)
+    assert "a b/c+d%.txt" in nel("artifacts", job) and nel("artifacts", job, "a b/c+d%.txt") == "content"
+    nel("artifacts", job, "none", code=4)
+    assert "(404)" in nel.err
+
+
+def test_results_refresh(nel, job):
+    nel("results", job, "--refresh")
+    assert "0 removed" in nel.err
+    nel("results", "--refresh", job.split(".")[0], code=2)
