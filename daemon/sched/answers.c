@@ -19,8 +19,9 @@
 #include <string.h>
 
 #define CANCEL_REPEAT_MS 30000
-#define COLLECT_TRIES_MAX 3    /* then the end is stored without the scores; they follow when the cluster answers */
-#define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
+#define COLLECT_TRIES_MAX 3      /* then the end is stored without the scores; they follow when the cluster answers */
+#define UNTOLD_MAX_S (24 * 3600) /* for so long a refusal may be for the number of jobs */
+#define OBSERVATION_BACKOFF 10   /* a failing cluster is asked this many times less often, at most */
 
 /* Did the cluster refuse the login? An unknown host key is another thing. */
 static bool is_refusal(const struct action *action)
@@ -90,13 +91,57 @@ static int accepted(struct scheduler *s, struct live *live, const struct submit_
 	return core_move(s, live, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
 
-static int submit_result(struct scheduler *s, struct live *live, const struct submit_result *result,
+/* Slurm has refused it for a limit, and nothing of it runs. *due_ms: when the others of the same answer are tried
+ * again, 0 for the first; so that they go together. */
+static int wait_for_room(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
 			 struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
+	char at[CLOCK_RFC3339_SIZE];
+	core_back_off(live, 5, 300);
+	if (*due_ms == 0)
+		*due_ms = live->due_ms;
+	live->due_ms = *due_ms;
+	live->limited = true;
+	s->limits_met = true;
+	snprintf(text, sizeof text, "room under a limit of Slurm's on %s, since %s: %s", live->job.cluster,
+		 clock_rfc3339(live->attempt.intended_at, at), result->message);
+	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+}
+
+/* The same, without knowing whether there can ever be room for it. */
+static int wait_for_untold(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
+			   struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	char at[CLOCK_RFC3339_SIZE];
+	int64_t last_s = live->attempt.intended_at + UNTOLD_MAX_S;
+	if (clock_now_s() >= last_s) {
+		snprintf(text, sizeof text, "refused for %d h, which no limit of the number of jobs explains: %s",
+			 UNTOLD_MAX_S / 3600, result->message);
+		return core_end(s, live, EVENT_REFUSED, end_reason(live, text), err);
+	}
+	core_back_off(live, 5, 300);
+	if (*due_ms == 0)
+		*due_ms = live->due_ms;
+	live->due_ms = *due_ms;
+	snprintf(text, sizeof text,
+		 "Slurm on %s, which does not say whether for the number of jobs or for the size or time of this one, "
+		 "until %s at most: %s",
+		 live->job.cluster, clock_rfc3339(last_s, at), result->message);
+	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+}
+
+static int submit_result(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
+			 struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	live->limited = false;
 	switch (result->outcome) {
 	case SUBMIT_ACCEPTED: return accepted(s, live, result, err);
 	case SUBMIT_REFUSED: return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
+	case SUBMIT_LIMIT: return wait_for_room(s, live, result, due_ms, err);
+	case SUBMIT_UNTOLD: return wait_for_untold(s, live, result, due_ms, err);
 	case SUBMIT_RETRY:
 	case SUBMIT_IN_DOUBT: break;
 	}
@@ -116,6 +161,7 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 {
 	char wait[NEL_ERR_MSG_MAX + 80];
 	struct station *station = core_station(s, action->cluster, action->identity);
+	int64_t limit_due_ms = 0;
 	describe_wait(action, wait);
 	if (is_refusal(action) && station != NULL)
 		stations_refused(station, wait);
@@ -125,7 +171,7 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 			continue;
 		int rc = 0;
 		if (!action->failed && i < action->submitted.count) {
-			rc = submit_result(s, live, &action->submitted.items[i], err);
+			rc = submit_result(s, live, &action->submitted.items[i], &limit_due_ms, err);
 		} else if (unsent(action, &action->items[i], live)) {
 			const char *reason = end_reason(live, action->err.msg);
 			/* Earlier attempts left files, and secrets, on the cluster. */

@@ -1,5 +1,6 @@
 #include "sched/turns.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <pthread.h>
@@ -12,6 +13,8 @@ struct person {
 	size_t index;
 	UT_hash_handle hh;
 };
+
+#define LIMIT_LASTS_TRIES 5
 
 struct turns {
 	struct person *by_name; /* uthash */
@@ -103,6 +106,13 @@ static bool is_in_slurm(const struct live *live)
 	return false;
 }
 
+/* Does a limit of Slurm's that it met hold the person's later jobs? One that lasts may be of an account or a partition
+ * that the others do not use: then they are tried, too, whenever it is. */
+static bool holds_others(const struct live *live, int64_t mono_ms)
+{
+	return live->limited && (live->tries < LIMIT_LASTS_TRIES || live->due_ms > mono_ms || live->in_flight);
+}
+
 static void tally_done(struct admission *a)
 {
 	free(a->people);
@@ -124,7 +134,7 @@ static void count_live(const struct settings *settings, const struct live *live,
 	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + live->person - 1];
 	a->clusters[cluster].in_slurm += places;
 	share->in_slurm += places;
-	share->slurm_limit = share->slurm_limit || live->limited;
+	share->slurm_limit = share->slurm_limit || holds_others(live, clock_mono_ms());
 }
 
 /* What everybody has, and may have; room for `capacity` jobs. */

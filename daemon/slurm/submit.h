@@ -8,7 +8,11 @@
 enum submit_outcome {
 	SUBMIT_ACCEPTED, /* slurm_job_id is set; also when a repeat found the job of an earlier try */
 	SUBMIT_REFUSED,  /* sbatch or a check said no: message says why; nothing runs */
-	SUBMIT_RETRY,   /* Slurm could not be asked (slurmctld down, a submit limit reached): nothing runs; try again */
+	SUBMIT_RETRY,    /* Slurm could not be asked (slurmctld down): nothing runs; try again */
+	SUBMIT_LIMIT,  /* Slurm has as many jobs (of the account, the QOS, in all) as it takes: nothing runs; try again
+			*/
+	SUBMIT_UNTOLD, /* Slurm refuses it for a limit without saying whether of the number of jobs, which passes, or of
+			  their size or time, which does not */
 	SUBMIT_IN_DOUBT /* an earlier try may have reached sbatch and cannot be looked up yet: ask again later, same
 			   name */
 };

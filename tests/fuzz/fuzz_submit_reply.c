@@ -14,6 +14,8 @@ static void check_result(const struct submit_result *r, size_t index)
 	case SUBMIT_ACCEPTED: FUZZ_CHECK(observe_is_job_id(r->slurm_job_id) && r->submitted_at >= 0); break;
 	case SUBMIT_REFUSED:
 	case SUBMIT_RETRY:
+	case SUBMIT_LIMIT:
+	case SUBMIT_UNTOLD:
 	case SUBMIT_IN_DOUBT: FUZZ_CHECK(r->slurm_job_id[0] == '\0'); break;
 	}
 }

@@ -78,6 +78,8 @@ static void sent_done(struct sent *sent)
 
 /* For the next submissions: their attempts are looked up only. */
 static bool adopt_only;
+/* The number of their first task. */
+static size_t first_task;
 
 /* Makes the files of count tasks named t0, t1, ... and sends them. */
 static struct sent send_with(size_t count, const char *const *sources, const char *rundir, int number, bool in_job)
@@ -88,8 +90,8 @@ static struct sent send_with(size_t count, const char *const *sources, const cha
 	CLEANUP(str_done) struct str make = {0};
 	str_appendf(&make, "rm -rf %s/tar.$$; mkdir %s/tar.$$; cd %s/tar.$$;", local_dir, local_dir, local_dir);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(names[i][0], 96, "t%zu.%zu", i, i);
-		snprintf(names[i][1], 96, "a-n.t%zu.%zu-e.%d", i, i, number);
+		snprintf(names[i][0], 96, "t%zu.%zu", first_task + i, first_task + i);
+		snprintf(names[i][1], 96, "a-n.t%zu.%zu-e.%d", first_task + i, first_task + i, number);
 		str_appendf(&make,
 			    "mkdir -p '%s/logs'; printf '#!/bin/bash\\n#SBATCH --job-name=%%s\\n' '%s' >'%s/run.sub';",
 			    names[i][0], names[i][1], names[i][0]);
@@ -355,6 +357,45 @@ static void test_submit_middle_task_refused_fails_it_alone(void **state)
 	}
 }
 
+/* MaxJobCount: sbatch would try for two minutes by itself. It is ended while it sleeps, and nothing is in doubt. */
+static void test_submit_with_sbatch_that_sleeps_is_a_limit_at_once(void **state)
+{
+	(void)state;
+	run("mv \"$FAKE/bin/sbatch\" \"$FAKE/bin/sbatch.kept\"; printf '%%s\n' '#!/bin/bash' "
+	    "'echo $$ >>\"$FAKE/sleepers\"' "
+	    "'echo \"sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\" >&2' "
+	    "'exec sleep 100' >\"$FAKE/bin/sbatch\"; chmod +x \"$FAKE/bin/sbatch\"");
+	CLEANUP(sent_done) struct sent sent = send_with(2, no_sources, "out/sleeps", 1, false);
+	run("mv \"$FAKE/bin/sbatch.kept\" \"$FAKE/bin/sbatch\"");
+	/* On a machine so slow that it may have been awake again, that it is looked up first is right as well. */
+	if (sent.reply.items[0].outcome != SUBMIT_IN_DOUBT) {
+		assert_outcome(&sent, 0, SUBMIT_LIMIT, "temporarily unable");
+		assert_outcome(&sent, 1, SUBMIT_LIMIT, "temporarily unable");
+		assert_output("ls $FAKE/out/sleeps/t0.0/.submitted", "");
+	}
+	assert_output("wc -l <$FAKE/sleepers; kill -0 $(cat $FAKE/sleepers) 2>/dev/null && echo alive", "1");
+}
+
+/* An evaluation whose tasks go in parts: the later part leaves the earlier one as it is, and a repeat of it too. */
+static void test_submit_of_a_later_part_keeps_the_earlier_one(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t from;
+		size_t count;
+		const char *ids[2];
+	} parts[] = {{0, 2, {"100", "101"}}, {2, 1, {"102"}}, {0, 1, {"100"}}};
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		first_task = parts[i].from;
+		CLEANUP(sent_done) struct sent sent = send_with(parts[i].count, no_sources, "out/parts", 1, false);
+		first_task = 0;
+		for (size_t t = 0; t < parts[i].count; t++)
+			assert_outcome(&sent, t, SUBMIT_ACCEPTED, parts[i].ids[t]);
+	}
+	assert_output("ls -d $FAKE/out/parts/t*.*/.submitted/1/id | wc -l", "3");
+	assert_output("grep -c '^sbatch' $FAKE/calls", "3");
+}
+
 static void test_submit_failures_of_sbatch_are_told_apart(void **state)
 {
 	(void)state;
@@ -365,18 +406,36 @@ static void test_submit_failures_of_sbatch_are_told_apart(void **state)
 	    {"sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
 	     SUBMIT_RETRY},
 	    {"sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received", SUBMIT_IN_DOUBT},
-	    {"sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
-	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-	     SUBMIT_RETRY},
-	    {"sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
-	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-	     SUBMIT_RETRY},
-	    {"sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's "
-	     "size and/or time limits)",
-	     SUBMIT_RETRY},
-	    {"sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates "
-	     "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+#define POLICY \
+	"sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's " \
+	"size " \
+	"and/or time limits)"
+	    /* As Slurm 22.05.8 says it, set with sacctmgr: MaxSubmitJobs of a user; GrpSubmitJobs of an account; of a
+	     * QOS MaxSubmitJobsPerUser, GrpSubmitJobs, MaxSubmitJobsPerAccount. */
+	    {"sbatch: error: AssocMaxSubmitJobLimit\n" POLICY, SUBMIT_LIMIT},
+	    {"sbatch: error: AssocGrpSubmitJobsLimit\n" POLICY, SUBMIT_LIMIT},
+	    {"sbatch: error: QOSMaxSubmitJobPerUserLimit\n" POLICY, SUBMIT_LIMIT},
+	    {"sbatch: error: QOSGrpSubmitJobsLimit\n" POLICY, SUBMIT_LIMIT},
+	    {"sbatch: error: MaxSubmitJobsPerAccount\n" POLICY, SUBMIT_LIMIT},
+	    /* MaxWall of a user; of a QOS MaxWall, and with DenyOnLimit MaxTRESPerJob and MaxTRESPerUser. */
+	    {"sbatch: error: AssocMaxWallDurationPerJobLimit\n" POLICY, SUBMIT_REFUSED},
+	    {"sbatch: error: QOSMaxWallDurationPerJobLimit\n" POLICY, SUBMIT_REFUSED},
+	    {"sbatch: error: QOSMaxCpuPerJobLimit\n" POLICY, SUBMIT_REFUSED},
+	    {"sbatch: error: QOSMaxCpuPerUserLimit\n" POLICY, SUBMIT_REFUSED},
+	    /* Others say no more than this. */
+	    {POLICY, SUBMIT_UNTOLD},
+	    {"sbatch: error: Please ask the team for more.\n" POLICY, SUBMIT_UNTOLD},
+	    {"sbatch: error: Slurm job queue full, sleeping and retrying\nsbatch: error: Batch job submission failed: "
+	     "Resource temporarily unavailable",
+	     SUBMIT_LIMIT},
+	    {"sbatch: error: Batch job submission failed: Resource temporarily unavailable", SUBMIT_RETRY},
+	    {"sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
 	     SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some "
+	     "limit)",
+	     SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Node count specification invalid", SUBMIT_REFUSED},
+#undef POLICY
 	    {"sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: Invalid "
 	     "partition "
 	     "name specified",
@@ -621,6 +680,8 @@ int main(void)
 	    SCRIPT_TEST(test_submit_adopt_only_never_calls_sbatch),
 	    SCRIPT_TEST(test_submit_adopt_only_with_an_old_claim_is_refused),
 	    SCRIPT_TEST(test_submit_middle_task_refused_fails_it_alone),
+	    SCRIPT_TEST(test_submit_with_sbatch_that_sleeps_is_a_limit_at_once),
+	    SCRIPT_TEST(test_submit_of_a_later_part_keeps_the_earlier_one),
 	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),
 	    SCRIPT_TEST(test_submit_missing_sources_are_named),
 	    SCRIPT_TEST(test_submit_twenty_at_once_submit_once),

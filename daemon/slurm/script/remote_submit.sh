@@ -19,6 +19,7 @@ results=()       # per task: the rest of its record
 accepted_ids=()  # per task, when accepted
 accepted_at=()
 stopped=         # why no further sbatch is called in this run
+stopped_outcome= # and what that means for the tasks it was not called for
 questions_asked= # squeue and sacct have been asked for names
 declare -A found_ids=() found_at=()
 
@@ -234,22 +235,26 @@ check_sources() { # TASK
     return 1
 }
 
-# What a failed sbatch means: refused, retry or in_doubt. slurmctld's own answers come as "Batch job submission failed".
+# What a failed sbatch means: refused, retry, in_doubt, limit (of the number of jobs: there will be room) or untold (for a
+# limit, and it does not say which). slurmctld's own answers come as "Batch job submission failed".
 classify() { # STATUS MESSAGE
     case $2 in
+    *MaxSubmitJob* | *GrpSubmitJob* | *'unable to accept job'* | *'job queue full'*) printf limit ;;
+    *'accounting/QOS policy'* | *'job submit limit'*)
+        # One text for limits of the number of jobs, of their size and of their time. Slurm 22.05 and others put the name
+        # of the limit on a line of its own before it (job_state_reason_string() in src/common/slurm_protocol_defs.c).
+        if [[ $'\n'$2$'\n' =~ $'\n'(sbatch: )?(error: )?(QOS|Assoc|Max|Grp|Partition|Invalid)[A-Za-z]+$'\n' ]]; then
+            printf refused
+        else
+            printf untold
+        fi
+        ;;
     *'Socket timed out'* | *'Zero Bytes'* | *'Message receive failure'* | *'Connection reset'* | *'Unexpected message'* | \
         *'Transport endpoint'* | *'Header lengths are longer'*) printf in_doubt ;;
     *'Unable to contact'* | *'Connection refused'* | *'Connection timed out'* | *'Connection failure'* | *'connect failure'* | \
-        *'temporarily'* | *'standby mode'* | *'MaxSubmit'* | *'GrpSubmit'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
+        *'temporarily'* | *'standby mode'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
         *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
         *'configuration file'*) printf retry ;;
-    *'job submit limit'*)
-        # The reason stands before it; without one it may be the submit limit.
-        case $2 in
-        *QOSM* | *QOSG* | *AssocM* | *AssocG* | *QOSTimeLimit* | *QOSNodeLimit*) printf refused ;;
-        *) printf retry ;;
-        esac
-        ;;
     *)
         if (($1 > 128)) || [[ -z $2 ]]; then
             printf in_doubt
@@ -260,10 +265,38 @@ classify() { # STATUS MESSAGE
     esac
 }
 
+# Calls sbatch; sets output and status. While slurmctld has as many jobs as it takes (MaxJobCount), sbatch tries again by
+# itself for two minutes, after 1, 2, 3... s. That room can be hours away, and others wait for this session: it is ended in
+# its first pause. later: that may have been too late, and another try was under way.
+run_sbatch() { # DIRECTORY
+    local line pid='' paused='' began
+    output='' status=255 later=''
+    began=$(date +%s%N)
+    while IFS= read -r line; do
+        case $line in
+        'nel-pid '*) pid=${line#nel-pid } ;;
+        'nel-status '*) status=${line#nel-status } ;;
+        '') ;;
+        *) output+=${output:+$'\n'}$line ;;
+        esac
+        if [[ -n $pid && -z $paused && $output == *[' ,']'sleeping and retrying'* ]]; then
+            paused=1
+            kill -KILL "$pid" 2>/dev/null
+            (($(date +%s%N) - began < 950000000)) || later=1
+        fi
+    done < <(
+        cd -- "$1" || exit
+        sbatch --parsable run.sub 2>&1 </dev/null &
+        exec 2>/dev/null
+        printf 'nel-pid %d\n' "$!"
+        wait "$!"
+        printf '\nnel-status %d\n' "$?"
+    )
+}
+
 submit() { # TASK CLAIM
-    local output status outcome at
-    output=$(cd -- "${2%/.submitted/*}" && sbatch --parsable run.sub 2>&1 </dev/null)
-    status=$?
+    local output status later outcome at
+    run_sbatch "${2%/.submitted/*}"
     at=$(date +%s)
     if ((status == 0)) && [[ $'\n'$output$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
         write_marker "$2" "${BASH_REMATCH[1]}" "$at"
@@ -271,6 +304,7 @@ submit() { # TASK CLAIM
         return
     fi
     ((status == 0)) && outcome=in_doubt || outcome=$(classify "$status" "$output")
+    [[ -z $later ]] || outcome=in_doubt
     output=${output//sbatch: /}
     output=${output//error: /}
     output=${output//$'\n'/; }
@@ -280,6 +314,7 @@ submit() { # TASK CLAIM
     fi
     if [[ $outcome != refused ]]; then
         stopped=$output
+        stopped_outcome=${outcome/in_doubt/retry}
     fi
 }
 
@@ -288,7 +323,7 @@ submit_task() { # TASK
     if read_id "$marker/id"; then
         accept "$1" "$id" "$at"
     elif [[ -n $stopped && ! -d $marker ]]; then
-        result "$1" retry "$stopped"
+        result "$1" "$stopped_outcome" "$stopped"
     elif claim "$1" "$marker"; then
         submit "$1" "$marker"
     fi

@@ -53,13 +53,13 @@ END
     write_node_files "$cluster"
 }
 
-# alpha: accounting, accounts enforced, a partition whose jobs cancel those of the others, and one with a third node.
+# alpha: accounting, accounts and their limits enforced (none are set), a partition whose jobs cancel those of the others, and one with a third node.
 write_alpha_part() {
     cat <<END
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=$(address_of host)
 AccountingStoragePort=$(port_of slurmdbd)
-AccountingStorageEnforce=associations
+AccountingStorageEnforce=limits
 AccountingStoragePass=$dir/munge/socket
 AccountingStorageTRES=gres/gpu
 AccountingStoreFlags=job_comment
