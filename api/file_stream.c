@@ -1,106 +1,91 @@
-/* Owns a file under way from a cluster to a client: one chunk at a time. */
+/* Owns a file under way from a cluster to a client. */
 #include "api/file_stream.h"
 
 #include "api/server_internal.h"
-#include "api/wait_room.h"
-#include "base/cleanup.h"
+#include "api/stream.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-#define BLOCK_BYTES (64 * 1024)
-
 struct file_stream {
-	struct service *service;
-	struct wait_room *room;
-	struct MHD_Connection *connection;
+	struct stream *stream;
+	struct transfer *transfer; /* NULL: for a HEAD */
 	char request_id[REQUEST_ID_SIZE_MAX + 1];
-	struct file_place place;
-	int64_t offset; /* of the response's first byte */
-	int64_t end;
-	struct waiter *waiter; /* of the present chunk */
-	int64_t asked_at;      /* where that chunk begins */
+	char job[IDS_JOB_SIZE];
 };
 
-void file_place_done(struct file_place *place)
+static enum stream_state produce(void *arg, char *buffer, size_t max, size_t *ret_size)
 {
-	job_row_done(&place->job);
-	free(place->path);
-	*place = (struct file_place){0};
-}
-
-static void stream_free(void *arg)
-{
-	struct file_stream *stream = arg;
-	waiter_release(stream->waiter);
-	file_place_done(&stream->place);
-	free(stream);
-}
-
-static ssize_t break_off(const struct file_stream *stream, const char *why)
-{
-	log_warning("a transfer broke off", LOG_S("request", stream->request_id), LOG_S("job", stream->place.job.id),
-		    LOG_S("error", why));
-	return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-/* Suspends the connection and asks for the chunk at that offset. */
-static ssize_t ask(struct file_stream *stream, int64_t at)
-{
+	struct file_stream *file = arg;
 	struct nel_err err = {0};
-	int64_t left = stream->end - at;
-	size_t size = left < FILE_CHUNK_BYTES ? (size_t)left : FILE_CHUNK_BYTES;
-	waiter_release(TAKE(stream->waiter));
-	if (waiter_new(stream->room, stream->connection, &stream->waiter, &err) != 0)
-		return break_off(stream, err.msg);
-	stream->asked_at = at;
-	if (service_read_file(stream->service, &stream->place.job, stream->place.folder, stream->place.path, at, size,
-			      0, wait_callback, stream->waiter, &err) != 0)
-		waiter_refused(stream->waiter, &err);
+	if (file->transfer == NULL)
+		return STREAM_BREAK;
+	switch (transfer_read(file->transfer, buffer, max, ret_size, &err)) {
+	case TRANSFER_DATA: return STREAM_DATA;
+	case TRANSFER_WAIT: return STREAM_WAIT;
+	case TRANSFER_END: return STREAM_END;
+	case TRANSFER_FAILED: break;
+	}
+	log_warning("a transfer broke off", LOG_S("request", file->request_id), LOG_S("job", file->job),
+		    LOG_S("error", err.msg));
+	return STREAM_BREAK;
+}
+
+static void wake(void *arg)
+{
+	struct file_stream *file = arg;
+	stream_wake(file->stream);
+}
+
+static void file_stream_free(void *arg)
+{
+	struct file_stream *file = arg;
+	transfer_close(file->transfer);
+	free(file);
+}
+
+static int make(struct request *request, const char *job, int64_t length, struct file_stream **ret_file,
+		struct MHD_Response **ret_response, struct nel_err *err)
+{
+	static const struct stream_source source = {.produce = produce, .free = file_stream_free};
+	struct file_stream *file = mem_calloc(1, sizeof *file);
+	memcpy(file->request_id, request->id, sizeof file->request_id);
+	snprintf(file->job, sizeof file->job, "%s", job);
+	*ret_file = file;
+	*ret_response = stream_response(server_stream_room(request->server), request->connection, &source, file, length,
+					&file->stream);
+	return *ret_response != NULL ? 0 : err_set(err, NEL_INTERNAL, "a response could not be made");
+}
+
+int file_stream_of_transfer(struct request *request, const char *job, struct transfer *transfer,
+			    struct MHD_Response **ret_response, struct nel_err *err)
+{
+	struct file_stream *file = NULL;
+	if (make(request, job, -1, &file, ret_response, err) != 0) {
+		transfer_close(transfer);
+		return -1;
+	}
+	file->transfer = transfer;
+	transfer_set_wake(transfer, wake, file);
 	return 0;
 }
 
-/* MHD_ContentReaderCallback: copies from the present chunk, or asks for the next one and returns 0, suspended. */
-static ssize_t stream_read(void *arg, uint64_t position, char *buffer, size_t max)
+int file_stream_response(struct request *request, const struct job_row *job, const struct transfer_order *order,
+			 struct MHD_Response **ret_response, struct nel_err *err)
 {
-	struct file_stream *stream = arg;
-	int64_t at = stream->offset + (int64_t)position;
-	if (stream->waiter == NULL)
-		return ask(stream, at);
-	const struct wait_answer *chunk = waiter_answer(stream->waiter);
-	if (chunk == NULL)
-		return 0;
-	if (chunk->failed)
-		return break_off(stream, chunk->err.msg);
-	int64_t chunk_end = chunk->offset + (int64_t)chunk->size;
-	if (at >= chunk->offset && at < chunk_end) {
-		size_t size = (size_t)(chunk_end - at) < max ? (size_t)(chunk_end - at) : max;
-		memcpy(buffer, chunk->data + (at - chunk->offset), size);
-		return (ssize_t)size;
+	struct file_stream *file = NULL;
+	struct MHD_Response *response = NULL;
+	if (make(request, job->id, order->length, &file, &response, err) != 0)
+		return -1;
+	struct transfer_order own = *order;
+	own.wake = wake;
+	own.arg = file;
+	if (!request_is_head(request) &&
+	    service_transfer_open(request->service, job, &own, &file->transfer, err) != 0) {
+		MHD_destroy_response(response);
+		return -1;
 	}
-	if (stream->asked_at == at)
-		return break_off(stream, "the file got shorter");
-	return ask(stream, at);
-}
-
-struct MHD_Response *file_stream_response(struct request *request, struct file_place *place, struct waiter **waiter,
-					  int64_t asked_at, int64_t offset, int64_t length)
-{
-	struct file_stream *stream = mem_calloc(1, sizeof *stream);
-	stream->service = request->service;
-	stream->room = server_wait_room(request->server);
-	stream->connection = request->connection;
-	memcpy(stream->request_id, request->id, sizeof stream->request_id);
-	stream->place = *place;
-	*place = (struct file_place){0};
-	stream->waiter = TAKE(*waiter);
-	stream->asked_at = asked_at;
-	stream->offset = offset;
-	stream->end = offset + length;
-	struct MHD_Response *response =
-	    MHD_create_response_from_callback((uint64_t)length, BLOCK_BYTES, stream_read, stream, stream_free);
-	if (response == NULL)
-		stream_free(stream);
-	return response;
+	*ret_response = response;
+	return 0;
 }

@@ -17,12 +17,17 @@
 #include <time.h>
 
 #define TAIL_LINES_MAX 100000
-#define ETAG_SIZE 48
+#define ETAG_SIZE (REMOTE_VERSION_SIZE + 32)
+#define FIRST_READ_BYTES (256 * 1024) /* what is larger goes through a transfer */
 #define HTTP_DATE_SIZE 64
+#define TAR_TYPE "application/x-tar"
 
 /* The handler's state while a lane works. */
 struct content {
-	struct file_place place;
+	struct job_row job;
+	enum remote_folder folder;
+	char *path;
+	struct transfer *transfer; /* of an archive that has not begun */
 	struct range range;
 	int64_t tail_lines; /* 0: not a tail */
 	int64_t asked_at;
@@ -31,8 +36,11 @@ struct content {
 static void content_free(void *arg)
 {
 	struct content *content = arg;
-	if (content != NULL)
-		file_place_done(&content->place);
+	if (content != NULL) {
+		job_row_done(&content->job);
+		free(content->path);
+		transfer_close(content->transfer);
+	}
 	free(content);
 }
 
@@ -57,7 +65,7 @@ static int list_came(struct request *request, struct nel_err *err)
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct remote_entry *entry = &answer->entries[i];
 		str_append(&body, i > 0 ? ",{" : "{");
-		str_append(&body, content->place.folder == REMOTE_LOGS ? "\"name\":" : "\"path\":");
+		str_append(&body, content->folder == REMOTE_LOGS ? "\"name\":" : "\"path\":");
 		out_string(&body, entry->path);
 		OUT(&body, ",\"size\":");
 		out_int(&body, entry->size);
@@ -71,20 +79,18 @@ static int list_came(struct request *request, struct nel_err *err)
 	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }
 
-static int list_files(struct request *request, enum remote_folder folder, struct nel_err *err)
+static int list_files(struct request *request, enum remote_folder folder, const char *prefix, struct nel_err *err)
 {
-	if (request_no_query(request, err) != 0)
-		return -1;
 	struct content *content = mem_calloc(1, sizeof *content);
-	content->place.folder = folder;
+	content->folder = folder;
 	request->state = content;
 	request->state_free = content_free;
 	request->resume = list_came;
-	if (open_job(request, &content->place.job, err) != 0 ||
+	if (open_job(request, &content->job, err) != 0 ||
 	    waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
 		return -1;
 	struct nel_err refused = {0};
-	if (service_list_files(request->service, &content->place.job, folder, wait_callback, request->waiter,
+	if (service_list_files(request->service, &content->job, folder, prefix, wait_callback, request->waiter,
 			       &refused) != 0)
 		waiter_refused(request->waiter, &refused);
 	return 0;
@@ -92,12 +98,76 @@ static int list_files(struct request *request, enum remote_folder folder, struct
 
 int api_listJobLogs(struct request *request, struct nel_err *err)
 {
-	return list_files(request, REMOTE_LOGS, err);
+	return request_no_query(request, err) != 0 ? -1 : list_files(request, REMOTE_LOGS, "", err);
+}
+
+static int tar_came(struct request *request, struct nel_err *err)
+{
+	struct content *content = request->state;
+	const struct wait_answer *answer = waiter_answer(request->waiter);
+	struct MHD_Response *response = NULL;
+	if (answer->failed) {
+		*err = answer->err;
+		return -1;
+	}
+	if (transfer_error(content->transfer, err) ||
+	    file_stream_of_transfer(request, content->job.id, TAKE(content->transfer), &response, err) != 0)
+		return -1;
+	CLEANUP(mem_freep) char *disposition = mem_printf("attachment; filename=\"%s.tar\"", content->job.id);
+	request_add_header(request, MHD_HTTP_HEADER_CONTENT_DISPOSITION, disposition);
+	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	return reply_response(request, MHD_HTTP_OK, TAR_TYPE, response, err);
+}
+
+static void tar_begun(void *waiter)
+{
+	const struct remote_answer nothing = {0};
+	wait_callback(&nothing, waiter);
+}
+
+/* A tree as an archive; the reply waits for its beginning, so that what cannot be read gets an error of its own. */
+static int send_tar(struct request *request, const char *path, struct nel_err *err)
+{
+	struct content *content = mem_calloc(1, sizeof *content);
+	request->state = content;
+	request->state_free = content_free;
+	request->resume = tar_came;
+	if (open_job(request, &content->job, err) != 0 ||
+	    waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
+		return -1;
+	const struct transfer_order order = {.folder = REMOTE_ARTIFACTS,
+					     .path = path,
+					     .tar = true,
+					     .length = -1,
+					     .begun = tar_begun,
+					     .begun_arg = request->waiter};
+	struct nel_err refused = {0};
+	if (service_transfer_open(request->service, &content->job, &order, &content->transfer, &refused) != 0)
+		waiter_refused(request->waiter, &refused);
+	return 0;
 }
 
 int api_listJobArtifacts(struct request *request, struct nel_err *err)
 {
-	return list_files(request, REMOTE_ARTIFACTS, err);
+	static const struct query_rule rules[] = {{"prefix", false}, {"format", false}, {"path", false}};
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0)
+		return -1;
+	const char *format = query_get(&request->query, "format");
+	const char *path = query_get(&request->query, "path");
+	const char *prefix = query_get(&request->query, "prefix");
+	if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "tar") != 0)
+		return err_set(err, NEL_INVALID, "format is json (the list) or tar (the files)");
+	bool tar = format != NULL
+		       ? strcmp(format, "tar") == 0
+		       : media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), TAR_TYPE, "application/json");
+	request_add_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+	if (tar && prefix != NULL)
+		return err_set(err, NEL_INVALID, "an archive is of a directory: give path, not prefix");
+	if (!tar && path != NULL)
+		return err_set(err, NEL_INVALID, "path goes with format=tar; a list is narrowed by prefix");
+	if (tar)
+		return send_tar(request, path != NULL ? path : "", err);
+	return list_files(request, REMOTE_ARTIFACTS, prefix != NULL ? prefix : "", err);
 }
 
 /* --- content --- */
@@ -138,14 +208,21 @@ static void add_content_range(struct request *request, int64_t offset, int64_t l
 	request_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, value);
 }
 
-/* The first chunk alone, when it is all that is wanted; else a stream that begins with it. */
-static struct MHD_Response *make_response(struct request *request, struct content *content, int64_t offset,
-					  int64_t length)
+/* What was read first, when it is all that is wanted; else a transfer of it. */
+static int make_response(struct request *request, struct content *content, int64_t offset, int64_t length,
+			 struct MHD_Response **ret_response, struct nel_err *err)
 {
 	const struct wait_answer *answer = waiter_answer(request->waiter);
-	if (length == 0 || (answer->offset == offset && (int64_t)answer->size >= length))
-		return MHD_create_response_from_buffer((size_t)length, answer->data, MHD_RESPMEM_MUST_COPY);
-	return file_stream_response(request, &content->place, &request->waiter, content->asked_at, offset, length);
+	if (length == 0 || (answer->offset == offset && (int64_t)answer->size >= length)) {
+		*ret_response = MHD_create_response_from_buffer((size_t)length, answer->data, MHD_RESPMEM_MUST_COPY);
+		return 0;
+	}
+	const struct transfer_order order = {.folder = content->folder,
+					     .path = content->path,
+					     .offset = offset,
+					     .length = length,
+					     .version = answer->version};
+	return file_stream_response(request, &content->job, &order, ret_response, err);
 }
 
 /* A range goes for nothing when the client has a part of another version of the file (RFC 9110, section 13.1.5). */
@@ -165,25 +242,28 @@ static int content_came(struct request *request, struct nel_err *err)
 		return -1;
 	}
 	request_add_header(request, "X-Content-Type-Options", "nosniff"); /* it is whatever a job wrote */
-	const char *type = content->place.folder == REMOTE_LOGS ? "text/plain; charset=utf-8"
-								: media_type_of_file(content->place.path);
+	const char *type =
+	    content->folder == REMOTE_LOGS ? "text/plain; charset=utf-8" : media_type_of_file(content->path);
 	if (content->tail_lines > 0)
 		return reply_tail(request, type, answer, err);
 	char etag[ETAG_SIZE];
 	int64_t file_size = answer->file_size;
 	int64_t offset = 0;
 	int64_t length = 0;
-	snprintf(etag, sizeof etag, "\"%" PRIx64 "-%" PRIx64 "\"", (uint64_t)answer->modified_at, (uint64_t)file_size);
+	snprintf(etag, sizeof etag, "\"%s-%" PRId64 "\"", answer->version, file_size);
 	if (reply_not_modified(request, etag))
 		return 0;
 	check_if_range(request, etag, &content->range);
 	if (!range_resolve(&content->range, file_size, &offset, &length))
 		return not_satisfiable(request, file_size, err);
+	struct MHD_Response *response = NULL;
+	if (make_response(request, content, offset, length, &response, err) != 0)
+		return -1;
 	add_validators(request, answer);
 	int status = content->range.kind == RANGE_NONE ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT;
 	if (status == MHD_HTTP_PARTIAL_CONTENT)
 		add_content_range(request, offset, length, file_size);
-	return reply_response(request, status, type, make_response(request, content, offset, length), err);
+	return reply_response(request, status, type, response, err);
 }
 
 /* How much to read first: the beginning of what is wanted; one byte when only the file's size is needed to go on. */
@@ -195,9 +275,9 @@ static size_t first_read(const struct request *request, struct content *content)
 		return REMOTE_CHUNK_MAX;
 	if (request_is_head(request) || range->kind == RANGE_SUFFIX)
 		return 1;
-	if (range->kind == RANGE_FROM && range->last - range->first < FILE_CHUNK_BYTES)
+	if (range->kind == RANGE_FROM && range->last - range->first < FIRST_READ_BYTES)
 		return (size_t)(range->last - range->first) + 1;
-	return FILE_CHUNK_BYTES;
+	return FIRST_READ_BYTES;
 }
 
 static int ask_content(struct request *request, struct content *content, struct nel_err *err)
@@ -206,9 +286,8 @@ static int ask_content(struct request *request, struct content *content, struct 
 	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
 		return -1;
 	struct nel_err refused = {0};
-	if (service_read_file(request->service, &content->place.job, content->place.folder, content->place.path,
-			      content->asked_at, size, content->tail_lines, wait_callback, request->waiter,
-			      &refused) != 0)
+	if (service_read_file(request->service, &content->job, content->folder, content->path, content->asked_at, size,
+			      content->tail_lines, wait_callback, request->waiter, &refused) != 0)
 		waiter_refused(request->waiter, &refused);
 	return 0;
 }
@@ -227,11 +306,11 @@ static int get_content(struct request *request, enum remote_folder folder, struc
 	request->state = content;
 	request->state_free = content_free;
 	request->resume = content_came;
-	content->place.folder = folder;
-	content->place.path = mem_strdup(request->captures[1]);
+	content->folder = folder;
+	content->path = mem_strdup(request->captures[1]);
 	content->tail_lines = tail;
 	content->range = range_parse(range);
-	return open_job(request, &content->place.job, err) != 0 ? -1 : ask_content(request, content, err);
+	return open_job(request, &content->job, err) != 0 ? -1 : ask_content(request, content, err);
 }
 
 int api_getJobLog(struct request *request, struct nel_err *err)

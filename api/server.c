@@ -6,6 +6,7 @@
 #include "api/listen.h"
 #include "api/read_cache.h"
 #include "api/server_internal.h"
+#include "api/stream.h"
 #include "api/wait_room.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -48,6 +49,7 @@ struct api_server {
 	pthread_key_t thread_state;
 	struct wait_room *wait_room;
 	struct feed *feed;
+	struct stream_room *stream_room;
 	struct listener *listeners;
 	size_t listener_count;
 
@@ -104,6 +106,11 @@ struct wait_room *server_wait_room(struct api_server *server)
 struct feed *server_feed(struct api_server *server)
 {
 	return server->feed;
+}
+
+struct stream_room *server_stream_room(struct api_server *server)
+{
+	return server->stream_room;
 }
 
 /* --- slow connections --- */
@@ -335,6 +342,8 @@ int api_server_start(const struct api_options *options, struct api_server **ret_
 	/* Half of the connections may wait for events, so that those who ask for something else get theirs. */
 	if (result == 0)
 		result = feed_start(connection_limit(server->listener_count) / 2, &server->feed, err);
+	if (result == 0 && (server->stream_room = stream_room_new(err)) == NULL)
+		result = -1;
 	if (result == 0)
 		result = start_with_tls(server, err);
 	if (result != 0) {
@@ -430,6 +439,8 @@ void api_server_stop(struct api_server *server)
 	wait_room_close(server->wait_room);
 	if (server->feed != NULL)
 		feed_close(server->feed);
+	if (server->stream_room != NULL)
+		stream_room_close(server->stream_room);
 	wait_while(server, is_at_work, deadline_ms);
 	for (size_t i = 0; i < server->listener_count; i++) {
 		if (server->listeners[i].daemon != NULL)
@@ -442,6 +453,7 @@ void api_server_stop(struct api_server *server)
 	pthread_mutex_destroy(&server->lock);
 	wait_room_release(server->wait_room);
 	feed_free(server->feed);
+	stream_room_free(server->stream_room);
 	free(server->listeners);
 	free(server);
 }

@@ -7,6 +7,7 @@
 
 struct api_server;
 struct read_cache;
+struct stream_room;
 struct wait_room;
 struct feed;
 
@@ -17,6 +18,7 @@ int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err
 struct read_cache *server_read_cache(struct api_server *server);
 
 struct wait_room *server_wait_room(struct api_server *server);
+struct stream_room *server_stream_room(struct api_server *server);
 
 struct feed *server_feed(struct api_server *server);
 

@@ -5,6 +5,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The lock guards the list and every waiter's connection, answered and holders. It is taken before libmicrohttpd's own
@@ -160,6 +161,8 @@ static void copy_answer(const struct remote_answer *from, struct wait_answer *to
 	to->offset = from->offset;
 	to->file_size = from->file_size;
 	to->modified_at = from->modified_at;
+	if (from->version != NULL)
+		snprintf(to->version, sizeof to->version, "%s", from->version);
 	if (from->entries != NULL && from->count > 0) {
 		to->entries = mem_calloc(from->count, sizeof *to->entries);
 		to->count = from->count;

@@ -31,6 +31,7 @@ struct wait_answer {
 	int64_t offset;
 	int64_t file_size;
 	int64_t modified_at;
+	char version[REMOTE_VERSION_SIZE];
 };
 
 /* Starts to wait: suspends the connection. Ask the service then, with wait_callback and the waiter; when it refuses,

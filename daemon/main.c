@@ -6,6 +6,7 @@
  *   scheduler                 1                         the live chains, whose states it alone writes; a connection
  *   lanes                     by need; bounded          an SSH session at a time, and the action it carries out
  *   lanes' tender             1                         idle sessions, and lanes that are not needed
+ *   readers                   1 a lane that is read from  an SSH session, with log followers and transfers on it
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
  *   feed                      1                         who waits for events, and wakes them (api/feed)
  *   webhooks                  1                         what is being sent to receivers; a connection

@@ -33,6 +33,8 @@ struct lane {
 	struct tally *tally;
 	enum lane_phase phase;
 	struct ssh_pool *pool;
+	struct reader *reader; /* NULL: never needed */
+	struct lanes *lanes;
 	struct lane_work *first, *last; /* what waits */
 	size_t queued;
 	int active;      /* pieces that run now */
@@ -111,6 +113,7 @@ static struct lane *open_lane(struct lanes *lanes, const char *cluster, const ch
 	}
 	lane = mem_calloc(1, sizeof *lane);
 	lane->cluster = found;
+	lane->lanes = lanes;
 	lane->identity = mem_strdup(identity);
 	lane->tally = tally_of(lanes, cluster);
 	lane->used_ms = clock_mono_ms();
@@ -266,6 +269,7 @@ static void *worker_main(void *arg)
 
 static void free_lane(struct lane *lane)
 {
+	reader_free(lane->reader);
 	ssh_pool_free(lane->pool);
 	free(lane->identity);
 	free(lane);
@@ -275,7 +279,8 @@ static void free_lane(struct lane *lane)
 static bool is_done(const struct lane *lane)
 {
 	bool idle = lane->cluster->identity_per_user && clock_mono_ms() - lane->used_ms > LANE_IDLE_MS;
-	return lane->active == 0 && lane->pins == 0 && lane->queued == 0 && (lane->retired || idle);
+	return lane->active == 0 && lane->pins == 0 && lane->queued == 0 && (lane->retired || idle) &&
+	       (lane->reader == NULL || !reader_is_used(lane->reader));
 }
 
 /* Under the lock: takes a lane that is done out of the list; NULL when there is none. */
@@ -398,6 +403,8 @@ void lanes_interrupt(struct lanes *lanes)
 	__atomic_store_n(&lanes->stopping, true, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&lanes->lock);
 	for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
+		if (lane->reader != NULL)
+			reader_interrupt(lane->reader);
 		while (lane->queued > 0) {
 			struct lane_work *work = take(lanes, lane);
 			work->next = left;
@@ -485,6 +492,45 @@ int lanes_push(struct lanes *lanes, const char *cluster, const char *identity, s
 	return rc;
 }
 
+/* A reader's way to its lane's pool; on the reader's thread, which keeps the lane. */
+static struct ssh_pool *pool_of(void *arg)
+{
+	struct lane *lane = arg;
+	struct lanes *lanes = lane->lanes;
+	pthread_mutex_lock(&lanes->lock);
+	while (lane->phase != LANE_READY) {
+		if (lane->phase == LANE_NEW) {
+			open_pool(lanes, lane);
+			continue;
+		}
+		pthread_mutex_unlock(&lanes->lock);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+		pthread_mutex_lock(&lanes->lock);
+	}
+	pthread_mutex_unlock(&lanes->lock);
+	return lane->pool;
+}
+
+int lanes_read(struct lanes *lanes, const char *cluster, const char *identity, struct reading *reading,
+	       struct nel_err *err)
+{
+	int rc = -1;
+	pthread_mutex_lock(&lanes->lock);
+	if (is_stopping(lanes)) {
+		err_set(err, NEL_BUSY, "the daemon is stopping");
+	} else {
+		struct lane *lane = open_lane(lanes, cluster, identity, err);
+		if (lane != NULL && lane->reader == NULL)
+			lane->reader = reader_new(pool_of, lane);
+		if (lane != NULL) {
+			lane->used_ms = clock_mono_ms();
+			rc = reader_start(lane->reader, reading, err);
+		}
+	}
+	pthread_mutex_unlock(&lanes->lock);
+	return rc;
+}
+
 void lanes_renew(struct lanes *lanes, const char *cluster, const char *identity)
 {
 	pthread_mutex_lock(&lanes->lock);
@@ -518,6 +564,12 @@ static void add_lane(const struct lane *lane, bool alone, struct lane_stats *sum
 	if (lane->phase == LANE_READY)
 		ssh_pool_stats(lane->pool, &one);
 	sum->queued += lane->queued;
+	if (lane->reader != NULL) {
+		struct reader_stats reading;
+		reader_stats(lane->reader, &reading);
+		sum->reader.transfers += reading.transfers;
+		sum->reader.followers += reading.followers;
+	}
 	sum->lanes += lane->retired ? 0 : 1;
 	struct ssh_pool_stats *all = &sum->ssh;
 	all->sessions += one.sessions;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "config/settings.h"
+#include "sched/reader.h"
 #include "ssh/pool.h"
 
 #define LANE_QUEUE_MAX 512            /* pieces of work that wait in one lane */
@@ -53,9 +54,15 @@ int lanes_push(struct lanes *lanes, const char *cluster, const char *identity, s
  * refusal is remembered. Any thread. */
 void lanes_renew(struct lanes *lanes, const char *cluster, const char *identity);
 
+/* Hands over a command that lasts, to the lane's reader, which has a session of its own. Errors as lanes_push(), and as
+ * reader_start(). Any thread. */
+int lanes_read(struct lanes *lanes, const char *cluster, const char *identity, struct reading *reading,
+	       struct nel_err *err);
+
 struct lane_stats {
 	struct ssh_pool_stats ssh;
 	size_t queued;
+	struct reader_stats reader;
 	int lanes; /* open now, of those asked for */
 };
 

@@ -11,7 +11,8 @@ struct file_work {
 	struct lane_work work; /* first */
 	char *job_dir;
 	const char *folder;
-	char *path; /* NULL: list */
+	bool list;
+	char *path; /* of a list: the prefix */
 	int64_t offset;
 	size_t max_bytes;
 	int64_t tail_lines;
@@ -42,7 +43,7 @@ static void answer_list(struct file_work *w, struct ssh_pool *pool)
 	CLEANUP(remote_files_done) struct remote_files files = {0};
 	struct remote_answer answer = {0};
 	struct remote_entry *entries = NULL;
-	if (slurm_files_list(pool, w->job_dir, w->folder, w->timeout_ms, &files, &err) != 0) {
+	if (slurm_files_list(pool, w->job_dir, w->folder, w->path, w->timeout_ms, &files, &err) != 0) {
 		answer.err = &err;
 	} else {
 		entries = mem_calloc(files.count, sizeof *entries);
@@ -71,14 +72,15 @@ static void answer_read(struct file_work *w, struct ssh_pool *pool)
 						.size = chunk.size,
 						.offset = chunk.offset,
 						.file_size = chunk.file_size,
-						.modified_at = chunk.modified_at};
+						.modified_at = chunk.modified_at,
+						.version = chunk.version};
 	w->callback(&answer, w->arg);
 }
 
 static void run(struct lane_work *work, struct ssh_pool *pool)
 {
 	struct file_work *w = (struct file_work *)work;
-	if (w->path == NULL)
+	if (w->list)
 		answer_list(w, pool);
 	else
 		answer_read(w, pool);
@@ -110,9 +112,11 @@ static int push(struct service *service, const struct job_row *job, enum remote_
 }
 
 int service_list_files(struct service *service, const struct job_row *job, enum remote_folder folder,
-		       remote_callback callback, void *arg, struct nel_err *err)
+		       const char *prefix, remote_callback callback, void *arg, struct nel_err *err)
 {
 	struct file_work *w = mem_calloc(1, sizeof *w);
+	w->list = true;
+	w->path = mem_strdup(prefix);
 	w->callback = callback;
 	w->arg = arg;
 	return push(service, job, folder, w, err);

@@ -7,6 +7,7 @@
 #include "service/service.h"
 
 #define REMOTE_CHUNK_MAX (4 * 1024 * 1024)
+#define REMOTE_VERSION_SIZE 64
 
 enum remote_folder { REMOTE_LOGS, REMOTE_ARTIFACTS };
 
@@ -28,15 +29,16 @@ struct remote_answer {
 	int64_t offset;
 	int64_t file_size;
 	int64_t modified_at;
+	const char *version; /* of the file: inode and time of the last change */
 };
 
 /* Called exactly once for every accepted request, also when the daemon stops. */
 typedef void (*remote_callback)(const struct remote_answer *answer, void *arg);
 
 /* 0: accepted, the callback will be called. -1: it will not: BUSY (the cluster's queue is full), NOTFOUND (no such
- * cluster in the settings any more). */
+ * cluster in the settings any more). prefix: only files whose path begins with it; "": all. */
 int service_list_files(struct service *service, const struct job_row *job, enum remote_folder folder,
-		       remote_callback callback, void *arg, struct nel_err *err);
+		       const char *prefix, remote_callback callback, void *arg, struct nel_err *err);
 
 /* Up to max_bytes from offset; tail_lines > 0: the last lines instead. INVALID: path leaves the folder. */
 int service_read_file(struct service *service, const struct job_row *job, enum remote_folder folder, const char *path,

@@ -52,6 +52,17 @@ static int cut_end(struct records *records, struct nel_err *err)
 	return 0;
 }
 
+static int unreadable(struct nel_err *err)
+{
+	return err_set(err, NEL_REMOTE, "the cluster's answer cannot be read");
+}
+
+static bool is_version(const char *text)
+{
+	size_t length = strlen(text);
+	return length > 0 && length < FILES_VERSION_SIZE && strspn(text, "0123456789.-") == length;
+}
+
 /* The first record, which is an error or must be of that kind. */
 static int read_header(const char *text, size_t size, const char *kind, size_t fields, struct records *records,
 		       struct record *record, struct nel_err *err)
@@ -63,7 +74,7 @@ static int read_header(const char *text, size_t size, const char *kind, size_t f
 	if (record_is(record, "error"))
 		return record_error(record, err);
 	if (!record_is(record, kind) || !record_split(record, fields, fields))
-		return err_set(err, NEL_REMOTE, "the cluster's answer cannot be read");
+		return unreadable(err);
 	return cut_end(records, err);
 }
 
@@ -127,22 +138,23 @@ int files_parse_chunk(const char *text, size_t size, struct remote_chunk *ret_ch
 {
 	struct records records;
 	struct record record;
-	if (read_header(text, size, "file", 4, &records, &record, err) != 0)
+	if (read_header(text, size, "file", 5, &records, &record, err) != 0)
 		return -1;
 	size_t got = (size_t)(records.end - records.at);
 	int64_t file_size = record_number(record.fields[1], INT64_MAX / 2, -1);
 	int64_t start = record_number(record.fields[3], INT64_MAX / 2, -1);
-	if (file_size < 0 || start < 0 || got > FILES_CHUNK_MAX)
-		return err_set(err, NEL_REMOTE, "the cluster's answer cannot be read");
+	if (file_size < 0 || start < 0 || got > FILES_CHUNK_MAX || !is_version(record.fields[4]))
+		return unreadable(err);
 	*ret_chunk = (struct remote_chunk){.data = mem_dup(records.at, got),
 					   .size = got,
 					   .offset = start,
 					   .file_size = file_size,
 					   .modified_at = record_number(record.fields[2], EPOCH_MAX, 0)};
+	memcpy(ret_chunk->version, record.fields[4], strlen(record.fields[4]) + 1);
 	return 0;
 }
 
-static int render_place(const char *job_dir, const char *folder, const char *path, struct str *data,
+static int render_place(const char *job_dir, const char *folder, const char *path, const char *mode, struct str *data,
 			struct nel_err *err)
 {
 	if (job_dir[0] != '/' || str_has_control(job_dir))
@@ -152,21 +164,48 @@ static int render_place(const char *job_dir, const char *folder, const char *pat
 	remote_set(data, "NEL_JOB_DIR", job_dir);
 	remote_set(data, "NEL_FOLDER", folder);
 	remote_set(data, "NEL_PATH", path);
+	remote_set(data, "NEL_MODE", mode);
 	return 0;
 }
 
-int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *folder, int64_t timeout_ms,
-		     struct remote_files *ret_files, struct nel_err *err)
+/* Names were printed without the folder of the prefix, and may go beside the prefix. */
+static void apply_prefix(struct remote_files *files, const char *root, const char *prefix)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < files->count; i++) {
+		struct remote_file *file = &files->items[i];
+		if (root[0] != '\0') {
+			char *path = mem_printf("%s/%s", root, file->path);
+			free(file->path);
+			file->path = path;
+		}
+		if (str_starts_with(file->path, prefix))
+			files->items[kept++] = *file;
+		else
+			free(file->path);
+	}
+	files->count = kept;
+}
+
+int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *prefix,
+		     int64_t timeout_ms, struct remote_files *ret_files, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str data = {0};
-	if (render_place(job_dir, folder, "", &data, err) != 0)
+	const char *slash = strrchr(prefix, '/');
+	CLEANUP(mem_freep) char *root = mem_strndup(prefix, slash == NULL ? 0 : (size_t)(slash - prefix));
+	if (slash != NULL && !slurm_files_path_ok(root))
+		return err_set(err, NEL_INVALID, "prefix: '%s' is not the beginning of a relative path", prefix);
+	if (render_place(job_dir, folder, root, "list", &data, err) != 0)
 		return -1;
 	struct remote_call call = {
 	    .script = "files", .data = str_text(&data), .output_max = LIST_OUTPUT_MAX, .timeout_ms = timeout_ms};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;
-	return files_parse_list(result.output, result.output_size, ret_files, err);
+	if (files_parse_list(result.output, result.output_size, ret_files, err) != 0)
+		return -1;
+	apply_prefix(ret_files, root, prefix);
+	return 0;
 }
 
 int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *path, int64_t offset,
@@ -178,7 +217,7 @@ int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *fol
 		return err_set(err, NEL_INVALID, "'%s' is not a relative path", path);
 	if (offset < 0 || tail_lines < 0)
 		return err_set(err, NEL_INVALID, "offset and lines cannot be negative");
-	if (render_place(job_dir, folder, path, &data, err) != 0)
+	if (render_place(job_dir, folder, path, "read", &data, err) != 0)
 		return -1;
 	if (max_bytes > FILES_CHUNK_MAX)
 		max_bytes = FILES_CHUNK_MAX;

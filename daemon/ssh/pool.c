@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "ssh/session_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -60,6 +61,7 @@ struct ssh_pool {
 	struct breaker breaker;
 	struct denial denial;
 	struct ssh_pool_stats stats;
+	struct slot lent; /* FREE or BUSY */
 	int slot_count;
 	struct slot slots[SESSIONS_MAX];
 };
@@ -225,6 +227,20 @@ static struct slot *find_slot(struct ssh_pool *pool, bool *ret_wait)
 	return best != NULL ? best : empty;
 }
 
+/* Under the lock: takes the slot, unless the host is left alone or refuses the key. */
+static int enter(struct ssh_pool *pool, struct slot *slot, struct stamp key, struct stamp known_hosts,
+		 struct nel_err *err)
+{
+	if (!breaker_enter(&pool->breaker))
+		return say_broken(pool, err);
+	if (!slot->open && check_denial(pool, key, known_hosts, err) != 0) {
+		breaker_cancel(&pool->breaker);
+		return -1;
+	}
+	slot->state = SLOT_BUSY;
+	return 0;
+}
+
 /* Makes a slot the caller's; *ret_probe when this is the breaker's probe. */
 static int acquire(struct ssh_pool *pool, struct slot **ret_slot, bool *ret_probe, struct nel_err *err)
 {
@@ -238,12 +254,7 @@ static int acquire(struct ssh_pool *pool, struct slot **ret_slot, bool *ret_prob
 		pthread_cond_wait(&pool->tended, &pool->lock);
 	if (slot == NULL) {
 		err_set(err, NEL_BUSY, "all %d SSH sessions to %s are in use", pool->slot_count, pool->target.cluster);
-	} else if (!breaker_enter(&pool->breaker)) {
-		say_broken(pool, err);
-	} else if (!slot->open && check_denial(pool, key, known_hosts, err) != 0) {
-		breaker_cancel(&pool->breaker);
-	} else {
-		slot->state = SLOT_BUSY;
+	} else if (enter(pool, slot, key, known_hosts, err) == 0) {
 		*ret_slot = slot;
 		*ret_probe = pool->breaker.state == BREAKER_HALF_OPEN;
 		rc = 0;
@@ -407,6 +418,45 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *given, struct ss
 	return rc;
 }
 
+int ssh_pool_lend(struct ssh_pool *pool, struct ssh_session **ret_session, struct nel_err *err)
+{
+	struct nel_err own = {0};
+	struct stamp key = stamp_of(key_path(&pool->target));
+	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
+	pthread_mutex_lock(&pool->lock);
+	assert(pool->lent.state == SLOT_FREE);
+	int rc = enter(pool, &pool->lent, key, known_hosts, err);
+	bool probe = pool->breaker.state == BREAKER_HALF_OPEN;
+	pthread_mutex_unlock(&pool->lock);
+	if (rc != 0)
+		return -1;
+	bool met = false;
+	if (connect_slot(pool, &pool->lent, pool->stop, &met, &own) != 0) {
+		note_failure(pool, &own, met, false, probe);
+		release(pool, &pool->lent, false);
+		if (err != NULL)
+			*err = own;
+		return -1;
+	}
+	note_success(pool);
+	*ret_session = pool->lent.session;
+	return 0;
+}
+
+void ssh_pool_take_back(struct ssh_pool *pool, const struct nel_err *err)
+{
+	if (err != NULL)
+		note_failure(pool, err, true, true, false);
+	release(pool, &pool->lent, false);
+}
+
+void ssh_pool_count_exec(struct ssh_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->stats.execs++;
+	pthread_mutex_unlock(&pool->lock);
+}
+
 /* Closes the slot's session, or keeps it alive. The slot is the caller's. */
 static void tend_slot(struct ssh_pool *pool, struct slot *slot, int64_t used_ms)
 {
@@ -445,6 +495,7 @@ void ssh_pool_stats(struct ssh_pool *pool, struct ssh_pool_stats *ret_stats)
 		ret_stats->sessions += slot->open ? 1 : 0;
 		ret_stats->busy += slot->open && slot->state == SLOT_BUSY ? 1 : 0;
 	}
+	ret_stats->lent = pool->lent.open;
 	ret_stats->breaker = pool->breaker.state;
 	ret_stats->retry_in_ms = breaker_retry_in_ms(&pool->breaker);
 	pthread_mutex_unlock(&pool->lock);

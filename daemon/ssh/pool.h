@@ -26,6 +26,7 @@ struct ssh_pool_options {
 struct ssh_pool_stats {
 	int sessions;               /* open now */
 	int busy;                   /* of these, in use */
+	bool lent;                  /* and the one of ssh_pool_lend() */
 	int64_t handshakes;         /* tried since start */
 	int64_t execs;              /* commands sent since start */
 	int64_t failures;           /* connects and execs that failed */
@@ -53,6 +54,15 @@ const char *const *ssh_pool_environment(const struct ssh_pool *pool);
  * ssh_session_exec(). sys of *err is ECANCELED after a stop or a reader's end. */
 int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh_result *ret_result, bool *ret_sent,
 		  struct nel_err *err);
+
+/* A session of its own beside the max_sessions, for commands that last: log followers and transfers must not keep
+ * observations and submissions waiting. There is one at a time; errors as ssh_pool_exec(). The pool's
+ * stop flag ends the connecting. */
+int ssh_pool_lend(struct ssh_pool *pool, struct ssh_session **ret_session, struct nel_err *err);
+/* Takes it back, and closes it. err: what broke it, or NULL. */
+void ssh_pool_take_back(struct ssh_pool *pool, const struct nel_err *err);
+/* Counts a command that was started on it. */
+void ssh_pool_count_exec(struct ssh_pool *pool);
 
 /* Closes sessions idle for longer than the time-out and keeps the others alive; called every few seconds. */
 void ssh_pool_tend(struct ssh_pool *pool);

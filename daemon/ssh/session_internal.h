@@ -22,6 +22,7 @@ struct ssh_session {
 	LIBSSH2_CHANNEL *channel; /* the probe's, while it is closing */
 	int64_t probe_until_ms;   /* monotonic: when an unanswered probe means that the connection is gone */
 	int64_t heard_ms;         /* monotonic: when the server last proved to be there */
+	uint64_t looked_at;       /* wire.received when ssh_session_wait() was last called */
 };
 
 /* libssh2's return value until it is other than "again", or EAGAIN when the wire gave up. */

@@ -168,15 +168,18 @@ static void read_diag(struct wire *wire)
 	}
 }
 
-int wire_wait(struct wire *wire)
+int wire_wait_with(struct wire *wire, bool want_input, int fd, int64_t timeout_ms)
 {
 	if (is_over(wire))
 		return -1;
-	int64_t left_ms = wire->deadline_ms - clock_mono_ms();
-	struct pollfd fds[2] = {{.fd = wire->fd, .events = POLLIN}, {.fd = wire->diag_fd, .events = POLLIN}};
+	struct pollfd fds[3] = {{.fd = wire->fd, .events = want_input ? POLLIN : 0},
+				{.fd = wire->diag_fd, .events = POLLIN},
+				{.fd = fd, .events = POLLIN}};
 	if (wire->out_at < wire->out_end)
 		fds[0].events |= POLLOUT;
-	int n = poll(fds, 2, left_ms < WAKE_MS ? (int)left_ms : WAKE_MS);
+	if (fds[0].events == 0) /* poll(2) would still report that it is closed, again and again */
+		fds[0].fd = -1;
+	int n = poll(fds, 3, (int)timeout_ms);
 	if (n < 0 && errno != EINTR)
 		set_fault(wire, WIRE_BROKEN, errno);
 	if (n > 0 && (fds[0].revents & POLLOUT) != 0)
@@ -184,6 +187,14 @@ int wire_wait(struct wire *wire)
 	if (n > 0 && fds[1].revents != 0)
 		read_diag(wire);
 	return is_over(wire) ? -1 : 0;
+}
+
+int wire_wait(struct wire *wire)
+{
+	int64_t left_ms = wire->deadline_ms - clock_mono_ms();
+	if (left_ms > WAKE_MS)
+		left_ms = WAKE_MS;
+	return wire_wait_with(wire, true, -1, left_ms < 0 ? 0 : left_ms);
 }
 
 int wire_error(struct wire *wire, LIBSSH2_SESSION *session, const char *host, const char *during, struct nel_err *err)

@@ -60,6 +60,10 @@ void wire_flush(struct wire *wire);
  * every 100 ms to look at the stop flag. */
 int wire_wait(struct wire *wire);
 
+/* The same for several commands on one connection: waits at most timeout_ms, also for fd to be readable, and looks at
+ * the connection's input only when want_input. */
+int wire_wait_with(struct wire *wire, bool want_input, int fd, int64_t timeout_ms);
+
 /* Fills *err (REMOTE) with what happened to the connection to `host` "during" something; libssh2's own last error when
  * the connection itself is sound. sys is ETIMEDOUT (our own deadline), ECANCELED (stopped), ECONNRESET (closed by the
  * other side), ECONNABORTED (the kernel heard nothing from it any more), another errno, or 0. Returns -1. */

@@ -2,10 +2,16 @@
 
 import hashlib
 import http.client
+import io
+import os
 import random
+import socket
+import tarfile
 import threading
 
 import pytest
+import requests
+from conftest import wait_until
 
 LOG = b"".join(b"line %d\n" % i for i in range(1, 1001))
 
@@ -78,7 +84,7 @@ def test_log_tail(ann, job):
     path = f"/v1/jobs/{job[0]}/logs/client-1.log"
     assert ann.get(f"{path}?tail=3").content == b"line 998\nline 999\nline 1000\n"
     assert ann.get(f"{path}?tail=100000").content == LOG
-    for query in ("tail=0", "tail=-1", "tail=x", "tail=100001", "follow=true"):
+    for query in ("tail=0", "tail=-1", "tail=x", "tail=100001"):
         ann.get(f"{path}?{query}", 400)
     ann.get(f"{path}?tail=3", 400, headers={"Range": "bytes=0-1"})
 
@@ -152,6 +158,197 @@ def test_links_out_of_the_folder_refused(ann, job):
 def test_file_missing_404(ann, job):
     ann.get(f"/v1/jobs/{job[0]}/logs/none.log", 404)
     ann.get(f"/v1/jobs/{job[0]}/artifacts/deep", 404)
+
+
+def members(reply):
+    with tarfile.open(fileobj=io.BytesIO(reply.content)) as tar:
+        return {m.name: (m, tar.extractfile(m).read() if m.isreg() else None) for m in tar.getmembers()}
+
+
+def test_artifacts_listed_by_prefix(ann, job):
+    def names(prefix):
+        return [i["path"] for i in ann.get(f"/v1/jobs/{job[0]}/artifacts?prefix={prefix}").json()["items"]]
+    assert names("deep/er/") == names("deep/er/pa") == names("de") == ["deep/er/page.html"]
+    assert names("l") == ["large.bin"]
+    assert names("out/") == names("deep/er/x") == names("none/at/all") == []
+    ann.get(f"/v1/jobs/{job[0]}/artifacts?prefix=../logs/", 400)
+    ann.get(f"/v1/jobs/{job[0]}/artifacts?prefix=/etc/", 400)
+
+
+@pytest.fixture(scope="module")
+def linked(job):
+    """Links of every kind in a directory of artifacts: those that stay, and those that leave."""
+    tree = job[1] / "artifacts/tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "plain").write_bytes(b"plain")
+    (tree / "sub/-rf ").write_bytes(b"odd")
+    (tree / "empty").touch()
+    os.link(tree / "plain", tree / "sub/twin")
+    (tree / "sub/up").symlink_to("../plain")
+    (tree / "sub/over").symlink_to("../../results.yml")
+    (tree / "dangling").symlink_to("nothing/here")
+    (tree / "absolute").symlink_to(tree / "plain")
+    (tree / "leaves").symlink_to("../../.secrets.env")
+    (tree / "root").symlink_to("/etc")
+    (tree / "by-way").symlink_to("../out/passwd")
+    (tree / "around").symlink_to("../../../task.0/artifacts/tree/plain")
+    os.link(job[1] / ".secrets.env", tree / "hard")
+    os.mkfifo(tree / "fifo")
+    yield tree
+    (tree / "hard").unlink()
+
+
+def test_tar_holds_the_tree_and_no_link_that_leaves(ann, job, linked):
+    path = f"/v1/jobs/{job[0]}/artifacts?format=tar&path=tree"
+    reply = ann.get(path)
+    assert reply.headers["Content-Type"] == "application/x-tar"
+    assert reply.headers["Content-Disposition"] == f'attachment; filename="{job[0]}.tar"'
+    got = members(reply)
+    assert set(got) == {"tree", "tree/plain", "tree/sub", "tree/sub/-rf ", "tree/empty", "tree/sub/twin", "tree/sub/up",
+                        "tree/sub/over", "tree/dangling", "tree/around"}
+    assert got["tree/plain"][1] == b"plain" or got["tree/sub/twin"][1] == b"plain"
+    assert got["tree/sub/-rf "][1] == b"odd" and got["tree/empty"][1] == b""
+    assert got["tree/sub/up"][0].linkname == "../plain" and got["tree/sub/twin"][0].islnk() or got["tree/plain"][0].islnk()
+    assert b"never shown" not in reply.content
+
+
+def test_tar_of_everything_and_by_accept(ann, job, linked):
+    reply = ann.get(f"/v1/jobs/{job[0]}/artifacts", headers={"Accept": "application/x-tar"})
+    got = members(reply)
+    assert got["results.yml"][1] == b"results: {}\n"
+    assert got["large.bin"][1] == (job[1] / "artifacts/large.bin").read_bytes()
+    assert "out" not in got and not any(name.startswith(("/", "..", "out/")) for name in got)
+    one = members(ann.get(f"/v1/jobs/{job[0]}/artifacts?format=tar&path=results.yml"))
+    assert set(one) == {"results.yml"}
+
+
+@pytest.mark.parametrize("query, status", [
+    ("format=tar&path=none", 404), ("format=tar&path=../logs", 400), ("format=tar&path=/etc", 400),
+    ("format=tar&path=out", 403), ("format=tar&path=a//b", 400), ("format=zip", 400), ("path=tree", 400),
+    ("format=tar&prefix=tree", 400),
+])
+def test_tar_refusals(ann, job, query, status):
+    ann.get(f"/v1/jobs/{job[0]}/artifacts?{query}", status)
+
+
+def test_hard_link_that_leaves_refused_and_one_that_stays_not(ann, job, linked):
+    reply = ann.get(f"/v1/jobs/{job[0]}/artifacts/tree/hard", 403)
+    assert "hard link" in reply.json()["detail"]
+    assert ann.get(f"/v1/jobs/{job[0]}/artifacts/tree/sub/twin").content == b"plain"
+
+
+def test_etag_tells_versions_of_a_file_apart(ann, job):
+    file = job[1] / "artifacts/version"
+    path = f"/v1/jobs/{job[0]}/artifacts/version"
+    tags = set()
+    for content in ("one", "two"):
+        file.write_text(content)
+        os.utime(file, (1700000000, 1700000000))
+        tags.add(ann.get(path).headers["ETag"])
+        file.unlink()
+        (job[1] / f"artifacts/keeps-inode-{content}").touch()
+    file.write_text("two")
+    os.utime(file, ns=(1700000000000000001, 1700000000000000001))
+    tag = ann.get(path).headers["ETag"]
+    assert len(tags) == 2 and tag not in tags
+    ann.get(path, 304, headers={"If-None-Match": f'"x", {tag}'})
+    assert ann.get(path, 206, headers={"If-Range": tag, "Range": "bytes=1-"}).content == b"wo"
+    assert ann.get(path, 200, headers={"If-Range": tags.pop(), "Range": "bytes=1-"}).content == b"two"
+
+
+class SlowReader:
+    """Takes a reply's head, then nothing until it is told to."""
+
+    def __init__(self, daemon, path):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.socket.settimeout(60)
+        self.socket.connect(("127.0.0.1", daemon.port()))
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {daemon.tokens['ann']}\r\n\r\n"
+                            .encode())
+        self.reply = http.client.HTTPResponse(self.socket)
+        self.reply.begin()
+
+    def rest(self):
+        try:
+            return self.reply.read(), None
+        except http.client.IncompleteRead as cut:
+            return cut.partial, cut
+
+    def close(self):
+        self.reply.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def huge(job):
+    """A file larger than all buffers on the way."""
+    file = job[1] / "artifacts/huge"
+    file.write_bytes(os.urandom(1024 * 1024) * 32)
+    yield file
+    file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("path", ["artifacts/huge", "artifacts?format=tar&path=huge"])
+@pytest.mark.parametrize("change", ["grows", "shrinks"])
+def test_file_that_changes_while_it_is_sent_breaks_the_transfer(daemon, job, huge, path, change):
+    reader = SlowReader(daemon, f"/v1/jobs/{job[0]}/{path}")
+    assert reader.reply.status == 200
+    before = huge.read_bytes()
+    if change == "grows":
+        with open(huge, "ab") as file:
+            file.write(b"x")
+    else:
+        os.truncate(huge, 20 * 1024 * 1024)
+    got, cut = reader.rest()
+    assert cut is not None
+    if path == "artifacts/huge":
+        assert before.startswith(got) and len(got) < len(before)  # what came is right: a Range can go on from there
+    reader.close()
+    wait_until(lambda: "a transfer broke off" in daemon.log(), what="the line in the log")
+
+
+def test_log_that_grows_while_it_is_sent_arrives_as_announced(daemon, job):
+    log = job[1] / "logs/growing.log"
+    log.write_bytes(b"x" * 32 * 1024 * 1024)
+    reader = SlowReader(daemon, f"/v1/jobs/{job[0]}/logs/growing.log")
+    with open(log, "ab") as file:
+        file.write(b"more")
+    got, cut = reader.rest()
+    assert cut is None and len(got) == 32 * 1024 * 1024 and set(got) == {ord("x")}
+    reader.close()
+    log.unlink()
+
+
+def test_transfers_are_bounded_and_those_who_leave_make_room(daemon, ann, job, huge):
+    path = f"/v1/jobs/{job[0]}/artifacts/huge"
+    readers = [SlowReader(daemon, path) for _ in range(8)]
+    assert {reader.reply.status for reader in readers} == {200}
+    reply = ann.get(path, 503)
+    assert int(reply.headers["Retry-After"]) > 0 and "8 files" in reply.json()["detail"]
+    assert ann.get(f"/v1/jobs/{job[0]}/artifacts/results.yml").text == "results: {}\n"  # others go on
+    for reader in readers:
+        reader.close()
+
+    def is_free():
+        reply = requests.get(ann.base + path, headers={"Authorization": f"Bearer {ann.token}"}, stream=True, timeout=60)
+        with reply:
+            return reply.status_code == 200
+    wait_until(is_free, 60, "room for another transfer")
+    wait_until(lambda: not commands_reading(huge), 60, "the end of the remote readers")
+
+
+def commands_reading(file):
+    """Processes of this machine that have the file open."""
+    found = []
+    for process in os.listdir("/proc"):
+        try:
+            if process.isdigit() and any(os.readlink(f"/proc/{process}/fd/{fd}") == str(file)
+                                         for fd in os.listdir(f"/proc/{process}/fd")):
+                found.append(process)
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def test_cluster_unreachable_is_the_clusters_fault(ann):

@@ -97,7 +97,7 @@ static void test_list_shows_regular_files(void **state)
 	CLEANUP(mem_freep) char *dir = job_dir();
 	CLEANUP(remote_files_done) struct remote_files files = {0};
 	struct nel_err err;
-	assert_int_equal(slurm_files_list(NULL, dir, "logs", 20000, &files, &err), 0);
+	assert_int_equal(slurm_files_list(NULL, dir, "logs", "", 20000, &files, &err), 0);
 	static const char *const expected[] = {"bytes", "deep/a|b c", "empty", "numbers"};
 	assert_int_equal(files.count, 4);
 	for (size_t i = 0; i < 4; i++)
@@ -113,7 +113,7 @@ static void test_list_of_too_many_files_is_truncated(void **state)
 	CLEANUP(remote_files_done) struct remote_files files = {0};
 	struct nel_err err;
 	run("mkdir \"$FAKE/it's/artifacts\" && cd \"$FAKE/it's/artifacts\" && seq 1 10005 | xargs touch");
-	assert_int_equal(slurm_files_list(NULL, dir, "artifacts", 20000, &files, &err), 0);
+	assert_int_equal(slurm_files_list(NULL, dir, "artifacts", "", 20000, &files, &err), 0);
 	assert_int_equal(files.count, FILES_LIST_MAX);
 	assert_true(files.truncated);
 }
@@ -129,7 +129,7 @@ static void test_list_of_no_folder_is_an_error(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct remote_files files = {0};
 		struct nel_err err = {0};
-		assert_int_equal(slurm_files_list(NULL, dir, cases[i].folder, 20000, &files, &err), -1);
+		assert_int_equal(slurm_files_list(NULL, dir, cases[i].folder, "", 20000, &files, &err), -1);
 		assert_int_equal(err.kind, cases[i].kind);
 	}
 }

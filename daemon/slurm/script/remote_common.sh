@@ -50,6 +50,13 @@ fail() {
     exit 0
 }
 
+# Has the file that is open as a descriptor no name outside of the folder? Only hard links could have.
+all_names_inside() { # DESCRIPTOR FOLDER
+    local links inode
+    read -r links inode < <(stat -L -c '%h %i' "/proc/self/fd/$1") || return 1
+    ((links <= 1)) || (($(find "$2" -xdev -type f -inum "$inode" -printf x 2>/dev/null | wc -c) >= links))
+}
+
 # Reads the lines that follow the script into the array payload; whatever a cut connection left is refused.
 read_payload() {
     local text

@@ -1,8 +1,13 @@
 #!/bin/bash
-# Lists the files below a folder of a job's directory, or reads a part of one. What lies outside of the folder once
-# symbolic links are followed is refused.
+# Lists the files below a folder of a job's directory, reads a part of one, or prints one or all of them as a stream. What
+# lies outside of the folder once links are followed is refused: symbolic ones, and hard ones, whose other names must be
+# in the folder too.
+#
+# NEL_MODE: "list" (below the folder NEL_PATH of it, or all), "read", "stream" (NEL_LENGTH bytes from NEL_OFFSET; -1: to the end), or "tar" (the tree NEL_PATH, or
+# all). A stream ends with the line "end|<version>|<size>", a tar with "end|ok"; a version is that of an open file.
 
 max_files=10001 # one more than is shown
+links_a_turn=500
 
 # Sets folder to the real path of the job's folder.
 resolve_folder() {
@@ -16,13 +21,24 @@ resolve_folder() {
 
 # Entries end in a NUL byte, which no name can hold; old versions of head(1) count lines only.
 list() {
+    local root=$folder${NEL_PATH:+/$NEL_PATH}
     printf 'list\n'
-    find "$folder" -type f -printf '%s|%T@|%P\0' 2>/dev/null | tr '\n\0' '\0\n' |
+    # A folder that is a link, or behind one, has no files of its own.
+    [[ $(realpath -e -- "$root" 2>/dev/null) != "$root" ]] || find "$root" -type f -printf '%s|%T@|%P\0' 2>/dev/null | tr '\n\0' '\0\n' |
         head -n "$max_files" | tr '\n\0' '\0\n'
+    printf '\nend\n'
 }
 
-read_part() {
-    local real opened size modified start
+# Sets size, modified and version of the file that is open as descriptor 8.
+look() {
+    local inode
+    read -r size modified inode < <(stat -L -c '%s %.9Y %i' /proc/self/fd/8) || fail notfound 'there is no such file'
+    version=$inode-$modified
+    modified=${modified%%.*}
+}
+
+open_file() {
+    local real opened
     real=$(realpath -e -- "$folder/$NEL_PATH" 2>/dev/null) || fail notfound 'there is no such file'
     [[ $real == "$folder"/* ]] || fail denied 'the path leaves the folder'
     [[ -f $real ]] || fail notfound 'it is not a file'
@@ -30,12 +46,17 @@ read_part() {
     # Of the file that is open now: the path may have been changed since.
     opened=$(realpath -e -- /proc/self/fd/8 2>/dev/null) || fail notfound 'there is no such file'
     [[ $opened == "$folder"/* ]] || fail denied 'the path leaves the folder'
-    size=$(stat -L -c %s /proc/self/fd/8) modified=$(stat -L -c %Y /proc/self/fd/8)
-    start=$NEL_OFFSET
+    all_names_inside 8 "$folder" || fail denied 'the file is a hard link that leaves the folder'
+    look
+}
+
+read_part() {
+    local start=$NEL_OFFSET
+    open_file
     if ((NEL_TAIL_LINES > 0)); then
         start=$((size > NEL_MAX_BYTES ? size - NEL_MAX_BYTES : 0))
     fi
-    printf 'file|%s|%s|%s\n' "$size" "$modified" "$start"
+    printf 'file|%s|%s|%s|%s\n' "$size" "$modified" "$start" "$version"
     if ((start < size)); then
         size=$((size - start))
         size=$((size > NEL_MAX_BYTES ? NEL_MAX_BYTES : size))
@@ -45,12 +66,69 @@ read_part() {
             tail -c +$((start + 1)) <&8 | head -c "$size"
         fi
     fi
+    printf '\nend\n'
+}
+
+stream() {
+    local length
+    open_file
+    length=$((size > NEL_OFFSET ? size - NEL_OFFSET : 0))
+    ((NEL_LENGTH < 0 || NEL_LENGTH > length)) || length=$NEL_LENGTH
+    printf 'file|%s|%s|%s|%s\n' "$size" "$modified" "$NEL_OFFSET" "$version"
+    dd bs=128K iflag=skip_bytes,count_bytes,fullblock skip="$NEL_OFFSET" count="$length" <&8 2>/dev/null
+    look
+    printf '\nend|%s|%s\n' "$version" "$size"
+}
+
+# Prints the names of all that may leave the folder, each ending in a NUL byte: directories, files without a name
+# elsewhere, and symbolic links that are relative and lead to within the folder. Fails when it could not see all.
+find_shippable() { # ROOT
+    local key count name links targets i status=0
+    local -A found=() wanted=()
+    find "$1" -mindepth "$2" \( -type d -o -type f -links 1 \) -print0 || status=1
+    while read -r key count; do
+        found[$key]=$((${found[$key]-0} + 1))
+        wanted[$key]=$count
+    done < <(find . -type f -links +1 -printf '%D:%i %n\n')
+    while IFS= read -r -d '' name; do
+        key=${name%% *}
+        [[ ${found[$key]-0} != "${wanted[$key]-1}" ]] || printf '%s\0' "${name#* }"
+    done < <(find "$1" -mindepth "$2" -type f -links +1 -printf '%D:%i %p\0')
+    mapfile -d '' -t links < <(find "$1" -mindepth "$2" -type l ! -lname '/*' -print0)
+    while ((${#links[@]} > 0)); do
+        mapfile -d '' -t targets < <(realpath -m -z -- "${links[@]:0:links_a_turn}" 2>/dev/null)
+        ((${#targets[@]} == (${#links[@]} < links_a_turn ? ${#links[@]} : links_a_turn))) || return 1
+        for i in "${!targets[@]}"; do
+            [[ ${targets[i]} != "$folder"/* ]] || printf '%s\0' "${links[i]}"
+        done
+        links=("${links[@]:links_a_turn}")
+    done
+    return "$status"
+}
+
+make_tar() {
+    local root=. depth=1 real
+    cd -- "$folder" || fail notfound 'the directory is gone'
+    if [[ -n $NEL_PATH ]]; then
+        root=./$NEL_PATH depth=0
+        real=$(realpath -e -- "$root" 2>/dev/null) || fail notfound 'there is no such path'
+        [[ $real == "$folder/$NEL_PATH" ]] || fail denied 'the path has a symbolic link'
+    fi
+    set -o pipefail
+    printf 'tar\n'
+    if find_shippable "$root" "$depth" 2>/dev/null |
+        tar --create --file=- --format=posix --pax-option=delete=atime,delete=ctime --numeric-owner --owner=0 --group=0 \
+            --no-recursion --null --files-from=- --transform='flags=rh;s,^\./,,' 2>/dev/null; then
+        printf '\nend|ok\n'
+    else
+        printf '\nend|a file changed, vanished or cannot be read\n'
+    fi
 }
 
 resolve_folder
-if [[ -z $NEL_PATH ]]; then
-    list
-else
-    read_part
-fi
-printf '\nend\n'
+case $NEL_MODE in
+list) list ;;
+read) read_part ;;
+stream) stream ;;
+tar) make_tar ;;
+esac
