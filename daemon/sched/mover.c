@@ -49,9 +49,9 @@ int mover_move(struct db *db, struct live *live, enum chain_event event, const c
 		return err_prefix(err, "job %s: %s", job->id, chain_event_name(event));
 	job->state = rule->to;
 	job->ended_at = ended_at;
-	free(job->reason);
+	CLEANUP(mem_freep) char *old_reason = job->reason; /* what was given may be these */
+	CLEANUP(mem_freep) char *old_waiting_on = job->waiting_on;
 	job->reason = mem_strdup(reason);
-	free(job->waiting_on);
 	job->waiting_on = mem_strdup(waiting_on);
 	if (mover_store(db, live, now_s, err) != 0)
 		return -1;
