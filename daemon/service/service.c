@@ -73,10 +73,11 @@ static json_t *time_or_null(int64_t at_s)
 	return at_s == 0 ? json_null() : json_string(clock_rfc3339(at_s, text));
 }
 
-/* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else. */
+/* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else: also when another
+ * account found the host failing. */
 static const char *health(const struct ssh_pool_stats *ssh, const struct scheduler_sight *sight)
 {
-	if (ssh->last_error[0] != '\0' || sight->failures > 0)
+	if (ssh->last_error[0] != '\0' || sight->failures > 0 || ssh->breaker != BREAKER_CLOSED)
 		return "failing";
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";
 }

@@ -73,6 +73,32 @@ def idle_sessions_are_closed(binary, full):
     return 2
 
 
+@scenario
+def breaker_of_a_host_with_two_clusters(binary, full):
+    """Two clusters behind one sshd: what the one learns about it the other need not try, and both go on together."""
+    with world(binary) as made:
+        node = LoginNode(made, "shared")
+        made.cluster.update(node.settings())
+        made.others.append({**made.cluster, "name": "twin", "hostname": "login.twin.example"})
+        node.stop()
+        made.start()
+        made.post()
+        until(lambda: cluster(made)["breaker"]["state"] != "closed", 120, "the breaker to open")
+        made.post(hostname="login.twin.example")
+        waits_for(made, "cluster twin: ", "Connection refused")
+        twin = cluster(made, "twin")
+        if twin["breaker"]["state"] == "closed" or twin["health"] != "failing" or twin["handshakes"] > 1:
+            raise Wrong(f"the twin does not know: {twin}")
+        if cluster(made)["handshakes"] + cluster(made, "twin")["handshakes"] > 12:
+            raise Wrong(f"called too often: {cluster(made)} {cluster(made, 'twin')}")
+        node.start()
+        made.settle()
+        made.check()
+        if {cluster(made, name)["breaker"]["state"] for name in ("sim", "twin")} != {"closed"}:
+            raise Wrong("the breaker did not close")
+    return 2
+
+
 # ---- the network ----
 
 @scenario
