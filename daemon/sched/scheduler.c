@@ -246,9 +246,12 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 	CLEANUP(job_list_done) struct job_list list = {0};
 	if (jobs_list_live(s->db, &list, err) != 0)
 		return -1;
-	for (size_t i = 0; i < list.count; i++)
-		if (core_attach(s, live_set_put(&s->live, &list.items[i]), err) != 0)
+	for (size_t i = 0; i < list.count; i++) {
+		struct live *live = live_set_put(&s->live, &list.items[i]);
+		if (core_attach(s, live, err) != 0)
 			return -1;
+		core_station_of(s, live); /* what is observed needs a station, though nothing be sent */
+	}
 	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->live.by_seq)));
 	return 0;
 }

@@ -128,6 +128,7 @@ class World:
                         "identity": {"username": self.sim.settings["NEL_SIM_USER"],
                                      "key_file": self.sim.settings["NEL_SIM_KEY"]}, **cluster}
         self.others = []  # settings of further clusters
+        self.limits = {"active_jobs_per_user": 100000, "submitted_jobs_per_user": 100000, "requests_per_second": 100000}
         self.socket_port = free_port()
         self.aging = threading.Thread(target=self._age_claims, daemon=True)
 
@@ -137,8 +138,7 @@ class World:
         path = f"{self.directory}/settings-{port or self.socket_port}.json"
         settings = {"listen": [f"127.0.0.1:{port or self.socket_port}"], "database": database or self.database,
                     "master_key_file": f"{self.directory}/master.key", "log_level": "info",
-                    "limits": {"active_jobs_per_user": 100000, "submitted_jobs_per_user": 100000,
-                               "requests_per_second": 100000},
+                    "limits": self.limits,
                     "clusters": [self.cluster, *self.others]}
         Path(path).write_text(json.dumps(settings), encoding="utf-8")
         return path
