@@ -1,13 +1,13 @@
 /* Owns what counts as credentials, and the challenges that ask for them. */
 #include "api/auth.h"
 
+#include "api/peer.h"
 #include "api/router.h"
 #include "api/server_internal.h"
 #include "base/log.h"
 
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #define TOKEN_SIZE_MAX 256
 
@@ -41,16 +41,13 @@ static int check_token(struct request *request, const char *authorization, struc
 
 static int check_peer(struct request *request, struct nel_err *err)
 {
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct ucred peer = {0};
-	socklen_t size = sizeof peer;
-	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+	unsigned uid = 0;
+	if (peer_uid(request, &uid) != 0)
 		return err_set(err, NEL_INTERNAL, "the peer of the unix socket cannot be known");
 	struct db *db = NULL;
 	if (request_read_db(request, &db, err) != 0)
 		return -1;
-	if (service_authenticate_peer(request->service, db, peer.uid, &request->actor, err) == 0)
+	if (service_authenticate_peer(request->service, db, uid, &request->actor, err) == 0)
 		return 0;
 	if (err->kind != NEL_DENIED && err->kind != NEL_NOTFOUND)
 		return -1;

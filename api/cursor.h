@@ -16,7 +16,8 @@ enum cursor_kind {
 	CURSOR_TASKS = 't',
 	CURSOR_USERS = 'u',
 	CURSOR_TOKENS = 'k',
-	CURSOR_DELIVERIES = 'd'
+	CURSOR_DELIVERIES = 'd',
+	CURSOR_AUDIT = 'a'
 };
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);

@@ -5,6 +5,7 @@
 #include "api/problem.h"
 #include "api/request.h"
 #include "api/router.h"
+#include "api/trail.h"
 #include "api/wait_room.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,7 +24,9 @@ void *dispatch_begin(void *cls, const char *uri, struct MHD_Connection *connecti
 {
 	struct dispatch *dispatch = cls;
 	atomic_fetch_add(&dispatch->active, 1);
-	return request_new(dispatch->server, dispatch->service, connection, uri);
+	struct request *request = request_new(dispatch->server, dispatch->service, connection, uri);
+	request->on_unix = dispatch->on_unix;
+	return request;
 }
 
 static enum MHD_Result send_reply(struct request *request)
@@ -121,6 +124,7 @@ enum MHD_Result dispatch_access(void *cls, struct MHD_Connection *connection, co
 	(void)version;
 	enum MHD_Result result = go_on(*request, method, data, *data_size, dispatch->on_unix);
 	request_end_read(*request);
+	trail_end(*request);
 	*data_size = 0;
 	return result;
 }

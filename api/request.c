@@ -4,6 +4,7 @@
 #include "api/media.h"
 #include "api/read_cache.h"
 #include "api/server_internal.h"
+#include "api/trail.h"
 #include "api/wait_room.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -221,6 +222,7 @@ int request_db(struct request *request, struct db **ret_db, struct nel_err *err)
 	if (server_db(request->server, ret_db, err) != 0)
 		return -1;
 	read_cache_clear(server_read_cache(request->server));
+	trail_begin(request, *ret_db);
 	return 0;
 }
 

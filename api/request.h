@@ -5,12 +5,14 @@
 
 #include "api/query.h"
 #include "base/str.h"
+#include "db/audit.h"
 #include "service/service.h"
 
 #include <microhttpd.h>
 
 #define REQUEST_ID_SIZE_MAX 64
 #define REQUEST_HEADERS_MAX 12
+#define PEER_NAME_SIZE 64
 
 /* Bodies that are refused are read to their end up to this size, so that the client reads the reply instead of a reset
  * connection (RFC 9112, section 9.6). */
@@ -32,12 +34,21 @@ struct request_header {
 	char *value;
 };
 
+/* See trail.h. */
+struct trail {
+	struct audit_entry entry;
+	char source[PEER_NAME_SIZE];
+	struct db *attached; /* entry is attached to it, during a callback */
+	bool stored;
+};
+
 struct request {
 	struct api_server *server;
 	struct service *service;
 	struct MHD_Connection *connection;
 	char id[REQUEST_ID_SIZE_MAX + 1];
 	enum request_phase phase;
+	bool on_unix; /* came over a unix socket */
 	int64_t started_ms;
 
 	const char *method;        /* libmicrohttpd's, until the request ends; NULL when it never came so far */
@@ -52,6 +63,9 @@ struct request {
 	struct str body;
 	size_t body_limit;
 	uint64_t body_seen;
+	struct trail trail;
+	bool changes_nothing; /* a write by its method, but a dry run */
+
 	bool refused; /* err is the reply, once the body is read */
 
 	struct nel_err err;

@@ -157,6 +157,7 @@ static int submit(struct request *request, const struct submission *submission, 
 		return -1;
 	submission_hash(submission, options->strict, hash);
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
+	request->changes_nothing = options->dry_run;
 	int result = options->dry_run ? service_plan(request->service, db, &submit, &reply, err)
 				      : service_submit(request->service, db, &submit, &reply, err);
 	if (result == 0)

@@ -6,12 +6,14 @@
 #include "base/str.h"
 #include "commands_internal.h"
 #include "config/settings.h"
+#include "db/audit.h"
 #include "service/plan.h"
 #include "ssh/key_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -187,13 +189,34 @@ static int run_migrate(const struct command_line *line)
 	return 0;
 }
 
+void command_leave_trail(const struct command_line *line, const struct settings *settings, struct db *db)
+{
+	static char account[64];
+	static char action[64];
+	static struct audit_entry entry;
+	const struct passwd *person = getpwuid(getuid());
+	snprintf(account, sizeof account, "%s", person != NULL ? person->pw_name : "unknown");
+	snprintf(action, sizeof action, "%s%s%s", line->command, line->arg_count > 0 ? " " : "",
+		 line->arg_count > 0 ? line->args[0] : "");
+	entry = (struct audit_entry){.actor = account,
+				     .source = "command line",
+				     .action = action,
+				     .keep_s = settings->audit_keep_days * 24 * 3600};
+	audit_attach(db, &entry);
+}
+
 int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err)
 {
 	CLEANUP(settings_freep) struct settings *settings = NULL;
 	if (settings_load(line->settings_path, &settings, NULL, err) != 0 ||
 	    db_migrate(settings->database, NULL, NULL, err) != 0)
 		return -1;
-	return db_open(settings->database, ret_db, err);
+	CLEANUP(db_freep) struct db *db = NULL;
+	if (db_open(settings->database, &db, err) != 0)
+		return -1;
+	command_leave_trail(line, settings, db);
+	*ret_db = TAKE(db);
+	return 0;
 }
 
 static int run_backup(const struct command_line *line)

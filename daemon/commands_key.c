@@ -121,15 +121,18 @@ static int change_files(struct rotation *r, struct nel_err *err)
 	return 0;
 }
 
-static int rotate(struct rotation *r, const struct settings *settings, struct nel_err *err)
+static int rotate(struct rotation *r, const struct command_line *line, const struct settings *settings,
+		  struct nel_err *err)
 {
 	if (database_lock(settings->database, &r->lock_fd, err) != 0)
 		return err_prefix(err, "stop the daemon first");
 	if (secret_key_load(r->path, &r->key, err) != 0 || load_next(r, err) != 0)
 		return -1;
 	fault_point("rotate-made");
-	if (db_migrate(settings->database, NULL, NULL, err) != 0 || db_open(settings->database, &r->db, err) != 0 ||
-	    change_store(r, err) != 0)
+	if (db_migrate(settings->database, NULL, NULL, err) != 0 || db_open(settings->database, &r->db, err) != 0)
+		return -1;
+	command_leave_trail(line, settings, r->db);
+	if (change_store(r, err) != 0)
 		return -1;
 	fault_point("rotate-committed");
 	/* What the old key opens is not to be found in unused pages either. */
@@ -150,7 +153,7 @@ int command_rotate_key(const struct command_line *line)
 	struct rotation r = {.path = settings->master_key_file,
 			     .next_path = mem_printf("%s.new", settings->master_key_file),
 			     .lock_fd = -1};
-	int rc = rotate(&r, settings, &err);
+	int rc = rotate(&r, line, settings, &err);
 	db_close(r.db);
 	secret_key_free(r.key);
 	secret_key_free(r.next);

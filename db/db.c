@@ -18,6 +18,7 @@ struct statement *const *const statement_lists[] = {
 	tokens_statements,
 	secrets_statements,
 	sealed_statements,
+	audit_statements,
 	idempotency_statements,
 	evaluations_statements,
 	jobs_statements,
@@ -129,7 +130,10 @@ static struct statement begin_write = {.sql = "BEGIN IMMEDIATE"};
 
 int db_begin(struct db *db, struct nel_err *err)
 {
-	return begin(db, &begin_write, err);
+	if (begin(db, &begin_write, err) != 0)
+		return -1;
+	db->in_write = true;
+	return 0;
 }
 
 static struct statement commit = {.sql = "COMMIT"};
@@ -142,14 +146,20 @@ static int run_commit(struct db *db, struct nel_err *err)
 
 int db_commit(struct db *db, struct nel_err *err)
 {
-	int result = run_commit(db, err);
-	if (result != 0)
+	int result = db->in_write ? audit_store_attached(db, err) : 0;
+	if (result == 0)
+		result = run_commit(db, err);
+	if (result != 0) {
 		db_rollback(db);
-	else if (db->has_events)
+		return result;
+	}
+	db->audit.stored = db->audit.stored || (db->in_write && db->audit.entry != NULL);
+	if (db->has_events)
 		bell_ring(events_bell());
 	db->in_transaction = false;
+	db->in_write = false;
 	db->has_events = false;
-	return result;
+	return 0;
 }
 
 static struct statement rollback = {.sql = "ROLLBACK"};
@@ -157,6 +167,7 @@ static struct statement rollback = {.sql = "ROLLBACK"};
 void db_rollback(struct db *db)
 {
 	db->in_transaction = false;
+	db->in_write = false;
 	db->has_events = false;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* nothing is open: never begun, committed, or SQLite rolled back by itself */

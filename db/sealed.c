@@ -149,6 +149,11 @@ struct statement *const sealed_statements[] = {&columns[0].next,
 					       &columns[2].set,
 					       &columns[3].next,
 					       &columns[3].set,
+					       &columns[4].next,
+					       &columns[4].set,
 					       &read_check,
 					       &insert_check,
 					       NULL};
+/* Two for each column, the two below them, and NULL. */
+_Static_assert(sizeof sealed_statements / sizeof sealed_statements[0] == 2 * COLUMN_COUNT + 3,
+	       "a column is not listed");

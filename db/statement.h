@@ -3,7 +3,7 @@
 #ifndef NEL_DB_STATEMENT_H
 #define NEL_DB_STATEMENT_H
 
-#include "db/db.h"
+#include "db/audit.h"
 
 #include <sqlite3.h>
 #include <stddef.h>
@@ -20,6 +20,7 @@ extern struct statement *const users_statements[];
 extern struct statement *const tokens_statements[];
 extern struct statement *const secrets_statements[];
 extern struct statement *const sealed_statements[];
+extern struct statement *const audit_statements[];
 extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];
@@ -31,17 +32,30 @@ extern struct statement *const failures_statements[];
 extern struct statement *const identities_statements[];
 extern struct statement *const *const statement_lists[]; /* all of the above, ending with NULL */
 
+/* What the next commit of a write says in the table audit (db/audit.h). */
+struct db_audit {
+	const struct audit_entry *entry; /* NULL: nothing */
+	char target[AUDIT_TARGET_MAX + 1];
+	char detail[AUDIT_DETAIL_MAX + 1];
+	bool stored;
+};
+
 struct db {
 	sqlite3 *sqlite;
 	sqlite3_stmt **prepared; /* by slot */
 	size_t prepared_count;
 	bool in_transaction; /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
+	bool in_write;       /* db_begin() was called */
 	bool has_events;     /* the open transaction has inserted some */
+	struct db_audit audit;
 };
 
 /* Fills *err from the connection's last failure (rc) and returns -1: BUSY when another connection holds the store,
  * CONFLICT for a key that exists, DB with SQLite's own message otherwise. */
 int db_error(sqlite3 *sqlite, int rc, struct nel_err *err);
+
+/* db/audit.c, for db_commit(): stores what is attached. */
+int audit_store_attached(struct db *db, struct nel_err *err);
 
 /* One run of a statement. */
 struct query {

@@ -21,12 +21,13 @@
 #define KEY_FILE_DEFAULT "/etc/nel-slurmd/master.key"
 #define SOCKET_DEFAULT "/run/nel-slurmd/api.sock"
 
-static const char *const top_keys[] = {"listen",      "tls",        "insecure",  "database", "master_key_file",
-				       "groups_dir",  "tasks_file", "log_level", "limits",   "allow",
-				       "allowed_env", "fair_share", "webhooks",  "clusters", NULL};
+static const char *const top_keys[] = {
+    "listen", "tls",   "insecure",    "database", "master_key_file", "groups_dir", "tasks_file", "log_level",
+    "limits", "allow", "allowed_env", "audit",    "fair_share",      "webhooks",   "clusters",   NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {
     "config_bytes", "active_jobs_per_user", "submitted_jobs_per_user", "requests_per_second", "users", NULL};
+static const char *const audit_keys[] = {"keep_days", NULL};
 static const char *const allow_keys[] = {"commands", "unlisted_tasks", NULL};
 static const char *const roles[] = {"admin", "user", "viewer", NULL};
 
@@ -155,6 +156,13 @@ static void read_limits(const struct reader *r, const json_t *root, struct setti
 	s->limits.requests_per_second = reader_int(r, limits, "/limits", "requests_per_second", 1, 1000000, 50);
 }
 
+static void read_audit(const struct reader *r, const json_t *root, struct settings *s)
+{
+	const json_t *audit = reader_object(r, root, "", "audit");
+	reader_keys(r, audit, "/audit", audit_keys, true);
+	s->audit_keep_days = reader_int(r, audit, "/audit", "keep_days", 1, 36500, 0);
+}
+
 static char **read_roles(const struct reader *r, const json_t *allow, const char *key, const char *const *fallback)
 {
 	CLEANUP(mem_freep) char *pointer = reader_join("/allow", key);
@@ -216,6 +224,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		settings_read_people(r, root, s);
 		read_allow(r, root, s);
 		settings_read_watch(r, root, s);
+		read_audit(r, root, s);
 		settings_read_clusters(r, root, s);
 	} else {
 		reader_error(r, "", "The settings file is a mapping of keys such as listen and clusters");

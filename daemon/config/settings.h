@@ -91,6 +91,7 @@ struct settings {
 	size_t person_count;
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
+	int64_t audit_keep_days;     /* 0: the audit is kept for ever */
 	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
 	struct settings_webhooks webhooks;
 	struct settings_cluster *clusters;

@@ -13,6 +13,7 @@
 #include "sched/exports.h"
 #include "sched/journal.h"
 #include "sched/reconcile.h"
+#include "sched/trail.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -492,6 +493,8 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	int rc = note_reach(s, action, err);
+	if (rc == 0)
+		rc = trail_store(s, action, err);
 	if (rc == 0)
 		rc = take_kind(s, action, err);
 	fault_point(taken_points[action->kind]);

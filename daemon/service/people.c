@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "db/audit.h"
 #include "db/secrets.h"
 
 #include <inttypes.h>
@@ -23,6 +24,7 @@ int service_add_user(struct db *db, const struct actor *actor, const char *name,
 		return -1;
 	if (found > 0)
 		return users_get(db, made, ret_user, err);
+	audit_say(db, name, role_name(role));
 	if (users_insert(db, name, role, now_s, err) != 0 ||
 	    repeat_note(db, actor->name, repeat, name, now_s, err) != 0 || users_get(db, name, ret_user, err) != 0 ||
 	    db_commit(db, err) != 0)
@@ -35,6 +37,7 @@ int service_add_user(struct db *db, const struct actor *actor, const char *name,
 int service_set_role(struct db *db, const char *name, enum role role, struct user_row *ret_user, struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = db;
+	audit_say(db, name, role_name(role));
 	if (db_begin(db, err) != 0 || users_set_role(db, name, role, err) != 0 ||
 	    users_get(db, name, ret_user, err) != 0)
 		return -1;
@@ -44,6 +47,7 @@ int service_set_role(struct db *db, const char *name, enum role role, struct use
 int service_remove_user(struct db *db, const char *name, struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = db;
+	audit_say(db, name, NULL);
 	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0 || secrets_delete_all(db, name, err) != 0)
 		return -1;
 	return db_commit(db, err);
@@ -87,9 +91,13 @@ static int insert(struct db *db, const struct actor *actor, const struct token_w
 		  int64_t now_s, int64_t *ret_id, struct nel_err *err)
 {
 	char made[REPEAT_MADE_SIZE];
+	char detail[AUDIT_DETAIL_MAX];
 	if (check_wish(db, actor, wish, now_s, order, err) != 0 || tokens_insert(db, order, now_s, ret_id, err) != 0)
 		return -1;
 	snprintf(made, sizeof made, "%" PRId64, *ret_id);
+	snprintf(detail, sizeof detail, "of %s, role %s%s", order->user, role_name(order->role),
+		 order->expires_at != 0 ? ", expires" : "");
+	audit_say(db, made, detail);
 	return repeat_note(db, actor->name, &wish->repeat, made, now_s, err);
 }
 
@@ -151,5 +159,10 @@ int service_revoke_token(struct db *db, const struct actor *actor, int64_t id, s
 	if (db_begin(db, err) != 0 || service_get_token(db, actor, id, &row, err) != 0 ||
 	    tokens_revoke(db, id, clock_now_s(), err) != 0)
 		return -1;
+	char detail[AUDIT_DETAIL_MAX];
+	char target[24];
+	snprintf(target, sizeof target, "%" PRId64, id);
+	snprintf(detail, sizeof detail, "of %s", row.user);
+	audit_say(db, target, detail);
 	return db_commit(db, err);
 }

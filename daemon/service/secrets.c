@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "config/plan_env.h"
+#include "db/audit.h"
 
 #include <string.h>
 
@@ -43,6 +44,7 @@ int service_put_secret(struct service *service, struct db *db, const struct acto
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
 		return -1;
+	audit_say(db, name, team ? "of the team" : NULL);
 	bool known = secrets_get(db, owner, name, &before, &before_size, err) == 0;
 	if (!known && err->kind != NEL_NOTFOUND)
 		return -1;
@@ -60,6 +62,7 @@ int service_delete_secret(struct db *db, const struct actor *actor, bool team, c
 	if (owner_for(actor, team, &owner, err) != 0 || db_begin(db, err) != 0 ||
 	    secrets_delete(db, owner, name, err) != 0)
 		return -1;
+	audit_say(db, name, team ? "of the team" : NULL);
 	return db_commit(db, err);
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/audit.h"
 #include "db/evaluations.h"
 #include "db/events.h"
 #include "db/jobs.h"
@@ -210,6 +211,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	found = find_repeat(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
+	audit_say(db, row.id, NULL);
 	if (store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	fault_point("create-committed");

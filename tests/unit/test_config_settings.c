@@ -47,6 +47,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(s->limits.config_bytes, 1048576);
 	assert_int_equal(s->limits.active_jobs_per_user, 200);
 	assert_int_equal(s->limits.submitted_jobs_per_user, 50);
+	assert_int_equal(s->audit_keep_days, 0);
 	assert_int_equal(s->limits.requests_per_second, 50);
 	assert_string_equal(s->allow_commands[0], "admin");
 	assert_null(s->allow_commands[1]);
@@ -96,6 +97,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "fair_share: {weights: {alice: 4, bob: 5}}\n"
 				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
 				   "allowed_env: [HOME, LANG]\n"
+				   "audit: {keep_days: 7}\n"
 				   "webhooks: {allow_private: [10.0.0.0/8, '::1'], allow_http: true, per_user: 3}\n"
 				   "clusters:\n"
 				   "  - name: alpha\n"
@@ -133,6 +135,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(s->groups_dir, "/groups");
 	assert_string_equal(s->tasks_file, "/tasks.tsv");
 	assert_string_equal(s->log_level, "debug");
+	assert_int_equal(s->audit_keep_days, 7);
 	assert_int_equal(s->limits.requests_per_second, 3);
 	assert_string_equal(s->allow_commands[1], "user");
 	assert_null(s->allow_unlisted_tasks[0]);
