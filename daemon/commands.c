@@ -131,10 +131,6 @@ int command_check_keys(const struct settings *settings, struct nel_err *err)
 		const struct settings_cluster *cluster = &settings->clusters[i];
 		char *text = NULL;
 		size_t size = 0;
-		if (cluster->identity_per_user)
-			return err_set(err, NEL_INVALID,
-				       "cluster %s: identity: per_user is not supported by this version",
-				       cluster->name);
 		if (cluster->key_file == NULL || access(cluster->key_file, F_OK) != 0)
 			continue;
 		if (key_file_load(cluster->key_file, &text, &size, err) != 0)

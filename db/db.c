@@ -22,6 +22,7 @@ struct statement *const *const statement_lists[] = {
 	idempotency_statements,
 	evaluations_statements,
 	jobs_statements,
+	jobs_live_statements,
 	attempts_statements,
 	events_statements,
 	results_statements,

@@ -24,6 +24,7 @@ extern struct statement *const audit_statements[];
 extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];
+extern struct statement *const jobs_live_statements[];
 extern struct statement *const attempts_statements[];
 extern struct statement *const events_statements[];
 extern struct statement *const results_statements[];

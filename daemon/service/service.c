@@ -96,9 +96,10 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =
 	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}", "name",
-			 cluster->name, "hostname", cluster->hostname, "port", cluster->port, "identity",
-			 cluster->username, "health", health(ssh, &sight), "sessions", sessions, "breaker", breaker,
+	return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}",
+			 "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
+			 cluster->draining ? "draining" : "active", "identity", cluster->username, "active_identities",
+			 stats.lanes, "health", health(ssh, &sight), "sessions", sessions, "breaker", breaker,
 			 "last_ok_at", time_or_null(ssh->last_ok_s), "last_error_at", time_or_null(ssh->last_error_s),
 			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation,
 			 "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",

@@ -11,6 +11,7 @@
 #include "db/jobs.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
+#include "service/identities.h"
 #include "service/likeness.h"
 #include "service/plan.h"
 #include "service/repeat.h"
@@ -36,10 +37,14 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 	CLEANUP(secret_names_done) struct secret_names stored = {0};
 	if (secret_names_load(db, request->actor->name, &stored, err) != 0)
 		return -1;
+	CLEANUP(identity_list_done) struct identity_list identities = {0};
+	if (identities_list(db, request->actor->name, &identities, err) != 0)
+		return -1;
 	const struct plan_input input = {.settings = service->settings,
 					 .catalogue = service->catalogue,
 					 .request = request,
 					 .stored = &stored,
+					 .identities = &identities,
 					 .now_s = now_s};
 	if (plan_make(&input, ret_planned, &errors, err) == 0)
 		return 0;
@@ -212,7 +217,8 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);
-	if (store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
+	if (service_ensure_identity(service, db, row.user, planned.cluster, err) != 0 ||
+	    store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	fault_point("create-committed");
 	memcpy(ret_reply->id, row.id, sizeof row.id);

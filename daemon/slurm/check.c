@@ -7,6 +7,7 @@
 #include "slurm/remote.h"
 #include "slurm/sources.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define OUTPUT_MAX (64 * 1024)
@@ -35,7 +36,40 @@ const char *check_kind_name(enum check_kind kind)
 	case CHECK_PARTITION: return "partition";
 	case CHECK_OUTPUT_DIR: return "output_dir";
 	case CHECK_PATH: return "path";
-	case CHECK_SBATCH: return "sbatch";
+	case CHECK_SBATCH:
+	case CHECK_VERSION: return "sbatch";
+	case CHECK_SLURMCTLD: return "slurmctld";
+	case CHECK_ACCOUNTING: return "accounting";
+	case CHECK_PYXIS: return "pyxis";
+	case CHECK_CURL: return "curl";
+	case CHECK_CLOCK: return "clock";
+	}
+	return "";
+}
+
+const char *check_hint(enum check_kind kind)
+{
+	switch (kind) {
+	case CHECK_LOGIN:
+		return "compare address, port, known_hosts and the account's authorized_keys with what the message "
+		       "says";
+	case CHECK_ACCOUNT:
+		return "sacctmgr add user <account on the cluster> account=<account>, or another execution.account";
+	case CHECK_PARTITION: return "sinfo lists the partitions";
+	case CHECK_OUTPUT_DIR: return "make the directory on the shared filesystem, writable for the account there";
+	case CHECK_PATH: return "put it on a filesystem that login and compute nodes share";
+	case CHECK_SBATCH: return "the message is sbatch's own";
+	case CHECK_SLURMCTLD:
+		return "put Slurm's commands on the PATH of non-interactive logins, or set environment.SLURM_CONF; is "
+		       "slurmctld "
+		       "up?";
+	case CHECK_VERSION:
+		return "put Slurm's commands on the PATH of non-interactive logins (~/.bashrc, /etc/profile), or set "
+		       "environment.PATH";
+	case CHECK_ACCOUNTING: return "is slurmdbd up? Where there is none for good, set accounting: none";
+	case CHECK_PYXIS: return "install Pyxis and name it in plugstack.conf, also on the login node";
+	case CHECK_CURL: return "install curl on the compute nodes: jobs wait for their model servers with it";
+	case CHECK_CLOCK: return "let both hosts follow NTP: times of jobs and back-offs go by their clocks";
 	}
 	return "";
 }
@@ -148,18 +182,85 @@ static int check_items(const struct check_question *question, struct nel_err *er
 	return 0;
 }
 
+static void add_checks(struct check_question *question, const char *const *names)
+{
+	remote_array_begin(&question->data, "NEL_CHECKS");
+	for (; *names != NULL; names++)
+		remote_array_add(&question->data, *names);
+	remote_array_end(&question->data);
+}
+
+static void add_output_dirs(struct check_question *question, const char *const *dirs)
+{
+	remote_array_begin(&question->data, "NEL_OUTPUT_DIRS");
+	for (; *dirs != NULL; dirs++) {
+		remote_array_add(&question->data, *dirs);
+		add_item(question, CHECK_OUTPUT_DIR, mem_strdup(*dirs));
+	}
+	remote_array_end(&question->data);
+}
+
 int check_question_new(const struct check_input *in, struct check_question **ret_question, struct nel_err *err)
 {
 	CLEANUP(check_question_freep) struct check_question *question = mem_calloc(1, sizeof *question);
+	static const char *const checks[] = {"login", "account", "partitions", "output_dirs", "paths", "scripts", NULL};
+	add_checks(question, checks);
 	add_item(question, CHECK_LOGIN, mem_strdup(""));
 	remote_set(&question->data, "NEL_ACCOUNT", in->plan->account);
 	remote_set_number(&question->data, "NEL_HAS_ACCOUNTS", in->has_accounts ? 1 : 0);
 	add_item(question, CHECK_ACCOUNT, mem_strdup(in->plan->account));
 	add_partitions(question, in->plan);
-	remote_set(&question->data, "NEL_OUTPUT_DIR", in->plan->output_dir);
-	add_item(question, CHECK_OUTPUT_DIR, mem_strdup(in->plan->output_dir));
+	const char *const dirs[] = {in->plan->output_dir, NULL};
+	add_output_dirs(question, dirs);
 	add_paths(question, in->plan);
 	if (add_scripts(question, in, err) != 0 || check_items(question, err) != 0)
+		return -1;
+	*ret_question = TAKE(question);
+	return 0;
+}
+
+struct check_question *check_login_new(void)
+{
+	static const char *const checks[] = {"login", NULL};
+	struct check_question *question = mem_calloc(1, sizeof *question);
+	add_checks(question, checks);
+	add_item(question, CHECK_LOGIN, mem_strdup(""));
+	return question;
+}
+
+static const char *accounting_name(enum accounting_mode mode)
+{
+	switch (mode) {
+	case ACCOUNTING_AUTO: return "auto";
+	case ACCOUNTING_SACCT: return "sacct";
+	case ACCOUNTING_NONE: return "none";
+	}
+	return "auto";
+}
+
+int check_preflight_new(const struct preflight_input *in, struct check_question **ret_question, struct nel_err *err)
+{
+	/* The names for the script, and its items in the same order; one for each output directory. */
+	static const char *const checks[] = {"login", "slurmctld", "sbatch", "accounting",  "pyxis",
+					     "clock", "account",   "curl",   "output_dirs", NULL};
+	static const enum check_kind kinds[] = {CHECK_LOGIN,      CHECK_SLURMCTLD, CHECK_VERSION,
+						CHECK_ACCOUNTING, CHECK_PYXIS,     CHECK_CLOCK};
+	CLEANUP(check_question_freep) struct check_question *question = mem_calloc(1, sizeof *question);
+	add_checks(question, checks);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		add_item(question, kinds[i], mem_strdup(""));
+	add_item(question, CHECK_ACCOUNT, mem_strdup(in->account != NULL ? in->account : ""));
+	add_item(question, CHECK_CURL, mem_strdup(""));
+	add_output_dirs(question, in->output_dirs);
+	remote_set(&question->data, "NEL_ACCOUNTING", accounting_name(in->accounting));
+	remote_set_number(&question->data, "NEL_HAS_ACCOUNTS", in->accounting != ACCOUNTING_NONE ? 1 : 0);
+	remote_set_number(&question->data, "NEL_JOB", in->job ? 1 : 0);
+	remote_set(&question->data, "NEL_ACCOUNT", in->account != NULL ? in->account : "");
+	remote_array_begin(&question->data, "NEL_PARTITIONS");
+	if (in->partition != NULL)
+		remote_array_add(&question->data, in->partition);
+	remote_array_end(&question->data);
+	if (check_items(question, err) != 0)
 		return -1;
 	*ret_question = TAKE(question);
 	return 0;
@@ -194,11 +295,13 @@ static bool read_answer(const struct check_question *question, struct record *re
 	if (index < 0 || (size_t)index >= question->count || reply->items[index].message != NULL)
 		return false;
 	const struct item *item = &question->items[index];
-	int64_t start = item->kind == CHECK_SBATCH ? record_number(record->fields[3], EPOCH_MAX, 0) : 0;
+	int64_t at_s = record_number(record->fields[3], EPOCH_MAX, 0);
+	int64_t start = item->kind == CHECK_SBATCH ? at_s : 0;
 	record_text(record->fields[4], text, sizeof text);
 	reply->items[index] = (struct check_result){
 	    .kind = item->kind,
 	    .verdict = verdict,
+	    .clock = item->kind == CHECK_CLOCK ? at_s : 0,
 	    .message = mem_printf("%s%s%s%s%s%s", item->subject, item->subject[0] != '\0' ? ": " : "",
 				  start > 0 ? "would start at " : "", start > 0 ? clock_rfc3339(start, at) : "",
 				  start > 0 && text[0] != '\0' ? " " : "", text)};
@@ -246,6 +349,19 @@ int check_parse(const struct check_question *question, const char *text, size_t 
 	return records_truncated(err);
 }
 
+/* The answer was on its way between the two times here. */
+static void judge_clock(struct check_result *result, int64_t before_s, int64_t after_s)
+{
+	int64_t ahead_s = result->clock > after_s ? result->clock - after_s : 0;
+	int64_t behind_s = result->clock < before_s ? before_s - result->clock : 0;
+	int64_t off_s = ahead_s + behind_s;
+	free(result->message);
+	result->verdict = off_s > CHECK_CLOCK_MAX_S ? CHECK_BAD : CHECK_GOOD;
+	result->message = off_s > 0 ? mem_printf("the cluster's clock is %" PRId64 " s %s this host's", off_s,
+						 ahead_s > 0 ? "ahead of" : "behind")
+				    : mem_strdup("the cluster's clock and this host's agree");
+}
+
 int slurm_check(struct ssh_pool *pool, const struct check_question *question, int64_t timeout_ms,
 		struct check_reply *ret_reply, struct nel_err *err)
 {
@@ -254,7 +370,14 @@ int slurm_check(struct ssh_pool *pool, const struct check_question *question, in
 				   .output_max = OUTPUT_MAX + question->count * OUTPUT_MAX_PER_ITEM,
 				   .timeout_ms = timeout_ms};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	int64_t before_s = clock_now_s();
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;
-	return check_parse(question, result.output, result.output_size, ret_reply, err);
+	int64_t after_s = clock_now_s();
+	if (check_parse(question, result.output, result.output_size, ret_reply, err) != 0)
+		return -1;
+	for (size_t i = 0; i < ret_reply->count; i++)
+		if (ret_reply->items[i].kind == CHECK_CLOCK && ret_reply->items[i].clock > 0)
+			judge_clock(&ret_reply->items[i], before_s, after_s);
+	return 0;
 }

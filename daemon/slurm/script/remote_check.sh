@@ -1,6 +1,6 @@
 #!/bin/bash
-# Says what a submission would meet, and does nothing of it. One answer to each question, in their order (the login, the
-# account, partitions, the output directory, paths, scripts):
+# Says what a submission would meet, and does nothing of it; or, before there is any, whether the cluster has what all
+# submissions need. NEL_CHECKS names the questions. One answer to each, in their order:
 #   check|<number>|<ok, bad or unknown>|<start in seconds since the epoch, or 0>|<text>
 
 slurm_wait_s=20 # for one answer of Slurm: whoever wants to know of a silent one waits for this
@@ -54,6 +54,103 @@ find_value() { # TEXT NAME
     [[ $'\n'$1 =~ [[:space:]]"$2"[[:space:]]*=[[:space:]]*([^[:space:]]*) ]] && value=${BASH_REMATCH[1]}
 }
 
+check_login() {
+    answer ok "$user is logged in on $host"
+}
+
+check_slurmctld() {
+    local output
+    if ! command -v squeue >/dev/null; then
+        answer bad "squeue is not on the PATH of a non-interactive login on $host"
+    elif ask_slurm squeue --noheader --name=nel-preflight; then
+        answer ok 'slurmctld answers'
+    else
+        answer bad "squeue failed: $output"
+    fi
+}
+
+check_sbatch() {
+    local path output
+    if ! path=$(command -v sbatch); then
+        answer bad "sbatch is not on the PATH of a non-interactive login on $host"
+    elif output=$(ask "$path" --version); then
+        answer ok "$path is $output"
+    else
+        answer bad "$path --version failed: $output"
+    fi
+}
+
+# Sets storage to the kind of accounting that slurmctld has; false with the reason in output when it does not say.
+find_storage() {
+    ask_slurm scontrol show config || return 1
+    find_value "$output" AccountingStorageType
+    storage=$value
+    [[ -n $storage && $storage != *none && $storage != '(null)' ]] || storage=none
+}
+
+check_accounting() {
+    local output value storage
+    if [[ $NEL_ACCOUNTING == none ]]; then
+        answer unknown 'not checked: the settings say that this cluster keeps no accounting'
+    elif ! find_storage; then
+        answer unknown "not checked: $output"
+    elif [[ $storage == none && $NEL_ACCOUNTING == sacct ]]; then
+        answer bad 'this cluster keeps no accounting, and the settings say accounting: sacct'
+    elif [[ $storage == none ]]; then
+        answer unknown 'this cluster keeps no accounting: how long jobs ran is told by their own stamps'
+    elif ! command -v sacct >/dev/null; then
+        answer bad "sacct is not on the PATH of a non-interactive login on $host"
+    elif ask_slurm sacct --noheader --allocations --name=nel-preflight; then
+        answer ok 'sacct answers'
+    else
+        answer bad "sacct failed: $output"
+    fi
+}
+
+check_pyxis() {
+    local output
+    if ! command -v srun >/dev/null; then
+        answer bad "srun is not on the PATH of a non-interactive login on $host"
+    elif ! output=$(ask srun --help); then
+        answer unknown "not checked: srun --help failed: $output"
+    elif [[ $output == *--container-image* ]]; then
+        answer ok 'srun takes --container-image'
+    else
+        answer bad 'srun knows no --container-image'
+    fi
+}
+
+# What only a job can see.
+check_curl() {
+    local left output status options=()
+    if ((!NEL_JOB)); then
+        answer unknown 'not checked: compute nodes cannot be seen from here; ?job=true asks one, by a job of a moment'
+        return
+    fi
+    if ! may_ask || ! command -v srun >/dev/null; then
+        answer unknown "not checked: ${silent:-srun} does not answer"
+        return
+    fi
+    [[ -z $NEL_ACCOUNT ]] || options+=("--account=$NEL_ACCOUNT")
+    [[ -z ${NEL_PARTITIONS[0]-} ]] || options+=("--partition=${NEL_PARTITIONS[0]}")
+    # shellcheck disable=SC2016
+    output=$(timeout -k 5 "$left" srun --immediate=$((left > 5 ? left - 5 : 1)) --quiet --job-name=nel-preflight \
+        --ntasks=1 --time=1 --chdir=/ --input=none "${options[@]}" /bin/bash -c \
+        'printf "on %s: " "$(uname -n)"; command -v curl || echo "no curl"' 2>&1 </dev/null)
+    status=$?
+    if ((status != 0)); then
+        answer unknown "not checked: no job ran within $left s: ${output:-srun failed with exit status $status}"
+    elif [[ $output == *'no curl' ]]; then
+        answer bad "$output"
+    else
+        answer ok "$output"
+    fi
+}
+
+check_clock() {
+    answer ok "the time on $host" "$(date +%s)"
+}
+
 check_account() {
     local output config cluster value account partition others=''
     if ((!NEL_HAS_ACCOUNTS)); then
@@ -84,16 +181,20 @@ check_account() {
     fi
     while IFS='|' read -r account partition; do
         # Slurm keeps the names of accounts in lower case.
-        if [[ ${account,,} != "${NEL_ACCOUNT,,}" ]]; then
+        if [[ -z $NEL_ACCOUNT || ${account,,} != "${NEL_ACCOUNT,,}" ]]; then
             [[ -z $account || ", $others," == *", $account,"* ]] || others+=${others:+, }$account
-        elif [[ -z $partition || ,${NEL_PARTITIONS[0]}, == *,$partition,* ]]; then
+        elif [[ -z $partition || ,${NEL_PARTITIONS[0]-}, == *,$partition,* ]]; then
             answer ok "$user may use it"
             return
         else
             others+=${others:+, }"$account in partition $partition"
         fi
     done <<<"$output"
-    answer bad "$user may not use it; ${others:+allowed: }${others:-no account is allowed}"
+    if [[ -z $NEL_ACCOUNT && -n $others ]]; then
+        answer ok "$user may use: $others"
+    else
+        answer bad "$user may not use it; ${others:+allowed: }${others:-no account is allowed}"
+    fi
 }
 
 # May an account or group that stands in the second list be used, by the first? ALL stands for every one.
@@ -152,8 +253,8 @@ check_partitions() {
     done
 }
 
-check_output_dir() {
-    local dir=$NEL_OUTPUT_DIR
+look_at_output_dir() { # DIRECTORY
+    local dir=$1
     # Up to the first that is there, be it a link that leads nowhere: mkdir would stop at it.
     while [[ -n $dir && ! -e $dir && ! -L $dir ]]; do
         dir=${dir%/*}
@@ -163,11 +264,18 @@ check_output_dir() {
         answer bad "$dir is not a directory on $host"
     elif [[ ! -w $dir || ! -x $dir ]]; then
         answer bad "$user may not write to $dir on $host: Permission denied"
-    elif [[ $dir == "$NEL_OUTPUT_DIR" ]]; then
+    elif [[ $dir == "$1" ]]; then
         answer ok "is there, and $user may write to it"
     else
         answer ok "can be made, in $dir"
     fi
+}
+
+check_output_dirs() {
+    local wanted
+    for wanted in "${NEL_OUTPUT_DIRS[@]}"; do
+        look_at_output_dir "$wanted"
+    done
 }
 
 check_paths() {
@@ -226,10 +334,7 @@ judge_script() {
     fi
 }
 
-answer ok "$user is logged in on $host"
-check_account
-check_partitions
-check_output_dir
-check_paths
-check_scripts
+for check in "${NEL_CHECKS[@]}"; do
+    "check_$check"
+done
 printf 'end\n'

@@ -1,0 +1,295 @@
+#include "service/identities.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/ssh_key.h"
+#include "db/jobs.h"
+#include "sched/lanes.h"
+#include "sched/scheduler.h"
+
+#include <string.h>
+
+/* The cluster, when each person has a key of his own there. */
+static int find_cluster(struct service *service, const char *name, const struct settings_cluster **ret_cluster,
+			struct nel_err *err)
+{
+	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, name);
+	if (cluster == NULL)
+		return err_set(err, NEL_NOTFOUND, "there is no cluster %s", name);
+	if (!cluster->identity_per_user)
+		return err_set(err, NEL_CONFLICT,
+			       "cluster %s has one account for everybody, %s: there is nothing to set up", name,
+			       cluster->username);
+	*ret_cluster = cluster;
+	return 0;
+}
+
+/* The user whose identity is meant: the actor, unless an admin names another. */
+static int find_user(const struct actor *actor, const char *user, const char **ret_user, struct nel_err *err)
+{
+	if (user != NULL && strcmp(user, actor->name) != 0 && actor->role != ROLE_ADMIN)
+		return err_set(err, NEL_DENIED, "only %s or an admin may do this", user);
+	*ret_user = user != NULL ? user : actor->name;
+	return 0;
+}
+
+static int get(struct db *db, const char *user, const char *cluster, struct identity_row *ret_row, struct nel_err *err)
+{
+	if (identities_get(db, user, cluster, ret_row, err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND
+		   ? err_set(err, NEL_NOTFOUND, "%s has no key for %s yet: PUT /v1/identities/%s makes one", user,
+			     cluster, cluster)
+		   : -1;
+}
+
+/* ---- how one is shown ---- */
+
+static json_t *time_or_null(int64_t at_s)
+{
+	char text[CLOCK_RFC3339_SIZE];
+	return at_s == 0 ? json_null() : json_string(clock_rfc3339(at_s, text));
+}
+
+/* What a running lane has found since the last check counts. */
+static void take_news(struct service *service, struct identity_row *row)
+{
+	char name[IDENTITY_NAME_SIZE];
+	struct lane_stats stats = {0};
+	identity_name(row->user, row->username, name);
+	if (lanes_stats(service->lanes, row->cluster, name, &stats, NULL) != 0)
+		return;
+	bool refused = stats.ssh.last_kind == NEL_DENIED && stats.ssh.last_error_s >= row->checked_at;
+	bool let_in =
+	    stats.ssh.last_error[0] == '\0' && stats.ssh.last_ok_s != 0 && stats.ssh.last_ok_s >= row->checked_at;
+	if (!refused && !let_in)
+		return;
+	row->state = refused ? IDENTITY_REFUSED : IDENTITY_OK;
+	row->checked_at = refused ? stats.ssh.last_error_s : stats.ssh.last_ok_s;
+	free(row->error);
+	row->error = refused ? mem_strdup(stats.ssh.last_error) : NULL;
+}
+
+/* sshd(8), "AUTHORIZED_KEYS FILE FORMAT": commands and nothing else; no terminal, no forwarding. */
+static char *authorized_keys_line(const struct identity_row *row)
+{
+	return mem_printf("restrict %s nel-slurmd:%s@%s", row->public_key, row->user, row->cluster);
+}
+
+static char *instructions(const struct settings_cluster *cluster, const struct identity_row *row)
+{
+	const char *host = cluster != NULL ? cluster->hostname : row->cluster;
+	if (row->state == IDENTITY_OK)
+		return mem_printf("%s on %s lets the key in: there is nothing to do.", row->username, host);
+	return mem_printf(
+	    "Log in to %s as %s and append the line in authorized_keys to ~/.ssh/authorized_keys there; then "
+	    "POST /v1/identities/%s/check. Only who can log in as %s can do so: naming an account lets "
+	    "nobody in.",
+	    host, row->username, row->cluster, row->username);
+}
+
+static json_t *describe(struct service *service, struct identity_row *row)
+{
+	take_news(service, row);
+	CLEANUP(mem_freep) char *line = authorized_keys_line(row);
+	CLEANUP(mem_freep)
+	char *text = instructions(settings_cluster_by_name(service->settings, row->cluster), row);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:o, s:o}", "user", row->user, "cluster",
+			 row->cluster, "username", row->username, "public_key", row->public_key, "authorized_keys",
+			 line, "state", identity_state_name(row->state), "error", row->error, "instructions", text,
+			 "created_at", time_or_null(row->created_at), "checked_at", time_or_null(row->checked_at));
+}
+
+int service_identities(struct service *service, struct db *db, const struct actor *actor, json_t **ret_list,
+		       struct nel_err *err)
+{
+	CLEANUP(identity_list_done) struct identity_list list = {0};
+	if (identities_list(db, actor->role == ROLE_ADMIN ? NULL : actor->name, &list, err) != 0)
+		return -1;
+	json_t *items = json_array();
+	for (size_t i = 0; i < list.count; i++)
+		json_array_append_new(items, describe(service, &list.items[i]));
+	*ret_list = json_pack("{s:o, s:n}", "items", items, "next");
+	return 0;
+}
+
+int service_identity(struct service *service, struct db *db, const struct actor *actor, const char *user,
+		     const char *cluster, json_t **ret_identity, struct nel_err *err)
+{
+	const struct settings_cluster *found = NULL;
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	if (find_user(actor, user, &user, err) != 0 || find_cluster(service, cluster, &found, err) != 0 ||
+	    get(db, user, cluster, &row, err) != 0)
+		return -1;
+	*ret_identity = describe(service, &row);
+	return 0;
+}
+
+/* ---- changes ---- */
+
+static int make_key(struct service *service, struct db *db, const char *user, const char *cluster, const char *username,
+		    struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *comment = mem_printf("nel-slurmd:%s@%s", user, cluster);
+	CLEANUP(mem_freep) char *label = identity_label(user, cluster);
+	CLEANUP(mem_freep) char *public_key = NULL;
+	CLEANUP(mem_freep) unsigned char *sealed = NULL;
+	char *private_key = NULL;
+	size_t size = 0;
+	struct identity_row row = {.user = (char *)(uintptr_t)user,
+				   .cluster = (char *)(uintptr_t)cluster,
+				   .username = (char *)(uintptr_t)username,
+				   .created_at = clock_now_s()};
+	if (!identity_username_ok(username))
+		return err_set(
+		    err, NEL_INVALID,
+		    "\"%.80s\" is not the name of an account: letters, digits, '_', '.' and '-', at most %d; "
+		    "PUT /v1/identities/%s names one",
+		    username, IDENTITY_USERNAME_MAX, cluster);
+	ssh_key_new(comment, &public_key, &private_key, &size);
+	int rc = secret_seal(service->master_key, label, private_key, size, &sealed, &row.sealed_key_size, err);
+	secret_free(private_key, size);
+	row.public_key = public_key;
+	row.sealed_key = sealed;
+	if (rc != 0 || identities_insert(db, &row, err) != 0)
+		return -1;
+	log_info("identity made", LOG_S("user", user), LOG_S("cluster", cluster), LOG_S("account", username));
+	return 0;
+}
+
+static int put(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
+	       const char *username, bool *ret_made, struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	*ret_made = identities_get(db, actor->name, cluster, &row, err) != 0;
+	if (*ret_made && err->kind != NEL_NOTFOUND)
+		return -1;
+	int rc = 0;
+	if (*ret_made)
+		rc = make_key(service, db, actor->name, cluster, username != NULL ? username : actor->name, err);
+	else if (username != NULL && strcmp(username, row.username) != 0)
+		rc = identities_set_username(db, actor->name, cluster, username, err);
+	return rc != 0 ? -1 : db_commit(db, err);
+}
+
+int service_put_identity(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
+			 const char *username, bool *ret_made, json_t **ret_identity, struct nel_err *err)
+{
+	const struct settings_cluster *found = NULL;
+	char name[IDENTITY_NAME_SIZE];
+	if (find_cluster(service, cluster, &found, err) != 0)
+		return -1;
+	if (username != NULL && !identity_username_ok(username))
+		return err_set(err, NEL_INVALID,
+			       "username is not the name of an account: letters, digits, '_', '.' and '-', at most %d",
+			       IDENTITY_USERNAME_MAX);
+	if (put(service, db, actor, cluster, username, ret_made, err) != 0)
+		return -1;
+	if (*ret_made) { /* a lane may still have the key that was before */
+		identity_name(actor->name, username != NULL ? username : actor->name, name);
+		lanes_renew(service->lanes, cluster, name);
+	}
+	return service_identity(service, db, actor, NULL, cluster, ret_identity, err);
+}
+
+int service_delete_identity(struct service *service, struct db *db, const struct actor *actor, const char *user,
+			    const char *cluster, struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	int64_t live = 0;
+	char name[IDENTITY_NAME_SIZE];
+	if (find_user(actor, user, &user, err) != 0)
+		return -1;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || get(db, user, cluster, &row, err) != 0 ||
+	    jobs_count_live(db, cluster, user, &live, err) != 0)
+		return -1;
+	if (live > 0)
+		return err_set(
+		    err, NEL_CONFLICT,
+		    "%lld job%s of %s on %s %s alive, and could not be followed or cancelled without the key: "
+		    "cancel or await them first",
+		    (long long)live, live == 1 ? "" : "s", user, cluster, live == 1 ? "is" : "are");
+	if (identities_delete(db, user, cluster, err) != 0 || db_commit(db, err) != 0)
+		return -1;
+	identity_name(user, row.username, name);
+	lanes_renew(service->lanes, cluster, name);
+	log_info("identity deleted", LOG_S("user", user), LOG_S("cluster", cluster), LOG_S("by", actor->name));
+	return 0;
+}
+
+int service_ensure_identity(struct service *service, struct db *db, const char *user,
+			    const struct settings_cluster *cluster, struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	if (!cluster->identity_per_user || identities_get(db, user, cluster->name, &row, err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND ? make_key(service, db, user, cluster->name, user, err) : -1;
+}
+
+/* ---- trying ---- */
+
+int service_try_identity(struct service *service, struct db *db, const struct actor *actor, const char *user,
+			 const char *cluster, struct identity_row *ret_row, struct cluster_check **ret_check,
+			 struct nel_err *err)
+{
+	const struct settings_cluster *found = NULL;
+	struct lane_stats stats = {0};
+	char name[IDENTITY_NAME_SIZE];
+	if (find_user(actor, user, &user, err) != 0 || find_cluster(service, cluster, &found, err) != 0 ||
+	    get(db, user, cluster, ret_row, err) != 0)
+		return -1;
+	identity_name(ret_row->user, ret_row->username, name);
+	if (lanes_stats(service->lanes, cluster, name, &stats, NULL) == 0 && stats.ssh.last_kind == NEL_DENIED)
+		lanes_renew(service->lanes, cluster, name);
+	*ret_check = cluster_check_login(found, name);
+	return 0;
+}
+
+/* {"checks": [{"ok", "message", "refused"}]} of one login. */
+static enum identity_state judge(const json_t *check)
+{
+	if (json_is_true(json_object_get(check, "ok")))
+		return IDENTITY_OK;
+	return json_is_true(json_object_get(check, "refused")) ? IDENTITY_REFUSED : IDENTITY_UNREACHABLE;
+}
+
+int service_tried_identity(struct service *service, struct db *db, const struct identity_row *row, const char *answer,
+			   size_t size, json_t **ret_identity, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *document = json_loadb(answer, size, 0, NULL);
+	const json_t *check = json_array_get(json_object_get(document, "checks"), 0);
+	const char *message = json_string_value(json_object_get(check, "message"));
+	enum identity_state state = judge(check);
+	char name[IDENTITY_NAME_SIZE];
+	CLEANUP(identity_row_done) struct identity_row now = {0};
+	if (message == NULL)
+		return err_set(err, NEL_INTERNAL, "the answer to a login cannot be read");
+	if (identities_set_state(db, row->user, row->cluster, row->username, state,
+				 state == IDENTITY_OK ? NULL : message, clock_now_s(), err) != 0 ||
+	    get(db, row->user, row->cluster, &now, err) != 0)
+		return -1;
+	identity_name(row->user, row->username, name);
+	if (state == IDENTITY_OK)
+		scheduler_nudge(service->scheduler, row->cluster, name);
+	*ret_identity = describe(service, &now);
+	return 0;
+}
+
+int service_identity_name(struct db *db, const struct actor *actor, const struct settings_cluster *cluster,
+			  char ret_name[IDENTITY_NAME_SIZE], struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	if (!cluster->identity_per_user) {
+		snprintf(ret_name, IDENTITY_NAME_SIZE, "%s", cluster->username);
+		return 0;
+	}
+	if (get(db, actor->name, cluster->name, &row, err) != 0)
+		return -1;
+	identity_name(row.user, row.username, ret_name);
+	return 0;
+}
