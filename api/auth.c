@@ -58,7 +58,8 @@ static int check_peer(struct request *request, struct nel_err *err)
 
 int auth_check(struct request *request, bool on_unix, struct nel_err *err)
 {
-	if (request->route->role == ROUTE_ROLE_NONE)
+	bool metrics = strcmp(request->route->operation, "getMetrics") == 0;
+	if (request->route->role == ROUTE_ROLE_NONE || (metrics && request->service->settings->metrics_public))
 		return 0;
 	const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
 	int result = -1;

@@ -2,6 +2,7 @@
 #include "api/dispatch.h"
 
 #include "api/auth.h"
+#include "api/counters.h"
 #include "api/problem.h"
 #include "api/request.h"
 #include "api/router.h"
@@ -32,6 +33,7 @@ void *dispatch_begin(void *cls, const char *uri, struct MHD_Connection *connecti
 static enum MHD_Result send_reply(struct request *request)
 {
 	request->phase = REQUEST_REPLIED;
+	counters_reply(request->route, request->status, clock_mono_us() - request->started_us);
 	return MHD_queue_response(request->connection, (unsigned)request->status, request->response);
 }
 
@@ -139,7 +141,7 @@ static void log_request(const struct request *request, bool aborted)
 		level = LOG_LEVEL_DEBUG;
 	LOG_AT(level, aborted ? "request aborted" : "request", LOG_S("request", request->id),
 	       LOG_S("user", request->actor.name), LOG_S("method", request->method), LOG_S("path", request->path),
-	       LOG_N("status", request->status), LOG_N("ms", clock_mono_ms() - request->started_ms));
+	       LOG_N("status", request->status), LOG_N("ms", (clock_mono_us() - request->started_us) / 1000));
 }
 
 void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request_,

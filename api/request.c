@@ -40,7 +40,7 @@ struct request *request_new(struct api_server *server, struct service *service, 
 	request->server = server;
 	request->service = service;
 	request->connection = connection;
-	request->started_ms = clock_mono_ms();
+	request->started_us = clock_mono_us();
 	make_id(request->id);
 	memcpy(request->text, uri, size);
 	memcpy(request->text + size, uri, size);

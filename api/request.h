@@ -48,8 +48,8 @@ struct request {
 	struct MHD_Connection *connection;
 	char id[REQUEST_ID_SIZE_MAX + 1];
 	enum request_phase phase;
-	bool on_unix; /* came over a unix socket */
-	int64_t started_ms;
+	bool on_unix;       /* came over a unix socket */
+	int64_t started_us; /* monotonic */
 
 	const char *method;        /* libmicrohttpd's, until the request ends; NULL when it never came so far */
 	const char *path;          /* as sent, without the query */

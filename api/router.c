@@ -68,3 +68,13 @@ int router_find(struct request *request, struct nel_err *err)
 	str_done(&allow);
 	return result;
 }
+
+size_t router_index(const struct route *route)
+{
+	return (size_t)(route - routes);
+}
+
+const struct route *router_at(size_t index)
+{
+	return index < ROUTE_COUNT ? &routes[index] : NULL;
+}

@@ -18,4 +18,8 @@ struct route {
  * is served as GET. */
 int router_find(struct request *request, struct nel_err *err);
 
+/* The route's place in the table, and the other way round (NULL: there are not so many). */
+size_t router_index(const struct route *route);
+const struct route *router_at(size_t index);
+
 #endif

@@ -72,8 +72,8 @@ static void bind_course(struct query *q, const struct attempt_row *row)
 static struct statement insert_attempt = {
     .sql = "INSERT INTO attempts (job, number, job_name, time_limit_s, after_job, exclude_node, intended_at,"
 	   " script_header, script_body, slurm_job_id, slurm_state, submitted_at, started_at, ended_at, elapsed_s,"
-	   " exit_code, signal, nodes, pending_reason, start_estimate, absent_since)"
-	   " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	   " exit_code, signal, nodes, pending_reason, start_estimate, absent_since, gpus,"
+	   " progress_before) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 static int insert_row(struct db *db, const struct attempt_row *row, const char *header, const char *body_hash,
@@ -90,6 +90,8 @@ static int insert_row(struct db *db, const struct attempt_row *row, const char *
 	query_bind_text(&q, header);
 	query_bind_text(&q, body_hash);
 	bind_course(&q, row);
+	query_bind_int(&q, row->gpus);
+	query_bind_int(&q, row->progress_before);
 	return query_run(&q, err);
 }
 
@@ -108,7 +110,7 @@ int attempts_insert(struct db *db, const struct attempt_row *row, const char *sc
 #define ROW_COLUMNS \
 	"job, number, job_name, time_limit_s, after_job, exclude_node, intended_at, slurm_job_id, slurm_state," \
 	" submitted_at, started_at, ended_at, elapsed_s, exit_code, signal, nodes, pending_reason, start_estimate," \
-	" absent_since"
+	" absent_since, gpus, progress_before"
 
 static void read_row(struct query *q, struct attempt_row *row)
 {
@@ -131,6 +133,8 @@ static void read_row(struct query *q, struct attempt_row *row)
 	row->pending_reason = query_text(q);
 	row->start_estimate = query_int(q);
 	row->absent_since = query_int(q);
+	row->gpus = query_int(q);
+	row->progress_before = query_int(q);
 }
 
 static struct statement of_job = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? ORDER BY number"};

@@ -23,8 +23,10 @@ struct attempt_row {
 	int signal;        /* 0: none */
 	char *nodes;
 	char *pending_reason;
-	int64_t start_estimate; /* of a waiting one, by Slurm; 0: none */
-	int64_t absent_since;   /* 0: not absent */
+	int64_t start_estimate;  /* of a waiting one, by Slurm; 0: none */
+	int64_t absent_since;    /* 0: not absent */
+	int64_t gpus;            /* of all nodes together */
+	int64_t progress_before; /* the job's progress counter when it was intended */
 };
 
 struct attempt_list {

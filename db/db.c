@@ -29,6 +29,7 @@ struct statement *const *const statement_lists[] = {
 	failures_statements,
 	identities_statements,
 	webhooks_statements,
+	totals_statements,
 	NULL,
 };
 /* clang-format on */

@@ -38,6 +38,7 @@ static struct sealed_column columns[] = {
 };
 
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])
+_Static_assert(COLUMN_COUNT == 5, "the list of statements at the end has two of each");
 
 bool sealed_has_column(const char *column)
 {

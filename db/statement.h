@@ -29,6 +29,7 @@ extern struct statement *const attempts_statements[];
 extern struct statement *const events_statements[];
 extern struct statement *const results_statements[];
 extern struct statement *const webhooks_statements[];
+extern struct statement *const totals_statements[];
 extern struct statement *const failures_statements[];
 extern struct statement *const identities_statements[];
 extern struct statement *const *const statement_lists[]; /* all of the above, ending with NULL */

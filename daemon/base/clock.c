@@ -32,6 +32,16 @@ int64_t clock_mono_ms(void)
 	return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_mono_us(void)
+{
+	int64_t fake = atomic_load(&fake_ms);
+	if (fake >= 0)
+		return fake * 1000;
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 void clock_fake_set_ms(int64_t ms)
 {
 	atomic_store(&fake_ms, ms);

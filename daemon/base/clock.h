@@ -7,6 +7,7 @@
 
 int64_t clock_now_s(void);   /* UTC, seconds since the epoch */
 int64_t clock_now_ms(void);  /* UTC, milliseconds since the epoch */
+int64_t clock_mono_us(void); /* monotonic microseconds, to measure short work with */
 int64_t clock_mono_ms(void); /* monotonic milliseconds, for intervals and deadlines */
 
 /* Tests: both clocks stand still at this instant until it is set again; a negative value gives the real ones back. */

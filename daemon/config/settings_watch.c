@@ -1,4 +1,5 @@
-/* The parts of the settings file that are about watching the daemon: webhooks. */
+/* The parts of the settings file that are about watching the daemon and about what it keeps: webhooks, metrics,
+ * pruning. */
 #include "config/settings_watch.h"
 
 #include "base/mem.h"
@@ -6,6 +7,10 @@
 #define NETWORKS_MAX 64
 #define PER_USER_DEFAULT 20
 
+#define DAYS_MAX 36500
+
+static const char *const keep_keys[] = {"keep_days", NULL};
+static const char *const metrics_keys[] = {"public", NULL};
 static const char *const webhook_keys[] = {"allow_private", "allow_http", "per_user", NULL};
 
 /* allow_private: true, false, or a list of the ranges that are permitted. */
@@ -42,7 +47,20 @@ static void read_webhooks(const struct reader *r, const json_t *root, struct set
 	ret_webhooks->per_user = reader_int(r, webhooks, "/webhooks", "per_user", 0, 1000, PER_USER_DEFAULT);
 }
 
+/* {keep_days: N}; absent: 0. */
+static int64_t read_keep_days(const struct reader *r, const json_t *root, const char *key, const char *pointer)
+{
+	const json_t *object = reader_object(r, root, "", key);
+	reader_keys(r, object, pointer, keep_keys, true);
+	return reader_int(r, object, pointer, "keep_days", 1, DAYS_MAX, 0);
+}
+
 void settings_read_watch(const struct reader *r, const json_t *root, struct settings *s)
 {
+	const json_t *metrics = reader_object(r, root, "", "metrics");
+	reader_keys(r, metrics, "/metrics", metrics_keys, true);
+	s->metrics_public = reader_bool(r, metrics, "/metrics", "public", false);
+	s->events_keep_days = read_keep_days(r, root, "events", "/events");
+	s->evaluations_keep_days = read_keep_days(r, root, "evaluations", "/evaluations");
 	read_webhooks(r, root, &s->webhooks);
 }

@@ -1,4 +1,5 @@
-/* The parts of the settings file that are about watching the daemon: webhooks. */
+/* The parts of the settings file that are about watching the daemon and about what it keeps: webhooks, metrics,
+ * pruning. */
 #ifndef NEL_CONFIG_SETTINGS_WATCH_H
 #define NEL_CONFIG_SETTINGS_WATCH_H
 

@@ -1,5 +1,6 @@
 #include "sched/actions.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "slurm/cancel.h"
@@ -167,7 +168,9 @@ static int carry_out(struct action *action, struct ssh_pool *pool, struct nel_er
 static void run(struct lane_work *work, struct ssh_pool *pool)
 {
 	struct action *action = (struct action *)work;
+	int64_t begun_ms = clock_mono_ms();
 	action->failed = carry_out(action, pool, &action->err) != 0;
+	action->took_ms = clock_mono_ms() - begun_ms;
 	/* A closed inbox means that the daemon stops; the store has what is needed to go on from. */
 	if (!queue_push(action->inbox, action))
 		action_free(action);

@@ -68,7 +68,8 @@ struct action {
 	bool scores_failed; /* results.yml is there and cannot be read: why is in scores_err */
 	struct nel_err scores_err;
 
-	bool failed; /* err says why; the answers above are empty */
+	int64_t took_ms; /* from the lane's first step to its last */
+	bool failed;     /* err says why; the answers above are empty */
 	struct nel_err err;
 };
 

@@ -9,11 +9,13 @@
 #include "db/events.h"
 #include "db/identities.h"
 #include "db/results.h"
+#include "db/totals.h"
 #include "sched/core.h"
 #include "sched/exports.h"
 #include "sched/journal.h"
 #include "sched/reconcile.h"
 #include "sched/trail.h"
+#include "slurm/slurm_state.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -87,7 +89,10 @@ static int accepted(struct scheduler *s, struct live *live, const struct submit_
 	live->need = NEED_NONE;
 	live->tries = 0;
 	live->due_ms = 0;
-	if (journal_attempt(s->db, live, "attempt.submitted", clock_now_s(), err) != 0)
+	if (journal_attempt(s->db, live, "attempt.submitted", clock_now_s(), err) != 0 ||
+	    totals_add(s->db, "attempts_submitted", live->job.cluster, "", 1, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds_submitted", live->job.cluster, "",
+		       live->attempt.gpus * live->attempt.time_limit_s, err) != 0)
 		return -1;
 	return core_move(s, live, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
@@ -259,6 +264,21 @@ static void plan_observation(struct station *station, bool changed)
 	station->next_ms = clock_mono_ms() + station->interval_ms + jitter_ms;
 }
 
+/* An attempt that ended without success and without a step of the progress counter was for nothing. */
+static int count_end(struct scheduler *s, const struct live *live, struct nel_err *err)
+{
+	const struct attempt_row *attempt = &live->attempt;
+	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
+	const char *cluster = live->job.cluster;
+	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
+	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && live->job.progress <= attempt->progress_before;
+	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
+	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
+		return -1;
+	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", wasted ? elapsed_s * attempt->gpus : 0, err);
+}
+
 /* An observation has been worked into the row: was its attempt seen to start, or to end? */
 static int tell_attempt(struct scheduler *s, const struct live *live, int64_t started_before, int64_t ended_before,
 			int64_t now_s, struct nel_err *err)
@@ -267,9 +287,21 @@ static int tell_attempt(struct scheduler *s, const struct live *live, int64_t st
 	if (started_before == 0 && attempt->started_at != 0 &&
 	    journal_attempt(s->db, live, "attempt.started", now_s, err) != 0)
 		return -1;
-	if (ended_before == 0 && attempt->ended_at != 0)
-		return journal_attempt(s->db, live, "attempt.ended", now_s, err);
-	return 0;
+	if (ended_before != 0 || attempt->ended_at == 0)
+		return 0;
+	return journal_attempt(s->db, live, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, live, err);
+}
+
+static void note_cost(struct scheduler *s, struct station *station, const struct action *action)
+{
+	pthread_mutex_lock(&s->sight_lock);
+	struct scheduler_sight *sight = &station->sight;
+	bool bad = action->failed || action->observed.slurm_failed;
+	sight->looks += !bad;
+	sight->bad_looks += bad;
+	sight->looks_ms += action->took_ms;
+	sight->looks_bytes += (int64_t)action->observed.bytes;
+	pthread_mutex_unlock(&s->sight_lock);
 }
 
 static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
@@ -278,6 +310,7 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 	if (station == NULL)
 		return 0;
 	station->observing = false;
+	note_cost(s, station, action);
 	if (action->failed || action->observed.slurm_failed) {
 		observation_failed(s, station, action->failed ? action->err.msg : action->observed.message);
 		return 0;
@@ -476,7 +509,9 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 	struct station *station = core_station(s, action->cluster, action->identity);
 	const char *why = cluster_fault(action);
 	bool reached = why == NULL;
-	if (station == NULL || (action->failed && reached))
+	/* Where each person has a key of his own, a refused one says nothing of the cluster. */
+	bool own_key = station != NULL && station->cluster->identity_per_user && action->err.kind == NEL_DENIED;
+	if (station == NULL || (action->failed && (reached || own_key)))
 		return 0;
 	if (!station->reach_known && events_cluster_reachable(s->db, action->cluster, &station->reachable, err) != 0)
 		return -1;

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "chain/budget.h"
 #include "db/evaluations.h"
 #include "sched/core.h"
@@ -130,6 +131,27 @@ static bool push(struct scheduler *s, struct action *action)
 	return false;
 }
 
+/* The number at the end of "8", "a100:8", "gpu:8" or "gpu:a100:8"; "gpu" is one. */
+static int64_t gpus_in(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	long long count = 0;
+	if (str_to_int(colon != NULL ? colon + 1 : text, 0, 1024, &count))
+		return count;
+	return 1;
+}
+
+/* What the script asks Slurm for, on all nodes. */
+static int64_t gpus_of(const struct eval_plan *plan)
+{
+	int64_t per_node = 0;
+	if (plan->gpus_per_node != NULL)
+		per_node = gpus_in(plan->gpus_per_node);
+	else if (plan->gres != NULL && str_starts_with(plan->gres, "gpu"))
+		per_node = gpus_in(plan->gres);
+	return per_node * plan->total_nodes;
+}
+
 /* The next attempt of a chain, not yet stored. */
 static int plan_attempt(const struct live *live, const struct eval_plan *plan, int64_t time_limit_s, int64_t now_s,
 			struct attempt_row *ret_row, struct nel_err *err)
@@ -146,6 +168,8 @@ static int plan_attempt(const struct live *live, const struct eval_plan *plan, i
 	*ret_row = (struct attempt_row){
 	    .job_seq = live->seq,
 	    .number = number,
+	    .gpus = gpus_of(plan),
+	    .progress_before = live->job.progress > 0 ? live->job.progress : 0,
 	    .job_name = script_job_name(plan, plan_job, live->job.evaluation, number),
 	    .time_limit_s = time_limit_s,
 	    .after_job = before->number > 0 ? mem_strdup(before->slurm_job_id) : NULL,

@@ -326,6 +326,7 @@ static void tick(struct scheduler *s)
 	}
 	dispatch_all(s);
 	forget_finished(s);
+	atomic_store(&s->live_count, (int64_t)HASH_COUNT(s->live.by_seq));
 }
 
 static void *scheduler_main(void *arg)
@@ -418,6 +419,11 @@ bool scheduler_place(struct scheduler *s, int64_t job_seq, struct turn_place *re
 int64_t scheduler_places_version(struct scheduler *s)
 {
 	return turns_version(s->turns);
+}
+
+void scheduler_load(struct scheduler *s, struct scheduler_load *ret_load)
+{
+	*ret_load = (struct scheduler_load){.live = atomic_load(&s->live_count), .queued = queue_length(s->inbox)};
 }
 
 int64_t scheduler_silence_ms(const struct scheduler *s)

@@ -33,6 +33,17 @@ struct scheduler_sight {
 	int64_t observed_at; /* UTC; 0: not yet */
 	int failures;        /* in a row */
 	char error[512];     /* of the last failure; "" when the last one went well */
+	/* Since the start. */
+	int64_t looks;       /* that went well */
+	int64_t bad_looks;   /* that failed */
+	int64_t looks_ms;    /* that all took together */
+	int64_t looks_bytes; /* that all read */
+};
+
+/* How much there is to do. */
+struct scheduler_load {
+	int64_t live;  /* chains that have not ended, or whose end is not collected */
+	size_t queued; /* answers of lanes that wait */
 };
 
 /* Any thread. All zero for what was never looked at. identity NULL: of all identities on the cluster the latest good
@@ -44,6 +55,9 @@ void scheduler_sight(struct scheduler *scheduler, const char *cluster, const cha
 bool scheduler_place(struct scheduler *scheduler, int64_t job_seq, struct turn_place *ret_place);
 /* Another number than before: places have changed. It only grows. Any thread. */
 int64_t scheduler_places_version(struct scheduler *scheduler);
+
+/* Any thread. */
+void scheduler_load(struct scheduler *scheduler, struct scheduler_load *ret_load);
 
 /* Milliseconds since the loop last went round: more than a few seconds means that it hangs. Any thread. */
 int64_t scheduler_silence_ms(const struct scheduler *scheduler);

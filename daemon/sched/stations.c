@@ -140,6 +140,10 @@ void scheduler_sight(struct scheduler *s, const char *cluster, const char *ident
 		    (identity != NULL && strcmp(station->identity, identity) != 0))
 			continue;
 		const struct scheduler_sight *one = &station->sight;
+		sum.looks += one->looks;
+		sum.bad_looks += one->bad_looks;
+		sum.looks_ms += one->looks_ms;
+		sum.looks_bytes += one->looks_bytes;
 		if (one->observed_at > sum.observed_at)
 			sum.observed_at = one->observed_at;
 		if (one->failures > sum.failures) {

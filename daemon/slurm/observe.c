@@ -55,7 +55,10 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;
-	return observe_parse(result.output, result.output_size, orders, count, ret_reply, err);
+	int rc = observe_parse(result.output, result.output_size, orders, count, ret_reply, err);
+	if (rc == 0)
+		ret_reply->bytes = result.output_size;
+	return rc;
 }
 
 int slurm_has_accounting(struct ssh_pool *pool, int64_t timeout_ms, bool *ret_has, struct nel_err *err)

@@ -50,6 +50,7 @@ struct observe_reply {
 	bool slurm_failed;   /* squeue itself failed: items are UNOBSERVABLE but for the files; message says why */
 	bool sacct_failed;
 	char message[512];
+	size_t bytes; /* that the answer had */
 };
 
 void observe_reply_done(struct observe_reply *reply);

@@ -55,6 +55,9 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_null(s->allowed_env[0]);
 	assert_false(s->webhooks.allow_private || s->webhooks.allow_http);
 	assert_int_equal(s->webhooks.per_user, 20);
+	assert_false(s->metrics_public);
+	assert_int_equal(s->events_keep_days, 0);
+	assert_int_equal(s->evaluations_keep_days, 0);
 	const struct settings_cluster *c = settings_cluster_by_name(s, "alpha");
 	assert_non_null(c);
 	assert_ptr_equal(settings_cluster_by_hostname(s, "login.alpha.example"), c);
@@ -98,6 +101,9 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
 				   "allowed_env: [HOME, LANG]\n"
 				   "audit: {keep_days: 7}\n"
+				   "metrics: {public: true}\n"
+				   "events: {keep_days: 7}\n"
+				   "evaluations: {keep_days: 30}\n"
 				   "webhooks: {allow_private: [10.0.0.0/8, '::1'], allow_http: true, per_user: 3}\n"
 				   "clusters:\n"
 				   "  - name: alpha\n"
@@ -140,6 +146,9 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(s->allow_commands[1], "user");
 	assert_null(s->allow_unlisted_tasks[0]);
 	assert_string_equal(s->allowed_env[1], "LANG");
+	assert_true(s->metrics_public);
+	assert_int_equal(s->events_keep_days, 7);
+	assert_int_equal(s->evaluations_keep_days, 30);
 	assert_false(s->webhooks.allow_private);
 	assert_int_equal(s->webhooks.network_count, 2);
 	assert_true(s->webhooks.allow_http);
@@ -208,6 +217,9 @@ static const struct {
     {"tls: {cert_file: /c}\n", "/tls/key_file", 1, "Missing mandatory value: tls.key_file"},
     {"webhooks: {allow_private: [10.0.0.1/8]}\n", "/webhooks/allow_private/0", 1, "10.0.0.0/8"},
     {"webhooks: {allow_private: 10.0.0.0/8}\n", "/webhooks/allow_private", 1, "true or false"},
+    {"events: {keep_days: 0}\n", "/events/keep_days", 1, "integer from 1"},
+    {"evaluations: {keep_day: 5}\n", "/evaluations/keep_day", 1, "did you mean 'keep_days'"},
+    {"metrics: {open: true}\n", "/metrics/open", 1, "open"},
     {"webhooks: {allow_https: true}\n", "/webhooks/allow_https", 1, "did you mean 'allow_http'"},
     {"insecure: maybe\n", "/insecure", 1, "true or false"},
     {"allow: {commands: [root]}\n", "/allow/commands", 1, "Unknown role 'root'"},

@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "db_fixture.h"
 
+#include "db/sealed.h"
 #include "db/users.h"
 #include "db/webhooks.h"
 
@@ -107,6 +108,41 @@ static void test_deliveries_kept_are_bounded_and_pending_ones_stay(void **state)
 	assert_int_equal(pending, 1);
 }
 
+static void test_webhooks_secret_follows_the_master_key(void **state)
+{
+	struct fixture *f = *state;
+	char path[2][sizeof f->directory + 16];
+	struct secret_key *keys[2] = {NULL};
+	CLEANUP(webhook_row_done) struct webhook_row row = {0};
+	char *secret = NULL;
+	size_t size = 0;
+	int64_t changed = 0;
+	for (int i = 0; i < 2; i++) {
+		snprintf(path[i], sizeof path[i], "%s/key%d", f->directory, i);
+		assert_ok(f, secret_keygen(path[i], &f->err));
+		assert_ok(f, secret_key_load(path[i], &keys[i], &f->err));
+	}
+	row.user = mem_strdup("anna");
+	row.url = mem_strdup("https://example.org/");
+	row.kinds = mem_strdup("");
+	snprintf(row.id, sizeof row.id, "00000000000000aa");
+	assert_ok(f, secret_seal(keys[0], "webhook:00000000000000aa", "whsec_x", 7, &row.sealed_secret,
+				 &row.sealed_secret_size, &f->err));
+	assert_ok(f, webhooks_insert(f->db, &row, &f->err));
+	assert_ok(f, db_begin(f->db, &f->err));
+	assert_ok(f, sealed_change_key(f->db, keys[0], keys[1], &changed, &f->err));
+	assert_ok(f, db_commit(f->db, &f->err));
+	assert_int_equal(changed, 2); /* and the key's own check */
+	webhook_row_done(&row);
+	assert_ok(f, webhooks_get(f->db, "00000000000000aa", &row, &f->err));
+	assert_ok(f, secret_open(keys[1], "webhook:00000000000000aa", row.sealed_secret, row.sealed_secret_size,
+				 &secret, &size, &f->err));
+	assert_string_equal(secret, "whsec_x");
+	secret_free(secret, size);
+	secret_key_free(keys[0]);
+	secret_key_free(keys[1]);
+}
+
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -115,6 +151,7 @@ int main(void)
 	    READY(test_webhooks_get_gives_back_what_was_stored),
 	    READY(test_webhooks_of_removed_user_are_removed),
 	    READY(test_webhooks_failing_and_disabled),
+	    READY(test_webhooks_secret_follows_the_master_key),
 	    READY(test_deliveries_kept_are_bounded_and_pending_ones_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
