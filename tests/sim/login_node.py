@@ -12,10 +12,8 @@ from pathlib import Path
 
 from world import free_port, until
 
-MOUNTS = """\
-mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && mount --bind "$1/pam" /etc/pam.d/sshd &&
-shift && exec "$@"
-"""
+# All of /etc: a mount on a single file goes when somebody else replaces the file, as useradd does.
+MOUNT = 'mount --bind "$1/etc" /etc && shift && exec "$@"'
 
 
 def keygen(path):
@@ -61,15 +59,16 @@ class LoginNode:
 
     def _make_account(self, shell):
         self.user = "nel-test"
-        self.passwd, self.shadow = Path(self.directory, "passwd"), Path(self.directory, "shadow")
+        subprocess.run(["cp", "-a", "/etc", f"{self.directory}/etc"], check=True)
+        self.passwd, self.shadow = Path(self.directory, "etc/passwd"), Path(self.directory, "etc/shadow")
         home = f"{self.made.sim.directory}/home"
         self.passwd.write_text(Path("/etc/passwd").read_text() + f"{self.user}:x:0:0::{home}:{shell}\n")
-        self.pam = Path(self.directory, "pam")
+        self.pam = Path(self.directory, "etc/pam.d/sshd")
         self.set_account()
-        self.prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNTS, "sh", self.directory]
+        self.prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", self.directory]
 
     def set_account(self, password="*", expires="", pam="pam_permit.so"):
-        """The files change where they stand, since they are mounted."""
+        """What /etc/shadow and PAM say from now on."""
         self.shadow.write_text(Path("/etc/shadow").read_text() + f"{self.user}:{password}:19000:0:99999:7::{expires}:\n")
         self.pam.write_text(f"auth required pam_permit.so\naccount required {pam}\nsession required pam_permit.so\n")
 
