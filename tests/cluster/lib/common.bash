@@ -53,6 +53,21 @@ lock() {
     flock 99
 }
 
+# The accounts are the machine's, so several sets of clusters share them: who uses them stands in sets/, and whoever
+# goes last removes them. Homes are here, outside of any set.
+accounts=/tmp/nel-cluster-accounts
+lock_accounts() {
+    while :; do
+        mkdir -p "$accounts/sets" "$accounts/home"
+        exec 98<"$accounts"
+        flock 98
+        if [[ $accounts -ef /dev/fd/98 ]]; then break; fi # it was removed meanwhile
+    done
+}
+unlock_accounts() { exec 98<&-; }
+# The file that says so of this set: its path, with its slashes replaced.
+account_use() { printf '%s/sets/%s' "$accounts" "${dir//\//%}"; }
+
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2

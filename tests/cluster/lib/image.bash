@@ -77,11 +77,13 @@ make_shared() {
     done
 }
 
-# Accounts that can log in by key alone. One whose home is below $dir was made here, and `down` removes it.
+# Accounts that can log in by key alone. One whose home is below $accounts was made here or for another set.
 make_users() {
     local user home
+    lock_accounts
+    printf '%s\n' "$dir" >"$(account_use)"
     for user in "${users[@]}"; do
-        home=$dir/home/$user
+        home=$accounts/home/$user
         if ! getent passwd "$user" >/dev/null; then
             useradd -m -d "$home" -s /bin/bash -p '*' "$user" 2>>"$dir/log/useradd.log"
         elif [[ $(getent passwd "$user" | cut -d : -f 6) == "$home" && ! -d $home ]]; then
@@ -89,4 +91,5 @@ make_users() {
             install -d -m 0755 -o "$user" -g "$(id -gn "$user")" "$home"
         fi
     done
+    unlock_accounts
 }
