@@ -2,7 +2,7 @@
  *
  * Who owns what:
  *   thread                    how many                  owns
- *   main                      1                         settings, catalogue, master key; waits for signals
+ *   main                      1                         settings, catalogue, master key; waits for signals, reloads
  *   scheduler                 1                         the live chains, whose states it alone writes; a connection
  *   lanes                     by need; bounded          an SSH session at a time, and the action it carries out
  *   lanes' tender             1                         idle sessions, and lanes that are not needed
@@ -10,7 +10,9 @@
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
  *   feed                      1                         who waits for events, and wakes them (api/feed)
  *   webhooks                  1                         what is being sent to receivers; a connection
- * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback. */
+ * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
+ * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
+ * may read those that it has got hold of. */
 #include "api/server.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,6 +20,7 @@
 #include "commands.h"
 #include "database_lock.h"
 #include "db/sealed.h"
+#include "reload.h"
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
@@ -30,12 +33,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #define DESCRIPTORS_WANTED 32768
 
 /* Everything that runs, in the order in which it starts. */
 struct daemon {
-	struct settings *settings;
+	struct reload settings; /* those in force, and all before them */
 	struct catalogue *catalogue;
 	struct secret_key *master_key;
 	int lock_fd;
@@ -50,7 +54,8 @@ struct daemon {
 static int check_master_key(struct daemon *d, struct nel_err *err)
 {
 	CLEANUP(db_freep) struct db *db = NULL;
-	if (db_open(d->settings->database, &db, err) != 0)
+	const struct settings *settings = reload_current(&d->settings);
+	if (db_open(settings->database, &db, err) != 0)
 		return -1;
 	if (sealed_check_key(db, d->master_key, err) == 0)
 		return 0;
@@ -59,33 +64,34 @@ static int check_master_key(struct daemon *d, struct nel_err *err)
 		   : err_set(err, NEL_DENIED,
 			     "%s is not the master key of %s: put the right one there, or finish an interrupted "
 			     "`nel-slurmd rotate-key` by running it again",
-			     d->settings->master_key_file, d->settings->database);
+			     settings->master_key_file, settings->database);
 }
 
 static int start(struct daemon *d, const char *settings_path, struct nel_err *err)
 {
 	enum log_level level = LOG_LEVEL_INFO;
-	if (settings_load(settings_path, &d->settings, NULL, err) != 0)
+	struct settings *settings = NULL;
+	if (settings_load(settings_path, &settings, NULL, err) != 0)
 		return -1;
-	log_level_from_name(d->settings->log_level, &level);
+	reload_begin(&d->settings, settings);
+	log_level_from_name(settings->log_level, &level);
 	log_set_level(level);
-	if (command_check_keys(d->settings, err) != 0 ||
-	    catalogue_load(d->settings->tasks_file, &d->catalogue, err) != 0 ||
-	    secret_key_load(d->settings->master_key_file, &d->master_key, err) != 0 ||
-	    database_lock(d->settings->database, &d->lock_fd, err) != 0 ||
-	    db_migrate(d->settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
-	    ssh_init(err) != 0 || lanes_start(d->settings, d->master_key, &d->lanes, err) != 0 ||
-	    scheduler_start(d->settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
-	    webhook_sender_start(d->settings, d->master_key, &d->webhooks, err) != 0)
+	if (command_check_keys(settings, err) != 0 || catalogue_load(settings->tasks_file, &d->catalogue, err) != 0 ||
+	    secret_key_load(settings->master_key_file, &d->master_key, err) != 0 ||
+	    database_lock(settings->database, &d->lock_fd, err) != 0 ||
+	    db_migrate(settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
+	    ssh_init(err) != 0 || lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
+	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
+	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0)
 		return -1;
-	d->service = (struct service){.settings = d->settings,
+	d->service = (struct service){.settings = settings,
 				      .catalogue = d->catalogue,
 				      .master_key = d->master_key,
 				      .scheduler = d->scheduler,
 				      .lanes = d->lanes,
 				      .webhooks = d->webhooks,
 				      .started_at = clock_now_s()};
-	const struct api_options options = {.service = &d->service, .database = d->settings->database};
+	const struct api_options options = {.service = &d->service, .database = settings->database};
 	return api_server_start(&options, &d->api, err);
 }
 
@@ -107,19 +113,24 @@ static void stop(struct daemon *d)
 		close(d->lock_fd);
 	secret_key_free(d->master_key);
 	catalogue_free(d->catalogue);
-	settings_free(d->settings);
+	reload_done(&d->settings);
 }
 
-static void wait_for_end(const sigset_t *signals)
+/* sd_notify(3): a reload is told with the time at which it began. */
+static void reload(struct daemon *d)
 {
-	for (;;) {
-		int signal_number = 0;
-		if (sigwait(signals, &signal_number) != 0)
-			return;
-		if (signal_number != SIGHUP)
-			return;
-		log_warning("SIGHUP: settings are read at start only; restart to change them");
-	}
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	reload_run(&d->settings, &d->service);
+	sd_notify(0, "READY=1");
+}
+
+static void wait_for_end(struct daemon *d, const sigset_t *signals)
+{
+	int signal_number = SIGHUP;
+	while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
+		reload(d);
 }
 
 /* Listeners to events keep their connections open. The soft limit is low for the sake of programs that use select(2),
@@ -153,7 +164,7 @@ static int serve(const char *settings_path)
 	if (rc == 0) {
 		log_info("ready", LOG_S("version", NEL_VERSION), LOG_S("config", settings_path));
 		sd_notify(0, "READY=1");
-		wait_for_end(&signals);
+		wait_for_end(&daemon, &signals);
 		sd_notify(0, "STOPPING=1");
 		log_info("stopping");
 	} else {

@@ -287,7 +287,8 @@ void settings_free(struct settings *s)
 	settings_people_done(s);
 	free(s->webhooks.networks);
 	for (size_t i = 0; i < s->cluster_count; i++)
-		settings_cluster_done(&s->clusters[i]);
+		if (!s->clusters[i].borrowed)
+			settings_cluster_done(&s->clusters[i]);
 	free(s->clusters);
 	free(s);
 }

@@ -50,6 +50,7 @@ struct settings_cluster {
 	int64_t absence_deadline_s; /* 300 */
 	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
 	bool draining; /* takes no new submissions: `drain` says so, or a reload no longer has it while jobs live */
+	bool borrowed; /* its texts belong to the settings before, which had it last (config/settings_reload.h) */
 };
 
 /* What one person may have, and the weight of the person's turns. */

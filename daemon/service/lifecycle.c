@@ -77,12 +77,15 @@ int service_cancel_job(struct service *service, struct db *db, const struct acto
 }
 
 /* Why the job cannot go on; NULL when it can. */
-static const char *refusal(const struct job_row *job, bool reset_budget)
+static const char *refusal(const struct settings *settings, const struct job_row *job, bool reset_budget)
 {
+	const struct settings_cluster *cluster = settings_cluster_of(settings, job->cluster, job->identity);
 	if (!chain_state_is_end(job->state))
 		return "is still alive";
 	if (job->state == CHAIN_SUCCEEDED)
 		return "has succeeded";
+	if (cluster != NULL && cluster->draining)
+		return "is on a cluster that is draining, which takes no new work";
 	if (!reset_budget && budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0)
 		return "has spent its walltime budget: {\"reset_budget\": true} starts a new one";
 	return NULL;
@@ -100,7 +103,7 @@ static int request_resume(struct service *service, struct db *db, const struct a
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		int one = 0;
-		const char *no = refusal(&jobs[i], reset_budget);
+		const char *no = refusal(service->settings, &jobs[i], reset_budget);
 		if (no != NULL) {
 			/* Of several reasons a spent budget is the one that the person can do something about. */
 			if (why == NULL || jobs[i].state == CHAIN_BUDGET_EXHAUSTED) {

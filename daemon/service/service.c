@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/jobs.h"
 #include "db/tokens.h"
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
@@ -106,18 +107,32 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 
-json_t *service_clusters(struct service *service)
+/* A cluster that the settings no longer have is there while jobs of it live. */
+static bool is_shown(struct db *db, const struct settings *settings, const struct settings_cluster *cluster)
 {
+	struct nel_err err;
+	int64_t live = 0;
+	if (!cluster->borrowed)
+		return true;
+	return settings_cluster_by_name(settings, cluster->name) == cluster &&
+	       (jobs_count_live(db, cluster->name, NULL, &live, &err) != 0 || live > 0);
+}
+
+json_t *service_clusters(struct service *service, struct db *db)
+{
+	const struct settings *settings = service->settings;
 	json_t *items = json_array();
-	for (size_t i = 0; i < service->settings->cluster_count; i++)
-		json_array_append_new(items, describe_cluster(service, &service->settings->clusters[i]));
+	for (size_t i = 0; i < settings->cluster_count; i++)
+		if (is_shown(db, settings, &settings->clusters[i]))
+			json_array_append_new(items, describe_cluster(service, &settings->clusters[i]));
 	return json_pack("{s:o, s:n}", "items", items, "next");
 }
 
-int service_cluster(struct service *service, const char *name, json_t **ret_cluster, struct nel_err *err)
+int service_cluster(struct service *service, struct db *db, const char *name, json_t **ret_cluster, struct nel_err *err)
 {
-	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, name);
-	if (cluster == NULL)
+	const struct settings *settings = service->settings;
+	const struct settings_cluster *cluster = settings_cluster_by_name(settings, name);
+	if (cluster == NULL || !is_shown(db, settings, cluster))
 		return err_set(err, NEL_NOTFOUND, "there is no cluster %s", name);
 	*ret_cluster = describe_cluster(service, cluster);
 	return 0;

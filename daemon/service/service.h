@@ -18,7 +18,9 @@ struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */
 
 struct service {
-	const struct settings *settings;
+	/* A reload puts others here: whoever wants one state of things reads it once. What was read stays as it is, and
+	 * there, until the daemon stops. */
+	const struct settings *_Atomic settings;
 	const struct catalogue *catalogue;
 	const struct secret_key *master_key;
 	struct scheduler *scheduler;     /* to wake */
@@ -51,9 +53,10 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 			      struct nel_err *err);
 
 /* {"items":[...], "next": null}: every cluster with its health, sessions and breaker. */
-json_t *service_clusters(struct service *service);
+json_t *service_clusters(struct service *service, struct db *db);
 /* One cluster; NOTFOUND. */
-int service_cluster(struct service *service, const char *name, json_t **ret_cluster, struct nel_err *err);
+int service_cluster(struct service *service, struct db *db, const char *name, json_t **ret_cluster,
+		    struct nel_err *err);
 
 /* Tasks of the catalogue in its order: those whose name or harness contains `search` (NULL: all) and of `harness`
  * (NULL: any), `limit` of them from position `offset`; *ret_more: there are further ones. An array of
