@@ -1,6 +1,8 @@
 """examples/nel, the command for people, against a real daemon: submitting, looking, errors and exit codes, a bad network,
 and where tokens and secrets may not be seen."""
 
+import http.server
+import io
 import json
 import os
 import pty
@@ -8,6 +10,7 @@ import re
 import socket
 import stat
 import subprocess
+import tarfile
 import threading
 
 import pytest
@@ -370,6 +373,39 @@ def test_logs_and_artifacts_of_a_job(nel, job):
     assert "a b/c+d%.txt" in nel("artifacts", job) and nel("artifacts", job, "a b/c+d%.txt") == "content"
     nel("artifacts", job, "none", code=4)
     assert "(404)" in nel.err
+
+
+def test_artifacts_as_an_archive(nel, job):
+    with tarfile.open(fileobj=io.BytesIO(subprocess.run([NEL, "artifacts", job, "--tar"], env=nel.env, check=True,
+                                                        capture_output=True).stdout)) as archive:
+        names = [name.removeprefix("./") for name in archive.getnames()]
+        assert "a b/c+d%.txt" in names and "results.yml" in names
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A daemon that does not know how to follow logs."""
+
+    def do_GET(self):
+        body = json.dumps({"title": "Bad Request", "status": 400, "detail": "unknown query parameter: \"follow\""}).encode()
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_follow_of_a_daemon_that_cannot_says_so(nel):
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            out = nel("logs", "-f", f"{NO_ID}.0", "x.log", code=4, env={"NEL_URL": f"http://127.0.0.1:{server.server_port}"})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert out == "" and "cannot follow logs" in nel.err and "unknown query parameter" in nel.err
 
 
 def test_results_refresh(nel, job):
