@@ -4,9 +4,9 @@
 
 #include "api/request.h"
 
-/* Sets request->actor. Status 401 with WWW-Authenticate without valid credentials; DENIED when the role is below the
- * route's. Routes without a role are let through. `on_unix`: the connection came over a unix socket, whose peer's uid
- * counts when there is no Authorization header. */
+/* Sets request->actor. Status 401 with WWW-Authenticate without valid credentials, 429 with Retry-After when there were
+ * too many requests or failed logins; DENIED when the role is below the route's. Routes without a role are let through.
+ * `on_unix`: the connection came over a unix socket, whose peer's uid counts when there is no Authorization header. */
 int auth_check(struct request *request, bool on_unix, struct nel_err *err);
 
 /* Once the reply is out: notes in the store that the token was used, at most once a minute. */

@@ -42,9 +42,17 @@ void peer_name(const struct request *request, char ret_name[PEER_NAME_SIZE])
 		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, ret_name, PEER_NAME_SIZE);
 }
 
+static const unsigned char hash_key[crypto_shorthash_KEYBYTES + 1] = "peers of an http";
+
+uint64_t peer_name_number(const char *name)
+{
+	uint64_t number = 0;
+	crypto_shorthash((unsigned char *)&number, (const unsigned char *)name, strlen(name), hash_key);
+	return number;
+}
+
 uint64_t peer_number(const struct request *request)
 {
-	static const unsigned char key[crypto_shorthash_KEYBYTES + 1] = "peers of an http";
 	unsigned char bytes[1 + IPV6_PREFIX_SIZE] = {0};
 	unsigned uid = 0;
 	uint64_t number = 0;
@@ -59,6 +67,6 @@ uint64_t peer_number(const struct request *request)
 		bytes[0] = '6';
 		memcpy(bytes + 1, &((const struct sockaddr_in6 *)address)->sin6_addr, IPV6_PREFIX_SIZE);
 	}
-	crypto_shorthash((unsigned char *)&number, bytes, sizeof bytes, key);
+	crypto_shorthash((unsigned char *)&number, bytes, sizeof bytes, hash_key);
 	return number;
 }

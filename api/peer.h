@@ -14,4 +14,7 @@ int peer_uid(const struct request *request, unsigned *ret_uid);
  * what one customer has), or its uid. */
 uint64_t peer_number(const struct request *request);
 
+/* A number for a user that a proxy names. */
+uint64_t peer_name_number(const char *name);
+
 #endif

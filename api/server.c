@@ -3,7 +3,9 @@
 
 #include "api/dispatch.h"
 #include "api/feed.h"
+#include "api/limiter.h"
 #include "api/listen.h"
+#include "api/proxy.h"
 #include "api/read_cache.h"
 #include "api/server_internal.h"
 #include "api/stream.h"
@@ -48,6 +50,8 @@ struct api_server {
 	const char *database;
 	pthread_key_t thread_state;
 	struct wait_room *wait_room;
+	struct limiter *limiter;
+	struct proxy proxy;
 	struct feed *feed;
 	struct stream_room *stream_room;
 	struct listener *listeners;
@@ -96,6 +100,16 @@ struct read_cache *server_read_cache(struct api_server *server)
 {
 	struct thread_state *state = pthread_getspecific(server->thread_state);
 	return state->cache;
+}
+
+struct limiter *server_limiter(struct api_server *server)
+{
+	return server->limiter;
+}
+
+const struct proxy *server_proxy(const struct api_server *server)
+{
+	return &server->proxy;
 }
 
 struct wait_room *server_wait_room(struct api_server *server)
@@ -289,6 +303,8 @@ static int start_listeners(struct api_server *server, const char *cert, const ch
 static int start_with_tls(struct api_server *server, struct nel_err *err)
 {
 	const struct settings *settings = server->service->settings;
+	if (proxy_init(settings, &server->proxy, err) != 0)
+		return -1;
 	CLEANUP(mem_freep) char *cert = NULL;
 	CLEANUP(mem_freep) char *key = NULL;
 	if (settings->tls_cert_file != NULL) {
@@ -325,6 +341,7 @@ int api_server_start(const struct api_options *options, struct api_server **ret_
 	server->service = options->service;
 	server->database = options->database;
 	server->wait_room = wait_room_new();
+	server->limiter = limiter_new();
 	server->listener_count = settings->listen_count;
 	server->listeners = mem_calloc(settings->listen_count, sizeof *server->listeners);
 	for (size_t i = 0; i < settings->listen_count; i++) {
@@ -452,6 +469,7 @@ void api_server_stop(struct api_server *server)
 	pthread_cond_destroy(&server->stop);
 	pthread_mutex_destroy(&server->lock);
 	wait_room_release(server->wait_room);
+	limiter_free(server->limiter);
 	feed_free(server->feed);
 	stream_room_free(server->stream_room);
 	free(server->listeners);

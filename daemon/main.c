@@ -28,6 +28,7 @@
 #include "ssh/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -144,6 +145,16 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Secrets pass through memory. A program that core_pattern pipes to is run whatever the limit is (core(5)), so there is
+ * also nothing to be dumped. */
+static void forbid_core_dumps(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	CLEANUP(fd_closep) int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_warning("core dumps cannot be emptied", LOG_S("error", strerror(errno)));
+}
+
 static int serve(const char *settings_path)
 {
 	struct nel_err err = {0};
@@ -155,7 +166,7 @@ static int serve(const char *settings_path)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread: only main takes them */
 	signal(SIGPIPE, SIG_IGN);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* secrets pass through memory */
+	forbid_core_dumps();
 	raise_descriptor_limit();
 	/* Run directories and observations are megabytes, for a moment: a fixed limit gives them back when they are
 	 * freed; by default it grows with them (mallopt(3)). */

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #define FILE_MAX (1024 * 1024) /* bytes */
 #define LISTEN_MAX 16
@@ -21,13 +22,19 @@
 #define KEY_FILE_DEFAULT "/etc/nel-slurmd/master.key"
 #define SOCKET_DEFAULT "/run/nel-slurmd/api.sock"
 
-static const char *const top_keys[] = {"listen",      "tls",         "insecure",   "database", "master_key_file",
-				       "groups_dir",  "tasks_file",  "log_level",  "limits",   "allow",
-				       "allowed_env", "audit",       "fair_share", "webhooks", "metrics",
-				       "events",      "evaluations", "clusters",   NULL};
+static const char *const top_keys[] = {"listen",      "tls",        "insecure",      "database",   "master_key_file",
+				       "groups_dir",  "tasks_file", "log_level",     "limits",     "allow",
+				       "allowed_env", "audit",      "trusted_proxy", "fair_share", "webhooks",
+				       "metrics",     "events",     "evaluations",   "clusters",   NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
-static const char *const limit_keys[] = {
-    "config_bytes", "active_jobs_per_user", "submitted_jobs_per_user", "requests_per_second", "users", NULL};
+static const char *const limit_keys[] = {"config_bytes",
+					 "active_jobs_per_user",
+					 "submitted_jobs_per_user",
+					 "requests_per_second",
+					 "failed_logins_per_minute",
+					 "users",
+					 NULL};
+static const char *const proxy_keys[] = {"accounts", "user_header", NULL};
 static const char *const audit_keys[] = {"keep_days", NULL};
 static const char *const allow_keys[] = {"commands", "unlisted_tasks", NULL};
 static const char *const roles[] = {"admin", "user", "viewer", NULL};
@@ -155,6 +162,8 @@ static void read_limits(const struct reader *r, const json_t *root, struct setti
 	s->limits.active_jobs_per_user = reader_int(r, limits, "/limits", "active_jobs_per_user", 1, 1000000, 200);
 	s->limits.submitted_jobs_per_user = reader_int(r, limits, "/limits", "submitted_jobs_per_user", 1, 1000000, 50);
 	s->limits.requests_per_second = reader_int(r, limits, "/limits", "requests_per_second", 1, 1000000, 50);
+	s->limits.failed_logins_per_minute =
+	    reader_int(r, limits, "/limits", "failed_logins_per_minute", 1, 1000000, 20);
 }
 
 static void read_audit(const struct reader *r, const json_t *root, struct settings *s)
@@ -162,6 +171,30 @@ static void read_audit(const struct reader *r, const json_t *root, struct settin
 	const json_t *audit = reader_object(r, root, "", "audit");
 	reader_keys(r, audit, "/audit", audit_keys, true);
 	s->audit_keep_days = reader_int(r, audit, "/audit", "keep_days", 1, 36500, 0);
+}
+
+/* After read_listen(). */
+static void read_proxy(const struct reader *r, const json_t *root, struct settings *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	const json_t *proxy = reader_object(r, root, "", "trusted_proxy");
+	bool on_unix = false;
+	if (proxy == NULL)
+		return;
+	reader_keys(r, proxy, "/trusted_proxy", proxy_keys, true);
+	s->proxy_accounts = reader_list(r, proxy, "/trusted_proxy", "accounts", READER_TOKEN, NULL);
+	s->proxy_user_header = reader_text_or(r, proxy, "/trusted_proxy", "user_header", READER_LINE, "");
+	for (size_t i = 0; i < s->listen_count; i++)
+		on_unix = on_unix || s->listen[i].is_unix;
+	if (!on_unix)
+		reader_error(r, "/trusted_proxy",
+			     "trusted_proxy: a proxy is known by its account on a unix socket, and listen has none");
+	if (s->proxy_accounts == NULL || s->proxy_accounts[0] == NULL)
+		reader_error(r, "/trusted_proxy", "trusted_proxy.accounts must name the accounts that the proxy has");
+	const char *header = s->proxy_user_header != NULL ? s->proxy_user_header : "";
+	if (header[0] == '\0' || header[strspn(header, letters)] != '\0' || strcasecmp(header, "authorization") == 0)
+		reader_error(r, "/trusted_proxy",
+			     "trusted_proxy.user_header must be the name of a header, such as X-Remote-User");
 }
 
 static char **read_roles(const struct reader *r, const json_t *allow, const char *key, const char *const *fallback)
@@ -226,6 +259,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		read_allow(r, root, s);
 		settings_read_watch(r, root, s);
 		read_audit(r, root, s);
+		read_proxy(r, root, s);
 		settings_read_clusters(r, root, s);
 	} else {
 		reader_error(r, "", "The settings file is a mapping of keys such as listen and clusters");
@@ -281,6 +315,8 @@ void settings_free(struct settings *s)
 	free(s->groups_dir);
 	free(s->tasks_file);
 	free(s->log_level);
+	free(s->proxy_user_header);
+	reader_list_free(s->proxy_accounts);
 	reader_list_free(s->allow_commands);
 	reader_list_free(s->allow_unlisted_tasks);
 	reader_list_free(s->allowed_env);

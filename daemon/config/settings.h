@@ -83,15 +83,18 @@ struct settings {
 	char *tasks_file; /* NULL: the built-in catalogue */
 	char *log_level;  /* "info" */
 	struct {
-		int64_t config_bytes;            /* 1048576 */
-		int64_t active_jobs_per_user;    /* 200 */
-		int64_t submitted_jobs_per_user; /* 50 */
-		int64_t requests_per_second;     /* 50 */
+		int64_t config_bytes;             /* 1048576 */
+		int64_t active_jobs_per_user;     /* 200 */
+		int64_t submitted_jobs_per_user;  /* 50 */
+		int64_t requests_per_second;      /* 50; of one token, account or address */
+		int64_t failed_logins_per_minute; /* 20; of one address or account */
 	} limits;
 	struct settings_person *people; /* those who have limits or a weight of their own, by name */
 	size_t person_count;
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
+	char **proxy_accounts;       /* names or uids of a trusted proxy; NULL: none */
+	char *proxy_user_header;     /* in which it names the user; NULL: no proxy */
 	int64_t audit_keep_days;     /* 0: the audit is kept for ever */
 	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
 	struct settings_webhooks webhooks;

@@ -43,6 +43,24 @@ int service_check_owner(const struct actor *actor, const char *owner, struct nel
 	return err_set(err, NEL_DENIED, "only %s or an admin may do this", owner);
 }
 
+int service_authenticate_name(struct db *db, const char *name, struct actor *ret_actor, struct nel_err *err)
+{
+	struct user_row user;
+	struct actor actor = {0};
+	bool ok = user_name_ok(name);
+	if (ok && users_get(db, name, &user, err) != 0) {
+		if (err->kind != NEL_NOTFOUND)
+			return -1;
+		ok = false;
+	}
+	if (!ok)
+		return err_set(err, NEL_DENIED, "%.64s is not a user of this service", name);
+	memcpy(actor.name, user.name, sizeof actor.name);
+	actor.role = user.role;
+	*ret_actor = actor;
+	return 0;
+}
+
 int service_authenticate_peer(struct service *service, struct db *db, unsigned uid, struct actor *ret_actor,
 			      struct nel_err *err)
 {

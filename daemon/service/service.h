@@ -47,6 +47,9 @@ int service_note_use(struct db *db, const struct actor *actor, struct nel_err *e
 /* DENIED unless the actor is `owner` with the role user at least, or an admin. */
 int service_check_owner(const struct actor *actor, const char *owner, struct nel_err *err);
 
+/* The user of that name, for whom somebody trusted vouches. DENIED when there is none. */
+int service_authenticate_name(struct db *db, const char *name, struct actor *ret_actor, struct nel_err *err);
+
 /* The user behind a unix socket's peer: root and the daemon's own account are admins, another account is the user of
  * the same name. DENIED when there is none. */
 int service_authenticate_peer(struct service *service, struct db *db, unsigned uid, struct actor *ret_actor,

@@ -122,6 +122,9 @@ class Daemon:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         known_hosts = folder / "known_hosts"
         known_hosts.touch()
+        for name in ("requests_per_second", "failed_logins_per_minute"):
+            if name not in limits:
+                limits += f", {name}: 100000"
         listens = "".join(f"  - {address}\n" for address in (f"unix:{self.socket}", *listen))
         self.settings.write_text(f"""\
 listen:

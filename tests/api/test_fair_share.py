@@ -16,7 +16,7 @@ def start(fresh):
     def make(limits, alpha="", more=""):
         daemon = fresh()
         text = daemon.settings.read_text()
-        text = text.replace("{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000}", limits)
+        text = text.replace("active_jobs_per_user: 100000, submitted_jobs_per_user: 100000", limits[1:-1] or "config_bytes: 1048576")
         text = text.replace("  - name: beta", f"    {alpha}\n  - name: beta" if alpha else "  - name: beta")
         daemon.settings.write_text(text + more)
         daemon.start()

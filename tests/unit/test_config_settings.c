@@ -49,6 +49,8 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(s->limits.submitted_jobs_per_user, 50);
 	assert_int_equal(s->audit_keep_days, 0);
 	assert_int_equal(s->limits.requests_per_second, 50);
+	assert_int_equal(s->limits.failed_logins_per_minute, 20);
+	assert_null(s->proxy_user_header);
 	assert_string_equal(s->allow_commands[0], "admin");
 	assert_null(s->allow_commands[1]);
 	assert_string_equal(s->allow_unlisted_tasks[1], "user");
@@ -96,7 +98,8 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "tasks_file: /tasks.tsv\n"
 				   "log_level: debug\n"
 				   "limits: {config_bytes: 2048, active_jobs_per_user: 1, submitted_jobs_per_user: 2, "
-				   "requests_per_second: 3, users: {zoe: {active_jobs: 7}, bob: {submitted_jobs: 8}}}\n"
+				   "requests_per_second: 3, failed_logins_per_minute: 4, users: {zoe: {active_jobs: "
+				   "7}, bob: {submitted_jobs: 8}}}\n"
 				   "fair_share: {weights: {alice: 4, bob: 5}}\n"
 				   "allow: {commands: [admin, user], unlisted_tasks: []}\n"
 				   "allowed_env: [HOME, LANG]\n"
@@ -104,6 +107,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "metrics: {public: true}\n"
 				   "events: {keep_days: 7}\n"
 				   "evaluations: {keep_days: 30}\n"
+				   "trusted_proxy: {accounts: [www-data, 33], user_header: X-Remote-User}\n"
 				   "webhooks: {allow_private: [10.0.0.0/8, '::1'], allow_http: true, per_user: 3}\n"
 				   "clusters:\n"
 				   "  - name: alpha\n"
@@ -143,6 +147,9 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(s->log_level, "debug");
 	assert_int_equal(s->audit_keep_days, 7);
 	assert_int_equal(s->limits.requests_per_second, 3);
+	assert_int_equal(s->limits.failed_logins_per_minute, 4);
+	assert_string_equal(s->proxy_user_header, "X-Remote-User");
+	assert_string_equal(s->proxy_accounts[1], "33");
 	assert_string_equal(s->allow_commands[1], "user");
 	assert_null(s->allow_unlisted_tasks[0]);
 	assert_string_equal(s->allowed_env[1], "LANG");
