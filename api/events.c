@@ -226,6 +226,7 @@ static int start_poll(struct request *request, struct wish *wish, struct nel_err
 	request->state = poll;
 	request->state_free = poll_free;
 	request->resume = poll_go_on;
+	request->waits_for_store = true;
 	if (poll->wish.wait_s > 0) {
 		if (feed_join(poll->feed, FEED_POLL, err) != 0)
 			return -1;

@@ -65,6 +65,7 @@ struct request {
 	uint64_t body_seen;
 	struct trail trail;
 	bool changes_nothing; /* a write by its method, but a dry run */
+	bool waits_for_store; /* it resumes without a cluster having been asked */
 
 	bool refused; /* err is the reply, once the body is read */
 

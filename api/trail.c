@@ -63,7 +63,7 @@ void trail_end(struct request *request)
 	trail->attached = NULL;
 	if (request->phase != REQUEST_REPLIED || trail->stored)
 		return;
-	bool asked_cluster = request->resume != NULL && request->actor.name[0] != '\0';
+	bool asked_cluster = request->resume != NULL && !request->waits_for_store && request->actor.name[0] != '\0';
 	bool wrote = leaves_trail(request) && !request->changes_nothing;
 	bool unknown = request->status == MHD_HTTP_UNAUTHORIZED || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
 	if (unknown || (!wrote && !asked_cluster))

@@ -117,6 +117,13 @@ def test_reading_files_leaves_a_row_an_hour(admin, ann, bob):
     assert sorted(row["actor"] for row in rows(admin, target=job, action="listJobLogs")) == ["ann", "bob"]
 
 
+def test_reading_the_store_leaves_no_row(admin, ann):
+    for path in ("/v1/evaluations", "/v1/events", "/v1/events?wait=0&limit=1", "/v1/whoami"):
+        ann.get(path)
+    actions = {row["action"] for row in rows(admin, actor="ann")}
+    assert not actions & {"listEvaluations", "listEvents", "whoami"}, actions
+
+
 def test_unix_peer_and_command_line_are_named(admin, daemon):
     connection = UnixConnection(daemon.socket)
     connection.request("POST", "/v1/evaluations", CONFIG, {"Content-Type": "application/yaml", "X-Request-Id": "audit-9"})
