@@ -241,6 +241,16 @@ static const struct {
     {"clusters: [{name: a, hostname: a, identity: {username: u}}]\n", "/clusters/0/identity/key_file", 1, "Missing"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: k}}]\n", "/clusters/0/identity/key_file", 1,
      "absolute"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, agent: 7}}]\n", "/clusters/0/identity/agent", 1,
+     "path"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, agent: true}}]\n", "/clusters/0/identity/agent", 1,
+     "SSH_AUTH_SOCK"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, agent: /s, key_file: /k}}]\n",
+     "/clusters/0/identity/key_file", 1, "either"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, agent_key: x}}]\n",
+     "/clusters/0/identity/agent", 1, "goes with"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u/v, key_file: /k}}]\n", "/clusters/0/identity", 1, "'/'"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, drain: 7}]\n", "/clusters/0/drain", 1, "true"},
     {"clusters: [{name: a/b, hostname: a, identity: per_user}]\n", "/clusters/0/name", 1, "letters"},
     {"clusters: [{name: a, hostname: u@a, identity: per_user}]\n", "/clusters/0/hostname", 1, "without user"},
     {"clusters: [{name: a, hostname: a, address: -oProxyCommand=x, identity: per_user}]\n", "/clusters/0/address", 1,
@@ -346,8 +356,30 @@ static void test_settings_load_no_file_is_not_found(void **state)
 	assert_int_equal(err.kind, NEL_NOTFOUND);
 }
 
+static void test_settings_load_agent_and_drain(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *s = NULL;
+	setenv("SSH_AUTH_SOCK", "/run/agent.sock", 1);
+	int rc = load("clusters:\n  - {name: a, hostname: a, drain: true, identity: {username: u, agent: true}}\n"
+		      "  - {name: b, hostname: b, identity: {username: u, agent: /s, agent_key: ssh-ed25519 AAAA}}\n",
+		      &s, NULL, &err);
+	unsetenv("SSH_AUTH_SOCK");
+	if (rc != 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(s->clusters[0].agent_socket, "/run/agent.sock");
+	assert_null(s->clusters[0].key_file);
+	assert_true(s->clusters[0].draining);
+	assert_string_equal(s->clusters[1].agent_socket, "/s");
+	assert_string_equal(s->clusters[1].agent_key, "ssh-ed25519 AAAA");
+	assert_false(s->clusters[1].draining);
+	assert_false(settings_cluster_same(&s->clusters[0], &s->clusters[1]));
+}
+
 int main(void)
 {
+	unsetenv("SSH_AUTH_SOCK");
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_settings_load_one_cluster_gets_all_defaults),
 	    cmocka_unit_test(test_settings_load_every_key_is_read),
@@ -356,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(test_settings_load_insecure_allows_plain_network),
 	    cmocka_unit_test(test_settings_load_master_key_comes_from_credentials_directory),
 	    cmocka_unit_test(test_settings_load_no_file_is_not_found),
+	    cmocka_unit_test(test_settings_load_agent_and_drain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
