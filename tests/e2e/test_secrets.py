@@ -45,8 +45,8 @@ class Run:
     def __init__(self, bed, daemon, model_server):
         self.bed, self.daemon, self.client = bed, daemon, daemon.admin
         self.replies = []
-        env = {"TRICKY": TRICKY, "OTHER": OTHER, "SERVER_SECRET": SERVER}
-        self.id = self.client.submit(secret_config(bed, model_server), env)["id"]
+        self.store_secrets()
+        self.id = self.client.submit(secret_config(bed, model_server), {"TRICKY": TRICKY})["id"]
         self.jobs = [self.client.wait_job(f"{self.id}.{index}", lambda job: job["progress"], "asks questions")
                      for index in (0, 1)]
         self.processes = {job["id"]: self.read_processes(job["slurm_job_id"]) for job in self.jobs}
@@ -56,10 +56,22 @@ class Run:
                              for words in (["show", "job", "-dd"], ["write", "batch_script"]))
         self.slurm += "".join(bed.run("alpha", "scontrol", "write", "batch_script", job["slurm_job_id"], "-")
                               for job in self.jobs)
+        self.slurm += bed.run("alpha", "sacct", "--allusers", "--long", "--parsable2", "--jobs",
+                              ",".join(job["slurm_job_id"] for job in self.jobs))
         self.spool = self.grep(DIRECTORY / "alpha")
+        self.daemon_files = self.grep(daemon.directory)
+        self.run_files = self.grep(Path(self.jobs[0]["rundir"]).parent)
+        self.core = [(Path("/proc") / str(daemon.process.pid) / name).read_text() for name in ("limits", "coredump_filter")]
         self.ask_all()
         self.ended = self.client.wait_end(self.id)
         self.ask_all()
+
+    def store_secrets(self):
+        """One with the submission, one that the person keeps, one that is the team's; and others that must not win."""
+        for name, value, scope in (("OTHER", OTHER, "user"), ("TRICKY", "not this one", "user"),
+                                   ("SERVER_SECRET", SERVER, "team"), ("OTHER", "nor this one", "team")):
+            reply = self.client.call("PUT", f"/v1/secrets/{name}?scope={scope}", 201, json={"value": value})
+            self.replies.append((f"PUT {name}", reply))
 
     @staticmethod
     def secret_paths(job):
@@ -91,7 +103,8 @@ class Run:
         return found
 
     def ask_all(self):
-        paths = [f"/v1/evaluations/{self.id}", "/v1/evaluations", "/v1/jobs", "/v1/results", "/v1/clusters"]
+        paths = [f"/v1/evaluations/{self.id}", "/v1/evaluations", "/v1/jobs", "/v1/results", "/v1/clusters", "/v1/secrets",
+                 "/v1/audit", "/v1/events"]
         paths += [f"/v1/evaluations/{self.id}/config?form={form}" for form in ("submitted", "resolved")]
         for index in (0, 1):
             job = f"/v1/jobs/{self.id}.{index}"
@@ -160,6 +173,15 @@ def test_secret_is_not_in_what_slurm_keeps(run):
     assert run.spool == []
     names = {name for name, _ in Run.grep(DIRECTORY / "log")}
     assert names == set()
+
+
+def test_secret_is_in_one_file_alone_while_the_jobs_run(run):
+    """Not in the store, its write-ahead log or the daemon's log, and on the cluster only in the file that is closed."""
+    assert run.daemon_files == []
+    assert {Path(path).name for path, _ in run.run_files} == {".secrets.env"}
+    limits, filters = run.core
+    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core file size")] == [["0", "0"]]
+    assert int(filters, 16) == 0
 
 
 def test_secret_is_in_no_file_of_the_job_after_its_end(run):
