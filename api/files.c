@@ -3,13 +3,17 @@
 #include "api/file_stream.h"
 #include "api/handlers.h"
 #include "api/json_out.h"
+#include "api/log_follow.h"
 #include "api/media.h"
 #include "api/range.h"
 #include "api/read.h"
 #include "api/reply.h"
 #include "api/server_internal.h"
+#include "api/sse.h"
 #include "api/wait_room.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
+#include "service/tails.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +24,7 @@
 #define ETAG_SIZE (REMOTE_VERSION_SIZE + 32)
 #define FIRST_READ_BYTES (256 * 1024) /* what is larger goes through a transfer */
 #define HTTP_DATE_SIZE 64
+#define SLURM_ID_SIZE 24
 #define TAR_TYPE "application/x-tar"
 
 /* The handler's state while a lane works. */
@@ -28,6 +33,8 @@ struct content {
 	enum remote_folder folder;
 	char *path;
 	struct transfer *transfer; /* of an archive that has not begun */
+	struct log_follow_start follow;
+	bool probe; /* only whether the file is there, and its size, are of interest */
 	struct range range;
 	int64_t tail_lines; /* 0: not a tail */
 	int64_t asked_at;
@@ -273,7 +280,7 @@ static size_t first_read(const struct request *request, struct content *content)
 	content->asked_at = range->kind == RANGE_FROM ? range->first : 0;
 	if (content->tail_lines > 0)
 		return REMOTE_CHUNK_MAX;
-	if (request_is_head(request) || range->kind == RANGE_SUFFIX)
+	if (content->probe || request_is_head(request) || range->kind == RANGE_SUFFIX)
 		return 1;
 	if (range->kind == RANGE_FROM && range->last - range->first < FIRST_READ_BYTES)
 		return (size_t)(range->last - range->first) + 1;
@@ -292,33 +299,178 @@ static int ask_content(struct request *request, struct content *content, struct 
 	return 0;
 }
 
-static int get_content(struct request *request, enum remote_folder folder, struct nel_err *err)
+static void set_state(struct request *request, struct content *content,
+		      int (*resume)(struct request *request, struct nel_err *err))
 {
-	static const struct query_rule rules[] = {{"tail", false}};
-	long long tail = 0;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0)
-		return -1;
+	request->state = content;
+	request->state_free = content_free;
+	request->resume = resume;
+}
+
+static int read_range(struct request *request, long long tail, struct range *ret_range, struct nel_err *err)
+{
 	const char *range = request_header(request, MHD_HTTP_HEADER_RANGE);
 	if (tail > 0 && range != NULL)
 		return err_set(err, NEL_INVALID, "tail and a Range header cannot be asked for together");
-	struct content *content = mem_calloc(1, sizeof *content);
-	request->state = content;
-	request->state_free = content_free;
-	request->resume = content_came;
-	content->folder = folder;
-	content->path = mem_strdup(request->captures[1]);
-	content->tail_lines = tail;
-	content->range = range_parse(range);
-	return open_job(request, &content->job, err) != 0 ? -1 : ask_content(request, content, err);
-}
-
-int api_getJobLog(struct request *request, struct nel_err *err)
-{
-	return get_content(request, REMOTE_LOGS, err);
+	*ret_range = range_parse(range);
+	return 0;
 }
 
 int api_getJobArtifact(struct request *request, struct nel_err *err)
 {
-	return get_content(request, REMOTE_ARTIFACTS, err);
+	static const struct query_rule rules[] = {{"tail", false}};
+	long long tail = 0;
+	struct range range;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
+	    read_range(request, tail, &range, err) != 0)
+		return -1;
+	struct content *content = mem_calloc(1, sizeof *content);
+	set_state(request, content, content_came);
+	content->folder = REMOTE_ARTIFACTS;
+	content->path = mem_strdup(request->captures[1]);
+	content->tail_lines = tail;
+	content->range = range;
+	return open_job(request, &content->job, err) != 0 ? -1 : ask_content(request, content, err);
+}
+
+/* --- logs --- */
+
+/* "client-current.log" as the name of the latest attempt's file; "" when there is none yet. */
+static int resolve_name(struct request *request, const struct job_row *job, const char *name,
+			char ret_name[LOG_NAME_SIZE], struct nel_err *err)
+{
+	ret_name[0] = '\0';
+	if (strlen(name) >= LOG_NAME_SIZE - SLURM_ID_SIZE)
+		return err_set(err, NEL_NOTFOUND, "no log has so long a name");
+	if (!log_name_is_current(name)) {
+		snprintf(ret_name, LOG_NAME_SIZE, "%s", name);
+		return 0;
+	}
+	if (job->slurm_job_id != NULL) {
+		log_name_of(name, job->slurm_job_id, ret_name);
+		CLEANUP(mem_freep) char *place = mem_printf("/v1/jobs/%s/logs/%s", job->id, ret_name);
+		if (!str_has_control(place) && strpbrk(place, " %?#\"<>") == NULL)
+			request_add_header(request, MHD_HTTP_HEADER_CONTENT_LOCATION, place);
+	}
+	return 0;
+}
+
+/* An offset that has been sent before, as "NAME:OFFSET" (of a log whose name has "-current") or "OFFSET". */
+static int read_last_id(struct request *request, const struct job_row *job, struct log_follow_start *start,
+			bool *ret_given, struct nel_err *err)
+{
+	const char *id = request_header(request, "Last-Event-ID");
+	long long offset = 0;
+	if (id == NULL || id[0] == '\0')
+		return 0;
+	const char *number = id;
+	const char *colon = strrchr(id, ':');
+	if (start->pattern[0] != '\0' && colon != NULL) {
+		CLEANUP(attempt_list_done) struct attempt_list list = {0};
+		struct db *db = NULL;
+		size_t length = (size_t)(colon - id);
+		char name[LOG_NAME_SIZE] = "";
+		if (request_read_db(request, &db, err) != 0 || attempts_of_job(db, job->seq, &list, err) != 0)
+			return -1;
+		for (size_t i = 0; i < list.count && number == id; i++) {
+			if (list.items[i].slurm_job_id == NULL)
+				continue;
+			log_name_of(start->pattern, list.items[i].slurm_job_id, name);
+			if (strlen(name) == length && strncmp(name, id, length) == 0)
+				number = colon + 1;
+		}
+		memcpy(start->name, name, sizeof start->name);
+	}
+	if ((number == id && start->pattern[0] != '\0') || !str_to_int(number, 0, INT64_MAX / 2, &offset))
+		return err_set(err, NEL_INVALID, "Last-Event-ID: \"%.100s\" is not an id that this log has sent", id);
+	start->offset = offset;
+	*ret_given = true;
+	return 0;
+}
+
+/* The file was looked at: it is there, and its end is known. */
+static int follow_came(struct request *request, struct nel_err *err)
+{
+	struct content *content = request->state;
+	const struct wait_answer *answer = waiter_answer(request->waiter);
+	bool waits = content->follow.pattern[0] != '\0' && answer->failed && answer->err.kind == NEL_NOTFOUND;
+	if (answer->failed && !waits) {
+		*err = answer->err;
+		if (err->kind == NEL_NOTFOUND && !chain_state_is_end(content->job.state))
+			err_prefix(err, "a name with \"-current\" in place of the Slurm id waits for the file");
+		return -1;
+	}
+	if (content->tail_lines > 0 && !waits)
+		content->follow.offset = answer->offset;
+	else if (!waits && content->follow.offset > answer->file_size)
+		return not_satisfiable(request, answer->file_size, err);
+	return log_follow_reply(request, &content->job, &content->follow, err);
+}
+
+static int follow_log(struct request *request, struct content *content, const char *name, struct nel_err *err)
+{
+	struct log_follow_start *start = &content->follow;
+	long long offset = 0;
+	bool given = false; /* a client that comes again sends its first query again, too */
+	start->events = media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), SSE_TYPE, "text/plain");
+	request_add_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+	if (query_get_int(&request->query, "offset", 0, INT64_MAX / 2, 0, &offset, err) != 0)
+		return -1;
+	start->offset = offset;
+	if (log_name_is_current(name))
+		snprintf(start->pattern, sizeof start->pattern, "%s", name);
+	if (start->events && read_last_id(request, &content->job, start, &given, err) != 0)
+		return -1;
+	if (given)
+		content->tail_lines = 0;
+	memcpy(content->path, start->name, LOG_NAME_SIZE);
+	set_state(request, content, follow_came);
+	content->probe = true;
+	/* One look for the first follower, not for each. */
+	if (start->name[0] == '\0' || (content->tail_lines == 0 && start->offset == 0 &&
+				       tails_has(request->service->tails, &content->job, start->name)))
+		return log_follow_reply(request, &content->job, start, err);
+	return ask_content(request, content, err);
+}
+
+static int check_follow(struct request *request, bool follow, long long tail, struct nel_err *err)
+{
+	bool offset = query_get(&request->query, "offset") != NULL;
+	if (offset && !follow)
+		return err_set(err, NEL_INVALID, "offset goes with follow=true; else send a Range header");
+	if (offset && tail > 0)
+		return err_set(err, NEL_INVALID, "tail and offset cannot be asked for together");
+	if (follow && request_header(request, MHD_HTTP_HEADER_RANGE) != NULL)
+		return err_set(err, NEL_INVALID, "a log is followed from an offset, not in a range");
+	return 0;
+}
+
+int api_getJobLog(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"tail", false}, {"follow", false}, {"offset", false}};
+	long long tail = 0;
+	bool follow = false;
+	const char *name = request->captures[1];
+	struct range range;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
+	    query_get_bool(&request->query, "follow", false, &follow, err) != 0 ||
+	    check_follow(request, follow, tail, err) != 0 || read_range(request, tail, &range, err) != 0)
+		return -1;
+	struct content *content = mem_calloc(1, sizeof *content);
+	set_state(request, content, content_came);
+	content->folder = REMOTE_LOGS;
+	content->path = mem_calloc(1, LOG_NAME_SIZE);
+	content->tail_lines = tail;
+	content->range = range;
+	if (open_job(request, &content->job, err) != 0 ||
+	    resolve_name(request, &content->job, name, content->path, err) != 0)
+		return -1;
+	memcpy(content->follow.name, content->path, LOG_NAME_SIZE);
+	if (follow)
+		return follow_log(request, content, name, err);
+	if (content->path[0] == '\0')
+		return err_set(err, NEL_NOTFOUND, "the job has not been given to Slurm yet, so there is no such log");
+	return ask_content(request, content, err);
 }

@@ -24,6 +24,7 @@
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
+#include "service/tails.h"
 #include "service/webhook_sender.h"
 #include "ssh/session.h"
 
@@ -45,6 +46,7 @@ struct daemon {
 	struct secret_key *master_key;
 	int lock_fd;
 	struct lanes *lanes;
+	struct tails *tails;
 	struct scheduler *scheduler;
 	struct webhook_sender *webhooks;
 	struct service service;
@@ -85,11 +87,13 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0)
 		return -1;
+	d->tails = tails_new(d->lanes);
 	d->service = (struct service){.settings = settings,
 				      .catalogue = d->catalogue,
 				      .master_key = d->master_key,
 				      .scheduler = d->scheduler,
 				      .lanes = d->lanes,
+				      .tails = d->tails,
 				      .webhooks = d->webhooks,
 				      .started_at = clock_now_s()};
 	const struct api_options options = {.service = &d->service, .database = settings->database};
@@ -109,6 +113,7 @@ static void stop(struct daemon *d)
 		lanes_stop(d->lanes);
 	scheduler_free(d->scheduler);
 	lanes_free(d->lanes);
+	tails_free(d->tails);
 	ssh_done();
 	if (d->lock_fd >= 0)
 		close(d->lock_fd);

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 struct lanes;          /* sched/lanes.h */
+struct tails;          /* service/tails.h */
 struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */
 
@@ -23,6 +24,7 @@ struct service {
 	const struct settings *_Atomic settings;
 	const struct catalogue *catalogue;
 	const struct secret_key *master_key;
+	struct tails *tails;             /* log files that are followed */
 	struct scheduler *scheduler;     /* to wake */
 	struct lanes *lanes;             /* to read files through */
 	struct webhook_sender *webhooks; /* to wake */

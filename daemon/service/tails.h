@@ -1,0 +1,40 @@
+/* Log files that somebody follows: whatever the number of followers, one remote reader for each account on a cluster
+ * reads each file once, into a ring. Followers take from the ring; who falls behind it reads from the file. */
+#ifndef NEL_SERVICE_TAILS_H
+#define NEL_SERVICE_TAILS_H
+
+#include "db/jobs.h"
+#include "service/service.h"
+
+#define TAILS_FILES_MAX 64            /* for one account on a cluster */
+#define TAILS_RING_BYTES (256 * 1024) /* of each file's end in memory */
+
+struct tails;
+struct tail; /* one follower of one file */
+
+struct tails *tails_new(struct lanes *lanes);
+void tails_free(struct tails *tails); /* when no follower is left and the lanes have stopped; accepts NULL */
+
+/* Follows <job_dir>/logs/<name>, which need not be there yet. wake(arg) is called when there is something new; any
+ * thread. BUSY (too many files, or as lanes_read()), NOTFOUND (no such cluster in the settings any more). */
+int tails_follow(struct tails *tails, const struct job_row *job, const char *name, void (*wake)(void *arg), void *arg,
+		 struct tail **ret_tail, struct nel_err *err);
+void tail_leave(struct tail *tail); /* after this wake() is not called any more; accepts NULL */
+
+enum tail_look {
+	TAIL_DATA,
+	TAIL_END,    /* nothing behind `at` yet, or no such file yet */
+	TAIL_BEHIND, /* the ring begins later: read from the file */
+	TAIL_ANEW    /* the file was cut or replaced since the last look: it begins anew at 0 */
+};
+
+/* Copies what stands at byte `at` of the file. Also starts the remote reader again when that has failed. */
+enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max, size_t *ret_size);
+
+/* How many times the remote reader has looked at the file and found nothing more than the ring has. */
+int64_t tail_polls(struct tail *tail);
+
+/* Is the file followed by somebody, and there? */
+bool tails_has(struct tails *tails, const struct job_row *job, const char *name);
+
+#endif
