@@ -155,11 +155,12 @@ static double value_of(const struct cluster_gauges *g, const struct cluster_metr
 
 static void render_clusters(struct str *s, struct service *service)
 {
-	size_t count = service->settings->cluster_count;
+	const struct settings *settings = service->settings;
+	size_t count = settings->cluster_count;
 	CLEANUP(mem_freep) struct cluster_gauges *gauges = mem_calloc(count, sizeof *gauges);
 	size_t known = 0;
 	for (size_t i = 0; i < count; i++)
-		known += service_cluster_gauges(service, i, &gauges[known]);
+		known += service_cluster_gauges(service, settings, i, &gauges[known]);
 	for (size_t m = 0; m < sizeof cluster_metrics / sizeof cluster_metrics[0]; m++) {
 		const struct cluster_metric *metric = &cluster_metrics[m];
 		if (metric->help != NULL)

@@ -363,6 +363,24 @@ int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err 
 	return run_on_row(&q, seq, err);
 }
 
+static struct statement prune = {
+    .sql = "DELETE FROM evaluations WHERE seq IN (SELECT e.seq FROM evaluations e INDEXED BY evaluations_ended"
+	   " WHERE e.ended_at < ?1 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.evaluation_seq = e.seq AND"
+	   " (j.ended_at IS NULL OR j.collected = 0 OR j.attention = 1 OR j.resume_requested_at IS NOT NULL))"
+	   " ORDER BY e.ended_at LIMIT ?2)",
+};
+
+int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &prune);
+	query_bind_int(&q, ended_before_s);
+	query_bind_int(&q, limit);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_count = query_changes(&q);
+	return 0;
+}
+
 static struct statement clear_env = {.sql = "UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation = ?1"};
 
 int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
@@ -371,8 +389,27 @@ int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
 	return run_on_row(&q, seq, err);
 }
 
-struct statement *const evaluations_statements[] = {
-    &insert_evaluation, &insert_texts, &insert_label, &labels_of,  &texts_of,  &by_id,      &list_all,
-    &list_state,        &list_user,    &list_cluster, &list_model, &list_task, &list_label, &list_config_hash,
-    &first_since,       &last_until,   &list_since,   &list_until, &by_seq,    &set_state,  &touch,
-    &clear_env,         NULL};
+struct statement *const evaluations_statements[] = {&insert_evaluation,
+						    &insert_texts,
+						    &insert_label,
+						    &labels_of,
+						    &texts_of,
+						    &by_id,
+						    &list_all,
+						    &list_state,
+						    &list_user,
+						    &list_cluster,
+						    &list_model,
+						    &list_task,
+						    &list_label,
+						    &list_config_hash,
+						    &first_since,
+						    &last_until,
+						    &list_since,
+						    &list_until,
+						    &by_seq,
+						    &set_state,
+						    &touch,
+						    &prune,
+						    &clear_env,
+						    NULL};

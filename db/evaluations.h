@@ -80,6 +80,11 @@ int evaluations_set_state(struct db *db, int64_t seq, const char *state, int64_t
 /* version + 1, updated_at. */
 int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err *err);
 
+/* Removes evaluations that ended before that time, with their jobs and everything that is theirs, at most `limit` of
+ * them. One stays while a job of it is not collected, or while somebody wants it to go on. Events stay: they have their
+ * own time. */
+int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err);
+
 /* Forgets the submission's sealed env (its jobs have ended). */
 int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
 

@@ -9,13 +9,14 @@
 #include <sys/resource.h>
 #include <time.h>
 
-bool service_cluster_gauges(struct service *service, size_t index, struct cluster_gauges *ret_gauges)
+bool service_cluster_gauges(struct service *service, const struct settings *settings, size_t index,
+			    struct cluster_gauges *ret_gauges)
 {
-	const struct settings_cluster *cluster = &service->settings->clusters[index];
+	const struct settings_cluster *cluster = &settings->clusters[index];
 	struct scheduler_sight sight;
 	struct lane_stats lane = {0};
 	struct nel_err err;
-	if (settings_cluster_by_name(service->settings, cluster->name) != cluster)
+	if (settings_cluster_by_name(settings, cluster->name) != cluster)
 		return false;
 	scheduler_sight(service->scheduler, cluster->name, NULL, &sight);
 	lanes_stats(service->lanes, cluster->name, NULL, &lane, &err);

@@ -21,8 +21,9 @@ struct cluster_gauges {
 	size_t queued;
 };
 
-/* Of the cluster with that index in the settings; false when the settings name it twice and this is the second. */
-bool service_cluster_gauges(struct service *service, size_t index, struct cluster_gauges *ret_gauges);
+/* Of the cluster with that index in these settings; false when they name it twice and this is the second. */
+bool service_cluster_gauges(struct service *service, const struct settings *settings, size_t index,
+			    struct cluster_gauges *ret_gauges);
 
 struct daemon_gauges {
 	int64_t live_chains;

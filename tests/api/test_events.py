@@ -285,6 +285,30 @@ def test_pruned_places_are_told(fresh):
     assert listener.seqs()[1:end - 3] == list(range(5, end + 1))
 
 
+def test_pruning_forgets_what_is_old_and_ended_only(fresh):
+    daemon = fresh(more="events: {keep_days: 2}\nevaluations: {keep_days: 3}\n")
+    daemon.start()
+    client = daemon.client("ann")
+    old, _ = live_once(client)
+    young, _ = live_once(client)
+    living = client.submit().json()["id"]
+    place = last(client)
+    daemon.stop()
+    daemon.execute("UPDATE evaluations SET ended_at = ended_at - 300000 WHERE id = ?", old)
+    daemon.execute("UPDATE evaluations SET created_at = 1000000000 WHERE id = ?", living)
+    daemon.execute("UPDATE events SET at = at - 200000 WHERE seq <= 5")
+    daemon.start()
+    client = daemon.client("ann")
+    wait_until(lambda: client.request("GET", f"/v1/evaluations/{old}").status_code == 404, what="pruning")
+    client.get(f"/v1/jobs/{old}.0", 404)
+    assert {e["id"] for e in client.get("/v1/evaluations").json()["items"]} == {young, living}
+    wait_until(lambda: client.get("/v1/events").json()["items"][0]["seq"] == 6, what="pruning of events")
+    assert last(client) >= place
+    client.get("/v1/events?after=3", 410)
+    again = client.submit().json()["id"]
+    assert again not in (old, young, living)
+
+
 def test_slow_listener_costs_nobody_anything_and_gets_all(fresh):
     """It takes nothing while far more than socket buffers hold is stored; what it misses stays in the store."""
     daemon = fresh()

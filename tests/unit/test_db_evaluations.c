@@ -396,11 +396,57 @@ static void test_evaluations_list_page_costs_the_same_in_a_large_store(void **st
 	}
 }
 
+static int prune(struct fixture *f, int64_t before_s, int limit)
+{
+	int count = -1;
+	assert_ok(f, evaluations_prune(f->db, before_s, limit, &count, &f->err));
+	return count;
+}
+
+static void test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs(void **state)
+{
+	struct fixture *f = *state;
+	struct evaluation_row rows[4];
+	struct job_row jobs[4];
+	for (int i = 0; i < 4; i++) {
+		rows[i] = sample_evaluation(i + 1);
+		assert_ok(f, evaluations_insert(f->db, &rows[i], &f->err));
+		jobs[i] = sample_job(&rows[i], 0);
+		assert_ok(f, jobs_insert(f->db, &jobs[i], &f->err));
+	}
+	/* 0 ended long ago, 1 is not collected, 2 is young, 3 lives. */
+	for (int i = 0; i < 3; i++) {
+		assert_ok(f,
+			  jobs_set_state(f->db, jobs[i].seq, jobs[i].state, CHAIN_FAILED, NULL, NULL, 50, 50, &f->err));
+		assert_ok(f, evaluations_set_state(f->db, rows[i].seq, "failed", i == 2 ? 500 : 50, true, &f->err));
+		if (i != 1)
+			assert_ok(f, jobs_set_collected(f->db, jobs[i].seq, &f->err));
+	}
+	assert_int_equal(prune(f, 100, 10), 0); /* the scheduler has not looked at it */
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET attention = 0", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(prune(f, 50, 10), 0);
+	assert_int_equal(prune(f, 100, 0), 0);
+	assert_int_equal(prune(f, 100, 10), 1);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM evaluations"), 3);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM evaluation_texts"), 3);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs"), 3);
+	assert_int_equal(
+	    query_number(f->db->sqlite, "SELECT count(*) FROM history WHERE job NOT IN (SELECT seq FROM jobs)"), 0);
+	assert_integrity(f->db->sqlite);
+	int marked = 0;
+	assert_ok(f, jobs_request_resume(f->db, jobs[2].id, "anna", false, 600, &marked, &f->err));
+	assert_int_equal(marked, 1);
+	assert_int_equal(prune(f, 1000, 10), 0);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM evaluations"), 3);
+}
+
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs,
+					    fixture_setup, fixture_teardown),
 	    READY(test_evaluations_insert_and_get_every_column),
 	    READY(test_evaluations_insert_taken_id_is_a_conflict_and_leaves_nothing),
 	    READY(test_evaluations_set_state_and_touch),

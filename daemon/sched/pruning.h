@@ -1,0 +1,10 @@
+/* Forgets what is older than the settings keep: events, and ended evaluations with everything that is theirs. */
+#ifndef NEL_SCHED_PRUNING_H
+#define NEL_SCHED_PRUNING_H
+
+#include "sched/core.h"
+
+/* A few rows, now and then: called in every round. Scheduler thread. */
+void pruning_step(struct scheduler *s);
+
+#endif
