@@ -408,6 +408,40 @@ def test_follow_of_a_daemon_that_cannot_says_so(nel):
     assert out == "" and "cannot follow logs" in nel.err and "unknown query parameter" in nel.err
 
 
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A service that has too many requests, for the first two."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        busy = self.asked < 3
+        body = json.dumps({"title": "Too Many Requests", "status": 429, "detail": "slowly"} if busy
+                          else {"user": "ann", "role": "user"}).encode()
+        self.send_response(429 if busy else 200)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_busy_service_is_asked_again_as_late_as_it_says(nel):
+    with http.server.HTTPServer(("127.0.0.1", 0), Busy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert nel("whoami", env={"NEL_URL": url}) == "ann (user)\n" and nel.err.count("slowly (429); trying again in 1 s") == 2
+            Busy.asked = 0
+            nel("whoami", code=6, env={"NEL_URL": url, "NEL_PATIENCE": "0"})
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_results_refresh(nel, job):
     nel("results", job, "--refresh")
     assert "0 removed" in nel.err

@@ -38,7 +38,9 @@ PRINTS = {
     "events": r'(?:\d+ [\w.]+ \w*\n)*data: ?\{.*"kind":"evaluation\.ended".*\}\n',
     "webhook": r"0\n",
     "token": r'\{"user":"e2e-user","role":"viewer".*\}\s*',
-    "unix socket": r"alpha ok\n",
+    "identity": r"(?:\S+ )*ssh-ed25519 \S+.*\n(?:refused|ok): .+\n",
+    "metrics": r"(?:nel_jobs\{.*\} \d+\n)+",
+    "unix socket": r"alpha ok\nbeta unknown\n",
 }
 
 
@@ -47,7 +49,7 @@ def service(bed, model_server, tmp_path_factory):
     """A daemon with a socket, and a folder with the files that the recipes speak of: (daemon, folder)."""
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "daemon").mkdir()
-    daemon = Daemon(folder / "daemon", [cluster_settings(bed)])
+    daemon = Daemon(folder / "daemon", [cluster_settings(bed), cluster_settings(bed, "beta", "beta", identity="per_user")])
     daemon.settings["listen"].append(f"unix:{folder}/api.sock")
     daemon.settings_file.write_text(yaml.safe_dump(daemon.settings))
     daemon.start()
