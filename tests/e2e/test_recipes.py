@@ -40,7 +40,7 @@ PRINTS = {
     "token": r'\{"user":"e2e-user","role":"viewer".*\}\s*',
     "identity": r"(?:\S+ )*ssh-ed25519 \S+.*\n(?:refused|ok): .+\n",
     "metrics": r"(?:nel_jobs\{.*\} \d+\n)+",
-    "unix socket": r"alpha ok\nbeta unknown\n",
+    "unix socket": r"alpha ok\nbeta \w+\n",
 }
 
 
