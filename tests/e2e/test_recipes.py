@@ -103,6 +103,7 @@ def test_nel_from_a_config_to_scores(service):
     identity = out.strip()
     assert re.search(rf"^{identity}; succeeded; ", err, re.M)
     assert "ifeval" in nel(service, "logs", identity)[0]
+    assert "ifeval" in nel(service, "logs", "-f", identity)[0]  # of an ended job: all of it, and its end
     assert "results.yml" in nel(service, "artifacts", f"{identity}.0")[0]
     assert "0.75" in nel(service, "artifacts", f"{identity}.0", "results.yml")[0]
     assert re.search(r"ifeval +acc +acc +0.75 +\S+ +4 ", nel(service, "results", identity)[0])
