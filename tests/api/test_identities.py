@@ -27,6 +27,12 @@ class PersonalDaemon(Daemon):
     identity: per_user
     accounting: none
     poll_interval_s: 1
+  - name: agent
+    hostname: agent.example
+    address: 127.0.0.1
+    port: {port}
+    known_hosts_file: {folder}/known_hosts
+    identity: {{username: {ACCOUNT}, agent: {folder}/agent.sock}}
 """)
 
 
@@ -195,6 +201,20 @@ def test_preflight_names_each_missing_item(server, people, tmp_path):
     (tmp_path / "file").touch()
     _, items = checks(people["ann"], "beta", output_dir=str(tmp_path / "file/below"))
     assert items["output_dir", str(tmp_path / "file/below")]["ok"] is False
+
+
+def test_keys_of_an_agent_log_in(server, people):
+    socket = server.folder / "agent.sock"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
+        try:
+            wait_until(socket.exists)
+            _, items = checks(people["ann"], "agent")
+            assert items["login", ""]["ok"] is False  # it has no key yet
+            subprocess.run(["ssh-add", "-q", server.folder / "key"], check=True,
+                           env={**os.environ, "SSH_AUTH_SOCK": str(socket)})
+            wait_until(lambda: checks(people["ann"], "agent")[1]["login", ""]["ok"], 60, "the login")
+        finally:
+            agent.terminate()
 
 
 def test_preflight_who_may_and_what_is_refused(people):
