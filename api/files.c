@@ -3,6 +3,7 @@
 #include "api/file_stream.h"
 #include "api/handlers.h"
 #include "api/json_out.h"
+#include "api/kept_logs.h"
 #include "api/log_follow.h"
 #include "api/media.h"
 #include "api/range.h"
@@ -64,8 +65,10 @@ static int list_came(struct request *request, struct nel_err *err)
 	const struct wait_answer *answer = waiter_answer(request->waiter);
 	const struct content *content = request->state;
 	if (answer->failed) {
-		*err = answer->err;
-		return -1;
+		int kept = content->folder == REMOTE_LOGS ? kept_logs_list(request, &content->job, err) : 0;
+		if (kept == 0)
+			*err = answer->err;
+		return kept > 0 ? 0 : -1;
 	}
 	struct str body = {0};
 	OUT(&body, "{\"items\":[");
@@ -78,7 +81,7 @@ static int list_came(struct request *request, struct nel_err *err)
 		out_int(&body, entry->size);
 		OUT(&body, ",\"modified_at\":");
 		out_time(&body, entry->modified_at);
-		OUT(&body, "}");
+		str_append(&body, content->folder == REMOTE_LOGS ? ",\"kept_from\":null}" : "}");
 	}
 	OUT(&body, "],\"next\":null,\"truncated\":");
 	out_bool(&body, answer->truncated);
@@ -245,8 +248,12 @@ static int content_came(struct request *request, struct nel_err *err)
 	struct content *content = request->state;
 	const struct wait_answer *answer = waiter_answer(request->waiter);
 	if (answer->failed) {
-		*err = answer->err;
-		return -1;
+		int kept = content->folder == REMOTE_LOGS ? kept_logs_content(request, &content->job, content->path,
+									      &content->range, content->tail_lines, err)
+							  : 0;
+		if (kept == 0)
+			*err = answer->err;
+		return kept > 0 ? 0 : -1;
 	}
 	request_add_header(request, "X-Content-Type-Options", "nosniff"); /* it is whatever a job wrote */
 	const char *type =
@@ -395,6 +402,14 @@ static int follow_came(struct request *request, struct nel_err *err)
 	struct content *content = request->state;
 	const struct wait_answer *answer = waiter_answer(request->waiter);
 	bool waits = content->follow.pattern[0] != '\0' && answer->failed && answer->err.kind == NEL_NOTFOUND;
+	CLEANUP(job_log_row_done) struct job_log_row kept = {0};
+	struct db *db = NULL;
+	if (answer->failed && chain_state_is_end(content->job.state) && request_read_db(request, &db, err) == 0 &&
+	    kept_logs_find(db, &content->job, content->path, &kept)) {
+		if (content->tail_lines > 0)
+			content->follow.offset = kept_logs_tail(&kept, content->tail_lines);
+		return log_follow_reply(request, &content->job, &content->follow, err);
+	}
 	if (answer->failed && !waits) {
 		*err = answer->err;
 		if (err->kind == NEL_NOTFOUND && !chain_state_is_end(content->job.state))

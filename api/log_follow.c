@@ -2,6 +2,7 @@
 #include "api/log_follow.h"
 
 #include "api/json_out.h"
+#include "api/kept_logs.h"
 #include "api/log_events.h"
 #include "api/reply.h"
 #include "api/server_internal.h"
@@ -43,6 +44,8 @@ struct follower {
 	struct transfer *transfer; /* what is read from the file itself */
 	int64_t transferred;       /* bytes of it */
 	bool read_out;             /* the file, of an ended job, was read to its end */
+	struct job_log_row
+	    kept; /* what is read in its place when the cluster cannot show it; name NULL: not looked for */
 
 	int64_t looked_ms;
 	bool over;  /* nothing more is written to the file */
@@ -141,6 +144,7 @@ static void open_file(struct follower *f)
 
 static void close_file(struct follower *f)
 {
+	job_log_row_done(&f->kept);
 	transfer_close(TAKE(f->transfer));
 	tail_leave(TAKE(f->tail));
 }
@@ -268,6 +272,24 @@ static int64_t read_to(const struct follower *f)
 	return f->at + (int64_t)f->held_size;
 }
 
+/* The file of an ended job cannot be read: is something of it kept? What is not is passed over. */
+static bool find_kept(struct follower *f)
+{
+	struct db *db = NULL;
+	struct nel_err err = {0};
+	if (!f->ended || server_db(f->server, &db, &err) != 0 || !kept_logs_find(db, &f->job, f->name, &f->kept))
+		return false;
+	if (f->kept.kept_from <= read_to(f))
+		return true;
+	emit(f, NULL, 0, true);
+	f->at = f->kept.kept_from;
+	if (f->start.events)
+		mark(f, "gap", NULL, NULL);
+	else
+		str_appendf(&f->out, "\n==> %s: from byte %" PRId64 " <==\n", f->name, f->at);
+	return true;
+}
+
 /* Reads a part of the file itself. */
 static void catch_up(struct follower *f)
 {
@@ -279,8 +301,19 @@ static void catch_up(struct follower *f)
 					     .wake = wake,
 					     .arg = f};
 	f->transferred = 0;
-	if (service_transfer_open(f->service, &f->job, &order, &f->transfer, &err) != 0 && err.kind != NEL_BUSY)
+	if (service_transfer_open(f->service, &f->job, &order, &f->transfer, &err) != 0 && err.kind != NEL_BUSY &&
+	    !find_kept(f))
 		break_off(f, err.msg);
+}
+
+static void take_kept(struct follower *f)
+{
+	int64_t begin = read_to(f) - f->kept.kept_from;
+	int64_t left = (int64_t)f->kept.data_size - begin;
+	if (left <= 0)
+		f->read_out = true;
+	else
+		emit(f, f->kept.data + begin, left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES, false);
 }
 
 static void take_transfer(struct follower *f)
@@ -296,6 +329,8 @@ static void take_transfer(struct follower *f)
 	case TRANSFER_WAIT: return;
 	case TRANSFER_END: f->read_out = f->transferred == 0; break;
 	case TRANSFER_FAILED:
+		if (find_kept(f))
+			break;
 		if (err.kind == NEL_NOTFOUND)
 			f->read_out = true;
 		else if (err.kind != NEL_BUSY)
@@ -331,9 +366,11 @@ static void fill(struct follower *f)
 {
 	if (f->transfer != NULL)
 		take_transfer(f);
+	else if (f->kept.name != NULL && !f->read_out)
+		take_kept(f);
 	else if (f->tail != NULL)
 		take_tail(f);
-	else if (f->name[0] != '\0' && !f->read_out)
+	else if (f->name[0] != '\0' && !f->read_out && f->kept.name == NULL)
 		catch_up(f);
 	if (f->out.len == 0 && !f->broken)
 		look_at_job(f);

@@ -27,6 +27,7 @@ struct statement *const *const statement_lists[] = {
 	events_statements,
 	results_statements,
 	failures_statements,
+	job_logs_statements,
 	identities_statements,
 	webhooks_statements,
 	totals_statements,

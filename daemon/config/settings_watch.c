@@ -6,9 +6,12 @@
 
 #define NETWORKS_MAX 64
 #define PER_USER_DEFAULT 20
+#define LOG_KEEP_DEFAULT (256 * 1024)
+#define LOG_KEEP_MAX (4 * 1024 * 1024)
 
 #define DAYS_MAX 36500
 
+static const char *const logs_keys[] = {"keep_bytes", NULL};
 static const char *const keep_keys[] = {"keep_days", NULL};
 static const char *const metrics_keys[] = {"public", NULL};
 static const char *const webhook_keys[] = {"allow_private", "allow_http", "per_user", NULL};
@@ -60,6 +63,9 @@ void settings_read_watch(const struct reader *r, const json_t *root, struct sett
 	const json_t *metrics = reader_object(r, root, "", "metrics");
 	reader_keys(r, metrics, "/metrics", metrics_keys, true);
 	s->metrics_public = reader_bool(r, metrics, "/metrics", "public", false);
+	const json_t *logs = reader_object(r, root, "", "logs");
+	reader_keys(r, logs, "/logs", logs_keys, true);
+	s->logs_keep_bytes = reader_int(r, logs, "/logs", "keep_bytes", 0, LOG_KEEP_MAX, LOG_KEEP_DEFAULT);
 	s->events_keep_days = read_keep_days(r, root, "events", "/events");
 	s->evaluations_keep_days = read_keep_days(r, root, "evaluations", "/evaluations");
 	read_webhooks(r, root, &s->webhooks);

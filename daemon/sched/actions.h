@@ -35,6 +35,7 @@ struct action_item {
 	/* DO_COLLECT */
 	enum collect_export_wish export_wish;
 	bool export_only;
+	int64_t keep_bytes; /* of logs; of DO_COLLECT, as those before */
 };
 
 struct action {

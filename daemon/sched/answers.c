@@ -8,6 +8,7 @@
 #include "db/evaluations.h"
 #include "db/events.h"
 #include "db/identities.h"
+#include "db/job_logs.h"
 #include "db/results.h"
 #include "db/totals.h"
 #include "sched/core.h"
@@ -433,6 +434,25 @@ static int collect_failed(struct scheduler *s, struct live *live, const struct a
 	return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
 }
 
+/* The ends of its logs, for when its directory is gone. */
+static int keep_logs(struct scheduler *s, const struct live *live, const struct collect_reply *collected,
+		     struct nel_err *err)
+{
+	if (collected->kept_count == 0) /* the directory may have gone before: what was kept then stays */
+		return 0;
+	CLEANUP(mem_freep) struct job_log_row *rows = mem_calloc(collected->kept_count, sizeof *rows);
+	for (size_t i = 0; i < collected->kept_count; i++) {
+		const struct collect_log *log = &collected->kept[i];
+		rows[i] = (struct job_log_row){.name = log->name,
+					       .size = log->size,
+					       .modified_at = log->modified_at,
+					       .kept_from = log->from,
+					       .data = log->data,
+					       .data_size = log->data_size};
+	}
+	return job_logs_replace(s->db, live->seq, rows, collected->kept_count, err);
+}
+
 static int take_collected(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	struct live *live = find(s, &action->items[0]);
@@ -444,7 +464,7 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	bool first = !exports_followed(live);
 	if (action->collected.progress >= 0)
 		live->job.progress = action->collected.progress;
-	if (store_scores(s, live, action, err) != 0)
+	if (store_scores(s, live, action, err) != 0 || keep_logs(s, live, &action->collected, err) != 0)
 		return -1;
 	bool ends = live->ending;
 	if (ends) {

@@ -450,6 +450,7 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 		fill_item(&action->items[action->count++], live);
 		action->items[0].export_wish = exports_wish(live, clock_now_s());
 		action->items[0].export_only = exports_followed(live);
+		action->items[0].keep_bytes = s->known_settings->logs_keep_bytes;
 		live->in_flight = push(s, action);
 		if (live->in_flight)
 			action = NULL;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LOG_TAIL_MAX 4096
-#define OUTPUT_MAX (COLLECT_RESULTS_MAX + 64 * 1024)
+#define OUTPUT_MAX (COLLECT_RESULTS_MAX + COLLECT_KEPT_MAX + 128 * 1024)
 
 void collect_reply_done(struct collect_reply *reply)
 {
@@ -19,6 +19,11 @@ void collect_reply_done(struct collect_reply *reply)
 	for (size_t i = 0; i < reply->export_.destination_count; i++)
 		free(reply->export_.destinations[i].name);
 	free(reply->export_.destinations);
+	for (size_t i = 0; i < reply->kept_count; i++) {
+		free(reply->kept[i].name);
+		free(reply->kept[i].data);
+	}
+	free(reply->kept);
 	*reply = (struct collect_reply){0};
 }
 
@@ -56,6 +61,34 @@ static bool read_block(struct records *records, struct record *record, struct co
 	free(reply->log_name);
 	reply->log_tail = whole_lines(data + size - tail, tail);
 	reply->log_name = mem_strdup(name);
+	return true;
+}
+
+/* "kept|<bytes>|<size>|<modified>|<from>|<name>", then the bytes. False when they are not there. */
+static bool read_kept(struct records *records, struct record *record, struct collect_reply *reply)
+{
+	const char *data = NULL;
+	if (!record_split(record, 6, 6))
+		return false;
+	int64_t bytes = record_number(record->fields[1], COLLECT_KEPT_MAX, -1);
+	int64_t size = record_number(record->fields[2], INT64_MAX / 2, -1);
+	int64_t from = record_number(record->fields[4], INT64_MAX / 2, -1);
+	if (bytes < 0 || size < 0 || from < 0 || !records_take(records, (size_t)bytes, &data))
+		return false;
+	if (reply->kept_count == COLLECT_LOGS_MAX || !record_is_clean(record->fields[5]) || from + bytes > size)
+		return true;
+	for (size_t i = 0; i < reply->kept_count; i++)
+		if (strcmp(reply->kept[i].name, record->fields[5]) == 0)
+			return true;
+	reply->kept = mem_realloc(reply->kept, reply->kept_count + 1, sizeof *reply->kept);
+	reply->kept[reply->kept_count++] = (struct collect_log){
+	    .name = mem_strdup(record->fields[5]),
+	    .size = size,
+	    .modified_at = record_number(record->fields[3], 99999999999LL, 0),
+	    .from = from,
+	    .data = mem_dup(data, (size_t)bytes),
+	    .data_size = (size_t)bytes,
+	};
 	return true;
 }
 
@@ -120,6 +153,9 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 		if (record_is(&record, "results") || record_is(&record, "log")) {
 			if (!read_block(&records, &record, &reply))
 				break;
+		} else if (record_is(&record, "kept")) {
+			if (!read_kept(&records, &record, &reply))
+				break;
 		} else if (record_is(&record, "export")) {
 			if (!read_export(&record, &reply.export_))
 				break;
@@ -146,6 +182,8 @@ int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int6
 	remote_set(&data, "NEL_EXPORT", wishes[order->wish]);
 	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
+	remote_set_number(&data, "NEL_KEEP_BYTES", order->keep_bytes);
+	remote_set_number(&data, "NEL_KEEP_TOTAL", COLLECT_KEPT_MAX);
 	struct remote_call call = {
 	    .script = "collect", .data = str_text(&data), .output_max = OUTPUT_MAX, .timeout_ms = timeout_ms};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};

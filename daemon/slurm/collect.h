@@ -10,6 +10,8 @@
 
 #define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
 #define COLLECT_DESTINATIONS_MAX 64
+#define COLLECT_LOGS_MAX 64
+#define COLLECT_KEPT_MAX (8 * 1024 * 1024)
 
 /* What a look at a job's export found. */
 enum collect_export_kind {
@@ -43,8 +45,19 @@ enum collect_export_wish {
 	COLLECT_EXPORT_DROP    /* its secrets are removed, and nobody looks again */
 };
 
+/* The last bytes of a log, to be kept. */
+struct collect_log {
+	char *name;
+	int64_t size; /* of the file */
+	int64_t modified_at;
+	int64_t from; /* the offset of data in it */
+	char *data;
+	size_t data_size;
+};
+
 struct collect_order {
 	const char *job_dir;
+	int64_t keep_bytes;       /* of each log, its last ones, but COLLECT_KEPT_MAX in all; 0: of none */
 	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */
 	enum collect_export_wish wish;
 	bool export_only; /* the rest was read before */
@@ -60,6 +73,8 @@ struct collect_reply {
 			     Slurm log; "" */
 	char *log_name;   /* which one; "" */
 	struct collect_export export_;
+	struct collect_log *kept; /* the newest first */
+	size_t kept_count;
 };
 
 void collect_reply_done(struct collect_reply *reply);

@@ -58,6 +58,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_false(s->webhooks.allow_private || s->webhooks.allow_http);
 	assert_int_equal(s->webhooks.per_user, 20);
 	assert_false(s->metrics_public);
+	assert_int_equal(s->logs_keep_bytes, 262144);
 	assert_int_equal(s->events_keep_days, 0);
 	assert_int_equal(s->evaluations_keep_days, 0);
 	const struct settings_cluster *c = settings_cluster_by_name(s, "alpha");
@@ -105,6 +106,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "allowed_env: [HOME, LANG]\n"
 				   "audit: {keep_days: 7}\n"
 				   "metrics: {public: true}\n"
+				   "logs: {keep_bytes: 1000}\n"
 				   "events: {keep_days: 7}\n"
 				   "evaluations: {keep_days: 30}\n"
 				   "trusted_proxy: {accounts: [www-data, 33], user_header: X-Remote-User}\n"
@@ -154,6 +156,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_null(s->allow_unlisted_tasks[0]);
 	assert_string_equal(s->allowed_env[1], "LANG");
 	assert_true(s->metrics_public);
+	assert_int_equal(s->logs_keep_bytes, 1000);
 	assert_int_equal(s->events_keep_days, 7);
 	assert_int_equal(s->evaluations_keep_days, 30);
 	assert_false(s->webhooks.allow_private);

@@ -188,6 +188,57 @@ static void test_collect_takes_the_log_of_a_server_that_died_under_the_evaluatio
 	}
 }
 
+static void test_parse_kept_logs_are_read_and_wrong_ones_left_out(void **state)
+{
+	(void)state;
+	const char *text = BEGIN "kept|3|10|77|7|a.log\nx\ny\nkept|0|0|77|0|b.log\n\n"
+				 "kept|1|1|77|0|a.log\nz\n"     /* once more */
+				 "kept|5|4|77|0|c.log\n12345\n" /* more than it has */
+				 "kept|1|1|77|0|d\x1b.log\nz\nend\n";
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err;
+	assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
+	assert_int_equal(reply.kept_count, 2);
+	assert_string_equal(reply.kept[0].name, "a.log");
+	assert_int_equal(reply.kept[0].size, 10);
+	assert_int_equal(reply.kept[0].from, 7);
+	assert_int_equal(reply.kept[0].modified_at, 77);
+	assert_int_equal(reply.kept[0].data_size, 3);
+	assert_memory_equal(reply.kept[0].data, "x\ny", 3);
+	assert_int_equal(reply.kept[1].data_size, 0);
+	struct collect_reply none = {0};
+	text = BEGIN "kept|30|30|77|0|a.log\nx\nend\n";
+	assert_int_equal(collect_parse(text, strlen(text), &none, &err), -1);
+	assert_int_equal(err.kind, NEL_REMOTE);
+}
+
+static void test_collect_keeps_the_ends_of_the_newest_logs(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	CLEANUP(collect_reply_done) struct collect_reply nothing = {0};
+	struct nel_err err;
+	run("mkdir -p $FAKE/job/logs; cd $FAKE/job/logs; printf 'a\\0b\\377\\n' >client-7.log; seq 1 100 >slurm-7.log; "
+	    "touch -d '1 hour ago' slurm-7.log; : >server-0-7.log; touch -d '2 hours ago' server-0-7.log; "
+	    "ln -s /etc/passwd link-7.log; echo x >'odd name.log'");
+	const struct collect_order order = {.job_dir = dir, .slurm_job_id = "7", .keep_bytes = 10};
+	assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+	assert_int_equal(reply.kept_count, 3);
+	assert_string_equal(reply.kept[0].name, "client-7.log");
+	assert_int_equal(reply.kept[0].data_size, 5);
+	assert_memory_equal(reply.kept[0].data, "a\0b\377\n", 5);
+	assert_string_equal(reply.kept[1].name, "slurm-7.log");
+	assert_int_equal(reply.kept[1].size, 292);
+	assert_int_equal(reply.kept[1].from, 282);
+	assert_memory_equal(reply.kept[1].data, "98\n99\n100\n", 10);
+	assert_string_equal(reply.kept[2].name, "server-0-7.log");
+	assert_int_equal(reply.kept[2].data_size, 0);
+	const struct collect_order none = {.job_dir = dir, .slurm_job_id = "7"};
+	assert_int_equal(slurm_collect(NULL, &none, 20000, &nothing, &err), 0);
+	assert_int_equal(nothing.kept_count, 0);
+}
+
 static void test_collect_of_gone_directory_is_empty(void **state)
 {
 	(void)state;
@@ -331,6 +382,8 @@ int main(void)
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
 	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),
 	    SCRIPT_TEST(test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation),
+	    cmocka_unit_test(test_parse_kept_logs_are_read_and_wrong_ones_left_out),
+	    SCRIPT_TEST(test_collect_keeps_the_ends_of_the_newest_logs),
 	    SCRIPT_TEST(test_collect_of_gone_directory_is_empty),
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
 	};

@@ -6,9 +6,11 @@
 # removed, and nobody looks again). Answers:
 #   export|<refused, pending, running, unseen, gone or ended>|<Slurm id>|<why, Slurm's state, or exit code>
 #   destination|<exit code>|<name>
+#   kept|<bytes>|<size of the file>|<modified>|<offset of the bytes>|<name>, and the bytes: the end of a log
 
 tail_bytes=4096
 destinations_max=64
+logs_max=64
 
 # Sets newest to the file of a pattern's that was written last; empty when there is none.
 find_newest() {
@@ -107,6 +109,21 @@ print_export() {
     message=$(rm -f -- .export.env 2>&1) || fail remote "the secrets of the export cannot be removed: $message"
 }
 
+# The last NEL_KEEP_BYTES of each log, of the newest first, NEL_KEEP_TOTAL in all.
+print_logs() {
+    local modified size name bytes left=$NEL_KEEP_TOTAL
+    ((NEL_KEEP_BYTES > 0)) || return 0
+    while IFS='|' read -r modified size name; do
+        bytes=$((size < NEL_KEEP_BYTES ? size : NEL_KEEP_BYTES))
+        bytes=$((bytes < left ? bytes : left))
+        left=$((left - bytes))
+        printf 'kept|%d|%d|%d|%d|%s\n' "$bytes" "$size" "${modified%.*}" "$((size - bytes))" "$name"
+        tail -c "+$((size - bytes + 1))" -- "logs/$name" 2>/dev/null | head -c "$bytes"
+        printf '\n'
+    done < <(find logs -maxdepth 1 -type f -name '*.log' ! -name '*[!a-zA-Z0-9._-]*' -printf '%T@|%s|%f\n' 2>/dev/null |
+        LC_ALL=C sort -rn | head -n "$logs_max")
+}
+
 print_remains() {
     local text message
     if [[ -f artifacts/results.yml ]]; then
@@ -130,7 +147,10 @@ print_remains() {
 
 shopt -s nullglob
 if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
-    ((NEL_EXPORT_ONLY)) || print_remains
+    if ((!NEL_EXPORT_ONLY)); then
+        print_remains
+        print_logs
+    fi
     print_export
 fi
 printf 'end\n'
