@@ -3,7 +3,6 @@
 #include "api/json_out.h"
 #include "api/reply.h"
 #include "base/cleanup.h"
-#include "chain/chain.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -73,7 +73,8 @@ void log_name_of(const char *pattern, const char *slurm_job_id, char ret_name[LO
 
 static void id_prefix(const struct follower *f, char prefix[LOG_NAME_SIZE + 2])
 {
-	snprintf(prefix, LOG_NAME_SIZE + 2, f->start.pattern[0] != '\0' ? "%s:" : "", f->name);
+	bool named = f->start.pattern[0] != '\0';
+	snprintf(prefix, LOG_NAME_SIZE + 2, "%s%s", named ? f->name : "", named ? ":" : "");
 }
 
 /* An event that marks a place: the beginning of a file, its end. */

@@ -148,8 +148,8 @@ static void test_sealed_change_key_everything_or_nothing(void **state)
 	secret_key_free(wrong);
 }
 
-/* What is sealed is a BLOB, and nothing else is: a new column has its row in sealed.c, or no change of the key reaches
- * it. */
+/* What is sealed is a BLOB, and nothing else is but the bytes of logs: a new column has its row in sealed.c, or no
+ * change of the key reaches it. */
 static void test_sealed_columns_are_all_blobs_of_the_schema(void **state)
 {
 	struct fixture *f = *state;
@@ -158,7 +158,7 @@ static void test_sealed_columns_are_all_blobs_of_the_schema(void **state)
 	assert_int_equal(
 	    sqlite3_prepare_v2(f->db->sqlite,
 			       "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c"
-			       " WHERE m.type = 'table' AND upper(c.type) = 'BLOB'",
+			       " WHERE m.type = 'table' AND upper(c.type) = 'BLOB' AND m.name <> 'job_logs'",
 			       -1, &stmt, NULL),
 	    SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
