@@ -25,13 +25,18 @@ int api_getEvaluation(struct request *request, struct nel_err *err)
 		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(str_done) struct str body = {0};
+	struct revision revision = {0};
+	if (revisions_evaluation(db, id, &revision, err) == 0) {
+		if (read_is_known(request, &revision, id))
+			return 0;
+	} else if (err->kind != NEL_NOTFOUND) {
+		return -1;
+	}
 	if (read_evaluation(db, id, false, &row, err) != 0 ||
 	    read_render_evaluation(request, db, &row, &body, err) != 0)
 		return -1;
-	char etag[REPLY_ETAG_SIZE];
-	reply_etag(body.data, body.len, etag);
-	read_cache_store(cache, id, &body, etag);
-	return reply_json_copy(request, body.data, body.len, etag, err);
+	read_cache_store(cache, id, &body, request->etag);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }
 
 static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
@@ -110,6 +115,8 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 	    page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
+	if (read_list_is_known(request))
+		return 0;
 	filter.before_seq = page.position;
 	filter.limit = page.limit + 1;
 	CLEANUP(evaluation_row_done) struct evaluation_row like = {0};

@@ -47,6 +47,8 @@ int api_listJobs(struct request *request, struct nel_err *err)
 	    page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_state(request, &filter.state, err) != 0 ||
 	    request_read_db(request, &db, err) != 0)
 		return -1;
+	if (read_list_is_known(request))
+		return 0;
 	filter.evaluation = query_get(&request->query, "evaluation");
 	filter.user = query_get(&request->query, "user");
 	filter.cluster = query_get(&request->query, "cluster");
@@ -81,8 +83,16 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 int api_getJob(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
+	struct revision revision = {0};
+	const char *id = request->captures[0];
 	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
+	if (revisions_job(db, id, &revision, err) == 0) {
+		if (read_is_known(request, &revision, id))
+			return 0;
+	} else if (err->kind != NEL_NOTFOUND) {
+		return -1;
+	}
 	return reply_job(request, db, MHD_HTTP_OK, err);
 }
 

@@ -1,8 +1,46 @@
 /* Owns the reads that several handlers share, with their "not found". */
 #include "api/read.h"
 
+#include "api/counters.h"
+#include "api/media.h"
 #include "api/render.h"
 #include "api/reply.h"
+
+#include <inttypes.h>
+
+/* Takes what `text` holds. */
+static bool is_known(struct request *request, struct str *text)
+{
+	str_appendf(text, " %" PRId64, request->service->started_at);
+	reply_etag(text->data, text->len, request->etag);
+	str_done(text);
+	if (!media_etag_matches(request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), request->etag))
+		return false;
+	counters_revalidated();
+	return reply_not_modified(request, request->etag);
+}
+
+bool read_is_known(struct request *request, const struct revision *revision, const char *id)
+{
+	const int64_t numbers[] = {revision->version, revision->updated_at, revision->jobs, revision->observed_at,
+				   revision->waits ? service_places_version(request->service) : -1};
+	struct str text = {0};
+	str_append(&text, id);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		str_appendf(&text, " %" PRId64, numbers[i]);
+	return is_known(request, &text);
+}
+
+bool read_list_is_known(struct request *request)
+{
+	const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT);
+	struct str text = {0};
+	str_appendf(&text, "%s %s %" PRId64 " %" PRId64, request->path, accept != NULL ? accept : "", request->revision,
+		    service_places_version(request->service));
+	for (size_t i = 0; i < request->query.count; i++)
+		str_appendf(&text, "\n%s=%s", request->query.items[i].name, request->query.items[i].value);
+	return is_known(request, &text);
+}
 
 int read_evaluation(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row, struct nel_err *err)
 {

@@ -2,9 +2,11 @@
 #ifndef NEL_API_READ_H
 #define NEL_API_READ_H
 
+#include "api/reply.h"
 #include "api/request.h"
 #include "db/evaluations.h"
 #include "db/jobs.h"
+#include "db/revisions.h"
 
 /* NOTFOUND for an unknown id, and for what has not the shape of one. */
 int read_evaluation(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row,
@@ -17,5 +19,14 @@ int read_render_evaluation(struct request *request, struct db *db, const struct 
 
 /* Replies with the evaluation and its jobs. */
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err);
+
+/* Has the client the present reply about that evaluation or job? Then it is 304, made without the body. Else the
+ * request has the etag of the reply, which is to be made next, in the same read transaction. The tag is of versions, of
+ * the places in the queue when a job may have one, and of this run of the daemon (another version of it may show more).
+ */
+bool read_is_known(struct request *request, const struct revision *revision, const char *id);
+
+/* The same for a list or another reply that follows from the path, the query and what is stored. */
+bool read_list_is_known(struct request *request);
 
 #endif

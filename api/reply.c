@@ -1,6 +1,7 @@
 /* Owns the headers of replies and their entity tags. */
 #include "api/reply.h"
 
+#include "api/counters.h"
 #include "api/media.h"
 
 #include <sodium.h>
@@ -54,8 +55,10 @@ void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE])
 
 int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err)
 {
-	if (reply_not_modified(request, etag))
+	if (reply_not_modified(request, etag)) {
+		counters_revalidated();
 		return 0;
+	}
 	struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)data, MHD_RESPMEM_MUST_COPY);
 	return reply_response(request, MHD_HTTP_OK, "application/json", response, err);
 }
@@ -64,9 +67,9 @@ int reply_text(struct request *request, int status, const char *type, struct str
 {
 	size_t size = body->len;
 	if (status == MHD_HTTP_OK && !request_is_write(request)) {
-		char etag[REPLY_ETAG_SIZE];
-		reply_etag(str_text(body), size, etag);
-		if (reply_not_modified(request, etag)) {
+		if (request->etag[0] == '\0')
+			reply_etag(str_text(body), size, request->etag);
+		if (reply_not_modified(request, request->etag)) {
 			str_done(body);
 			return 0;
 		}

@@ -5,16 +5,16 @@
 
 #include "api/request.h"
 
-/* Takes what `body` holds. A GET's or HEAD's 200 gets an ETag from its content, and becomes 304 when the client has it
- * already. type is static. */
+/* Takes what `body` holds. A GET's or HEAD's 200 gets the request's etag, or else one from its content, and becomes 304
+ * when the client has it already. type is static. */
 int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err);
 
-#define REPLY_ETAG_SIZE 35 /* 32 hex digits in quotes, and a NUL */
+#define REPLY_ETAG_SIZE REQUEST_ETAG_SIZE
 
 /* A strong entity tag: bodies with another content have another one. */
 void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE]);
 
-/* A JSON text with its tag, for a GET; copied. 304 as above. */
+/* A JSON text that was kept, with its tag, for a GET; copied. 304 as above. */
 int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err);
 
 /* JSON text. */

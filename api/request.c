@@ -231,8 +231,11 @@ int request_read_db(struct request *request, struct db **ret_db, struct nel_err 
 	struct db *db = NULL;
 	if (server_db(request->server, &db, err) != 0)
 		return -1;
-	if (request->reading == NULL && db_begin_read(db, err) != 0)
-		return -1;
+	if (request->reading == NULL) {
+		request->revision = db_revision();
+		if (db_begin_read(db, err) != 0)
+			return -1;
+	}
 	request->reading = db;
 	*ret_db = db;
 	return 0;

@@ -11,6 +11,7 @@
 #include <microhttpd.h>
 
 #define REQUEST_ID_SIZE_MAX 64
+#define REQUEST_ETAG_SIZE 35 /* 32 hex digits in quotes, and a NUL */
 #define REQUEST_HEADERS_MAX 12
 #define PEER_NAME_SIZE 64
 
@@ -78,7 +79,9 @@ struct request {
 	struct MHD_Response *response;
 	int status; /* of the reply; 0: none yet */
 
-	struct db *reading; /* has a read transaction open; NULL: none */
+	char etag[REQUEST_ETAG_SIZE]; /* of the reply, when it was made without the body; "" */
+	int64_t revision;             /* of the store, from before the read transaction */
+	struct db *reading;           /* has a read transaction open; NULL: none */
 
 	struct waiter *waiter;                                       /* when a lane was asked */
 	int (*resume)(struct request *request, struct nel_err *err); /* called once it has answered */

@@ -193,6 +193,8 @@ int api_listResults(struct request *request, struct nel_err *err)
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
+	if (read_list_is_known(request))
+		return 0;
 	if (wish.latest)
 		return reply_latest(request, db, &wish, &filter, err);
 	filter.before_seq = page.position;

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* One a line. */
 /* clang-format off */
@@ -28,6 +29,7 @@ struct statement *const *const statement_lists[] = {
 	results_statements,
 	failures_statements,
 	job_logs_statements,
+	revisions_statements,
 	identities_statements,
 	webhooks_statements,
 	totals_statements,
@@ -147,6 +149,14 @@ static int run_commit(struct db *db, struct nel_err *err)
 	return query_run(&q, err);
 }
 
+/* Of all connections of the process. */
+static _Atomic int64_t written;
+
+int64_t db_revision(void)
+{
+	return atomic_load(&written);
+}
+
 int db_commit(struct db *db, struct nel_err *err)
 {
 	int result = db->in_write ? audit_store_attached(db, err) : 0;
@@ -157,6 +167,8 @@ int db_commit(struct db *db, struct nel_err *err)
 		return result;
 	}
 	db->audit.stored = db->audit.stored || (db->in_write && db->audit.entry != NULL);
+	if (db->in_write)
+		atomic_fetch_add(&written, 1);
 	if (db->has_events)
 		bell_ring(events_bell());
 	db->in_transaction = false;

@@ -34,6 +34,10 @@ int db_begin_read(struct db *db, struct nel_err *err);
  * is (https://www.sqlite.org/pragma.html#pragma_data_version). Within a read transaction it goes with what is read. */
 int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err);
 
+/* Another number than before: a transaction of this process has written since. What is read in a transaction begun
+ * after this is at least as new as the number. Any thread. */
+int64_t db_revision(void);
+
 /* BEGIN IMMEDIATE ... COMMIT. BUSY when another connection writes for longer than the busy time-out. A failed commit is
  * rolled back. Not nested. */
 int db_begin(struct db *db, struct nel_err *err);

@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -118,12 +119,15 @@ def append(file, data):
         out.write(data)
 
 
-def remote_readers():
-    """Processes of this machine that run the follower's script."""
+def remote_readers(daemon):
+    """Processes that run the follower's script in a session of this daemon's sshd."""
+    port = re.search(r"name: beta\b.*?port: (\d+)", daemon.settings.read_text(), re.S)[1]
+    ours = re.compile(rb"(^|\0)SSH_CONNECTION=\S+ \d+ \S+ " + port.encode() + rb"\0")
     found = []
     for process in os.listdir("/proc"):
         try:
-            if process.isdigit() and b'eval "$(head -c' in Path(f"/proc/{process}/cmdline").read_bytes():
+            if process.isdigit() and b'eval "$(head -c' in Path(f"/proc/{process}/cmdline").read_bytes() and \
+                    ours.search(Path(f"/proc/{process}/environ").read_bytes()):
                 found.append(int(process))
         except OSError:
             continue  # it has ended
@@ -275,20 +279,20 @@ def test_100_followers_cost_one_remote_reader_and_no_threads(daemon, job):
         got = follower.read(100001 if follower is followers[0] else 100007) if \
             follower.reply.getheader("Content-Type") == "text/event-stream" else follower.reply.read(100007)
         assert got.endswith(b"x\n")
-    assert len(remote_readers()) == 1
+    assert len(remote_readers(daemon)) == 1
     assert len(os.listdir(f"/proc/{daemon.process.pid}/task")) <= threads + 8
     for follower in [*followers, slow]:
         follower.close()
-    wait_until(lambda: not remote_readers(), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")
 
 
 def test_vanished_client_frees_its_reader(daemon, job):
     (job.logs / "client-7.log").write_bytes(b"x\n")
     follower = Follower(daemon, job.path("client-7.log"), events=False)
     assert follower.reply.read(2) == b"x\n"
-    wait_until(remote_readers, 30, "the remote reader")
+    wait_until(lambda: remote_readers(daemon), 30, "the remote reader")
     follower.close()
-    wait_until(lambda: not remote_readers(), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")
 
 
 def test_remote_reader_that_dies_is_started_again(daemon, job):
@@ -296,7 +300,7 @@ def test_remote_reader_that_dies_is_started_again(daemon, job):
     file.write_bytes(b"one\n")
     follower = Follower(daemon, job.path("client-7.log"))
     assert follower.read(4) == b"one\n"
-    for process in wait_until(remote_readers, 30, "the remote reader"):
+    for process in wait_until(lambda: remote_readers(daemon), 30, "the remote reader"):
         os.kill(process, 9)
     append(file, b"two\n")
     assert follower.read(4) == b"two\n"
@@ -370,10 +374,10 @@ def test_stop_of_the_daemon_ends_followers_at_once(daemon, job):
     threads = [threading.Thread(target=read_out, args=[follower]) for follower in followers]
     for thread in threads:
         thread.start()
-    wait_until(remote_readers, 30, "the remote reader")
+    wait_until(lambda: remote_readers(daemon), 30, "the remote reader")
     took_s = daemon.stop()
     daemon.start()
     for thread in threads:
         thread.join()
     assert took_s < 5 and outcomes == [False] * 20
-    wait_until(lambda: not remote_readers(), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")

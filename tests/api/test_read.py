@@ -168,6 +168,37 @@ def test_etag_unchanged_is_304_and_changed_is_200(ann, daemon):
     wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").headers["ETag"] != tag)
 
 
+def revalidated(daemon):
+    text = daemon.client("root-of-all").get("/metrics").text
+    return float(next(line for line in text.splitlines() if line.startswith("nel_http_revalidated_total ")).split()[1])
+
+
+def test_unchanged_is_known_without_its_body(ann, daemon):
+    identity = submit(ann)["id"]
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
+    for path in (f"/v1/evaluations/{identity}", f"/v1/jobs/{identity}.0", "/v1/evaluations?limit=3", "/v1/jobs?limit=3",
+                 "/v1/results?limit=3"):
+        def is_known():
+            """Other evaluations of these tests may have moved in between."""
+            tag = ann.get(path).headers["ETag"]
+            return ann.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
+        before = revalidated(daemon)
+        wait_until(is_known)
+        assert revalidated(daemon) > before
+    for path in ("/v1/jobs/0123456789abcdef.0", "/v1/evaluations/0123456789abcdef"):
+        ann.get(path, 404, headers={"If-None-Match": "*"})
+
+
+def test_list_known_before_a_change_is_not_known_after_it(ann, daemon):
+    other = daemon.client("ann")
+    for _ in range(10):
+        tags = {path: ann.get(path).headers["ETag"] for path in ("/v1/evaluations?limit=1", "/v1/jobs?limit=1")}
+        identity = submit(other)["id"]
+        for path, tag in tags.items():
+            assert ann.get(path, headers={"If-None-Match": tag}).json()["items"][0]["id"].startswith(identity)
+
+
 def test_evaluation_read_again_shows_every_change(ann, daemon):
     """Replies may be kept while the store stays the same; on no connection may one outlive a change."""
     identity = submit(ann)["id"]
