@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import BINARY, CONFIG, STOP_TIMEOUT_S
 
-SECRET = "hush-Qq7-the-tail-0451"
+SECRET = "hush-Qq7-the-tail-ZqXw"
 GPU_CONFIG = """\
 defaults:
   - execution: slurm/default
