@@ -167,14 +167,14 @@ def test_check_leaves_nothing_and_submits_nothing(bed, daemon, model_server):
     bed.ctl("alpha", "idle")
     bed.ctl("beta", "idle")
     before = snapshot(bed)
-    env = {"MODELS_API_KEY": "hush-Qq7-the-tail-0451"}
+    env = {"MODELS_API_KEY": "hush-Qq7-the-tail-ZqXw"}
     for cluster in ("alpha", "beta"):
         body = config(bed, model_server, task(), task(), cluster=cluster,
                       execution={"output_dir": str(bed.output / "dry-run/deep/er")})
         document = ask(daemon.client, model_server, body, env)
         assert failing(document["cluster_check"]) == set()
         assert "'<redacted>'" in document["jobs"][0]["secrets"]
-        for part in (env["MODELS_API_KEY"], "hush", "0451"):
+        for part in (env["MODELS_API_KEY"], "hush", "ZqXw"):
             assert part not in str(document)
     assert snapshot(bed) == before
     assert daemon.client.get("/v1/evaluations", params={"label": "none:none"})["items"] == []
