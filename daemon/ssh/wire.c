@@ -224,6 +224,9 @@ int wire_error(struct wire *wire, LIBSSH2_SESSION *session, const char *host, co
 			diag, close_);
 		if (err != NULL && err->sys == ETIMEDOUT)
 			err->sys = ECONNABORTED;
+		/* The other end had closed it before something was written: what WIRE_EOF tells a reader. */
+		if (err != NULL && err->sys == EPIPE)
+			err->sys = ECONNRESET;
 		return -1;
 	case WIRE_TIMEOUT:
 		err_set(err, NEL_REMOTE, "%s: time-out during %s%s%s%s", host, during, open, diag, close_);
