@@ -27,6 +27,7 @@ struct expansion {
 	const struct defaults_input *in;
 	struct choice *choices;
 	size_t choice_count;
+	json_t *groups; /* the keys of the groups that were met: each may be chosen once */
 	size_t configs;
 	int depth;
 	bool failed;
@@ -189,10 +190,8 @@ static bool is_foreign_execution(struct expansion *x, const char *path)
 
 static void report_foreign_execution(struct expansion *x, const char *pointer, const char *origin, const char *path)
 {
-	bool implied = json_object_get(x->in->submitted, "defaults") == NULL && *origin == '\0';
-	report(x, pointer, "%sthis service runs Slurm only: use `%s` in `defaults`%s%s", origin, SLURM_DEFAULT,
-	       implied ? "; without a `defaults` list the execution is " : ", not execution: ",
-	       path + strlen("execution/"));
+	report(x, pointer, "%sthis service runs Slurm only: use `%s` in `defaults`, not execution: %s", origin,
+	       SLURM_DEFAULT, path + strlen("execution/"));
 }
 
 /* Loads the file of one option and everything that it asks for. */
@@ -236,6 +235,13 @@ static void expand_entry(struct expansion *x, const struct parent *parent, const
 	struct choice *choice = entry->kind == DEFAULTS_GROUP ? find_choice(x, key) : NULL;
 	const json_t *options = entry->options;
 	CLEANUP(mem_freep) char *origin = mem_strdup(entry->origin == NULL ? "" : entry->origin);
+	if (entry->kind == DEFAULTS_GROUP && json_object_get(x->groups, key) != NULL) {
+		report(x, pointer, "%s stands more than once in `defaults`; what replaces an option is written `override %s: ...`",
+		       key, key);
+		return;
+	}
+	if (entry->kind == DEFAULTS_GROUP)
+		json_object_set_new(x->groups, key, json_true());
 	if (choice != NULL) {
 		bool deletes = choice->from != NULL && choice->from->op == OVERRIDE_DELETE;
 		if (deletes && choice->options != NULL && !json_equal(choice->options, options))
@@ -388,10 +394,8 @@ static int expand_config(struct expansion *x, const struct parent *parent, const
 		return -1;
 	}
 	x->depth++;
-	CLEANUP(json_freep)
-	json_t *implied = json_pack("[{s:s}, {s:s}, s]", "execution", "local", "deployment", "none", "_self_");
 	const json_t *defaults = json_object_get(config, "defaults");
-	read_entries(x, parent, defaults == NULL && parent->path == NULL ? implied : defaults, &list);
+	read_entries(x, parent, defaults, &list);
 	if (parent->path == NULL)
 		add_appended(x, &list);
 	note_overrides(x, parent, &list);
@@ -458,26 +462,15 @@ static void report_unused(struct expansion *x)
 	}
 }
 
-/* One config twice at one place is a mistake, as in Hydra. */
-static void report_repeated(struct expansion *x, const struct defaults_items *list)
-{
-	for (size_t i = 1; i < list->count; i++)
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(list->items[i].path, list->items[k].path) == 0 &&
-			    strcmp(list->items[i].package, list->items[k].package) == 0)
-				report(x, "/defaults", "the config \"%s\" appears twice at the same place",
-				       list->items[i].path);
-}
-
 int defaults_expand(const struct defaults_input *in, struct defaults_items *ret_list, struct problems *problems,
 		    struct nel_err *err)
 {
-	struct expansion x = {.in = in, .problems = problems, .err = err};
+	CLEANUP(json_freep) json_t *groups = json_object();
+	struct expansion x = {.in = in, .groups = groups, .problems = problems, .err = err};
 	CLEANUP(defaults_items_done) struct defaults_items list = {0};
 	struct parent submitted = {.dir = "", .package = "", .pointer = "/defaults"};
 	note_group_overrides(&x);
 	expand_config(&x, &submitted, in->submitted, &list);
-	report_repeated(&x, &list);
 	if (!x.failed)
 		report_unused(&x);
 	for (size_t i = 0; i < x.choice_count; i++) {

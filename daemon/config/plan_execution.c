@@ -115,8 +115,7 @@ static void read_resources(struct plan_ctx *ctx)
 	const struct reader *r = &ctx->reader;
 	struct eval_plan *plan = ctx->plan;
 	plan->ntasks_per_node = (int)reader_int(r, ctx->execution, BASE, "ntasks_per_node", 1, TASKS_PER_NODE_MAX, 1);
-	plan->gres = json_object_get(ctx->execution, "gres") == NULL ? mem_strdup("gpu:8")
-								     : read_falsy(ctx, "gres", READER_TOKEN);
+	plan->gres = read_falsy(ctx, "gres", READER_TOKEN);
 	plan->gpus_per_node = reader_text(r, ctx->execution, BASE, "gpus_per_node", READER_TOKEN);
 	plan->subproject =
 	    reader_text_or(r, ctx->execution, BASE, "subproject", READER_TOKEN, "nemo-evaluator-launcher");
@@ -187,8 +186,6 @@ static void read_flags(struct plan_ctx *ctx)
 	const json_t *flags = reader_object(&ctx->reader, ctx->execution, BASE, "sbatch_extra_flags");
 	const char *name;
 	json_t *value;
-	if (json_object_get(ctx->execution, "sbatch_extra_flags") == NULL)
-		read_flag(ctx, "exclusive", json_true(), BASE);
 	json_object_foreach((json_t *)flags, name, value) {
 		CLEANUP(mem_freep) char *pointer = reader_join(BASE "/sbatch_extra_flags", name);
 		read_flag(ctx, name, value, pointer);

@@ -22,7 +22,10 @@ struct section {
 };
 
 static const struct section sections[] = {
-    {"", KEYS("execution", "deployment", "auxiliary_deployments", "evaluation", "target", "export", "env_vars"), false},
+    {"",
+     KEYS("execution", "deployment", "auxiliary_deployments", "evaluation", "target", "export", "env_vars",
+	  "user_config_path"), /* the launcher notes in it where it read a config */
+     false},
     {"/execution",
      KEYS("type", "hostname", "cluster", "username", "account", "output_dir", "partition", "cpu_partition", "num_nodes",
 	  "num_instances", "ntasks_per_node", "gres", "gpus_per_node", "walltime", "max_walltime",

@@ -83,7 +83,7 @@ static json_t *run_env(const struct resolver_call *call, struct nel_err *err)
 			return json_string("???"); /* not known here: as good as not given */
 	} else if (call->env->allowed_env != NULL && str_in(name, call->env->allowed_env)) {
 		value = getenv(name);
-	} else {
+	} else if (call->count == 1) {
 		err_set(err, NEL_INVALID,
 			"${oc.env:%s} would read the daemon's environment, not yours: write the value, or host:%s in "
 			"env_vars",
@@ -100,6 +100,16 @@ static json_t *run_env(const struct resolver_call *call, struct nel_err *err)
 		return json_null();
 	CLEANUP(mem_freep) char *text = value_to_text(call->args[1].value);
 	return json_string(text);
+}
+
+/* The value of the new key; the message, for whoever reads the config, is not shown. */
+static json_t *run_deprecated(const struct resolver_call *call, struct nel_err *err)
+{
+	json_t *value = NULL;
+	enum resolver_lookup found = lookup_first(call, &value, err);
+	if (found == LOOKUP_ABSENT)
+		return refuse(err, "oc.deprecated takes the key that is used instead, and there is none of that name");
+	return found == LOOKUP_FAILED ? NULL : value;
 }
 
 static json_t *run_decode(const struct resolver_call *call, struct nel_err *err)
@@ -193,6 +203,7 @@ static const struct {
     {"select_not_null", 1, RESOLVER_ARGS_MAX, run_select_not_null},
     {"oc.select", 1, 2, run_select},
     {"oc.env", 1, 2, run_env},
+    {"oc.deprecated", 1, 2, run_deprecated},
     {"oc.decode", 1, 1, run_decode},
     {"oc.create", 1, 1, run_create},
     {"oc.dict.keys", 1, 1, run_dict_keys},

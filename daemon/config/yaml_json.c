@@ -16,6 +16,7 @@
 /* Bytes of all scalars after aliases are expanded: 100,000 aliases of one long string are a bomb as well. */
 #define YAML_TEXT_BYTES_MAX (16 * 1024 * 1024)
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define CORE_TAG "tag:yaml.org,2002:"
 
 struct anchor {
@@ -455,6 +456,10 @@ int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value
 	CLEANUP(problems_done) struct problems unwanted = {0};
 	CLEANUP(source_map_freep) struct source_map *map = ret_map == NULL ? NULL : source_map_new();
 	struct reader r = {.map = map, .problems = problems == NULL ? &unwanted : problems, .err = err};
+	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+		text += strlen(BYTE_ORDER_MARK); /* some editors begin UTF-8 with it */
+		size -= strlen(BYTE_ORDER_MARK);
+	}
 	if (check_characters(&r, text, size) != 0)
 		return -1;
 	if (json)

@@ -121,6 +121,9 @@ static void test_interpolate_resolvers_give_their_values(void **state)
 	    {"r: /home/${oc.env:USER}/x", "\"/home/svc/x\""},
 	    {"r: ${oc.env:NEL_TEST_SET}", "\"from env\""},
 	    {"r: ${oc.env:NEL_TEST_UNSET,5}", "\"5\""},
+	    {"r: ${oc.env:PATH,x}", "\"x\""},
+	    {"r: ${oc.deprecated:new}\nnew: 5", "5"},
+	    {"r: ${oc.deprecated:new,'$OLD_KEY is now $NEW_KEY'}\nnew: [a]", "[\"a\"]"},
 	    {"r: ${oc.env:NEL_TEST_UNSET,null}", "null"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -153,7 +156,8 @@ static void test_interpolate_wrong_references_are_reported_with_place(void **sta
 	    {"r: ${HOME:-/root}", "/r", 1, 1, "no resolver \"HOME\""},
 	    {"r: ${oc.evn:USER}", "/r", 1, 1, "did you mean oc.env?"},
 	    {"r: ${oc.env:HF_TOKEN}", "/r", 1, 1, "host:HF_TOKEN"},
-	    {"r: ${oc.env:PATH,x}", "/r", 1, 1, "not yours"},
+	    {"r: ${oc.env:PATH}", "/r", 1, 1, "not yours"},
+	    {"r: ${oc.deprecated:nope}", "/r", 1, 1, "oc.deprecated takes the key"},
 	    {"r: ${oc.env:NEL_TEST_UNSET}", "/r", 1, 1, "not set"},
 	    {"r: ${oc.env:}", "/r", 1, 1, "1 to 2 arguments"},
 	    {"r: ${oc.select:a,1,2}", "/r", 1, 1, "1 to 2 arguments"},
