@@ -236,7 +236,8 @@ static void expand_entry(struct expansion *x, const struct parent *parent, const
 	const json_t *options = entry->options;
 	CLEANUP(mem_freep) char *origin = mem_strdup(entry->origin == NULL ? "" : entry->origin);
 	if (entry->kind == DEFAULTS_GROUP && json_object_get(x->groups, key) != NULL) {
-		report(x, pointer, "%s stands more than once in `defaults`; what replaces an option is written `override %s: ...`",
+		report(x, pointer,
+		       "%s stands more than once in `defaults`; what replaces an option is written `override %s: ...`",
 		       key, key);
 		return;
 	}

@@ -82,6 +82,7 @@ static void append_vllm(struct str *out, const json_t *config)
 	append_option(out, config, "data_parallel_size", "data-parallel-size");
 	append_option(out, config, "port", "port");
 	append_option(out, config, "served_model_name", "served-model-name");
+	append_option(out, config, "gpu_memory_utilization", "gpu-memory-utilization");
 	if (extra != NULL && *extra != '\0')
 		str_appendf(out, " %s", extra);
 }

@@ -142,6 +142,23 @@ void plan_env_default(struct env_group *group, const char *name, enum env_source
 		put(group, name, source, value);
 }
 
+void plan_env_settle(struct env_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		struct env_var *var = &group->vars[i];
+		for (size_t steps = 0; var->source == ENV_RUNTIME && steps < group->count; steps++) {
+			bool found;
+			const struct env_var *named = &group->vars[find(group, var->value, &found)];
+			if (!found || named == var)
+				break;
+			var->source = named->source;
+			char *value = mem_strdup(named->value);
+			free(var->value);
+			var->value = value;
+		}
+	}
+}
+
 void plan_env_done(struct env_group *group)
 {
 	for (size_t i = 0; i < group->count; i++) {

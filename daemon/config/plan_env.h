@@ -23,6 +23,10 @@ void plan_env_add(const struct reader *r, const json_t *object, const char *base
 /* Adds one variable unless the group has it; copies both texts. */
 void plan_env_default(struct env_group *group, const char *name, enum env_source source, const char *value);
 
+/* When all layers are there: `runtime:X`, where X is another variable of the group, has X's value. Otherwise X is read
+ * on the node. */
+void plan_env_settle(struct env_group *group);
+
 void plan_env_done(struct env_group *group);
 
 #endif

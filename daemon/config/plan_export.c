@@ -66,6 +66,7 @@ void plan_export(struct plan_ctx *ctx)
 	e->partition = read_partition(ctx, settings);
 	plan_env_add(r, ctx->root, "", "env_vars", &e->env);
 	plan_env_add(r, reader_object(r, ctx->root, "", "export"), "/export", "env_vars", &e->env);
+	plan_env_settle(&e->env);
 	plan_mounts_add_all(r, settings, BASE, "export_mounts", &e->mounts);
 }
 

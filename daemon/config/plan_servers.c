@@ -86,6 +86,7 @@ static void read_common(struct plan_ctx *ctx, const json_t *config, const char *
 	check_one_model(ctx, config, base);
 	plan_env_add(r, ctx->root, "", "env_vars", &s->env);
 	plan_env_add(r, config, base, "env_vars", &s->env);
+	plan_env_settle(&s->env);
 	plan_mounts_add_key(r, config, base, "checkpoint_path", "/checkpoint:ro", &s->mounts);
 	plan_mounts_add_key(r, config, base, "cache_path", "/cache", &s->mounts);
 	s->mount_home = reader_bool(r, ctx->mounts, "/execution/mounts", "mount_home", true);

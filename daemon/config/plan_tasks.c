@@ -124,6 +124,7 @@ static void read_task(struct plan_ctx *ctx, const json_t *task, const char *base
 	job->gpu_visible = read_gpu_visible(ctx);
 	read_env(ctx, task, base, job);
 	read_dataset(ctx, task, base, job);
+	plan_env_settle(&job->env);
 	job->evaluator_config = evaluator_config_build(ctx, task, base, job);
 }
 

@@ -58,6 +58,16 @@ def test_command_of_a_task_stands_in_place_of_the_common_one(run):
 
 
 @submission("alpha", env=KEY)
+def edited_config(site):
+    return site.external(task(limit=4, pre_cmd="sed -i 's/limit_samples: 4/limit_samples: 2/' config_ef.yaml"))
+
+
+def test_pre_cmd_may_edit_the_evaluator_config_in_the_working_directory(run):
+    results = yaml.safe_load(artifact(run("edited_config"), "results.yml"))
+    assert results["config"]["params"]["limit_samples"] == 2
+
+
+@submission("alpha", env=KEY)
 def failing_pre_cmd(site):
     return site.external(evaluation={"pre_cmd": "echo cannot prepare; (exit 7)", "post_cmd": "touch /results/post"})
 

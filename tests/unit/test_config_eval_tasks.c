@@ -250,7 +250,8 @@ static void test_eval_config_plan_auxiliaries_get_proxies_of_their_own(void **st
 	    " 'auxiliary_deployments': {"
 	    "  'a': {" GENERIC ", 'num_nodes': 4, 'num_instances': 2, 'command': 'run'},"
 	    "  'b': {" GENERIC ", 'command_template': 'serve {served_model_name} {{x}} --port {port}'},"
-	    "  'c-d': {" GENERIC ", 'num_nodes': 2, 'num_instances': 2, 'hf_model_handle': 'o/m'}}}";
+	    "  'c-d': {" GENERIC
+	    ", 'num_nodes': 2, 'num_instances': 2, 'hf_model_handle': 'o/m', 'gpu_memory_utilization': '0.5'}}}";
 	struct eval_result r;
 	eval_ok(EVAL_BASE, patch, &r);
 	const struct server *s = r.plan->auxiliaries;
@@ -266,7 +267,8 @@ static void test_eval_config_plan_auxiliaries_get_proxies_of_their_own(void **st
 	assert_string_equal(s[0].proxy_health_path, "/ready");
 	assert_string_equal(s[0].command, "run");
 	assert_string_equal(s[1].command, "serve m {x} --port 9000");
-	assert_string_equal(s[2].command, "vllm serve 'o/m' --port='9000' --served-model-name='m'");
+	assert_string_equal(s[2].command,
+			    "vllm serve 'o/m' --port='9000' --served-model-name='m' --gpu-memory-utilization='0.5'");
 	assert_string_equal(s[2].env_prefix, "C_D");
 	eval_done(&r);
 }

@@ -107,6 +107,30 @@ static void test_plan_env_add_later_layer_wins_and_names_are_sorted(void **state
 	json_decref(config);
 }
 
+static void test_plan_env_settle_runtime_names_a_variable_of_its_own_group(void **state)
+{
+	(void)state;
+	struct problems errors = {0};
+	const struct reader r = {.errors = &errors};
+	struct env_group group = {0};
+	json_t *config = json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "env_vars", "A", "runtime:B", "B", "runtime:C", "C",
+				   "host:SECRET", "HOME", "runtime:HOME", "X", "runtime:Y", "Y", "runtime:X");
+	plan_env_add(&r, config, "", "env_vars", &group);
+	plan_env_settle(&group);
+	static const struct {
+		enum env_source source;
+		const char *value;
+	} wanted[] = {{ENV_HOST, "SECRET"}, {ENV_HOST, "SECRET"}, {ENV_HOST, "SECRET"}, {ENV_RUNTIME, "HOME"}};
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(group.vars[i].source, wanted[i].source);
+		assert_string_equal(group.vars[i].value, wanted[i].value);
+	}
+	assert_int_equal(group.vars[4].source, ENV_RUNTIME); /* a circle is left to the node */
+	assert_int_equal(group.vars[5].source, ENV_RUNTIME);
+	plan_env_done(&group);
+	json_decref(config);
+}
+
 static void test_plan_env_add_wrong_values_are_all_named(void **state)
 {
 	(void)state;
@@ -131,6 +155,7 @@ int main(void)
 	    cmocka_unit_test(test_plan_env_parse_pasted_secret_is_not_echoed),
 	    cmocka_unit_test(test_plan_env_is_name_posix_names_only),
 	    cmocka_unit_test(test_plan_env_add_later_layer_wins_and_names_are_sorted),
+	    cmocka_unit_test(test_plan_env_settle_runtime_names_a_variable_of_its_own_group),
 	    cmocka_unit_test(test_plan_env_add_wrong_values_are_all_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -683,7 +683,7 @@ forward_term() {
 # Inside the container of the evaluation. pre_cmd, the evaluator and post_cmd share a shell, so that what pre_cmd exports
 # counts. post_cmd runs whatever happens before it, even if pre_cmd calls exit or sets an EXIT trap of its own.
 evaluate() { # PRE-COMMAND POST-COMMAND
-    local evaluator=eval-factory
+    local evaluator=eval-factory config=config_ef.yaml
     nel_post_command=$2
     # shellcheck disable=SC2317 # called by a trap
     nel_finish() {
@@ -695,6 +695,8 @@ evaluate() { # PRE-COMMAND POST-COMMAND
     }
     trap : TERM # Slurm signals every process of a step: this shell has to outlive the evaluator
     trap nel_finish EXIT
+    # In the working directory, as the launcher puts it, pre_cmd may change it. An image whose root is read-only has none.
+    cp -f /results/config_ef.yaml "$config" 2>/dev/null || config=/results/config_ef.yaml
     # shellcheck source=/dev/null
     source <(printf '%s\n' "$1") || exit
     [[ $(trap -p EXIT) != *nel_finish* ]] || trap - EXIT
@@ -702,7 +704,7 @@ evaluate() { # PRE-COMMAND POST-COMMAND
     (
         trap : TERM
         trap nel_finish EXIT
-        "$evaluator" run_eval --run_config /results/config_ef.yaml
+        "$evaluator" run_eval --run_config "$config"
         exit
     )
 }
