@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LOG_TAIL_MAX 4096
+#define DESTINATION_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define OUTPUT_MAX (COLLECT_RESULTS_MAX + COLLECT_KEPT_MAX + 128 * 1024)
 
 void collect_reply_done(struct collect_reply *reply)
@@ -116,7 +117,7 @@ static bool read_export(struct record *record, struct collect_export *export_)
 	return false;
 }
 
-/* "destination|<exit code>|<name>" */
+/* "destination|<exit code>|<name>". A container wrote it: what is no name of a destination is not one of ours. */
 static bool read_destination(struct record *record, struct collect_export *export_)
 {
 	char name[256];
@@ -125,6 +126,8 @@ static bool read_destination(struct record *record, struct collect_export *expor
 	if (export_->destination_count == COLLECT_DESTINATIONS_MAX)
 		return true;
 	record_text(record->fields[2], name, sizeof name);
+	if (name[0] == '\0' || name[strspn(name, DESTINATION_BYTES)] != '\0')
+		return true;
 	export_->destinations =
 	    mem_realloc(export_->destinations, export_->destination_count + 1, sizeof *export_->destinations);
 	export_->destinations[export_->destination_count++] = (struct collect_destination){

@@ -43,7 +43,9 @@ static void test_parse_exports_are_read(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
 		CLEANUP(mem_freep)
-		char *text = mem_printf(BEGIN "%sdestination|0|mlflow\ndestination||b|\x1b\nend\n", cases[i].text);
+		char *text = mem_printf(BEGIN "%sdestination|0|mlflow\ndestination||b\n"
+					      "destination|0|b|\x1b\ndestination|0|-----BEGIN KEY\nend\n",
+					cases[i].text);
 		struct nel_err err;
 		assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
 		assert_int_equal(reply.export_.kind, cases[i].kind);
@@ -53,7 +55,7 @@ static void test_parse_exports_are_read(void **state)
 		assert_int_equal(reply.export_.destination_count, 2);
 		assert_string_equal(reply.export_.destinations[0].name, "mlflow");
 		assert_int_equal(reply.export_.destinations[0].exit_code, 0);
-		assert_string_equal(reply.export_.destinations[1].name, "b| ");
+		assert_string_equal(reply.export_.destinations[1].name, "b");
 		assert_int_equal(reply.export_.destinations[1].exit_code, 255);
 	}
 }
@@ -336,6 +338,57 @@ static void test_collect_when_slurm_cannot_be_asked_keeps_the_secrets(void **sta
 	assert_output("ls -A $FAKE/job", ".export\n.export.env");
 }
 
+/* A container writes artifacts/, and the container of an export all of the directory: what they plant is not read, and
+ * nothing of the account's goes where a viewer sees it. */
+static void test_collect_of_planted_files_reads_none(void **state)
+{
+	(void)state;
+	static const char *const plants[] = {
+	    "cd artifacts; for f in results.yml progress export.tsv; do ln -s $FAKE/key $f; done",
+	    "cd artifacts; for f in results.yml progress export.tsv; do ln $FAKE/key $f; done",
+	    "cd artifacts; mkfifo results.yml progress export.tsv; mkdir ../x",
+	    "rmdir artifacts; mkdir $FAKE/else; for f in results.yml progress export.tsv; do cp $FAKE/key "
+	    "$FAKE/else/$f; "
+	    "done; ln -s $FAKE/else artifacts",
+	    "rmdir logs; mkdir $FAKE/else; cp $FAKE/key $FAKE/else/client-7.log; ln -s $FAKE/else logs",
+	    "ln -s $FAKE/key logs/client-7.log; ln $FAKE/key logs/slurm-7.log",
+	    "rm .export/*; ln -s $FAKE/key .export/job; ln -s $FAKE/key .export/end",
+	};
+	CLEANUP(mem_freep) char *dir = job_dir();
+	for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		struct nel_err err = {0};
+		const struct collect_order order = {.job_dir = dir, .slurm_job_id = "7", .keep_bytes = 100};
+		run("rm -rf $FAKE/job $FAKE/else; mkdir -p $FAKE/job/artifacts $FAKE/job/logs $FAKE/job/.export; cd "
+		    "$FAKE/job; "
+		    "printf '77\t0\nresults: {a: {}}\n' >$FAKE/key; echo 77 >.export/job; echo 0 >.export/end; %s",
+		    plants[i]);
+		if (slurm_collect(NULL, &order, 20000, &reply, &err) != 0)
+			fail_msg("%zu: %s", i, err.msg);
+		assert_null(reply.results);
+		assert_int_equal(reply.progress, -1);
+		assert_int_equal(reply.export_.destination_count, 0);
+		assert_int_equal(reply.kept_count, 0);
+		assert_string_equal(reply.log_tail, "");
+		assert_true(reply.export_.exit_code == 0 || i == 6);
+	}
+}
+
+static void test_collect_of_a_directory_that_is_a_link_is_refused(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/run/job", local_dir);
+	static const char *const plants[] = {"ln -s ../else run/job", "rmdir run; mkdir -p else/job; ln -s else run"};
+	for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		struct nel_err err = {0};
+		run("cd $FAKE; rm -rf run else; mkdir -p run else; echo k >else/.secrets.env; %s", plants[i]);
+		assert_int_equal(slurm_collect(NULL, &(struct collect_order){.job_dir = dir}, 20000, &reply, &err), -1);
+		assert_int_equal(err.kind, NEL_INVALID);
+		assert_output("cat $FAKE/else/.secrets.env", "k");
+	}
+}
+
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 
 static void test_collect_telling_line_skips_what_every_failure_says(void **state)
@@ -386,6 +439,8 @@ int main(void)
 	    SCRIPT_TEST(test_collect_keeps_the_ends_of_the_newest_logs),
 	    SCRIPT_TEST(test_collect_of_gone_directory_is_empty),
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
+	    SCRIPT_TEST(test_collect_of_planted_files_reads_none),
+	    SCRIPT_TEST(test_collect_of_a_directory_that_is_a_link_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

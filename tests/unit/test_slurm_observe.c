@@ -312,7 +312,60 @@ static void test_observe_files_that_are_odd_are_bounded(void **state)
 	struct observe_order order = {"5", "ours", dir, 1000, 1};
 	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
 	observe_jobs(&order, 1, false, &reply);
-	assert_int_equal(reply.items[0].progress, 12);
+	assert_int_equal(reply.items[0].progress, -1);
+}
+
+/* What a container plants in place of its files is not read: here, numbers that are nobody's business. */
+static void test_observe_of_planted_files_reads_none(void **state)
+{
+	(void)state;
+	static const char *const plants[] = {
+	    "ln -s $FAKE/secret artifacts/progress; ln -s $FAKE/secret .attempts/1/started",
+	    "ln $FAKE/secret artifacts/progress; ln $FAKE/secret .attempts/1/started",
+	    "rmdir artifacts .attempts/1; ln -s $FAKE/else artifacts; ln -s $FAKE/else .attempts/1",
+	    "cd ..; mv job real; ln -s real job; cp $FAKE/secret real/artifacts/progress",
+	    "cd ../..; mv run real; ln -s real run; cp $FAKE/secret run/job/artifacts/progress",
+	    "mkfifo artifacts/progress .attempts/1/started .attempts/1/ended .attempts/1/fate",
+	    "echo 5 6 >artifacts/progress; mkdir .attempts/1/started",
+	};
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/run/job", local_dir);
+	struct observe_order order = {"5", "ours", dir, 1000, 1};
+	for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+		run("cd $FAKE; rm -rf run real else; mkdir -p run/job/.attempts/1 run/job/artifacts else; echo 4242 "
+		    ">secret; "
+		    "cp secret else/progress; cp secret else/started; cd run/job; %s",
+		    plants[i]);
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		observe_jobs(&order, 1, false, &reply);
+		assert_int_equal(reply.items[0].progress, -1);
+		assert_int_equal(reply.items[0].stamp_started, 0);
+	}
+	/* The way to the run directory may have links. */
+	run("cd $FAKE; rm -rf run real; mkdir -p real/run/job/artifacts; echo 17 >real/run/job/artifacts/progress; "
+	    "ln -s real/run run; ln -s real root");
+	CLEANUP(mem_freep) char *there = mem_printf("%s/root/run/job", local_dir);
+	order.job_dir = there;
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&order, 1, false, &reply);
+	assert_int_equal(reply.items[0].progress, 17);
+}
+
+/* One that changes what a name stands for all the time never gets anything else read, and holds nobody up for long. */
+static void test_observe_of_files_that_are_swapped_reads_their_own(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/run/job", local_dir);
+	struct observe_order order = {"5", "ours", dir, 1000, 1};
+	run("mkdir -p $FAKE/run/job/artifacts; cd $FAKE/run/job/artifacts; echo 4242 >$FAKE/secret; echo 17 >progress; "
+	    "(while [[ -e $FAKE/secret ]]; do ln -sf $FAKE/secret l; mv -T l progress; echo 17 >f; mv -T f progress; "
+	    "done) "
+	    ">/dev/null 2>&1 &");
+	for (int i = 0; i < 60; i++) {
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		observe_jobs(&order, 1, false, &reply);
+		assert_true(reply.items[0].progress == 17 || reply.items[0].progress == -1);
+	}
+	run("rm $FAKE/secret; sleep 0.1");
 }
 
 static void test_observe_ten_thousand_jobs_is_one_question(void **state)
@@ -382,6 +435,8 @@ int main(void)
 	    SCRIPT_TEST(test_observe_of_failing_slurm_is_unobservable),
 	    SCRIPT_TEST(test_observe_without_accounting_asks_squeue_only),
 	    SCRIPT_TEST(test_observe_files_that_are_odd_are_bounded),
+	    SCRIPT_TEST(test_observe_of_planted_files_reads_none),
+	    SCRIPT_TEST(test_observe_of_files_that_are_swapped_reads_their_own),
 	    SCRIPT_TEST(test_observe_ten_thousand_jobs_is_one_question),
 	    SCRIPT_TEST(test_has_accounting_answers),
 	};

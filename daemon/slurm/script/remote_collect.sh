@@ -23,6 +23,10 @@ find_newest() {
     done
 }
 
+open_newest() {
+    [[ $newest == logs/* ]] && open_beneath logs "${newest#logs/}"
+}
+
 # The log that matters: of the last attempt, since earlier ones have logs of their own; any when its id is not known.
 # With an evaluation it is the evaluator's, or that of a server that died before. Without, it is the job's own when
 # run.sub says there why it gave up, and else a server's.
@@ -30,7 +34,7 @@ find_newest() {
 find_log() {
     local id=${NEL_SLURM_JOB_ID:-*} dead=''
     find_newest logs/slurm-$id.log
-    [[ -z $newest ]] || dead=$(grep -a -m 1 ' a server died during the evaluation: logs/' -- "$newest")
+    ! open_newest || dead=$(grep -a -m 1 ' a server died during the evaluation: logs/' <&8)
     if [[ -n $dead ]]; then
         dead=${dead##* died during the evaluation: }
         dead=${dead//[!a-zA-Z0-9._*\/-]/}
@@ -40,7 +44,7 @@ find_log() {
     find_newest logs/client-$id.log
     [[ -z $newest ]] || return 0
     find_newest logs/slurm-$id.log
-    [[ -z $newest || $(tail -n 1 -- "$newest" | tr -d '\0') != *' gave up: '* ]] || return 0
+    ! open_newest || [[ $(tail -n 1 <&8 | tr -d '\0') != *' gave up: '* ]] || return 0
     find_newest logs/*server-*-$id-*.log
     [[ -n $newest ]] || find_newest logs/slurm-$id.log
 }
@@ -85,25 +89,26 @@ cancel_export() { # ID
 
 print_export() {
     local what=none id='' text='' message name status count=0
-    if [[ -f .export/job ]]; then
-        read -r -n 400 id text <.export/job
+    if open_beneath .export job; then
+        read -r -n 400 id text <&8
         if [[ $id == refused ]]; then
             what=refused id=''
         else
             id=${id//[!0-9]/}
-            [[ -f .export/end ]] || ask_for_export "$id"
+            [[ -f .export/end && ! -L .export/end ]] || ask_for_export "$id"
             [[ $NEL_EXPORT != cancel || ($what != pending && $what != running) ]] || cancel_export "$id"
-            if [[ -f .export/end ]]; then
+            if open_beneath .export end; then
                 what=ended
-                read -r -n 20 text <.export/end
+                read -r -n 20 text <&8
             fi
         fi
         printf 'export|%s|%s|%s\n' "$what" "$id" "$(one_line "$text")"
     fi
-    if [[ -f artifacts/export.tsv && $what != none ]]; then
+    if [[ $what != none ]] && open_beneath artifacts export.tsv; then
         while ((count++ < destinations_max)) && IFS=$'\t' read -r -n 300 name status; do
-            printf 'destination|%s|%s\n' "${status//[!0-9]/}" "$(one_line "$name")"
-        done <artifacts/export.tsv
+            [[ $name =~ ^[a-zA-Z0-9_.-]{1,64}$ && $status =~ ^[0-9]{1,3}$ ]] || continue
+            printf 'destination|%s|%s\n' "$status" "$name"
+        done <&8
     fi 2>/dev/null
     [[ $NEL_EXPORT == drop || ($what != pending && $what != running && $what != unseen) ]] || return 0
     message=$(rm -f -- .export.env 2>&1) || fail remote "the secrets of the export cannot be removed: $message"
@@ -114,11 +119,13 @@ print_logs() {
     local modified size name bytes left=$NEL_KEEP_TOTAL
     ((NEL_KEEP_BYTES > 0)) || return 0
     while IFS='|' read -r modified size name; do
+        open_beneath logs "$name" || continue
         bytes=$((size < NEL_KEEP_BYTES ? size : NEL_KEEP_BYTES))
         bytes=$((bytes < left ? bytes : left))
         left=$((left - bytes))
         printf 'kept|%d|%d|%d|%d|%s\n' "$bytes" "$size" "${modified%.*}" "$((size - bytes))" "$name"
-        tail -c "+$((size - bytes + 1))" -- "logs/$name" 2>/dev/null | head -c "$bytes"
+        # As many as announced, also of one that has shrunk since.
+        { tail -c "+$((size - bytes + 1))" <&8 && head -c "$bytes" /dev/zero; } 2>/dev/null | head -c "$bytes"
         printf '\n'
     done < <(find logs -maxdepth 1 -type f -name '*.log' ! -name '*[!a-zA-Z0-9._-]*' -printf '%T@|%s|%f\n' 2>/dev/null |
         LC_ALL=C sort -rn | head -n "$logs_max")
@@ -126,18 +133,18 @@ print_logs() {
 
 print_remains() {
     local text message
-    if [[ -f artifacts/results.yml ]]; then
-        text=$(head -c $((NEL_RESULTS_MAX + 1)) artifacts/results.yml 2>/dev/null | tr -d '\0')
+    if open_beneath artifacts results.yml; then
+        text=$(head -c $((NEL_RESULTS_MAX + 1)) <&8 2>/dev/null | tr -d '\0')
         print_block results "$text" ''
     fi
-    if [[ -f artifacts/progress ]]; then
+    if open_beneath artifacts progress; then
         text=''
-        read -r -n 20 text <artifacts/progress
-        printf 'progress|%s\n' "${text//[!0-9]/}"
+        read -r -n 20 text <&8
+        [[ ! $text =~ ^[0-9]{1,18}$ ]] || printf 'progress|%s\n' "$text"
     fi
     find_log
-    if [[ -n $newest ]]; then
-        text=$(tail -c "$tail_bytes" -- "$newest" 2>/dev/null | tr -d '\0')
+    if open_newest; then
+        text=$(tail -c "$tail_bytes" <&8 2>/dev/null | tr -d '\0')
         print_block log "$text" "${newest#logs/}"
     fi
     message=$(rm -f -- .secrets.env 2>&1) || fail remote "the secrets cannot be removed: $message"
@@ -146,7 +153,8 @@ print_remains() {
 }
 
 shopt -s nullglob
-if [[ -d $NEL_JOB_DIR ]] && cd -- "$NEL_JOB_DIR"; then
+if [[ -d $NEL_JOB_DIR ]]; then
+    enter_job "$NEL_JOB_DIR" || fail invalid "$NEL_JOB_DIR cannot be entered, or is a symbolic link"
     if ((!NEL_EXPORT_ONLY)); then
         print_remains
         print_logs

@@ -57,6 +57,19 @@ all_names_inside() { # DESCRIPTOR FOLDER
     ((links <= 1)) || (($(find "$2" -xdev -type f -inum "$inode" -printf x 2>/dev/null | wc -c) >= links))
 }
 
+# Enters a job's directory and sets base, its path as the kernel has it. Links may lead to the run directory; it and the
+# job's in it are none.
+enter_job() { # DIRECTORY
+    cd -P -- "$1" 2>/dev/null && base=$(readlink /proc/self/cwd) && [[ $base == *"${1#"${1%/*/*}"}" ]]
+}
+
+# Opens a file of the entered directory as descriptor 8. Containers write there, so that it is the open file that is
+# looked at, not what had its name before: a regular one, reached by no link, all of whose names are in its folder.
+open_beneath() { # FOLDER NAME
+    [[ -f $1/$2 && ! -L $1/$2 ]] && { exec 8<"$1/$2"; } 2>/dev/null || return 1
+    [[ -f /proc/self/fd/8 && $(readlink /proc/self/fd/8) == "$base/$1/$2" ]] && all_names_inside 8 "$base/$1"
+}
+
 # Reads the lines that follow the script into the array payload; whatever a cut connection left is refused.
 read_payload() {
     local text
@@ -71,4 +84,5 @@ read_payload() {
     set +f
 }
 
+base= # of the job's directory that was entered
 printf '\nnel|begin|1\n'

@@ -12,6 +12,9 @@
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
 stamps_max=64
+small_max=2048 # bytes of a file of stamps
+jobs_a_turn=50 # whose files are open at once
+files_s=20     # to read all of them
 
 declare -A name_of=() state_of=()
 payload=() indexes=() ids=() attempts=() dirs=()
@@ -98,40 +101,73 @@ ask_sacct() {
     done
 }
 
-# Sets line to the first words of a file: SEPARATOR between the words of a line, ',' between lines.
-read_stamps() { # FILE SEPARATOR
-    local first second count=0
+# Reads the beginnings of the small files of some jobs into text_of[<index>:<name>]. Containers can write there, so that it
+# is the open files that are looked at, those of many jobs at once: regular ones without another name, reached by no link
+# from the run directory on.
+read_small() { # INDEX...
+    local i name path fd text keys=() fds=() rests=() opened=() reals=() kinds=()
+    for i; do
+        for name in started ended fate progress; do
+            path=.attempts/${attempts[i]}/$name
+            [[ $name != progress ]] || path=artifacts/progress
+            [[ -f ${dirs[i]}/$path && ! -L ${dirs[i]}/$path ]] || continue
+            { exec {fd}<"${dirs[i]}/$path"; } 2>/dev/null || continue
+            keys+=("$i:$name") fds+=("$fd") rests+=("${dirs[i]#"${dirs[i]%/*/*}"}/$path") opened+=("/proc/self/fd/$fd")
+        done
+    done
+    ((${#fds[@]} > 0)) || return 0
+    mapfile -d '' -t reals < <(readlink -z -- "${opened[@]}")
+    mapfile -t kinds < <(stat -L -c '%h %F' -- "${opened[@]}")
+    for i in "${!fds[@]}"; do
+        fd=${fds[i]} text=''
+        if [[ ${kinds[i]-} == '1 regular '* && ${reals[i]-} == /*"${rests[i]}" ]]; then
+            IFS= read -r -d '' -n "$small_max" text <&"$fd"
+            text_of[${keys[i]}]=$text
+        fi 2>/dev/null
+        exec {fd}<&-
+    done
+}
+
+# Sets line to the first words of the lines of a text: SEPARATOR between the words of a line, ',' between lines.
+read_stamps() { # TEXT SEPARATOR
+    local row first second rows=() IFS=$'\n'
     line=''
-    [[ -f $1 ]] || return
-    while ((count++ < stamps_max)) && read -r -n 64 first second _; do
+    set -f
+    # shellcheck disable=SC2206
+    rows=(${1%"${1##*$'\n'}"}) # what has no end yet is still being written
+    set +f
+    for row in "${rows[@]:0:stamps_max}"; do
+        first=${row%% *} second=${row#"${row%% *}"}
+        second=${second# } second=${second%% *}
         line+=${line:+,}${first:0:20}${second:+$2${second:0:8}}
-    done 2>/dev/null <"$1"
+    done
     line=${line//[!0-9:,-]/}
 }
 
 print_files() {
-    local i dir line progress started ended fate starts ends heartbeat beats=()
-    declare -A beat_of=()
+    local i turn line progress started ended fate starts ends heartbeat beats=() wanted=()
+    declare -A beat_of=() text_of=()
     for i in "${!ids[@]}"; do
         # Nothing is written before it starts.
-        [[ ${state_of[${ids[i]}]-} == PENDING ]] && continue
-        dir=${dirs[i]}/.attempts/${attempts[i]}
-        started[i]='' ended[i]='' progress[i]='' fate[i]=''
-        read_stamps "$dir/started" ''
+        [[ ${state_of[${ids[i]}]-} == PENDING ]] || wanted+=("$i")
+    done
+    for ((turn = 0; turn < ${#wanted[@]}; turn += jobs_a_turn)); do
+        read_small "${wanted[@]:turn:jobs_a_turn}"
+    done
+    for i in ${wanted[@]+"${wanted[@]}"}; do
+        read_stamps "${text_of[$i:started]-}" ''
         started[i]=$line
-        read_stamps "$dir/ended" :
+        read_stamps "${text_of[$i:ended]-}" :
         ended[i]=$line
-        if [[ -f $dir/fate ]]; then
-            read -r -n 20 line _ <"$dir/fate"
-            fate[i]=${line//[!A-Z_]/}
-        fi 2>/dev/null
+        fate[i]=${text_of[$i:fate]-}
+        fate[i]=${fate[i]%%[!A-Z_]*}
+        progress[i]=${text_of[$i:progress]-}
+        progress[i]=${progress[i]%%$'\n'*}
+        [[ ${progress[i]} =~ ^[0-9]{1,18}$ ]] || progress[i]=''
         starts=${started[i]//[!,]/} ends=${ended[i]//[!,]/}
         # A start without an end: the heartbeat says how far it came.
-        [[ -n ${started[i]} && (-z ${ended[i]} || ${#starts} -gt ${#ends}) ]] && beats+=("$dir/alive")
-        if [[ -f ${dirs[i]}/artifacts/progress ]]; then
-            read -r -n 20 line <"${dirs[i]}/artifacts/progress"
-            progress[i]=${line//[!0-9]/}
-        fi 2>/dev/null
+        [[ -n ${started[i]} && (-z ${ended[i]} || ${#starts} -gt ${#ends}) ]] &&
+            beats+=("${dirs[i]}/.attempts/${attempts[i]}/alive")
     done
     if ((${#beats[@]} > 0)); then
         local IFS=$'\n'
@@ -149,12 +185,24 @@ print_files() {
     done
 }
 
+# Runs a function that only prints. A FIFO that takes the place of a file at the right moment could hold it for ever.
+within() { # SECONDS FUNCTION
+    local child guard
+    "$2" &
+    child=$!
+    { read -r -t "$1" <> <(:) || kill -KILL "$child"; } >/dev/null 2>&1 &
+    guard=$!
+    wait "$child" 2>/dev/null
+    kill "$guard" 2>/dev/null
+    wait "$guard" 2>/dev/null
+}
+
 read_orders
 printf 'now|%s\n' "$(date +%s)"
 if ((${#ids[@]} > 0)); then
     if ask_squeue && ((NEL_USE_SACCT)); then
         ask_sacct
     fi
-    print_files
+    within "$files_s" print_files
 fi
 printf 'end\n'
