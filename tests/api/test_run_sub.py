@@ -527,6 +527,56 @@ def test_run_of_instances_and_a_judge_puts_each_on_its_nodes(make):
     )
 
 
+def test_run_does_not_write_through_what_a_container_has_planted(make):
+    run = make("none")
+    mine = run.stand / "mine"
+    mine.write_text("mine")
+    attempt = run.job_dir / ".attempts/1"
+    attempt.mkdir(parents=True)
+    for path in (run.artifacts / "config_ef.yaml", attempt / "alive", attempt / "fate"):
+        path.symlink_to(mine)
+    assert run.run() == 0, run.log
+    assert mine.read_text() == "mine"
+    config = run.artifacts / "config_ef.yaml"
+    assert not config.is_symlink() and "type: mmlu" in config.read_text()
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in run.artifacts.iterdir()) == ["config_ef.yaml"]
+
+
+@pytest.mark.parametrize("name", ["started", "ended"])
+def test_run_appends_no_stamp_through_a_link(make, name):
+    run = make("none")
+    mine = run.stand / "mine"
+    mine.write_text("mine")
+    attempt = run.job_dir / ".attempts/1"
+    attempt.mkdir(parents=True)
+    (attempt / name).symlink_to(mine)
+    run.run()
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("plant", [lambda path: os.mkfifo(path), lambda path: path.mkdir()])
+def test_run_is_not_held_by_what_has_the_name_of_its_config(make, plant):
+    run = make("none")
+    plant(run.artifacts / "config_ef.yaml")
+    status = run.run()
+    assert status == 0 or "cannot write to" in run.log, run.log
+
+
+@pytest.mark.parametrize("name", ["artifacts", "logs", ".attempts"])
+def test_run_in_a_directory_that_is_a_link_gives_up(make, name):
+    run = make("none")
+    elsewhere = run.stand / "elsewhere"
+    elsewhere.mkdir()
+    if (run.job_dir / name).exists():
+        (run.job_dir / name).rmdir()
+    (run.job_dir / name).symlink_to(elsewhere)
+    assert run.run() == 1
+    assert "reached by a symbolic link" in run.log
+    assert not [path for path in elsewhere.rglob("*") if path.is_file() and path.name == "config_ef.yaml"]
+    assert not run.steps()
+
+
 def test_run_on_too_few_nodes_says_so(make):
     run = make("instances", nodes=5)
     assert run.run() == 1

@@ -47,6 +47,40 @@ join() { # SEPARATOR WORD...
     printf '%s' "$*"
 }
 
+# ---- Files: the container of the evaluation writes to artifacts/, that of an export to all of the run directory ----
+
+# Prints the beginning of a file, unless it is a link or anything else that is not a file; never waits for a FIFO.
+peek() { # FILE
+    [[ -f $1 && ! -L $1 ]] && dd if="$1" iflag=nofollow,nonblock bs=4M count=1 status=none 2>/dev/null
+}
+
+# Standard input becomes a file, in place of whatever has its name.
+put() { # FILE
+    local new
+    new=$(mktemp "$1.XXXXXX") || return
+    if ! dd of="$new" oflag=nofollow bs=64K status=none || ! mv -f -T "$new" "$1"; then
+        rm -f "$new"
+        return 1
+    fi
+}
+
+# Appends standard input to a file; not through a link.
+add() { # FILE
+    dd of="$1" oflag=append,nofollow,nonblock conv=notrunc bs=64K status=none
+}
+
+# Enters a directory to write in it. Links may lead to the run directory, and none from there on.
+enter() { # DIRECTORY
+    cd -P "$1" && [[ $(readlink /proc/self/cwd) == *"${NEL_JOB_DIR#"${NEL_JOB_DIR%/*/*}"}${1#"$NEL_JOB_DIR"}" ]]
+}
+
+check_directories() {
+    local directory
+    for directory in "$NEL_JOB_DIR" "$artifacts" "$NEL_JOB_DIR/logs" "$attempt_dir"; do
+        (enter "$directory") || fail "$directory is no directory of this job's: it is missing, or reached by a symbolic link"
+    done
+}
+
 # ---- The attempt: who runs it, and for how long ----
 
 # Two Slurm jobs must never work on one attempt (a submission whose reply was lost may have been repeated). The claim
@@ -54,12 +88,12 @@ join() { # SEPARATOR WORD...
 claim_attempt() {
     local claim=$attempt_dir/job owner=
     : "${SLURM_JOB_ID:?run.sub is started by sbatch}"
-    if ! mkdir -p "$attempt_dir" || ! printf '%s\n' "$SLURM_JOB_ID" >"$claim.$SLURM_JOB_ID"; then
-        fail "cannot write to $attempt_dir"
-    fi
+    mkdir -p "$attempt_dir" || fail "cannot write to $attempt_dir"
+    check_directories
+    printf '%s\n' "$SLURM_JOB_ID" | put "$claim.$SLURM_JOB_ID" || fail "cannot write to $attempt_dir"
     ln "$claim.$SLURM_JOB_ID" "$claim" 2>/dev/null
     rm -f "$claim.$SLURM_JOB_ID"
-    read -r owner _ <"$claim" || fail "cannot claim $attempt_dir"
+    read -r owner _ < <(peek "$claim") || fail "cannot claim $attempt_dir"
     if [[ $owner != "$SLURM_JOB_ID" ]]; then
         say "attempt $NEL_ATTEMPT belongs to Slurm job $owner; this job, $SLURM_JOB_ID, has nothing to do"
         exit 3
@@ -67,7 +101,7 @@ claim_attempt() {
 }
 
 count_lines() { # FILE
-    { [[ ! -e $1 ]] || cat "$1"; } | wc -l
+    peek "$1" | wc -l
 }
 
 # Stamps say how long the attempt ran where Slurm keeps no accounting: line n of `started` ("epoch") belongs to line n
@@ -75,11 +109,11 @@ count_lines() { # FILE
 # the next start, when Slurm requeues the job, writes that end with the exit code -1.
 stamp_start() {
     if (($(count_lines "$attempt_dir/started") > $(count_lines "$attempt_dir/ended"))); then
-        printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" >>"$attempt_dir/ended"
+        printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" | add "$attempt_dir/ended"
     fi
     rm -f "$attempt_dir/fate" # of an earlier start
-    touch "$attempt_dir/alive"
-    printf '%(%s)T\n' -1 >>"$attempt_dir/started" || fail "cannot write to $attempt_dir"
+    printf 'x' | put "$attempt_dir/alive"
+    printf '%(%s)T\n' -1 | add "$attempt_dir/started" || fail "cannot write to $attempt_dir"
     beat </dev/null >/dev/null 2>&1 &
     heartbeat_pid=$!
 }
@@ -88,7 +122,7 @@ beat() {
     local nap=
     trap 'kill "$nap" 2>/dev/null; exit' TERM
     while kill -0 $$; do
-        touch "$attempt_dir/alive"
+        touch -h "$attempt_dir/alive"
         sleep "$heartbeat_s" &
         nap=$!
         wait "$nap"
@@ -107,7 +141,7 @@ leave() {
         disown "$heartbeat_pid" # bash would tell of its death
         kill -KILL "$heartbeat_pid" 2>/dev/null
     fi
-    printf '%(%s)T %d\n' -1 "$status" >>"$attempt_dir/ended"
+    printf '%(%s)T %d\n' -1 "$status" | add "$attempt_dir/ended"
     say "ended with exit code $status"
     [[ -z $failure ]] || say "gave up: $failure" # remote_collect.sh looks for this last line
 }
@@ -136,7 +170,7 @@ seconds_of() { # [DAYS-]HH:MM:SS
 # its stamps. Without an end of its own it was killed with its node.
 find_fate() { # ATTEMPT
     local id text tries name=$NEL_NAME_STEM.$1 dir=$NEL_JOB_DIR/.attempts/$1
-    read -r id _ 2>/dev/null <"$dir/job" || return
+    read -r id _ < <(peek "$dir/job") || return
     for ((tries = 0; tries < 5; tries++)); do
         text=$(scontrol --oneliner show job "$id" 2>/dev/null)
         if [[ $text != *" JobName=$name "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
@@ -154,7 +188,7 @@ find_fate() { # ATTEMPT
     if [[ -n $text ]]; then
         printf '%s\n' "$text"
     elif [[ -s $dir/fate ]]; then
-        cat "$dir/fate"
+        peek "$dir/fate"
     elif (($(count_lines "$dir/started") > $(count_lines "$dir/ended"))); then
         printf 'NODE_FAIL %d\n' "$(stamped_s "$1")"
     else
@@ -168,7 +202,7 @@ stamped_s() { # ATTEMPT
         while read -r start _ <&3; do
             read -r end _ <&4 || end=$(stat -c %Y "$dir/alive")
             ((sum += end - start))
-        done 3<"$dir/started" 4< <(cat "$dir/ended" 2>/dev/null)
+        done 3< <(peek "$dir/started") 4< <(peek "$dir/ended")
     fi
     printf '%d' "$sum"
 }
@@ -178,7 +212,7 @@ used_s() {
     local n seconds stamped sum=0
     for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
         seconds=0
-        [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || read -r _ seconds <"$NEL_JOB_DIR/.attempts/$n/fate"
+        [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || read -r _ seconds < <(peek "$NEL_JOB_DIR/.attempts/$n/fate")
         stamped=$(stamped_s "$n")
         ((sum += seconds > stamped ? seconds : stamped))
     done
@@ -199,7 +233,7 @@ granted_s() { # USED
 # What a successor does first. One that has nothing to do says so with exit code 4.
 take_over() { # TIME-LIMIT
     local before=$((NEL_ATTEMPT - 1)) state='an unknown state' seconds=0 limit tries
-    read -r state seconds 2>/dev/null <"$NEL_JOB_DIR/.attempts/$before/fate"
+    read -r state seconds < <(peek "$NEL_JOB_DIR/.attempts/$before/fate")
     resumes_after "$state" || stand_down "attempt $before ended with $state"
     limit=$(granted_s "$(used_s)")
     ((limit > 0)) || stand_down "the walltime budget has less than 60 s left"
@@ -222,7 +256,7 @@ stand_down() { # WHY
 back_off_s() {
     local n state seconds delay=0
     for ((n = NEL_ATTEMPT - 1; n > 0; n--)); do
-        read -r state seconds 2>/dev/null <"$NEL_JOB_DIR/.attempts/$n/fate" || break
+        read -r state seconds < <(peek "$NEL_JOB_DIR/.attempts/$n/fate") || break
         [[ $state != TIMEOUT && $state != WITHDRAWN && $seconds -lt 120 ]] || break
         delay=$((delay == 0 ? 30 : delay < 900 ? 2 * delay : 1800))
     done
@@ -268,18 +302,18 @@ note_why() {
     text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
     [[ $text != *' JobState=RUNNING '* ]] || return 0
     ended_by_slurm=1
-    touch "$attempt_dir/alive"
+    touch -h "$attempt_dir/alive"
     if [[ $text == *' Reason=TimeLimit '* ]]; then
-        printf 'TIMEOUT %d\n' "$(stamped_s "$NEL_ATTEMPT")" >"$attempt_dir/fate"
+        printf 'TIMEOUT %d\n' "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
     elif [[ $text =~ \ PreemptTime=[0-9] ]]; then
-        printf 'PREEMPTED %d\n' "$(stamped_s "$NEL_ATTEMPT")" >"$attempt_dir/fate"
+        printf 'PREEMPTED %d\n' "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
     fi
 }
 
 # At the end. When this attempt has ended by itself, or the budget is spent, nothing follows.
 settle_chain() { # EXIT-CODE
     ((successor_queued)) || return 0
-    touch "$attempt_dir/alive"
+    touch -h "$attempt_dir/alive"
     if ((ended_by_slurm)) || { (($1 != 0)) && { resumes_after FAILED || resumes_after OUT_OF_MEMORY; }; }; then
         (($(granted_s "$(used_s)") == 0)) || return 0
     fi
@@ -289,7 +323,7 @@ settle_chain() { # EXIT-CODE
 # So that it never takes the nodes just to learn that there is nothing to do.
 withdraw_successor() {
     local next=$((NEL_ATTEMPT + 1))
-    mkdir -p "$NEL_JOB_DIR/.attempts/$next" && printf 'WITHDRAWN 0\n' >"$NEL_JOB_DIR/.attempts/$next/fate"
+    mkdir -p "$NEL_JOB_DIR/.attempts/$next" && printf 'WITHDRAWN 0\n' | put "$NEL_JOB_DIR/.attempts/$next/fate"
     if timeout 20 scancel --user="$(id -un)" --name="$NEL_NAME_STEM.$next"; then
         say "withdrew attempt $next"
     fi
@@ -300,7 +334,7 @@ continue_chain() { # nothing, or as a successor: ATTEMPT TIME-LIMIT
     local fate dir=$NEL_JOB_DIR/.attempts/$((NEL_ATTEMPT - 1))
     [[ $NEL_RESUME_MODE == in_job ]] || return 0
     if [[ -d $dir ]] && fate=$(find_fate "$((NEL_ATTEMPT - 1))") && [[ -n $fate ]]; then
-        printf '%s\n' "$fate" >"$dir/fate"
+        printf '%s\n' "$fate" | put "$dir/fate"
     fi
     (($# < 2)) || take_over "$2"
     queue_successor
@@ -487,7 +521,7 @@ start_proxy() { # SERVER HEAD-ADDRESS...
     local s=$1 log config
     log=$(server_log "$s" proxy)
     config=$NEL_JOB_DIR/$log.cfg
-    write_proxy_config "$@" >"$config" || fail "cannot write $config"
+    write_proxy_config "$@" | put "$config" || fail "cannot write $config"
     start_step "$log" "$log-%A.log" proxy 0 --nodelist="$PRIMARY_NODE" --nodes=1 --ntasks=1 \
         --container-image="$NEL_PROXY_IMAGE" --container-mounts="$config:/usr/local/etc/haproxy/haproxy.cfg:ro" \
         haproxy -f /usr/local/etc/haproxy/haproxy.cfg
@@ -548,6 +582,7 @@ last_words() { # PATTERN OF ITS LOGS
     local file lines words=
     # shellcheck disable=SC2231 # it is a pattern
     for file in "$NEL_JOB_DIR"/$1; do
+        [[ -f $file && ! -L $file ]] || continue
         lines=$(tail -n 50 -- "$file" 2>/dev/null | tr -d '\0')
         if [[ -z $words || $lines != *'*** STEP '*' CANCELLED '* ]]; then
             words=$(grep -v -e '^srun: ' -e '\*\*\* STEP ' -e 'spank: required plugin' -e 'spank plugin stack' \
@@ -603,11 +638,11 @@ publish_endpoints() { # SERVER
 # those names are replaced.
 write_evaluator_config() {
     local text variable
-    text=$(<"$NEL_JOB_DIR/config_ef.yaml") || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
+    text=$(peek "$NEL_JOB_DIR/config_ef.yaml") || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
     for variable in "${evaluation_env[@]}"; do
         text=${text//"\${${variable%%=*}}"/"${variable#*=}"}
     done
-    (umask 077 && printf '%s\n' "$text" >"$artifacts/config_ef.yaml") || fail "cannot write to $artifacts"
+    (enter "$artifacts" && printf '%s\n' "$text" | put config_ef.yaml) || fail "cannot write to $artifacts"
 }
 
 has_variable() { # CONSUMER NAME
@@ -719,7 +754,7 @@ submit_export() {
         "$NEL_OUTPUT_DIR" "${NEL_EXPORT_DESTINATIONS[@]}"
     make_step "$secrets" export 0 --nodes=1 --ntasks=1 --container-image="$NEL_EXPORT_IMAGE" \
         --container-mounts="$mounts" --no-container-mount-home "${container_command[@]}"
-    if ! write_export_secrets "${step[0]}" || ! write_export_script >"$script"; then
+    if ! write_export_secrets "${step[0]}" || ! write_export_script | put "$script"; then
         say "warning: the export job could not be prepared; nothing is exported"
         note_export 'refused it could not be prepared'
         rm -f "$secrets"
@@ -744,8 +779,7 @@ submit_export() {
 }
 
 note_export() { # the Slurm id of the export job, or "refused" and why
-    mkdir -p "$export_dir" && printf '%s\n' "${1//$'\n'/ }" >"$export_dir/job.new" &&
-        mv -f "$export_dir/job.new" "$export_dir/job"
+    mkdir -p "$export_dir" && (enter "$export_dir" && printf '%s\n' "${1//$'\n'/ }" | put job)
 }
 
 # The secrets file is removed when this job has ended; the export job reads, and removes, a copy of its own share.
@@ -757,12 +791,8 @@ write_export_secrets() { # FILE, or '' when there are none
             names+=("${NEL_ENVIRONMENT[i + 1]}")
         fi
     done
-    rm -f "$1"
-    (
-        umask 077
-        "$BASH" -c "$(declare -f print_secrets); print_secrets \"\$@\"" print_secrets \
-            "$NEL_JOB_DIR/.secrets.env" export "${names[@]}" >"$1"
-    )
+    "$BASH" -c "$(declare -f print_secrets); print_secrets \"\$@\"" print_secrets \
+        "$NEL_JOB_DIR/.secrets.env" export "${names[@]}" | put "$1"
 }
 
 # In a bash of its own, with positional parameters only, as become_step and for the same reason.
@@ -780,17 +810,17 @@ print_secrets() { # SECRETS-FILE CONSUMER NAME...
 # The job's data are arguments of the script, not part of it.
 write_export_script() {
     printf '#!/bin/bash\n# Written by run.sub: exports the scores of a finished evaluation.\n'
-    declare -f become_step export_scores
+    declare -f become_step put enter export_scores
     printf 'export_scores "$@"\n'
 }
 
 # The batch script of the export job. Its exit code in the directory's file `end` says that it has ended.
 export_scores() { # DIRECTORY, and the arguments of become_step
-    local status
+    local status NEL_JOB_DIR=${1%/*}
     (become_step "${@:2}")
     status=$?
     [[ -z $2 ]] || rm -f "$2"
-    printf '%d\n' "$status" >"$1/end.new" && mv -f "$1/end.new" "$1/end"
+    (enter "$1" && printf '%d\n' "$status" | put end)
     printf 'the export ended with exit code %d\n' "$status"
     exit "$status"
 }
