@@ -10,8 +10,8 @@
 
 #include <stdatomic.h>
 
-#define READER_COMMAND_SIZE 96 /* as REMOTE_COMMAND_SIZE */
-#define READER_TRANSFERS_MAX 8 /* at once, besides the follower: below OpenSSH's MaxSessions of 10 */
+#define READER_COMMAND_SIZE 1024 /* as REMOTE_COMMAND_SIZE */
+#define READER_TRANSFERS_MAX 8   /* at once, besides the follower: below OpenSSH's MaxSessions of 10 */
 
 struct reader;
 struct ssh_command;

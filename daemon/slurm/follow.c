@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LINE_MAX_BYTES (FOLLOW_PIECE_MAX / 3 * 4 + 256)
@@ -90,6 +91,19 @@ static bool read_line(struct follow_parser *parser, char *line, struct follow_an
 	return strcmp(kind, "data") == 0 && read_numbers(&at, true, answer) && read_data(parser, at, answer);
 }
 
+/* "error|<kind>|<text>", as of every script: here only of one that was not run. */
+static int read_error(const struct follow_parser *parser, struct nel_err *err)
+{
+	struct record record;
+	snprintf(record.line, sizeof record.line, "%s", parser->line.data);
+	record.fields[0] = record.line;
+	record.count = 1;
+	(void)record_error(&record, err);
+	if (err != NULL)
+		err->kind = NEL_REMOTE;
+	return -1;
+}
+
 int follow_parse(struct follow_parser *parser, const char *output, size_t size,
 		 void (*answer)(const struct follow_answer *answer, void *arg), void *arg, struct nel_err *err)
 {
@@ -106,6 +120,8 @@ int follow_parse(struct follow_parser *parser, const char *output, size_t size,
 		struct follow_answer one = {0};
 		if (!parser->begun) /* what a login shell prints comes first */
 			parser->begun = strcmp(str_text(&parser->line), "nel|begin|1") == 0;
+		else if (str_starts_with(str_text(&parser->line), "error|"))
+			return read_error(parser, err);
 		else if (parser->line.len > 0 && read_line(parser, parser->line.data, &one))
 			answer(&one, arg);
 		else

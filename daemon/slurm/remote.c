@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 /* Of standard error, in a message. */
@@ -15,6 +16,22 @@
 
 /* The scripts check that it came: a cut connection looks like the end of the input. */
 #define COMPLETE_MARK "\n.complete\n"
+
+#define MARK_BYTES 8
+
+/* The command: takes the script from standard input, and runs it only when all of it is there, from its first byte to
+ * its last. Files that the login shell runs before (.bashrc, .zshenv) have the same standard input, and one that reads
+ * takes the script's beginning. Nothing here means another thing to any login shell: all stands in single quotes,
+ * without one, '!' and line ends. head(1) takes no byte more than asked for from a pipe; sshd gives a pipe or a socket.
+ */
+static const char command_form[] =
+    "exec /bin/bash -c 'LC_ALL=C; m=\"#%s\"; s=$(head -c %zu); if [[ ${#s} == %zu && $s == \"$m\"*\"$m\" ]]; then "
+    "eval \"$s\"; else cd; f=$(echo $(grep -lswE \"read|cat|select|stdin\" .bashrc .profile .bash_profile .zshenv "
+    ".cshrc .tcshrc .config/fish/config.fish .ssh/rc /etc/ssh/sshrc /etc/bash.bashrc /etc/zsh/zshenv /etc/csh.cshrc "
+    "$BASH_ENV)); printf \"\\nnel|begin|1\\nerror|remote|of the %%d bytes of the script only a part arrived, and none "
+    "of "
+    "it was run: a start-up file of the account reads standard input, which is not its own; let it do so for terminals "
+    "only ([ -t 0 ]). To look at: %%s (login shell: %%s)\\nend\\n\" %zu \"${f:-all start-up files}\" \"$SHELL\"; fi'";
 
 void remote_set(struct str *data, const char *name, const char *value)
 {
@@ -53,29 +70,40 @@ static void append_script(struct str *s, const char *name)
 	free(path);
 }
 
-/* The script stands in one pair of braces: bash parses all of it before it runs any, so that a script cut short by the
- * network is a syntax error and does nothing. */
-static void render_script(const struct remote_call *call, const char *const *environment, struct str *s)
+static void make_mark(char ret_mark[2 * MARK_BYTES + 1])
+{
+	unsigned char bytes[MARK_BYTES];
+	randombytes_buf(bytes, sizeof bytes);
+	sodium_bin2hex(ret_mark, 2 * MARK_BYTES + 1, bytes, sizeof bytes);
+}
+
+/* The script stands between two marks that occur nowhere else in the input, and in one pair of braces: bash parses all
+ * of it before it runs any. */
+static void render_script(const struct remote_call *call, const char *const *environment, const char *mark,
+			  struct str *s)
 {
 	int64_t wait_s = call->timeout_ms / 1000 - 2;
-	str_append(s, "{\n");
+	str_appendf(s, "#%s\n{\n", mark);
 	remote_array_begin(s, "NEL_ENVIRONMENT");
 	for (size_t i = 0; environment[i] != NULL; i++)
 		remote_array_add(s, environment[i]);
 	remote_array_end(s);
 	remote_set_number(s, "NEL_TIMEOUT_S", wait_s < 1 ? 1 : wait_s);
+	remote_set_number(s, "NEL_PAYLOAD_SIZE", (int64_t)call->payload_size);
 	if (call->data != NULL)
 		str_append(s, call->data);
 	append_script(s, "common");
 	append_script(s, call->script);
-	str_append(s, "\n}\n");
+	str_appendf(s, "\n}\n#%s", mark);
 }
 
 void remote_render(const struct remote_call *call, const char *const *environment,
 		   char ret_command[REMOTE_COMMAND_SIZE], char **ret_input, size_t *ret_size)
 {
 	struct str script = {0};
-	render_script(call, environment, &script);
+	char mark[2 * MARK_BYTES + 1];
+	make_mark(mark);
+	render_script(call, environment, mark, &script);
 	size_t mark_size = strlen(COMPLETE_MARK);
 	size_t size = script.len + call->payload_size + mark_size;
 	char *input = mem_calloc(size + 1, 1);
@@ -83,8 +111,8 @@ void remote_render(const struct remote_call *call, const char *const *environmen
 	if (call->payload_size != 0)
 		memcpy(input + script.len, call->payload, call->payload_size);
 	memcpy(input + size - mark_size, COMPLETE_MARK, mark_size);
-	/* head(1) takes no byte more than asked for from a pipe; sshd gives a pipe or a socket. */
-	snprintf(ret_command, REMOTE_COMMAND_SIZE, "exec /bin/bash -c 'eval \"$(head -c %zu)\"'", script.len);
+	int length = snprintf(ret_command, REMOTE_COMMAND_SIZE, command_form, mark, script.len, script.len, script.len);
+	assert(length > 0 && length < REMOTE_COMMAND_SIZE);
 	str_done(&script);
 	*ret_input = input;
 	*ret_size = size;

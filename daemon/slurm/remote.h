@@ -1,12 +1,13 @@
 /* The one way to run a remote script: a fixed bash script from slurm/script/, preceded by shell-quoted data, sent on
- * standard input to a command that holds nothing of a user's and that every login shell understands. Lane threads. */
+ * standard input to a command that holds nothing of a user's, that every login shell understands, and that runs the
+ * script only when it has arrived whole. Lane threads. */
 #ifndef NEL_SLURM_REMOTE_H
 #define NEL_SLURM_REMOTE_H
 
 #include "base/str.h"
 #include "ssh/pool.h"
 
-#define REMOTE_COMMAND_SIZE 96
+#define REMOTE_COMMAND_SIZE 1024
 
 struct remote_call {
 	const char *script;  /* "submit" for remote_submit.sh */

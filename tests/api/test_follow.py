@@ -126,7 +126,7 @@ def remote_readers(daemon):
     found = []
     for process in os.listdir("/proc"):
         try:
-            if process.isdigit() and b'eval "$(head -c' in Path(f"/proc/{process}/cmdline").read_bytes() and \
+            if process.isdigit() and b"s=$(head -c" in Path(f"/proc/{process}/cmdline").read_bytes() and \
                     ours.search(Path(f"/proc/{process}/environ").read_bytes()):
                 found.append(int(process))
         except OSError:

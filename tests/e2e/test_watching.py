@@ -231,7 +231,7 @@ class EventReader(LogReader):
 def remote_readers(bed):
     """Scripts of the daemon that have run for a while on the login node: the commands of a poll are over by then."""
     text = bed.run("alpha", "ps", "-u", bed.env["NEL_USER"], "-o", "etimes=,args=")
-    return [line for line in text.splitlines() if 'eval "$(head -c' in line and int(line.split()[0]) >= 3]
+    return [line for line in text.splitlines() if "s=$(head -c" in line and int(line.split()[0]) >= 3]
 
 
 def check_tar(client, job_id, directory):

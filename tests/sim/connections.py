@@ -314,6 +314,31 @@ def logins_that_run_something_else(binary, full):
         return len(faults)
 
 
+@scenario
+def startup_files_that_read(binary, full):
+    """They have the standard input on which the script comes: nothing of the rest is run, the job says in which file to
+    look, and goes on when it is mended."""
+    with world(binary) as made:
+        home = Path(made.sim.directory, "home")
+        faults = [("/bin/bash", ".bashrc", "read -t 2 answer"), ("/bin/bash", ".bashrc", "cat >/dev/null")]
+        faults += [(path, ".cshrc", "head -c 9 >/dev/null # read") for path in [shutil.which("tcsh")] if path]
+        for i, (shell, name, line) in enumerate(faults):
+            node = LoginNode(made, f"reading-{i}", f"SetEnv HOME={home} PATH={made.sim.directory}/bin:/usr/bin:/bin "
+                             f"NEL_SIM_SOCKET={made.sim.directory}/socket", shell=shell)
+            made.others.append({**made.cluster, **node.settings(), "name": node.name,
+                                "hostname": f"login.{node.name}.example"})
+        made.start()
+        for i, (shell, name, line) in enumerate(faults):
+            (home / name).write_text(f"{line}\n")
+            made.post(hostname=f"login.reading-{i}.example")
+            waits_for(made, f"cluster reading-{i}: of the ", "only a part arrived, and none of it was run: a start-up file",
+                      f"To look at: {name} ")
+            (home / name).write_text("true\n")
+            made.settle()
+        made.check()
+        return len(faults)
+
+
 # ---- proxy commands ----
 
 @scenario

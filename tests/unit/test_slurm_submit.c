@@ -658,6 +658,34 @@ static void test_submit_under_any_login_shell(void **state)
 	}
 }
 
+/* A login shell whose start-up file reads standard input: a line, some bytes, all of it. */
+static void test_submit_after_a_startup_file_that_reads_runs_nothing(void **state)
+{
+	(void)state;
+	static const char *const files[] = {"read -t 2 answer", "head -c 7 >/dev/null", "head -c 30000 >/dev/null",
+					    "cat >/dev/null"};
+	CLEANUP(mem_freep) char *shell = mem_printf("%s/shell", local_dir);
+	setenv("HOME", local_dir, 1);
+	local_shell = shell;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		run("cd $FAKE; echo '%s' >.bashrc; printf '#!/bin/bash\\n. $FAKE/.bashrc\\nexec /bin/sh \"$@\"\\n' "
+		    ">shell; "
+		    "chmod +x shell",
+		    files[i]);
+		CLEANUP(sent_done) struct sent sent = send_tasks(1);
+		assert_int_equal(sent.status, -1);
+		assert_int_equal(sent.err.kind, NEL_REMOTE);
+		if (strstr(sent.err.msg, "none of it was run: a start-up file") == NULL)
+			fail_msg("%s: %s", files[i], sent.err.msg);
+		if (strncmp(files[i], "head", 4) != 0 && strstr(sent.err.msg, "look at: .bashrc ") == NULL)
+			fail_msg("%s: %s", files[i], sent.err.msg);
+	}
+	assert_output("cat $FAKE/calls; ls -d $FAKE/out 2>&1 | cut -d : -f 3", " No such file or directory");
+	run("echo '[ ! -t 0 ] || read -t 2 answer' >$FAKE/.bashrc");
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+}
+
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 
 int main(void)
@@ -692,6 +720,7 @@ int main(void)
 	    SCRIPT_TEST(test_submit_on_full_disk_is_busy_and_claims_nothing),
 	    SCRIPT_TEST(test_submit_of_a_plan_checks_its_sources),
 	    SCRIPT_TEST(test_submit_under_any_login_shell),
+	    SCRIPT_TEST(test_submit_after_a_startup_file_that_reads_runs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,7 @@ read_payload() {
     text=$(cat)
     [[ $text == *$'\n.complete' ]] || fail remote 'the request arrived incomplete'
     text=${text%$'\n.complete'}
+    ((${#text} == NEL_PAYLOAD_SIZE)) || fail remote 'the request arrived with a part missing'
     # Splitting a word is much faster than reading from a pipe, which bash does byte by byte.
     local IFS=$'\n'
     set -f
