@@ -131,45 +131,18 @@ void plan_fill_missing(const struct reader *r, const json_t *composed, json_t *r
 		(void)walk_missing(r, root, root, root, "");
 }
 
-/* The image's name without its tag. */
-static size_t repository_size(const char *image)
+/* Several harnesses have a task of this name: an error that lists them. */
+static void report_ambiguous(const struct reader *r, const struct catalogue *catalogue, const char *name,
+			     const char *pointer)
 {
-	const char *slash = strrchr(image, '/');
-	const char *colon = strchr(slash == NULL ? image : slash, ':');
-	return colon == NULL ? strlen(image) : (size_t)(colon - image);
-}
-
-static bool same_repository(const char *a, const char *b)
-{
-	size_t size = repository_size(a);
-	return repository_size(b) == size && strncmp(a, b, size) == 0;
-}
-
-/* Among the harnesses that have a task of this name, the one whose image the config names; else an error that lists
- * them. */
-static const struct catalogue_task *choose(const struct reader *r, const struct catalogue *catalogue, const char *name,
-					   const char *container, const char *pointer)
-{
-	const struct catalogue_task *chosen = NULL;
 	struct str choices = {0};
-	size_t fitting = 0;
 	for (size_t i = 0; i < catalogue_count(catalogue); i++) {
 		const struct catalogue_task *row = catalogue_at(catalogue, i);
-		if (strcmp(row->task, name) != 0)
-			continue;
-		str_appendf(&choices, "%s%s.%s", choices.len == 0 ? "" : ", ", row->harness, row->task);
-		if (container != NULL && same_repository(row->container, container)) {
-			chosen = row;
-			fitting++;
-		}
+		if (strcmp(row->task, name) == 0)
+			str_appendf(&choices, "%s%s.%s", choices.len == 0 ? "" : ", ", row->harness, row->task);
 	}
-	if (fitting != 1) {
-		reader_error(r, pointer, "Several harnesses have a task '%s': name one of %s", name,
-			     str_text(&choices));
-		chosen = NULL;
-	}
+	reader_error(r, pointer, "Several harnesses have a task '%s': name one of %s", name, str_text(&choices));
 	str_done(&choices);
-	return chosen;
 }
 
 /* Images that are files are always permitted: whoever can put them there can run them. */
@@ -260,24 +233,85 @@ static void fill_from(json_t *task, const json_t *evaluation, const char *name, 
 		set_evaluator_type(task, evaluation, row->task);
 }
 
-static void fill_task(const struct reader *r, json_t *task, const json_t *evaluation, const struct catalogue *catalogue,
-		      bool allow_unlisted, const char *pointer)
+static bool is_row(const struct catalogue_task *row, const char *name)
+{
+	size_t size = strlen(row->harness);
+	return strcmp(row->task, name) == 0 ||
+	       (strncmp(name, row->harness, size) == 0 && name[size] == '.' && strcmp(name + size + 1, row->task) == 0);
+}
+
+/* What the catalogue says of a task in an image of its own; *ret_harness: whose image it is, NULL for a foreign one. */
+static const struct catalogue_task *find_in_image(const struct catalogue *catalogue, const char *name,
+						  const char *container, const char **ret_harness)
+{
+	*ret_harness = NULL;
+	for (size_t i = 0; i < catalogue_count(catalogue); i++) {
+		const struct catalogue_task *row = catalogue_at(catalogue, i);
+		if (strcmp(row->container, container) != 0)
+			continue;
+		*ret_harness = row->harness;
+		if (is_row(row, name))
+			return row;
+	}
+	return NULL;
+}
+
+/* A task in an image of which the catalogue says nothing. harness: whose image it is as far as the catalogue knows. */
+static void check_own_image(const struct reader *r, const json_t *task, const struct catalogue *catalogue,
+			    const char *container, const char *harness, bool allow_unlisted, const char *pointer)
+{
+	const char *name = json_string_value(reader_get(task, "name"));
+	const char *dot = strchr(name, '.');
+	const struct catalogue_task *row = NULL;
+	enum catalogue_match match = catalogue_find(catalogue, name, &row);
+	if (match == CATALOGUE_UNKNOWN || match == CATALOGUE_HARNESS_KNOWN)
+		check_unlisted(r, catalogue, name, row, container, allow_unlisted, pointer);
+	else if (reader_get(task, "endpoint_type") == NULL && strcmp(row->endpoint_types[0], "chat") != 0)
+		reader_warn(
+		    r, pointer,
+		    "The catalogue knows '%s' in the image %s only: in %s the endpoint type is taken to be chat; "
+		    "set endpoint_type if it is %s",
+		    name, row->container, container, row->endpoint_types[0]);
+	if (harness != NULL && dot != NULL &&
+	    (strlen(harness) != (size_t)(dot - name) || strncmp(name, harness, (size_t)(dot - name)) != 0))
+		reader_warn(r, pointer, "'%s' does not fit its image %s, which has the tasks of %s", name, container,
+			    harness);
+}
+
+/* The row of the catalogue that fills in a task in the catalogue's own image or in none. */
+static const struct catalogue_task *find_row(const struct reader *r, json_t *task, const json_t *evaluation,
+					     const struct catalogue *catalogue, bool allow_unlisted,
+					     const char *pointer)
 {
 	const char *name = json_string_value(reader_get(task, "name"));
 	const char *container = json_string_value(reader_get(task, "container"));
 	const struct catalogue_task *row = NULL;
-	if (name == NULL || (container == NULL && reader_get(task, "container") != NULL))
-		return; /* plan_tasks() complains */
-	switch (catalogue_find(catalogue, name, &row)) {
-	case CATALOGUE_AMBIGUOUS: row = choose(r, catalogue, name, container, pointer); break;
-	case CATALOGUE_FOUND: break;
-	case CATALOGUE_HARNESS_KNOWN:
-		check_unlisted(r, catalogue, name, row, container, allow_unlisted, pointer);
-		fill_from(task, evaluation, name, row, false);
-		row = NULL;
-		break;
-	case CATALOGUE_UNKNOWN: check_unlisted(r, catalogue, name, NULL, container, allow_unlisted, pointer); break;
+	if (container != NULL) {
+		const char *harness = NULL;
+		row = find_in_image(catalogue, name, container, &harness);
+		if (row == NULL)
+			check_own_image(r, task, catalogue, container, harness, allow_unlisted, pointer);
+		return row;
 	}
+	switch (catalogue_find(catalogue, name, &row)) {
+	case CATALOGUE_FOUND: return row;
+	case CATALOGUE_AMBIGUOUS: report_ambiguous(r, catalogue, name, pointer); break;
+	case CATALOGUE_HARNESS_KNOWN:
+		check_unlisted(r, catalogue, name, row, NULL, allow_unlisted, pointer);
+		fill_from(task, evaluation, name, row, false);
+		break;
+	case CATALOGUE_UNKNOWN: check_unlisted(r, catalogue, name, NULL, NULL, allow_unlisted, pointer); break;
+	}
+	return NULL;
+}
+
+static void fill_task(const struct reader *r, json_t *task, const json_t *evaluation, const struct catalogue *catalogue,
+		      bool allow_unlisted, const char *pointer)
+{
+	const char *name = json_string_value(reader_get(task, "name"));
+	if (name == NULL || (reader_get(task, "container") != NULL && !json_is_string(reader_get(task, "container"))))
+		return; /* plan_tasks() complains */
+	const struct catalogue_task *row = find_row(r, task, evaluation, catalogue, allow_unlisted, pointer);
 	if (row != NULL)
 		fill_from(task, evaluation, name, row, true);
 	if (reader_get(task, "endpoint_type") == NULL)

@@ -12,8 +12,15 @@ static const struct {
      "hellaswag"},
     {"{'name': 'simple_evals.mmlu'}", "nvcr.io/nvidia/eval-factory/simple-evals:26.03", "chat", "mmlu",
      "simple_evals.mmlu"},
-    {"{'name': 'mmlu', 'container': 'nvcr.io/nvidia/eval-factory/simple-evals:25.01'}",
-     "nvcr.io/nvidia/eval-factory/simple-evals:25.01", "chat", "mmlu", "mmlu"},
+    {"{'name': 'mmlu', 'container': 'nvcr.io/nvidia/eval-factory/simple-evals:26.03'}",
+     "nvcr.io/nvidia/eval-factory/simple-evals:26.03", "chat", "mmlu", "mmlu"},
+    {"{'name': 'mmlu', 'container': 'nvcr.io/nvidia/eval-factory/lm-evaluation-harness:26.03'}",
+     "nvcr.io/nvidia/eval-factory/lm-evaluation-harness:26.03", "completions", "mmlu", "mmlu"},
+    /* Of other images, and other versions are other images, the catalogue says nothing. */
+    {"{'name': 'mmlu', 'container': 'nvcr.io/nvidia/eval-factory/lm-evaluation-harness:25.01'}",
+     "nvcr.io/nvidia/eval-factory/lm-evaluation-harness:25.01", "chat", "mmlu", "mmlu"},
+    {"{'name': 'simple_evals.mmlu', 'container': 'own:1'}", "own:1", "chat", "simple_evals.mmlu", "simple_evals.mmlu"},
+    {"{'name': 'hellaswag', 'container': 'own:1'}", "own:1", "chat", "hellaswag", "hellaswag"},
     {"{'name': 'hellaswag', 'container': 'own:1', 'endpoint_type': 'chat'}", "own:1", "chat", "hellaswag", "hellaswag"},
     {"{'name': 'lm-evaluation-harness.brand_new'}", "nvcr.io/nvidia/eval-factory/lm-evaluation-harness:26.03", "chat",
      "lm-evaluation-harness.brand_new", "lm-evaluation-harness.brand_new"},
@@ -36,6 +43,26 @@ static void test_eval_config_plan_task_gets_container_and_types(void **state)
 		assert_string_equal(job->endpoint_type, tasks[i].endpoint_type);
 		assert_string_equal(eval_text(job->evaluator_config, "/config/type"), tasks[i].evaluator_type);
 		assert_string_equal(job->file_name, tasks[i].file_name);
+		eval_done(&r);
+	}
+}
+
+static void test_eval_config_plan_own_images_warn_where_the_catalogue_differs(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+	    {"{'name': 'hellaswag', 'container': 'own:1'}", "set endpoint_type if it is completions"},
+	    {"{'name': 'simple_evals.mmlu', 'container': 'nvcr.io/nvidia/eval-factory/lm-evaluation-harness:26.03'}",
+	     "which has the tasks of lm-evaluation-harness"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		bool said = false;
+		CLEANUP(mem_freep) char *patch = mem_printf("{'evaluation': {'tasks': [%s]}}", cases[i][0]);
+		eval_ok(EVAL_BASE, patch, &r);
+		for (size_t k = 0; k < r.warnings.count; k++)
+			said = said || strstr(r.warnings.items[k].message, cases[i][1]) != NULL;
+		assert_true(said);
 		eval_done(&r);
 	}
 }
@@ -352,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_eval_config_plan_task_gets_container_and_types),
+	    cmocka_unit_test(test_eval_config_plan_own_images_warn_where_the_catalogue_differs),
 	    cmocka_unit_test(test_eval_config_plan_unlisted_tasks_need_permission_but_files_do_not),
 	    cmocka_unit_test(test_eval_config_plan_commands_need_permission),
 	    cmocka_unit_test(test_eval_config_plan_dataset_is_mounted_and_exported),
