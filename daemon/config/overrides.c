@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "config/utf8.h"
 #include "config/value_grammar.h"
+#include "config/yaml_json.h"
 
 #include <string.h>
 
@@ -56,6 +57,16 @@ static int parse_key(const char *text, size_t size, struct override *o, struct n
 	return 0;
 }
 
+/* The value behind a task's name is YAML, as the launcher reads it there; what is not YAML is the text itself. */
+static json_t *parse_yaml_value(const char *text)
+{
+	json_t *value = NULL;
+	if (*text == '\0')
+		return json_string("");
+	struct nel_err err;
+	return yaml_json_parse(text, strlen(text), false, &value, NULL, NULL, &err) == 0 ? value : json_string(text);
+}
+
 static int parse_one(const char *text, struct override *o, struct nel_err *err)
 {
 	const char *p = text;
@@ -78,7 +89,7 @@ static int parse_one(const char *text, struct override *o, struct nel_err *err)
 	if (parse_key(p, equals == NULL ? strlen(p) : (size_t)(equals - p), o, err) != 0)
 		return -1;
 	if (equals != NULL)
-		o->value = value_parse(equals + 1, err);
+		o->value = override_names_task(o) ? parse_yaml_value(equals + 1) : value_parse(equals + 1, err);
 	return equals != NULL && o->value == NULL ? -1 : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/value_grammar.h"
 
 #include <string.h>
 
@@ -12,11 +13,8 @@
 /* A scalar as a template shows it. */
 static char *scalar_text(const json_t *value)
 {
-	if (json_is_string(value))
-		return mem_strdup(json_string_value(value));
-	if (json_is_boolean(value))
-		return mem_strdup(json_is_true(value) ? "True" : "False");
-	return json_is_number(value) ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+	bool scalar = json_is_string(value) || json_is_boolean(value) || json_is_number(value);
+	return scalar ? value_to_text(value) : NULL;
 }
 
 /* Puts one {key} in; false when there is no such scalar. */

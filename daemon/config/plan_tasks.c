@@ -101,10 +101,19 @@ static void read_dataset(const struct plan_ctx *ctx, const json_t *task, const c
 	plan_env_default(&job->env, DATASET_VARIABLE, ENV_LITERAL, path);
 }
 
-/* true: all GPUs; a text: those; false or null: none. */
-static char *read_gpu_visible(const struct plan_ctx *ctx)
+/* true: all GPUs; a text: those; false, null, and numbers, which the launcher does not read: none. */
+static char *read_gpu_visible(const struct plan_ctx *ctx, const struct plan_job *job)
 {
 	const json_t *value = reader_get(ctx->execution, "evaluation_gpu_visible");
+	if (json_is_integer(value)) {
+		if (job->index == 0)
+			reader_warn(
+			    &ctx->reader, "/execution/evaluation_gpu_visible",
+			    "A number is not read here, so evaluations see no GPU: to show GPU %" JSON_INTEGER_FORMAT
+			    ", write \"%" JSON_INTEGER_FORMAT "\"",
+			    json_integer_value(value), json_integer_value(value));
+		return NULL;
+	}
 	if (value == NULL || json_is_false(value) || (json_is_string(value) && json_string_length(value) == 0))
 		return NULL;
 	if (json_is_true(value))
@@ -121,7 +130,7 @@ static void read_task(struct plan_ctx *ctx, const json_t *task, const char *base
 	read_endpoint_type(ctx, task, base, job);
 	job->pre_cmd = shell_code(ctx, task, base, "pre_cmd");
 	job->post_cmd = shell_code(ctx, task, base, "post_cmd");
-	job->gpu_visible = read_gpu_visible(ctx);
+	job->gpu_visible = read_gpu_visible(ctx, job);
 	read_env(ctx, task, base, job);
 	read_dataset(ctx, task, base, job);
 	plan_env_settle(&job->env);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/value_grammar.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -169,7 +170,7 @@ char *reader_value_text(const struct reader *r, const json_t *value, const char 
 	if (json_is_string(value))
 		text = mem_strdup(json_string_value(value));
 	else if (json_is_number(value))
-		text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+		text = value_to_text(value);
 	if (text == NULL) {
 		reader_error(r, pointer, "%s must be text, not %s%s", name, type_name(value),
 			     json_is_boolean(value) ? " (put it in quotes if that is the text)" : "");

@@ -49,6 +49,15 @@ static void emit_scalar(yaml_emitter_t *emitter, const char *text, size_t size, 
 	     yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)size, plain, 1, style));
 }
 
+/* Keys are texts in JSON, and integers nearly always where a config has 1: in YAML. */
+static bool is_integer_key(const char *text)
+{
+	const char *digits = *text == '-' ? text + 1 : text;
+	size_t size = strlen(digits);
+	return size > 0 && size <= 18 && strspn(digits, "0123456789") == size &&
+	       (*digits != '0' || strcmp(text, "0") == 0);
+}
+
 static void emit_string(yaml_emitter_t *emitter, const char *text, size_t size, bool key)
 {
 	yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
@@ -56,7 +65,7 @@ static void emit_string(yaml_emitter_t *emitter, const char *text, size_t size, 
 		style = YAML_LITERAL_SCALAR_STYLE;
 	else if (str_has_control(text))
 		style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
-	else if (scalar_needs_quotes(text))
+	else if (scalar_needs_quotes(text) && !(key && is_integer_key(text)))
 		style = YAML_SINGLE_QUOTED_SCALAR_STYLE;
 	emit_scalar(emitter, text, size, style);
 }

@@ -23,11 +23,12 @@ static bool consists_of(const char *text, const char *bytes)
 	return *text != '\0' && text[strspn(text, bytes)] == '\0';
 }
 
-/* squeue --name takes a list with commas, and a name with spaces splits its output: everything unusual becomes '_'. */
+/* squeue --name takes a list with commas, and a name with spaces splits its output: everything unusual becomes '_'. A
+ * '%' means something in names of files only. */
 static void append_name(struct str *s, const char *text)
 {
 	for (const char *p = text; *p != '\0'; p++)
-		str_append_c(s, strchr(NAME_BYTES, *p) != NULL ? *p : '_');
+		str_append_c(s, strchr(NAME_BYTES "%", *p) != NULL ? *p : '_');
 }
 
 char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt)

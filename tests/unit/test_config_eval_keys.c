@@ -383,6 +383,10 @@ static void test_eval_config_plan_execution_keys_reach_the_plan(void **state)
 	assert_int_equal(r.plan->resume_mode, RESUME_OFF);
 	assert_string_equal(r.plan->jobs[0].gpu_visible, "0,1");
 	eval_done(&r);
+	eval_ok(EVAL_BASE, "{'execution': {'evaluation_gpu_visible': 0}}", &r);
+	assert_null(r.plan->jobs[0].gpu_visible);
+	assert_non_null(eval_find(&r.warnings, "/execution/evaluation_gpu_visible", "write \"0\""));
+	eval_done(&r);
 }
 
 static const char *const odd_values[] = {

@@ -192,6 +192,13 @@ static void test_override_apply_sets_adds_and_deletes(void **state)
 	    {"evaluation.tasks.lm.name=q", "evaluation/tasks/6/name", "\"q\""},
 	    {"++evaluation.tasks.gsm8k.nemo_evaluator_config.config.x=1",
 	     "evaluation/tasks/2/nemo_evaluator_config/config/x", "1"},
+	    {"evaluation.tasks.gsm8k.x=yes", "evaluation/tasks/2/x", "true"},
+	    {"evaluation.tasks.gsm8k.x=010", "evaluation/tasks/2/x", "8"},
+	    {"evaluation.tasks.gsm8k.x=~", "evaluation/tasks/2/x", "null"},
+	    {"evaluation.tasks.gsm8k.x=", "evaluation/tasks/2/x", "\"\""},
+	    {"evaluation.tasks.gsm8k.x={a: [1, 'b']}", "evaluation/tasks/2/x", "{\"a\": [1, \"b\"]}"},
+	    {"evaluation.tasks.gsm8k.x=[no: yaml: here", "evaluation/tasks/2/x", "\"[no: yaml: here\""},
+	    {"evaluation.tasks.2.x=yes", "evaluation/tasks/2/x", "\"yes\""},
 	    {"~evaluation.tasks.gsm8k.x", "evaluation/tasks/2/x", NULL},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -325,7 +325,8 @@ static void test_yaml_json_emit_is_block_style_that_people_can_read(void **state
 	    json_loads("{\"a\": {\"b\": [1, {\"c\": null, \"d\": true}], \"e\": {}, \"f\": []},"
 		       "\"command\": \"set -e\\n  run x\\n\\ndone\\n\", \"cut\": \"x\\ny\","
 		       "\"walltime\": \"12:00:00\", \"on\": \"yes\", \"x\": 0.95, \"y\": 1e-05, \"z\": 1e20,"
-		       "\"i\": \"17\", \"p\": \"a: b\", \"q\": \"\", \"day\": \"2024-01-31\"}",
+		       "\"i\": \"17\", \"p\": \"a: b\", \"q\": \"\", \"day\": \"2024-01-31\","
+		       "\"12\": 0, \"-3\": 0, \"007\": 0, \"1.5\": 0}",
 		       0, NULL);
 	CLEANUP(mem_freep) char *text = yaml_json_emit(value);
 	assert_string_equal(text, "a:\n"
@@ -351,7 +352,11 @@ static void test_yaml_json_emit_is_block_style_that_people_can_read(void **state
 				  "i: '17'\n"
 				  "p: 'a: b'\n"
 				  "q: ''\n"
-				  "day: '2024-01-31'\n");
+				  "day: '2024-01-31'\n"
+				  "12: 0\n"
+				  "-3: 0\n"
+				  "'007': 0\n"
+				  "'1.5': 0\n");
 }
 
 static void test_yaml_json_emit_reads_back_as_the_same_value(void **state)

@@ -102,6 +102,7 @@ static void test_job_name_of_a_task_has_account_subproject_and_attempt(void **st
 	} cases[] = {
 	    {"team", "nel", "mmlu", 5, 1, "team-nel.mmlu.5-" PLAN_EVALUATION ".1"},
 	    {"team", "nel", "simple_evals.mmlu", 0, 12, "team-nel.simple_evals.mmlu.0-" PLAN_EVALUATION ".12"},
+	    {"team", "50%x", "mmlu", 0, 1, "team-50%x.mmlu.0-" PLAN_EVALUATION ".1"},
 	    {"a,b", "x y\n'", "t", 0, 1, "a_b-x_y__.t.0-" PLAN_EVALUATION ".1"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
