@@ -62,6 +62,17 @@ static void test_cancel_of_a_chain_ends_its_waiting_attempts_first(void **state)
 	assert_output("grep ^scancel $FAKE/calls | head -n 1", "scancel 101");
 	assert_output("grep ^scancel $FAKE/calls | tail -n +2 | tr ' ' '\n' | sort", "100\n102\nscancel");
 	assert_output("cd \"$FAKE/job 0\" && grep -r . .attempts", ".attempts/10/fate:WITHDRAWN 0");
+	/* Not through what somebody has put there. */
+	static const char *const plants[] = {"ln -s $FAKE/mine .attempts/10/fate",
+					     "rm -r .attempts/10; ln -s $FAKE/elsewhere .attempts/10",
+					     "rm -r .attempts; ln -s $FAKE/elsewhere .attempts"};
+	for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+		run("mkdir -p $FAKE/elsewhere; echo mine >$FAKE/mine; cd \"$FAKE/job 0\"; rm -rf .attempts; mkdir -p "
+		    ".attempts/10; %s",
+		    plants[i]);
+		assert_int_equal(slurm_cancel(NULL, &order, 1, 20000, &err), 0);
+		assert_output("cat $FAKE/mine; find $FAKE/elsewhere -type f", "mine");
+	}
 }
 
 static void test_cancel_of_ended_jobs_is_no_error(void **state)

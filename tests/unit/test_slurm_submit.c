@@ -81,6 +81,9 @@ static bool adopt_only;
 /* The number of their first task. */
 static size_t first_task;
 
+/* The run directory as an earlier try has left it. */
+#define OWN_RUNDIR "mkdir -p $FAKE/out; mkdir -m 700 $FAKE/out/run; echo run >$FAKE/out/run/.claim; "
+
 /* Makes the files of count tasks named t0, t1, ... and sends them. */
 static struct sent send_with(size_t count, const char *const *sources, const char *rundir, int number, bool in_job)
 {
@@ -181,9 +184,9 @@ static void test_submit_again_keeps_what_the_job_wrote(void **state)
 	assert_outcome(&next, 0, SUBMIT_ACCEPTED, "101");
 	assert_output("cat $FAKE/out/run/t0.0/logs/client.log", "x");
 	assert_output("grep -o 'e.2$' $FAKE/out/run/t0.0/run.sub", "e.2");
-	assert_output(
-	    "cd $FAKE/out/run && find . -type f | sort",
-	    "./.lock\n./t0.0/.submitted/1/id\n./t0.0/.submitted/2/id\n./t0.0/logs/client.log\n./t0.0/run.sub");
+	assert_output("cd $FAKE/out/run && find . -type f | sort",
+		      "./.claim\n./.lock\n./t0.0/.submitted/1/id\n./t0.0/.submitted/2/id\n./t0.0/logs/client.log\n./"
+		      "t0.0/run.sub");
 }
 
 static void test_submit_time_is_slurms(void **state)
@@ -241,7 +244,7 @@ static void test_submit_timed_out_is_in_doubt_then_found(void **state)
 /* A claim without a marker, as a crash between the two leaves it. */
 static void make_claim(const char *age)
 {
-	run("mkdir -p $FAKE/out/run/t0.0/.submitted/1; touch -d '%s' $FAKE/out/run/t0.0/.submitted/1", age);
+	run(OWN_RUNDIR "mkdir -p $FAKE/out/run/t0.0/.submitted/1; touch -d '%s' $FAKE/out/run/t0.0/.submitted/1", age);
 }
 
 static void test_submit_with_young_claim_is_in_doubt(void **state)
@@ -296,7 +299,7 @@ static void test_submit_with_claim_is_found_by_its_stamp(void **state)
 	(void)state;
 	make_claim("2 minutes ago");
 	write_control("fail_squeue", "down\n");
-	run("mkdir -p $FAKE/out/run/t0.0/.attempts/1; echo 4242 >$FAKE/out/run/t0.0/.attempts/1/job");
+	run(OWN_RUNDIR "mkdir -p $FAKE/out/run/t0.0/.attempts/1; echo 4242 >$FAKE/out/run/t0.0/.attempts/1/job");
 	CLEANUP(sent_done) struct sent sent = send_tasks(1);
 	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "4242");
 	assert_output("grep -c ^sbatch $FAKE/calls", "0");
@@ -333,7 +336,7 @@ static void test_submit_adopt_only_never_calls_sbatch(void **state)
 static void test_submit_adopt_only_with_an_old_claim_is_refused(void **state)
 {
 	(void)state;
-	run("mkdir -p $FAKE/out/run/t0.0/.submitted/1");
+	run(OWN_RUNDIR "mkdir -p $FAKE/out/run/t0.0/.submitted/1");
 	adopt_only = true;
 	CLEANUP(sent_done) struct sent young = send_tasks(1);
 	run("touch -d '5 minutes ago' $FAKE/out/run/t0.0/.submitted/1");
@@ -519,7 +522,8 @@ static void test_submit_without_locks_submits_once(void **state)
 static void test_submit_while_another_holds_the_lock_is_busy(void **state)
 {
 	(void)state;
-	run("mkdir -p $FAKE/out/run; printf '#!/bin/sh\\nexit 75\\n' >$FAKE/bin/flock; chmod +x $FAKE/bin/flock");
+	run(OWN_RUNDIR
+	    "mkdir -p $FAKE/out/run; printf '#!/bin/sh\\nexit 75\\n' >$FAKE/bin/flock; chmod +x $FAKE/bin/flock");
 	CLEANUP(sent_done) struct sent sent = send_tasks(1);
 	assert_int_equal(sent.status, -1);
 	assert_int_equal(sent.err.kind, NEL_BUSY);
@@ -567,7 +571,7 @@ static void test_submit_on_full_disk_is_busy_and_claims_nothing(void **state)
 		assert_non_null(strstr(sent.err.msg, "No space left"));
 	}
 	assert_output("grep -c ^sbatch $FAKE/calls", "0");
-	assert_output("cd $FAKE/out/run && find . | sort", ".\n./.lock");
+	assert_output("cd $FAKE/out/run && find . | sort", ".\n./.claim\n./.lock");
 	run("rm %s/filler", out);
 	CLEANUP(sent_done) struct sent sent = send_tasks(3);
 	umount2(out, MNT_DETACH);
@@ -686,6 +690,52 @@ static void test_submit_after_a_startup_file_that_reads_runs_nothing(void **stat
 	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
 }
 
+/* What others make of the name that was announced is not used: nothing is written there, and nothing runs. */
+static void test_submit_to_a_directory_of_somebody_elses_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *make;
+		const char *says;
+	} cases[] = {
+	    {"mkdir run; echo x >run/run.sub; chmod 700 run", "not the one that was made"},
+	    {"mkdir -m 700 run; echo other >run/.claim", "not the one that was made"},
+	    {"mkdir -m 700 run; echo run >claim; ln -s ../claim run/.claim", "not the one that was made"},
+	    {"mkdir -m 770 run; echo run >run/.claim", "others may write to it"},
+	    {"mkdir -m 702 run; echo run >run/.claim", "others may write to it"},
+	    {"mkdir -m 700 else; echo run >else/.claim; ln -s else run", "symbolic link"},
+	    {"mkdir -m 700 run; echo run >run/.claim; chown 65534 run", "its owner is not"},
+	    {"touch run", "cannot make a directory"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		if (strstr(cases[i].make, "chown") != NULL && geteuid() != 0)
+			continue;
+		run("rm -rf $FAKE/out; mkdir $FAKE/out; cd $FAKE/out; : >$FAKE/calls; %s; find . | sort >$FAKE/before",
+		    cases[i].make);
+		CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, "out/run", 1, false);
+		assert_int_equal(sent.status, -1);
+		assert_int_equal(sent.err.kind, NEL_INVALID);
+		if (strstr(sent.err.msg, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].make, sent.err.msg);
+		assert_output("cat $FAKE/calls; cd $FAKE/out; find . | sort | diff - $FAKE/before", "");
+	}
+}
+
+/* A try that was killed between mkdir and its claim, or in the middle of that. */
+static void test_submit_to_an_empty_directory_of_its_own_goes_on(void **state)
+{
+	(void)state;
+	static const char *const makes[] = {"mkdir -m 700 run", "mkdir -m 700 run; touch run/.claim.abcdef",
+					    "mkdir -m 700 run; echo run >run/.claim; touch run/.lock"};
+	for (size_t i = 0; i < sizeof makes / sizeof makes[0]; i++) {
+		run("rm -rf $FAKE/out; mkdir $FAKE/out; cd $FAKE/out; %s", makes[i]);
+		CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, "out/run", 1, false);
+		assert_int_equal(sent.status, 0);
+		assert_int_equal(sent.reply.items[0].outcome, SUBMIT_ACCEPTED);
+		assert_output("cat $FAKE/out/run/.claim; stat -c %a $FAKE/out/run", "run\n700");
+	}
+}
+
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 
 int main(void)
@@ -721,6 +771,8 @@ int main(void)
 	    SCRIPT_TEST(test_submit_of_a_plan_checks_its_sources),
 	    SCRIPT_TEST(test_submit_under_any_login_shell),
 	    SCRIPT_TEST(test_submit_after_a_startup_file_that_reads_runs_nothing),
+	    SCRIPT_TEST(test_submit_to_a_directory_of_somebody_elses_is_refused),
+	    SCRIPT_TEST(test_submit_to_an_empty_directory_of_its_own_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,8 +70,11 @@ cancel() { # ID...
 
 read_orders
 find_jobs
+# shellcheck disable=SC2154 # base is set by enter_job
 for dir in "${!withdrawn[@]}"; do
-    mkdir -p -- "$dir" && printf 'WITHDRAWN 0\n' >"$dir/fate"
+    (enter_job "${dir%/.attempts/*}" && mkdir -p -- ".attempts/${dir##*/}" && [[ ! -L .attempts ]] &&
+        cd -P -- ".attempts/${dir##*/}" && [[ $(readlink /proc/self/cwd) == "$base/.attempts/${dir##*/}" ]] &&
+        rm -rf fate && (set -o noclobber && printf 'WITHDRAWN 0\n' >fate))
 done 2>/dev/null
 # What waits may wait for the end of what runs.
 cancel "${!waiting[@]}"

@@ -32,16 +32,42 @@ fail_files() {
     esac
 }
 
-# The directories above are the account's usual ones; the run directory is its own alone.
+# The directories above are the account's usual ones; the run directory is its own alone. Its name has been told, and
+# whoever may write to the directory above can have made something of that name: a script of his would run as this
+# account. So one that is there has to be what an earlier try has made. From here on it is the working directory, whatever
+# its name comes to mean.
 make_rundir() {
-    local message parent=${NEL_RUNDIR%/*}
+    local message owner mode parent=${NEL_RUNDIR%/*}
     message=$( (umask "$NEL_UMASK" && mkdir -p -- "${parent:-/}") 2>&1) ||
         fail_files "cannot make the output directory $parent on $host as $user" "${message##*: }"
-    message=$(mkdir -p -- "$NEL_RUNDIR" 2>&1) ||
+    message=$(mkdir -- "$NEL_RUNDIR" 2>&1) || [[ -d $NEL_RUNDIR ]] ||
         fail_files "cannot make a directory in $parent on $host as $user" "${message##*: }"
-    message=$({ : >>"$NEL_RUNDIR/.lock"; } 2>&1) ||
-        fail_files "cannot write to $NEL_RUNDIR on $host as $user" "${message##*: }"
-    exec 9>>"$NEL_RUNDIR/.lock"
+    cd -P -- "$NEL_RUNDIR" 2>/dev/null || refuse_rundir "$user cannot enter it"
+    [[ $(readlink /proc/self/cwd) == */"${NEL_RUNDIR##*/}" ]] || refuse_rundir 'it is a symbolic link'
+    read -r owner mode < <(stat -c '%u %a' .)
+    [[ $owner == "$UID" ]] || refuse_rundir "its owner is not $user"
+    ((!(8#$mode & 8#22))) || refuse_rundir 'others may write to it'
+    is_ours || make_ours || is_ours || refuse_rundir 'it is not the one that was made for this evaluation'
+    message=$({ : >>.lock; } 2>&1) || fail_files "cannot write to $NEL_RUNDIR on $host as $user" "${message##*: }"
+    exec 9>>.lock
+}
+
+refuse_rundir() { # WHY
+    fail invalid "the run directory $NEL_RUNDIR on $host is there already, and is not used: $1"
+}
+
+# The claim in the run directory is its own name, which no other directory of the account's can have within.
+is_ours() {
+    local claim=''
+    [[ -f .claim && ! -L .claim ]] && read -r -n 400 claim <.claim
+    [[ $claim == "${NEL_RUNDIR##*/}" ]]
+}
+
+# A try that ended right after mkdir has left it empty.
+make_ours() {
+    local new
+    [[ -z $(find . -mindepth 1 ! -name '.claim.??????' -print -quit) ]] && new=$(mktemp .claim.XXXXXX) || return
+    printf '%s\n' "${NEL_RUNDIR##*/}" >"$new" && mv -f -T -- "$new" .claim
 }
 
 # Where the file system has no locks, the claims alone decide. sbatch inherits the lock: it is held until the last
@@ -57,8 +83,8 @@ take_lock() {
 # disk must not take away what is there.
 unpack() {
     local message rest new what="cannot write the files of $NEL_RUNDIR on $host as $user"
-    find "$NEL_RUNDIR" -maxdepth 1 -name '.unpack.*' -mmin +10 -exec rm -rf {} + 2>/dev/null
-    new=$(mktemp -d "$NEL_RUNDIR/.unpack.XXXXXX" 2>&1) || fail_files "$what" "${new##*: }"
+    find . -maxdepth 1 -name '.unpack.*' -mmin +10 -exec rm -rf {} + 2>/dev/null
+    new=$(mktemp -d ./.unpack.XXXXXX 2>&1) || fail_files "$what" "${new##*: }"
     # shellcheck disable=SC2064
     trap "rm -rf -- $(printf %q "$new")" EXIT
     message=$(
@@ -71,8 +97,8 @@ unpack() {
     rest=$(tail -c 11)
     [[ $rest == $'\n.complete' ]] || fail remote 'the run directory arrived incomplete'
     for rest in "$new"/*; do
-        mv -T -f -- "$rest" "$NEL_RUNDIR/${rest##*/}" 2>/dev/null && continue
-        message=$(merge "$rest" "$NEL_RUNDIR/${rest##*/}" 2>&1) || fail_files "$what" "${message##*: }"
+        mv -T -f -- "$rest" "./${rest##*/}" 2>/dev/null && continue
+        message=$(merge "$rest" "./${rest##*/}" 2>&1) || fail_files "$what" "${message##*: }"
     done
 }
 
@@ -150,7 +176,7 @@ note_rows() { # ROWS PREFIX
 
 # Has this attempt been submitted already, as far as its files and Slurm can say? 0: yes, and it is accepted.
 adopt() { # TASK
-    local dir=$NEL_RUNDIR/${NEL_TASK_DIRS[$1]} number=${NEL_TASK_NUMBERS[$1]} name=${NEL_TASK_NAMES[$1]}
+    local dir=./${NEL_TASK_DIRS[$1]} number=${NEL_TASK_NUMBERS[$1]} name=${NEL_TASK_NAMES[$1]}
     local id at
     if ! read_id "$dir/.attempts/$number/job"; then
         ask_by_name
@@ -172,8 +198,8 @@ resolve_claim() { # TASK CLAIM
     # Where there are no locks, one of several repeats goes on: the one that makes the next retry directory. That also
     # makes the claim young again, so the count is taken before the age. Both times are the file server's.
     retries=("$2"/retry.*)
-    touch -- "$NEL_RUNDIR/.lock" 2>/dev/null
-    now=$(stat -c %Y -- "$NEL_RUNDIR/.lock" 2>/dev/null) && made=$(stat -c %Y -- "$2" 2>/dev/null) || made=$now
+    touch -- .lock 2>/dev/null
+    now=$(stat -c %Y -- .lock 2>/dev/null) && made=$(stat -c %Y -- "$2" 2>/dev/null) || made=$now
     if ((now - made < claim_grace_s)); then
         result "$1" in_doubt 'an earlier try may have reached Slurm a moment ago'
         return 1
@@ -319,7 +345,7 @@ submit() { # TASK CLAIM
 }
 
 submit_task() { # TASK
-    local marker=$NEL_RUNDIR/${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at
+    local marker=./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at
     if read_id "$marker/id"; then
         accept "$1" "$id" "$at"
     elif [[ -n $stopped && ! -d $marker ]]; then
