@@ -10,6 +10,7 @@
 
 #define OVERRIDE_SIZE_MAX 65536
 #define ENV_NAME_SIZE_MAX 128
+#define TASK_SIZE_MAX 512
 
 static void free_pair(struct name_value *pair, bool wipe)
 {
@@ -23,11 +24,14 @@ void submission_done(struct submission *s)
 {
 	for (size_t i = 0; i < s->override_count; i++)
 		free(s->overrides[i]);
+	for (size_t i = 0; i < s->task_count; i++)
+		free(s->tasks[i]);
 	for (size_t i = 0; i < s->env_count; i++)
 		free_pair(&s->env[i], true);
 	for (size_t i = 0; i < s->label_count; i++)
 		free_pair(&s->labels[i], false);
 	free(s->overrides);
+	free(s->tasks);
 	free(s->env);
 	free(s->labels);
 	free(s->text);
@@ -45,6 +49,18 @@ int submission_add_override(struct submission *s, const char *text, struct nel_e
 		return err_set(err, NEL_INVALID, "an override is %s", size == 0 ? "empty" : "not UTF-8");
 	s->overrides = mem_realloc(s->overrides, s->override_count + 1, sizeof *s->overrides);
 	s->overrides[s->override_count++] = mem_strdup(text);
+	return 0;
+}
+
+int submission_add_task(struct submission *s, const char *name, struct nel_err *err)
+{
+	if (s->task_count == SUBMIT_TASKS_MAX)
+		return err_set(err, NEL_INVALID, "more than %d names of tasks", SUBMIT_TASKS_MAX);
+	size_t size = strlen(name);
+	if (size == 0 || size > TASK_SIZE_MAX || !utf8_ok(name, size))
+		return err_set(err, NEL_INVALID, "a task's name has 1 to %d bytes, in UTF-8", TASK_SIZE_MAX);
+	s->tasks = mem_realloc(s->tasks, s->task_count + 1, sizeof *s->tasks);
+	s->tasks[s->task_count++] = mem_strdup(name);
 	return 0;
 }
 
@@ -125,6 +141,10 @@ void submission_hash(const struct submission *s, bool strict, char ret_hash[SECR
 	hash_pairs(&state, s->labels, s->label_count);
 	for (size_t i = 0; i < s->override_count; i++)
 		hash_text(&state, s->overrides[i], strlen(s->overrides[i]));
+	for (size_t i = 0; i < s->task_count; i++) {
+		hash_text(&state, "task", strlen("task")); /* told from an override */
+		hash_text(&state, s->tasks[i], strlen(s->tasks[i]));
+	}
 	crypto_hash_sha256_final(&state, hash);
 	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
 }

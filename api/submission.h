@@ -16,6 +16,8 @@ struct submission {
 	int64_t column_offset; /* of its first line */
 	char **overrides;
 	size_t override_count;
+	char **tasks;
+	size_t task_count;
 	struct name_value *env;
 	size_t env_count;
 	struct name_value *labels;
@@ -27,6 +29,7 @@ void submission_done(struct submission *s); /* wipes the env's values */
 /* Each copies. INVALID: over a limit, or a name or value that cannot be; values of env are never in a message. A second
  * env value of the same name replaces the first. */
 int submission_add_override(struct submission *s, const char *text, struct nel_err *err);
+int submission_add_task(struct submission *s, const char *name, struct nel_err *err);
 int submission_add_env(struct submission *s, const char *name, const char *value, struct nel_err *err);
 int submission_add_label(struct submission *s, const char *key, const char *value, struct nel_err *err);
 

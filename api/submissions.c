@@ -46,13 +46,16 @@ static int parse_body(struct request *request, struct submission *ret_submission
 	return 0;
 }
 
-static int add_query_overrides(const struct query *query, struct submission *submission, struct nel_err *err)
+static int add_from_query(const struct query *query, struct submission *submission, struct nel_err *err)
 {
-	for (size_t i = 0; i < query->count; i++)
-		if (strcmp(query->items[i].name, "override") == 0 &&
-		    submission_add_override(submission, query->items[i].value, err) != 0)
-			return -1;
-	return 0;
+	int result = 0;
+	for (size_t i = 0; i < query->count && result == 0; i++) {
+		if (strcmp(query->items[i].name, "override") == 0)
+			result = submission_add_override(submission, query->items[i].value, err);
+		else if (strcmp(query->items[i].name, "task") == 0)
+			result = submission_add_task(submission, query->items[i].value, err);
+	}
+	return result;
 }
 
 /* Places in a config that stood within an envelope become places in the envelope. */
@@ -126,7 +129,7 @@ static int reply_submitted(struct request *request, struct db *db, struct submit
 	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);
 }
 
-/* What the query says besides overrides. */
+/* What the query says besides overrides and tasks. */
 struct submit_options {
 	bool dry_run;
 	bool check_cluster;
@@ -144,6 +147,8 @@ static int submit(struct request *request, const struct submission *submission, 
 	    .json = submission->json,
 	    .overrides = (const char *const *)submission->overrides,
 	    .override_count = submission->override_count,
+	    .tasks = (const char *const *)submission->tasks,
+	    .task_count = submission->task_count,
 	    .env = submission->env,
 	    .env_count = submission->env_count,
 	    .labels = submission->labels,
@@ -186,12 +191,12 @@ static int parse_options(const struct query *query, struct submit_options *optio
 int api_submitEvaluation(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {
-	    {"override", true}, {"dry_run", false}, {"check", false}, {"strict", false}};
+	    {"override", true}, {"task", true}, {"dry_run", false}, {"check", false}, {"strict", false}};
 	CLEANUP(submission_done) struct submission submission = {0};
 	struct submit_options options = {0};
 	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
 	    parse_options(&request->query, &options, err) != 0 || parse_body(request, &submission, err) != 0 ||
-	    add_query_overrides(&request->query, &submission, err) != 0)
+	    add_from_query(&request->query, &submission, err) != 0)
 		return -1;
 	return submit(request, &submission, &options, err);
 }

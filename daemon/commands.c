@@ -25,9 +25,10 @@ static const char help[] =
     "\n"
     "Commands:\n"
     "  check                             check the settings file\n"
-    "  render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]\n"
+    "  render CONFIG [override...] [--task NAME]... [--output DIR] [--env NAME[=VALUE]]... [--strict]\n"
     "                                    show what a submission would do: as JSON on standard output,\n"
     "                                    or as the run directories that the cluster would get, into DIR;\n"
+    "                                    with --task, of those tasks of the config only;\n"
     "                                    with --strict, unknown keys are errors\n"
     "  user add NAME --role ROLE         make a user (admin, user or viewer) and print a token, once\n"
     "  user list                         show the users with their roles\n"
@@ -48,13 +49,25 @@ static const char help[] =
     "  --version                         print the version\n"
     "  --help                            print this\n";
 
-enum { OPT_CONFIG = 1, OPT_ROLE, OPT_OUTPUT, OPT_ENV, OPT_STRICT, OPT_LABEL, OPT_EXPIRES_IN, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CONFIG = 1,
+	OPT_ROLE,
+	OPT_OUTPUT,
+	OPT_ENV,
+	OPT_TASK,
+	OPT_STRICT,
+	OPT_LABEL,
+	OPT_EXPIRES_IN,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"role", required_argument, NULL, OPT_ROLE},
     {"output", required_argument, NULL, OPT_OUTPUT},
     {"env", required_argument, NULL, OPT_ENV},
+    {"task", required_argument, NULL, OPT_TASK},
     {"strict", no_argument, NULL, OPT_STRICT},
     {"label", required_argument, NULL, OPT_LABEL},
     {"expires-in", required_argument, NULL, OPT_EXPIRES_IN},
@@ -82,6 +95,11 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 			if (line.env_count == COMMAND_ARGS_MAX)
 				return too_many("--env");
 			line.env[line.env_count++] = optarg;
+			break;
+		case OPT_TASK:
+			if (line.task_count == COMMAND_ARGS_MAX)
+				return too_many("--task");
+			line.tasks[line.task_count++] = optarg;
 			break;
 		case OPT_STRICT: line.strict = true; break;
 		case OPT_LABEL: line.label = optarg; break;
@@ -325,6 +343,8 @@ static int render(const struct command_line *line, const struct name_value *env)
 					 .json = str_ends_with(path, ".json"),
 					 .overrides = line->args + 1,
 					 .override_count = (size_t)line->arg_count - 1,
+					 .tasks = line->tasks,
+					 .task_count = (size_t)line->task_count,
 					 .env = env,
 					 .env_count = (size_t)line->env_count,
 					 .strict = line->strict};
@@ -349,8 +369,8 @@ static int run_render(const struct command_line *line)
 	struct name_value env[COMMAND_ARGS_MAX];
 	char *copies[COMMAND_ARGS_MAX] = {NULL};
 	if (line->arg_count < 1)
-		return command_wrong_usage(
-		    "wanted: render CONFIG [override...] [--output DIR] [--env NAME[=VALUE]...] [--strict]");
+		return command_wrong_usage("wanted: render CONFIG [override...] [--task NAME]... [--output DIR] [--env "
+					   "NAME[=VALUE]]... [--strict]");
 	int rc = split_env(line, env, copies);
 	if (rc == 0)
 		rc = render(line, env);

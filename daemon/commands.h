@@ -17,6 +17,8 @@ struct command_line {
 	const char *label;
 	const char *expires_in;
 	bool strict;
+	const char *tasks[COMMAND_ARGS_MAX];
+	int task_count;
 	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */
 	int env_count;
 };

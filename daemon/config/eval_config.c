@@ -8,6 +8,7 @@
 #include "config/interpolate.h"
 #include "config/plan.h"
 #include "config/plan_env.h"
+#include "config/task_names.h"
 #include "config/yaml_json.h"
 
 #include <string.h>
@@ -96,6 +97,10 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 						 .groups_dir = in->groups_dir};
 	if (compose(&compose_in, &composed, errors, err) < 0)
 		return -1;
+	if (in->task_count > 0 && task_names_select(composed, in->tasks, in->task_count, *ret_map, err) != 0) {
+		problems_add(errors, "/evaluation/tasks", 0, 0, "%s", err->msg);
+		return -1;
+	}
 	const struct interpolate_env env = {.username = find_username(in, composed),
 					    .allowed_env = in->allowed_env,
 					    .now_s = in->now_s,

@@ -159,6 +159,8 @@ struct eval_input {
 	bool json; /* demand strict JSON */
 	const char *const *overrides;
 	size_t override_count;
+	const char *const *tasks; /* only these, by task_names.h's rules; none given: all */
+	size_t task_count;
 	const char *groups_dir; /* or NULL */
 	const struct catalogue *catalogue;
 	const char *const *allowed_env; /* for ${oc.env:...}; NULL: only USER */

@@ -78,3 +78,33 @@ bool source_map_find(const struct source_map *map, const char *pointer, int *ret
 		while (size > 0 && pointer[size] != '/');
 	}
 }
+
+/* Where a place below the list is now; NULL: it is gone. size: of the list's pointer. */
+static char *renumbered(const char *pointer, size_t size, const int *new_index, size_t count)
+{
+	char *rest = NULL;
+	unsigned long long index = strtoull(pointer + size + 1, &rest, 10);
+	if (index >= count || new_index[index] < 0)
+		return NULL;
+	return mem_printf("%.*s/%d%s", (int)size, pointer, new_index[index], rest);
+}
+
+void source_map_renumber(struct source_map *map, const char *pointer, const int *new_index, size_t count)
+{
+	if (map == NULL)
+		return;
+	struct source_map old = *map;
+	size_t size = strlen(pointer);
+	map->places = NULL;
+	struct place *place = NULL;
+	struct place *next = NULL;
+	HASH_ITER(hh, old.places, place, next) {
+		bool below = strncmp(place->pointer, pointer, size) == 0 && place->pointer[size] == '/';
+		CLEANUP(mem_freep)
+		char *now = below ? renumbered(place->pointer, size, new_index, count) : mem_strdup(place->pointer);
+		if (now != NULL)
+			source_map_put(map, now, place->line, place->column);
+		HASH_DEL(old.places, place);
+		free(place);
+	}
+}

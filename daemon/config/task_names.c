@@ -86,3 +86,38 @@ int task_names_resolve(const json_t *config, struct override *o, struct nel_err 
 	o->key = key;
 	return 0;
 }
+
+static bool is_named(const json_t *tasks, size_t index, const char *name)
+{
+	CLEANUP(mem_freep) char *unique = mem_printf("%s.%zu", task_name(tasks, index), index);
+	return strcmp(task_name(tasks, index), name) == 0 || strcmp(unique, name) == 0;
+}
+
+int task_names_select(json_t *config, const char *const *names, size_t count, struct source_map *map,
+		      struct nel_err *err)
+{
+	json_t *evaluation = json_object_get(config, "evaluation");
+	const json_t *tasks = json_object_get(evaluation, "tasks");
+	size_t size = json_array_size(tasks);
+	CLEANUP(mem_freep) bool *wanted = mem_calloc(size + 1, sizeof *wanted);
+	CLEANUP(mem_freep) int *new_index = mem_calloc(size + 1, sizeof *new_index);
+	for (size_t i = 0; i < count; i++) {
+		bool found = false;
+		for (size_t k = 0; k < size; k++) {
+			bool named = is_named(tasks, k, names[i]);
+			wanted[k] = wanted[k] || named;
+			found = found || named;
+		}
+		if (!found)
+			return not_found(tasks, names[i], err);
+	}
+	json_t *kept = json_array();
+	for (size_t k = 0; k < size; k++) {
+		new_index[k] = wanted[k] ? (int)json_array_size(kept) : -1;
+		if (wanted[k])
+			json_array_append(kept, json_array_get(tasks, k));
+	}
+	json_object_set_new(evaluation, "tasks", kept);
+	source_map_renumber(map, "/evaluation/tasks", new_index, size);
+	return 0;
+}

@@ -213,6 +213,8 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	    .json = request->json,
 	    .overrides = request->overrides,
 	    .override_count = request->override_count,
+	    .tasks = request->tasks,
+	    .task_count = request->task_count,
 	    .groups_dir = settings->groups_dir,
 	    .catalogue = in->catalogue,
 	    .allowed_env = (const char *const *)settings->allowed_env,

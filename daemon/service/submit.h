@@ -7,6 +7,7 @@
 #include "service/service.h"
 
 #define SUBMIT_OVERRIDES_MAX 200
+#define SUBMIT_TASKS_MAX 200
 #define SUBMIT_ENV_MAX 200
 #define SUBMIT_LABELS_MAX 32
 #define SUBMIT_LABEL_SIZE_MAX 128
@@ -25,6 +26,8 @@ struct submit_request {
 	bool json; /* the text is JSON, not YAML */
 	const char *const *overrides;
 	size_t override_count;
+	const char *const *tasks; /* only these of the config's; none given: all */
+	size_t task_count;
 	const struct name_value *env; /* secrets of this submission */
 	size_t env_count;
 	const struct name_value *labels;

@@ -97,6 +97,33 @@ def test_submit_strict_warnings_are_errors(ann, daemon):
     assert count(daemon) == before + 1
 
 
+TWO_TASKS = CONFIG.replace("  tasks:\n", "  tasks:\n    - name: hellaswag\n      nemo_evaluator_config: {config: {params: {limit_samples: 7}}}\n", 1)
+
+
+def test_submit_task_keeps_that_task_with_its_own_settings(ann):
+    jobs = ann.submit(TWO_TASKS).json()["jobs"]
+    assert [job["task"] for job in jobs][0] == "hellaswag" and len(jobs) > 1
+    chosen = ann.submit(TWO_TASKS, params={"task": "hellaswag"}).json()
+    assert [(job["task"], job["index"]) for job in chosen["jobs"]] == [("hellaswag", 0)]
+    config = ann.get(f"/v1/evaluations/{chosen['id']}/config", params={"form": "resolved"}).json()
+    assert config["evaluation"]["tasks"][0]["nemo_evaluator_config"]["config"]["params"] == {"limit_samples": 7}
+    second = ann.submit(TWO_TASKS, params={"task": [jobs[1]["task"] + ".1", "hellaswag"]}).json()
+    assert [job["task"] for job in second["jobs"]] == ["hellaswag", jobs[1]["task"]]
+
+
+def test_submit_task_that_is_not_there_is_refused_with_those_that_are(ann):
+    reply = ann.submit(TWO_TASKS, 422, params={"task": "nope"})
+    assert "hellaswag" in reply.json()["errors"][0]["message"]
+
+
+def test_submit_task_errors_keep_their_lines(ann):
+    wrong = TWO_TASKS.replace("      nemo_evaluator_config:", "      nonsense: 1\n      nemo_evaluator_config:", 1)
+    wrong = wrong.replace("  tasks:\n", "  tasks:\n    - name: gsm8k\n", 1)
+    line = 1 + wrong[:wrong.index("nonsense")].count("\n")
+    error = ann.submit(wrong, 422, params={"task": "hellaswag"}).json()["errors"][0]
+    assert (error["pointer"], error["line"]) == ("/evaluation/tasks/0/nonsense", line)
+
+
 def test_submit_idempotency_key_same_body_same_id(ann, bob, daemon):
     before = count(daemon)
     first = ann.submit(headers={"Idempotency-Key": "k-1"}).json()["id"]
