@@ -155,8 +155,8 @@ static int file_came(struct request *request, struct nel_err *err)
 		return unreadable(request, REFRESH_PATH " is larger than 4 MiB", err);
 	if (request_db(request, &db, err) != 0)
 		return -1;
-	if (service_refresh_results(db, job, answer->data != NULL ? answer->data : "", answer->size, &refresh, err) !=
-	    0)
+	if (service_refresh_results(request->service, db, job, answer->data != NULL ? answer->data : "", answer->size,
+				    &refresh, err) != 0)
 		return err->kind == NEL_INVALID ? unreadable(request, err->msg, err) : -1;
 	struct str body = {0};
 	struct tally tally = {0};

@@ -381,6 +381,21 @@ int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret
 	return 0;
 }
 
+static struct statement env_of = {.sql = "SELECT sealed_env FROM evaluation_texts WHERE evaluation = ?"};
+
+int evaluations_get_env(struct db *db, int64_t seq, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &env_of);
+	bool found = false;
+	query_bind_int(&q, seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_NOTFOUND, "there is no evaluation with the number %" PRId64, seq);
+	*ret_sealed = query_blob(&q, ret_size);
+	return 0;
+}
+
 static struct statement clear_env = {.sql = "UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation = ?1"};
 
 int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
@@ -411,5 +426,6 @@ struct statement *const evaluations_statements[] = {&insert_evaluation,
 						    &set_state,
 						    &touch,
 						    &prune,
+						    &env_of,
 						    &clear_env,
 						    NULL};

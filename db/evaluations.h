@@ -85,6 +85,9 @@ int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err 
  * own time. */
 int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err);
 
+/* The sealed env alone; NULL: none. */
+int evaluations_get_env(struct db *db, int64_t seq, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err);
+
 /* Forgets the submission's sealed env (its jobs have ended). */
 int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
 

@@ -110,6 +110,23 @@ int secret_open(const struct secret_key *key, const char *label, const unsigned 
 	return 0;
 }
 
+int secret_open_json(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
+		     json_t **ret_object, struct nel_err *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	if (secret_open(key, label, sealed, sealed_size, &text, &size, err) != 0)
+		return -1;
+	json_t *object = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	secret_free(text, size);
+	if (!json_is_object(object)) {
+		json_decref(object);
+		return err_set(err, NEL_DB, "the stored secret %s is no JSON object", label);
+	}
+	*ret_object = object;
+	return 0;
+}
+
 void secret_free(char *data, size_t size)
 {
 	if (data == NULL)

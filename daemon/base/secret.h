@@ -30,6 +30,10 @@ int secret_seal(const struct secret_key *key, const char *label, const void *dat
 int secret_open(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
 		char **ret_data, size_t *ret_size, struct nel_err *err);
 
+/* The same of a JSON object; secret_free_json(). */
+int secret_open_json(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
+		     json_t **ret_object, struct nel_err *err);
+
 void secret_free(char *data, size_t size); /* wipes, then frees */
 void secret_wipe(char *text);              /* wipes a NUL-terminated string in place; accepts NULL */
 

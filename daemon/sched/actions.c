@@ -47,16 +47,17 @@ static int open_env(const struct action *action, json_t **ret_env, struct nel_er
 		return 0;
 	}
 	CLEANUP(mem_freep) char *label = mem_printf("env:%s", action->evaluation);
-	char *text = NULL;
-	size_t size = 0;
-	if (secret_open(action->master_key, label, action->sealed_env, action->sealed_env_size, &text, &size, err) != 0)
+	return secret_open_json(action->master_key, label, action->sealed_env, action->sealed_env_size, ret_env, err);
+}
+
+/* What knows the secrets that the job was given, and so may print. */
+static int open_mask(const struct action *action, struct mask **ret_mask, struct nel_err *err)
+{
+	json_t *env = NULL;
+	if (open_env(action, &env, err) != 0)
 		return -1;
-	json_t *env = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
-	secret_free(text, size);
-	if (env == NULL)
-		return err_set(err, NEL_DB, "the stored environment of evaluation %s cannot be read",
-			       action->evaluation);
-	*ret_env = env;
+	*ret_mask = mask_new(env);
+	secret_free_json(env);
 	return 0;
 }
 
@@ -87,6 +88,12 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 	fault_point("submit-before-exec");
 	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, &action->sent, err);
 	fault_point("submit-after-exec");
+	/* A login shell that is not one may answer with what it was sent. */
+	CLEANUP(mask_freep) struct mask *mask = mask_new(env);
+	if (rc != 0)
+		mask_text(mask, err->msg);
+	for (size_t i = 0; i < action->submitted.count; i++)
+		mask_text(mask, action->submitted.items[i].message);
 	free(orders);
 	secret_free_json(env);
 	return rc;
@@ -132,7 +139,10 @@ static int do_cancel(struct action *action, struct ssh_pool *pool, struct nel_er
 
 static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
+	CLEANUP(mask_freep) struct mask *mask = NULL;
 	fault_point("collect-before-exec");
+	if (open_mask(action, &mask, err) != 0)
+		return -1;
 	/* However the chain ended: what its last attempt queued goes with it. */
 	struct cancel_order order = cancel_order_of(&action->items[0]);
 	if (!action->items[0].export_only && order.chain_dir != NULL && order.job_name != NULL &&
@@ -146,12 +156,16 @@ static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_e
 	if (slurm_collect(pool, &wanted, action->timeout_ms, &action->collected, err) != 0)
 		return -1;
 	fault_point("collect-after-exec");
+	/* Here text of a job enters the daemon to be kept: nothing behind this line sees a secret in it. */
+	collect_reply_mask(&action->collected, mask);
 	if (action->collected.results != NULL)
 		action->scores_failed = scores_parse(action->collected.results, action->collected.results_size,
 						     &action->scores, &action->scores_err) != 0;
 	else if (action->collected.results_too_large)
 		action->scores_failed = err_set(&action->scores_err, NEL_INVALID, "it is larger than %d MiB",
 						COLLECT_RESULTS_MAX / (1024 * 1024)) != 0;
+	scores_mask(&action->scores, mask);
+	mask_text(mask, action->scores_err.msg);
 	return 0;
 }
 

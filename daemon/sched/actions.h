@@ -52,7 +52,7 @@ struct action {
 	char evaluation[IDS_EVALUATION_SIZE];
 	char *rundir;
 	struct eval_plan *plan;
-	const struct secret_key *master_key;
+	const struct secret_key *master_key; /* these three, and evaluation, of DO_COLLECT, too */
 	unsigned char *sealed_env;
 	size_t sealed_env_size;
 	struct submit_reply submitted;

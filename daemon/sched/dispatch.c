@@ -438,6 +438,19 @@ static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels
 	}
 }
 
+/* With the secrets that the job may have printed. */
+static int add_env(struct scheduler *s, const struct live *live, struct action *action)
+{
+	struct nel_err err;
+	snprintf(action->evaluation, sizeof action->evaluation, "%s", live->job.evaluation);
+	action->master_key = s->master_key;
+	if (evaluations_get_env(s->db, live->job.evaluation_seq, &action->sealed_env, &action->sealed_env_size, &err) ==
+	    0)
+		return 0;
+	log_error("an environment cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+	return -1;
+}
+
 static void dispatch_collects(struct scheduler *s, const struct due_list *collects)
 {
 	for (size_t i = 0; i < collects->count; i++) {
@@ -451,6 +464,10 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 		action->items[0].export_wish = exports_wish(live, clock_now_s());
 		action->items[0].export_only = exports_followed(live);
 		action->items[0].keep_bytes = s->known_settings->logs_keep_bytes;
+		if (add_env(s, live, action) != 0) {
+			core_back_off(live, 1, 60);
+			continue;
+		}
 		live->in_flight = push(s, action);
 		if (live->in_flight)
 			action = NULL;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "db/events.h"
+#include "service/secrets.h"
 #include "slurm/scores.h"
 
 #include <math.h>
@@ -72,13 +73,19 @@ static int record(struct db *db, const struct job_row *job, const struct result_
 	return events_insert(db, clock_now_s(), "results.recorded", job->user, job->evaluation, job->id, text, err);
 }
 
-int service_refresh_results(struct db *db, const struct job_row *job, const char *text, size_t size,
-			    struct refresh *ret_refresh, struct nel_err *err)
+int service_refresh_results(struct service *service, struct db *db, const struct job_row *job, const char *text,
+			    size_t size, struct refresh *ret_refresh, struct nel_err *err)
 {
 	CLEANUP(scores_done) struct scores scores = {0};
 	CLEANUP(refresh_done) struct refresh refresh = {0};
-	if (scores_parse(text, size, &scores, err) != 0)
+	CLEANUP(mask_freep) struct mask *mask = NULL;
+	if (secrets_mask(service, db, job, &mask, err) != 0)
 		return -1;
+	if (scores_parse(text, size, &scores, err) != 0) {
+		mask_text(mask, err->msg);
+		return -1;
+	}
+	scores_mask(&scores, mask);
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0 || check_unchanged(db, job, err) != 0 ||
 	    results_of_job(db, job->seq, &refresh.before, err) != 0 || replace(db, job->seq, &scores, err) != 0 ||

@@ -22,7 +22,7 @@ int service_may_refresh(const struct actor *actor, const struct job_row *job, st
 /* Stores what the text of results.yml says in place of the job's scores. `job` is the row as it was before the file was
  * read: CONFLICT when its state or attempt has changed since, so that a look at a running job never replaces the scores
  * of its end. INVALID, with the scores kept: the text cannot be read. */
-int service_refresh_results(struct db *db, const struct job_row *job, const char *text, size_t size,
-			    struct refresh *ret_refresh, struct nel_err *err);
+int service_refresh_results(struct service *service, struct db *db, const struct job_row *job, const char *text,
+			    size_t size, struct refresh *ret_refresh, struct nel_err *err);
 
 #endif

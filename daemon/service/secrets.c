@@ -142,8 +142,16 @@ static int take_stored(struct service *service, struct db *db, const char *user,
 	return 0;
 }
 
-static int seal(struct service *service, const json_t *env, struct evaluation_row *row, struct nel_err *err)
+static int seal(struct service *service, json_t *env, struct evaluation_row *row, struct nel_err *err)
 {
+	size_t bytes = 0;
+	const char *name = NULL;
+	json_t *value = NULL;
+	json_object_foreach(env, name, value)
+		bytes += json_string_length(value);
+	if (bytes > SECRETS_OF_EVALUATION_MAX)
+		return err_set(err, NEL_INVALID, "the secrets of an evaluation have at most %d bytes together, not %zu",
+			       SECRETS_OF_EVALUATION_MAX, bytes);
 	char *text = json_dumps(env, JSON_COMPACT);
 	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
 	int rc =
@@ -172,4 +180,19 @@ int secrets_seal_env(struct service *service, struct db *db, const struct submit
 		rc = seal(service, env, row, err);
 	secret_free_json(env);
 	return rc;
+}
+
+int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,
+		 struct nel_err *err)
+{
+	CLEANUP(mem_freep) unsigned char *sealed = NULL;
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", job->evaluation);
+	size_t size = 0;
+	json_t *env = NULL;
+	if (evaluations_get_env(db, job->evaluation_seq, &sealed, &size, err) != 0 ||
+	    (sealed != NULL && secret_open_json(service->master_key, label, sealed, size, &env, err) != 0))
+		return -1;
+	*ret_mask = mask_new(env);
+	secret_free_json(env);
+	return 0;
 }

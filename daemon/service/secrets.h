@@ -3,10 +3,16 @@
 #ifndef NEL_SERVICE_SECRETS_H
 #define NEL_SERVICE_SECRETS_H
 
+#include "base/mask.h"
 #include "config/eval_config.h"
 #include "db/evaluations.h"
+#include "db/jobs.h"
 #include "db/secrets.h"
 #include "service/submit.h"
+
+#define SECRETS_OF_EVALUATION_MAX \
+	(256 * 1024) /* bytes of all values together; what masks them is some 50 times that \
+		      */
 
 /* Stores the value for the actor, or for the team (admins only: DENIED). INVALID: the name is no variable's, or the
  * value is longer than SUBMIT_ENV_SIZE_MAX or has a NUL. CONFLICT: too many. */
@@ -27,8 +33,13 @@ bool secret_names_have(const struct secret_names *names, const char *name);
 void secret_names_done(struct secret_names *names);
 
 /* Seals what the plan wants into row->sealed_env, as one JSON object; nothing when it wants none. Each value is the
- * request's own, else the person's, else the team's. INVALID when one is gone, or is no UTF-8. */
+ * request's own, else the person's, else the team's. INVALID when one is gone, or is no UTF-8, or all
+ * are longer than SECRETS_OF_EVALUATION_MAX. */
 int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
 		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err);
+
+/* What takes the secrets of the job's evaluation out of a text. */
+int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,
+		 struct nel_err *err);
 
 #endif

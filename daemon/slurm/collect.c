@@ -28,6 +28,16 @@ void collect_reply_done(struct collect_reply *reply)
 	*reply = (struct collect_reply){0};
 }
 
+void collect_reply_mask(struct collect_reply *reply, const struct mask *mask)
+{
+	mask_text(mask, reply->log_tail);
+	mask_text(mask, reply->export_.text);
+	for (size_t i = 0; i < reply->export_.destination_count; i++)
+		mask_text(mask, reply->export_.destinations[i].name);
+	for (size_t i = 0; i < reply->kept_count; i++)
+		mask_bytes(mask, reply->kept[i].data, reply->kept[i].data_size);
+}
+
 /* Keeps whole lines: the first of a full tail began before it, unless it is all there is. */
 static char *whole_lines(const char *data, size_t size)
 {

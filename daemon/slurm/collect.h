@@ -4,6 +4,7 @@
 #define NEL_SLURM_COLLECT_H
 
 #include "base/err.h"
+#include "base/mask.h"
 #include "ssh/pool.h"
 
 #include <stdint.h>
@@ -78,6 +79,10 @@ struct collect_reply {
 };
 
 void collect_reply_done(struct collect_reply *reply);
+
+/* Takes secrets out of all texts of the job's but `results`, whose scores scores_mask() masks. Logs keep their sizes.
+ */
+void collect_reply_mask(struct collect_reply *reply, const struct mask *mask);
 
 /* One remote command: reads, then removes <job_dir>/.secrets.env, and .export.env when no export needs it any more. A
  * directory that is gone gives an empty reply. */

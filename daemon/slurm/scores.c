@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "config/yaml_json.h"
 #include "slurm/records.h"
 
@@ -22,6 +23,28 @@ void scores_done(struct scores *scores)
 	}
 	free(scores->items);
 	*scores = (struct scores){0};
+}
+
+/* All of them as one text, for a look at each alone costs as much as one at all. */
+void scores_mask(struct scores *scores, const struct mask *mask)
+{
+	CLEANUP(str_done) struct str all = {0};
+	for (int pass = 0; pass < 2; pass++) {
+		size_t at = 0;
+		for (size_t i = 0; i < scores->count; i++) {
+			char *names[] = {scores->items[i].task, scores->items[i].metric, scores->items[i].score};
+			for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+				size_t size = strlen(names[n]);
+				if (pass == 0)
+					str_append_n(&all, names[n], size + 1);
+				else
+					memcpy(names[n], all.data + at, size);
+				at += size + 1;
+			}
+		}
+		if (pass == 0)
+			mask_bytes(mask, all.data, all.len);
+	}
 }
 
 static char *name_dup(const char *name)

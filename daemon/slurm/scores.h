@@ -3,6 +3,7 @@
 #define NEL_SLURM_SCORES_H
 
 #include "base/err.h"
+#include "base/mask.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,9 @@ struct scores {
 };
 
 void scores_done(struct scores *scores);
+
+/* Takes secrets out of the names; each keeps its length. */
+void scores_mask(struct scores *scores, const struct mask *mask);
 
 /* Parses results.yml: INVALID when it is not YAML or has no results. NeMo Evaluator writes what its EvaluationResult
  * holds, `results: {tasks: {T: {metrics: {M: {scores: {S: {value, stats: {stderr, count, ...}}}}}}}, groups: {G:

@@ -18,6 +18,26 @@ static void test_parse_blocks_are_read(void **state)
 	assert_string_equal(reply.log_name, "client-1.log");
 }
 
+static void test_mask_texts_of_the_job_are_masked(void **state)
+{
+	(void)state;
+	const char *text =
+	    BEGIN "results|9|\ns3cret: 1\nlog|15|client-1.log\nit is s3cret ok\n"
+		  "kept|9|20|5|11|a.log\n3cret abc\nexport|refused||no s3cret\ndestination|1|s3cret\nend\n";
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	CLEANUP(json_freep) json_t *env = json_pack("{s:s}", "A", "s3cret");
+	CLEANUP(mask_freep) struct mask *mask = mask_new(env);
+	struct nel_err err;
+	assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
+	collect_reply_mask(&reply, mask);
+	assert_string_equal(reply.results, "s3cret: 1"); /* its scores are masked, or stars would spoil the YAML */
+	assert_string_equal(reply.log_tail, "it is **** ok");
+	assert_string_equal(reply.export_.text, "no ****");
+	assert_string_equal(reply.export_.destinations[0].name, "****");
+	assert_int_equal(reply.kept[0].data_size, 9);
+	assert_memory_equal(reply.kept[0].data, "***** abc", 9); /* cut within the value */
+}
+
 static void test_parse_exports_are_read(void **state)
 {
 	(void)state;
@@ -425,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_collect_telling_line_skips_what_every_failure_says),
 	    cmocka_unit_test(test_parse_blocks_are_read),
+	    cmocka_unit_test(test_mask_texts_of_the_job_are_masked),
 	    cmocka_unit_test(test_parse_exports_are_read),
 	    cmocka_unit_test(test_parse_keeps_so_many_destinations),
 	    cmocka_unit_test(test_parse_bad_answers_are_remote),

@@ -177,10 +177,32 @@ static void test_scores_parse_config_that_cannot_be_read_costs_no_scores(void **
 	assert_non_null(strstr(err.msg, "tag"));
 }
 
+static void test_scores_mask_names_are_masked_and_values_stay(void **state)
+{
+	(void)state;
+	const char *text = "results:\n  tasks:\n    s3cret: {metrics: {acc: {scores: {of s3cret: {value: 0.5}}}}}\n"
+			   "    plain: {metrics: {acc: {scores: {a: {value: 1}}}}}\n";
+	CLEANUP(json_freep) json_t *env = json_pack("{s:s}", "A", "s3cret");
+	CLEANUP(mask_freep) struct mask *mask = mask_new(env);
+	CLEANUP(scores_done) struct scores scores = {0};
+	struct nel_err err;
+	assert_int_equal(scores_parse(text, strlen(text), &scores, &err), 0);
+	scores_mask(&scores, mask);
+	assert_int_equal(scores.count, 2);
+	assert_string_equal(scores.items[0].task, "******");
+	assert_string_equal(scores.items[0].metric, "acc");
+	assert_string_equal(scores.items[0].score, "of ******");
+	assert_true(scores.items[0].value == 0.5);
+	assert_string_equal(scores.items[1].task, "plain");
+	struct scores none = {0};
+	scores_mask(&none, mask);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores_parse_results_are_read),
+	    cmocka_unit_test(test_scores_mask_names_are_masked_and_values_stay),
 	    cmocka_unit_test(test_scores_parse_without_results_is_invalid),
 	    cmocka_unit_test(test_scores_parse_odd_shapes_give_no_scores),
 	    cmocka_unit_test(test_scores_parse_nested_groups_and_numbers_as_text),
