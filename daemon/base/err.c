@@ -17,6 +17,7 @@ __attribute__((format(printf, 4, 0))) static void fill(struct nel_err *err, enum
 	if (err == NULL)
 		return;
 	err->kind = kind;
+	err->reason = NEL_REASON_NONE;
 	err->sys = sys;
 	vsnprintf(err->msg, sizeof err->msg, fmt, ap);
 	if (sys != 0) {
@@ -70,6 +71,13 @@ int err_prefix(struct nel_err *err, const char *fmt, ...)
 	whole[at] = '\0';
 	memcpy(err->msg, whole, at + 1);
 	replace_control_characters(err->msg);
+	return -1;
+}
+
+int err_because(struct nel_err *err, enum nel_err_kind kind, enum nel_err_reason reason)
+{
+	if (err != NULL && err->kind == kind)
+		err->reason = reason;
 	return -1;
 }
 

@@ -20,9 +20,17 @@ enum nel_err_kind {
 	NEL_INTERNAL  /* a fault of the program or of its host */
 };
 
+/* What more is to be decided on than the kind; never the text. */
+enum nel_err_reason {
+	NEL_REASON_NONE = 0,
+	NEL_REASON_LOGIN,   /* DENIED: a cluster refuses the login, or the credentials for it cannot be used */
+	NEL_REASON_HOST_KEY /* DENIED: it is not known whether the host that answers is the right one */
+};
+
 struct nel_err {
 	enum nel_err_kind kind;
-	int sys; /* errno or a library's own number; 0 when there is none */
+	enum nel_err_reason reason; /* NONE unless err_because() says more */
+	int sys;                    /* errno or a library's own number; 0 when there is none */
 	char msg[NEL_ERR_MSG_MAX];
 };
 
@@ -36,6 +44,9 @@ int err_sys(struct nel_err *err, enum nel_err_kind kind, int sys, const char *fm
 
 /* Puts "<text>: " before the message and returns -1. */
 int err_prefix(struct nel_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says why, when the error is of the kind; returns -1. */
+int err_because(struct nel_err *err, enum nel_err_kind kind, enum nel_err_reason reason);
 
 const char *err_kind_name(enum nel_err_kind kind);
 

@@ -30,8 +30,7 @@
 /* Did the cluster refuse the login? An unknown host key is another thing. */
 static bool is_refusal(const struct action *action)
 {
-	return action->failed && action->err.kind == NEL_DENIED && strstr(action->err.msg, "host key") == NULL &&
-	       strstr(action->err.msg, "known_hosts file") == NULL;
+	return action->failed && action->err.reason == NEL_REASON_LOGIN;
 }
 
 /* What a chain waits on while its cluster cannot be worked with. */
@@ -50,7 +49,9 @@ static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX 
 		snprintf(buf, NEL_ERR_MSG_MAX + 80, "cluster %s: %s", action->cluster, action->err.msg);
 }
 
-/* The chain that an item of the answer is about, if it still has that attempt. */
+/* The chain that an item of the answer is about, if it still has that attempt. Whatever the answer changes of it in
+ * memory is read again from the store when the transaction fails, also by a statement before the first that stores it.
+ */
 static struct live *find(struct scheduler *s, const struct action_item *item)
 {
 	struct live *live = live_set_find(&s->live, item->seq);
@@ -58,6 +59,7 @@ static struct live *find(struct scheduler *s, const struct action_item *item)
 		return NULL;
 	if (live->stale || live->attempt.number != item->attempt)
 		return NULL;
+	live->touched = true;
 	return live;
 }
 
@@ -337,7 +339,6 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 		struct judgement j;
 		int64_t started_before = live->attempt.started_at;
 		int64_t ended_before = live->attempt.ended_at;
-		live->touched = true;
 		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
 		changed = changed || j.changed;
 		rc = tell_attempt(s, live, started_before, ended_before, rules.now_s, err);
@@ -458,7 +459,6 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	struct live *live = find(s, &action->items[0]);
 	if (live == NULL || live->need != NEED_COLLECT)
 		return 0;
-	live->touched = true;
 	if (action->failed)
 		return collect_failed(s, live, action, err);
 	bool first = !exports_followed(live);
@@ -530,7 +530,7 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 	const char *why = cluster_fault(action);
 	bool reached = why == NULL;
 	/* Where each person has a key of his own, a refused one says nothing of the cluster. */
-	bool own_key = station != NULL && station->cluster->identity_per_user && action->err.kind == NEL_DENIED;
+	bool own_key = station != NULL && station->cluster->identity_per_user && is_refusal(action);
 	if (station == NULL || (action->failed && (reached || own_key)))
 		return 0;
 	if (!station->reach_known && events_cluster_reachable(s->db, action->cluster, &station->reachable, err) != 0)

@@ -555,7 +555,19 @@ static int breaker_rank(enum breaker_state state)
 /* A refused key of one person says nothing of the cluster. */
 static bool is_personal(const struct lane *lane, const struct ssh_pool_stats *stats)
 {
-	return lane->cluster->identity_per_user && stats->last_kind == NEL_DENIED;
+	return lane->cluster->identity_per_user && stats->last_reason == NEL_REASON_LOGIN;
+}
+
+void lane_stats_take_error(struct ssh_pool_stats *sum, const struct ssh_pool_stats *one)
+{
+	bool known = sum->last_error[0] != '\0';
+	bool new = one->last_error[0] != '\0';
+	if (known > new || (known == new && one->last_error_s <= sum->last_error_s))
+		return;
+	sum->last_error_s = one->last_error_s;
+	sum->last_kind = one->last_kind;
+	sum->last_reason = one->last_reason;
+	memcpy(sum->last_error, one->last_error, sizeof sum->last_error);
 }
 
 static void add_lane(const struct lane *lane, bool alone, struct lane_stats *sum)
@@ -585,12 +597,8 @@ static void add_lane(const struct lane *lane, bool alone, struct lane_stats *sum
 	}
 	if (one.last_ok_s > all->last_ok_s)
 		all->last_ok_s = one.last_ok_s;
-	if (one.last_error_s > all->last_error_s)
-		all->last_error_s = one.last_error_s;
-	if (one.last_error[0] != '\0' && (alone || !is_personal(lane, &one))) {
-		all->last_kind = one.last_kind;
-		memcpy(all->last_error, one.last_error, sizeof all->last_error);
-	}
+	if (alone || !is_personal(lane, &one))
+		lane_stats_take_error(all, &one);
 }
 
 int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, struct lane_stats *ret_stats,

@@ -72,6 +72,10 @@ struct lane_stats {
 int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, struct lane_stats *ret_stats,
 		struct nel_err *err);
 
+/* Of two pools' errors the sum has one whole, text, kind and time: the later one, but one that lasts before one that is
+ * over. */
+void lane_stats_take_error(struct ssh_pool_stats *sum, const struct ssh_pool_stats *one);
+
 /* How many threads there are now. Any thread. */
 int lanes_threads(struct lanes *lanes);
 

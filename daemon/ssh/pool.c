@@ -281,6 +281,7 @@ static void note_success(struct ssh_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	breaker_success(&pool->breaker);
 	pool->stats.last_kind = NEL_OK;
+	pool->stats.last_reason = NEL_REASON_NONE;
 	pool->stats.last_error[0] = '\0';
 	pool->stats.last_ok_s = clock_now_s();
 	pthread_mutex_unlock(&pool->lock);
@@ -314,6 +315,7 @@ static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool 
 	if (err->sys != ECANCELED && err->kind != NEL_BUSY) {
 		stats->failures++;
 		stats->last_kind = err->kind;
+		stats->last_reason = err->reason;
 		snprintf(stats->last_error, sizeof stats->last_error, "%.*s", (int)sizeof stats->last_error - 1,
 			 err->msg);
 		stats->last_error_s = clock_now_s();

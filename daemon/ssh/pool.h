@@ -24,15 +24,16 @@ struct ssh_pool_options {
 };
 
 struct ssh_pool_stats {
-	int sessions;               /* open now */
-	int busy;                   /* of these, in use */
-	bool lent;                  /* and the one of ssh_pool_lend() */
-	int64_t handshakes;         /* tried since start */
-	int64_t execs;              /* commands sent since start */
-	int64_t failures;           /* connects and execs that failed */
-	enum breaker_state breaker; /* its own, or else the gate's */
-	int64_t retry_in_ms;        /* while the breaker is open: until the next probe */
-	enum nel_err_kind last_kind;
+	int sessions;                /* open now */
+	int busy;                    /* of these, in use */
+	bool lent;                   /* and the one of ssh_pool_lend() */
+	int64_t handshakes;          /* tried since start */
+	int64_t execs;               /* commands sent since start */
+	int64_t failures;            /* connects and execs that failed */
+	enum breaker_state breaker;  /* its own, or else the gate's */
+	int64_t retry_in_ms;         /* while the breaker is open: until the next probe */
+	enum nel_err_kind last_kind; /* of the last thing; OK when it went well */
+	enum nel_err_reason last_reason;
 	char last_error[512]; /* "" when the last thing went well */
 	int64_t last_ok_s;    /* UTC; 0: never */
 	int64_t last_error_s;

@@ -61,13 +61,15 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 	wire_attach(&s->wire, s->ssh);
 	libssh2_session_set_blocking(s->ssh, 0);
 	if (host_key_prefer_known(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
-		return -1;
+		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
 	int rc;
 	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->wire.fd));
 	if (rc != 0)
 		return wire_error(&s->wire, s->ssh, t->hostname, "the SSH handshake", err);
 	*ret_met = true;
-	return host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err);
+	if (host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
+		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
+	return 0;
 }
 
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
@@ -76,7 +78,7 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 	*ret_met = false;
 	CLEANUP(login_done) struct login login = {0};
 	if (login_prepare(target, stop, &login, err) != 0)
-		return -1;
+		return err_because(err, NEL_DENIED, NEL_REASON_LOGIN);
 	CLEANUP(session_freep) struct ssh_session *s = mem_calloc(1, sizeof *s);
 	s->target = *target;
 	s->wire.fd = -1;
@@ -88,8 +90,8 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 		wire_set_deadline(&s->wire, timeout_ms - (clock_mono_ms() - start_ms), stop);
 		rc = handshake(s, ret_met, err);
 	}
-	if (rc == 0)
-		rc = login_run(s, &login, err);
+	if (rc == 0 && login_run(s, &login, err) != 0)
+		rc = err_because(err, NEL_DENIED, NEL_REASON_LOGIN);
 	if (rc != 0)
 		return -1;
 	s->heard_ms = clock_mono_ms();

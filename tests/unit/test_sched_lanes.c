@@ -301,6 +301,35 @@ static void test_lanes_idle_threads_end_and_lanes_of_people_are_closed(void **st
 
 #define READY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void test_stats_of_two_lanes_have_the_error_of_one(void **state)
+{
+	(void)state;
+	static const struct ssh_pool_stats lasting = {
+	    .last_error = "no route", .last_kind = NEL_REMOTE, .last_error_s = 10};
+	static const struct ssh_pool_stats over = {.last_error_s = 30};
+	static const struct ssh_pool_stats later = {
+	    .last_error = "refused", .last_kind = NEL_DENIED, .last_reason = NEL_REASON_LOGIN, .last_error_s = 20};
+	static const struct {
+		const struct ssh_pool_stats *lanes[3];
+		const struct ssh_pool_stats *shown;
+	} cases[] = {
+	    {{&lasting, &over}, &lasting},
+	    {{&over, &lasting}, &lasting},
+	    {{&lasting, &later, &over}, &later},
+	    {{&later, &lasting}, &later},
+	    {{&over}, &over},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct ssh_pool_stats sum = {0};
+		for (size_t k = 0; k < 3 && cases[i].lanes[k] != NULL; k++)
+			lane_stats_take_error(&sum, cases[i].lanes[k]);
+		assert_string_equal(sum.last_error, cases[i].shown->last_error);
+		assert_int_equal(sum.last_kind, cases[i].shown->last_kind);
+		assert_int_equal(sum.last_reason, cases[i].shown->last_reason);
+		assert_int_equal(sum.last_error_s, cases[i].shown->last_error_s);
+	}
+}
+
 int main(void)
 {
 	log_init(LOG_LEVEL_ERROR);
@@ -313,6 +342,7 @@ int main(void)
 	    READY(test_lanes_renew_gives_a_new_pool),
 	    READY(test_lanes_reload_changes_lanes_of_changed_clusters_only),
 	    READY(test_lanes_idle_threads_end_and_lanes_of_people_are_closed),
+	    cmocka_unit_test(test_stats_of_two_lanes_have_the_error_of_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

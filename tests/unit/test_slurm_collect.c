@@ -210,6 +210,26 @@ static void test_collect_takes_the_log_of_a_server_that_died_under_the_evaluatio
 	}
 }
 
+/* The answer stays whole when a log that was announced cannot be read after all, as on a file system that is away. */
+static void test_collect_of_a_log_that_cannot_be_read_keeps_the_rest(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err = {0};
+	run("mkdir -p $FAKE/job/logs $FAKE/job/artifacts; cd $FAKE/job; echo text >logs/a.log; echo x "
+	    ">artifacts/results.yml; "
+	    "printf '%%s\n' '#!/bin/bash' '[[ $* == *+* ]] || exec /usr/bin/tail \"$@\"' 'echo stale >&2; exit 1' "
+	    ">$FAKE/bin/tail; chmod +x $FAKE/bin/tail");
+	int rc = slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .keep_bytes = 100}, 20000, &reply, &err);
+	run("rm $FAKE/bin/tail");
+	if (rc != 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(reply.results, "x");
+	assert_int_equal(reply.kept_count, 1);
+	assert_int_equal(reply.kept[0].data_size, 5);
+}
+
 static void test_parse_kept_logs_are_read_and_wrong_ones_left_out(void **state)
 {
 	(void)state;
@@ -462,6 +482,7 @@ int main(void)
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
 	    SCRIPT_TEST(test_collect_of_planted_files_reads_none),
 	    SCRIPT_TEST(test_collect_of_a_directory_that_is_a_link_is_refused),
+	    SCRIPT_TEST(test_collect_of_a_log_that_cannot_be_read_keeps_the_rest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

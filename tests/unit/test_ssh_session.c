@@ -405,6 +405,43 @@ static void test_open_changed_host_key_denied(void **state)
 	sshd_write_known_hosts(&sshd, "host.pub");
 }
 
+/* Whether the login was refused or the host is in doubt is in the reason, whatever words the message has: here the
+ * names of the files are those words. */
+static void test_open_denied_says_by_which_side(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	static const struct {
+		const char *key, *known_hosts;
+		enum nel_err_reason reason;
+	} cases[] = {
+	    {"the host key", "known_hosts", NEL_REASON_LOGIN},
+	    {"absent known_hosts file", "known_hosts", NEL_REASON_LOGIN},
+	    {"user", "refused the key", NEL_REASON_HOST_KEY},
+	    {"user", ".", NEL_REASON_HOST_KEY},
+	};
+	sshd_keygen(&sshd, "the host key", "ed25519", "", NULL, NULL);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sshd_paths paths;
+		struct ssh_target target = sshd_target(&sshd, cases[i].key, &paths);
+		sshd_path(&sshd, cases[i].known_hosts, paths.known_hosts);
+		struct ssh_session *s = NULL;
+		struct nel_err err = {0};
+		assert_int_equal(ssh_session_open(&target, &s, &err), -1);
+		assert_int_equal(err.kind, NEL_DENIED);
+		if (err.reason != cases[i].reason)
+			fail_msg("%s: reason %d", err.msg, (int)err.reason);
+	}
+	struct sshd_paths paths;
+	struct ssh_target target = sshd_target(&sshd, "user", &paths);
+	target.port = 1; /* nobody listens there */
+	struct ssh_session *s = NULL;
+	struct nel_err err = {.reason = NEL_REASON_LOGIN};
+	assert_int_equal(ssh_session_open(&target, &s, &err), -1);
+	assert_int_equal(err.kind, NEL_REMOTE);
+	assert_int_equal(err.reason, NEL_REASON_NONE);
+}
+
 /* The process whose number is in the file has ended, or is about to; an orphan may stay as a zombie. */
 static void assert_gone(const char *file)
 {
@@ -594,6 +631,7 @@ int main(void)
 	    cmocka_unit_test(test_open_wrong_key_denied),
 	    cmocka_unit_test(test_open_unknown_host_denied_with_line_that_works),
 	    cmocka_unit_test(test_open_changed_host_key_denied),
+	    cmocka_unit_test(test_open_denied_says_by_which_side),
 	    cmocka_unit_test(test_open_proxy_commands_carry_the_connection),
 	    cmocka_unit_test(test_open_proxy_command_failing_says_why),
 	    cmocka_unit_test(test_open_and_close_leave_no_descriptors),

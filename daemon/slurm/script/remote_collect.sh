@@ -124,8 +124,8 @@ print_logs() {
         bytes=$((bytes < left ? bytes : left))
         left=$((left - bytes))
         printf 'kept|%d|%d|%d|%d|%s\n' "$bytes" "$size" "${modified%.*}" "$((size - bytes))" "$name"
-        # As many as announced, also of one that has shrunk since.
-        { tail -c "+$((size - bytes + 1))" <&8 && head -c "$bytes" /dev/zero; } 2>/dev/null | head -c "$bytes"
+        # As many as announced, also of one that has shrunk since or cannot be read to its end.
+        { tail -c "+$((size - bytes + 1))" <&8; head -c "$bytes" /dev/zero; } 2>/dev/null | head -c "$bytes"
         printf '\n'
     done < <(find logs -maxdepth 1 -type f -name '*.log' ! -name '*[!a-zA-Z0-9._-]*' -printf '%T@|%s|%f\n' 2>/dev/null |
         LC_ALL=C sort -rn | head -n "$logs_max")
