@@ -1,6 +1,7 @@
 """Runs run.sub (a golden header and the body) for real, under stand-ins for Slurm, curl and the evaluator that record
 how they are called. The stand-in for srun runs the container's command on this machine."""
 
+import hashlib
 import json
 import os
 import re
@@ -88,6 +89,7 @@ env -0 >"$STAND/evaluator-env"
 echo $$ >"$STAND/evaluator-pid"
 [[ ! -e $STAND/evaluator-waits ]] || { trap 'touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0' TERM
     touch "$STAND/evaluator-started"; while :; do /bin/sleep 0.1; done; }
+[[ ! -e $STAND/evaluator-results ]] || cp -P "$STAND/evaluator-results" "$ARTIFACTS/results.yml"
 [[ ! -e $STAND/evaluator-marks ]] || touch "$ARTIFACTS/.nemo_evaluator_interrupted"
 exit "$(cat "$STAND/evaluator-exit" 2>/dev/null || echo 0)"
 """,
@@ -303,6 +305,41 @@ def test_run_of_a_second_job_of_the_attempt_leaves_at_once(make):
     assert "belongs to Slurm job 42" in run.log
     assert run.stamps() == before
     assert len(run.calls("srun")) == 1
+
+
+def seal(run, attempt=1):
+    path = run.job_dir / f".attempts/{attempt}/results"
+    return path.read_text().split() if path.exists() else None
+
+
+def test_run_of_a_finished_evaluation_seals_its_results(make):
+    run = make("none")
+    run.set("evaluator-results", "results: {}\n")
+    assert run.run() == 0, run.log
+    results = run.artifacts / "results.yml"
+    digest = hashlib.sha256(results.read_bytes()).hexdigest()
+    assert seal(run) == [digest, "12", str(int(results.stat().st_mtime))]
+
+
+def test_run_of_a_failed_evaluation_seals_nothing(make):
+    """Not the results of an earlier start either."""
+    run = make("none")
+    run.set("evaluator-results", "results: {}\n")
+    assert run.run() == 0
+    run.set("evaluator-exit", "7")
+    assert run.run() == 7
+    assert (run.artifacts / "results.yml").exists() and seal(run) is None
+
+
+@pytest.mark.parametrize("left", ["nothing", "a link", "a FIFO"])
+def test_run_without_a_file_of_results_says_so_in_the_seal(make, left):
+    run = make("none")
+    if left == "a link":
+        (run.artifacts / "results.yml").symlink_to("/etc/passwd")
+    elif left == "a FIFO":
+        os.mkfifo(run.artifacts / "results.yml")
+    assert run.run() == 0, run.log
+    assert seal(run) == ["none", "0", "0"]
 
 
 @pytest.mark.parametrize("code", [1, 7, 143])

@@ -16,6 +16,7 @@ export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collec
 srun=$(type -P srun)
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250
+readonly sealed_mib_max=64 # of results.yml
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each
@@ -111,7 +112,7 @@ stamp_start() {
     if (($(count_lines "$attempt_dir/started") > $(count_lines "$attempt_dir/ended"))); then
         printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" | add "$attempt_dir/ended"
     fi
-    rm -f "$attempt_dir/fate" # of an earlier start
+    rm -f "$attempt_dir/fate" "$attempt_dir/results" # of an earlier start
     printf 'x' | put "$attempt_dir/alive"
     printf '%(%s)T\n' -1 | add "$attempt_dir/started" || fail "cannot write to $attempt_dir"
     beat </dev/null >/dev/null 2>&1 &
@@ -678,7 +679,21 @@ run_evaluation() { # returns the exit code of the evaluation
         say "it was interrupted and is not finished"
         status=143
     fi
+    ((status != 0)) || seal_results
     return "$status"
+}
+
+# What the finished evaluation left as its scores, in the attempt's file `results`: "<sha256> <bytes> <modified, epoch>",
+# or "none 0 0". No attempt that failed has one. Scores that were written by somebody else, or later, differ from it.
+seal_results() {
+    local hash='' size=0 modified=0
+    read -r hash size modified < <(
+        enter "$artifacts" && [[ -f results.yml && ! -L results.yml ]] &&
+            hash=$(dd if=results.yml iflag=nofollow,nonblock bs=1M count="$sealed_mib_max" status=none | sha256sum) &&
+            printf '%s %s\n' "${hash%% *}" "$(stat -c '%s %Y' results.yml)"
+    )
+    printf '%s %d %d\n' "${hash:-none}" "$size" "$modified" | put "$attempt_dir/results" ||
+        say "warning: cannot write to $attempt_dir"
 }
 
 # `wait` returns early, with the number of a signal, when a trap has run.
