@@ -22,7 +22,8 @@ static int apply_one(json_t *config, struct override *o, struct problems *proble
 	struct nel_err one = {0};
 	bool named = override_names_task(o);
 	if ((named && task_names_resolve(config, o, &one) != 0) || override_apply(config, o, &one) != 0) {
-		problems_add(problems, "", 0, 0, "override \"%s\": %s", o->text, one.msg);
+		CLEANUP(mem_freep) char *pointer = override_pointer(o->text);
+		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", o->text, one.msg);
 		return err_set(err, NEL_INVALID, "override \"%s\": %s", o->text, one.msg);
 	}
 	return 0;

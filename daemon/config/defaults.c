@@ -72,24 +72,48 @@ static void prepend(struct defaults_items *head, struct defaults_items *tail)
 	*head = (struct defaults_items){0};
 }
 
-static void report(struct expansion *x, const char *pointer, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void report(struct expansion *x, const char *pointer, const char *fmt, ...)
+static void vreport(struct expansion *x, const char *pointer, const char *before, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+static void vreport(struct expansion *x, const char *pointer, const char *before, const char *fmt, va_list ap)
 {
 	CLEANUP(mem_freep) char *text = NULL;
 	int line = 0;
 	int column = 0;
-	va_list ap;
-	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
-	va_end(ap);
-	if (*pointer != '\0')
+	if (str_starts_with(pointer, "/defaults")) /* else an override's, which stands in no text */
 		source_map_find(x->in->map, pointer, &line, &column);
-	problems_add(x->problems, pointer, line, column, "%s", text);
+	problems_add(x->problems, pointer, line, column, "%s%s", before, text);
 	if (!x->failed)
-		err_set(x->err, NEL_INVALID, "%s", text);
+		err_set(x->err, NEL_INVALID, "%s%s", before, text);
 	x->failed = true;
+}
+
+static void report(struct expansion *x, const char *pointer, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void report(struct expansion *x, const char *pointer, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vreport(x, pointer, "", fmt, ap);
+	va_end(ap);
+}
+
+static char *override_origin(const struct override *o)
+{
+	return mem_printf("override \"%s\": ", o->text);
+}
+
+static void report_override(struct expansion *x, const struct override *o, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void report_override(struct expansion *x, const struct override *o, const char *fmt, ...)
+{
+	CLEANUP(mem_freep) char *pointer = override_pointer(o->text);
+	CLEANUP(mem_freep) char *origin = override_origin(o);
+	va_list ap;
+	va_start(ap, fmt);
+	vreport(x, pointer, origin, fmt, ap);
+	va_end(ap);
 }
 
 static char *join(const char *a, const char *b)
@@ -126,11 +150,6 @@ static char *resolve_package(const char *parent, const char *package, const char
 static char *choice_key(const char *group, const char *package)
 {
 	return package == NULL ? mem_strdup(group) : mem_printf("%s@%s", group, package);
-}
-
-static char *override_origin(const struct override *o)
-{
-	return mem_printf("override \"%s\": ", o->text);
 }
 
 static struct choice *find_choice(struct expansion *x, const char *key)
@@ -371,8 +390,7 @@ static void add_appended(struct expansion *x, struct entry_list *list)
 						 o->package == NULL ? "" : o->package) == 0);
 		}
 		if (there) {
-			report(x, "", "override \"%s\": the group is in `defaults` already: write %s", o->text,
-			       o->text + 1);
+			report_override(x, o, "the group is in `defaults` already: write %s", o->text + 1);
 			continue;
 		}
 		struct defaults_entry *entry = add_entry(list);
@@ -382,7 +400,7 @@ static void add_appended(struct expansion *x, struct entry_list *list)
 		entry->package = mem_strdup(o->package);
 		entry->origin = override_origin(o);
 		if (defaults_options(o->value, &entry->options, &err) != 0)
-			report(x, "", "override \"%s\": %s", o->text, err.msg);
+			report_override(x, o, "%s", err.msg);
 	}
 }
 
@@ -431,18 +449,18 @@ static void note_group_overrides(struct expansion *x)
 		if (!defaults_is_group_override(o, x->in->groups_dir))
 			continue;
 		if (!groups_exist(x->in->groups_dir, o->key)) {
-			report(x, "", "override \"%s\": there is no config group \"%s\"", o->text, o->key);
+			report_override(x, o, "there is no config group \"%s\"", o->key);
 			continue;
 		}
 		if (o->op == OVERRIDE_ADD)
 			continue;
 		if (o->value != NULL && defaults_options(o->value, &options, &err) != 0) {
-			report(x, "", "override \"%s\": %s", o->text, err.msg);
+			report_override(x, o, "%s", err.msg);
 			continue;
 		}
 		add_choice(x, (struct choice){.key = choice_key(o->key, o->package),
 					      .options = TAKE(options),
-					      .pointer = mem_strdup(""),
+					      .pointer = override_pointer(o->text),
 					      .from = o});
 	}
 }
@@ -456,10 +474,10 @@ static void report_unused(struct expansion *x)
 		if (choice->from == NULL)
 			report(x, choice->pointer, "there is no %s in `defaults` to override", choice->key);
 		else if (choice->from->op == OVERRIDE_DELETE)
-			report(x, "", "override \"%s\": `defaults` has no such choice to delete", choice->from->text);
+			report_override(x, choice->from, "`defaults` has no such choice to delete");
 		else
-			report(x, "", "override \"%s\": `defaults` has no %s; to add it, write +%s", choice->from->text,
-			       choice->key, choice->from->text + (choice->from->op == OVERRIDE_FORCE ? 2 : 0));
+			report_override(x, choice->from, "`defaults` has no %s; to add it, write +%s", choice->key,
+					choice->from->text + (choice->from->op == OVERRIDE_FORCE ? 2 : 0));
 	}
 }
 

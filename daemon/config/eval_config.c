@@ -121,8 +121,8 @@ static void forget_hostname(json_t *composed, json_t *resolved)
 	json_object_set_new(json_object_get(resolved, "execution"), "hostname", json_null());
 }
 
-int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct problems *errors,
-		     struct problems *warnings, struct nel_err *err)
+int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct source_map **ret_map,
+		     struct problems *errors, struct problems *warnings, struct nel_err *err)
 {
 	CLEANUP(source_map_freep) struct source_map *map = NULL;
 	CLEANUP(json_freep) json_t *composed = NULL;
@@ -146,10 +146,10 @@ int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, s
 	open_root(&ctx);
 	plan_check_keys(&ctx, in->strict);
 	build(&ctx);
-	if (errors->count > 0)
-		return refuse(errors, err);
 	*ret_plan = TAKE(plan);
-	return 0;
+	if (ret_map != NULL)
+		*ret_map = TAKE(map);
+	return errors->count > 0 ? refuse(errors, err) : 0;
 }
 
 int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, struct nel_err *err)
@@ -233,4 +233,50 @@ char **eval_plan_secret_names(const struct eval_plan *plan)
 	}
 	names[kept] = NULL;
 	return names;
+}
+
+/* The variable of object that is host:name, as a pointer; NULL when there is none. */
+static char *find_wanted(const json_t *object, const char *base, const char *name)
+{
+	CLEANUP(mem_freep) char *place = reader_join(base, "env_vars");
+	CLEANUP(str_done) struct str advice = {0};
+	const char *variable;
+	json_t *given;
+	json_object_foreach(json_object_get(object, "env_vars"), variable, given) {
+		enum env_source source;
+		const char *value;
+		if (json_is_string(given) && plan_env_parse(json_string_value(given), &source, &value, &advice) &&
+		    source == ENV_HOST && strcmp(value, name) == 0)
+			return reader_join(place, variable);
+	}
+	return NULL;
+}
+
+char *eval_plan_secret_place(const struct eval_plan *plan, const char *name)
+{
+	static const char *const sections[] = {"", "/evaluation", "/deployment", "/export"};
+	const json_t *tasks = json_object_get(json_object_get(plan->resolved, "evaluation"), "tasks");
+	const json_t *endpoint = json_object_get(json_object_get(plan->resolved, "target"), "api_endpoint");
+	const char *api_key = json_string_value(json_object_get(endpoint, "api_key_name"));
+	char *found = NULL;
+	const char *key;
+	json_t *member;
+	size_t i;
+	for (i = 0; i < sizeof sections / sizeof sections[0] && found == NULL; i++) {
+		const char *section = sections[i];
+		found = find_wanted(*section == '\0' ? plan->resolved : json_object_get(plan->resolved, section + 1),
+				    section, name);
+	}
+	json_array_foreach((json_t *)tasks, i, member) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		found = found == NULL ? find_wanted(member, base, name) : found;
+	}
+	json_object_foreach(json_object_get(plan->resolved, "auxiliary_deployments"), key, member) {
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", key);
+		found = found == NULL ? find_wanted(member, base, name) : found;
+	}
+	if (found == NULL)
+		found = mem_strdup(api_key != NULL && strcmp(api_key, name) == 0 ? "/target/api_endpoint/api_key_name"
+										 : "");
+	return found;
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "config/catalogue.h"
 #include "config/problem.h"
+#include "config/source_map.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -175,9 +176,11 @@ struct eval_input {
 	bool strict;               /* warnings about unknown keys are errors */
 };
 
-/* The whole pipeline. 0: *ret_plan is the caller's, `warnings` may have entries. -1: INVALID; `errors` has them all. */
-int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct problems *errors,
-		     struct problems *warnings, struct nel_err *err);
+/* The whole pipeline. 0: *ret_plan is the caller's, `warnings` may have entries. -1: INVALID; `errors` has them all.
+ * Then, too, *ret_plan is a plan when the config could be composed: for further checks only, and with NULL for what it
+ * lacks. ret_map (or NULL): the places of the text's parts, the caller's. */
+int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct source_map **ret_map,
+		     struct problems *errors, struct problems *warnings, struct nel_err *err);
 
 /* The plan of a resolved config that eval_config_plan() made before (stored by the service). Deterministic: no
  * catalogue, no clock. The plan shares resolved: the caller may drop it, not change it. */
@@ -185,5 +188,8 @@ int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, stru
 
 /* The secret names that host: variables of the plan want, sorted, unique, NULL-terminated; free each and the array. */
 char **eval_plan_secret_names(const struct eval_plan *plan);
+
+/* The JSON pointer of the first variable of the config that wants the secret; "" when there is none. */
+char *eval_plan_secret_place(const struct eval_plan *plan, const char *name);
 
 #endif

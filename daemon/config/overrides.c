@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define TASKS_PREFIX "evaluation.tasks."
-#define KEYS_MAX 256 /* candidates for a suggestion */
+#define POINTER_SIZE_MAX 512 /* of a key that is worth pointing at */
+#define KEYS_MAX 256         /* candidates for a suggestion */
 
 void override_list_done(struct override_list *list)
 {
@@ -93,6 +94,24 @@ static int parse_one(const char *text, struct override *o, struct nel_err *err)
 	return equals != NULL && o->value == NULL ? -1 : 0;
 }
 
+char *override_pointer(const char *text)
+{
+	CLEANUP(str_done) struct str out = {0};
+	text += strspn(text, "+~");
+	size_t size = strcspn(text, "=@");
+	for (size_t i = 0; i < size; i++)
+		if (size > POINTER_SIZE_MAX || text[i] <= ' ' || text[i] > '~')
+			return mem_strdup("");
+	for (size_t at = 0; at < size;) {
+		size_t length = strcspn(text + at, "./[]=@");
+		CLEANUP(mem_freep) char *segment = mem_strndup(text + at, length);
+		if (length > 0)
+			str_append_pointer(&out, segment);
+		at += length + 1;
+	}
+	return str_take(&out);
+}
+
 int overrides_parse(const char *const *texts, size_t count, struct override_list *ret_list, struct problems *problems,
 		    struct nel_err *err)
 {
@@ -107,7 +126,8 @@ int overrides_parse(const char *const *texts, size_t count, struct override_list
 		struct nel_err one = {0};
 		if (parse_one(texts[i], &list.items[list.count++], &one) == 0)
 			continue;
-		problems_add(problems, "", 0, 0, "override \"%s\": %s", texts[i], one.msg);
+		CLEANUP(mem_freep) char *pointer = override_pointer(texts[i]);
+		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", texts[i], one.msg);
 		if (rc == 0)
 			rc = err_set(err, NEL_INVALID, "override \"%s\": %s", texts[i], one.msg);
 	}

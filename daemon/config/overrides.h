@@ -34,6 +34,10 @@ void override_list_done(struct override_list *list);
 int overrides_parse(const char *const *texts, size_t count, struct override_list *ret_list, struct problems *problems,
 		    struct nel_err *err);
 
+/* The JSON pointer of what an override's text names: "/execution/walltime" for "+execution.walltime=1"; "" for a key
+ * that none would have. */
+char *override_pointer(const char *text);
+
 /* Is it "evaluation.tasks.<name>...", with a task's name in place of its index? */
 bool override_names_task(const struct override *o);
 

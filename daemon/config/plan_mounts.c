@@ -24,7 +24,10 @@ void plan_mounts_add(const struct reader *r, const char *pointer, const char *so
 	size_t path_size = strcspn(target, ":");
 	const char *flags = target[path_size] == ':' ? target + path_size + 1 : NULL;
 	CLEANUP(mem_freep) char *path = mem_strndup(target, path_size);
-	if (!reader_check_path(r, source, pointer, REFUSED) || !reader_check_path(r, path, pointer, REFUSED))
+	CLEANUP(mem_freep) char *from = mem_printf("The mount's source '%s'", source);
+	CLEANUP(mem_freep) char *to = mem_printf("The mount's place in the container, '%s',", path);
+	if (!reader_check_named_path(r, source, from, pointer, REFUSED) ||
+	    !reader_check_named_path(r, path, to, pointer, REFUSED))
 		return;
 	if (flags != NULL && (*flags == '\0' || strspn(flags, FLAG_BYTES) != strlen(flags))) {
 		reader_error(r, pointer, "Wrong mount flags after '%s:'; 'ro' and 'rw' are the usual ones", path);

@@ -312,16 +312,17 @@ void plan_servers(struct plan_ctx *ctx)
 {
 	const struct reader *r = &ctx->reader;
 	int nodes = (int)reader_int(r, ctx->execution, "/execution", "num_nodes", 1, EVAL_NODES_MAX, 1);
-	if (ctx->deployment == NULL) {
-		reader_missing(r, DEPLOYMENT "/type");
-		return;
-	}
-	if (!ctx->deployment_none)
+	if (ctx->deployment == NULL)
+		reader_error(r, DEPLOYMENT,
+			     "No deployment is chosen: put a group such as `deployment: vllm` into `defaults`, or "
+			     "`deployment: none` for a model that is served already");
+	else if (!ctx->deployment_none)
 		read_deployment(ctx, nodes);
 	read_auxiliaries(ctx);
 	check_auxiliary_mounts(ctx);
 	place_auxiliaries(ctx, nodes);
-	read_target(ctx);
+	if (ctx->deployment != NULL)
+		read_target(ctx);
 }
 
 void plan_server_done(struct server *s)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan_env.h"
 
 #include <string.h>
 
@@ -70,10 +71,10 @@ static void warn_latest(const struct plan_ctx *ctx, const char *image, const cha
 	reader_warn(&ctx->reader, pointer, "The image %s may be another one tomorrow: name a version", image);
 }
 
-/* A server whose command reads /checkpoint must have something there. */
+/* A server whose command reads /checkpoint must have something there; where something is missing, that was said. */
 static void warn_no_model(const struct plan_ctx *ctx, const char *base, const struct server *s)
 {
-	if (s->command == NULL || strstr(s->command, "/checkpoint") == NULL)
+	if (s->command == NULL || strstr(s->command, "/checkpoint") == NULL || ctx->reader.errors->count > 0)
 		return;
 	for (size_t i = 0; i < s->mounts.count; i++)
 		if (str_starts_with(s->mounts.items[i].target, "/checkpoint"))
@@ -118,10 +119,118 @@ static void warn_execution(const struct plan_ctx *ctx)
 		warn_latest(ctx, plan->proxy_image, "/execution/proxy", "image");
 }
 
+/* Variables of one place in the config, as written there. */
+static void warn_variables(const struct plan_ctx *ctx, const json_t *object, const char *base)
+{
+	CLEANUP(mem_freep) char *place = reader_join(base, "env_vars");
+	const char *name;
+	json_t *given;
+	json_object_foreach(json_object_get(object, "env_vars"), name, given) {
+		CLEANUP(str_done) struct str advice = {0};
+		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
+		enum env_source source;
+		const char *value;
+		if (json_is_string(given) && plan_env_parse(json_string_value(given), &source, &value, &advice) &&
+		    source == ENV_LITERAL && strpbrk(value, "$`") != NULL)
+			reader_warn(
+			    &ctx->reader, pointer,
+			    "%s arrives as it is written: '$' and '`' in a lit: value are not expanded here, as the "
+			    "launcher's shell does",
+			    name);
+	}
+}
+
+static bool has_variable(const struct env_group *group, const char *name)
+{
+	for (size_t i = 0; i < group->count; i++)
+		if (strcmp(group->vars[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The launcher exports the server's variables past the server; here each container has its own only. */
+static void warn_server_secrets(const struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	const struct env_group *group = plan->deployment == NULL ? &(struct env_group){0} : &plan->deployment->env;
+	for (size_t i = 0; i < group->count; i++) {
+		bool elsewhere = plan->job_count == 0;
+		for (size_t k = 0; k < plan->job_count && !elsewhere; k++)
+			elsewhere = has_variable(&plan->jobs[k].env, group->vars[i].name);
+		if (elsewhere || group->vars[i].source != ENV_HOST)
+			continue;
+		CLEANUP(mem_freep) char *pointer = reader_join("/deployment/env_vars", group->vars[i].name);
+		reader_warn(&ctx->reader, pointer,
+			    "Only the server gets %s: put it into evaluation.env_vars too if the evaluations need it",
+			    group->vars[i].name);
+	}
+}
+
+static void warn_no_gpu(const struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	if (plan->deployment == NULL || (plan->gres == NULL && plan->gpus_per_node == NULL) ||
+	    reader_get(ctx->execution, "evaluation_gpu_visible") != NULL)
+		return;
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (has_variable(&plan->jobs[i].env, "NVIDIA_VISIBLE_DEVICES"))
+			return;
+	reader_warn(
+	    &ctx->reader, "/execution/evaluation_gpu_visible",
+	    "Evaluations see no GPU (NVIDIA_VISIBLE_DEVICES is void in them, whatever their image says): true shows "
+	    "them, false says that none is needed");
+}
+
+/* What a config says that the launcher would not understand, where somebody takes it back there. */
+static void warn_not_launchers(const struct plan_ctx *ctx)
+{
+	static const char *const ours[] = {"share_deployment", "share_order", "idle_limit", "move_after", NULL};
+	struct str names = {0};
+	const json_t *resume = json_object_get(ctx->execution, "auto_resume");
+	const json_t *mpi = json_object_get(ctx->execution, "mpi");
+	const char *mode = json_string_value(json_object_get(resume, "mode"));
+	if (reader_get(ctx->execution, "cluster") != NULL)
+		str_append(&names, ", execution.cluster");
+	if (mpi != NULL && (!json_is_string(mpi) || strcmp(json_string_value(mpi), "pmix") != 0))
+		str_append(&names, ", execution.mpi");
+	if (resume != NULL && (mode == NULL || strcmp(mode, "daemon") != 0))
+		str_append(&names, ", execution.auto_resume");
+	for (size_t i = 0; ours[i] != NULL; i++)
+		if (reader_get(ctx->execution, ours[i]) != NULL)
+			str_appendf(&names, ", execution.%s", ours[i]);
+	if (names.len > 0)
+		reader_warn(&ctx->reader, "/execution", "NVIDIA's launcher does not read %s",
+			    str_text(&names) + strlen(", "));
+	str_done(&names);
+}
+
+static void warn_environments(const struct plan_ctx *ctx)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+	warn_variables(ctx, ctx->root, "");
+	warn_variables(ctx, ctx->deployment, "/deployment");
+	warn_variables(ctx, ctx->evaluation, "/evaluation");
+	warn_variables(ctx, json_object_get(ctx->root, "export"), "/export");
+	json_object_foreach((json_t *)ctx->auxiliaries, name, member) {
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", name);
+		warn_variables(ctx, member, base);
+	}
+	json_array_foreach(json_object_get(ctx->evaluation, "tasks"), i, member) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		warn_variables(ctx, member, base);
+	}
+}
+
 void plan_warnings(struct plan_ctx *ctx)
 {
 	const struct eval_plan *plan = ctx->plan;
 	warn_execution(ctx);
+	warn_environments(ctx);
+	warn_server_secrets(ctx);
+	warn_no_gpu(ctx);
+	warn_not_launchers(ctx);
 	if (plan->deployment != NULL)
 		warn_server(ctx, ctx->deployment, "/deployment", plan->deployment);
 	for (size_t i = 0; i < plan->auxiliary_count; i++) {

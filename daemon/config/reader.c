@@ -337,6 +337,12 @@ static bool has_parent_step(const char *path)
 bool reader_check_path(const struct reader *r, const char *path, const char *pointer, const char *refused)
 {
 	CLEANUP(mem_freep) char *name = reader_dotted(pointer);
+	return reader_check_named_path(r, path, name, pointer, refused);
+}
+
+bool reader_check_named_path(const struct reader *r, const char *path, const char *name, const char *pointer,
+			     const char *refused)
+{
 	if (path[0] != '/')
 		reader_error(r, pointer, "%s must be an absolute path", name);
 	else if (str_has_control(path))

@@ -85,4 +85,8 @@ bool reader_has_room(const struct problems *list);
 /* An absolute path: no control characters, nothing of `refused`, no ".." step. False with an error at pointer. */
 bool reader_check_path(const struct reader *r, const char *path, const char *pointer, const char *refused);
 
+/* The same of a path that messages call `name`, where the pointer's key is not what it is. */
+bool reader_check_named_path(const struct reader *r, const char *path, const char *name, const char *pointer,
+			     const char *refused);
+
 #endif

@@ -46,18 +46,21 @@ static const char *username_for(const char *hostname, const char *cluster, void 
 	return found != NULL ? account_on(in, found) : NULL;
 }
 
+/* The checks of what a config alone does not tell. The plan may be of a config with errors: what it lacks is NULL. */
+struct checks {
+	const struct plan_input *in;
+	struct planned *planned;
+	const struct source_map *map;
+	struct problems *errors;
+};
+
 /* A problem that this layer finds, with its place in the submitted text. */
-static void add_problem(const struct plan_input *in, struct problems *errors, const char *pointer, const char *message)
+static void add_problem(const struct checks *c, const char *pointer, const char *message)
 {
-	CLEANUP(json_freep) json_t *value = NULL;
-	CLEANUP(source_map_freep) struct source_map *map = NULL;
-	CLEANUP(problems_done) struct problems ignored = {0};
-	struct nel_err err;
 	int line = 0;
 	int column = 0;
-	if (yaml_json_parse(in->request->text, in->request->size, in->request->json, &value, &map, &ignored, &err) == 0)
-		source_map_find(map, pointer, &line, &column);
-	problems_add(errors, pointer, line, column, "%s", message);
+	source_map_find(c->map, pointer, &line, &column);
+	problems_add(c->errors, pointer, line, column, "%s", message);
 }
 
 static void list_clusters(const struct settings *settings, const char *key, const char *value, struct str *text)
@@ -72,11 +75,14 @@ static void list_clusters(const struct settings *settings, const char *key, cons
 		str_append(text, " none");
 }
 
-static void check_cluster(const struct plan_input *in, struct planned *planned, struct problems *errors)
+static void check_cluster(const struct checks *c)
 {
+	const struct plan_input *in = c->in;
+	struct planned *planned = c->planned;
 	const struct eval_plan *plan = planned->plan;
 	planned->cluster = find_cluster(in->settings, plan->hostname, plan->cluster);
-	if ((planned->cluster != NULL && !planned->cluster->draining) || in->offline)
+	if ((planned->cluster != NULL && !planned->cluster->draining) || in->offline ||
+	    (plan->cluster == NULL && plan->hostname == NULL))
 		return;
 	bool by_name = plan->cluster != NULL;
 	struct str text = {0};
@@ -86,7 +92,7 @@ static void check_cluster(const struct plan_input *in, struct planned *planned, 
 	else
 		list_clusters(in->settings, by_name ? "name" : "hostname", by_name ? plan->cluster : plan->hostname,
 			      &text);
-	add_problem(in, errors, by_name ? "/execution/cluster" : "/execution/hostname", str_text(&text));
+	add_problem(c, by_name ? "/execution/cluster" : "/execution/hostname", str_text(&text));
 	str_done(&text);
 }
 
@@ -106,12 +112,12 @@ static bool has_dot_dot(const char *path)
 	return false;
 }
 
-static void check_output_dir(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+static void check_output_dir(const struct checks *c)
 {
-	const struct settings_cluster *cluster = planned->cluster;
-	if (cluster == NULL || cluster->output_roots == NULL || cluster->output_roots[0] == NULL)
+	const struct settings_cluster *cluster = c->planned->cluster;
+	const char *dir = c->planned->plan->output_dir;
+	if (cluster == NULL || dir == NULL || cluster->output_roots == NULL || cluster->output_roots[0] == NULL)
 		return;
-	const char *dir = planned->plan->output_dir;
 	for (char **root = cluster->output_roots; *root != NULL; root++)
 		if (lies_under(dir, *root) && !has_dot_dot(dir))
 			return;
@@ -119,12 +125,14 @@ static void check_output_dir(const struct plan_input *in, const struct planned *
 	str_appendf(&text, "%s lies outside of what cluster %s allows: ", dir, cluster->name);
 	for (char **root = cluster->output_roots; *root != NULL; root++)
 		str_appendf(&text, "%s%s", root != cluster->output_roots ? ", " : "", *root);
-	add_problem(in, errors, "/execution/output_dir", str_text(&text));
+	add_problem(c, "/execution/output_dir", str_text(&text));
 	str_done(&text);
 }
 
-static void check_username(const struct plan_input *in, struct planned *planned, struct problems *errors)
+static void check_username(const struct checks *c)
 {
+	const struct plan_input *in = c->in;
+	struct planned *planned = c->planned;
 	const struct settings_cluster *cluster = planned->cluster;
 	const char *account = cluster != NULL ? account_on(in, cluster) : NULL;
 	const char *wanted = planned->plan->username;
@@ -134,7 +142,7 @@ static void check_username(const struct plan_input *in, struct planned *planned,
 		identity_name(in->request->actor->name, account, planned->identity);
 	else
 		snprintf(planned->identity, sizeof planned->identity, "%s", account);
-	if (strcmp(wanted, account) == 0)
+	if (wanted == NULL || strcmp(wanted, account) == 0)
 		return;
 	CLEANUP(mem_freep)
 	char *text = cluster->identity_per_user
@@ -144,7 +152,7 @@ static void check_username(const struct plan_input *in, struct planned *planned,
 				      cluster->name, account, wanted, cluster->name)
 			 : mem_printf("jobs on cluster %s run as %s, not as %s: leave execution.username out",
 				      cluster->name, account, wanted);
-	add_problem(in, errors, "/execution/username", text);
+	add_problem(c, "/execution/username", text);
 }
 
 static const char *find_env(const struct submit_request *request, const char *name)
@@ -155,17 +163,21 @@ static const char *find_env(const struct submit_request *request, const char *na
 	return NULL;
 }
 
-static void check_secrets(const struct plan_input *in, const struct planned *planned, struct problems *errors)
+static void check_secrets(const struct checks *c)
 {
-	char **names = eval_plan_secret_names(planned->plan);
+	char **names = eval_plan_secret_names(c->planned->plan);
 	for (char **name = names; *name != NULL; name++) {
-		if (!in->offline && find_env(in->request, *name) == NULL &&
-		    (in->stored == NULL || !secret_names_have(in->stored, *name)))
-			problems_add(
-			    errors, "", 0, 0,
-			    "the secret %s is wanted (host:%s) and is not there: send it in the envelope's env or an "
-			    "env_file part, or store it (PUT /v1/secrets/%s)",
-			    *name, *name, *name);
+		if (!c->in->offline && find_env(c->in->request, *name) == NULL &&
+		    (c->in->stored == NULL || !secret_names_have(c->in->stored, *name))) {
+			CLEANUP(mem_freep) char *pointer = eval_plan_secret_place(c->planned->plan, *name);
+			CLEANUP(mem_freep)
+			char *text =
+			    mem_printf("the secret %s is wanted (host:%s) and is not there: send it in an env_file "
+				       "(nelctl run --env-file FILE, curl -F env_file=@FILE) or the envelope's env, "
+				       "or store it (nelctl secret set %s, PUT /v1/secrets/%s)",
+				       *name, *name, *name, *name);
+			add_problem(c, pointer, text);
+		}
 		free(*name);
 	}
 	free(names);
@@ -207,6 +219,7 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 {
 	const struct settings *settings = in->settings;
 	const struct submit_request *request = in->request;
+	CLEANUP(source_map_freep) struct source_map *map = NULL;
 	const struct eval_input input = {
 	    .text = request->text,
 	    .size = request->size,
@@ -227,13 +240,16 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	    .strict = request->strict,
 	};
 	CLEANUP(planned_done) struct planned planned = {0};
-	if (eval_config_plan(&input, &planned.plan, errors, &planned.warnings, err) != 0)
+	bool sound = eval_config_plan(&input, &planned.plan, &map, errors, &planned.warnings, err) == 0;
+	if (planned.plan == NULL)
 		return keep_warnings(&planned, ret_planned);
-	check_cluster(in, &planned, errors);
-	check_output_dir(in, &planned, errors);
-	check_username(in, &planned, errors);
-	check_secrets(in, &planned, errors);
-	check_scripts(&planned, errors);
+	const struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
+	check_cluster(&checks);
+	check_output_dir(&checks);
+	check_username(&checks);
+	check_secrets(&checks);
+	if (sound)
+		check_scripts(&planned, errors);
 	if (errors->count > 0) {
 		err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
 			errors->count == 1 ? "" : "s", errors->items[0].message);

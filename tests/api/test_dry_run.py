@@ -78,7 +78,8 @@ def test_dry_run_warnings_that_save_gpu_hours(ann):
     envelope = json.dumps({"config": GPU_CONFIG, "env": {"HF_TOKEN": SECRET}})
     body = ann.submit(envelope, 200, "application/json", params={"dry_run": "true"}).json()
     warned = {warning["pointer"]: warning for warning in body["warnings"]}
-    assert set(warned) == {"/execution/walltime", "/execution/mounts/mount_home", "/deployment/tensor_parallel_size",
+    assert set(warned) == {"/execution/walltime", "/execution/mounts/mount_home", "/execution/evaluation_gpu_visible",
+                           "/deployment/tensor_parallel_size",
                            "/deployment/image"}
     assert "above max_walltime" in warned["/execution/walltime"]["message"]
     assert "holds 8" in warned["/deployment/tensor_parallel_size"]["message"]
@@ -253,7 +254,7 @@ def test_render_without_settings_prints_the_document(tmp_path):
     assert body["cluster"] is None and body["config"]["execution"]["partition"] == "long"
     assert "#SBATCH --partition=long\n" in body["jobs"][0]["script"]
     lines = done.stderr.splitlines()
-    assert len(lines) == 4 and all(line.startswith("c.yaml:") and ": warning: /" in line for line in lines)
+    assert len(lines) == 5 and all(line.startswith("c.yaml:") and ": warning: /" in line for line in lines)
 
 
 def test_render_needs_no_hostname(tmp_path):

@@ -97,6 +97,24 @@ def test_submit_strict_warnings_are_errors(ann, daemon):
     assert count(daemon) == before + 1
 
 
+def test_submit_tells_every_kind_of_mistake_together(ann):
+    config = CONFIG.replace("alpha.example", "nowhere.example").replace("  account: acct", "  account: acct\n  walltime: 1h")
+    config = config.replace("evaluation:\n", "evaluation:\n  env_vars: {HF_TOKEN: 'host:NOT_THERE'}\n", 1)
+    errors = ann.submit(config, 422).json()["errors"]
+    found = {error["pointer"]: error for error in errors}
+    assert set(found) == {"/execution/hostname", "/execution/walltime", "/evaluation/env_vars/HF_TOKEN"}
+    secret = found["/evaluation/env_vars/HF_TOKEN"]
+    assert secret["line"] == 1 + config[:config.index("HF_TOKEN")].count("\n")
+    assert "--env-file" in secret["message"] and "NOT_THERE" in secret["message"]
+
+
+def test_submit_override_errors_point_at_what_they_name(ann):
+    reply = ann.submit(CONFIG, 422, params={"override": ["execution.walltme=1", "execution.account=["]})
+    assert "/execution/account" in pointers(reply)
+    reply = ann.submit(CONFIG, 422, params={"override": ["execution.walltme=1"]})
+    assert pointers(reply) == ["/execution/walltme"]
+
+
 TWO_TASKS = CONFIG.replace("  tasks:\n", "  tasks:\n    - name: hellaswag\n      nemo_evaluator_config: {config: {params: {limit_samples: 7}}}\n", 1)
 
 

@@ -171,12 +171,24 @@ static void check_plan(const struct eval_plan *plan)
 	check_secret_names(plan);
 }
 
+static void check_secret_places(const struct eval_plan *plan)
+{
+	char **names = eval_plan_secret_names(plan);
+	for (char **name = names; *name != NULL; name++) {
+		CLEANUP(mem_freep) char *place = eval_plan_secret_place(plan, *name);
+		FUZZ_CHECK(*place == '\0' || *place == '/');
+		free(*name);
+	}
+	free(names);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nel_err err = {0};
 	CLEANUP(fuzz_parts_done) struct fuzz_parts parts = fuzz_split(data, size);
 	CLEANUP(problems_done) struct problems errors = {0};
 	CLEANUP(problems_done) struct problems warnings = {0};
+	CLEANUP(source_map_freep) struct source_map *map = NULL;
 	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
 	if (catalogue == NULL)
 		FUZZ_CHECK(catalogue_load(NULL, &catalogue, &err) == 0);
@@ -197,10 +209,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				      .allow_commands = true,
 				      .allow_unlisted_tasks = true,
 				      .need_hostname = true};
-	if (eval_config_plan(&in, &plan, &errors, &warnings, &err) != 0) {
+	if (eval_config_plan(&in, &plan, &map, &errors, &warnings, &err) != 0) {
 		fuzz_check_error(&err, NEL_INVALID);
-		FUZZ_CHECK(plan == NULL && errors.count > 0);
+		FUZZ_CHECK(errors.count > 0);
 		fuzz_check_problems(&errors);
+		if (plan != NULL)
+			check_secret_places(plan);
 		return 0;
 	}
 	FUZZ_CHECK(errors.count == 0);

@@ -113,7 +113,7 @@ static inline struct eval_input eval_input_of(const char *text, bool json)
 static inline void eval_run_input(const struct eval_input *in, struct eval_result *ret)
 {
 	*ret = (struct eval_result){0};
-	ret->status = eval_config_plan(in, &ret->plan, &ret->errors, &ret->warnings, &ret->err);
+	ret->status = eval_config_plan(in, &ret->plan, NULL, &ret->errors, &ret->warnings, &ret->err);
 }
 
 /* Plans base with patch (or NULL) merged in; `in` (or NULL) lends the switches. */

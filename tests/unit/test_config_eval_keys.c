@@ -238,11 +238,58 @@ static void test_eval_config_plan_sound_config_has_no_warnings(void **state)
 	(void)state;
 	struct eval_result r;
 	eval_ok(EVAL_BASE,
-		"{'execution': {'mounts': {'mount_home': false}}, 'deployment': {'image': 'vllm/vllm-openai:v0.9'}}",
+		"{'execution': {'mounts': {'mount_home': false}, 'evaluation_gpu_visible': false}, 'deployment': "
+		"{'image': 'vllm/vllm-openai:v0.9'}}",
 		&r);
 	if (r.warnings.count != 0)
 		eval_fail("warnings", &r);
 	eval_done(&r);
+}
+
+static void test_eval_config_plan_warns_where_the_launcher_would_do_something_else(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *patch, *pointer, *says;
+	} cases[] = {
+	    {"{'env_vars': {'A': 'lit:$HOME/x'}}", "/env_vars/A", "not expanded here"},
+	    {"{'evaluation': {'env_vars': {'A': '$lit:`id`'}}}", "/evaluation/env_vars/A", "not expanded here"},
+	    {"{'deployment': {'env_vars': {'TOKEN': 'host:TOKEN'}}}", "/deployment/env_vars/TOKEN",
+	     "Only the server gets"},
+	    {"{}", "/execution/evaluation_gpu_visible", "see no GPU"},
+	    {"{'execution': {'cluster': 'alpha', 'mpi': null}}", "/execution", "execution.cluster, execution.mpi"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		eval_ok(EVAL_BASE, cases[i].patch, &r);
+		if (eval_find(&r.warnings, cases[i].pointer, cases[i].says) == NULL)
+			eval_fail(cases[i].patch, &r);
+		eval_done(&r);
+	}
+}
+
+static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *patch, *pointer, *says;
+	} cases[] = {
+	    {"{'deployment': null}", "/deployment", "No deployment is chosen"},
+	    {"{'deployment': {'checkpoint_path': null, 'hf_model_handle': null}}", "/deployment/checkpoint_path", ""},
+	    {"{'execution': {'mounts': {'evaluation': {'/a': 'b'}}}}", "/execution/mounts/evaluation/~1a",
+	     "The mount's place in the container, 'b', must be an absolute path"},
+	    {"{'execution': {'mounts': {'evaluation': {'a': '/b'}}}}", "/execution/mounts/evaluation/a",
+	     "The mount's source 'a' must be an absolute path"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		eval_run(EVAL_BASE, cases[i].patch, NULL, &r);
+		if (eval_find(&r.errors, cases[i].pointer, cases[i].says) == NULL &&
+		    eval_find(&r.warnings, cases[i].pointer, cases[i].says) == NULL)
+			eval_fail(cases[i].patch, &r);
+		assert_true(r.errors.count <= 1);
+		eval_done(&r);
+	}
 }
 
 static void test_eval_config_plan_strict_makes_unknown_keys_errors(void **state)
@@ -410,8 +457,7 @@ static void try_everywhere(json_t *config, json_t *node, json_t *value, int *tri
 		struct eval_input in = eval_input_of(text, true);
 		struct eval_result r;
 		eval_run_input(&in, &r);
-		assert_true(r.status == 0 ? r.errors.count == 0 && r.plan != NULL
-					  : r.errors.count > 0 && r.plan == NULL);
+		assert_true(r.status == 0 ? r.errors.count == 0 && r.plan != NULL : r.errors.count > 0);
 		if (r.status == 0) {
 			struct eval_plan *again = NULL;
 			if (eval_config_replan(r.plan->resolved, &again, &r.err) < 0)
@@ -461,6 +507,8 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_each_mistake_is_an_error_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
+	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
+	    cmocka_unit_test(test_eval_config_plan_one_mistake_gives_one_message),
 	    cmocka_unit_test(test_eval_config_plan_strict_makes_unknown_keys_errors),
 	    cmocka_unit_test(test_eval_config_plan_times_are_in_seconds),
 	    cmocka_unit_test(test_eval_config_plan_topologies_that_divide_are_fine),

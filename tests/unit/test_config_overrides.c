@@ -266,7 +266,8 @@ static void test_overrides_parse_reports_every_wrong_one(void **state)
 	assert_int_equal(problems.count, 2);
 	assert_non_null(strstr(problems.items[0].message, "override \"b\""));
 	assert_non_null(strstr(problems.items[1].message, "override \"c=[\""));
-	assert_string_equal(problems.items[0].pointer, "");
+	assert_string_equal(problems.items[0].pointer, "/b");
+	assert_string_equal(problems.items[1].pointer, "/c");
 	assert_int_equal(list.count, 0);
 }
 
