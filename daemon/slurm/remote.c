@@ -88,7 +88,7 @@ static void render_script(const struct remote_call *call, const char *const *env
 	for (size_t i = 0; environment[i] != NULL; i++)
 		remote_array_add(s, environment[i]);
 	remote_array_end(s);
-	remote_set_number(s, "NEL_TIMEOUT_S", wait_s < 1 ? 1 : wait_s);
+	remote_set_number(s, "NEL_TIMEOUT_S", call->timeout_ms == 0 ? 0 : wait_s < 1 ? 1 : wait_s);
 	remote_set_number(s, "NEL_PAYLOAD_SIZE", (int64_t)call->payload_size);
 	if (call->data != NULL)
 		str_append(s, call->data);

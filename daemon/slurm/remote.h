@@ -15,8 +15,8 @@ struct remote_call {
 	const void *payload; /* what the script reads from standard input; may hold secrets */
 	size_t payload_size;
 	size_t output_max;
-	int64_t timeout_ms;
-	bool *ret_sent; /* set to whether the command may have begun on the cluster; NULL: not wanted */
+	int64_t timeout_ms; /* 0: none, for what is rendered only */
+	bool *ret_sent;     /* set to whether the command may have begun on the cluster; NULL: not wanted */
 };
 
 /* Runs it. 0: the script's answer, which begins with "nel|begin|1", is in *ret_result. -1: as ssh_pool_exec(), or

@@ -16,7 +16,7 @@ if has("sbatch-fails"):
     print("sbatch: error: Batch job submission failed: Socket timed out", file=sys.stderr)
     sys.exit(1)
 print("sbatch: warning: it is late", file=sys.stderr)
-print("77;alpha")
+print(open(os.environ["STAND"] + "/sbatch-says").read() if has("sbatch-says") else "77;alpha")
 """,
     "scancel": RECORD + 'record("scancel")\n',
     "scontrol": RECORD + """
@@ -122,6 +122,16 @@ def test_claim_that_is_there_queues_nothing_more(chain):
     (chain.job_dir / ".submitted/2").mkdir(parents=True)
     assert chain.run() == 0
     assert chain.sent() is None and len(chain.calls("scancel")) == 1
+
+
+@pytest.mark.parametrize("said", ["4500\n77", "77\n4500", "budget left:\n4500", "Submitted batch job 77", "77 GPU hours", ""])
+def test_id_among_a_sites_notes_is_left_to_the_daemon(chain, said):
+    """A wrong id would be a second job in the same directory: the claim stays, and the daemon asks for the name."""
+    chain.set("sbatch-says", said)
+    assert chain.run() == 0, chain.log
+    assert (chain.job_dir / ".submitted/2").is_dir() and not (chain.job_dir / ".submitted/2/id").exists()
+    assert "queued attempt 2; sbatch printed other than a job's id" in chain.log
+    assert [call["argv"][1] for call in chain.calls("scancel")] == [f"--name={STEM}.2"]
 
 
 def test_sbatch_that_fails_keeps_the_claim_and_the_job_goes_on(chain):

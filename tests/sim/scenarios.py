@@ -408,6 +408,41 @@ def squeue_says_nothing_or_fails(binary, full):
 
 
 @scenario
+def commands_that_never_end_are_ended(binary, full):
+    """squeue, and a wrapper of a site's around it, hang or never stop talking: with the connection there, and with the
+    connection gone. Nothing of it is left on the login node, and it never needs much memory."""
+    wrapper = {"hang": "sleep 3600", "child": "sleep 3600 & wait", "deaf": "trap '' TERM PIPE HUP; sleep 3600; sleep 3600",
+               "talk": "yes 'q|1|RUNNING|0|0|0|1:00|None|someone-else|n1'", "line": "tr '\\0' x </dev/zero"}
+    with world(binary, command_timeout_s=12) as made:
+        made.sim.set(duration_s=3600)
+        made.start()
+        evaluation = made.post()
+        made.await_state(evaluation, "running")
+        squeue = Path(made.sim.directory, "bin/squeue")
+        for cut in (False, True):
+            for kind in wrapper if full else ("child", "deaf", "talk"):
+                squeue.rename(f"{squeue}.kept")
+                squeue.write_text(f"#!/bin/bash\necho >>{made.directory}/asked-{kind}-{cut}\n{wrapper[kind]}\n")
+                squeue.chmod(0o755)
+                until(lambda: Path(f"{made.directory}/asked-{kind}-{cut}").exists(), 60, f"{kind} to be asked")
+                if cut:
+                    time.sleep(0.5)
+                    made.kill()
+                    Path(f"{squeue}.kept").rename(squeue)
+                    made.check_gone(12)
+                    made.start()
+                else:
+                    until(lambda: "squeue" in str(made.get("/v1/clusters/sim")), 60, f"{kind} to be told")
+                    Path(f"{squeue}.kept").rename(squeue)
+                if made.states(evaluation) != ["running"]:
+                    raise Wrong(f"{kind}: {made.describe(evaluation)}")
+        made.end_all("COMPLETED")
+        made.settle()
+        made.check()
+    return 2 * len(wrapper)
+
+
+@scenario
 def accounting_lags_or_is_down(binary, full):
     """A job ends, squeue forgets it at once, and accounting is down, or says RUNNING, far longer than the time after
     which a job counts as lost."""

@@ -84,6 +84,14 @@ class Sim:
     def _is_simulator(self, pid):
         return str(pid) == Path(self.directory, "simulator.pid").read_text().strip()
 
+    def left(self):
+        return self._processes()[1]
+
+    @staticmethod
+    def tell(pid):
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")[:200]
+
     @staticmethod
     def _kill(pids):
         for pid in pids:
@@ -344,6 +352,14 @@ class World:
                 raise Wrong(f"{job['id']}: answered twice or left out: {shares}")
             following = last + 1
 
+    def check_gone(self, seconds=20):
+        """Whatever went wrong: nothing that was started on the login node outlives its connection by more than some
+        seconds."""
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.kill()
+        until(lambda: not self.sim.left(), seconds,
+              lambda: f"processes on the login node to end: {[self.sim.tell(pid) for pid in self.sim.left()]}")
+
     # ---- the surroundings ----
 
     def _age_claims(self):
@@ -391,6 +407,7 @@ def world(binary, **cluster):
     try:
         made.prepare()
         yield made
+        made.check_gone()
         failed = False
     except Wrong as wrong:
         wrong.add_note(f"the daemon's log ends:\n{made.log()[-3000:]}") if hasattr(wrong, "add_note") else None

@@ -255,6 +255,17 @@ static void test_check_leaves_nothing_behind(void **state)
 	run("cd \"$FAKE\" && find out data bin | cmp - before");
 }
 
+static void test_check_output_dir_without_a_slash_is_bad(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f);
+	snprintf(f.texts[0], sizeof f.texts[0], "nowhere");
+	CLEANUP(check_reply_done) struct check_reply reply = {0};
+	ask(&f, &reply);
+	assert_result(&reply, CHECK_OUTPUT_DIR, 0, CHECK_BAD, "nowhere: is not an absolute path");
+}
+
 static void test_check_output_dir_that_cannot_be_made_is_bad(void **state)
 {
 	(void)state;
@@ -600,6 +611,7 @@ int main(void)
 	    SCRIPT_TEST(test_check_all_well_everything_is_ok),
 	    SCRIPT_TEST(test_check_sbatch_gets_run_sub_as_it_would_be_sent),
 	    SCRIPT_TEST(test_check_leaves_nothing_behind),
+	    SCRIPT_TEST(test_check_output_dir_without_a_slash_is_bad),
 	    SCRIPT_TEST(test_check_output_dir_that_cannot_be_made_is_bad),
 	    SCRIPT_TEST(test_check_missing_paths_each_named),
 	    SCRIPT_TEST(test_check_account_says_what_slurm_says),

@@ -213,6 +213,58 @@ static void test_submit_environment_is_scrubbed(void **state)
 	assert_output("sort $FAKE/environment", "SLURM_CONF=/from/settings\nSLURM_TIME_FORMAT=%s");
 }
 
+/* The scripts and what they ask have a limit of processor time; jobs, to which sbatch passes its limits on, have none
+ * of ours. */
+static void test_submit_passes_no_limit_on_to_jobs(void **state)
+{
+	(void)state;
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	CLEANUP(mem_freep) char *usual = output_of("ulimit -S -t");
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_output("cat $FAKE/limit.squeue", "120");
+	assert_output("cat $FAKE/limit.sbatch", usual);
+}
+
+/* An id counts when it is certain: in Slurm's own form and nothing else, or when Slurm says it for the unique name.
+ * Never is another number taken, nor the job sent again. */
+static void test_submit_with_noisy_sbatch_takes_no_other_number(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *said;
+		const char *status;
+		bool at_once;
+	} cases[] = {
+	    {"ID", "0", true},
+	    {"ID;alpha", "0", true},
+	    {"4500\nID", "0", false},
+	    {"ID\n4500", "0", false},
+	    {"4500;EUR\nSubmitted batch job ID", "0", false},
+	    {"This job costs 17 GPU hours\nID\nBudget: 900", "0", false},
+	    {"", "0", false},
+	    {" ", "0", false},
+	    {"12345678901234567890123", "0", false},
+	    {"ID", "3", false}, /* a wrapper's own failure, afterwards */
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char id[8];
+		snprintf(id, sizeof id, "%zu", 100 + i);
+		CLEANUP(mem_freep) char *rundir = mem_printf("out/noisy-%zu", i);
+		run("printf '%s\\n' >$FAKE/sbatch_says; echo %s >$FAKE/sbatch_status", cases[i].said, cases[i].status);
+		run(": >$FAKE/fail_squeue");
+		CLEANUP(sent_done) struct sent first = send_with(1, no_sources, rundir, (int)i + 1, false);
+		if (cases[i].at_once)
+			assert_outcome(&first, 0, SUBMIT_ACCEPTED, id);
+		else
+			assert_outcome(&first, 0, SUBMIT_IN_DOUBT, "");
+		remove_control("fail_squeue");
+		CLEANUP(sent_done) struct sent again = send_with(1, no_sources, rundir, (int)i + 1, false);
+		assert_outcome(&again, 0, SUBMIT_ACCEPTED, id);
+	}
+	assert_output("wc -l <$FAKE/jobs", "10");
+	assert_output("grep -c ^sbatch $FAKE/calls", "10");
+}
+
 static void test_submit_killed_after_sbatch_is_found_by_name(void **state)
 {
 	(void)state;
@@ -747,6 +799,8 @@ int main(void)
 	    SCRIPT_TEST(test_submit_again_keeps_what_the_job_wrote),
 	    SCRIPT_TEST(test_submit_time_is_slurms),
 	    SCRIPT_TEST(test_submit_environment_is_scrubbed),
+	    SCRIPT_TEST(test_submit_passes_no_limit_on_to_jobs),
+	    SCRIPT_TEST(test_submit_with_noisy_sbatch_takes_no_other_number),
 	    SCRIPT_TEST(test_submit_killed_after_sbatch_is_found_by_name),
 	    SCRIPT_TEST(test_submit_timed_out_is_in_doubt_then_found),
 	    SCRIPT_TEST(test_submit_with_young_claim_is_in_doubt),

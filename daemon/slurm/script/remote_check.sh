@@ -29,11 +29,11 @@ ask_slurm() {
         output="$silent does not answer"
         return 1
     fi
-    output=$(NEL_TIMEOUT_S=$left ask "$@")
+    output=$(ask_within "$left" "$@")
     status=$?
     if [[ $1 == sacctmgr ]]; then
         : # speaks with slurmdbd, without which jobs run as well
-    elif ((status == 124 || status == 137)); then
+    elif ((status == 124)); then
         silent=$1
     elif ((status != 0)); then
         note_silence
@@ -120,6 +120,11 @@ check_pyxis() {
     fi
 }
 
+try_srun() {
+    lift_limits
+    srun --quiet --job-name=nel-preflight --ntasks=1 --time=1 --chdir=/ --input=none "$@"
+}
+
 # What only a job can see.
 check_curl() {
     local left output status options=()
@@ -134,9 +139,8 @@ check_curl() {
     [[ -z $NEL_ACCOUNT ]] || options+=("--account=$NEL_ACCOUNT")
     [[ -z ${NEL_PARTITIONS[0]-} ]] || options+=("--partition=${NEL_PARTITIONS[0]}")
     # shellcheck disable=SC2016
-    output=$(timeout -k 5 "$left" srun --immediate=$((left > 5 ? left - 5 : 1)) --quiet --job-name=nel-preflight \
-        --ntasks=1 --time=1 --chdir=/ --input=none "${options[@]}" /bin/bash -c \
-        'printf "on %s: " "$(uname -n)"; command -v curl || echo "no curl"' 2>&1 </dev/null)
+    output=$(ask_within "$left" try_srun --immediate=$((left > 5 ? left - 5 : 1)) "${options[@]}" /bin/bash -c \
+        'printf "on %s: " "$(uname -n)"; command -v curl || echo "no curl"')
     status=$?
     if ((status != 0)); then
         answer unknown "not checked: no job ran within $left s: ${output:-srun failed with exit status $status}"
@@ -255,6 +259,10 @@ check_partitions() {
 
 look_at_output_dir() { # DIRECTORY
     local dir=$1
+    if [[ $dir != /* ]]; then
+        answer bad 'is not an absolute path'
+        return
+    fi
     # Up to the first that is there, be it a link that leads nowhere: mkdir would stop at it.
     while [[ -n $dir && ! -e $dir && ! -L $dir ]]; do
         dir=${dir%/*}
@@ -292,6 +300,11 @@ check_paths() {
 }
 
 # sbatch reads the script from its standard input, decides, and keeps nothing.
+try_sbatch() { # NUMBER
+    lift_limits
+    printf '%s%s' "${NEL_HEADERS[$1]}" "$NEL_BODY" 2>/dev/null | sbatch --test-only
+}
+
 check_scripts() {
     local i output status left
     for i in "${!NEL_HEADERS[@]}"; do
@@ -304,8 +317,7 @@ check_scripts() {
             fi
             continue
         fi
-        output=$(printf '%s%s' "${NEL_HEADERS[i]}" "$NEL_BODY" 2>/dev/null |
-            timeout -k 5 "$left" sbatch --test-only 2>&1)
+        output=$(ask_within "$left" try_sbatch "$i")
         status=$?
         judge_script
     done
@@ -313,7 +325,7 @@ check_scripts() {
 
 judge_script() {
     local start text
-    if ((status == 124 || status == 137)); then
+    if ((status == 124)); then
         silent=sbatch
         answer bad "sbatch did not answer within $left s"
     elif ((status == 0)) && [[ $output =~ ' to start at '([0-9T:-]+)' '([^$'\n']*) ]]; then

@@ -11,6 +11,7 @@
 tail_bytes=4096
 destinations_max=64
 logs_max=64
+log_max=67108864 # bytes of a log that are searched; a line need not end
 
 # Sets newest to the file of a pattern's that was written last; empty when there is none.
 find_newest() {
@@ -34,7 +35,7 @@ open_newest() {
 find_log() {
     local id=${NEL_SLURM_JOB_ID:-*} dead=''
     find_newest logs/slurm-$id.log
-    ! open_newest || dead=$(grep -a -m 1 ' a server died during the evaluation: logs/' <&8)
+    ! open_newest || dead=$(head -c "$log_max" <&8 | grep -a -m 1 ' a server died during the evaluation: logs/')
     if [[ -n $dead ]]; then
         dead=${dead##* died during the evaluation: }
         dead=${dead//[!a-zA-Z0-9._*\/-]/}
@@ -44,7 +45,7 @@ find_log() {
     find_newest logs/client-$id.log
     [[ -z $newest ]] || return 0
     find_newest logs/slurm-$id.log
-    ! open_newest || [[ $(tail -n 1 <&8 | tr -d '\0') != *' gave up: '* ]] || return 0
+    ! open_newest || [[ $(tail -c "$tail_bytes" <&8 | tail -n 1 | tr -d '\0') != *' gave up: '* ]] || return 0
     find_newest logs/*server-*-$id-*.log
     [[ -n $newest ]] || find_newest logs/slurm-$id.log
 }

@@ -2,6 +2,10 @@
 # What every remote script begins with: a known environment, and the way answers are written. An answer is lines of
 # fields separated by '|', the record's kind first and free text last, between "nel|begin|1" and "end".
 
+answer_max=33554432 # bytes of what one command says
+cpu_s=120           # of one process
+guard_s=2           # between looks at whether this script is still wanted
+
 set -u
 NEL_UMASK=$(umask)
 export NEL_UMASK
@@ -19,29 +23,93 @@ if ((${#NEL_ENVIRONMENT[@]} > 0)); then
     export "${NEL_ENVIRONMENT[@]}"
 fi
 
-# Some sites put Slurm on the path of login shells only.
-if ! command -v squeue >/dev/null; then
-    set +u
-    # shellcheck source=/dev/null
-    . /etc/profile </dev/null >/dev/null 2>&1
-    set -u
-fi
+# A limit of its own; the hard one stays, so that it can be lifted.
+account_cpu_s=$(ulimit -S -t 2>/dev/null)
+ulimit -S -t "$cpu_s" 2>/dev/null
 
-# Prints text as one line of bounded length.
+# Prints text as one line of bounded length: of what is longer, its beginning and its end.
 one_line() {
-    local text=${1//[[:cntrl:]]/ }
-    printf '%s' "${text:0:400}"
+    local text=$1
+    ((${#text} <= 400)) || text="${text:0:200} ... ${text: -195}"
+    printf '%s' "${text//[[:cntrl:]]/ }"
 }
 
-# Runs one of Slurm's commands that only asks, or is safe to repeat, within the time that the daemon waits for this
-# script: what hangs must not pile up on the login node. Standard error goes where standard output does.
-ask() {
-    timeout -k 5 "$NEL_TIMEOUT_S" "$@" 2>&1 </dev/null
-    local status=$?
-    if ((status == 124 || status == 137)); then
-        printf '%s did not answer within %d s\n' "$1" "$NEL_TIMEOUT_S"
-    fi
+# Runs one of Slurm's commands (or a function) that only asks, or is safe to repeat, within the time that the daemon waits
+# for this script. Standard error goes where standard output does. What hangs, or does not stop talking, must not pile up
+# on the login node: the command is ended with all that it started, and nobody waits for one that cannot be.
+# 124: it did not answer in time. To be called in a subshell.
+ask() { # COMMAND...
+    ask_within "$NEL_TIMEOUT_S" "$@"
+}
+
+ask_within() { # SECONDS COMMAND...
+    local left=$((NEL_TIMEOUT_S - SECONDS)) told status=''
+    ((left <= $1)) || left=$1
+    ((left > 0)) || left=1
+    shift
+    exec {told}<> <(:) # a pipe
+    trap 'kill -KILL -- "-$!"; exit 1' TERM
+    set -m # gives it a process group of its own
+    (
+        {
+            "$@" 2>&1 </dev/null
+            printf '%d\n' "$?" >&"$told"
+        } | head -c "$answer_max"
+        printf 'over\n' >&"$told"
+    ) &
+    set +m
+    if ! read -r -t "$left" -u "$told" status || ! read -r -t "$left" -u "$told"; then
+        kill -TERM -- "-$!" # srun cancels its job
+        read -r -t 0.5 -u "$told"
+        kill -KILL -- "-$!"
+        printf '%s did not answer within %d s\n' "${1#try_}" "$left"
+        status=124
+    elif ((status == 141)); then
+        printf '\n%s did not stop after %d bytes\n' "$1" "$answer_max"
+    fi 2>/dev/null
+
+    trap - TERM
+    exec {told}<&-
     return "$status"
+}
+
+# Ends this script, with all that it started, when its time is over or when whoever reads it is gone: then the process
+# above this one, which is the connection's, has ended. It holds none of the script's open files.
+guard() {
+    local left=$NEL_TIMEOUT_S
+    ((left == 0)) || left=$((left + 30))
+    {
+        trap '' TERM
+        exec 8<> <(:)
+        while ((NEL_TIMEOUT_S == 0 || left > 0)) && is_read; do
+            read -r -t "$guard_s" <&8
+            kill -0 "$$" || exit
+            left=$((left - guard_s))
+        done
+        kill -TERM -- "-$$" || kill -TERM "$$"
+        read -r -t 5 <&8
+        kill -KILL -- "-$$" || kill -KILL "$$"
+    } </dev/null >/dev/null 2>&1 9>&- &
+    guard=$!
+}
+
+end_guard() {
+    [[ -n $guard ]] || return 0
+    kill -KILL "$guard" && wait "$guard"
+    guard=
+} 2>/dev/null
+
+is_read() {
+    [[ -z $parent || -e /proc/$parent ]]
+}
+
+# For what becomes a job (Slurm gives it the limits of whoever submits it), and for long streams.
+lift_limits() {
+    ulimit -S -t "$account_cpu_s" 2>/dev/null
+}
+
+at_exit() {
+    end_guard
 }
 
 # Ends the whole answer with an error: kind (as NEL_<KIND> names it) and text.
@@ -86,4 +154,18 @@ read_payload() {
 }
 
 base= # of the job's directory that was entered
+guard=
+parent=$PPID
+[[ -e /proc/$parent ]] || parent= # it cannot be seen
+trap at_exit EXIT
+guard
+
+# Some sites put Slurm on the path of login shells only.
+if ! command -v squeue >/dev/null; then
+    set +u
+    # shellcheck source=/dev/null
+    . /etc/profile </dev/null >/dev/null 2>&1
+    set -u
+fi
+
 printf '\nnel|begin|1\n'

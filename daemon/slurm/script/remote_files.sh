@@ -8,6 +8,7 @@
 
 max_files=10001 # one more than is shown
 links_a_turn=500
+links_max=100000 # symbolic ones, and files with several names, of one tree
 
 # Sets folder to the real path of the job's folder.
 resolve_folder() {
@@ -89,12 +90,14 @@ find_shippable() { # ROOT
     while read -r key count; do
         found[$key]=$((${found[$key]-0} + 1))
         wanted[$key]=$count
+        ((${#found[@]} <= links_max)) || return 1
     done < <(find . -type f -links +1 -printf '%D:%i %n\n')
     while IFS= read -r -d '' name; do
         key=${name%% *}
         [[ ${found[$key]-0} != "${wanted[$key]-1}" ]] || printf '%s\0' "${name#* }"
     done < <(find "$1" -mindepth "$2" -type f -links +1 -printf '%D:%i %p\0')
-    mapfile -d '' -t links < <(find "$1" -mindepth "$2" -type l ! -lname '/*' -print0)
+    mapfile -d '' -n "$((links_max + 1))" -t links < <(find "$1" -mindepth "$2" -type l ! -lname '/*' -print0)
+    ((${#links[@]} <= links_max)) || return 1
     while ((${#links[@]} > 0)); do
         mapfile -d '' -t targets < <(realpath -m -z -- "${links[@]:0:links_a_turn}" 2>/dev/null)
         ((${#targets[@]} == (${#links[@]} < links_a_turn ? ${#links[@]} : links_a_turn))) || return 1
@@ -129,6 +132,12 @@ resolve_folder
 case $NEL_MODE in
 list) list ;;
 read) read_part ;;
-stream) stream ;;
-tar) make_tar ;;
+stream)
+    lift_limits
+    stream
+    ;;
+tar)
+    lift_limits
+    make_tar
+    ;;
 esac

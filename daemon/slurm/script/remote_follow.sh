@@ -86,8 +86,19 @@ obey() { # LINE
     esac
 }
 
+# The limit of processor time is for one that has run wild, not for a day's following.
+renew_limit() {
+    local line words
+    read -r line </proc/self/stat
+    read -r -a words <<<"${line##*) }" # from the third word on; proc(5)
+    # shellcheck disable=SC2154 # of remote_common.sh
+    ulimit -S -t $(((words[11] + words[12]) / 100 + cpu_s))
+} 2>/dev/null
+
 partial=
+count=0
 while :; do
+    ((count++ % 1000 != 0)) || renew_limit
     look_at_all
     wait_s=$poll_s
     ((more == 0)) || wait_s=0.005

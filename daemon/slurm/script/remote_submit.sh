@@ -13,6 +13,8 @@ set -o pipefail
 
 claim_grace_s=60
 lock_wait_s=20
+sbatch_s=300   # longer than it tries to reach slurmctld by itself
+said_max=65536 # bytes of an output of sbatch
 user=$(id -un)
 host=$(uname -n)
 results=()       # per task: the rest of its record
@@ -20,6 +22,7 @@ accepted_ids=()  # per task, when accepted
 accepted_at=()
 stopped=         # why no further sbatch is called in this run
 stopped_outcome= # and what that means for the tasks it was not called for
+unpacked=        # where the files came into being
 questions_asked= # squeue and sacct have been asked for names
 declare -A found_ids=() found_at=()
 
@@ -30,6 +33,11 @@ fail_files() {
     *'Stale file handle'* | *'Input/output error'* | *'Transport endpoint'* | *'timed out'*) fail remote "$1: $2" ;;
     *) fail invalid "$1: $2" ;;
     esac
+}
+
+at_exit() {
+    end_guard
+    [[ -z $unpacked ]] || rm -rf -- "$unpacked"
 }
 
 # The directories above are the account's usual ones; the run directory is its own alone. Its name has been told, and
@@ -85,8 +93,7 @@ unpack() {
     local message rest new what="cannot write the files of $NEL_RUNDIR on $host as $user"
     find . -maxdepth 1 -name '.unpack.*' -mmin +10 -exec rm -rf {} + 2>/dev/null
     new=$(mktemp -d ./.unpack.XXXXXX 2>&1) || fail_files "$what" "${new##*: }"
-    # shellcheck disable=SC2064
-    trap "rm -rf -- $(printf %q "$new")" EXIT
+    unpacked=$new
     message=$(
         head -c "$NEL_TAR_SIZE" 2>/dev/null | tar -x -p -m --no-same-owner -f - -C "$new" 2>&1
         exit "${PIPESTATUS[1]}"
@@ -291,46 +298,91 @@ classify() { # STATUS MESSAGE
     esac
 }
 
-# Calls sbatch; sets output and status. While slurmctld has as many jobs as it takes (MaxJobCount), sbatch tries again by
-# itself for two minutes, after 1, 2, 3... s. That room can be hours away, and others wait for this session: it is ended in
-# its first pause. later: that may have been too late, and another try was under way.
-run_sbatch() { # DIRECTORY
-    local line pid='' paused='' began
-    output='' status=255 later=''
+# Calls sbatch; sets said (its standard output), output (its standard error) and status. While slurmctld has as many jobs
+# as it takes (MaxJobCount), sbatch tries again by itself for two minutes, after 1, 2, 3... s. That room can be hours away,
+# and others wait for this session: it is ended in its first pause. doubtful: an sbatch that was ended may have had a try
+# under way.
+run_sbatch() { # CLAIM
+    local line part='' rc=0 sbatch_pid='' paused='' answers errors begun_s=$SECONDS began
+    said='' output='' status=255 doubtful=''
+    exec {answers}<> <(:) # a pipe, so that both outputs stay apart
     began=$(date +%s%N)
-    while IFS= read -r line; do
-        case $line in
-        'nel-pid '*) pid=${line#nel-pid } ;;
-        'nel-status '*) status=${line#nel-status } ;;
-        '') ;;
-        *) output+=${output:+$'\n'}$line ;;
-        esac
-        if [[ -n $pid && -z $paused && $output == *[' ,']'sleeping and retrying'* ]]; then
-            paused=1
-            kill -KILL "$pid" 2>/dev/null
-            (($(date +%s%N) - began < 950000000)) || later=1
-        fi
-    done < <(
-        cd -- "$1" || exit
-        sbatch --parsable run.sub 2>&1 </dev/null &
+    exec {errors}< <(
+        exec 2>&1
+        lift_limits
+        cd -- "${1%/.submitted/*}" || exit
+        sbatch --parsable run.sub >&"$answers" </dev/null &
         exec 2>/dev/null
         printf 'nel-pid %d\n' "$!"
         wait "$!"
         printf '\nnel-status %d\n' "$?"
     )
+    while ((rc == 0 || rc > 128)); do
+        IFS= read -r -t 2 -u "$errors" line
+        rc=$?
+        part+=$line
+        if ((rc == 0)); then
+            case $part in
+            'nel-pid '*) sbatch_pid=${part#nel-pid } ;;
+            'nel-status '*) status=${part#nel-status } rc=1 ;;
+            '') ;;
+            *) ((${#output} > said_max)) || output+=${output:+$'\n'}${part:0:said_max} ;;
+            esac
+            part=
+        fi
+        if [[ -n $sbatch_pid && -z $paused && $output == *[' ,']'sleeping and retrying'* ]]; then
+            paused=1
+            kill -KILL "$sbatch_pid" 2>/dev/null
+            (($(date +%s%N) - began < 950000000)) || doubtful=1
+        elif ((SECONDS - begun_s > sbatch_s)); then
+            # Its request may still arrive: the claim becomes young again.
+            doubtful=1 rc=1
+            touch -- "$1"
+            [[ -z $sbatch_pid ]] || kill -KILL "$sbatch_pid"
+            output+=${output:+$'\n'}"sbatch did not answer within $sbatch_s s"
+        fi 2>/dev/null
+    done
+    IFS= read -r -d '' -N "$said_max" -t 0.1 -u "$answers" said
+    exec {errors}<&- {answers}<&-
+}
+
+# Is what sbatch printed the id of a job, in Slurm's own form (sbatch(1), --parsable) and nothing else? Sites add notes,
+# budgets, prices, in front and behind: any other number could be anything.
+is_certain() {
+    [[ $said =~ ^([0-9]{1,20})(\;[^$'\n']*)?$'\n'?$ ]]
+}
+
+# sbatch says that it took the job, and not as which: Slurm is asked for the attempt's unique name.
+find_submitted() { # TASK CLAIM
+    local name=${NEL_TASK_NAMES[$1]}
+    questions_asked=''
+    ask_by_name
+    [[ -n ${found_ids[$name]-} ]] || return 1
+    write_marker "$2" "${found_ids[$name]}" "${found_at[$name]}"
+    accept "$1" "${found_ids[$name]}" "${found_at[$name]}"
 }
 
 submit() { # TASK CLAIM
-    local output status later outcome at
-    run_sbatch "${2%/.submitted/*}"
+    local said output status doubtful outcome at
+    end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
-    if ((status == 0)) && [[ $'\n'$output$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
+    run_sbatch "$2"
+    if ((status == 0)) && is_certain; then
         write_marker "$2" "${BASH_REMATCH[1]}" "$at"
         accept "$1" "${BASH_REMATCH[1]}" "$at"
+        guard
         return
     fi
-    ((status == 0)) && outcome=in_doubt || outcome=$(classify "$status" "$output")
-    [[ -z $later ]] || outcome=in_doubt
+    guard
+    if ((status == 0)); then
+        ! find_submitted "$1" "$2" || return 0
+        outcome=in_doubt
+        output="sbatch succeeded, but printed other than a job's id: $said $output"
+    elif [[ -n $doubtful || $'\n'$said$'\n' =~ $'\n'[0-9]+(\;[^$'\n']*)?$'\n' ]]; then
+        outcome=in_doubt
+    else
+        outcome=$(classify "$status" "$output$said")
+    fi
     output=${output//sbatch: /}
     output=${output//error: /}
     output=${output//$'\n'/; }
@@ -380,6 +432,7 @@ make_rundir
 take_lock
 unpack
 for task in "${!NEL_TASK_DIRS[@]}"; do
+    is_read || exit
     submit_task "$task"
 done
 correct_times

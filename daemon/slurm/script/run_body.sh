@@ -15,7 +15,7 @@ interrupted_marker=$artifacts/.nemo_evaluator_interrupted
 export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collect.sh reads it
 srun=$(type -P srun)
 
-readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250
+readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250 sbatch_timeout_s=300
 readonly sealed_mib_max=64 # of results.yml
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
@@ -274,13 +274,15 @@ queue_successor() {
     successor_queued=1
     mkdir -p "${claim%/*}" && mkdir "$claim" 2>/dev/null || return 0
     delay=$(back_off_s)
-    answer=$(send_successor "$next" "$limit" "$delay" 2>&1)
-    if [[ $'\n'$answer$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
+    if ! answer=$(send_successor "$next" "$limit" "$delay"); then
+        say "warning: attempt $next could not be queued; the daemon will see to it. $answer"
+    elif [[ $answer =~ ^([0-9]{1,20})(\;[^$'\n']*)?$ ]]; then
         printf '%s %(%s)T\n' "${BASH_REMATCH[1]}" -1 >"$claim/id.new" && sync "$claim/id.new" &&
             mv -f "$claim/id.new" "$claim/id"
         say "queued attempt $next as Slurm job ${BASH_REMATCH[1]}"
     else
-        say "warning: attempt $next could not be queued; the daemon will see to it: $answer"
+        # Notes and numbers of a site's: none of them is certain to be the id. Slurm has it under its name.
+        say "queued attempt $next; sbatch printed other than a job's id: $answer"
     fi
 }
 
@@ -293,7 +295,7 @@ send_successor() { # ATTEMPT TIME-LIMIT DELAY
     for name in "${!SLURM_@}" "${!SBATCH_@}"; do
         [[ $name == SLURM_CONF ]] || unset "$name"
     done
-    cd "$NEL_JOB_DIR" && sbatch --parsable "${options[@]}" run.sub "$1" "$2" </dev/null
+    cd "$NEL_JOB_DIR" && timeout -k 5 "$sbatch_timeout_s" sbatch --parsable "${options[@]}" run.sub "$1" "$2" </dev/null
 }
 
 # Upon SIGTERM: does Slurm end the job, and why? Whether by somebody's scancel or for a dead node does not show before it
