@@ -15,7 +15,8 @@ CONFIGS = sorted(path.name for path in [*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob
 
 # The two that show the shipped defaults; all others name versions and keep the home directory out.
 WARNED = {"vllm-checkpoint.yaml": {"/execution/mounts/mount_home", "/deployment/tensor_parallel_size", "/deployment/image"},
-          "vllm-hf-handle.yaml": {"/deployment/image"}}
+          "vllm-hf-handle.yaml": {"/deployment/image"},
+          "nim.yaml": {"/deployment/env_vars/NGC_API_KEY"}}
 
 
 def run(*arguments):
