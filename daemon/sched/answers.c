@@ -406,8 +406,8 @@ static char *final_reason(const struct live *live, const struct action *action)
 		return mem_strdup(reason);
 	}
 	char line[400];
-	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0')
-		return mem_strdup(reason);
+	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0' || core_was_cut_off(live))
+		return mem_strdup(reason); /* what was in the log when Slurm ended the attempt is not why */
 	collect_telling_line(action->collected.log_tail, line, sizeof line);
 	return mem_printf("%s; %s ends with: %s", reason != NULL ? reason : "failed", action->collected.log_name, line);
 }

@@ -80,6 +80,9 @@ int core_end(struct scheduler *s, struct live *live, enum chain_event event, con
 /* The intended attempt is refused, and nothing of it has reached the cluster: no cluster is needed to end the chain. */
 int core_drop(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err);
 
+/* Did Slurm end the attempt in the middle of its work (time limit, preemption, a dead node)? */
+bool core_was_cut_off(const struct live *live);
+
 /* A chain has ended without success (one that succeeded is left alone): stores the end of the log that matters, or NULL
  * and NULL, and what to try. */
 int core_note_failure(struct scheduler *s, const struct live *live, const char *log, const char *lines,

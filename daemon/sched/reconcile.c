@@ -195,12 +195,12 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
 			 "attempt %d ended with %s, and execution.auto_resume.max_attempts is %d", attempt->number,
 			 state, job->max_attempts);
 	} else if (budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0) {
+		int attempts = attempt->number - job->budget_from_attempt + 1;
 		judge(j, EVENT_END_BUDGET);
 		snprintf(j->reason, sizeof j->reason,
-			 "the walltime budget is spent: %d attempts ran %" PRId64 " s of %" PRId64
+			 "the walltime budget is spent: %d attempt%s ran %" PRId64 " s of %" PRId64
 			 " s (execution.max_walltime), the last one ended with %s",
-			 attempt->number - job->budget_from_attempt + 1, job->budget_used_s, job->budget_limit_s,
-			 state);
+			 attempts, attempts == 1 ? "" : "s", job->budget_used_s, job->budget_limit_s, state);
 	} else {
 		judge(j, EVENT_END_CONTINUE);
 		note_back_off(job, attempt, state, now_s);

@@ -9,6 +9,7 @@
 #include "sched/core.h"
 #include "sched/pruning.h"
 #include "slurm/advice.h"
+#include "slurm/slurm_state.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -119,6 +120,11 @@ static const char *last_lines(const char *text, int count)
 	return at;
 }
 
+bool core_was_cut_off(const struct live *live)
+{
+	return live->attempt.slurm_state != NULL && slurm_state_class(live->attempt.slurm_state) == SLURM_RESUMABLE;
+}
+
 int core_note_failure(struct scheduler *s, const struct live *live, const char *log, const char *lines,
 		      struct nel_err *err)
 {
@@ -127,6 +133,9 @@ int core_note_failure(struct scheduler *s, const struct live *live, const char *
 	/* The last lines of a chain that somebody cancelled tell of no fault. */
 	if (live->job.cancel_requested_at != 0)
 		return failures_delete(s->db, live->seq, err);
+	/* Nor what was in the log when the attempt was cut off. */
+	if (core_was_cut_off(live))
+		lines = NULL;
 	const char *shown = lines != NULL && lines[0] != '\0' ? last_lines(lines, FAILURE_LINES) : NULL;
 	return failures_set(s->db, live->seq, shown != NULL ? log : NULL, shown, advice_for(live->job.reason, lines),
 			    err);

@@ -102,8 +102,10 @@ static const struct rule log_rules[] = {
 static const struct rule reason_rules[] = {
     {"out_of_memory", "Ask for more memory, for example execution.sbatch_extra_flags: {mem: 0} for all of a node's, or "
 		      "lower parallelism."},
-    {"walltime budget", "Resume it with {\"reset_budget\": true} for a new budget, or submit with a larger "
-			"execution.max_walltime."},
+    {"walltime budget is spent", "Resume it with {\"reset_budget\": true} for a new budget, or submit with a larger "
+				 "execution.max_walltime."},
+    {"walltime budget has less than", "Resume it with {\"reset_budget\": true} for a new budget, or submit with a "
+				      "larger execution.max_walltime."},
     {"auto_resume.mode is off", "Resume it, or submit with execution.auto_resume.mode: daemon."},
     {"auto_resume.max_attempts", "Resume it, or submit with a larger execution.auto_resume.max_attempts."},
     {"auto_resume.on leaves out", "Resume it, or submit with that state in execution.auto_resume.on."},

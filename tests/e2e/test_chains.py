@@ -334,7 +334,8 @@ def test_resume_by_hand_continues_what_failed_and_says_how_the_budget_is_counted
 def test_off_ends_after_one_attempt(chains):
     job = chains.end("off", "failed")
     check_states(job, "TIMEOUT")
-    assert "auto_resume.mode is off" in job["reason"]
+    assert "auto_resume.mode is off" in job["reason"] and "ends with" not in job["reason"]
+    assert job["failure"]["lines"] == [] and "auto_resume.mode: daemon" in job["failure"]["advice"]
 
 
 def test_state_that_auto_resume_leaves_out_ends_the_chain(chains):

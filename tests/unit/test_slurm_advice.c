@@ -29,7 +29,14 @@ static void test_advice_causes_are_found_in_log_and_reason(void **state)
 	    {"FAILED; client-7.log ends with: exec format error", NULL, "processor"},
 	    {"OUT_OF_MEMORY: the job used more memory than it had been given", "all well", "mem: 0"},
 	    {"the walltime budget is spent: 2 attempts ran 120 s of 120 s", NULL, "reset_budget"},
+	    {"the walltime budget has less than 60 s left", NULL, "reset_budget"},
 	    {"attempt 1 ended with TIMEOUT, and execution.auto_resume.mode is off", NULL, "mode: daemon"},
+	    /* That some of it is left is no advice to start a new one. */
+	    {"attempt 1 ended with TIMEOUT, and execution.auto_resume.mode is off; it ran 61 s on a1; 3539 s of the "
+	     "walltime budget are left",
+	     NULL, "mode: daemon"},
+	    {"FAILED: the job ended with exit code 1; attempt 1 ran 61 s; 3539 s of the walltime budget are left", NULL,
+	     NULL},
 	    {"Batch job submission failed: Invalid account or account/partition combination specified", NULL,
 	     "execution.account"},
 	    {"Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)", NULL,
