@@ -12,13 +12,22 @@
 #include "service/cluster_check.h"
 
 #include <string.h>
+#include <strings.h>
+
+#define FORM_TYPE "application/x-www-form-urlencoded"
 
 static const char accepted_types[] =
     "application/yaml, application/x-yaml, text/yaml, application/json, multipart/form-data";
 
 static int unsupported(struct request *request, struct nel_err *err)
 {
+	const char *type = request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
 	request_add_header(request, "Accept-Post", accepted_types);
+	if (type != NULL && strncasecmp(type, FORM_TYPE, strlen(FORM_TYPE)) == 0)
+		return request_fail(
+		    request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
+		    "curl -d sends " FORM_TYPE ", with line breaks removed: send a config with -F "
+		    "config=@FILE, or with --data-binary @FILE and -H 'Content-Type: application/yaml'");
 	return request_fail(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
 			    "Content-Type must be one of %s (in UTF-8)", accepted_types);
 }

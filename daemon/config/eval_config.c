@@ -87,7 +87,12 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0)
 		return -1;
 	if (!json_is_object(submitted)) {
-		problems_add(errors, "", 1, 1, "A config is a mapping of sections such as execution and evaluation");
+		problems_add(
+		    errors, "", 1, 1, "A config is a mapping of sections such as execution and evaluation%s",
+		    json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL
+			? "; if this is the name of a file, curl sends what is in it with an '@' before it: -F "
+			  "config=@FILE, --data-binary @FILE"
+			: "");
 		return refuse(errors, err);
 	}
 	const struct compose_input compose_in = {.submitted = submitted,

@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/plan_env.h"
+#include "config/walltime.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define GPUS_MAX 65536
@@ -204,6 +206,66 @@ static void warn_not_launchers(const struct plan_ctx *ctx)
 	str_done(&names);
 }
 
+/* A limit whose form is Slurm's, and perhaps not what was meant by it. */
+static void warn_walltime(const struct plan_ctx *ctx, const char *key)
+{
+	const char *text = json_string_value(reader_get(ctx->execution, key));
+	const char *colon = text == NULL ? NULL : strchr(text, ':');
+	CLEANUP(mem_freep) char *pointer = reader_join("/execution", key);
+	int64_t seconds;
+	if (colon == NULL || walltime_parse(text, &seconds) != 0)
+		return;
+	if (strchr(colon + 1, ':') == NULL && strchr(text, '-') == NULL) {
+		reader_warn(&ctx->reader, pointer,
+			    "'%s' is minutes and seconds to Slurm, %" PRId64 " s; hours are written as HH:MM:SS", text,
+			    seconds);
+		return;
+	}
+	for (; colon != NULL; colon = strchr(colon + 1, ':')) {
+		if (strtol(colon + 1, NULL, 10) < 60)
+			continue;
+		reader_warn(&ctx->reader, pointer,
+			    "'%s' has more than 59 minutes or seconds; it counts as %" PRId64 " s", text, seconds);
+		return;
+	}
+}
+
+struct task_text {
+	char *text;
+	size_t index;
+};
+
+static int compare_task_texts(const void *a, const void *b)
+{
+	const struct task_text *left = a, *right = b;
+	int order = strcmp(left->text, right->text);
+	return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+/* The same task with the same settings twice costs twice and says nothing new. */
+static void warn_repeated_tasks(const struct plan_ctx *ctx)
+{
+	const json_t *tasks = json_object_get(ctx->evaluation, "tasks");
+	size_t count = json_array_size(tasks);
+	if (count < 2 || count > EVAL_JOBS_MAX)
+		return;
+	struct task_text *texts = mem_calloc(count, sizeof *texts);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = (struct task_text){
+		    json_dumps(json_array_get(tasks, i), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY), i};
+	qsort(texts, count, sizeof *texts, compare_task_texts);
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(texts[i].text, texts[i - 1].text) != 0)
+			continue;
+		CLEANUP(mem_freep) char *pointer = reader_join_index("/evaluation/tasks", texts[i].index);
+		reader_warn(&ctx->reader, pointer, "The same task with the same settings as evaluation.tasks[%zu]",
+			    texts[i - 1].index);
+	}
+	for (size_t i = 0; i < count; i++)
+		free(texts[i].text);
+	free(texts);
+}
+
 static void warn_environments(const struct plan_ctx *ctx)
 {
 	const char *name;
@@ -230,6 +292,9 @@ void plan_warnings(struct plan_ctx *ctx)
 	warn_environments(ctx);
 	warn_server_secrets(ctx);
 	warn_no_gpu(ctx);
+	warn_walltime(ctx, "walltime");
+	warn_walltime(ctx, "max_walltime");
+	warn_repeated_tasks(ctx);
 	warn_not_launchers(ctx);
 	if (plan->deployment != NULL)
 		warn_server(ctx, ctx->deployment, "/deployment", plan->deployment);

@@ -108,6 +108,13 @@ def test_submit_tells_every_kind_of_mistake_together(ann):
     assert "--env-file" in secret["message"] and "NOT_THERE" in secret["message"]
 
 
+def test_submit_by_curl_with_the_wrong_option_is_told_the_right_one(ann):
+    reply = ann.submit("defaults: []", 415, "application/x-www-form-urlencoded")
+    assert "-F config=@FILE" in reply.json()["detail"]
+    reply = ann.submit("config.yaml", 422)
+    assert "-F config=@FILE" in reply.json()["errors"][0]["message"]
+
+
 def test_submit_override_errors_point_at_what_they_name(ann):
     reply = ann.submit(CONFIG, 422, params={"override": ["execution.walltme=1", "execution.account=["]})
     assert "/execution/account" in pointers(reply)

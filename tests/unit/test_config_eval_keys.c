@@ -257,6 +257,10 @@ static void test_eval_config_plan_warns_where_the_launcher_would_do_something_el
 	    {"{'deployment': {'env_vars': {'TOKEN': 'host:TOKEN'}}}", "/deployment/env_vars/TOKEN",
 	     "Only the server gets"},
 	    {"{}", "/execution/evaluation_gpu_visible", "see no GPU"},
+	    {"{'execution': {'walltime': '2:00'}}", "/execution/walltime", "minutes and seconds to Slurm, 120 s"},
+	    {"{'execution': {'max_walltime': '99:99:99'}}", "/execution/max_walltime", "it counts as 362439 s"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag'}, {'name': 'gsm8k'}, {'name': 'hellaswag'}]}}",
+	     "/evaluation/tasks/2", "as evaluation.tasks[0]"},
 	    {"{'execution': {'cluster': 'alpha', 'mpi': null}}", "/execution", "execution.cluster, execution.mpi"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
