@@ -77,6 +77,7 @@ static int list_came(struct request *request, struct nel_err *err)
 		str_append(&body, i > 0 ? ",{" : "{");
 		str_append(&body, content->folder == REMOTE_LOGS ? "\"name\":" : "\"path\":");
 		out_string(&body, entry->path);
+		str_append(&body, entry->escaped ? ",\"escaped\":true" : "");
 		OUT(&body, ",\"size\":");
 		out_int(&body, entry->size);
 		OUT(&body, ",\"modified_at\":");

@@ -87,10 +87,22 @@ void str_append_shell(struct str *s, const char *text)
 	for (const char *p = text; *p != '\0'; p++) {
 		if (*p == '\'')
 			str_append(s, "'\\''");
+		else if (*p == '\r') /* sbatch refuses a script that has one before a newline */
+			str_append(s, "'$'\\r''");
 		else
 			str_append_c(s, *p);
 	}
 	str_append_c(s, '\'');
+}
+
+void str_unix_lines(char *text)
+{
+	char *to = text;
+	for (const char *from = text; from != NULL && *from != '\0'; from++)
+		if (from[0] != '\r' || from[1] != '\n')
+			*to++ = *from;
+	if (to != NULL)
+		*to = '\0';
 }
 
 void str_append_pointer(struct str *s, const char *token)

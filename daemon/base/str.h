@@ -25,8 +25,11 @@ const char *str_text(const struct str *s);
 /* The text, owned by the caller (free()); s is empty afterwards. Never NULL. */
 char *str_take(struct str *s);
 
-/* Appends text as one word of a POSIX shell, always in single quotes, so that any bytes but NUL arrive unchanged. */
+/* Appends text as one word of bash, in single quotes, so that any bytes but NUL arrive unchanged. */
 void str_append_shell(struct str *s, const char *text);
+
+/* Ends lines that end as on Windows ("\r\n") with a newline alone. In place; NULL is nothing. */
+void str_unix_lines(char *text);
 
 /* Appends token escaped for a JSON pointer (RFC 6901), with a '/' before it. */
 void str_append_pointer(struct str *s, const char *token);

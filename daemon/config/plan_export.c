@@ -62,6 +62,7 @@ void plan_export(struct plan_ctx *ctx)
 	for (; names[e->destination_count] != NULL; e->destination_count++)
 		check_destination(r, names[e->destination_count]);
 	e->install_cmd = reader_text_or(r, settings, BASE, "launcher_install_cmd", READER_ANY, INSTALL_DEFAULT);
+	str_unix_lines(e->install_cmd);
 	e->image = reader_text_or(r, settings, BASE, "export_image", READER_TOKEN, IMAGE_DEFAULT);
 	e->partition = read_partition(ctx, settings);
 	plan_env_add(r, ctx->root, "", "env_vars", &e->env);

@@ -148,6 +148,7 @@ static void read_deployment(struct plan_ctx *ctx, int num_nodes)
 	if (reader_is_missing(json_object_get(ctx->deployment, "command")))
 		reader_missing(r, DEPLOYMENT "/command");
 	s->command = reader_text_or(r, ctx->deployment, DEPLOYMENT, "command", READER_ANY, "");
+	str_unix_lines(s->command);
 	s->num_nodes = num_nodes;
 	s->num_instances = (int)reader_int(r, ctx->execution, "/execution", "num_instances", 1, EVAL_NODES_MAX, 1);
 	const json_t *sizes = reader_object(r, ctx->execution, "/execution", "deployment");

@@ -50,6 +50,7 @@ static void answer_list(struct file_work *w, struct ssh_pool *pool)
 		for (size_t i = 0; i < files.count; i++)
 			entries[i] = (struct remote_entry){.path = files.items[i].path,
 							   .size = files.items[i].size,
+							   .escaped = files.items[i].escaped,
 							   .modified_at = files.items[i].modified_at};
 		answer.entries = entries;
 		answer.count = files.count;

@@ -15,6 +15,7 @@ struct remote_entry {
 	char *path;
 	int64_t size;
 	int64_t modified_at;
+	bool escaped; /* as struct remote_file has it */
 };
 
 /* err is NULL when it went well; then entries[count] (a list) or data/size/offset/file_size (content) are valid during

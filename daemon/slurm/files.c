@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/utf8.h"
 #include "slurm/records.h"
 #include "slurm/remote.h"
 
@@ -28,9 +29,10 @@ void remote_chunk_done(struct remote_chunk *chunk)
 	*chunk = (struct remote_chunk){0};
 }
 
-bool slurm_files_path_ok(const char *path)
+/* Without empty, "." and ".." parts. */
+static bool is_relative(const char *path)
 {
-	if (path[0] == '\0' || strlen(path) >= PATH_SIZE_MAX || str_has_control(path))
+	if (path[0] == '\0' || strlen(path) >= PATH_SIZE_MAX)
 		return false;
 	for (const char *part = path;; part++) {
 		size_t length = strcspn(part, "/");
@@ -40,6 +42,11 @@ bool slurm_files_path_ok(const char *path)
 		if (*part == '\0')
 			return true;
 	}
+}
+
+bool slurm_files_path_ok(const char *path)
+{
+	return !str_has_control(path) && is_relative(path);
 }
 
 /* Cuts the end mark off the answer's rest; its absence means that data is missing. */
@@ -78,6 +85,27 @@ static int read_header(const char *text, size_t size, const char *kind, size_t f
 	return cut_end(records, err);
 }
 
+/* What JSON and people cannot take, as %XX; where there is nothing of the kind, NULL. */
+static char *escape_path(const char *path)
+{
+	if (record_is_clean(path))
+		return NULL;
+	CLEANUP(str_done) struct str s = {0};
+	size_t size = strlen(path);
+	for (size_t i = 0, length = 0; i < size; i += length) {
+		uint32_t code = 0;
+		length = utf8_decode(path + i, size - i, &code);
+		bool plain = length > 0 && code >= 0x20 && code != '%' && (code < 0x7f || code > 0x9f);
+		length = length > 0 ? length : 1;
+		for (size_t b = i; b < i + length; b++)
+			if (plain)
+				str_append_c(&s, path[b]);
+			else
+				str_appendf(&s, "%%%02X", (unsigned char)path[b]);
+	}
+	return str_take(&s);
+}
+
 /* "<size>|<time>.<fraction>|<path>" */
 static void add_entry(struct remote_files *files, const char *entry)
 {
@@ -87,16 +115,17 @@ static void add_entry(struct remote_files *files, const char *entry)
 		return;
 	memcpy(record.line, entry, length + 1);
 	record.fields[0] = record.line;
-	if (!record_split(&record, 3, 3) || !slurm_files_path_ok(record.fields[2]) ||
-	    !record_is_clean(record.fields[2]))
+	if (!record_split(&record, 3, 3) || !is_relative(record.fields[2]))
 		return;
 	record.fields[1][strcspn(record.fields[1], ".")] = '\0';
 	if (files->count == FILES_LIST_MAX) {
 		files->truncated = true;
 		return;
 	}
+	char *escaped = escape_path(record.fields[2]);
 	files->items[files->count++] = (struct remote_file){
-	    .path = mem_strdup(record.fields[2]),
+	    .path = escaped != NULL ? escaped : mem_strdup(record.fields[2]),
+	    .escaped = escaped != NULL,
 	    .size = record_number(record.fields[0], INT64_MAX, 0),
 	    .modified_at = record_number(record.fields[1], EPOCH_MAX, 0),
 	};
@@ -168,23 +197,14 @@ static int render_place(const char *job_dir, const char *folder, const char *pat
 	return 0;
 }
 
-/* Names were printed without the folder of the prefix, and may go beside the prefix. */
-static void apply_prefix(struct remote_files *files, const char *root, const char *prefix)
+/* Names were printed without the folder of the prefix. */
+static void add_root(struct remote_files *files, const char *root)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < files->count; i++) {
-		struct remote_file *file = &files->items[i];
-		if (root[0] != '\0') {
-			char *path = mem_printf("%s/%s", root, file->path);
-			free(file->path);
-			file->path = path;
-		}
-		if (str_starts_with(file->path, prefix))
-			files->items[kept++] = *file;
-		else
-			free(file->path);
+	for (size_t i = 0; i < files->count && root[0] != '\0'; i++) {
+		char *path = mem_printf("%s/%s", root, files->items[i].path);
+		free(files->items[i].path);
+		files->items[i].path = path;
 	}
-	files->count = kept;
 }
 
 int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *prefix,
@@ -195,8 +215,11 @@ int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *fol
 	CLEANUP(mem_freep) char *root = mem_strndup(prefix, slash == NULL ? 0 : (size_t)(slash - prefix));
 	if (slash != NULL && !slurm_files_path_ok(root))
 		return err_set(err, NEL_INVALID, "prefix: '%s' is not the beginning of a relative path", prefix);
+	if (str_has_control(prefix))
+		return err_set(err, NEL_INVALID, "prefix has control characters");
 	if (render_place(job_dir, folder, root, "list", &data, err) != 0)
 		return -1;
+	remote_set(&data, "NEL_PREFIX", slash == NULL ? prefix : slash + 1);
 	struct remote_call call = {
 	    .script = "files", .data = str_text(&data), .output_max = LIST_OUTPUT_MAX, .timeout_ms = timeout_ms};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
@@ -204,7 +227,7 @@ int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *fol
 		return -1;
 	if (files_parse_list(result.output, result.output_size, ret_files, err) != 0)
 		return -1;
-	apply_prefix(ret_files, root, prefix);
+	add_root(ret_files, root);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct remote_file {
 	char *path; /* relative to the listed folder */
 	int64_t size;
 	int64_t modified_at;
+	bool escaped; /* the name has control characters or is not UTF-8: these bytes, and '%', are shown as %XX */
 };
 
 struct remote_files {
@@ -29,8 +30,8 @@ struct remote_files {
 
 void remote_files_done(struct remote_files *files);
 
-/* The regular files below <job_dir>/<folder> ("logs", "artifacts"), but for those whose paths slurm_files_path_ok() or
- * UTF-8 rules out; prefix: only those whose path begins with it ("": all). NOTFOUND when the folder is gone. */
+/* The regular files below <job_dir>/<folder> ("logs", "artifacts"), FILES_LIST_MAX of them; prefix: only those whose
+ * path begins with it ("": all). NOTFOUND when the folder is gone. */
 int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *prefix,
 		     int64_t timeout_ms, struct remote_files *ret_files, struct nel_err *err);
 

@@ -63,6 +63,12 @@ static const struct {
     {"Nodes required for job are DOWN, DRAINED or reserved*", "nodes that could run it are out of service or reserved"},
 };
 
+/* Versions of Slurm print a reason of several words with spaces, or with underscores. */
+static char underscored(char c)
+{
+	return c == ' ' ? '_' : c;
+}
+
 /* Does text, up to a comma, match the pattern, in which '*' stands for anything? */
 static int matches(const char *pattern, const char *text)
 {
@@ -75,7 +81,7 @@ static int matches(const char *pattern, const char *text)
 					return 1;
 			return 0;
 		}
-		if (*text != *pattern)
+		if (underscored(*text) != underscored(*pattern))
 			return 0;
 	}
 	return *text == '\0' || *text == ',';

@@ -38,6 +38,7 @@ static void test_str_append_shell_table(void **state)
 	    {"it's", "'it'\\''s'"},
 	    {"$(touch /tmp/x) `id` \"q\" \\", "'$(touch /tmp/x) `id` \"q\" \\'"},
 	    {"a\nb", "'a\nb'"},
+	    {"a\r\nb", "'a'$'\\r''\nb'"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct str s = {0};

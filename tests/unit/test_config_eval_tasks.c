@@ -97,7 +97,7 @@ static void test_eval_config_plan_commands_need_permission(void **state)
 	(void)state;
 	static const char patch[] =
 	    "{'deployment': {'pre_cmd': 'a'}, 'evaluation': {'pre_cmd': 'b', 'post_cmd': 'c', 'tasks': "
-	    "[{'name': 'hellaswag', 'pre_cmd': 'd\\ne'}, {'name': 'winogrande'}]}}";
+	    "[{'name': 'hellaswag', 'pre_cmd': 'd\\r\\ne'}, {'name': 'winogrande'}]}}";
 	struct eval_result r;
 	eval_ok(EVAL_BASE, patch, &r);
 	assert_string_equal(r.plan->deployment->pre_cmd, "a");

@@ -34,16 +34,25 @@ static void test_parse_list_is_sorted_and_clean(void **state)
 					 "1|1.0|../x\0"
 					 "1|1.0|bad\xff\0"
 					 "1|1.0|two\nlines\0"
+					 "1|1.0|5%\tmore\0"
+					 "1|1.0|5%\0"
 					 "nonsense\0"
 					 "\nend\n";
 	CLEANUP(remote_files_done) struct remote_files files = {0};
 	struct nel_err err;
 	assert_int_equal(files_parse_list(text, sizeof text - 1, &files, &err), 0);
-	assert_int_equal(files.count, 2);
-	assert_string_equal(files.items[0].path, "a");
-	assert_int_equal(files.items[0].size, 7);
-	assert_int_equal(files.items[0].modified_at, 200);
-	assert_string_equal(files.items[1].path, "b|c");
+	static const struct {
+		const char *path;
+		bool escaped;
+	} expected[] = {{"5%", false},    {"5%25%09more", true}, {"a", false},
+			{"bad%FF", true}, {"b|c", false},        {"two%0Alines", true}};
+	assert_int_equal(files.count, sizeof expected / sizeof expected[0]);
+	for (size_t i = 0; i < files.count; i++) {
+		assert_string_equal(files.items[i].path, expected[i].path);
+		assert_int_equal(files.items[i].escaped, expected[i].escaped);
+	}
+	assert_int_equal(files.items[2].size, 7);
+	assert_int_equal(files.items[2].modified_at, 200);
 	assert_false(files.truncated);
 }
 
@@ -116,6 +125,37 @@ static void test_list_of_too_many_files_is_truncated(void **state)
 	assert_int_equal(slurm_files_list(NULL, dir, "artifacts", "", 20000, &files, &err), 0);
 	assert_int_equal(files.count, FILES_LIST_MAX);
 	assert_true(files.truncated);
+}
+
+static void test_list_of_a_prefix_is_cut_after_it_was_chosen(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	static const struct {
+		const char *prefix;
+		size_t count;
+		bool truncated;
+		const char *first;
+	} cases[] = {
+	    {"", FILES_LIST_MAX, true, NULL},
+	    {"z", 2, false, "z[1]*?\\x/a"},
+	    {"z[1]*?\\x", 2, false, "z[1]*?\\x/a"},
+	    {"zz", 0, false, NULL},
+	    {"z[1]*?\\x/", 2, false, "z[1]*?\\x/a"},
+	    {"z[1]*?\\x/b", 1, false, "z[1]*?\\x/b c"},
+	    {"3000", 1, false, "3000"},
+	};
+	run("mkdir \"$FAKE/it's/artifacts\" && cd \"$FAKE/it's/artifacts\" && seq 1 10005 | xargs touch && mkdir "
+	    "'z[1]*?\\x' && touch 'z[1]*?\\x/a' 'z[1]*?\\x/b c'");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(remote_files_done) struct remote_files files = {0};
+		struct nel_err err;
+		assert_int_equal(slurm_files_list(NULL, dir, "artifacts", cases[i].prefix, 20000, &files, &err), 0);
+		assert_int_equal(files.count, cases[i].count);
+		assert_int_equal(files.truncated, cases[i].truncated);
+		if (cases[i].first != NULL)
+			assert_string_equal(files.items[0].path, cases[i].first);
+	}
 }
 
 static void test_list_of_no_folder_is_an_error(void **state)
@@ -203,6 +243,7 @@ int main(void)
 	    cmocka_unit_test(test_parse_bad_answers_are_errors),
 	    SCRIPT_TEST(test_list_shows_regular_files),
 	    SCRIPT_TEST(test_list_of_too_many_files_is_truncated),
+	    SCRIPT_TEST(test_list_of_a_prefix_is_cut_after_it_was_chosen),
 	    SCRIPT_TEST(test_list_of_no_folder_is_an_error),
 	    SCRIPT_TEST(test_read_gives_the_bytes_asked_for),
 	    SCRIPT_TEST(test_read_outside_of_the_folder_is_refused),

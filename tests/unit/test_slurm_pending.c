@@ -13,6 +13,9 @@ static void test_words_reasons_are_known_with_their_variants(void **state)
 		const char *reason;
 		const char *in_words; /* NULL: not known */
 	} cases[] = {
+	    {"launch failed requeued held", "scontrol release"},
+	    {"launch_failed_requeued_held", "scontrol release"},
+	    {"Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs", "out of service"},
 	    {"Resources", "in use"},
 	    {"Priority", "higher priority"},
 	    {"Dependency", "has not ended"},

@@ -3,7 +3,7 @@
 # lies outside of the folder once links are followed is refused: symbolic ones, and hard ones, whose other names must be
 # in the folder too.
 #
-# NEL_MODE: "list" (below the folder NEL_PATH of it, or all), "read", "stream" (NEL_LENGTH bytes from NEL_OFFSET; -1: to the end), or "tar" (the tree NEL_PATH, or
+# NEL_MODE: "list" (below the folder NEL_PATH of it, or all, what begins with NEL_PREFIX there), "read", "stream" (NEL_LENGTH bytes from NEL_OFFSET; -1: to the end), or "tar" (the tree NEL_PATH, or
 # all). A stream ends with the line "end|<version>|<size>", a tar with "end|ok"; a version is that of an open file.
 
 max_files=10001 # one more than is shown
@@ -20,13 +20,21 @@ resolve_folder() {
     [[ $(realpath -e -- "$folder") == "$folder" ]] || fail denied 'the folder is a symbolic link'
 }
 
+# Enters a directory of the folder; fails when it is a link, or behind one. What is entered stays what it is.
+enter() { # DIRECTORY
+    cd -P -- "$1" 2>/dev/null && [[ $(readlink /proc/self/cwd) == "$1" ]]
+}
+
 # Entries end in a NUL byte, which no name can hold; old versions of head(1) count lines only.
 list() {
-    local root=$folder${NEL_PATH:+/$NEL_PATH}
+    local pattern
+    # shellcheck disable=SC2001 # older versions of bash do not know & in a replacement
+    pattern=$(sed 's/[][*?\\]/\\&/g' <<<"$NEL_PREFIX")
     printf 'list\n'
     # A folder that is a link, or behind one, has no files of its own.
-    [[ $(realpath -e -- "$root" 2>/dev/null) != "$root" ]] || find "$root" -type f -printf '%s|%T@|%P\0' 2>/dev/null | tr '\n\0' '\0\n' |
-        head -n "$max_files" | tr '\n\0' '\0\n'
+    ! enter "$folder${NEL_PATH:+/$NEL_PATH}" ||
+        find . -mindepth 1 \( ! -path "./$pattern*" -prune \) -o -type f -printf '%s|%T@|%P\0' 2>/dev/null |
+        tr '\n\0' '\0\n' | head -n "$max_files" | tr '\n\0' '\0\n'
     printf '\nend\n'
 }
 
@@ -47,6 +55,7 @@ open_file() {
     # Of the file that is open now: the path may have been changed since.
     opened=$(realpath -e -- /proc/self/fd/8 2>/dev/null) || fail notfound 'there is no such file'
     [[ $opened == "$folder"/* ]] || fail denied 'the path leaves the folder'
+    [[ -f /proc/self/fd/8 ]] || fail notfound 'it is not a file'
     all_names_inside 8 "$folder" || fail denied 'the file is a hard link that leaves the folder'
     look
 }

@@ -20,7 +20,7 @@ more=0
 is_inside() { # DESCRIPTOR JOB-DIRECTORY
     local base real
     base=$(realpath -e -- "$2" 2>/dev/null) && real=$(realpath -e -- "/proc/self/fd/$1" 2>/dev/null) || return 1
-    [[ $real == "$base"/logs/* ]] && all_names_inside "$1" "$base/logs"
+    [[ $real == "$base"/logs/* && -f /proc/self/fd/$1 ]] && all_names_inside "$1" "$base/logs"
 }
 
 send_new() { # ID DESCRIPTOR SIZE DEVICE:INODE
