@@ -3,8 +3,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/yaml_json.h"
 #include "slurm/records.h"
+#include "slurm/scores_yaml.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,6 +22,7 @@ void scores_done(struct scores *scores)
 		free(scores->items[i].score);
 	}
 	free(scores->items);
+	free(scores->first_left_out);
 	*scores = (struct scores){0};
 }
 
@@ -29,6 +30,8 @@ void scores_done(struct scores *scores)
 void scores_mask(struct scores *scores, const struct mask *mask)
 {
 	CLEANUP(str_done) struct str all = {0};
+	if (scores->first_left_out != NULL)
+		mask_text(mask, scores->first_left_out);
 	for (int pass = 0; pass < 2; pass++) {
 		size_t at = 0;
 		for (size_t i = 0; i < scores->count; i++) {
@@ -83,13 +86,25 @@ static int64_t read_count(const json_t *value)
 	return read_number(value, &number) && number >= 0 && number < COUNT_MAX ? (int64_t)number : -1;
 }
 
-/* place: task, group, metric and score. Nothing when the value is no number. */
+static void leave_out(struct scores *scores, const struct score *place)
+{
+	if (scores->left_out++ > 0)
+		return;
+	char text[NAME_SIZE];
+	CLEANUP(mem_freep) char *name = mem_printf("%s %s %s", place->task, place->metric, place->score);
+	record_text(name, text, sizeof text);
+	scores->first_left_out = mem_strdup(text);
+}
+
+/* place: task, group, metric and score. When the value is no finite number it is left out. */
 static void add_score(struct scores *scores, const struct score *place, const json_t *value, const json_t *error,
 		      const json_t *count)
 {
 	double number = 0;
-	if (scores->count == SCORES_COUNT_MAX || !read_number(value, &number))
+	if (scores->count == SCORES_COUNT_MAX || !read_number(value, &number)) {
+		leave_out(scores, place);
 		return;
+	}
 	scores->items = mem_realloc(scores->items, scores->count + 1, sizeof *scores->items);
 	struct score *score = &scores->items[scores->count++];
 	*score = (struct score){
@@ -177,39 +192,6 @@ static void add_plain(struct scores *scores, const json_t *document, const json_
 	}
 }
 
-/* Is there a plain .nan or .inf at `at`, as PyYAML writes them? Its length, or 0. */
-static size_t not_finite_length(const char *at, const char *begin)
-{
-	static const char *const words[] = {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "-.inf", "-.Inf", "-.INF"};
-	if (at == begin || strchr(" ,[", at[-1]) == NULL || at[-1] == '\0')
-		return 0;
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-		size_t length = strlen(words[i]);
-		if (strncmp(at, words[i], length) == 0 && strchr(" ,]}\r\n", at[length]) != NULL)
-			return length;
-	}
-	return 0;
-}
-
-/* JSON has no NaN, and one metric without a value must not cost the others theirs: each is made null. */
-static void drop_not_finite(char *text)
-{
-	for (char *at = text; *at != '\0'; at++) {
-		size_t length = not_finite_length(at, text);
-		if (length != 0) {
-			memset(at, ' ', length);
-			*at = '~';
-		}
-	}
-}
-
-static int parse(char *text, size_t size, json_t **ret_document, struct nel_err *err)
-{
-	CLEANUP(problems_done) struct problems problems = {0};
-	drop_not_finite(text);
-	return yaml_json_parse(text, size, false, ret_document, NULL, &problems, err);
-}
-
 /* The lines from "results:" to the next key of the outermost mapping, or NULL. */
 static const char *results_block(const char *text, size_t *ret_size)
 {
@@ -230,20 +212,20 @@ static const char *results_block(const char *text, size_t *ret_size)
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *document = NULL;
-	CLEANUP(mem_freep) char *copy = mem_dup(text, size);
-	if (parse(copy, size, &document, err) != 0) {
-		/* The config beside the results may be huge, or have tags of Python's: the scores are good without. */
+	size_t lost = 0;
+	if (scores_yaml_read(text, size, &document, &lost, err) != 0) {
+		/* What stands beside the results may be no YAML: the scores are good without. */
 		struct nel_err ignored;
 		size_t block_size = 0;
+		CLEANUP(mem_freep) char *copy = mem_dup(text, size);
 		const char *block = results_block(copy, &block_size);
-		CLEANUP(mem_freep) char *alone = block != NULL ? mem_dup(block, block_size) : NULL;
-		if (alone == NULL || parse(alone, block_size, &document, &ignored) != 0)
+		if (block == NULL || scores_yaml_read(block, block_size, &document, &lost, &ignored) != 0)
 			return err_prefix(err, "results.yml");
 	}
 	const json_t *results = json_object_get(document, "results");
 	if (!json_is_object(results))
 		return err_set(err, NEL_INVALID, "results.yml has no results");
-	struct scores scores = {0};
+	struct scores scores = {.left_out = lost};
 	const json_t *tasks = json_object_get(results, "tasks");
 	const json_t *groups = json_object_get(results, "groups");
 	if (tasks == NULL && groups == NULL)

@@ -24,6 +24,8 @@ struct score {
 struct scores {
 	struct score *items;
 	size_t count;
+	size_t left_out;      /* what was there and could not be read, or is no finite number, or too much */
+	char *first_left_out; /* the name of one of them; NULL unknown */
 };
 
 void scores_done(struct scores *scores);
@@ -35,7 +37,8 @@ void scores_mask(struct scores *scores, const struct mask *mask);
  * holds, `results: {tasks: {T: {metrics: {M: {scores: {S: {value, stats: {stderr, count, ...}}}}}}}, groups: {G:
  * {metrics, groups: {...}}}}`; of two groups with one name, within each other or not, the outer one comes last. Without
  * tasks and groups it is read as lm-evaluation-harness's own `results: {T: {"metric,filter": number, ...}}`. A value
- * may be a number as text; entries without a finite value are left out. */
+ * may be a number as text; entries without a finite value are left out, as is whatever scores_yaml_read() leaves out.
+ */
 int scores_parse(const char *text, size_t size, struct scores *ret_scores, struct nel_err *err);
 
 #endif

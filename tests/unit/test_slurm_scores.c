@@ -1,6 +1,8 @@
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "slurm/scores.h"
+#include "slurm/scores_yaml.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -174,7 +176,89 @@ static void test_scores_parse_config_that_cannot_be_read_costs_no_scores(void **
 	struct scores none = {0};
 	struct nel_err err;
 	assert_int_equal(scores_parse(tagged, strlen(tagged), &none, &err), -1);
-	assert_non_null(strstr(err.msg, "tag"));
+	assert_non_null(strstr(err.msg, "no results"));
+}
+
+/* One spoilt value costs itself, and is counted. */
+static void test_scores_parse_spoilt_values_cost_themselves(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *entry; /* of the scores of a metric, beside a good one */
+		size_t lost;
+	} cases[] = {
+	    {"b: {value: !!python/object/apply:numpy.core.multiarray.scalar [1, 2]}", 2},
+	    {"b: {value: !numpy 0.5}", 2},
+	    {"~: {value: 1}", 1},
+	    {"[1, 2]: {value: 1}", 1},
+	    {"b: {value: 1}, b: {value: 2}", 1},
+	    {"b: {value: 1, value: 2}", 2},
+	    {"b: {value: *nobody}", 2},
+	    {"b: {value: '85%'}", 1},
+	    {"b: {value: .nan}", 1},
+	    {"b: {value: high}", 1},
+	    {"b: {}", 1},
+	    {"b: {value: 1e999}", 1},
+	    {"\"b\\0\": {value: 1}", 1},
+	    {"\"\xff\": {value: x}", 1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(scores_done) struct scores scores = {0};
+		CLEANUP(mem_freep)
+		char *text = mem_printf("results:\n  tasks:\n    t: {metrics: {m: {scores: {a: {value: 0.25}, %s}}}}\n",
+					cases[i].entry);
+		struct nel_err err;
+		if (scores_parse(text, strlen(text), &scores, &err) != 0)
+			fail_msg("%s: %s", cases[i].entry, err.msg);
+		if (scores.count != 1 || scores.left_out != cases[i].lost)
+			fail_msg("%s: %zu scores, %zu left out", cases[i].entry, scores.count, scores.left_out);
+		assert_string_equal(scores.items[0].score, "a");
+		assert_true(scores.items[0].value == 0.25);
+	}
+}
+
+static void test_scores_parse_of_thousands_of_tasks_keeps_them(void **state)
+{
+	(void)state;
+	struct str text = {0};
+	str_append(&text, "results:\n  tasks:\n");
+	for (int i = 0; i < 9000; i++)
+		str_appendf(
+		    &text,
+		    "    t%d: {metrics: {m: {scores: {s: {value: 0.5, stats: {count: 1, max: 1, mean: 1, min: 1, "
+		    "stddev: 1, stderr: 0, sum: 1, sum_squared: 1, variance: 0}}}}}}\n",
+		    i);
+	CLEANUP(scores_done) struct scores scores = {0};
+	struct nel_err err;
+	assert_int_equal(scores_parse(text.data, text.len, &scores, &err), 0);
+	assert_int_equal(scores.count, 9000);
+	assert_int_equal(scores.left_out, 0);
+	str_clear(&text);
+	str_append(&text, "results:\n  tasks:\n    a: {metrics: {m: {scores: {s: {value: 0.5, more: [");
+	for (int i = 0; i < SCORES_YAML_NODES_MAX; i++)
+		str_append(&text, "1,");
+	str_append(&text, "]}, s2: {value: 1}}}}}\n");
+	CLEANUP(scores_done) struct scores some = {0};
+	assert_int_equal(scores_parse(text.data, text.len, &some, &err), 0);
+	assert_int_equal(some.count, 1);
+	assert_true(some.left_out > 0);
+	str_done(&text);
+}
+
+static void test_scores_parse_of_aliases_is_bounded(void **state)
+{
+	(void)state;
+	CLEANUP(scores_done) struct scores scores = {0};
+	CLEANUP(str_done) struct str text = {0};
+	struct nel_err err;
+	str_append(&text, "results:\n  tasks:\n    t: {metrics: {m: {scores: {a: &a {value: 1}, b: *a}}}}\n    x0: &x0 "
+			  "[1,1,1,1,1,1,1,1,1,1]\n");
+	for (int i = 1; i < 20; i++)
+		str_appendf(&text, "    x%d: &x%d [*x%d,*x%d,*x%d,*x%d,*x%d,*x%d]\n", i, i, i - 1, i - 1, i - 1, i - 1,
+			    i - 1, i - 1);
+	assert_int_equal(scores_parse(text.data, text.len, &scores, &err), 0);
+	assert_int_equal(scores.count, 2);
+	assert_true(scores.items[1].value == 1 && scores.left_out > 0);
 }
 
 static void test_scores_mask_names_are_masked_and_values_stay(void **state)
@@ -202,6 +286,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores_parse_results_are_read),
+	    cmocka_unit_test(test_scores_parse_spoilt_values_cost_themselves),
+	    cmocka_unit_test(test_scores_parse_of_thousands_of_tasks_keeps_them),
+	    cmocka_unit_test(test_scores_parse_of_aliases_is_bounded),
 	    cmocka_unit_test(test_scores_mask_names_are_masked_and_values_stay),
 	    cmocka_unit_test(test_scores_parse_without_results_is_invalid),
 	    cmocka_unit_test(test_scores_parse_odd_shapes_give_no_scores),
