@@ -155,8 +155,11 @@ static int file_came(struct request *request, struct nel_err *err)
 		return unreadable(request, REFRESH_PATH " is larger than 4 MiB", err);
 	if (request_db(request, &db, err) != 0)
 		return -1;
+	const char *changed = query_get(&request->query, "changed");
+	const struct refresh_order order = {.by = request->actor.name,
+					    .accept_changed = changed != NULL && strcmp(changed, "true") == 0};
 	if (service_refresh_results(request->service, db, job, answer->data != NULL ? answer->data : "", answer->size,
-				    &refresh, err) != 0)
+				    &order, &refresh, err) != 0)
 		return err->kind == NEL_INVALID ? unreadable(request, err->msg, err) : -1;
 	struct str body = {0};
 	struct tally tally = {0};
@@ -170,8 +173,11 @@ static int file_came(struct request *request, struct nel_err *err)
 int api_refreshJobResults(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_read_db(request, &db, err) != 0)
+	static const struct query_rule rules[] = {{"changed", false}};
+	bool changed = false;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    query_get_bool(&request->query, "changed", false, &changed, err) != 0 ||
+	    request_no_body(request, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	struct job_row *job = mem_calloc(1, sizeof *job);
 	request->state = job;

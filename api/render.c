@@ -148,6 +148,8 @@ static void render_job_status(struct str *s, const struct job_row *job)
 	render_budget(s, job);
 	OUT(s, ",\"export\":");
 	str_append(s, job->export_ != NULL ? job->export_ : "null"); /* the scheduler's own JSON */
+	OUT(s, ",\"warnings\":");
+	str_append(s, job->warnings != NULL ? job->warnings : "[]"); /* and this is */
 }
 
 /* Without the closing brace, so that more members may follow. */

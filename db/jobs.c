@@ -22,6 +22,8 @@ void job_row_done(struct job_row *row)
 			 row->resume_on,
 			 row->slurm_job_id,
 			 row->export_,
+			 row->results_seal,
+			 row->warnings,
 			 row->cancel_requested_by,
 			 row->resume_requested_by};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -133,7 +135,8 @@ int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
 	"seq, evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state, reason," \
 	" waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt," \
 	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, resume_requested_at," \
-	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, export, observed_at," \
+	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, export, results_seal, warnings, " \
+	"observed_at," \
 	" created_at, updated_at, started_at, ended_at, collected, version"
 
 static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
@@ -171,6 +174,8 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	row->budget_from_attempt = (int)query_int(q);
 	row->progress = query_int_or(q, -1);
 	row->export_ = query_text(q);
+	row->results_seal = query_text(q);
+	row->warnings = query_text(q);
 	row->observed_at = query_int(q);
 	row->created_at = query_int(q);
 	row->updated_at = query_int(q);
@@ -450,6 +455,19 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job %s", row->id);
 }
 
+static struct statement set_results = {
+    .sql = "UPDATE jobs SET results_seal = ?, warnings = ?, version = version + 1 WHERE seq = ?",
+};
+
+int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *warnings, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_results);
+	query_bind_text(&q, seal);
+	query_bind_text(&q, warnings);
+	query_bind_int(&q, seq);
+	return query_run(&q, err);
+}
+
 static struct statement set_collected = {.sql = "UPDATE jobs SET collected = 1, version = version + 1 WHERE seq = ?"};
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err)
@@ -591,6 +609,7 @@ struct statement *const jobs_statements[] = {&insert_history,
 					     &set_state,
 					     &update_job,
 					     &set_collected,
+					     &set_results,
 					     &request_cancel,
 					     &request_resume,
 					     &clear_resume,

@@ -40,6 +40,8 @@ struct job_row {
 	int budget_from_attempt; /* the first attempt that the budget counts */
 	int64_t progress;        /* -1 unknown */
 	char *export_;           /* what became of its export: JSON as a job is shown; NULL: there is none */
+	char *results_seal;      /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
+	char *warnings;          /* a JSON array of texts about the scores; NULL: there are none */
 	int64_t observed_at;
 	int64_t created_at;
 	int64_t updated_at;
@@ -100,6 +102,9 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 /* Writes what the scheduler counts, without a state change: waiting_on, budget_used_s, budget_limit_s, attempt,
  * slurm_job_id, failures, not_before, progress, export, observed_at, started_at, updated_at; version + 1. */
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
+
+/* What is known of the job's results.yml (NULL: nothing); version + 1. */
+int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *warnings, struct nel_err *err);
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
 

@@ -18,7 +18,8 @@ char *plan_shell_code(const struct plan_ctx *ctx, const json_t *object, const ch
 	char *code = reader_text_or(&ctx->reader, object, base, key, READER_ANY, "");
 	if (code == NULL)
 		return mem_strdup("");
-	str_unix_lines(code); /* as YAML does to its own lines; bash would take the CR for a part of the word before it */
+	str_unix_lines(
+	    code); /* as YAML does to its own lines; bash would take the CR for a part of the word before it */
 	if (*code != '\0' && !ctx->allow_commands) {
 		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
 		reader_error(

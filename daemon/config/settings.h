@@ -48,6 +48,7 @@ struct settings_cluster {
 	int64_t command_timeout_s;  /* 60: how long one remote command may take */
 	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
 	int64_t absence_deadline_s; /* 300 */
+	int64_t results_wait_s;     /* 60: how long results.yml is looked for after a success */
 	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
 	bool draining; /* takes no new submissions: `drain` says so, or a reload no longer has it while jobs live */
 	bool borrowed; /* its texts belong to the settings before, which had it last (config/settings_reload.h) */

@@ -150,6 +150,7 @@ static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_e
 		return -1;
 	struct collect_order wanted = {.job_dir = action->items[0].job_dir,
 				       .keep_bytes = action->items[0].keep_bytes,
+				       .attempt = action->items[0].attempt,
 				       .slurm_job_id = action->items[0].slurm_job_id,
 				       .wish = action->items[0].export_wish,
 				       .export_only = action->items[0].export_only};

@@ -9,12 +9,12 @@
 #include "db/events.h"
 #include "db/identities.h"
 #include "db/job_logs.h"
-#include "db/results.h"
 #include "db/totals.h"
 #include "sched/core.h"
 #include "sched/exports.h"
 #include "sched/journal.h"
 #include "sched/reconcile.h"
+#include "sched/results.h"
 #include "sched/trail.h"
 #include "slurm/slurm_state.h"
 
@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define CANCEL_REPEAT_MS 30000
+#define RESULTS_LOOK_MS 3000
 #define COLLECT_TRIES_MAX 3      /* then the end is stored without the scores; they follow when the cluster answers */
 #define UNTOLD_MAX_S (24 * 3600) /* for so long a refusal may be for the number of jobs */
 #define OBSERVATION_BACKOFF 10   /* a failing cluster is asked this many times less often, at most */
@@ -375,26 +376,6 @@ static int take_cancelled(struct scheduler *s, const struct action *action, stru
 	return 0;
 }
 
-static int store_scores(struct scheduler *s, struct live *live, const struct action *action, struct nel_err *err)
-{
-	if (action->scores.count == 0)
-		return 0;
-	struct result_row *rows = mem_calloc(action->scores.count, sizeof *rows);
-	for (size_t i = 0; i < action->scores.count; i++) {
-		const struct score *score = &action->scores.items[i];
-		rows[i] = (struct result_row){.task = score->task,
-					      .group = score->group,
-					      .metric = score->metric,
-					      .score = score->score,
-					      .value = score->value,
-					      .stderr_ = score->stderr_,
-					      .count = score->count};
-	}
-	int rc = results_replace(s->db, live->seq, rows, action->scores.count, clock_now_s(), err);
-	free(rows);
-	return rc == 0 ? journal_results(s->db, live, &action->scores, clock_now_s(), err) : -1;
-}
-
 /* The end's reason, with the last line of the log that matters when the chain failed. */
 static char *final_reason(const struct live *live, const struct action *action)
 {
@@ -454,6 +435,15 @@ static int keep_logs(struct scheduler *s, const struct live *live, const struct 
 	return job_logs_replace(s->db, live->seq, rows, collected->kept_count, err);
 }
 
+static bool wait_for_results(struct scheduler *s, struct live *live, const struct action *action)
+{
+	const struct station *station = core_station_of(s, live);
+	if (station == NULL || !results_awaited(live, action, station->cluster->results_wait_s))
+		return false;
+	live->due_ms = clock_mono_ms() + RESULTS_LOOK_MS;
+	return true;
+}
+
 static int take_collected(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	struct live *live = find(s, &action->items[0]);
@@ -464,7 +454,14 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	bool first = !exports_followed(live);
 	if (action->collected.progress >= 0)
 		live->job.progress = action->collected.progress;
-	if (store_scores(s, live, action, err) != 0 || keep_logs(s, live, &action->collected, err) != 0)
+	if (first && wait_for_results(s, live, action)) {
+		char wait[NEL_ERR_MSG_MAX];
+		snprintf(wait, sizeof wait, "results.yml of the finished job, which %s does not show yet",
+			 live->job.cluster);
+		return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+	}
+	if ((first && results_take(s->db, live, action, clock_now_s(), err) != 0) ||
+	    keep_logs(s, live, &action->collected, err) != 0)
 		return -1;
 	bool ends = live->ending;
 	if (ends) {

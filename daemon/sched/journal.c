@@ -155,6 +155,13 @@ int journal_results(struct db *db, const struct live *live, const struct scores 
 	return insert(db, "results.recorded", &live->job, live->job.id, data, now_s, err);
 }
 
+int journal_warnings(struct db *db, const struct live *live, const json_t *warnings, int64_t now_s, struct nel_err *err)
+{
+	json_t *data = job_data(&live->job);
+	json_object_set_new(data, "warnings", json_deep_copy(warnings));
+	return insert(db, "job.warning", &live->job, live->job.id, data, now_s, err);
+}
+
 int journal_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err)
 {
 	json_t *data = json_pack("{s:o, s:o}", "cluster", text_or_null(cluster), "error", text_or_null(why));

@@ -6,6 +6,8 @@
 #include "sched/live.h"
 #include "slurm/scores.h"
 
+#include <jansson.h>
+
 /* job.state: the job's row is as it is now. */
 int journal_job(struct db *db, const struct live *live, enum chain_state from, int64_t now_s, struct nel_err *err);
 
@@ -19,6 +21,10 @@ int journal_attempt(struct db *db, const struct live *live, const char *kind, in
 /* results.recorded: how many, and the first few of them. */
 int journal_results(struct db *db, const struct live *live, const struct scores *scores, int64_t now_s,
 		    struct nel_err *err);
+
+/* job.warning: an array of texts. */
+int journal_warnings(struct db *db, const struct live *live, const json_t *warnings, int64_t now_s,
+		     struct nel_err *err);
 
 /* cluster.unreachable with why, or cluster.reachable when why is NULL. */
 int journal_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err);

@@ -35,11 +35,12 @@ struct live {
 	bool ending;     /* the end below is known and waits for NEED_COLLECT */
 	enum chain_event end_event;
 	char *end_reason;
-	int export_misses; /* its export was not found, in a row */
-	bool touched;      /* by the open transaction */
-	bool limited;      /* Slurm refused the attempt for a limit of its own, and it is tried again */
-	size_t person;     /* turns.c's number of its user; 0: not known yet */
-	int64_t turn;      /* among those that go now, from 1; 0: it was sent before */
+	int64_t results_since_ms; /* monotonic: so long it has been looked for its results.yml; 0: not yet */
+	int export_misses;        /* its export was not found, in a row */
+	bool touched;             /* by the open transaction */
+	bool limited;             /* Slurm refused the attempt for a limit of its own, and it is tried again */
+	size_t person;            /* turns.c's number of its user; 0: not known yet */
+	int64_t turn;             /* among those that go now, from 1; 0: it was sent before */
 	UT_hash_handle hh;
 };
 

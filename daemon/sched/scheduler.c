@@ -207,6 +207,8 @@ static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_e
 	job->not_before = 0;
 	free(job->export_);
 	job->export_ = NULL;
+	if (jobs_set_results(s->db, live->seq, NULL, NULL, err) != 0)
+		return -1;
 	if (jobs_clear_resume(s->db, live->seq, err) != 0 || failures_delete(s->db, live->seq, err) != 0 ||
 	    core_move(s, live, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
@@ -214,6 +216,7 @@ static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_e
 	live->ending = false;
 	job->collected = false;
 	live->export_misses = 0;
+	live->results_since_ms = 0;
 	job->cancel_requested_at = 0;
 	set_need(live, NEED_NONE);
 	return 0;

@@ -19,10 +19,18 @@ void refresh_done(struct refresh *refresh);
 /* May the actor have the job's scores read again? DENIED when it is another person's and the actor is no admin. */
 int service_may_refresh(const struct actor *actor, const struct job_row *job, struct nel_err *err);
 
+/* What a look again needs to know besides the text. */
+struct refresh_order {
+	const char *by;      /* who asks */
+	bool accept_changed; /* also of a file that has changed since the job's end; the job then says so */
+};
+
 /* Stores what the text of results.yml says in place of the job's scores. `job` is the row as it was before the file was
  * read: CONFLICT when its state or attempt has changed since, so that a look at a running job never replaces the scores
- * of its end. INVALID, with the scores kept: the text cannot be read. */
+ * of its end. INVALID, with the scores kept: the text cannot be read. CONFLICT, too, when the job has ended and the
+ * file is not the one that its end left. */
 int service_refresh_results(struct service *service, struct db *db, const struct job_row *job, const char *text,
-			    size_t size, struct refresh *ret_refresh, struct nel_err *err);
+			    size_t size, const struct refresh_order *order, struct refresh *ret_refresh,
+			    struct nel_err *err);
 
 #endif

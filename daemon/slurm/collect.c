@@ -103,6 +103,16 @@ static bool read_kept(struct records *records, struct record *record, struct col
 	return true;
 }
 
+/* A SHA-256 in hexadecimal digits, or that word. */
+static bool read_hash(const char *text, const char *word, char ret_hash[COLLECT_HASH_SIZE])
+{
+	size_t size = strlen(text);
+	if (strcmp(text, word) != 0 && (size != COLLECT_HASH_SIZE - 1 || strspn(text, "0123456789abcdef") != size))
+		return false;
+	memcpy(ret_hash, text, size + 1);
+	return true;
+}
+
 /* "export|<kind>|<Slurm id>|<text>" */
 static bool read_export(struct record *record, struct collect_export *export_)
 {
@@ -175,6 +185,13 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 		} else if (record_is(&record, "destination")) {
 			if (!read_destination(&record, &reply.export_))
 				break;
+		} else if (record_is(&record, "sealed") && record_split(&record, 2, 2)) {
+			if (!read_hash(record.fields[1], "none", reply.sealed_hash))
+				break;
+		} else if (record_is(&record, "hash") && record_split(&record, 3, 3)) {
+			if (!read_hash(record.fields[1], "changing", reply.results_hash))
+				break;
+			reply.results_older = strcmp(record.fields[2], "1") == 0;
 		} else if (record_is(&record, "progress") && record_split(&record, 2, 2)) {
 			reply.progress = record_number(record.fields[1], INT64_MAX, -1);
 		}
@@ -195,6 +212,7 @@ int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int6
 	remote_set(&data, "NEL_EXPORT", wishes[order->wish]);
 	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
+	remote_set_number(&data, "NEL_ATTEMPT", order->attempt);
 	remote_set_number(&data, "NEL_KEEP_BYTES", order->keep_bytes);
 	remote_set_number(&data, "NEL_KEEP_TOTAL", COLLECT_KEPT_MAX);
 	struct remote_call call = {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
+#define COLLECT_HASH_SIZE 65 /* hexadecimal digits of a SHA-256 */
 #define COLLECT_DESTINATIONS_MAX 64
 #define COLLECT_LOGS_MAX 64
 #define COLLECT_KEPT_MAX (8 * 1024 * 1024)
@@ -59,6 +60,7 @@ struct collect_log {
 struct collect_order {
 	const char *job_dir;
 	int64_t keep_bytes;       /* of each log, its last ones, but COLLECT_KEPT_MAX in all; 0: of none */
+	int attempt;              /* whose seal of the scores is read */
 	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */
 	enum collect_export_wish wish;
 	bool export_only; /* the rest was read before */
@@ -69,10 +71,14 @@ struct collect_reply {
 			  COLLECT_RESULTS_MAX */
 	size_t results_size;
 	bool results_too_large;
-	int64_t progress; /* -1 unknown */
-	char *log_tail;   /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
-			     Slurm log; "" */
-	char *log_name;   /* which one; "" */
+	char results_hash[COLLECT_HASH_SIZE]; /* SHA-256 of the file; "changing" while it is written; "" when there is
+						 none */
+	char sealed_hash[COLLECT_HASH_SIZE]; /* of what the finished evaluation left; "none"; "" when it has not said */
+	bool results_older;                  /* than the attempt: an earlier one left it */
+	int64_t progress;                    /* -1 unknown */
+	char *log_tail; /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
+			   Slurm log; "" */
+	char *log_name; /* which one; "" */
 	struct collect_export export_;
 	struct collect_log *kept; /* the newest first */
 	size_t kept_count;

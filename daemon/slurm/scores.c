@@ -26,6 +26,14 @@ void scores_done(struct scores *scores)
 	*scores = (struct scores){0};
 }
 
+char *scores_describe_left_out(const struct scores *scores)
+{
+	return mem_printf("%zu value%s of results.yml cannot be read as scores and %s left out%s%s", scores->left_out,
+			  scores->left_out == 1 ? "" : "s", scores->left_out == 1 ? "is" : "are",
+			  scores->first_left_out != NULL ? ", the first: " : "",
+			  scores->first_left_out != NULL ? scores->first_left_out : "");
+}
+
 /* All of them as one text, for a look at each alone costs as much as one at all. */
 void scores_mask(struct scores *scores, const struct mask *mask)
 {

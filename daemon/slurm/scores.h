@@ -30,6 +30,9 @@ struct scores {
 
 void scores_done(struct scores *scores);
 
+/* A sentence about what was left out; the caller frees it. */
+char *scores_describe_left_out(const struct scores *scores);
+
 /* Takes secrets out of the names; each keeps its length. */
 void scores_mask(struct scores *scores, const struct mask *mask);
 

@@ -279,11 +279,9 @@ int scores_yaml_read(const char *text, size_t size, json_t **ret_document, size_
 		json_decref(anchor->value);
 		free(anchor);
 	}
-	if (rc == 0 && document == NULL)
-		return err_set(err, NEL_INVALID, "it is empty");
 	if (rc != 0)
 		return -1;
-	*ret_document = TAKE(document);
+	*ret_document = document != NULL ? TAKE(document) : json_object();
 	*ret_lost = s.lost;
 	return 0;
 }

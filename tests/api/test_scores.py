@@ -277,6 +277,27 @@ def test_refresh_of_a_job_that_changed_meanwhile_is_refused(daemon, ann, job):
     assert 409 in seen and seen <= {200, 409, 503}
 
 
+def test_refresh_of_a_file_that_changed_since_the_end_is_refused(daemon, ann, job):
+    """As the evaluator of a node that came back does: it writes over what the finished attempt had left."""
+    job[1].write_text(RESULTS)
+    state = daemon.execute("SELECT state FROM jobs WHERE id = ?", job[0])[0][0]
+    daemon.execute("UPDATE jobs SET state = 'succeeded' WHERE id = ?", job[0])
+    try:
+        refresh(ann, job)
+        assert refresh(ann, job)["counts"]["unchanged"] == 3
+        job[1].write_text(RESULTS.replace("'0.75'", "0.13"))
+        assert "not the one that its end left" in refresh(ann, job, 409)["detail"]
+        assert {i["value"] for i in ann.get(f"/v1/jobs/{job[0]}/results").json()["items"]} == {0.75, 0.5, 0.25}
+        assert ann.get(f"/v1/jobs/{job[0]}").json()["warnings"] == []
+
+        assert ann.post(f"/v1/jobs/{job[0]}/results?changed=true", 200).json()["counts"]["changed"] == 1
+        warnings = ann.get(f"/v1/jobs/{job[0]}").json()["warnings"]
+        assert len(warnings) == 1 and "by ann" in warnings[0] and "changed after the job's end" in warnings[0]
+        assert refresh(ann, job)["counts"]["unchanged"] == 3
+    finally:
+        daemon.execute("UPDATE jobs SET state = ? WHERE id = ?", state, job[0])
+
+
 def test_refresh_of_a_cluster_that_does_not_answer_fails(ann):
     identity = ann.submit().json()["id"] + ".0"
     reply = ann.request("POST", f"/v1/jobs/{identity}/results")

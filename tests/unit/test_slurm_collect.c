@@ -137,6 +137,9 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	assert_int_equal(
 	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &reply, &err), 0);
 	assert_string_equal(reply.results, "results: {}\n\nx: \xc3\xa4");
+	assert_output("sha256sum $FAKE/job/artifacts/results.yml | cut -d ' ' -f 1", reply.results_hash);
+	assert_string_equal(reply.sealed_hash, "");
+	assert_false(reply.results_older);
 	assert_int_equal(reply.progress, 541);
 	assert_string_equal(reply.log_name, "client-2.log");
 	assert_true(strlen(reply.log_tail) > 4080 && strlen(reply.log_tail) <= 4096);
@@ -147,6 +150,38 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	assert_int_equal(
 	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &again, &err), 0);
 	assert_string_equal(again.results, reply.results);
+}
+
+/* What the finished attempt said of its scores, and whether they are older than it. */
+static void test_collect_reads_the_seal_of_its_attempt(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *make;
+		const char *sealed;
+		bool older;
+	} cases[] = {
+	    {"sha256sum <artifacts/results.yml >.attempts/2/results", "=", false},
+	    {"echo none 0 0 >.attempts/2/results", "none", false},
+	    {"echo nonsense >.attempts/2/results", "", false},
+	    {"echo none 0 0 >.attempts/1/results", "", false},
+	    {"ln -s ../1/results .attempts/2/results; echo none 0 0 >.attempts/1/results", "", false},
+	    {"touch -d '1 hour ago' artifacts/results.yml", "", true},
+	};
+	CLEANUP(mem_freep) char *dir = job_dir();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		struct nel_err err;
+		run("rm -rf $FAKE/job; mkdir -p $FAKE/job/artifacts $FAKE/job/.attempts/1 $FAKE/job/.attempts/2; cd "
+		    "$FAKE/job; "
+		    "echo 5 >.attempts/2/started; echo 'results: {}' >artifacts/results.yml; %s",
+		    cases[i].make);
+		const struct collect_order order = {.job_dir = dir, .attempt = 2};
+		assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+		assert_string_equal(reply.sealed_hash,
+				    cases[i].sealed[0] == '=' ? reply.results_hash : cases[i].sealed);
+		assert_int_equal(reply.results_older, cases[i].older);
+	}
 }
 
 static void test_collect_falls_back_to_other_logs(void **state)
@@ -473,6 +508,7 @@ int main(void)
 	    SCRIPT_TEST(test_collect_tells_how_the_export_ended),
 	    SCRIPT_TEST(test_collect_when_slurm_cannot_be_asked_keeps_the_secrets),
 	    SCRIPT_TEST(test_collect_reads_then_removes_secrets),
+	    SCRIPT_TEST(test_collect_reads_the_seal_of_its_attempt),
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
 	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),
 	    SCRIPT_TEST(test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation),

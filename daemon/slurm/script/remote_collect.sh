@@ -6,6 +6,8 @@
 # removed, and nobody looks again). Answers:
 #   export|<refused, pending, running, unseen, gone or ended>|<Slurm id>|<why, Slurm's state, or exit code>
 #   destination|<exit code>|<name>
+#   sealed|<SHA-256 of the results.yml that the finished evaluation left, or "none">
+#   hash|<SHA-256 of results.yml, or "changing">|<1: it is older than the attempt>
 #   kept|<bytes>|<size of the file>|<modified>|<offset of the bytes>|<name>, and the bytes: the end of a log
 
 tail_bytes=4096
@@ -132,12 +134,26 @@ print_logs() {
         LC_ALL=C sort -rn | head -n "$logs_max")
 }
 
+# The file may be written at this moment: a hash before and after tell.
+print_results() {
+    local text hash='' again older=0
+    open_beneath artifacts results.yml || return 0
+    [[ ! artifacts/results.yml -ot .attempts/$NEL_ATTEMPT/started ]] || older=1
+    hash=$(sha256sum </proc/self/fd/8)
+    text=$(head -c $((NEL_RESULTS_MAX + 1)) <&8 2>/dev/null | tr -d '\0')
+    again=$(sha256sum </proc/self/fd/8)
+    [[ $hash == "$again" ]] || hash=changing
+    printf 'hash|%s|%d\n' "${hash%% *}" "$older"
+    print_block results "$text" ''
+}
+
 print_remains() {
     local text message
-    if open_beneath artifacts results.yml; then
-        text=$(head -c $((NEL_RESULTS_MAX + 1)) <&8 2>/dev/null | tr -d '\0')
-        print_block results "$text" ''
+    if open_beneath ".attempts/$NEL_ATTEMPT" results; then
+        read -r -n 100 text _ <&8
+        [[ ! $text =~ ^([0-9a-f]{64}|none)$ ]] || printf 'sealed|%s\n' "$text"
     fi
+    print_results
     if open_beneath artifacts progress; then
         text=''
         read -r -n 20 text <&8

@@ -1,0 +1,141 @@
+#include "sched/results.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "db/jobs.h"
+#include "db/results.h"
+#include "sched/journal.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#define FILE_NAME "artifacts/results.yml"
+
+/* What speaks against the file that was found. */
+enum fault {
+	FAULT_NONE,
+	FAULT_MISSING,
+	FAULT_CHANGING,   /* while it was read */
+	FAULT_CHANGED,    /* since the evaluation ended */
+	FAULT_UNREADABLE, /* scores_err says why */
+};
+
+static enum fault fault_of(const struct action *action)
+{
+	const struct collect_reply *found = &action->collected;
+	if (found->results_hash[0] == '\0')
+		return FAULT_MISSING;
+	if (strcmp(found->results_hash, "changing") == 0)
+		return FAULT_CHANGING;
+	if (found->sealed_hash[0] != '\0' && strcmp(found->sealed_hash, found->results_hash) != 0)
+		return FAULT_CHANGED;
+	return action->scores_failed ? FAULT_UNREADABLE : FAULT_NONE;
+}
+
+static enum chain_state end_of(const struct live *live)
+{
+	return live->ending ? chain_rule_for(live->job.state, live->end_event)->to : live->job.state;
+}
+
+bool results_awaited(struct live *live, const struct action *action, int64_t wait_s)
+{
+	if (!live->ending || end_of(live) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
+		return false;
+	int64_t now_ms = clock_mono_ms();
+	if (live->results_since_ms == 0)
+		live->results_since_ms = now_ms;
+	return now_ms - live->results_since_ms < wait_s * 1000;
+}
+
+static void add(json_t *warnings, char *text)
+{
+	json_array_append_new(warnings, json_string(text));
+	free(text);
+}
+
+static void add_fault(json_t *warnings, const char *job, enum fault fault, const struct action *action)
+{
+	const char *why = NULL;
+	switch (fault) {
+	case FAULT_NONE: return;
+	case FAULT_MISSING: why = "is not there"; break;
+	case FAULT_CHANGING: why = "was still being written when it was read"; break;
+	case FAULT_CHANGED:
+		why = strcmp(action->collected.sealed_hash, "none") == 0
+			  ? "was written by something else after the evaluation had ended without one"
+			  : "is not the one that the finished evaluation left: something has written to it since";
+		break;
+	case FAULT_UNREADABLE: add(warnings, mem_printf("no scores are stored: %s", action->scores_err.msg)); return;
+	}
+	add(warnings, mem_printf("no scores are stored: " FILE_NAME " %s; POST /v1/jobs/%s/results%s reads it%s", why,
+				 job, fault == FAULT_CHANGED ? "?changed=true" : "",
+				 fault == FAULT_CHANGED ? " all the same" : " again"));
+}
+
+static void add_doubts(json_t *warnings, const struct action *action)
+{
+	const struct scores *scores = &action->scores;
+	if (action->collected.results_older && action->collected.sealed_hash[0] == '\0')
+		add(warnings, mem_strdup("the scores are not of the last attempt: " FILE_NAME " is older than that"));
+	if (scores->left_out > 0)
+		add(warnings, scores_describe_left_out(scores));
+	if (scores->count == 0)
+		add(warnings, mem_strdup(FILE_NAME " has no scores"));
+}
+
+static int store(struct db *db, int64_t job_seq, const struct scores *scores, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(mem_freep) struct result_row *rows = mem_calloc(scores->count, sizeof *rows);
+	for (size_t i = 0; i < scores->count; i++) {
+		const struct score *score = &scores->items[i];
+		rows[i] = (struct result_row){.task = score->task,
+					      .group = score->group,
+					      .metric = score->metric,
+					      .score = score->score,
+					      .value = score->value,
+					      .stderr_ = score->stderr_,
+					      .count = score->count};
+	}
+	return results_replace(db, job_seq, rows, scores->count, now_s, err);
+}
+
+static int store_warnings(struct db *db, struct live *live, const char *seal, const json_t *warnings, int64_t now_s,
+			  struct nel_err *err)
+{
+	bool any = json_array_size(warnings) > 0;
+	CLEANUP(mem_freep) char *text = any ? json_dumps(warnings, JSON_COMPACT) : NULL;
+	size_t index = 0;
+	json_t *warning = NULL;
+	json_array_foreach(warnings, index, warning) {
+		log_warning("scores in doubt", LOG_S("job", live->job.id), LOG_S("cluster", live->job.cluster),
+			    LOG_S("warning", json_string_value(warning)));
+	}
+	if (jobs_set_results(db, live->seq, seal, text, err) != 0)
+		return -1;
+	return any ? journal_warnings(db, live, warnings, now_s, err) : 0;
+}
+
+int results_take(struct db *db, struct live *live, const struct action *action, int64_t now_s, struct nel_err *err)
+{
+	const struct collect_reply *found = &action->collected;
+	enum fault fault = fault_of(action);
+	bool succeeded = end_of(live) == CHAIN_SUCCEEDED;
+	const char *seal = fault == FAULT_NONE             ? found->results_hash
+			   : found->sealed_hash[0] != '\0' ? found->sealed_hash
+							   : NULL;
+	CLEANUP(json_freep) json_t *warnings = json_array();
+	live->results_since_ms = 0;
+	if (fault != FAULT_NONE && (succeeded || fault != FAULT_MISSING))
+		add_fault(warnings, live->job.id, fault, action);
+	if (fault == FAULT_NONE)
+		add_doubts(warnings, action);
+	/* Of a look at the running job there may be scores, which were partial. */
+	static const struct scores none = {0};
+	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;
+	if ((scores->count > 0 || succeeded) && store(db, live->seq, scores, now_s, err) != 0)
+		return -1;
+	if (scores->count > 0 && journal_results(db, live, scores, now_s, err) != 0)
+		return -1;
+	return store_warnings(db, live, seal, warnings, now_s, err);
+}

@@ -1,0 +1,120 @@
+/* What a job's end says of its scores. */
+#include "base/clock.h"
+#include "sched/results.h"
+
+#include "db/results.h"
+#include "db_fixture.h"
+
+#define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static const char yaml[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}, bad: {value: x}}}}}}}";
+
+/* A running job that has a score of a look at it before its end. */
+static void add_job(struct fixture *f, struct live *live)
+{
+	struct evaluation_row evaluation = sample_evaluation(1);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row job = sample_job(&evaluation, 0);
+	job.state = CHAIN_RUNNING;
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	assert_ok(f, jobs_get_seq(f->db, job.seq, &live->job, &f->err));
+	live->seq = job.seq;
+	struct result_row partial = {.task = "t", .metric = "m", .score = "s", .value = 0.125, .count = -1};
+	assert_ok(f, results_replace(f->db, live->seq, &partial, 1, 1, &f->err));
+}
+
+static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **state)
+{
+	static const struct {
+		const char *hash; /* of the file; "" : there is none */
+		const char *sealed;
+		bool older;
+		enum chain_event end;
+		const char *text;
+		double score; /* that is stored then; -1: none */
+		const char *seal;
+		const char *warning; /* NULL: none */
+	} cases[] = {
+	    {HASH_A, HASH_A, false, EVENT_END_SUCCESS,
+	     "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}}}}}}}", 0.5, HASH_A, NULL},
+	    {HASH_A, HASH_A, true, EVENT_END_SUCCESS, yaml, 0.5, HASH_A, "1 value of results.yml cannot be read"},
+	    {HASH_A, "", true, EVENT_END_SUCCESS, yaml, 0.5, HASH_A, "not of the last attempt"},
+	    {HASH_A, "", false, EVENT_END_SUCCESS, "results: {}", -1, HASH_A, "has no scores"},
+	    {HASH_B, HASH_A, false, EVENT_END_SUCCESS, yaml, -1, HASH_A, "something has written to it since"},
+	    {HASH_B, "none", false, EVENT_END_SUCCESS, yaml, -1, "none", "ended without one"},
+	    {"changing", "", false, EVENT_END_SUCCESS, yaml, -1, NULL, "still being written"},
+	    {HASH_A, "", false, EVENT_END_SUCCESS, "results: [", -1, NULL, "not valid YAML"},
+	    {"", "", false, EVENT_END_SUCCESS, NULL, -1, NULL, "is not there"},
+	    {"", "none", false, EVENT_END_SUCCESS, NULL, -1, "none", "is not there"},
+	    /* What a job without success has left is partial, and what it had before stays. */
+	    {"", "", false, EVENT_END_FAILURE, NULL, 0.125, NULL, NULL},
+	    {HASH_A, "", false, EVENT_END_FAILURE, yaml, 0.5, HASH_A, "1 value"},
+	    {HASH_A, "", true, EVENT_END_CANCELLED, yaml, 0.5, HASH_A, "not of the last attempt"},
+	    {"changing", "", false, EVENT_END_FAILURE, yaml, 0.125, NULL, "still being written"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		void *fresh = NULL;
+		assert_int_equal(fixture_setup(&fresh), 0);
+		struct fixture *f = fresh;
+		struct live live = {.ending = true, .end_event = cases[i].end};
+		struct action action = {0};
+		add_job(f, &live);
+		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, "%s", cases[i].hash);
+		snprintf(action.collected.sealed_hash, COLLECT_HASH_SIZE, "%s", cases[i].sealed);
+		action.collected.results_older = cases[i].older;
+		if (cases[i].text != NULL)
+			action.scores_failed =
+			    scores_parse(cases[i].text, strlen(cases[i].text), &action.scores, &action.scores_err) != 0;
+		assert_ok(f, db_begin(f->db, &f->err));
+		assert_ok(f, results_take(f->db, &live, &action, 7, &f->err));
+		assert_ok(f, db_commit(f->db, &f->err));
+		CLEANUP(result_list_done) struct result_list list = {0};
+		CLEANUP(job_row_done) struct job_row stored = {0};
+		assert_ok(f, results_of_job(f->db, live.seq, &list, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, live.seq, &stored, &f->err));
+		if ((cases[i].score < 0) != (list.count == 0) ||
+		    (list.count > 0 && list.items[0].value != cases[i].score))
+			fail_msg("%zu: %zu scores, %g", i, list.count, list.count > 0 ? list.items[0].value : -1);
+		assert_true((stored.results_seal == NULL) == (cases[i].seal == NULL));
+		if (cases[i].seal != NULL)
+			assert_string_equal(stored.results_seal, cases[i].seal);
+		assert_true((stored.warnings == NULL) == (cases[i].warning == NULL));
+		if (cases[i].warning != NULL && strstr(stored.warnings, cases[i].warning) == NULL)
+			fail_msg("%zu: %s", i, stored.warnings);
+		scores_done(&action.scores);
+		job_row_done(&live.job);
+		fixture_teardown(&fresh);
+	}
+}
+
+static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
+{
+	(void)state;
+	struct action action = {0};
+	struct live live = {.ending = true, .end_event = EVENT_END_SUCCESS, .job = {.state = CHAIN_RUNNING}};
+	clock_fake_set_ms(1000000);
+	assert_false(results_awaited(&live, &action, 0));
+	assert_true(results_awaited(&live, &action, 60));
+	clock_fake_set_ms(1059000);
+	assert_true(results_awaited(&live, &action, 60));
+	snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, HASH_A);
+	assert_false(results_awaited(&live, &action, 60));
+	snprintf(action.collected.sealed_hash, COLLECT_HASH_SIZE, HASH_B);
+	assert_true(results_awaited(&live, &action, 60));
+	clock_fake_set_ms(1060000);
+	assert_false(results_awaited(&live, &action, 60));
+	struct live failed = {.ending = true, .end_event = EVENT_END_FAILURE, .job = {.state = CHAIN_RUNNING}};
+	assert_false(results_awaited(&failed, &action, 60));
+	clock_fake_set_ms(-1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_take_stores_what_can_be_trusted_and_warns_of_the_rest),
+	    cmocka_unit_test(test_awaited_is_a_success_without_its_file_for_a_while),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
