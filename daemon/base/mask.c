@@ -33,7 +33,6 @@ struct node {
 struct automaton {
 	struct node *nodes; /* sized once, so that no copy stays behind */
 	size_t node_count;
-	size_t node_room;
 	unsigned char *patterns; /* one behind the other */
 	size_t pattern_bytes;
 	size_t *ends; /* of each */
@@ -87,8 +86,7 @@ static bool read_symbol(enum view view, const char *text, size_t at, size_t size
 
 static void automaton_init(struct automaton *a, size_t bytes, size_t patterns)
 {
-	a->node_room = bytes + 1;
-	a->nodes = mem_calloc(a->node_room, sizeof *a->nodes);
+	a->nodes = mem_calloc(bytes + 1, sizeof *a->nodes);
 	a->node_count = 1;
 	a->patterns = mem_calloc(bytes + 1, 1);
 	a->ends = mem_calloc(patterns + 1, sizeof *a->ends);
@@ -96,7 +94,7 @@ static void automaton_init(struct automaton *a, size_t bytes, size_t patterns)
 
 static void automaton_done(struct automaton *a)
 {
-	sodium_memzero(a->nodes, a->node_room * sizeof *a->nodes);
+	sodium_memzero(a->nodes, a->node_count * sizeof *a->nodes);
 	sodium_memzero(a->patterns, a->pattern_bytes);
 	free(a->nodes);
 	free(a->patterns);

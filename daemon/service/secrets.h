@@ -10,9 +10,8 @@
 #include "db/secrets.h"
 #include "service/submit.h"
 
-#define SECRETS_OF_EVALUATION_MAX \
-	(256 * 1024) /* bytes of all values together; what masks them is some 50 times that \
-		      */
+/* Bytes of all values together. What masks them (base/mask.h) has up to 300 times as many. */
+#define SECRETS_OF_EVALUATION_MAX (128 * 1024)
 
 /* Stores the value for the actor, or for the team (admins only: DENIED). INVALID: the name is no variable's, or the
  * value is longer than SUBMIT_ENV_SIZE_MAX or has a NUL. CONFLICT: too many. */

@@ -84,16 +84,16 @@ def test_secret_wrong_400_says_what(ann, name, options, status, part):
 
 
 def test_secrets_of_one_evaluation_larger_than_the_limit_together_400(ann):
-    names = [f"BIG_{index}" for index in range(5)]
+    names = [f"BIG_{index}" for index in range(3)]
     wanted = "".join(f"    V{index}: host:{name}\n" for index, name in enumerate(names))
     body = {"config": CONFIG.replace("evaluation:\n", "evaluation:\n  env_vars:\n" + wanted)}
-    sizes = [65536] * 4 + [1]
+    sizes = [65536] * 2 + [1]
     for name, size in zip(names, sizes):
         put(ann, name, "x" * size)
-    reply = ann.post("/v1/evaluations", json=body)
-    assert reply.status_code == 400 and "262144 bytes together, not 262145" in reply.json()["detail"], reply.text
+    reply = ann.post("/v1/evaluations", 400, json=body)
+    assert "131072 bytes together, not 131073" in reply.json()["detail"], reply.text
     put(ann, names[0], "x" * 65535, 200)
-    assert ann.post("/v1/evaluations", json=body).status_code == 202
+    ann.post("/v1/evaluations", json=body)
     for name in names:
         delete(ann, name)
 
