@@ -36,8 +36,8 @@ static const char *const limit_keys[] = {"config_bytes",
 					 NULL};
 static const char *const proxy_keys[] = {"accounts", "user_header", NULL};
 static const char *const audit_keys[] = {"keep_days", NULL};
-static const char *const allow_keys[] = {"commands", "unlisted_tasks", NULL};
-static const char *const roles[] = {"admin", "user", "viewer", NULL};
+static const char *const allow_keys[] = {"commands", "unlisted_tasks", "mounts", NULL};
+static const char *const roles[SETTINGS_ROLES + 1] = {"admin", "user", "viewer", NULL};
 
 static int read_file(const char *path, char **ret_text, size_t *ret_size, struct nel_err *err)
 {
@@ -207,6 +207,29 @@ static char **read_roles(const struct reader *r, const json_t *allow, const char
 	return list;
 }
 
+/* allow.mounts: {ROLE: [PREFIX, ...]}. A role that is not there may mount what it likes. */
+static void read_mounts(const struct reader *r, const json_t *allow, struct settings *s)
+{
+	const json_t *mounts = reader_object(r, allow, "/allow", "mounts");
+	reader_keys(r, mounts, "/allow/mounts", roles, true);
+	for (size_t i = 0; i < SETTINGS_ROLES; i++) {
+		if (json_object_get(mounts, roles[i]) == NULL)
+			continue;
+		CLEANUP(mem_freep) char *pointer = reader_join("/allow/mounts", roles[i]);
+		s->allow_mounts[i] = reader_list(r, mounts, "/allow/mounts", roles[i], READER_ANY, NULL);
+		for (char **prefix = s->allow_mounts[i]; *prefix != NULL; prefix++)
+			reader_check_path(r, *prefix, pointer, "");
+	}
+}
+
+char *const *settings_mount_prefixes(const struct settings *settings, const char *role)
+{
+	for (size_t i = 0; i < SETTINGS_ROLES; i++)
+		if (strcmp(roles[i], role) == 0)
+			return settings->allow_mounts[i];
+	return NULL;
+}
+
 static void read_allow(const struct reader *r, const json_t *root, struct settings *s)
 {
 	static const char *const admins[] = {"admin", NULL};
@@ -215,6 +238,7 @@ static void read_allow(const struct reader *r, const json_t *root, struct settin
 	reader_keys(r, allow, "/allow", allow_keys, true);
 	s->allow_commands = read_roles(r, allow, "commands", admins);
 	s->allow_unlisted_tasks = read_roles(r, allow, "unlisted_tasks", people);
+	read_mounts(r, allow, s);
 	s->allowed_env = reader_list(r, root, "", "allowed_env", READER_TOKEN, NULL);
 }
 
@@ -319,6 +343,8 @@ void settings_free(struct settings *s)
 	reader_list_free(s->proxy_accounts);
 	reader_list_free(s->allow_commands);
 	reader_list_free(s->allow_unlisted_tasks);
+	for (size_t i = 0; i < SETTINGS_ROLES; i++)
+		reader_list_free(s->allow_mounts[i]);
 	reader_list_free(s->allowed_env);
 	settings_people_done(s);
 	free(s->webhooks.networks);

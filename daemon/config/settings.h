@@ -71,6 +71,8 @@ struct settings_webhooks {
 	int64_t per_user; /* 20: how many one person may have */
 };
 
+#define SETTINGS_ROLES 3
+
 struct settings {
 	char *path; /* of the file */
 	struct settings_listen *listen;
@@ -94,10 +96,11 @@ struct settings {
 	size_t person_count;
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
-	char **proxy_accounts;       /* names or uids of a trusted proxy; NULL: none */
-	char *proxy_user_header;     /* in which it names the user; NULL: no proxy */
-	int64_t audit_keep_days;     /* 0: the audit is kept for ever */
-	char **allowed_env;          /* variables ${oc.env:...} may read; default none */
+	char **allow_mounts[SETTINGS_ROLES]; /* settings_mount_prefixes() */
+	char **proxy_accounts;               /* names or uids of a trusted proxy; NULL: none */
+	char *proxy_user_header;             /* in which it names the user; NULL: no proxy */
+	int64_t audit_keep_days;             /* 0: the audit is kept for ever */
+	char **allowed_env;                  /* variables ${oc.env:...} may read; default none */
 	struct settings_webhooks webhooks;
 	int64_t logs_keep_bytes;  /* 262144: of each log of an ended job, its last ones; 0: none */
 	bool metrics_public;      /* GET /metrics without credentials */
@@ -129,5 +132,8 @@ const struct settings_cluster *settings_cluster_of(const struct settings *settin
 
 /* Are the two reached in the same way: host, account, key, number of sessions? */
 bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b);
+
+/* Under which a role's mounts have to lie, NULL-terminated; NULL: anywhere. Borrowed. */
+char *const *settings_mount_prefixes(const struct settings *settings, const char *role);
 
 #endif

@@ -83,6 +83,7 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 				     .rundir = action->rundir,
 				     .orders = orders,
 				     .order_count = action->count,
+				     .shared = strchr(action->identity, '/') == NULL, /* no person's own */
 				     .secret = lookup_secret,
 				     .secret_arg = env};
 	fault_point("submit-before-exec");

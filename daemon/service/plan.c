@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/yaml_json.h"
+#include "service/apart.h"
 #include "service/secrets.h"
 #include "slurm/check.h"
 #include "slurm/rundir.h"
@@ -202,6 +203,45 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 	}
 }
 
+struct refusals {
+	const struct plan_input *in;
+	struct problems *errors;
+};
+
+static void add_refusal(const char *pointer, const char *message, void *arg)
+{
+	const struct refusals *refusals = arg;
+	add_problem(refusals->in, refusals->errors, pointer, message);
+}
+
+/* The other way round than the config says: who shares an account does not get its home. */
+static void leave_home_out(struct planned *planned)
+{
+	static const char pointer[] = "/execution/mounts/mount_home";
+	if (!apart_leave_home_out(planned->plan))
+		return;
+	for (size_t i = 0; i < planned->warnings.count; i++) {
+		struct problem *warning = &planned->warnings.items[i];
+		if (strcmp(warning->pointer, pointer) != 0)
+			continue;
+		free(warning->message);
+		warning->message = mem_printf("The home directory is not mounted on cluster %s, for people share the "
+					      "account %s there; mount_home: false says the same",
+					      planned->cluster->name, planned->cluster->username);
+	}
+}
+
+static void check_mounts(const struct plan_input *in, struct planned *planned, struct problems *errors)
+{
+	struct refusals refusals = {.in = in, .errors = errors};
+	if (planned->cluster == NULL || in->offline)
+		return;
+	apart_check_mounts(planned->plan, in->settings, planned->cluster, role_name(in->request->actor->role),
+			   add_refusal, &refusals);
+	if (!planned->cluster->identity_per_user)
+		leave_home_out(planned);
+}
+
 static bool role_in(char *const *roles, enum role role)
 {
 	return roles != NULL && str_in(role_name(role), (const char *const *)roles);
@@ -243,6 +283,7 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	bool sound = eval_config_plan(&input, &planned.plan, &map, errors, &planned.warnings, err) == 0;
 	if (planned.plan == NULL)
 		return keep_warnings(&planned, ret_planned);
+<<<<<<< HEAD
 	const struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
 	check_cluster(&checks);
 	check_output_dir(&checks);
@@ -250,6 +291,14 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	check_secrets(&checks);
 	if (sound)
 		check_scripts(&planned, errors);
+=======
+	check_cluster(in, &planned, errors);
+	check_output_dir(in, &planned, errors);
+	check_username(in, &planned, errors);
+	check_mounts(in, &planned, errors);
+	check_secrets(in, &planned, errors);
+	check_scripts(&planned, errors);
+>>>>>>> d0cb9ab (service, slurm: people who share an account are kept from each other's files as far as that goes)
 	if (errors->count > 0) {
 		err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
 			errors->count == 1 ? "" : "s", errors->items[0].message);
@@ -363,6 +412,7 @@ int plan_question(const struct planned *planned, const char *evaluation, int64_t
 					  .rundir = rundir,
 					  .orders = orders,
 					  .order_count = planned->plan->job_count,
+					  .shared = !planned->cluster->identity_per_user,
 					  .has_accounts = planned->cluster->accounting != ACCOUNTING_NONE};
 	int rc = check_question_new(&input, ret_question, err);
 	free_orders(orders, planned->plan->job_count);

@@ -208,6 +208,7 @@ int check_question_new(const struct check_input *in, struct check_question **ret
 	add_item(question, CHECK_LOGIN, mem_strdup(""));
 	remote_set(&question->data, "NEL_ACCOUNT", in->plan->account);
 	remote_set_number(&question->data, "NEL_HAS_ACCOUNTS", in->has_accounts ? 1 : 0);
+	remote_set_number(&question->data, "NEL_SHARED", in->shared ? 1 : 0);
 	add_item(question, CHECK_ACCOUNT, mem_strdup(in->plan->account));
 	add_partitions(question, in->plan);
 	const char *const dirs[] = {in->plan->output_dir, NULL};

@@ -55,6 +55,7 @@ struct check_input {
 	const char *rundir;
 	const struct attempt_order *orders; /* the first attempt of every job, in the order of the jobs */
 	size_t order_count;
+	bool shared;       /* struct submit_package */
 	bool has_accounts; /* false: the settings say that the cluster keeps no accounting */
 };
 

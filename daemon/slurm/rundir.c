@@ -124,7 +124,9 @@ static void secrets_text(const struct consumers *consumers, secret_lookup lookup
 		for (size_t v = 0; v < group->count; v++) {
 			if (group->vars[v].source != ENV_HOST)
 				continue;
-			str_appendf(s, "    export %s=", group->vars[v].name);
+			str_append(s, "    export ");
+			script_append_name(s, group->vars[v].name);
+			str_append_c(s, '=');
 			str_append_shell(s, lookup(group->vars[v].value, arg));
 			str_append_c(s, '\n');
 		}

@@ -31,6 +31,7 @@ struct rundir_input {
 	const char *rundir;                 /* absolute, on the cluster */
 	const struct attempt_order *orders; /* the attempts to send; a job without one has no files */
 	size_t order_count;
+	bool shared; /* struct submit_package */
 	secret_lookup secret;
 	void *secret_arg;
 };

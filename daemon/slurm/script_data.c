@@ -306,6 +306,25 @@ static int append_servers(const struct script_data *data, struct str *s, struct 
 	return append_endpoints(data, s, err);
 }
 
+void script_append_name(struct str *s, const char *name)
+{
+	/* ld.so(8), bash(1), srun(1), curl(1), enroot's configuration.md; '*': whatever begins so. In any case. */
+	static const char *const acting[] = {
+	    "LD_*",       "GLIBC_*",     "GCONV_PATH", "LOCPATH",  "NLSPATH",    "MALLOC_*",  "BASH*",
+	    "ENV",        "IFS",         "PS4",        "PATH",     "CDPATH",     "SHELL",     "HOME",
+	    "TMPDIR",     "XDG_*",       "SLURM*",     "SBATCH_*", "SALLOC_*",   "SRUN_*",    "SQUEUE_*",
+	    "SACCT_*",    "SCANCEL_*",   "SPANK_*",    "PMI*",     "PYXIS*",     "ENROOT_*",  "CURL_*",
+	    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",  "NO_PROXY", "SSL_CERT_*", "GLOBIGNORE"};
+	for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++) {
+		size_t len = strcspn(acting[i], "*");
+		if (strncasecmp(name, acting[i], len) == 0 && (acting[i][len] == '*' || name[len] == '\0')) {
+			str_append(s, "NEL_INSIDE_");
+			break;
+		}
+	}
+	str_append(s, name);
+}
+
 static int append_variable(const char *consumer, const struct env_var *var, struct str *s, struct nel_err *err)
 {
 	static const char *const sources[] = {
@@ -316,7 +335,9 @@ static int append_variable(const char *consumer, const struct env_var *var, stru
 	if (str_in(var->name, fixed_names))
 		return err_set(err, NEL_INVALID, "%s of %s cannot be set: it belongs to the shell", var->name,
 			       consumer);
-	str_appendf(s, "    %s %s %s ", consumer, var->name, sources[var->source]);
+	str_appendf(s, "    %s ", consumer);
+	script_append_name(s, var->name);
+	str_appendf(s, " %s ", sources[var->source]);
 	if (append_word(s, var->name, var->source == ENV_HOST ? "" : var->value, err) != 0)
 		return -1;
 	str_append_c(s, '\n');

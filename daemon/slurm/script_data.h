@@ -27,6 +27,10 @@ struct script_data {
  * variable, a word that is too long. */
 int script_data_append(const struct script_data *data, struct str *s, struct nel_err *err);
 
+/* Appends the name under which a container's variable passes srun: its own, or, where that would act on srun, Pyxis,
+ * enroot or a shell before them, one that take_variables() of run_body.sh gives back inside the container. */
+void script_append_name(struct str *s, const char *name);
+
 /* Appends whose variables a server's are: its name, with "auxiliary." before that of an auxiliary. */
 void script_append_consumer(struct str *s, const struct server *server);
 

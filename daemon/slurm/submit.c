@@ -84,6 +84,7 @@ int submit_parse(const char *text, size_t size, size_t count, struct submit_repl
 static void render_data(const struct submit_package *package, struct str *data)
 {
 	remote_set(data, "NEL_RUNDIR", package->rundir);
+	remote_set_number(data, "NEL_SHARED", package->shared ? 1 : 0);
 	remote_set_number(data, "NEL_IN_JOB", package->in_job ? 1 : 0);
 	remote_set_number(data, "NEL_TAR_SIZE", (int64_t)package->tar_size);
 	remote_array_begin(data, "NEL_TASK_DIRS");
@@ -239,6 +240,7 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 					 .sources = sources.items,
 					 .tasks = tasks.items,
 					 .task_count = tasks.count,
+					 .shared = in->shared,
 					 .in_job = in->plan->resume_mode == RESUME_IN_JOB,
 					 .tar = tar.data,
 					 .tar_size = tar.size};

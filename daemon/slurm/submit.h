@@ -56,6 +56,7 @@ struct submit_package {
 	const char *const *sources; /* of every task; NULL-terminated */
 	const struct submit_task *tasks;
 	size_t task_count;
+	bool shared;     /* people share the account: what would show them each other's runs is not mounted */
 	bool in_job;     /* an attempt may have been queued by the one before it */
 	const void *tar; /* the files */
 	size_t tar_size;

@@ -78,6 +78,8 @@ static void sent_done(struct sent *sent)
 
 /* For the next submissions: their attempts are looked up only. */
 static bool adopt_only;
+/* People share the account. */
+static bool shared;
 /* The number of their first task. */
 static size_t first_task;
 
@@ -116,6 +118,7 @@ static struct sent send_with(size_t count, const char *const *sources, const cha
 					 .sources = no_sources,
 					 .tasks = tasks,
 					 .task_count = count,
+					 .shared = shared,
 					 .in_job = in_job,
 					 .tar = str_text(&tar),
 					 .tar_size = tar.len};
@@ -527,6 +530,51 @@ static void test_submit_missing_sources_are_named(void **state)
 	assert_outcome(&sent, 2, SUBMIT_ACCEPTED, "101");
 }
 
+/* What the text of a path does not show. */
+static void test_submit_sources_that_lead_elsewhere_are_refused(void **state)
+{
+	(void)state;
+	static const char *const links[] = {"out/..", "out/run/t0.0/..", "/", "other", "home/.ssh/id", "home"};
+	assert_int_equal(
+	    system("cd $FAKE && mkdir -p home/.ssh out other/20260131_120000-0a57bcf1e977cb35 models && touch "
+		   "home/.ssh/id other/20260131_120000-0a57bcf1e977cb35/.claim models/x"),
+	    0);
+	CLEANUP(mem_freep) char *home = mem_printf("%s/home", local_dir);
+	CLEANUP(mem_freep) char *link = mem_printf("%s/models/link", local_dir);
+	const char *const sources[] = {link, NULL};
+	const char *old_home = getenv("HOME");
+	shared = true;
+	setenv("HOME", home, 1);
+	for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+		CLEANUP(mem_freep)
+		char *target = links[i][0] == '/' ? mem_strdup(links[i]) : mem_printf("%s/%s", local_dir, links[i]);
+		unlink(link);
+		assert_int_equal(symlink(target, link), 0);
+		/* The first makes the run directory that the second link leads to. */
+		CLEANUP(sent_done)
+		struct sent sent = send_with(2, sources, "out/20260131_120000-0123456789abcdef", 1, false);
+		if (i == 1) {
+			unlink(link);
+			CLEANUP(mem_freep)
+			char *run = mem_printf("%s/out/20260131_120000-0123456789abcdef/t0.0", local_dir);
+			assert_int_equal(symlink(run, link), 0);
+			CLEANUP(sent_done)
+			struct sent again = send_with(2, sources, "out/20260131_120000-0123456789abcdef", 1, false);
+			assert_outcome(&again, 1, SUBMIT_REFUSED, "within a run directory");
+		} else {
+			assert_outcome(&sent, 1, SUBMIT_REFUSED, "is not mounted for people who share the account");
+		}
+		assert_int_equal(sent.reply.items[0].outcome, SUBMIT_ACCEPTED);
+	}
+	unlink(link);
+	assert_int_equal(symlink("x", link), 0);
+	CLEANUP(sent_done) struct sent fine = send_with(2, sources, "out/20260131_120000-0123456789abcdef", 1, false);
+	assert_int_equal(fine.reply.items[1].outcome, SUBMIT_ACCEPTED);
+	shared = false;
+	if (old_home != NULL)
+		setenv("HOME", old_home, 1);
+}
+
 /* Twenty at once; each child writes its outcome and id as a line. */
 static void send_twenty(void)
 {
@@ -816,6 +864,7 @@ int main(void)
 	    SCRIPT_TEST(test_submit_of_a_later_part_keeps_the_earlier_one),
 	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),
 	    SCRIPT_TEST(test_submit_missing_sources_are_named),
+	    SCRIPT_TEST(test_submit_sources_that_lead_elsewhere_are_refused),
 	    SCRIPT_TEST(test_submit_twenty_at_once_submit_once),
 	    SCRIPT_TEST(test_submit_without_locks_submits_once),
 	    SCRIPT_TEST(test_submit_while_another_holds_the_lock_is_busy),

@@ -290,6 +290,10 @@ check_paths() {
     local i path message
     for i in "${!NEL_PATHS[@]}"; do
         path=${NEL_PATHS[i]}
+        if ((NEL_SHARED)) && message=$(refuse_source "$path" "${NEL_OUTPUT_DIRS[0]}"); then
+            answer bad "is not mounted for people who share the account $user: $message"
+            continue
+        fi
         if [[ -r $path && (! -d $path || -x $path) ]]; then
             answer ok 'is there and can be read'
         else

@@ -258,10 +258,14 @@ claim() { # TASK CLAIM
 }
 
 check_sources() { # TASK
-    local i missing=''
+    local i why missing=''
     for i in "${!NEL_SOURCE_PATHS[@]}"; do
         ((NEL_SOURCE_TASKS[i] == $1 || NEL_SOURCE_TASKS[i] < 0)) || continue
         [[ -e ${NEL_SOURCE_PATHS[i]} ]] || missing+=", ${NEL_SOURCE_PATHS[i]}"
+        if ((NEL_SHARED)) && why=$(refuse_source "${NEL_SOURCE_PATHS[i]}" "${NEL_RUNDIR%/*}"); then
+            result "$1" refused "${NEL_SOURCE_PATHS[i]} is not mounted for people who share the account $user: $why"
+            return 1
+        fi
     done
     [[ -z $missing ]] && return 0
     result "$1" refused "not on $host, or not readable by $user: ${missing#, }"

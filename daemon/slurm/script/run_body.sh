@@ -452,7 +452,16 @@ become_step() { # SECRETS-FILE CONSUMER COUNT (NAME SOURCE VALUE)... COMMAND...
 
 # Makes the command of a container: a function of this script with its arguments, which are data to every shell.
 in_container() { # FUNCTION ARGUMENT...
-    container_command=(bash -c "$(declare -f "$1"); $1 \"\$@\"" "$@")
+    container_command=(bash -c "$(declare -f take_variables "$1"); take_variables; $1 \"\$@\"" "$@")
+}
+
+# Inside a container: what would have acted on srun and what is behind it came under another name.
+take_variables() {
+    local variable
+    for variable in "${!NEL_INSIDE_@}"; do
+        export "${variable#NEL_INSIDE_}=${!variable}"
+        unset -v "$variable"
+    done
 }
 
 # ---- Model servers ----
@@ -766,7 +775,9 @@ evaluate() { # PRE-COMMAND POST-COMMAND
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
     local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name
-    local mounts=$NEL_OUTPUT_DIR:$NEL_OUTPUT_DIR${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
+    # Of the output directory no more than this evaluation: the exporters look there for job directories.
+    local run=${NEL_JOB_DIR%/*}
+    local mounts=$run:$run${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
     in_container run_exporters "$NEL_EXPORT_INSTALL_CMD" "$NEL_EVALUATION.$NEL_JOB_INDEX" "$NEL_JOB_DIR" \
         "$NEL_OUTPUT_DIR" "${NEL_EXPORT_DESTINATIONS[@]}"
     make_step "$secrets" export 0 --nodes=1 --ntasks=1 --container-image="$NEL_EXPORT_IMAGE" \

@@ -1,0 +1,173 @@
+#include "service/apart.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <string.h>
+
+/* Without doubled, trailing and "." parts, so that paths can be compared; free(). */
+static char *tidy(const char *path)
+{
+	struct str out = {0};
+	for (const char *at = path; *at != '\0';) {
+		size_t skip = strspn(at, "/");
+		size_t len = strcspn(at + skip, "/");
+		if (len > 0 && !(len == 1 && at[skip] == '.')) {
+			str_append_c(&out, '/');
+			str_append_n(&out, at + skip, len);
+		}
+		at += skip + len;
+	}
+	if (out.len == 0)
+		str_append_c(&out, '/');
+	return str_take(&out);
+}
+
+/* Is path root, or below it? Both tidy. */
+static bool lies_under(const char *path, const char *root)
+{
+	size_t len = strlen(root);
+	return strcmp(root, "/") == 0 || (strncmp(path, root, len) == 0 && (path[len] == '/' || path[len] == '\0'));
+}
+
+/* Does a directory above this one, or it itself, have to be mounted for path to be seen? Untidy root. */
+static bool shows(const char *path, const char *root)
+{
+	CLEANUP(mem_freep) char *there = tidy(root);
+	return lies_under(there, path);
+}
+
+/* "20260131_120000-0a57bcf1e977cb35", as script_rundir() names it. */
+static bool is_rundir_name(const char *name, size_t len)
+{
+	static const char shape[] = "dddddddd_dddddd-hhhhhhhhhhhhhhhh";
+	if (len != sizeof shape - 1)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		const char *allowed = shape[i] == 'd' ? "0123456789" : shape[i] == 'h' ? "0123456789abcdef" : "_-";
+		if (strchr(allowed, name[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static const char *bad_part(const char *path, bool shared)
+{
+	for (const char *at = path; *at != '\0';) {
+		size_t skip = strspn(at, "/");
+		const char *part = at + skip;
+		size_t len = strcspn(part, "/");
+		if (len == 2 && strncmp(part, "..", 2) == 0)
+			return "it has '..' in it: write it out";
+		if (shared && len == 4 && strncmp(part, ".ssh", 4) == 0)
+			return "it leads to keys";
+		if (shared && is_rundir_name(part, len))
+			return "it leads into a run directory, where secrets and results of an evaluation lie; its "
+			       "artifacts come over the API";
+		at = part + len;
+	}
+	return NULL;
+}
+
+const char *apart_refusal(const char *source, const char *output_dir, char *const *output_roots, char *const *prefixes)
+{
+	CLEANUP(mem_freep) char *path = tidy(source);
+	const char *why = output_dir != NULL || prefixes != NULL ? bad_part(path, output_dir != NULL) : NULL;
+	bool contains = output_dir != NULL && shows(path, output_dir);
+	for (char *const *root = output_roots; output_dir != NULL && root != NULL && *root != NULL; root++)
+		contains = contains || shows(path, *root);
+	if (why == NULL && contains)
+		why = "run directories of everybody lie below it: mount the directory that is needed, not one above";
+	if (why != NULL || prefixes == NULL)
+		return why;
+	for (; *prefixes != NULL; prefixes++) {
+		CLEANUP(mem_freep) char *prefix = tidy(*prefixes);
+		if (lies_under(path, prefix))
+			return NULL;
+	}
+	return "allow.mounts of the daemon's settings has no prefix of it for your role";
+}
+
+/* What one look at the mounts needs. */
+struct look {
+	const struct eval_plan *plan;
+	const struct settings_cluster *cluster;
+	char *const *prefixes;
+	void (*refused)(const char *pointer, const char *message, void *arg);
+	void *arg;
+};
+
+/* The place is that of the mount in execution.mounts.<group> when it is there, else the other one. */
+static void look_at(const struct look *look, const struct mount_list *mounts, const char *group, const char *other)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		const char *source = mounts->items[i].source;
+		const char *why =
+		    apart_refusal(source, look->cluster->identity_per_user ? NULL : look->plan->output_dir,
+				  look->cluster->output_roots, look->prefixes);
+		if (why == NULL)
+			continue;
+		struct str pointer = {0};
+		const json_t *place = json_object_get(json_object_get(look->plan->resolved, "execution"), "mounts");
+		str_append(&pointer, "/execution/mounts");
+		CLEANUP(mem_freep) char *path = mem_strdup(group);
+		char *rest = NULL;
+		for (char *key = strtok_r(path, "/", &rest); key != NULL; key = strtok_r(NULL, "/", &rest)) {
+			place = json_object_get(place, key);
+			str_append_pointer(&pointer, key);
+		}
+		if (json_object_get(place, source) != NULL) {
+			str_append_pointer(&pointer, source);
+		} else {
+			str_clear(&pointer);
+			str_append(&pointer, other);
+		}
+		CLEANUP(mem_freep)
+		char *message = mem_printf("%s cannot be mounted on cluster %s: %s", source, look->cluster->name, why);
+		look->refused(str_text(&pointer), message, look->arg);
+		str_done(&pointer);
+	}
+}
+
+void apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,
+			const struct settings_cluster *cluster, const char *role,
+			void (*refused)(const char *pointer, const char *message, void *arg), void *arg)
+{
+	const struct look look = {.plan = plan,
+				  .cluster = cluster,
+				  .prefixes = settings_mount_prefixes(settings, role),
+				  .refused = refused,
+				  .arg = arg};
+	if (plan->deployment != NULL)
+		look_at(&look, &plan->deployment->mounts, "deployment", "/deployment");
+	for (size_t i = 0; i < plan->auxiliary_count; i++) {
+		const struct server *server = &plan->auxiliaries[i];
+		CLEANUP(mem_freep) char *group = mem_printf("auxiliary/%s", server->name);
+		CLEANUP(mem_freep) char *other = mem_printf("/auxiliary_deployments/%s", server->name);
+		look_at(&look, &server->mounts, group, other);
+	}
+	for (size_t i = 0; i < plan->job_count; i++) {
+		CLEANUP(mem_freep) char *other = mem_printf("/evaluation/tasks/%d", plan->jobs[i].index);
+		look_at(&look, &plan->jobs[i].mounts, "evaluation", other);
+	}
+	if (plan->export_ != NULL)
+		look_at(&look, &plan->export_->mounts, "export", "/execution/auto_export");
+}
+
+bool apart_leave_home_out(struct eval_plan *plan)
+{
+	json_t *execution = json_object_get(plan->resolved, "execution");
+	json_t *mounts = json_object_get(execution, "mounts");
+	if (json_is_false(json_object_get(mounts, "mount_home")))
+		return false;
+	if (!json_is_object(mounts)) {
+		json_object_set_new(execution, "mounts", json_object());
+		mounts = json_object_get(execution, "mounts");
+	}
+	json_object_set_new(mounts, "mount_home", json_false());
+	if (plan->deployment != NULL)
+		plan->deployment->mount_home = false;
+	for (size_t i = 0; i < plan->auxiliary_count; i++)
+		plan->auxiliaries[i].mount_home = false;
+	return true;
+}
