@@ -4,7 +4,6 @@
 #include "base/mem.h"
 
 #include <sodium.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -280,9 +279,9 @@ static size_t begun_before(const struct automaton *a, enum view view, const char
 }
 
 /* found[i]: so many symbols, the last of which ends with text[i], are to be masked. */
-static bool find(const struct automaton *a, enum view view, const char *text, size_t size, uint32_t *found)
+static bool find(const struct automaton *a, enum view view, const char *text, size_t size, bool cut, uint32_t *found)
 {
-	size_t head = begun_before(a, view, text, size);
+	size_t head = cut ? begun_before(a, view, text, size) : 0;
 	size_t count = 0;
 	size_t last = 0;
 	uint32_t node = ROOT;
@@ -300,7 +299,7 @@ static bool find(const struct automaton *a, enum view view, const char *text, si
 			found[last] = (uint32_t)head;
 		any = any || found[last] > 0;
 	}
-	if (count > 0 && a->nodes[node].depth >= MASK_VALUE_MIN) { /* a value that goes on behind the end */
+	if (cut && count > 0 && a->nodes[node].depth >= MASK_VALUE_MIN) { /* a value that goes on behind the end */
 		if (a->nodes[node].depth > found[last])
 			found[last] = a->nodes[node].depth;
 		any = true;
@@ -351,13 +350,13 @@ static void mark(enum view view, const char *text, size_t size, const uint32_t *
 }
 
 /* marks[i] != 0: text[i] is of a value. NULL when none is; free(). */
-static char *marks_of(const struct mask *mask, const char *text, size_t size)
+static char *marks_of(const struct mask *mask, const char *text, size_t size, bool cut)
 {
 	CLEANUP(mem_freep) uint32_t *found = mem_calloc(size + 1, sizeof *found);
 	char *marks = NULL;
 	for (int i = 0; i < VIEW_COUNT; i++) {
 		memset(found, 0, size * sizeof *found);
-		if (mask->views[i].pattern_count == 0 || !find(&mask->views[i], (enum view)i, text, size, found))
+		if (mask->views[i].pattern_count == 0 || !find(&mask->views[i], (enum view)i, text, size, cut, found))
 			continue;
 		if (marks == NULL)
 			marks = mem_calloc(size + 1, 1);
@@ -366,12 +365,12 @@ static char *marks_of(const struct mask *mask, const char *text, size_t size)
 	return marks;
 }
 
-void mask_text(const struct mask *mask, char *text)
+void mask_text(const struct mask *mask, char *text, bool cut)
 {
 	if (mask == NULL || text == NULL)
 		return;
 	size_t size = strlen(text);
-	CLEANUP(mem_freep) char *marks = marks_of(mask, text, size);
+	CLEANUP(mem_freep) char *marks = marks_of(mask, text, size, cut);
 	if (marks == NULL)
 		return;
 	size_t out = 0;
@@ -386,11 +385,11 @@ void mask_text(const struct mask *mask, char *text)
 	sodium_memzero(text + out, size - out);
 }
 
-void mask_bytes(const struct mask *mask, char *data, size_t size)
+void mask_bytes(const struct mask *mask, char *data, size_t size, bool cut)
 {
 	if (mask == NULL)
 		return;
-	CLEANUP(mem_freep) char *marks = marks_of(mask, data, size);
+	CLEANUP(mem_freep) char *marks = marks_of(mask, data, size, cut);
 	for (size_t i = 0; marks != NULL && i < size; i++)
 		if (marks[i] != 0 && data[i] != '\n')
 			data[i] = '*';

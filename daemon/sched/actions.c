@@ -92,9 +92,9 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 	/* A login shell that is not one may answer with what it was sent. */
 	CLEANUP(mask_freep) struct mask *mask = mask_new(env);
 	if (rc != 0)
-		mask_text(mask, err->msg);
+		mask_text(mask, err->msg, false);
 	for (size_t i = 0; i < action->submitted.count; i++)
-		mask_text(mask, action->submitted.items[i].message);
+		mask_text(mask, action->submitted.items[i].message, false);
 	free(orders);
 	secret_free_json(env);
 	return rc;
@@ -167,7 +167,7 @@ static int do_collect(struct action *action, struct ssh_pool *pool, struct nel_e
 		action->scores_failed = err_set(&action->scores_err, NEL_INVALID, "it is larger than %d MiB",
 						COLLECT_RESULTS_MAX / (1024 * 1024)) != 0;
 	scores_mask(&action->scores, mask);
-	mask_text(mask, action->scores_err.msg);
+	mask_text(mask, action->scores_err.msg, false);
 	return 0;
 }
 

@@ -203,15 +203,9 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 	}
 }
 
-struct refusals {
-	const struct plan_input *in;
-	struct problems *errors;
-};
-
 static void add_refusal(const char *pointer, const char *message, void *arg)
 {
-	const struct refusals *refusals = arg;
-	add_problem(refusals->in, refusals->errors, pointer, message);
+	add_problem(arg, pointer, message);
 }
 
 /* The other way round than the config says: who shares an account does not get its home. */
@@ -231,15 +225,15 @@ static void leave_home_out(struct planned *planned)
 	}
 }
 
-static void check_mounts(const struct plan_input *in, struct planned *planned, struct problems *errors)
+static void check_mounts(struct checks *c)
 {
-	struct refusals refusals = {.in = in, .errors = errors};
-	if (planned->cluster == NULL || in->offline)
+	const struct settings_cluster *cluster = c->planned->cluster;
+	if (cluster == NULL || c->in->offline)
 		return;
-	apart_check_mounts(planned->plan, in->settings, planned->cluster, role_name(in->request->actor->role),
-			   add_refusal, &refusals);
-	if (!planned->cluster->identity_per_user)
-		leave_home_out(planned);
+	apart_check_mounts(c->planned->plan, c->in->settings, cluster, role_name(c->in->request->actor->role),
+			   add_refusal, c);
+	if (!cluster->identity_per_user)
+		leave_home_out(c->planned);
 }
 
 static bool role_in(char *const *roles, enum role role)
@@ -283,22 +277,14 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	bool sound = eval_config_plan(&input, &planned.plan, &map, errors, &planned.warnings, err) == 0;
 	if (planned.plan == NULL)
 		return keep_warnings(&planned, ret_planned);
-<<<<<<< HEAD
-	const struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
+	struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
 	check_cluster(&checks);
 	check_output_dir(&checks);
 	check_username(&checks);
+	check_mounts(&checks);
 	check_secrets(&checks);
 	if (sound)
 		check_scripts(&planned, errors);
-=======
-	check_cluster(in, &planned, errors);
-	check_output_dir(in, &planned, errors);
-	check_username(in, &planned, errors);
-	check_mounts(in, &planned, errors);
-	check_secrets(in, &planned, errors);
-	check_scripts(&planned, errors);
->>>>>>> d0cb9ab (service, slurm: people who share an account are kept from each other's files as far as that goes)
 	if (errors->count > 0) {
 		err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,
 			errors->count == 1 ? "" : "s", errors->items[0].message);

@@ -133,7 +133,7 @@ int service_refresh_results(struct service *service, struct db *db, const struct
 	if (secrets_mask(service, db, job, &mask, err) != 0)
 		return -1;
 	if (scores_parse(text, size, &scores, err) != 0) {
-		mask_text(mask, err->msg);
+		mask_text(mask, err->msg, false);
 		return -1;
 	}
 	scores_mask(&scores, mask);

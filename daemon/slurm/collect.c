@@ -30,12 +30,12 @@ void collect_reply_done(struct collect_reply *reply)
 
 void collect_reply_mask(struct collect_reply *reply, const struct mask *mask)
 {
-	mask_text(mask, reply->log_tail);
-	mask_text(mask, reply->export_.text);
+	mask_text(mask, reply->log_tail, true);
+	mask_text(mask, reply->export_.text, false);
 	for (size_t i = 0; i < reply->export_.destination_count; i++)
-		mask_text(mask, reply->export_.destinations[i].name);
+		mask_text(mask, reply->export_.destinations[i].name, false);
 	for (size_t i = 0; i < reply->kept_count; i++)
-		mask_bytes(mask, reply->kept[i].data, reply->kept[i].data_size);
+		mask_bytes(mask, reply->kept[i].data, reply->kept[i].data_size, true);
 }
 
 /* Keeps whole lines: the first of a full tail began before it, unless it is all there is. */

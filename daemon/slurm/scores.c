@@ -54,7 +54,7 @@ void scores_mask(struct scores *scores, const struct mask *mask)
 			}
 		}
 		if (pass == 0)
-			mask_bytes(mask, all.data, all.len);
+			mask_bytes(mask, all.data, all.len, false);
 	}
 }
 

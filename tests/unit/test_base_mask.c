@@ -20,10 +20,10 @@ static struct mask *mask_of(const char *value)
 static void assert_masked(const struct mask *mask, const char *text, const char *expected)
 {
 	CLEANUP(mem_freep) char *copy = mem_strdup(text);
-	mask_text(mask, copy);
+	mask_text(mask, copy, true);
 	assert_string_equal(copy, expected);
 	CLEANUP(mem_freep) char *bytes = mem_strdup(text);
-	mask_bytes(mask, bytes, strlen(text));
+	mask_bytes(mask, bytes, strlen(text), true);
 	assert_int_equal(strlen(bytes), strlen(text));
 	for (size_t i = 0; text[i] != '\0'; i++)
 		assert_true(bytes[i] == text[i] || bytes[i] == '*');
@@ -63,7 +63,7 @@ static void test_mask_base64_is_masked_at_any_place(void **state)
 			sodium_bin2base64(encoded, sizeof encoded, (unsigned char *)text, strlen(text),
 					  variants[n / 16]);
 			snprintf(line, sizeof line, "key: %s.", encoded);
-			mask_text(mask, line);
+			mask_text(mask, line, true);
 			/* Beside it stand the characters of up to three bytes on either side, and padding. */
 			assert_non_null(strstr(line, "****"));
 			assert_true(strlen(line) <= strlen("key: ****.") + 4 + 4 + 2);
@@ -78,7 +78,7 @@ static void test_mask_base64_over_lines_is_masked(void **state)
 	(void)state;
 	CLEANUP(mask_freep) struct mask *mask = mask_of("0123456789abcdefghijklmnopqrstuvwxyz");
 	char text[] = "a\nMDEyMzQ1Njc4OWFi\nY2RlZmdoaWprbG1u\r\nb3BxcnN0dXZ3eHl6\nz";
-	mask_bytes(mask, text, strlen(text));
+	mask_bytes(mask, text, strlen(text), true);
 	assert_string_equal(text, "a\n****************\n****************\r\n****************\nz");
 }
 
@@ -91,7 +91,7 @@ static void test_mask_lines_of_a_value_are_masked(void **state)
 	assert_masked(mask, "x-----BEGIN-----\r\nc2VjcmV0\n}\nlast line\ny", "x****y");
 	assert_masked(mask, "as one line: -----BEGIN-----  c2VjcmV0 } last line", "as one line: ****");
 	char text[] = "x-----BEGIN-----\r\nc2VjcmV0\n}\nlast line\ny";
-	mask_bytes(mask, text, strlen(text));
+	mask_bytes(mask, text, strlen(text), true);
 	assert_string_equal(text, "x****************\n********\n*\n*********\ny");
 }
 
@@ -105,6 +105,9 @@ static void test_mask_cut_values_are_masked_at_both_ends(void **state)
 	assert_masked(mask, "fgX and abc", "fgX and abc");       /* too short to tell */
 	assert_masked(mask, "defg and cdef.", "defg and cdef."); /* neither end */
 	assert_masked(mask, "er-value", "****");
+	char whole[] = "defgX abcdefghabcdefgX abcdef";
+	mask_text(mask, whole, false); /* a name, say */
+	assert_string_equal(whole, "defgX **** abcdef");
 }
 
 static void test_mask_short_values_stay(void **state)
@@ -116,8 +119,8 @@ static void test_mask_short_values_stay(void **state)
 	CLEANUP(json_freep) json_t *none = json_object();
 	CLEANUP(mask_freep) struct mask *empty = mask_new(none);
 	assert_masked(empty, "anything", "anything");
-	mask_text(NULL, NULL);
-	mask_bytes(NULL, NULL, 0);
+	mask_text(NULL, NULL, true);
+	mask_bytes(NULL, NULL, 0, true);
 }
 
 /* Every occurrence, and at the ends every part of four or more, by trying all places. */
@@ -166,7 +169,7 @@ static void test_mask_agrees_with_brute_force(void **state)
 		text[size] = '\0';
 		CLEANUP(mask_freep) struct mask *mask = mask_new(object);
 		mask_by_force(list, count, text, expected);
-		mask_bytes(mask, text, size);
+		mask_bytes(mask, text, size, true);
 		assert_string_equal(text, expected);
 	}
 }
@@ -193,7 +196,7 @@ static void test_mask_work_is_linear(void **state)
 		memset(text, 'a', text_size);
 		double begun_s = cpu_s();
 		struct mask *mask = mask_of(value);
-		mask_bytes(mask, text, text_size);
+		mask_bytes(mask, text, text_size, true);
 		mask_free(mask);
 		took[run] = cpu_s() - begun_s;
 		free(value);
