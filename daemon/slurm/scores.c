@@ -39,7 +39,7 @@ void scores_mask(struct scores *scores, const struct mask *mask)
 {
 	CLEANUP(str_done) struct str all = {0};
 	if (scores->first_left_out != NULL)
-		mask_text(mask, scores->first_left_out);
+		mask_text(mask, scores->first_left_out, false);
 	for (int pass = 0; pass < 2; pass++) {
 		size_t at = 0;
 		for (size_t i = 0; i < scores->count; i++) {
