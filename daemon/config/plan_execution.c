@@ -98,6 +98,12 @@ static void read_times(struct plan_ctx *ctx)
 	plan->walltime_s = read_walltime(ctx, "walltime", walltime_default_s);
 	bool unlimited = json_is_null(json_object_get(ctx->execution, "max_walltime"));
 	plan->max_walltime_s = unlimited ? -1 : read_walltime(ctx, "max_walltime", PLAN_MAX_WALLTIME_DEFAULT_S);
+	if (plan->max_walltime_s >= 0 && plan->max_walltime_s < PLAN_MAX_WALLTIME_MIN_S)
+		reader_error(
+		    &ctx->reader, BASE "/max_walltime",
+		    "execution.max_walltime is %lld s, and no attempt of less than %d s is started: Slurm counts "
+		    "time limits in minutes",
+		    (long long)plan->max_walltime_s, PLAN_MAX_WALLTIME_MIN_S);
 	plan->readiness_timeout_s = reader_int(&ctx->reader, ctx->execution, BASE, "endpoint_readiness_timeout", 1,
 					       WALLTIME_MAX_S, plan->walltime_s);
 }

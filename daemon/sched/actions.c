@@ -76,7 +76,8 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 						   .after_job = item->after_job,
 						   .adopt_only = item->adopt_only,
 						   .exclude_node = item->exclude_node,
-						   .budget_from = item->budget_from};
+						   .budget_from = item->budget_from,
+						   .budget_left_s = item->budget_left_s};
 	}
 	struct rundir_input input = {.plan = action->plan,
 				     .evaluation = action->evaluation,

@@ -27,10 +27,11 @@ struct action_item {
 	char *after_job;
 	char *exclude_node;
 	int64_t submitted_at;
-	bool adopt_only; /* it is to be cancelled: found, but not submitted */
-	bool first_send; /* nothing of this attempt can be on the cluster yet */
-	int budget_from; /* the first attempt that the budget counts */
-	bool in_job;     /* the attempt may have queued the next one itself */
+	bool adopt_only;       /* it is to be cancelled: found, but not submitted */
+	bool first_send;       /* nothing of this attempt can be on the cluster yet */
+	int budget_from;       /* the first attempt that the budget counts */
+	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
+	bool in_job;           /* the attempt may have queued the next one itself */
 
 	/* DO_COLLECT */
 	enum collect_export_wish export_wish;

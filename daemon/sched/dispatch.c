@@ -117,6 +117,8 @@ static void fill_item(struct action_item *item, const struct live *live)
 	    .adopt_only = live->job.state == CHAIN_CANCELLING,
 	    .first_send = live->first_send,
 	    .budget_from = live->job.budget_from_attempt,
+	    .budget_left_s = live->job.budget_limit_s >= 0 ? live->job.budget_limit_s - live->used_before_s
+							   : live->job.budget_limit_s,
 	    .in_job = resumes_in_job(live),
 	};
 }
@@ -191,7 +193,10 @@ static int store_attempt(struct scheduler *s, const struct live *live, const str
 				      .time_limit_s = row->time_limit_s,
 				      .after_job = row->after_job,
 				      .exclude_node = row->exclude_node,
-				      .budget_from = live->job.budget_from_attempt};
+				      .budget_from = live->job.budget_from_attempt,
+				      .budget_left_s = live->job.budget_limit_s >= 0
+							   ? live->job.budget_limit_s - live->job.budget_used_s
+							   : live->job.budget_limit_s};
 	int rc = script_render_header(plan, &order, live->job.evaluation, live->job.job_dir, &header, err);
 	if (rc == 0)
 		rc = attempts_insert(s->db, row, str_text(&header), script_body(), err);

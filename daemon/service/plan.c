@@ -194,7 +194,8 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 					      .number = 1,
 					      .job_name = "check",
 					      .time_limit_s = planned->plan->walltime_s,
-					      .budget_from = 1};
+					      .budget_from = 1,
+					      .budget_left_s = planned->plan->max_walltime_s};
 		if (script_render_header(planned->plan, &order, "0000000000000000", "/check", &header, &err) != 0) {
 			CLEANUP(mem_freep) char *pointer = mem_printf("/evaluation/tasks/%zu", i);
 			problems_add(errors, pointer, 0, 0, "%s", err.msg);
@@ -308,6 +309,7 @@ static struct attempt_order *first_orders(const struct eval_plan *plan, const ch
 					? plan->max_walltime_s
 					: plan->walltime_s,
 		    .budget_from = 1,
+		    .budget_left_s = plan->max_walltime_s,
 		};
 	return orders;
 }

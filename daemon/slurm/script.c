@@ -218,6 +218,7 @@ int script_render_header(const struct eval_plan *plan, const struct attempt_orde
 							      .evaluation = evaluation,
 							      .attempt = order->number,
 							      .budget_from = order->budget_from,
+							      .budget_left_s = order->budget_left_s,
 							      .job_name = order->job_name,
 							      .job_dir = job_dir},
 					&header, err);

@@ -17,6 +17,7 @@ struct attempt_order {
 	bool adopt_only; /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
 	const char *exclude_node; /* --exclude=<node>, after NODE_FAIL; NULL: none */
 	int budget_from;          /* the first attempt that the budget counts */
+	int64_t budget_left_s;    /* for this attempt; -1: there is no budget */
 };
 
 /* "<account>-<subproject>.<task>.<index>-<evaluation>.<attempt>"; free() it. */

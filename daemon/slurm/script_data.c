@@ -115,8 +115,12 @@ static void append_attempt(const struct script_data *data, struct str *s)
 static int append_chain(const struct script_data *data, struct str *s, struct nel_err *err)
 {
 	const struct eval_plan *plan = data->plan;
+	CLEANUP(mem_freep) char *stem = mem_strndup(data->job_name, script_name_stem(data->job_name));
+	if (append_text(s, "NEL_NAME_STEM", stem, err) != 0)
+		return -1;
 	if (plan->resume_mode != RESUME_IN_JOB) {
 		str_appendf(s, "readonly NEL_RESUME_MODE=%s\n", plan->resume_mode == RESUME_OFF ? "off" : "daemon");
+		append_number(s, "NEL_BUDGET_LEFT_S", data->budget_left_s);
 		return 0;
 	}
 	str_append(s, "\n# The chain: each attempt queues the next one.\nreadonly NEL_RESUME_MODE=in_job\n"
@@ -132,8 +136,7 @@ static int append_chain(const struct script_data *data, struct str *s, struct ne
 	append_number(s, "NEL_BUDGET_S", plan->max_walltime_s);
 	append_number(s, "NEL_BUDGET_FROM", data->budget_from);
 	append_number(s, "NEL_MAX_ATTEMPTS", plan->max_attempts);
-	CLEANUP(mem_freep) char *stem = mem_strndup(data->job_name, script_name_stem(data->job_name));
-	return append_text(s, "NEL_NAME_STEM", stem, err);
+	return 0;
 }
 
 static int append_job(const struct script_data *data, struct str *s, struct nel_err *err)

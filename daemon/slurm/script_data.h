@@ -18,8 +18,9 @@ struct script_data {
 	const struct plan_job *job;
 	const char *evaluation;
 	int attempt;
-	int budget_from;      /* the first attempt that the budget counts */
-	const char *job_name; /* of this attempt */
+	int budget_from;       /* the first attempt that the budget counts */
+	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
+	const char *job_name;  /* of this attempt */
 	const char *job_dir;
 };
 

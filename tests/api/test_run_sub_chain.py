@@ -3,6 +3,7 @@ and when a successor has nothing to do."""
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -18,7 +19,11 @@ if has("sbatch-fails"):
 print("sbatch: warning: it is late", file=sys.stderr)
 print(open(os.environ["STAND"] + "/sbatch-says").read() if has("sbatch-says") else "77;alpha")
 """,
-    "scancel": RECORD + 'record("scancel")\n',
+    "scancel": RECORD + """
+record("scancel")
+if sys.argv[1] == "--signal=TERM":
+    os.kill(int(open(os.environ["STAND"] + "/evaluator-pid").read()), 15)
+""",
     "scontrol": RECORD + """
 record("scontrol")
 words = sys.argv[1:]
@@ -40,6 +45,7 @@ class Chain(Run):
             (self.stand / "bin" / name).write_text(text)
             (self.stand / "bin" / name).chmod(0o755)
         self.arguments = []
+        self.job("42", f"{STEM}.1", "RUNNING", "00:00:00")
 
     def start(self, job_id="42", **env):
         # As sbatch passes them on: run.sub 2 3600.
@@ -204,6 +210,46 @@ def test_fate_of_a_forgotten_predecessor_comes_from_accounting(chain):
     chain.set("sacct-rows", f"someone's|COMPLETED|9\n{STEM}.1|CANCELLED by 1001|30\n")
     assert chain.run() == 4
     assert chain.fate(1) == ["CANCELLED", "30"]
+
+
+@pytest.mark.parametrize("state, told, fate, status", [
+    ("FAILED", "124", "TIMEOUT", 0),  # it ended itself, for the budget
+    ("FAILED", "143", "PREEMPTED", 0),  # it ended in its time of grace
+    ("TIMEOUT", "0", None, 4),  # it had finished before Slurm ended it
+    ("NODE_FAIL", "0", None, 4),
+])
+def test_successor_believes_what_its_predecessor_knew_better(chain, state, told, fate, status):
+    chain.succeed(2, "41", state)
+    (chain.job_dir / ".attempts/1/ended").write_text(f"1061 {told}\n")
+    if fate:
+        (chain.job_dir / ".attempts/1/fate").write_text(f"{fate} 61\n")
+    assert chain.run() == status, chain.log
+    assert chain.fate(1) == [fate or "COMPLETED", "61"]
+
+
+@pytest.mark.parametrize("code", [135, 143])
+@pytest.mark.parametrize("more", ["Reason=TimeLimit", "Reason=None PreemptTime=1790000000", None])
+def test_steps_that_slurm_ends_before_the_script_hears_of_it_leave_the_successor(chain, code, more):
+    """No SIGTERM comes. None: slurmctld does not answer."""
+    chain.set("evaluator-exit", str(code))
+    if more:
+        chain.job("42", f"{STEM}.1", "COMPLETING", more=more)
+    else:
+        (chain.stand / "job-42").unlink()
+    assert chain.run() == code, chain.log
+    assert chain.sent() and chain.calls("scancel") == []
+
+
+def test_end_of_the_budget_withdraws_the_successor(chain):
+    chain.edit("NEL_BUDGET_S=9000", "NEL_BUDGET_S=450")
+    chain.edit("NEL_WALLTIME_S=3600", "NEL_WALLTIME_S=60")
+    chain.set("evaluator-waits")
+    chain.set("job-42", f"JobId=42 JobName={STEM}.1 JobState=RUNNING \n")
+    # When it ends itself 54 s are left.
+    process = chain.start(SLURM_JOB_START_TIME=str(int(time.time()) - 385))
+    assert chain.finish(process) == 124, chain.log
+    assert chain.fate(1)[0] == "TIMEOUT"
+    assert [call["argv"][1] for call in chain.calls("scancel") if "--name" in call["argv"][1]] == [f"--name={STEM}.2"]
 
 
 @pytest.mark.parametrize("ended, fate, told, status", [

@@ -127,6 +127,7 @@ static struct attempt_order plan_order(void)
 	    .job_name = "team-nemo-evaluator-launcher.mmlu.0-" PLAN_EVALUATION ".1",
 	    .time_limit_s = 3600,
 	    .budget_from = 1,
+	    .budget_left_s = 9000,
 	};
 }
 

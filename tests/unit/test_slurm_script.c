@@ -534,7 +534,8 @@ static void test_render_header_in_job_takes_the_attempt_from_the_arguments(void 
 	plan.resume_mode = RESUME_OFF;
 	CLEANUP(mem_freep) char *off = render(&plan, &order);
 	assert_line(off, "readonly NEL_RESUME_MODE=off");
-	assert_null(strstr(off, "NEL_NAME_STEM"));
+	assert_line(off, "readonly NEL_BUDGET_LEFT_S=9000");
+	assert_null(strstr(off, "NEL_RESUME_ON"));
 }
 
 static void test_body_is_the_file_of_the_repository(void **state)

@@ -17,6 +17,8 @@ srun=$(type -P srun)
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250 sbatch_timeout_s=300
 readonly sealed_mib_max=64 # of results.yml
+readonly stop_room_s=55    # before the end of the budget, and at most a quarter of it: less than an attempt can use
+readonly exit_out_of_time=124
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each
@@ -28,9 +30,19 @@ step=()              # the arguments of become_step for the next step, made by m
 heartbeat_pid=
 failure=     # why this script gave up
 successor_queued=0
-terminated=0     # SIGTERM has come
-ended_by_slurm=0 # and it was for the whole job
-forwarded=0  # and has been passed on to the evaluation, if need be
+terminated=0     # SIGTERM has come, or this script ends its evaluation itself
+ended_by_slurm=0 # Slurm ends the whole job
+forwarded=0      # the evaluation has been told
+started_at=      # when Slurm started the job, by this node's clock
+stop_at=0        # when the budget ends the evaluation; 0: never
+kill_at=0        # and when it kills what is left
+end_at=0         # and this script
+out_of_time=0    # the first has come
+killing=0        # the second has come
+fate=            # as what this attempt ends, when it is not by itself
+overtaken=0      # a newer attempt, or start, has this job
+start_line=0     # this start's line in the attempt's file `started`
+unended=0        # an earlier start of this attempt left no end
 
 say() {
     printf '%(%Y-%m-%d %H:%M:%S)T %s\n' -1 "$*"
@@ -90,6 +102,7 @@ claim_attempt() {
     local claim=$attempt_dir/job owner=
     : "${SLURM_JOB_ID:?run.sub is started by sbatch}"
     mkdir -p "$attempt_dir" || fail "cannot write to $attempt_dir"
+    mend_artifacts
     check_directories
     printf '%s\n' "$SLURM_JOB_ID" | put "$claim.$SLURM_JOB_ID" || fail "cannot write to $attempt_dir"
     ln "$claim.$SLURM_JOB_ID" "$claim" 2>/dev/null
@@ -110,23 +123,165 @@ count_lines() { # FILE
 # the next start, when Slurm requeues the job, writes that end with the exit code -1.
 stamp_start() {
     if (($(count_lines "$attempt_dir/started") > $(count_lines "$attempt_dir/ended"))); then
+        unended=1
         printf '%s -1\n' "$(stat -c %Y "$attempt_dir/alive")" | add "$attempt_dir/ended"
     fi
     rm -f "$attempt_dir/fate" "$attempt_dir/results" # of an earlier start
     printf 'x' | put "$attempt_dir/alive"
-    printf '%(%s)T\n' -1 | add "$attempt_dir/started" || fail "cannot write to $attempt_dir"
-    beat </dev/null >/dev/null 2>&1 &
+    started_at=$(($(now_s) - $(ran_s || printf 0)))
+    printf '%d\n' "$started_at" | add "$attempt_dir/started" || fail "cannot write to $attempt_dir"
+    start_line=$(count_lines "$attempt_dir/started")
+}
+
+now_s() {
+    printf '%(%s)T' -1
+}
+
+# How long this job has run as Slurm counts: from before this script began, and without the time that it was suspended.
+ran_s() {
+    local text
+    text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+    if [[ $text =~ \ RunTime=([0-9:-]+) ]]; then
+        seconds_of "${BASH_REMATCH[1]}"
+    elif [[ ${SLURM_JOB_START_TIME-} =~ ^[0-9]{10,12}$ && -z $started_at ]]; then
+        printf '%d' $(($(now_s) - SLURM_JOB_START_TIME))
+    else
+        return 1
+    fi
+}
+
+# ---- The budget is kept by this script: Slurm ends a job up to a minute after its limit ----
+
+# What the budget leaves to this start of this attempt; negative: there is none.
+budget_left_s() {
+    if [[ $NEL_RESUME_MODE == in_job ]]; then
+        printf '%d' $((NEL_BUDGET_S < 0 ? -1 : NEL_BUDGET_S - $(used_s $((start_line - 1)))))
+    else
+        printf '%d' $((NEL_BUDGET_LEFT_S < 0 ? -1 : NEL_BUDGET_LEFT_S - $(stamped_s "$NEL_ATTEMPT" $((start_line - 1)))))
+    fi
+}
+
+set_deadline() {
+    local room left
+    left=$(budget_left_s)
+    ((left >= 0)) || return 0
+    room=$((left / 4 < stop_room_s ? left / 4 : stop_room_s))
+    stop_at=$((started_at + left - room))
+    kill_at=$((started_at + left - room * 3 / 5))
+    end_at=$((started_at + left - room / 5))
+}
+
+start_watch() {
+    watch </dev/null >/dev/null 2>&1 &
     heartbeat_pid=$!
 }
 
-beat() {
-    local nap=
+# In the background: touches `alive`, and wakes the script when its time has come or another has taken its place.
+watch() {
+    local nap='' now at pause
     trap 'kill "$nap" 2>/dev/null; exit' TERM
     while kill -0 $$; do
-        touch -h "$attempt_dir/alive"
-        sleep "$heartbeat_s" &
+        now=$(now_s)
+        if is_overtaken; then
+            kill -ALRM $$
+        else
+            touch -h "$attempt_dir/alive"
+            ((end_at == 0 || now < stop_at)) || kill -ALRM $$
+            if ((end_at > 0 && now >= end_at)); then # it hangs
+                note_fate TIMEOUT
+                kill -KILL $$
+            fi
+        fi
+        pause=$heartbeat_s
+        for at in "$stop_at" "$kill_at" "$end_at"; do
+            ((at <= now || at - now >= pause)) || pause=$((at - now))
+        done
+        sleep "$pause" &
         nap=$!
         wait "$nap"
+    done
+}
+
+on_alarm() { # from watch()
+    local now ran
+    now=$(now_s)
+    if is_overtaken; then
+        ((overtaken)) || say "another attempt has begun; this one has nothing more to do here"
+        overtaken=1 terminated=1
+    elif ((end_at > 0 && now >= stop_at)); then
+        # A suspended job has more time than the clock says.
+        if ((!out_of_time)) && ran=$(ran_s) && ((ran + 5 < now - started_at)); then
+            started_at=$((now - ran))
+            set_deadline
+            kill "$heartbeat_pid"
+            start_watch
+            return
+        fi
+        ((out_of_time)) || say "the walltime budget is all but spent: the evaluation is stopped"
+        out_of_time=1 terminated=1
+        ((now < kill_at)) || killing=1
+    fi
+}
+
+# ---- One attempt at a time ----
+
+# A node that Slurm had lost may come back with an earlier attempt alive on it. What such a one does must not count.
+is_overtaken() {
+    local claim number
+    for claim in "$NEL_JOB_DIR"/.attempts/*/job; do
+        number=${claim%/job}
+        number=${number##*/}
+        [[ $number == *[!0-9]* ]] || ((10#$number <= NEL_ATTEMPT)) || return 0
+    done
+    ((start_line > 0 && $(count_lines "$attempt_dir/started") > start_line))
+}
+
+# The newest attempt before this one that has begun.
+attempt_before() {
+    local number
+    for ((number = NEL_ATTEMPT - 1; number > 0; number--)); do
+        [[ ! -f $NEL_JOB_DIR/.attempts/$number/job ]] || break
+    done
+    printf '%d' "$number"
+}
+
+# May processes of an earlier attempt live on? Not when it wrote its end, nor when Slurm has seen it end on its node.
+may_live_on() { # ATTEMPT
+    local fate dir=$NEL_JOB_DIR/.attempts/$1
+    (($1 > 0 && $(count_lines "$dir/started") > $(count_lines "$dir/ended"))) || return 1
+    fate=$(find_fate "$1")
+    case $fate in
+    TIMEOUT' '* | PREEMPTED' '* | CANCELLED' '* | FAILED' '* | OUT_OF_MEMORY' '* | DEADLINE' '*) return 1 ;;
+    esac
+}
+
+# Those keep the directory that they have mounted, and this attempt goes on in a copy of it.
+part_from_the_past() {
+    local before copy=$attempt_dir/artifacts
+    before=$(attempt_before)
+    ((unended)) || may_live_on "$before" || return 0
+    say "an earlier attempt may still be at work: this one goes on in a copy of artifacts"
+    rm -rf "$NEL_JOB_DIR"/.attempts/*/artifacts "$copy.new" "$artifacts.old"
+    if ! mkdir "$copy.new" || ! copy_directory "$artifacts" "$copy.new" || ! mv -T "$copy.new" "$copy" ||
+        ! mv -T "$artifacts" "$artifacts.old" || ! mv -T "$copy" "$artifacts"; then
+        rm -rf "$copy.new"
+        fail "cannot copy $artifacts"
+    fi
+    rm -rf "$artifacts.old"
+}
+
+# Through no link; files may be changing.
+copy_directory() { # FROM TO
+    tar -C "$1" -cf - . 2>/dev/null | tar -C "$2" -xpf -
+    ((PIPESTATUS[0] <= 1 && PIPESTATUS[1] == 0))
+}
+
+# What an attempt left that was killed while it took the copy into use.
+mend_artifacts() {
+    local copy
+    [[ ! -e $artifacts ]] || return 0
+    for copy in "$NEL_JOB_DIR"/.attempts/*/artifacts "$artifacts.old"; do
+        [[ -d $copy && ! -L $copy ]] && mv -T "$copy" "$artifacts" && return 0
     done
 }
 
@@ -136,15 +291,20 @@ leave() {
     # A child that is ended before bash has reset its traps comes here, too.
     ((BASHPID == $$)) || return "$status"
     trap '' TERM
-    settle_chain "$status"
+    if ((out_of_time && status != 0)); then
+        status=$exit_out_of_time
+        note_fate TIMEOUT
+    fi
+    is_overtaken || settle_chain "$status"
     stop_servers
     if [[ -n $heartbeat_pid ]]; then
         disown "$heartbeat_pid" # bash would tell of its death
         kill -KILL "$heartbeat_pid" 2>/dev/null
     fi
-    printf '%(%s)T %d\n' -1 "$status" | add "$attempt_dir/ended"
+    is_overtaken || printf '%(%s)T %d\n' -1 "$status" | add "$attempt_dir/ended"
     say "ended with exit code $status"
     [[ -z $failure ]] || say "gave up: $failure" # remote_collect.sh looks for this last line
+    exit "$status"
 }
 
 # ---- The chain: with auto_resume.mode in_job, an attempt queues the next one itself ----
@@ -168,13 +328,31 @@ seconds_of() { # [DAYS-]HH:MM:SS
 }
 
 # Prints "<state> <seconds>" of an ended attempt: as slurmctld has it, or accounting, or, when neither knows any more,
-# its stamps. Without an end of its own it was killed with its node.
+# its stamps. Without an end of its own it was killed with its node. What the script itself has written counts where it
+# knew better: it had finished before Slurm ended it, or ended itself because Slurm, or the budget, was about to.
 find_fate() { # ATTEMPT
-    local id text tries name=$NEL_NAME_STEM.$1 dir=$NEL_JOB_DIR/.attempts/$1
+    local id state seconds own='' end='' dir=$NEL_JOB_DIR/.attempts/$1
     read -r id _ < <(peek "$dir/job") || return
+    read -r own _ < <(peek "$dir/fate")
+    read -r _ end < <(peek "$dir/ended" | tail -n 1)
+    (($(count_lines "$dir/started") <= $(count_lines "$dir/ended"))) || end=
+    if ! read -r state seconds < <(ask_fate "$id" "$NEL_NAME_STEM.$1"); then
+        state=${own:-${end:+ENDED}} seconds=$(stamped_s "$1")
+    fi
+    case $state in
+    TIMEOUT | PREEMPTED | NODE_FAIL | BOOT_FAIL | CANCELLED) [[ $end != 0 ]] || state=COMPLETED ;;
+    FAILED) [[ $own != TIMEOUT && $own != PREEMPTED ]] || state=$own ;;
+    ENDED) [[ $end == 0 ]] && state=COMPLETED || state=FAILED ;;
+    esac
+    printf '%s %d\n' "${state:-NODE_FAIL}" "$seconds"
+}
+
+# Prints what slurmctld, or accounting, says of a job's end: state and seconds. Fails when neither knows.
+ask_fate() { # SLURM-ID NAME
+    local text tries
     for ((tries = 0; tries < 5; tries++)); do
-        text=$(scontrol --oneliner show job "$id" 2>/dev/null)
-        if [[ $text != *" JobName=$name "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
+        text=$(scontrol --oneliner show job "$1" 2>/dev/null)
+        if [[ $text != *" JobName=$2 "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
             break
         elif [[ ${BASH_REMATCH[1]} != COMPLETING && ${BASH_REMATCH[1]} != RUNNING ]]; then
             printf '%s %d\n' "${BASH_REMATCH[1]}" "$(seconds_of "${BASH_REMATCH[2]}")"
@@ -183,24 +361,16 @@ find_fate() { # ATTEMPT
         sleep "$probe_interval_s"
     done
     # One line for each time that Slurm started it; the last one says how it ended.
-    text=$(sacct --allocations --duplicates --noheader --parsable2 --jobs="$id" --format=JobName,State,ElapsedRaw \
-        2>/dev/null | awk -F '|' -v name="$name" '$1 == name { split($2, word, " "); sum += $3 } END {
-            if (word[1] != "" && word[1] !~ /RUNNING|PENDING/) print word[1], sum }')
-    if [[ -n $text ]]; then
-        printf '%s\n' "$text"
-    elif [[ -s $dir/fate ]]; then
-        peek "$dir/fate"
-    elif (($(count_lines "$dir/started") > $(count_lines "$dir/ended"))); then
-        printf 'NODE_FAIL %d\n' "$(stamped_s "$1")"
-    else
-        printf 'FAILED %d\n' "$(stamped_s "$1")"
-    fi
+    timeout 20 sacct --allocations --duplicates --noheader --parsable2 --jobs="$1" --format=JobName,State,ElapsedRaw \
+        2>/dev/null | awk -F '|' -v name="$2" '$1 == name { split($2, word, " "); sum += $3 } END {
+            if (word[1] == "" || word[1] ~ /RUNNING|PENDING/) exit 1
+            print word[1], sum }'
 }
 
-stamped_s() { # ATTEMPT
-    local start end sum=0 dir=$NEL_JOB_DIR/.attempts/$1
+stamped_s() { # ATTEMPT [NUMBER OF ITS STARTS]
+    local start end n=0 sum=0 dir=$NEL_JOB_DIR/.attempts/$1
     if [[ -e $dir/started ]]; then
-        while read -r start _ <&3; do
+        while ((n++ < ${2:-1000})) && read -r start _ <&3; do
             read -r end _ <&4 || end=$(stat -c %Y "$dir/alive")
             ((sum += end - start))
         done 3< <(peek "$dir/started") 4< <(peek "$dir/ended")
@@ -208,13 +378,13 @@ stamped_s() { # ATTEMPT
     printf '%d' "$sum"
 }
 
-# What the budget counts: all attempts up to this one.
-used_s() {
+# What the budget counts: all attempts up to this one, and all starts of this one.
+used_s() { # [NUMBER OF THIS ATTEMPT'S STARTS]
     local n seconds stamped sum=0
     for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
         seconds=0
         [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || read -r _ seconds < <(peek "$NEL_JOB_DIR/.attempts/$n/fate")
-        stamped=$(stamped_s "$n")
+        ((n < NEL_ATTEMPT)) && stamped=$(stamped_s "$n") || stamped=$(stamped_s "$n" "$@")
         ((sum += seconds > stamped ? seconds : stamped))
     done
     printf '%d' "$sum"
@@ -298,29 +468,44 @@ send_successor() { # ATTEMPT TIME-LIMIT DELAY
     cd "$NEL_JOB_DIR" && timeout -k 5 "$sbatch_timeout_s" sbatch --parsable "${options[@]}" run.sub "$1" "$2" </dev/null
 }
 
-# Upon SIGTERM: does Slurm end the job, and why? Whether by somebody's scancel or for a dead node does not show before it
-# has ended, so the successor finds that out.
+# Does Slurm end the job, and why? It says so before it signals anybody, and whom it signals first is not known: steps may
+# die before this script hears of it. Whether it is by somebody's scancel or for a dead node does not show before the job
+# has ended, so the successor finds that out. When Slurm does not answer, the successor sees to that, too.
 note_why() {
     local text
     text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
-    [[ $text != *' JobState=RUNNING '* ]] || return 0
+    if [[ $text =~ \ PreemptTime=[0-9] ]]; then # in its time of grace it is still RUNNING
+        note_fate PREEMPTED
+    elif [[ $text == *' JobState=RUNNING '* ]]; then
+        return 0
+    elif [[ $text == *' Reason=TimeLimit '* ]]; then
+        note_fate TIMEOUT
+    fi
     ended_by_slurm=1
     touch -h "$attempt_dir/alive"
-    if [[ $text == *' Reason=TimeLimit '* ]]; then
-        printf 'TIMEOUT %d\n' "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
-    elif [[ $text =~ \ PreemptTime=[0-9] ]]; then
-        printf 'PREEMPTED %d\n' "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
-    fi
+}
+
+note_fate() { # STATE
+    fate=$1
+    printf '%s %d\n' "$1" "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
 }
 
 # At the end. When this attempt has ended by itself, or the budget is spent, nothing follows.
 settle_chain() { # EXIT-CODE
     ((successor_queued)) || return 0
     touch -h "$attempt_dir/alive"
-    if ((ended_by_slurm)) || { (($1 != 0)) && { resumes_after FAILED || resumes_after OUT_OF_MEMORY; }; }; then
-        (($(granted_s "$(used_s)") == 0)) || return 0
+    if (($1 != 0)) && may_go_on && (($(granted_s "$(used_s)") > 0)); then
+        return 0
     fi
     withdraw_successor
+}
+
+may_go_on() {
+    if ((ended_by_slurm || out_of_time)) || resumes_after FAILED || resumes_after OUT_OF_MEMORY; then
+        return 0
+    fi
+    note_why
+    ((ended_by_slurm))
 }
 
 # So that it never takes the nodes just to learn that there is nothing to do.
@@ -615,12 +800,12 @@ tell_dead_servers() {
 }
 
 stop_servers() {
-    local pid deadline=$((SECONDS + stop_grace_s))
+    local pid deadline=$((SECONDS + (terminated ? 5 : stop_grace_s))) # those that Slurm ends have heard of it
     ((${#server_pids[@]} > 0)) || return 0
     say "stopping the servers"
     kill "${server_pids[@]}" 2>/dev/null # one that has exited already is no fault
     for pid in "${server_pids[@]}"; do
-        while kill -0 "$pid" 2>/dev/null && ((SECONDS < deadline)); do
+        while kill -0 "$pid" 2>/dev/null && ((SECONDS < deadline && !killing)); do
             sleep 1
         done
         kill -KILL "$pid" 2>/dev/null
@@ -686,10 +871,13 @@ run_evaluation() { # returns the exit code of the evaluation
     status=$?
     say "the evaluation ended with exit code $status"
     ((status == 0 || terminated)) || tell_dead_servers
-    if [[ -e $interrupted_marker ]]; then
+    # One that was told to stop has finished nevertheless when its scores are there.
+    if [[ -e $interrupted_marker ]] ||
+        { ((status == 0 && terminated)) && [[ ! $artifacts/results.yml -nt $attempt_dir/started ]]; }; then
         say "it was interrupted and is not finished"
         status=143
     fi
+    ! is_overtaken || return 143
     ((status != 0)) || seal_results
     return "$status"
 }
@@ -712,6 +900,7 @@ wait_for_evaluation() { # PID
     local status again
     while :; do
         ((!terminated || forwarded)) || forward_term
+        ((!killing && !overtaken)) || kill_evaluation "$1"
         wait "$1"
         status=$?
         kill -0 "$1" 2>/dev/null || break
@@ -729,16 +918,25 @@ on_term() {
 }
 
 # When Slurm ends a job (time limit, preemption, scancel) it signals all processes of all steps, the heartbeat too, and
-# the evaluation saves its state. A SIGTERM for this shell alone (--signal=B:TERM@60, scancel --batch) is passed on.
-# Not to srun, which would kill the step at once (seen with Slurm 22.05).
+# the evaluation saves its state. A SIGTERM for this shell alone (--signal=B:TERM@60, scancel --batch) is passed on, and
+# so is the end of the budget. Not to srun, which would kill the step at once (seen with Slurm 22.05).
 forward_term() {
-    local id name
     forwarded=1
     sleep 1
-    kill -0 "$heartbeat_pid" 2>/dev/null || return 0
+    ! kill -0 "$heartbeat_pid" 2>/dev/null || signal_evaluation TERM
+}
+
+signal_evaluation() { # SIGNAL
+    local id name
     while read -r id name; do
-        [[ $name != evaluation ]] || scancel --signal=TERM "$id"
-    done < <(squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
+        [[ $name != evaluation ]] || timeout 5 scancel --signal="$1" "$id"
+    done < <(timeout 5 squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
+}
+
+kill_evaluation() { # PID
+    say "the evaluation is killed"
+    signal_evaluation KILL
+    kill -KILL "$1" 2>/dev/null
 }
 
 # Inside the container of the evaluation. pre_cmd, the evaluator and post_cmd share a shell, so that what pre_cmd exports
@@ -878,9 +1076,13 @@ main() {
     claim_attempt
     trap leave EXIT
     trap on_term TERM
+    trap on_alarm ALRM
     stamp_start
     say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
     continue_chain "$@"
+    set_deadline
+    start_watch
+    part_from_the_past
     [[ -n $srun ]] || fail "there is no srun on this node"
     check_runtime_variables
     find_nodes
@@ -894,8 +1096,8 @@ main() {
     run_evaluation
     status=$?
     stop_servers
-    # When Slurm ends the job even now, it is not one that succeeded.
-    if ((status == 0 && !ended_by_slurm && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)); then
+    # One that was cancelled, even now, is not exported.
+    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ -n $fate ]]; }; then
         submit_export
     fi
     return "$status"
