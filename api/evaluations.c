@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define ID_START_MIN 4
+
 int api_getEvaluation(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
@@ -62,6 +64,13 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 	    query_get_time(query, "until", &until_s, err) != 0 ||
 	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
 		return -1;
+	filter->id_start = query_get(query, "id");
+	size_t id_size = filter->id_start == NULL ? ID_START_MIN : strlen(filter->id_start);
+	if (id_size < ID_START_MIN || id_size >= IDS_EVALUATION_SIZE ||
+	    (filter->id_start != NULL && strspn(filter->id_start, "0123456789abcdef") != id_size))
+		return err_set(err, NEL_INVALID,
+			       "query parameter \"id\" must be the first %d to %d digits (0-9, a-f) of an id",
+			       ID_START_MIN, IDS_EVALUATION_SIZE - 1);
 	filter->label_key = *ret_label_key;
 	filter->user = query_get(query, "user");
 	filter->cluster = query_get(query, "cluster");
@@ -104,8 +113,8 @@ static int find_like(const struct request *request, struct db *db, struct evalua
 int api_listEvaluations(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {
-	    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
-	    {"label", false}, {"since", false}, {"until", false},   {"like", false}, PAGE_RULES,
+	    {"id", false},    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
+	    {"label", false}, {"since", false}, {"until", false}, {"like", false},    PAGE_RULES,
 	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	struct evaluation_filter filter = {0};

@@ -215,6 +215,9 @@ static struct statement list_config_hash = {
     .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_config_hash WHERE config_hash = ?1 AND seq <= ?2"
 	   " ORDER BY seq DESC",
 };
+static struct statement list_id = {
+    .sql = "SELECT seq FROM evaluations WHERE id >= ?1 AND id < ?1 || 'g' AND seq <= ?2 ORDER BY seq DESC",
+};
 static struct statement list_task = {
     .sql = "SELECT evaluation_seq FROM jobs INDEXED BY jobs_task_evaluation WHERE task = ?1 AND evaluation_seq <= ?2"
 	   " ORDER BY evaluation_seq DESC",
@@ -277,6 +280,7 @@ static int add_filters(struct postings *postings, struct db *db, const struct ev
 	postings_add_text(postings, db, &list_state, filter->state);
 	postings_add_text(postings, db, &list_user, filter->user);
 	postings_add_text(postings, db, &list_cluster, filter->cluster);
+	postings_add_text(postings, db, &list_id, filter->id_start);
 	postings_add_text(postings, db, &list_task, filter->task);
 	postings_add_text(postings, db, &list_model, filter->model);
 	postings_add_text(postings, db, &list_config_hash, filter->config_hash);
@@ -404,28 +408,9 @@ int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
 	return run_on_row(&q, seq, err);
 }
 
-struct statement *const evaluations_statements[] = {&insert_evaluation,
-						    &insert_texts,
-						    &insert_label,
-						    &labels_of,
-						    &texts_of,
-						    &by_id,
-						    &list_all,
-						    &list_state,
-						    &list_user,
-						    &list_cluster,
-						    &list_model,
-						    &list_task,
-						    &list_label,
-						    &list_config_hash,
-						    &first_since,
-						    &last_until,
-						    &list_since,
-						    &list_until,
-						    &by_seq,
-						    &set_state,
-						    &touch,
-						    &prune,
-						    &env_of,
-						    &clear_env,
-						    NULL};
+struct statement *const evaluations_statements[] = {
+    &insert_evaluation, &insert_texts, &insert_label,     &labels_of,   &texts_of,     &by_id,
+    &list_all,          &list_state,   &list_id,          &list_user,   &list_cluster, &list_model,
+    &list_task,         &list_label,   &list_config_hash, &first_since, &last_until,   &list_since,
+    &list_until,        &by_seq,       &set_state,        &touch,       &prune,        &env_of,
+    &clear_env,         NULL};

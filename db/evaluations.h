@@ -44,6 +44,7 @@ struct evaluation_list {
 
 /* NULL or 0: no such filter. */
 struct evaluation_filter {
+	const char *id_start; /* the first digits of its id */
 	const char *state;
 	const char *user;
 	const char *cluster;

@@ -12,4 +12,4 @@ def test_quickstart_without_arguments_prints_scores_and_cleans_up(quickstart):
     for task in ("hellaswag", "arc_challenge", "winogrande"):
         assert re.search(rf"^ *{task} +acc +acc +0\.75 +20$", text, re.M), text[-4000:]
     assert re.search(r"^ +export NEL_URL=http://127\.0\.0\.1:\d+ NEL_TOKEN=nel_\w+$", text, re.M), text[-4000:]
-    assert re.search(r"^ +examples/nel status [0-9a-f]{16}$", text, re.M), text[-4000:]
+    assert re.search(r"^ +examples/nelctl status [0-9a-f]{16}$", text, re.M), text[-4000:]

@@ -1,4 +1,4 @@
-"""The recipes of README.md run as they stand, and examples/nel works, against a real daemon and cluster."""
+"""The recipes of README.md run as they stand, and examples/nelctl works, against a real daemon and cluster."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from configs import config, task
 from daemon import Daemon, cluster_settings
 from testbed import ROOT
 
-NEL = ROOT / "examples/nel"
+NEL = ROOT / "examples/nelctl"
 SECTION = re.search(r"^## Recipes\n(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)[1]
 RECIPES = dict(re.findall(r"^<!-- recipe: (.+?) -->\n```bash\n(.*?)^```$", SECTION, re.M | re.S))
 

@@ -1,4 +1,4 @@
-"""examples/nel, the command for people, against a real daemon: submitting, looking, errors and exit codes, a bad network,
+"""examples/nelctl, the command for people, against a real daemon: submitting, looking, errors and exit codes, a bad network,
 and where tokens and secrets may not be seen."""
 
 import http.server
@@ -16,7 +16,7 @@ import threading
 import pytest
 from conftest import CONFIG, ROOT
 
-NEL = ROOT / "examples/nel"
+NEL = ROOT / "examples/nelctl"
 NO_ID = "0123456789abcdef"
 
 
@@ -315,7 +315,7 @@ def test_ls_filters_and_pages(nel, ann):
     assert len(nel("ls", "--label", "ls=yes", "--limit", "2").splitlines()) == 3
     assert len(nel("ls", "--label", "ls=yes", "--user", "nobody").splitlines()) == 1
     assert wanted[0] in nel("ls", "--like", wanted[1])
-    nel("ls", "--since", "yesterday", code=4)
+    nel("ls", "--since", "yesterday", code=2)
 
 
 def test_kill_and_resume(nel, ann):
@@ -446,3 +446,120 @@ def test_results_refresh(nel, job):
     nel("results", job, "--refresh")
     assert "0 removed" in nel.err
     nel("results", "--refresh", job.split(".")[0], code=2)
+
+
+# ---- habits, and what people read ----
+
+def test_run_understands_the_launcher_s_options(nel, ann):
+    identity = nel("run", "--config", "config.yaml", "-o", "execution.walltime=00:30:00", "-t", "lm-evaluation-harness.ifeval").strip()
+    evaluation = ann.get(f"/v1/evaluations/{identity}").json()
+    assert [job["task"] for job in evaluation["jobs"]] == ["lm-evaluation-harness.ifeval"]
+    assert "there is no task" in (nel("run", "--config", "config.yaml", "-t", "nope", code=4) or nel.err)
+    nel("run", "config.yaml", "--config", "config.yaml", code=2)
+    assert nel("ls", "runs", "--limit", "1").splitlines()[1].split()[0] == identity
+    assert "mmlu" in nel("ls", "tasks", "mmlu")
+    assert "walltime" in nel("info", identity, "--config")
+    assert identity in nel("info", identity)
+    assert nel("export", identity, "--dest", "local").startswith("model,") or nel("export", identity) != ""
+    assert json.loads(nel("export", identity, "--format", "json"))["items"] == []
+    nel("export", identity, "--dest", "wandb", code=2)
+    assert "execution.auto_export.destinations" in nel.err
+    nel("skills", code=2)
+    assert "launcher's" in nel.err
+
+
+def test_ids_may_be_cut_short_as_long_as_they_are_unique(nel, ann, daemon):
+    identity = ann.submit(CONFIG).json()["id"]
+    daemon.execute("UPDATE evaluations SET id = ? WHERE id = ?", "feedbeef" + identity[8:], identity)
+    daemon.execute("UPDATE jobs SET id = ?1 || substr(id, 9) WHERE id LIKE ?2 || '.%'", "feedbeef", identity)
+    other = ann.submit(CONFIG).json()["id"]
+    assert "feedbeef" in nel("status", "feedbee")
+    assert "feedbeef" in nel("status", "feedbeef.0")
+    nel("status", "fee", code=2)
+    nel("status", "0123" if other[:4] != "0123" else "4567", code=4)
+    assert "no evaluation whose id begins with" in nel.err
+    daemon.execute("UPDATE evaluations SET id = ? WHERE id = ?", "feedbee0" + other[8:], other)
+    nel("status", "feedbee", code=2)
+    assert "several ids begin with feedbee" in nel.err
+
+
+def test_times_may_be_so_long_ago(nel, ann, daemon):
+    old, new = (ann.submit(json.dumps({"config": CONFIG, "labels": {"age": "yes"}}), content_type="application/json").json()["id"]
+                for _ in range(2))
+    daemon.execute("UPDATE evaluations SET created_at = created_at - 3 * 86400 WHERE id = ?", old)
+    listed = nel("ls", "--label", "age=yes", "--since", "2d")
+    assert new in listed and old not in listed
+    listed = nel("ls", "--label", "age=yes", "--until", "1d")
+    assert old in listed and new not in listed
+    assert new in nel("ls", "--label", "age=yes", "--since", "2020-01-31")
+
+
+def test_a_part_of_a_model_s_or_task_s_name_does(nel, ann):
+    config = CONFIG.replace("model_id: org/model", "model_id: org/Quite-Special-7B")
+    identity = ann.submit(config).json()["id"]
+    for words in (["--model", "quite-special"], ["--model", "special", "--task", "IFEVAL"], ["--model", "org/Quite-Special-7B"]):
+        assert [line.split()[0] for line in nel("ls", *words).splitlines()[1:]] == [identity], words
+    assert nel("ls", "--model", "special", "--task", "gsm8k").splitlines()[1:] == []
+
+
+def test_tables_fit_the_width_that_is_told(nel, ann):
+    ann.submit(CONFIG.replace("model_id: org/model", "model_id: " + "m" * 150))
+    for words in (["ls"], ["tasks"], ["clusters"]):
+        lines = nel(*words, env={"COLUMNS": "80"}).splitlines()
+        assert max(map(len, lines)) <= 80, words
+        assert max(len(line) for line in nel(*words, env={"COLUMNS": "0"}).splitlines()) > 80, words
+    assert re.match(r"[0-9a-f]{16} ", nel("ls", env={"COLUMNS": "80"}).splitlines()[1])
+
+
+def test_a_failed_evaluation_is_not_a_full_bar(nel, ann, daemon):
+    identity = ann.submit(CONFIG).json()["id"]
+    set_state(daemon, identity, "failed")
+    text = nel("status", identity)
+    assert "#" not in text and "0/2, 2 without success" in text
+
+
+def test_durations_are_told_in_words(nel, ann, daemon):
+    job = ann.submit(CONFIG).json()["id"] + ".0"
+    daemon.execute("UPDATE jobs SET budget_used_s = 86399, budget_limit_s = 432000 WHERE evaluation = ?", job[:-2])
+    assert "23 h 59 min of 120 h" in nel("status", job)
+
+
+def test_run_and_wait_end_with_the_scores(nel, ann, daemon):
+    process = nel.start("run", "config.yaml", "--wait", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    identity = process.stdout.readline().strip()
+    daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, recorded_at) SELECT seq, 'ifeval', 0, 'acc',"
+                   " 'acc', 0.625, 1 FROM jobs WHERE evaluation = ? LIMIT 1", identity)
+    set_state(daemon, identity, "succeeded")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert re.search(r"ifeval +acc +acc +0\.625", out)
+
+
+def test_errors_name_the_option_and_not_the_query_s_parameter(nel):
+    nel("ls", "--state", "bogus", code=4)
+    assert "--state" in nel.err and "query parameter" not in nel.err
+
+
+def test_socket_that_nobody_listens_at_is_a_sentence(nel, tmp_path):
+    nel("whoami", code=6, env={"NEL_URL": str(tmp_path / "none.sock"), "NEL_PATIENCE": "0"})
+    assert "there is no socket" in nel.err and "localhost" not in nel.err
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "dead.sock"))
+        nel("whoami", code=6, env={"NEL_URL": str(tmp_path / "dead.sock"), "NEL_PATIENCE": "0"})
+    assert "nothing answers at the socket" in nel.err and "port 80" not in nel.err
+
+
+def test_secrets_are_kept_from_standard_input(nel, ann):
+    nel("secret", "set", "NELCTL_KEY", stdin="s3cret-of-nelctl\n")
+    assert "NELCTL_KEY" in nel("secret", "ls")
+    nel("secret", "set", "NELCTL_KEY", "s3cret", code=2)
+    assert "never an argument" in nel.err
+    nel("secret", "set", "not a name", code=2, stdin="x")
+    nel("secret", "rm", "NELCTL_KEY")
+    assert "NELCTL_KEY" not in nel("secret", "ls")
+
+
+def test_cluster_check_names_what_is_missing(nel):
+    nel("cluster", "check", "alpha", "--account", "acct", code=4)
+    nel("cluster", "check", code=2)
+    nel("cluster", "list", code=2)
