@@ -121,7 +121,7 @@ static void render_refresh(struct str *s, const struct job_row *job, const struc
 	OUT(s, ",\"changes\":[");
 	str_append(s, str_text(&changes));
 	OUT(s, "],\"items\":[");
-	const struct render_score_of of = render_score_of_job(job);
+	const struct render_score_of of = render_score_of_job(job, &refresh->basis);
 	for (size_t i = 0; i < refresh->after.count; i++) {
 		str_append(s, i > 0 ? "," : "");
 		render_score(s, &of, &refresh->after.items[i]);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define SHORT_HASH 16 /* digits: enough to tell a team's apart */
+
 static void render_problem(struct str *s, const json_t *problem)
 {
 	const json_t *line = json_object_get(problem, "line");
@@ -291,7 +293,7 @@ void render_job_detail(struct str *s, const struct job_row *job, const struct at
 	OUT(s, "]}");
 }
 
-struct render_score_of render_score_of_job(const struct job_row *job)
+struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis)
 {
 	return (struct render_score_of){
 	    .job = job->id,
@@ -300,7 +302,55 @@ struct render_score_of render_score_of_job(const struct job_row *job)
 	    .model = job->model,
 	    .state = chain_state_name(job->state),
 	    .ended_at = job->ended_at,
+	    .basis = basis,
 	};
+}
+
+static void out_short_hash(struct str *s, const char *hash)
+{
+	CLEANUP(mem_freep) char *text = hash != NULL ? mem_strndup(hash, SHORT_HASH) : NULL;
+	out_string(s, text);
+}
+
+void render_subject(struct str *s, const struct job_basis *basis)
+{
+	OUT(s, "\"checkpoint\":");
+	out_string(s, basis->checkpoint);
+	OUT(s, ",\"subject\":");
+	out_short_hash(s, basis->subject_hash);
+}
+
+void render_protocol(struct str *s, const struct job_basis *basis)
+{
+	OUT(s, "\"harness\":");
+	out_string(s, basis->harness);
+	OUT(s, ",\"image\":");
+	out_string(s, basis->image);
+	OUT(s, ",\"params\":");
+	str_append(s, basis->params != NULL ? basis->params : "null"); /* the service's own JSON */
+	OUT(s, ",\"params_hash\":");
+	out_string(s, basis->params_hash);
+	OUT(s, ",\"protocol\":");
+	out_short_hash(s, basis->protocol_hash);
+}
+
+void render_basis(struct str *s, const struct job_basis *basis)
+{
+	if (basis->subject_parts == NULL || basis->protocol_parts == NULL) {
+		OUT(s, "null");
+		return;
+	}
+	OUT(s, "{\"subject\":");
+	str_append(s, basis->subject_parts);
+	OUT(s, ",\"protocol\":");
+	str_append(s, basis->protocol_parts);
+	OUT(s, "}");
+}
+
+void render_short_hash_csv(struct str *s, const char *hash)
+{
+	CLEANUP(mem_freep) char *text = hash != NULL ? mem_strndup(hash, SHORT_HASH) : NULL;
+	csv_text(s, text);
 }
 
 void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row)
@@ -331,12 +381,17 @@ void render_score(struct str *s, const struct render_score_of *of, const struct 
 	out_double(s, row->stderr_);
 	OUT(s, ",\"count\":");
 	out_int_or_null(s, row->count, row->count >= 0);
+	OUT(s, ",");
+	render_subject(s, of->basis);
+	OUT(s, ",");
+	render_protocol(s, of->basis);
 	OUT(s, "}");
 }
 
 void render_score_csv_heading(struct str *s)
 {
-	str_append(s, "evaluation,job,user,model,state,ended_at,task,group,metric,score,value,stderr,count\r\n");
+	str_append(s, "evaluation,job,user,model,state,ended_at,task,group,metric,score,value,stderr,count,"
+		      "checkpoint,subject,harness,image,params,params_hash,protocol\r\n");
 }
 
 void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row)
@@ -362,5 +417,17 @@ void render_score_csv(struct str *s, const struct render_score_of *of, const str
 	str_append_c(s, ',');
 	if (row->count >= 0)
 		out_int(s, row->count);
+	const struct job_basis *basis = of->basis;
+	str_append_c(s, ',');
+	csv_text(s, basis->checkpoint);
+	str_append_c(s, ',');
+	render_short_hash_csv(s, basis->subject_hash);
+	const char *const how[] = {basis->harness, basis->image, basis->params, basis->params_hash};
+	for (size_t i = 0; i < sizeof how / sizeof how[0]; i++) {
+		str_append_c(s, ',');
+		csv_text(s, how[i]);
+	}
+	str_append_c(s, ',');
+	render_short_hash_csv(s, basis->protocol_hash);
 	str_append(s, "\r\n");
 }

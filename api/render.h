@@ -30,9 +30,19 @@ struct render_score_of {
 	const char *model;
 	const char *state; /* of the job */
 	int64_t ended_at;
+	const struct job_basis *basis;
 };
-struct render_score_of render_score_of_job(const struct job_row *job); /* borrows from it */
+/* Borrows from both. */
+struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis);
 void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row);
+
+/* The members that say of what a score is, and how it came to be. */
+void render_subject(struct str *s, const struct job_basis *basis);
+void render_protocol(struct str *s, const struct job_basis *basis);
+
+/* All that is known of both; an object, or null. */
+void render_basis(struct str *s, const struct job_basis *basis);
+void render_short_hash_csv(struct str *s, const char *hash);
 
 /* CSV (RFC 4180) of the same, with its heading. */
 void render_score_csv_heading(struct str *s);

@@ -51,20 +51,27 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	static const struct query_rule rules[] = {{"format", false}};
 	CLEANUP(job_row_done) struct job_row job = {0};
 	CLEANUP(result_list_done) struct result_list list = {0};
+	CLEANUP(job_basis_done) struct job_basis basis = {0};
 	struct db *db = NULL;
 	bool csv = false;
 	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
 	    parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
-	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0)
+	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0 ||
+	    likenesses_basis(db, job.seq, &basis, err) != 0)
 		return -1;
-	const struct render_score_of of = render_score_of_job(&job);
+	const struct render_score_of of = render_score_of_job(&job, &basis);
 	struct str body = {0};
 	open_body(&body, csv);
 	for (size_t i = 0; i < list.count; i++)
 		render_rows(&body, csv, &of, &list.items[i], i == 0);
 	if (csv)
 		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
-	OUT(&body, "],\"next\":null}");
+	OUT(&body, "],\"next\":null");
+	if (list.count > 0) {
+		OUT(&body, ",\"basis\":");
+		render_basis(&body, &basis);
+	}
+	OUT(&body, "}");
 	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }
 
@@ -84,6 +91,7 @@ static int reply_list(struct request *request, const struct page *page, bool csv
 		    .model = item->model,
 		    .state = item->state,
 		    .ended_at = item->ended_at,
+		    .basis = item->basis,
 		};
 		render_rows(&body, csv, &of, &item->row, i == 0);
 	}
@@ -148,6 +156,10 @@ static int parse_filter(const struct request *request, struct result_filter *fil
 	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0 ||
 	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
 		return -1;
+	enum chain_state ignored;
+	const char *state = query_get(query, "state");
+	if (state != NULL && chain_state_from_name(state, &ignored) != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"state\" must be a job's state, such as failed");
 	filter->label_key = *ret_label_key;
 	filter->task = query_get(query, "task");
 	filter->metric = query_get(query, "metric");
@@ -156,6 +168,7 @@ static int parse_filter(const struct request *request, struct result_filter *fil
 	filter->user = query_get(query, "user");
 	filter->cluster = query_get(query, "cluster");
 	filter->evaluation = query_get(query, "evaluation");
+	filter->state = query_get(query, "state");
 	filter->since_s = since_s;
 	filter->until_s = until_s;
 	return 0;
@@ -178,9 +191,10 @@ static int reply_latest(struct request *request, struct db *db, const struct wis
 int api_listResults(struct request *request, struct nel_err *err)
 {
 	static const struct query_rule rules[] = {
-	    {"task", false},   {"metric", false},  {"score", false},      {"model", false},  {"label", false},
-	    {"user", false},   {"cluster", false}, {"evaluation", false}, {"since", false},  {"until", false},
-	    {"latest", false}, {"form", false},    {"baseline", false},   {"format", false}, PAGE_RULES,
+	    {"task", false},  {"metric", false},   {"score", false},   {"model", false},
+	    {"label", false}, {"user", false},     {"cluster", false}, {"evaluation", false},
+	    {"state", false}, {"since", false},    {"until", false},   {"latest", false},
+	    {"form", false},  {"baseline", false}, {"format", false},  PAGE_RULES,
 	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};

@@ -27,6 +27,7 @@ struct statement *const *const statement_lists[] = {
 	attempts_statements,
 	events_statements,
 	results_statements,
+	likenesses_statements,
 	failures_statements,
 	job_logs_statements,
 	revisions_statements,

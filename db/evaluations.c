@@ -385,6 +385,18 @@ int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret
 	return 0;
 }
 
+static struct statement set_hash = {
+    .sql = "UPDATE evaluations SET config_hash = ?2, version = version + 1 WHERE seq = ?1",
+};
+
+int evaluations_set_hash(struct db *db, int64_t seq, const char *config_hash, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_hash);
+	query_bind_int(&q, seq);
+	query_bind_text(&q, config_hash);
+	return query_run(&q, err);
+}
+
 static struct statement env_of = {.sql = "SELECT sealed_env FROM evaluation_texts WHERE evaluation = ?"};
 
 int evaluations_get_env(struct db *db, int64_t seq, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err)
@@ -408,9 +420,30 @@ int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
 	return run_on_row(&q, seq, err);
 }
 
-struct statement *const evaluations_statements[] = {
-    &insert_evaluation, &insert_texts, &insert_label,     &labels_of,   &texts_of,     &by_id,
-    &list_all,          &list_state,   &list_id,          &list_user,   &list_cluster, &list_model,
-    &list_task,         &list_label,   &list_config_hash, &first_since, &last_until,   &list_since,
-    &list_until,        &by_seq,       &set_state,        &touch,       &prune,        &env_of,
-    &clear_env,         NULL};
+struct statement *const evaluations_statements[] = {&insert_evaluation,
+						    &insert_texts,
+						    &insert_label,
+						    &labels_of,
+						    &texts_of,
+						    &by_id,
+						    &list_all,
+						    &list_state,
+						    &list_id,
+						    &list_user,
+						    &list_cluster,
+						    &list_model,
+						    &list_task,
+						    &list_label,
+						    &list_config_hash,
+						    &first_since,
+						    &last_until,
+						    &list_since,
+						    &list_until,
+						    &by_seq,
+						    &set_state,
+						    &touch,
+						    &prune,
+						    &env_of,
+						    &clear_env,
+						    &set_hash,
+						    NULL};

@@ -24,7 +24,7 @@ struct evaluation_row {
 	char *submitted_type;      /* "application/yaml" or "application/json" */
 	char *overrides;           /* a JSON array of strings */
 	char *resolved;            /* JSON */
-	char *config_hash;         /* equal for evaluations that are alike (service/likeness.h) */
+	char *config_hash;         /* equal for evaluations that are alike (config/likeness.h) */
 	char *images;              /* a JSON array of strings */
 	char *warnings;            /* a JSON array of problems */
 	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */
@@ -80,6 +80,9 @@ int evaluations_set_state(struct db *db, int64_t seq, const char *state, int64_t
 
 /* version + 1, updated_at. */
 int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err *err);
+
+/* version + 1. */
+int evaluations_set_hash(struct db *db, int64_t seq, const char *config_hash, struct nel_err *err);
 
 /* Removes evaluations that ended before that time, with their jobs and everything that is theirs, at most `limit` of
  * them. One stays while a job of it is not collected, or while somebody wants it to go on. Events stay: they have their

@@ -39,6 +39,11 @@ void result_of_job_list_done(struct result_of_job_list *list)
 		result_row_done(&item->row);
 	}
 	free(list->items);
+	for (size_t i = 0; i < list->basis_count; i++) {
+		job_basis_done(list->bases[i]);
+		free(list->bases[i]);
+	}
+	free(list->bases);
 	*list = (struct result_of_job_list){0};
 }
 
@@ -53,9 +58,11 @@ static int delete_of_job(struct db *db, int64_t job_seq, struct nel_err *err)
 
 /* The scores come from a file on the cluster: of two with one name the later one counts. */
 static struct statement insert_result = {
-    .sql =
-	"INSERT OR REPLACE INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at, model)"
-	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, (SELECT model FROM jobs WHERE seq = ?1))",
+    .sql = "INSERT OR REPLACE INTO results"
+	   " (job, task, is_group, metric, score, value, stderr, count, recorded_at, model, subject, protocol)"
+	   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, (SELECT model FROM jobs WHERE seq = ?1),"
+	   " coalesce((SELECT subject FROM job_likenesses WHERE job = ?1), 0),"
+	   " coalesce((SELECT protocol FROM job_likenesses WHERE job = ?1), 0))",
 };
 
 static int insert_of_job(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
@@ -175,6 +182,9 @@ static struct statement list_score = {
 static struct statement list_user = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
+static struct statement list_state = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
+};
 static struct statement list_cluster = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
@@ -248,7 +258,7 @@ static void add_time(struct postings *postings, struct db *db, const struct stat
 	postings_add(postings, q);
 }
 
-/* All but task, metric and model. */
+/* All but task, metric, model and state. */
 static void add_common_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
 			       const struct bounds *bounds)
 {
@@ -281,7 +291,23 @@ static void add_filters(struct postings *postings, struct db *db, const struct r
 	if (postings->count == 0)
 		postings_add(postings, query_start(db, &list_all));
 	postings_add_text(postings, db, &list_model, filter->model);
+	postings_add_text(postings, db, &list_state, filter->state);
 	add_common_filters(postings, db, filter, bounds);
+}
+
+/* Many scores of one job follow each other. */
+static int add_basis(struct db *db, int64_t job_seq, struct result_of_job_list *list,
+		     const struct job_basis **ret_basis, struct nel_err *err)
+{
+	if (list->count > 0 && list->items[list->count - 1].job_seq == job_seq) {
+		*ret_basis = list->items[list->count - 1].basis;
+		return 0;
+	}
+	struct job_basis *basis = mem_calloc(1, sizeof *basis);
+	list->bases = mem_realloc(list->bases, list->basis_count + 1, sizeof *list->bases);
+	list->bases[list->basis_count++] = basis;
+	*ret_basis = basis;
+	return likenesses_basis(db, job_seq, basis, err);
 }
 
 static struct statement job_of = {.sql = "SELECT id, evaluation, model, user, state, ended_at FROM jobs WHERE seq = ?"};
@@ -303,6 +329,11 @@ static int append_with_job(struct db *db, int64_t job_seq, struct result_list *r
 	CLEANUP(mem_freep) char *user = query_text(&q);
 	CLEANUP(mem_freep) char *state = query_text(&q);
 	int64_t ended_at = query_int(&q);
+	const struct job_basis *basis = NULL;
+	if (rows->count == 0)
+		return 0;
+	if (add_basis(db, job_seq, list, &basis, err) != 0)
+		return -1;
 	list->items = mem_realloc(list->items, list->count + rows->count, sizeof *list->items);
 	for (size_t i = 0; i < rows->count; i++) {
 		list->items[list->count++] = (struct result_of_job){
@@ -313,6 +344,7 @@ static int append_with_job(struct db *db, int64_t job_seq, struct result_list *r
 		    .user = mem_strdup(user),
 		    .state = mem_strdup(state),
 		    .ended_at = ended_at,
+		    .basis = basis,
 		    .row = rows->items[i],
 		};
 	}
@@ -361,9 +393,11 @@ int results_list(struct db *db, const struct result_filter *filter, struct resul
 
 struct newest_key {
 	char *model;
+	int64_t subject;
 	char *task;
 	int64_t group;
 	char *metric;
+	int64_t protocol;
 };
 
 static void newest_key_done(struct newest_key *key)
@@ -374,41 +408,50 @@ static void newest_key_done(struct newest_key *key)
 	*key = (struct newest_key){0};
 }
 
-static void newest_key_set(struct newest_key *key, const char *model, const char *task)
+static void newest_key_set(struct newest_key *key, const char *model, int64_t subject, const char *task)
 {
-	struct newest_key set = {
-	    .model = mem_strdup(model), .task = mem_strdup(task), .group = -1, .metric = mem_strdup("")};
+	struct newest_key set = {.model = mem_strdup(model),
+				 .subject = subject,
+				 .task = mem_strdup(task),
+				 .group = -1,
+				 .metric = mem_strdup("")};
 	newest_key_done(key);
 	*key = set;
 }
 
 /* With the greatest job number, so that SQLite seeks past the key's jobs and does not walk over them. */
 static struct statement next_key = {
-    .sql = "SELECT model, task, is_group, metric FROM results INDEXED BY results_newest"
-	   " WHERE (model, task, is_group, metric, job) > (?, ?, ?, ?, 9223372036854775807) ORDER BY model, task, "
-	   "is_group, metric LIMIT 1",
+    .sql = "SELECT model, subject, task, is_group, metric, protocol FROM results INDEXED BY results_newest"
+	   " WHERE (model, subject, task, is_group, metric, protocol, job) > (?, ?, ?, ?, ?, ?, 9223372036854775807)"
+	   " ORDER BY model, subject, task, is_group, metric, protocol LIMIT 1",
 };
-static struct statement next_model = {
-    .sql = "SELECT model, task, is_group, metric FROM results INDEXED BY results_newest"
-	   " WHERE model > ? ORDER BY model, task, is_group, metric LIMIT 1",
+static struct statement next_subject = {
+    .sql = "SELECT model, subject, task, is_group, metric, protocol FROM results INDEXED BY results_newest"
+	   " WHERE (model, subject) > (?, ?) ORDER BY model, subject, task, is_group, metric, protocol LIMIT 1",
 };
 
-/* Moves the key on: to the next one, or to the first of the next model. */
-static int advance(struct db *db, bool over_model, struct newest_key *key, bool *ret_found, struct nel_err *err)
+/* Moves the key on: to the next one, or to the first of the next subject. */
+static int advance(struct db *db, bool over_subject, struct newest_key *key, bool *ret_found, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, over_model ? &next_model : &next_key);
+	CLEANUP(query_done) struct query q = query_start(db, over_subject ? &next_subject : &next_key);
 	query_bind_text(&q, key->model);
-	if (!over_model) {
+	query_bind_int(&q, key->subject);
+	if (!over_subject) {
 		query_bind_text(&q, key->task);
 		query_bind_int(&q, key->group);
 		query_bind_text(&q, key->metric);
+		query_bind_int(&q, key->protocol);
 	}
 	if (query_step(&q, ret_found, err) != 0)
 		return -1;
 	if (!*ret_found)
 		return 0;
-	struct newest_key next = {.model = query_text(&q), .task = query_text(&q), .group = query_int(&q)};
+	struct newest_key next = {.model = query_text(&q)};
+	next.subject = query_int(&q);
+	next.task = query_text(&q);
+	next.group = query_int(&q);
 	next.metric = query_text(&q);
+	next.protocol = query_int(&q);
 	query_done(&q);
 	newest_key_done(key);
 	*key = next;
@@ -419,8 +462,8 @@ static int advance(struct db *db, bool over_model, struct newest_key *key, bool 
 static int next_wanted(struct db *db, const struct result_filter *filter, struct newest_key *key, bool *ret_found,
 		       struct nel_err *err)
 {
-	for (bool over_model = false;;) {
-		if (advance(db, over_model, key, ret_found, err) != 0)
+	for (bool over_subject = false;;) {
+		if (advance(db, over_subject, key, ret_found, err) != 0)
 			return -1;
 		if (!*ret_found)
 			return 0;
@@ -431,10 +474,10 @@ static int next_wanted(struct db *db, const struct result_filter *filter, struct
 		int order = filter->task != NULL ? strcmp(key->task, filter->task) : 0;
 		if (order == 0 && (filter->metric == NULL || strcmp(key->metric, filter->metric) == 0))
 			return 0;
-		over_model = order > 0;
+		over_subject = order > 0;
 		if (order < 0) {
 			CLEANUP(mem_freep) char *model = mem_strdup(key->model);
-			newest_key_set(key, model, filter->task);
+			newest_key_set(key, model, key->subject, filter->task);
 		}
 	}
 }
@@ -458,18 +501,20 @@ static int append_of_key(struct db *db, int64_t job_seq, const struct newest_key
 	return append_rows(&q, &rows, err) != 0 ? -1 : append_with_job(db, job_seq, &rows, list, err);
 }
 
-static struct statement has_succeeded = {.sql = "SELECT 1 FROM jobs WHERE seq = ? AND state = 'succeeded'"};
+static struct statement has_state = {.sql = "SELECT 1 FROM jobs WHERE seq = ? AND state = ?"};
 
-static int check_succeeded(struct db *db, int64_t job_seq, bool *ret_succeeded, struct nel_err *err)
+static int check_state(struct db *db, int64_t job_seq, const char *state, bool *ret_has, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &has_succeeded);
+	CLEANUP(query_done) struct query q = query_start(db, &has_state);
 	query_bind_int(&q, job_seq);
-	return query_step(&q, ret_succeeded, err);
+	query_bind_text(&q, state != NULL ? state : "succeeded");
+	return query_step(&q, ret_has, err);
 }
 
 static struct statement list_key = {
     .sql = "SELECT job FROM results INDEXED BY results_newest"
-	   " WHERE model = ?1 AND task = ?2 AND is_group = ?3 AND metric = ?4 AND job <= ?5 ORDER BY job DESC",
+	   " WHERE model = ?1 AND subject = ?2 AND task = ?3 AND is_group = ?4 AND metric = ?5 AND protocol = ?6"
+	   " AND job <= ?7 ORDER BY job DESC",
 };
 
 static int append_newest(struct db *db, const struct result_filter *filter, const struct bounds *bounds,
@@ -478,19 +523,22 @@ static int append_newest(struct db *db, const struct result_filter *filter, cons
 	CLEANUP(postings_done) struct postings postings = {0};
 	struct query q = query_start(db, &list_key);
 	query_bind_text(&q, key->model);
+	query_bind_int(&q, key->subject);
 	query_bind_text(&q, key->task);
 	query_bind_int(&q, key->group);
 	query_bind_text(&q, key->metric);
+	query_bind_int(&q, key->protocol);
 	postings_add(&postings, q);
+	postings_add_text(&postings, db, &list_state, filter->state);
 	add_common_filters(&postings, db, filter, bounds);
 	for (int64_t seq = 0;;) {
-		bool succeeded = false;
+		bool wanted = false;
 		if (postings_next(&postings, seq, &seq, err) != 0 ||
-		    (seq != 0 && check_succeeded(db, seq, &succeeded, err) != 0))
+		    (seq != 0 && check_state(db, seq, filter->state, &wanted, err) != 0))
 			return -1;
 		if (seq == 0)
 			return 0;
-		if (succeeded)
+		if (wanted)
 			return append_of_key(db, seq, key, filter->score, list, err);
 	}
 }
@@ -504,7 +552,7 @@ int results_newest(struct db *db, const struct result_filter *filter, struct res
 	struct bounds bounds;
 	if (scope_begin_read(&scope, db, err) != 0 || find_bounds(db, filter, &bounds, err) != 0)
 		return -1;
-	newest_key_set(&key, filter->model != NULL ? filter->model : "", "");
+	newest_key_set(&key, filter->model != NULL ? filter->model : "", -1, "");
 	for (;;) {
 		bool found = false;
 		if (next_wanted(db, filter, &key, &found, err) != 0)
@@ -521,7 +569,7 @@ int results_newest(struct db *db, const struct result_filter *filter, struct res
 }
 
 struct statement *const results_statements[] = {
-    &delete_results,   &insert_result, &of_job,     &list_all,   &list_task,     &list_metric,
-    &list_task_metric, &list_model,    &list_label, &list_score, &list_user,     &list_cluster,
-    &list_evaluation,  &first_since,   &last_until, &list_since, &list_until,    &job_of,
-    &next_key,         &next_model,    &of_key,     &list_key,   &has_succeeded, NULL};
+    &delete_results, &insert_result, &of_job,     &list_all,   &list_task,    &list_metric, &list_task_metric,
+    &list_model,     &list_label,    &list_score, &list_user,  &list_cluster, &list_state,  &list_evaluation,
+    &first_since,    &last_until,    &list_since, &list_until, &job_of,       &next_key,    &next_subject,
+    &of_key,         &list_key,      &has_state,  NULL};

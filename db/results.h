@@ -2,7 +2,7 @@
 #ifndef NEL_DB_RESULTS_H
 #define NEL_DB_RESULTS_H
 
-#include "db/db.h"
+#include "db/likenesses.h"
 
 struct result_row {
 	char *task; /* as results.yml names it */
@@ -36,8 +36,9 @@ struct result_filter {
 	const char *user;
 	const char *cluster;
 	const char *evaluation;
-	int64_t since_s; /* the job's created_at >= */
-	int64_t until_s; /* created_at < */
+	const char *state; /* of the job; results_newest() without one: succeeded */
+	int64_t since_s;   /* the job's created_at >= */
+	int64_t until_s;   /* created_at < */
 	const char *label_key;
 	const char *label_value;
 	int64_t before_seq; /* of the job; for results_list() */
@@ -54,12 +55,15 @@ struct result_of_job {
 	char *user;
 	char *state; /* of the job: scores of one that has not succeeded may be of a part of the samples */
 	int64_t ended_at;
+	const struct job_basis *basis; /* the list's */
 	struct result_row row;
 };
 
 struct result_of_job_list {
 	struct result_of_job *items;
 	size_t count;
+	struct job_basis **bases;
+	size_t basis_count;
 	int64_t last_job_seq; /* of the last job here: the next before_seq; 0 when there are no more */
 	bool truncated;       /* of results_newest() */
 };
@@ -70,9 +74,10 @@ void result_of_job_list_done(struct result_of_job_list *list);
 int results_list(struct db *db, const struct result_filter *filter, struct result_of_job_list *ret_list,
 		 struct nel_err *err);
 
-/* Of each model, task (or group) and metric the scores of the newest job that has succeeded, among those that the
- * filter lets through; by model, tasks before groups within a name, metric and score. ret_list->truncated: there are
- * more than RESULTS_NEWEST_MAX, and the rest is missing. */
+/* Of each model, subject, task (or group), metric and protocol the scores of the newest job that has succeeded (or has
+ * the filter's state), among those that the filter lets through; by model, subject, tasks before groups within a name,
+ * metric, protocol and score. The newest is the one submitted last, by the order of the store and no clock.
+ * ret_list->truncated: there are more than RESULTS_NEWEST_MAX, and the rest is missing. */
 int results_newest(struct db *db, const struct result_filter *filter, struct result_of_job_list *ret_list,
 		   struct nel_err *err);
 

@@ -28,6 +28,7 @@ extern struct statement *const jobs_live_statements[];
 extern struct statement *const attempts_statements[];
 extern struct statement *const events_statements[];
 extern struct statement *const results_statements[];
+extern struct statement *const likenesses_statements[];
 extern struct statement *const webhooks_statements[];
 extern struct statement *const totals_statements[];
 extern struct statement *const failures_statements[];

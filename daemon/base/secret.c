@@ -127,6 +127,14 @@ int secret_open_json(const struct secret_key *key, const char *label, const unsi
 	return 0;
 }
 
+void secret_fingerprint(const struct secret_key *key, const char *text, size_t size,
+			char ret_fingerprint[SECRET_FINGERPRINT_SIZE])
+{
+	unsigned char hash[(SECRET_FINGERPRINT_SIZE - 1) / 2];
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)text, size, key->bytes, sizeof key->bytes);
+	sodium_bin2hex(ret_fingerprint, SECRET_FINGERPRINT_SIZE, hash, sizeof hash);
+}
+
 void secret_free(char *data, size_t size)
 {
 	if (data == NULL)

@@ -34,6 +34,12 @@ int secret_open(const struct secret_key *key, const char *label, const unsigned 
 int secret_open_json(const struct secret_key *key, const char *label, const unsigned char *sealed, size_t sealed_size,
 		     json_t **ret_object, struct nel_err *err);
 
+#define SECRET_FINGERPRINT_SIZE 33
+
+/* Equal for equal texts under the same key, and of no use to whoever has not the key: 32 hex digits. */
+void secret_fingerprint(const struct secret_key *key, const char *text, size_t size,
+			char ret_fingerprint[SECRET_FINGERPRINT_SIZE]);
+
 void secret_free(char *data, size_t size); /* wipes, then frees */
 void secret_wipe(char *text);              /* wipes a NUL-terminated string in place; accepts NULL */
 

@@ -48,6 +48,8 @@ struct scheduler {
 	atomic_bool wanted; /* the store has marks to take */
 	atomic_bool nudged; /* a station is */
 	_Atomic int64_t last_tick_ms;
+	bool likenesses_known;      /* of all that the store had at the start */
+	int64_t likenesses_ms;      /* monotonic: after a failure, not before */
 	int64_t prune_ms;           /* monotonic: the next pruning is not before */
 	_Atomic int64_t live_count; /* as of the last tick */
 	struct live_set live;

@@ -7,6 +7,7 @@
 #include "chain/budget.h"
 #include "db/failures.h"
 #include "sched/core.h"
+#include "sched/likeness_backlog.h"
 #include "sched/pruning.h"
 #include "slurm/advice.h"
 #include "slurm/slurm_state.h"
@@ -340,6 +341,7 @@ static void tick(struct scheduler *s)
 	dispatch_all(s);
 	forget_finished(s);
 	pruning_step(s);
+	likeness_backlog_step(s);
 	atomic_store(&s->live_count, (int64_t)HASH_COUNT(s->live.by_seq));
 }
 

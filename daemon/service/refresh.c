@@ -16,6 +16,7 @@ void refresh_done(struct refresh *refresh)
 {
 	result_list_done(&refresh->before);
 	result_list_done(&refresh->after);
+	job_basis_done(&refresh->basis);
 }
 
 int service_may_refresh(const struct actor *actor, const struct job_row *job, struct nel_err *err)
@@ -141,7 +142,8 @@ int service_refresh_results(struct service *service, struct db *db, const struct
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0 || check_unchanged(db, job, err) != 0 ||
 	    results_of_job(db, job->seq, &refresh.before, err) != 0 || replace(db, job->seq, &scores, err) != 0 ||
-	    results_of_job(db, job->seq, &refresh.after, err) != 0 || record(db, job, &refresh.after, err) != 0 ||
+	    results_of_job(db, job->seq, &refresh.after, err) != 0 ||
+	    likenesses_basis(db, job->seq, &refresh.basis, err) != 0 || record(db, job, &refresh.after, err) != 0 ||
 	    store_seal(db, job, seal, warnings, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	*ret_refresh = refresh;

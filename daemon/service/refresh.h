@@ -12,6 +12,7 @@
 struct refresh {
 	struct result_list before;
 	struct result_list after;
+	struct job_basis basis;
 };
 
 void refresh_done(struct refresh *refresh);

@@ -182,6 +182,26 @@ int secrets_seal_env(struct service *service, struct db *db, const struct submit
 	return rc;
 }
 
+int secrets_fingerprints(struct service *service, const struct evaluation_row *row, json_t **ret_fingerprints,
+			 struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
+	json_t *env = NULL;
+	const char *name = NULL;
+	json_t *value = NULL;
+	if (row->sealed_env != NULL &&
+	    secret_open_json(service->master_key, label, row->sealed_env, row->sealed_env_size, &env, err) != 0)
+		return -1;
+	*ret_fingerprints = json_object();
+	json_object_foreach(env, name, value) {
+		char text[SECRET_FINGERPRINT_SIZE];
+		secret_fingerprint(service->master_key, json_string_value(value), json_string_length(value), text);
+		json_object_set_new(*ret_fingerprints, name, json_string(text));
+	}
+	secret_free_json(env);
+	return 0;
+}
+
 int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,
 		 struct nel_err *err)
 {

@@ -37,6 +37,10 @@ void secret_names_done(struct secret_names *names);
 int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
 		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err);
 
+/* What stands for the values of the row's sealed secrets where they are compared: an object of fingerprints by name. */
+int secrets_fingerprints(struct service *service, const struct evaluation_row *row, json_t **ret_fingerprints,
+			 struct nel_err *err);
+
 /* What takes the secrets of the job's evaluation out of a text. */
 int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,
 		 struct nel_err *err);

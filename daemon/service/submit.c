@@ -5,14 +5,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/likeness.h"
 #include "db/audit.h"
 #include "db/evaluations.h"
 #include "db/events.h"
 #include "db/jobs.h"
+#include "db/likenesses.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
 #include "service/identities.h"
-#include "service/likeness.h"
 #include "service/plan.h"
 #include "service/repeat.h"
 #include "service/secrets.h"
@@ -86,8 +87,6 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 		json_array_append_new(overrides, json_string(request->overrides[i]));
 	CLEANUP(json_freep) json_t *warnings = problems_to_json(&planned->warnings);
 	CLEANUP(json_freep) json_t *images = likeness_images(planned->plan);
-	char hash[SECRET_HASH_SIZE];
-	likeness_hash(planned->plan, hash);
 	ids_new_evaluation(row->id);
 	row->user = mem_strdup(request->actor->name);
 	row->cluster = mem_strdup(planned->cluster->name);
@@ -99,7 +98,6 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	row->submitted_type = mem_strdup(request->json ? "application/json" : "application/yaml");
 	row->overrides = json_dumps(overrides, JSON_COMPACT);
 	row->resolved = json_dumps(planned->plan->resolved, JSON_COMPACT);
-	row->config_hash = mem_strdup(hash);
 	row->images = json_dumps(images, JSON_COMPACT);
 	row->warnings = json_dumps(warnings, JSON_COMPACT);
 	row->created_at = now_s;
@@ -109,6 +107,23 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL || row->images == NULL)
 		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
 	return secrets_seal_env(service, db, request, planned->plan, row, err);
+}
+
+static const char *fingerprint_of(const char *name, void *arg)
+{
+	return json_string_value(json_object_get(arg, name));
+}
+
+/* Of a row with its secrets sealed; sets its config_hash. */
+static int find_likeness(struct service *service, const struct eval_plan *plan, struct evaluation_row *row,
+			 struct likeness *ret_likeness, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *fingerprints = NULL;
+	if (secrets_fingerprints(service, row, &fingerprints, err) != 0)
+		return -1;
+	likeness_make(plan, fingerprint_of, fingerprints, ret_likeness);
+	row->config_hash = mem_strdup(ret_likeness->hash);
+	return 0;
 }
 
 static const char *resume_mode_name(enum resume_mode mode)
@@ -122,7 +137,7 @@ static const char *resume_mode_name(enum resume_mode mode)
 }
 
 static int store_job(struct db *db, const struct evaluation_row *evaluation, const struct eval_plan *plan,
-		     const struct plan_job *plan_job, struct nel_err *err)
+		     const struct plan_job *plan_job, const struct likeness_job *likeness, struct nel_err *err)
 {
 	CLEANUP(job_row_done)
 	struct job_row row = {.evaluation_seq = evaluation->seq,
@@ -150,7 +165,9 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	row.waiting_on = mem_strdup("its turn");
 	row.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
 	row.resume_on = str_take(&resume_on);
-	return jobs_insert(db, &row, err);
+	const struct likeness_row subject = {likeness->subject.hash, likeness->subject.parts};
+	const struct likeness_row protocol = {likeness->protocol.hash, likeness->protocol.parts};
+	return jobs_insert(db, &row, err) != 0 ? -1 : likenesses_set(db, row.seq, &subject, &protocol, err);
 }
 
 static int log_submission(struct db *db, const struct evaluation_row *row, const struct eval_plan *plan,
@@ -173,12 +190,12 @@ static int log_submission(struct db *db, const struct evaluation_row *row, const
 }
 
 static int store(struct db *db, const struct submit_request *request, struct evaluation_row *row,
-		 const struct eval_plan *plan, struct nel_err *err)
+		 const struct eval_plan *plan, const struct likeness *likeness, struct nel_err *err)
 {
 	if (evaluations_insert(db, row, err) != 0)
 		return -1;
 	for (size_t i = 0; i < plan->job_count; i++)
-		if (store_job(db, row, plan, &plan->jobs[i], err) != 0)
+		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], err) != 0)
 			return -1;
 	if (repeat_note(db, row->user, &request->repeat, row->id, row->created_at, err) != 0)
 		return -1;
@@ -202,12 +219,14 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 {
 	CLEANUP(planned_done) struct planned planned = {0};
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(likeness_done) struct likeness likeness = {0};
 	int64_t now_s = clock_now_s();
 	int found = find_repeat(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
-	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0)
+	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0 ||
+	    find_likeness(service, planned.plan, &row, &likeness, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
@@ -218,7 +237,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);
 	if (service_ensure_identity(service, db, row.user, planned.cluster, err) != 0 ||
-	    store(db, request, &row, planned.plan, err) != 0 || db_commit(db, err) != 0)
+	    store(db, request, &row, planned.plan, &likeness, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	fault_point("create-committed");
 	memcpy(ret_reply->id, row.id, sizeof row.id);

@@ -29,9 +29,9 @@ def submit(client, **envelope):
 
 def add_score(daemon, job, task, metric, score, value, stderr=None, count=None, group=0):
     daemon.execute(
-        "INSERT INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at, model)"
-        " SELECT seq, ?, ?, ?, ?, ?, ?, ?, 5, model FROM jobs WHERE id = ?", task, group, metric, score, value, stderr,
-        count, job)
+        "INSERT INTO results (job, task, is_group, metric, score, value, stderr, count, recorded_at, model, subject,"
+        " protocol) SELECT seq, ?, ?, ?, ?, ?, ?, ?, 5, model, coalesce(subject, 0), coalesce(protocol, 0) FROM jobs"
+        " LEFT JOIN job_likenesses ON job = seq WHERE id = ?", task, group, metric, score, value, stderr, count, job)
 
 
 def finish(daemon, job, state="succeeded"):
@@ -114,10 +114,11 @@ def test_matrix_cells_are_the_latest_of_one_score_a_task(store):
     matrix = daemon.client("ann").get("/v1/results?form=matrix&label=all:yes").json()
     assert matrix["baseline"] is None
     # strict/inst and strict/prompt are those of two models, a_metric is first by name but of one.
-    assert matrix["columns"] == [
+    assert [{k: c[k] for k in ("task", "group", "metric", "score")} for c in matrix["columns"]] == [
         {"task": "@task", "group": False, "metric": "acc", "score": "micro"},
         {"task": "ifeval", "group": False, "metric": "strict", "score": "inst"},
         {"task": "mmlu", "group": True, "metric": "acc", "score": "micro"}]
+    assert all(x["differs"] == [] for x in matrix["columns"] + matrix["rows"])
     rows = {r["model"]: r["cells"] for r in matrix["rows"]}
     assert list(rows) == ['=HYPERLINK("x"),c', "org/a", "org/b"]
     assert rows["org/a"] == [None, {"value": 0.25, "stderr": None, "count": None, "job": jobs["new"],
@@ -143,12 +144,13 @@ def test_matrix_as_csv_is_safe_in_spreadsheets(store):
     rows = table(daemon.client("ann").get("/v1/results?form=matrix&format=csv"))
     assert rows[0][:5] == ["model", "'@task acc/micro", "'@task acc/micro stderr", "'@task acc/micro count",
                            "'@task acc/micro job"]
-    assert rows[0][9] == "mmlu (group) acc/micro" and all(len(r) == 13 for r in rows)
+    assert rows[0][9] == "mmlu (group) acc/micro" and all(len(r) == 15 for r in rows)
     odd = rows[1]
     assert odd[0] == "'=HYPERLINK(\"x\"),c" and odd[9] == "-0.25" and odd[12] == jobs["odd"]
     assert odd[5:9] == ["", "", "", ""]
     rows = table(daemon.client("ann").get("/v1/results?form=matrix&format=csv&baseline=org/a&task=ifeval"))
-    assert rows[0][5:] == ["ifeval strict/inst delta", "ifeval strict/inst delta stderr"]
+    assert rows[0][5:] == ["ifeval strict/inst delta", "ifeval strict/inst delta stderr", "ifeval strict/inst differs",
+                           "checkpoint", "subject"]
     assert float({r[0]: r for r in rows}["org/b"][5]) == pytest.approx(0.3)
 
 
@@ -163,7 +165,7 @@ def test_matrix_of_nothing_is_empty(store):
     daemon, _ = store
     ann = daemon.client("ann")
     assert ann.get("/v1/results?form=matrix&task=none").json() == {"baseline": None, "columns": [], "rows": []}
-    assert ann.get("/v1/results?form=matrix&task=none&format=csv").text == "model\r\n"
+    assert ann.get("/v1/results?form=matrix&task=none&format=csv").text == "model,checkpoint,subject\r\n"
 
 
 @pytest.mark.parametrize("query, words", [
@@ -341,3 +343,239 @@ def test_like_of_an_unknown_evaluation_is_told(ann):
     for identity in ("0123456789abcdef", "x", ""):
         reply = ann.request("GET", f"/v1/evaluations?like={identity}")
         assert reply.status_code == 400 and "like" in reply.json()["detail"]
+
+
+SERVED = """\
+defaults:
+  - execution: slurm/default
+  - deployment: vllm
+  - _self_
+execution:
+  hostname: alpha.example
+  account: acct
+  output_dir: /shared/out
+  mounts: {mount_home: false}
+deployment:
+  image: vllm/vllm-openai:v1
+  checkpoint_path: /models/one
+  served_model_name: org/served
+evaluation:
+  tasks:
+    - name: lm-evaluation-harness.ifeval
+"""
+PARAMS = "evaluation.nemo_evaluator_config.config.params"
+
+
+def serve(client, *overrides, **envelope):
+    return client.submit(json.dumps({"config": SERVED, "overrides": list(overrides), **envelope}),
+                         content_type="application/json").json()
+
+
+# What is changed, and by which words the scores then differ: of the rows of a model, and of the columns of a task.
+UNLIKE = [
+    (["deployment.checkpoint_path=/models/two"], ["checkpoint"], []),
+    (["deployment.checkpoint_path=null", "deployment.hf_model_handle=org/hf"], ["checkpoint", "server"], []),
+    (["deployment.image=vllm/vllm-openai:v2"], ["server"], []),
+    (["deployment.extra_args=--quantization fp8"], ["server"], []),
+    (["++execution.mounts.deployment={/models/other: /checkpoint/sub}"], ["server"], []),
+    (["++" + PARAMS + ".limit_samples=10"], [], ["params"]),
+    (["++evaluation.tasks.0.container=nvcr.io/x/y:2"], [], ["harness", "image"]), # the name goes with its prefix then
+    (["evaluation.tasks.0.name=simple_evals.ifeval", "++evaluation.tasks.0.container=nvcr.io/x/y:2"], [],
+     ["harness", "image"]),
+    (["++evaluation.nemo_evaluator_config.target.api_endpoint.adapter_config.use_system_prompt=true"], [], ["request"]),
+    (["++auxiliary_deployments.judge={type: vllm, port: 8001, image: 'x/y:1', served_model_name: judge, checkpoint_path: /models/j,"
+      " command: 'vllm serve /checkpoint', endpoints: {chat: /v1/chat/completions, health: /health}}"], [], ["judges"]),
+    (["++evaluation.env_vars.SHOTS=lit:5"], [], ["environment"]),
+    (["++execution.mounts.evaluation={/data/new: /datasets}"], [], ["mounts"]),
+    (["++evaluation.nemo_evaluator_config.target.api_endpoint.url=https://other.example/v1"], ["endpoint"], []),
+]
+
+
+@pytest.fixture(scope="module")
+def unlike(fresh_unlike):
+    """The score of a base and one more of each kind: (daemon, the base's job, jobs in the order of UNLIKE)."""
+    daemon = fresh_unlike
+    daemon.start()
+    ann = daemon.client("ann")
+    jobs = [serve(ann, labels={"n": "base"})["id"] + ".0"]
+    jobs += [serve(ann, *change[0], labels={"n": str(i)})["id"] + ".0" for i, change in enumerate(UNLIKE)]
+    daemon.stop()
+    for i, job in enumerate(jobs):
+        finish(daemon, job)
+        add_score(daemon, job, "ifeval", "strict", "prompt", i / 100, 0.01, 541)
+    daemon.start()
+    return daemon, jobs[0], jobs[1:]
+
+
+@pytest.fixture(scope="module")
+def fresh_unlike(tmp_path_factory):
+    daemon = Daemon(tmp_path_factory.mktemp("unlike"))
+    daemon.prepare()
+    yield daemon
+    if daemon.process is not None:
+        daemon.stop()
+
+
+def test_unlike_scores_are_all_among_the_latest(unlike):
+    daemon, base, others = unlike
+    items = daemon.client("ann").get("/v1/results?latest=true&model=org/served").json()["items"]
+    assert {i["job"] for i in items} == {base, *others}
+    first = next(i for i in items if i["job"] == base)
+    assert first["checkpoint"] == "/models/one" and first["harness"] == "ifeval"
+    assert ":" in first["image"] and first["subject"] and first["protocol"]
+    limited = next(i for i in items if i["job"] == others[5])
+    assert limited["params"]["limit_samples"] == 10 and limited["params_hash"] != first["params_hash"]
+    assert (limited["subject"], limited["image"]) == (first["subject"], first["image"])
+
+
+@pytest.mark.parametrize("at", range(len(UNLIKE)), ids=lambda i: UNLIKE[i][0][0])
+def test_unlike_scores_are_kept_apart_and_told(unlike, at):
+    """Each beside the base, by a label that both have: in a row or a column of its own, with what differs."""
+    daemon, base, others = unlike
+    ann = daemon.client("ann")
+    for job in (base, others[at]):
+        daemon.execute("INSERT OR IGNORE INTO labels (evaluation, key, value) SELECT evaluation_seq, ?, 'x' FROM jobs"
+                       " WHERE id = ?", f"pair{at}", job)
+    matrix = ann.get(f"/v1/results?form=matrix&label=pair{at}:x&baseline=org/served").json()
+    _, rows, columns = UNLIKE[at]
+    assert [sorted(r["differs"]) for r in matrix["rows"]] == [rows] * (2 if rows else 1)
+    assert [sorted(c["differs"]) for c in matrix["columns"]] == [columns] * (2 if columns else 1)
+    cells = {c["job"]: c for r in matrix["rows"] for c in r["cells"] if c}
+    assert set(cells) == {base, others[at]}
+    # The baseline is the row of the newest job; the older score is compared with it, with the words.
+    assert [c["job"] for r in matrix["rows"] if r["baseline"] for c in r["cells"] if c][-1:] != []
+    if rows:
+        assert sorted(cells[base]["differs"]) == sorted(rows) and cells[base]["delta"] == pytest.approx(-(at + 1) / 100)
+        assert cells[others[at]]["differs"] == [] and cells[others[at]]["delta"] == 0
+    text = ann.get(f"/v1/results?form=matrix&label=pair{at}:x&format=csv").text
+    for name in columns:
+        assert f" {name}=" in text
+
+
+def test_a_baseline_of_another_protocol_is_compared_with_the_word(unlike):
+    """org/other was run with limit_samples, the baseline without: the difference says so."""
+    daemon, base, others = unlike
+    ann = daemon.client("ann")
+    job = serve(ann, "deployment.served_model_name=org/other", "++" + PARAMS + ".limit_samples=10",
+                labels={"n": "other"})["id"] + ".0"
+    daemon.stop()
+    finish(daemon, job)
+    add_score(daemon, job, "ifeval", "strict", "prompt", 0.5, 0.01, 10)
+    for each in (base, job):
+        daemon.execute("INSERT INTO labels (evaluation, key, value) SELECT evaluation_seq, 'cross', 'x' FROM jobs"
+                       " WHERE id = ?", each)
+    daemon.start()
+    ann = daemon.client("ann")
+    matrix = ann.get("/v1/results?form=matrix&label=cross:x&baseline=org/served").json()
+    cell = next(c for r in matrix["rows"] if r["model"] == "org/other" for c in r["cells"] if c)
+    assert cell["delta"] == pytest.approx(0.5) and cell["differs"] == ["params"]
+    rows = table(ann.get("/v1/results?form=matrix&label=cross:x&baseline=org/served&format=csv"))
+    assert "params" in next(r for r in rows if r[0] == "org/other")
+
+
+def test_basis_of_a_job_is_told_whole(unlike):
+    daemon, base, _ = unlike
+    basis = daemon.client("ann").get(f"/v1/jobs/{base}/results").json()["basis"]
+    assert basis["subject"]["server"]["image"] == "vllm/vllm-openai:v1" and "--port" not in json.dumps(basis)
+    assert basis["protocol"]["harness"] == "ifeval"
+
+
+def test_failed_jobs_come_into_comparisons_only_when_asked(store):
+    daemon, jobs = store
+    ann = daemon.client("ann")
+    for query in ("latest=true", "form=matrix"):
+        assert jobs["failed"] not in ann.get(f"/v1/results?{query}&model=org/a").text
+    items = ann.get("/v1/results?latest=true&state=failed").json()["items"]
+    assert {i["job"] for i in items} == {jobs["failed"]} == {i["job"] for i in ann.get(
+        "/v1/results?state=failed").json()["items"]}
+    assert jobs["failed"] in ann.get("/v1/results?form=matrix&state=failed").text
+    assert "state" in ann.request("GET", "/v1/results?state=broken").json()["detail"]
+
+
+def test_the_newest_is_the_one_submitted_last_whatever_clocks_say(store):
+    """Times of a daemon or cluster whose clock was set back, or of a job that ran longer, decide nothing."""
+    daemon, jobs = store
+    before = daemon.execute("SELECT id, created_at, ended_at FROM jobs")
+    try:
+        daemon.execute("UPDATE jobs SET ended_at = 4000000000 WHERE id = ?", jobs["old"])
+        daemon.execute("UPDATE jobs SET ended_at = 1000, created_at = 1000 WHERE id = ?", jobs["new"])
+        items = daemon.client("ann").get("/v1/results?latest=true&model=org/a&metric=strict").json()["items"]
+        assert {i["job"] for i in items} == {jobs["new"]}
+    finally:
+        for identity, created_at, ended_at in before:
+            daemon.execute("UPDATE jobs SET created_at = ?, ended_at = ? WHERE id = ?", created_at, ended_at, identity)
+
+
+def test_scores_from_before_get_what_they_are_of(unlike):
+    """As after an upgrade: nothing is known of the stored jobs, and the daemon works it out again."""
+    daemon, base, others = unlike
+    query = "SELECT j.id, s.hash, p.hash FROM jobs j JOIN job_likenesses ON job = j.seq JOIN likenesses s"\
+            " ON s.seq = subject JOIN likenesses p ON p.seq = protocol ORDER BY j.seq"
+    known = daemon.execute(query)
+    hashes = daemon.execute("SELECT id, config_hash FROM evaluations ORDER BY seq")
+    daemon.stop()
+    daemon.execute("UPDATE results SET subject = 0, protocol = 0")
+    daemon.execute("DELETE FROM job_likenesses")
+    assert daemon.execute("SELECT count(*) FROM likenesses") == [(0,)]
+    daemon.execute("UPDATE evaluations SET config_hash = 'old'")
+    daemon.execute("INSERT INTO likeness_backlog SELECT seq FROM evaluations")
+    daemon.start()
+    wait_until(lambda: daemon.execute("SELECT count(*) FROM likeness_backlog") == [(0,)], what="an empty backlog")
+    assert daemon.execute(query) == known
+    assert daemon.execute("SELECT id, config_hash FROM evaluations ORDER BY seq") == hashes
+    items = daemon.client("ann").get("/v1/results?latest=true&model=org/served").json()["items"]
+    assert {i["job"] for i in items} >= {base, *others} and all(i["protocol"] for i in items)
+
+
+@pytest.mark.parametrize("overrides", [
+    ["deployment.port=8001"], ["deployment.tensor_parallel_size=2"], ["++" + PARAMS + ".parallelism=3"],
+    ["++" + PARAMS + ".request_timeout=9"], ["++execution.mounts.deployment={/scratch/hf: /root/.cache/hf}"],
+    ["execution.walltime=02:00:00", "++execution.num_nodes=1"], ["++execution.mounts.evaluation={/scratch/c: /cache}"],
+], ids=str)
+def test_differences_that_do_not_matter_leave_evaluations_equal(ann, overrides):
+    assert serve(ann)["config_hash"] == serve(ann, *overrides)["config_hash"]
+
+
+def test_the_order_of_tasks_does_not_matter(ann):
+    one = submit(ann)
+    tasks = "    - name: lm-evaluation-harness.ifeval\n    - name: simple_evals.mmlu_pro\n"
+    first, second = tasks.splitlines(keepends=True)
+    assert CONFIG.count(tasks) == 1
+    other = ann.submit(CONFIG.replace(tasks, second + first)).json()
+    less = ann.submit(CONFIG.replace(second, "")).json()
+    assert one["config_hash"] == other["config_hash"] != less["config_hash"]
+
+
+@pytest.mark.parametrize("overrides", [
+    ["++execution.mounts.deployment={/models/other: /checkpoint/sub}"], ["++execution.mounts.evaluation={/d: /datasets}"],
+], ids=str)
+def test_mounts_over_what_is_evaluated_matter(ann, overrides):
+    other = serve(ann, *overrides)
+    assert serve(ann)["config_hash"] != other["config_hash"]
+
+
+def test_secrets_matter_where_a_command_refers_to_them(ann, daemon):
+    def with_secret(value, use):
+        return serve(ann, "++deployment.env_vars.REVISION=host:REVISION", f"deployment.extra_args={use}",
+                     env={"REVISION": value})["config_hash"]
+
+    used = "--revision $REVISION"
+    assert with_secret("alpha-rev-1", used) == with_secret("alpha-rev-1", used) != with_secret("alpha-rev-2", used)
+    assert with_secret("alpha-rev-1", "--x $REVISIONS") == with_secret("alpha-rev-2", "--x $REVISIONS")
+    assert not daemon.execute("SELECT 1 FROM likenesses WHERE parts LIKE '%alpha-rev%'")
+
+
+def test_a_sites_group_that_has_changed_makes_another_evaluation(tmp_path):
+    group = tmp_path / "groups/deployment/site.yaml"
+    group.parent.mkdir(parents=True)
+    daemon = Daemon(tmp_path, more=f"groups_dir: {tmp_path}/groups\n")
+    daemon.prepare()
+    daemon.start()
+    text = SERVED.replace("deployment: vllm", "deployment: site")
+    hashes = set()
+    for args in ("--seed 1", "--seed 1", "--seed 2"):
+        group.write_text(f"type: vllm\nport: 8000\ncommand: vllm serve /checkpoint {args}\n"
+                         "endpoints: {chat: /v1/chat/completions, health: /health}\n")
+        hashes.add(daemon.client("ann").submit(text).json()["config_hash"])
+    daemon.stop()
+    assert len(hashes) == 2

@@ -218,7 +218,11 @@ static void test_render_job_detail_attempts_and_history(void **state)
 
 static void test_render_score_csv_fields_are_quoted(void **state)
 {
-	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", "succeeded", 1000000000};
+	const struct job_basis basis = {.subject_hash = (char *)"0123456789abcdef0123",
+					.checkpoint = (char *)"/ckpt",
+					.harness = (char *)"ifeval",
+					.params = (char *)"{\"a\":1}"};
+	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", "succeeded", 1000000000, &basis};
 	const struct result_row row = {.task = "line\nbreak",
 				       .group = true,
 				       .metric = "acc",
@@ -231,12 +235,15 @@ static void test_render_score_csv_fields_are_quoted(void **state)
 	render_score_csv(&s, &of, &row);
 	assert_string_equal(str_text(&s),
 			    "e,e.0,ann,\"a,\"\"b\"\"\",succeeded,2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
-			    "0.5,,\r\n");
+			    "0.5,,,/ckpt,0123456789abcdef,ifeval,,\"{\"\"a\"\":1}\",,\r\n");
 	str_done(&s);
 	render_score(&s, &of, &row);
 	json_t *json = parse(&s);
 	assert_true(json_is_null(json_object_get(json, "stderr")));
 	assert_true(json_is_true(json_object_get(json, "group")));
+	assert_string_equal(json_string_value(json_object_get(json, "subject")), "0123456789abcdef");
+	assert_true(json_is_null(json_object_get(json, "protocol")));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "params"), "a")), 1);
 	json_decref(json);
 }
 

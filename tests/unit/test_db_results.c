@@ -344,8 +344,12 @@ static void test_results_newest_of_a_score_is_of_that_score(void **state)
 static void test_results_newest_costs_the_same_in_a_large_store(void **state)
 {
 	struct fixture *f = *state;
-	static const struct result_filter filters[] = {
-	    {0}, {.task = "mmlu"}, {.model = "meta/llama"}, {.label_key = "team", .label_value = "x"}, {.user = "ben"}};
+	static const struct result_filter filters[] = {{0},
+						       {.task = "mmlu"},
+						       {.model = "meta/llama"},
+						       {.label_key = "team", .label_value = "x"},
+						       {.user = "ben"},
+						       {.state = "succeeded"}};
 	int64_t costs[2][COUNT(filters)];
 	for (int large = 0; large < 2; large++) {
 		if (large) {
@@ -381,6 +385,7 @@ static void test_results_list_page_costs_the_same_in_a_large_store(void **state)
 	    {.limit = 50, .label_key = "team", .label_value = "x"},
 	    {.limit = 50, .label_key = "team", .label_value = "never"},
 	    {.limit = 50, .score = "t"},
+	    {.limit = 50, .state = "succeeded"},
 	    {.limit = 50, .user = "ben", .cluster = "beta"},
 	    {.limit = 50, .evaluation = "0000000000000007"},
 	    {.limit = 50, .since_s = 1100},
