@@ -101,6 +101,22 @@ static int do_submit(struct action *action, struct ssh_pool *pool, struct nel_er
 	return rc;
 }
 
+/* The scheduler takes what squeue says while sacct is asked. */
+static void take_early(struct observe_reply *reply, void *arg)
+{
+	struct action *whole = arg;
+	struct action *part = action_new(DO_OBSERVE, whole->inbox, whole->cluster, whole->identity, 0, whole->count);
+	part->early = true;
+	part->use_sacct = whole->use_sacct;
+	part->observed = *reply;
+	for (size_t i = 0; i < whole->count; i++)
+		part->items[part->count++] =
+		    (struct action_item){.seq = whole->items[i].seq, .attempt = whole->items[i].attempt};
+	whole->told_early = queue_push(part->inbox, part);
+	if (!whole->told_early)
+		action_free(part);
+}
+
 static int do_observe(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	if (action->ask_accounting && slurm_has_accounting(pool, action->timeout_ms, &action->use_sacct, err) != 0)
@@ -114,8 +130,9 @@ static int do_observe(struct action *action, struct ssh_pool *pool, struct nel_e
 						   .submitted_at = item->submitted_at,
 						   .attempt = item->attempt};
 	}
-	int rc =
-	    slurm_observe(pool, orders, action->count, action->use_sacct, action->timeout_ms, &action->observed, err);
+	const struct observe_early early = {.take = take_early, .arg = action};
+	int rc = slurm_observe(pool, orders, action->count, action->use_sacct && !action->skip_sacct,
+			       action->timeout_ms, &early, &action->observed, err);
 	free(orders);
 	return rc;
 }

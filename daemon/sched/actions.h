@@ -62,6 +62,9 @@ struct action {
 	/* DO_OBSERVE */
 	bool ask_accounting; /* find out first whether there is any */
 	bool use_sacct;      /* and what was found */
+	bool skip_sacct;     /* it has not answered lately */
+	bool early;          /* squeue's part of an answer that is still coming */
+	bool told_early;     /* that part has gone before: the rest is what sacct says */
 	struct observe_reply observed;
 
 	/* DO_COLLECT: one item */

@@ -26,7 +26,9 @@
 #define RESULTS_LOOK_MS 3000
 #define COLLECT_TRIES_MAX 3      /* then the end is stored without the scores; they follow when the cluster answers */
 #define UNTOLD_MAX_S (24 * 3600) /* for so long a refusal may be for the number of jobs */
-#define OBSERVATION_BACKOFF 10   /* a failing cluster is asked this many times less often, at most */
+#define SACCT_PAUSE_S 10         /* after sacct has failed, and up to */
+#define SACCT_PAUSE_MAX_S 300
+#define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
 
 /* Did the cluster refuse the login? An unknown host key is another thing. */
 static bool is_refusal(const struct action *action)
@@ -240,6 +242,7 @@ static void note_sight(struct scheduler *s, struct station *station, const char 
 	if (why == NULL)
 		sight->observed_at = clock_now_s();
 	snprintf(sight->error, sizeof sight->error, "%.*s", (int)sizeof sight->error - 1, why != NULL ? why : "");
+	memcpy(sight->accounting_error, station->sacct_error, sizeof sight->accounting_error);
 	pthread_mutex_unlock(&s->sight_lock);
 }
 
@@ -308,27 +311,48 @@ static void note_cost(struct scheduler *s, struct station *station, const struct
 	pthread_mutex_unlock(&s->sight_lock);
 }
 
-static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
+/* A sacct that fails, or hangs, is asked less and less; squeue's answers go on without it. */
+static void note_sacct(struct station *station, const struct action *action)
 {
-	struct station *station = core_station(s, action->cluster, action->identity);
-	if (station == NULL)
-		return 0;
-	station->observing = false;
-	note_cost(s, station, action);
-	if (action->failed || action->observed.slurm_failed) {
-		observation_failed(s, station, action->failed ? action->err.msg : action->observed.message);
-		return 0;
+	const struct observe_reply *reply = &action->observed;
+	if (reply->sacct_failed) {
+		int64_t pause_s =
+		    backoff_s(++station->sacct_failures, SACCT_PAUSE_S, SACCT_PAUSE_MAX_S, randombytes_random());
+		station->sacct_ms = clock_mono_ms() + pause_s * 1000;
+		if (station->sacct_error[0] == '\0')
+			log_warning("accounting does not answer", LOG_S("cluster", station->cluster->name),
+				    LOG_S("error", reply->message));
+		snprintf(station->sacct_error, sizeof station->sacct_error, "%.255s", reply->message);
+	} else if (reply->sacct_asked) {
+		if (station->sacct_error[0] != '\0')
+			log_info("accounting answers again", LOG_S("cluster", station->cluster->name));
+		station->sacct_failures = 0;
+		station->sacct_ms = 0;
+		station->sacct_error[0] = '\0';
 	}
-	station->accounting_known = true;
-	station->accounting = action->use_sacct;
-	const struct reconcile_rules rules = {.accounting = station->accounting,
+}
+
+/* An answer, or a part of one, has come: what may be asked again? */
+static void release_station(struct station *station, const struct action *action)
+{
+	if (action->early)
+		station->sacct_since_ms = clock_mono_ms();
+	station->sacct_asked = action->early || (station->sacct_asked && !action->told_early);
+	if (!action->told_early)
+		station->observing = false;
+}
+
+/* Works the answer into the chains. */
+static int take_rows(struct scheduler *s, const struct station *station, const struct action *action, bool *changed,
+		     struct nel_err *err)
+{
+	const struct reconcile_rules rules = {.accounting = action->use_sacct,
+					      .accounting_error = station->sacct_error,
 					      .absence_deadline_s = station->cluster->absence_deadline_s,
 					      .now_s = clock_now_s()};
-	bool changed = false;
-	int64_t *seen = mem_calloc(action->count, sizeof *seen);
+	CLEANUP(mem_freep) int64_t *seen = mem_calloc(action->count, sizeof *seen);
 	size_t seen_count = 0;
-	int rc = 0;
-	for (size_t i = 0; i < action->count && rc == 0 && i < action->observed.count; i++) {
+	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
 		struct live *live = find(s, &action->items[i]);
 		const struct observation *o = &action->observed.items[i];
 		if (live == NULL || !live_is_observable(live))
@@ -337,19 +361,58 @@ static int take_observed(struct scheduler *s, const struct action *action, struc
 			seen[seen_count++] = live->seq;
 			live->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
 		}
+		/* sacct took its time, and squeue has been asked again. */
+		if (action->told_early && (o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE))
+			continue;
+		if (action->told_early && live->seen_alive_ms > station->sacct_since_ms)
+			continue;
+		if (o->squeue == SIGHT_SEEN)
+			live->seen_alive_ms = clock_mono_ms();
 		struct judgement j;
 		int64_t started_before = live->attempt.started_at;
 		int64_t ended_before = live->attempt.ended_at;
 		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
-		changed = changed || j.changed;
-		rc = tell_attempt(s, live, started_before, ended_before, rules.now_s, err);
-		if (rc == 0)
-			rc = judged(s, live, &j, err);
+		*changed = *changed || j.changed;
+		if (tell_attempt(s, live, started_before, ended_before, rules.now_s, err) != 0 ||
+		    judged(s, live, &j, err) != 0)
+			return -1;
 	}
-	if (rc == 0 && seen_count > 0)
-		rc = jobs_set_observed(s->db, seen, seen_count, rules.now_s, err);
-	free(seen);
+	return seen_count > 0 ? jobs_set_observed(s->db, seen, seen_count, rules.now_s, err) : 0;
+}
+
+/* What squeue says, before sacct has answered: squeue may be asked again meanwhile. */
+static int take_early(struct scheduler *s, struct station *station, const struct action *action, struct nel_err *err)
+{
+	bool changed = false;
+	release_station(station, action);
+	station->accounting_known = true;
+	station->accounting = action->use_sacct;
+	int rc = take_rows(s, station, action, &changed, err);
 	plan_observation(station, changed);
+	note_sight(s, station, NULL);
+	return rc;
+}
+
+static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	struct station *station = core_station(s, action->cluster, action->identity);
+	bool changed = false;
+	if (station == NULL)
+		return 0;
+	if (action->early)
+		return take_early(s, station, action, err);
+	release_station(station, action);
+	note_cost(s, station, action);
+	if (action->failed || action->observed.slurm_failed) {
+		observation_failed(s, station, action->failed ? action->err.msg : action->observed.message);
+		return 0;
+	}
+	station->accounting_known = true;
+	station->accounting = action->use_sacct;
+	note_sacct(station, action);
+	int rc = take_rows(s, station, action, &changed, err);
+	if (!action->told_early)
+		plan_observation(station, changed);
 	note_sight(s, station, NULL);
 	return rc;
 }
@@ -544,8 +607,8 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	int rc = note_reach(s, action, err);
-	if (rc == 0)
+	int rc = action->early ? 0 : note_reach(s, action, err);
+	if (rc == 0 && !action->early)
 		rc = trail_store(s, action, err);
 	if (rc == 0)
 		rc = take_kind(s, action, err);
@@ -570,7 +633,7 @@ void answers_take(struct scheduler *s, struct action *given)
 		core_mark_stale(s);
 		struct station *station = core_station(s, action->cluster, action->identity);
 		if (action->kind == DO_OBSERVE && station != NULL) {
-			station->observing = false;
+			release_station(station, action);
 			station->next_ms = clock_mono_ms() + 1000;
 		}
 		return;

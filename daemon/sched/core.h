@@ -23,6 +23,11 @@ struct station {
 	bool accounting;
 	bool reach_known; /* reachable is what the log of events says */
 	bool reachable;
+	bool sacct_asked;             /* it is still to answer, while squeue may be asked again */
+	int64_t sacct_since_ms;       /* monotonic: since when */
+	int sacct_failures;           /* in a row */
+	int64_t sacct_ms;             /* monotonic: it is not asked before */
+	char sacct_error[256];        /* why not; "" when it has answered */
 	int failures;                 /* observations failed in a row */
 	int64_t interval_ms;          /* between observations: short after a change, longer when nothing happens */
 	struct scheduler_sight sight; /* under the scheduler's sight_lock */

@@ -490,6 +490,7 @@ static void observe_station(struct scheduler *s, struct station *station)
 		fill_item(&action->items[action->count++], live);
 	action->ask_accounting = !station->accounting_known;
 	action->use_sacct = station->accounting;
+	action->skip_sacct = station->sacct_asked || station->sacct_ms > clock_mono_ms();
 	station->observing = push(s, action);
 	if (station->observing)
 		action = NULL;

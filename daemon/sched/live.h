@@ -37,6 +37,7 @@ struct live {
 	char *end_reason;
 	int64_t results_since_ms; /* monotonic: so long it has been looked for its results.yml; 0: not yet */
 	int export_misses;        /* its export was not found, in a row */
+	int64_t seen_alive_ms;    /* monotonic: squeue had it then */
 	bool touched;             /* by the open transaction */
 	bool limited;             /* Slurm refused the attempt for a limit of its own, and it is tried again */
 	size_t person;            /* turns.c's number of its user; 0: not known yet */

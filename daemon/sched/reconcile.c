@@ -17,6 +17,7 @@
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
 #define TIMEOUT_SLACK_S 90
 #define ELAPSED_GRAIN_S 60
+#define SACCT_WAIT "accounting, which knows how it ended and does not answer: "
 
 static bool replace_text(char **text, const char *now)
 {
@@ -329,6 +330,8 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	bool withdrawn = strcmp(o->fate, FATE_WITHDRAWN) == 0;
 	if ((!rules->accounting || withdrawn) && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
 		return;
+	if (job->waiting_on != NULL && strncmp(job->waiting_on, SACCT_WAIT, strlen(SACCT_WAIT)) == 0)
+		j->changed |= replace_text(&job->waiting_on, "");
 	if (attempt->absent_since == 0) {
 		attempt->absent_since = rules->now_s;
 		j->changed = true;
@@ -344,6 +347,16 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	tell_use(job, attempt, j);
 }
 
+/* squeue no longer has the job, and the one that would know its end does not answer. */
+static bool note_silence(struct job_row *job, const char *why)
+{
+	char text[400];
+	if (why == NULL || why[0] == '\0')
+		return false;
+	snprintf(text, sizeof text, SACCT_WAIT "%s", why);
+	return replace_text(&job->waiting_on, text);
+}
+
 void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s, const struct observation *o,
 	       const struct reconcile_rules *rules, struct judgement *ret_judgement)
 {
@@ -353,6 +366,8 @@ void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_be
 		/* Accounting that still says RUNNING of a job gone from squeue lags behind: its end is awaited. */
 		j.changed = note_facts(job, attempt, used_before_s, o, class, rules->now_s);
 		judge_state(job, attempt, o, rules->now_s, &j);
+	} else if (o->squeue == SIGHT_ABSENT && rules->accounting && o->sacct == SIGHT_UNOBSERVABLE) {
+		j.changed = note_silence(job, rules->accounting_error);
 	} else if (o->squeue == SIGHT_ABSENT && (!rules->accounting || o->sacct == SIGHT_ABSENT)) {
 		judge_absence(job, attempt, used_before_s, o, rules, &j);
 	}

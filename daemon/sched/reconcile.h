@@ -8,7 +8,8 @@
 
 /* What the judge may assume. */
 struct reconcile_rules {
-	bool accounting; /* the cluster has sacct: its silence counts */
+	bool accounting;              /* the cluster has sacct: its silence counts */
+	const char *accounting_error; /* why sacct does not answer; "" or NULL when it does */
 	int64_t absence_deadline_s;
 	int64_t now_s;
 };

@@ -30,9 +30,10 @@ void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and 
 
 /* How the observation of a cluster goes. */
 struct scheduler_sight {
-	int64_t observed_at; /* UTC; 0: not yet */
-	int failures;        /* in a row */
-	char error[512];     /* of the last failure; "" when the last one went well */
+	int64_t observed_at;        /* UTC; 0: not yet */
+	int failures;               /* in a row */
+	char error[512];            /* of the last failure; "" when the last one went well */
+	char accounting_error[256]; /* of sacct, when it did not answer; "" when it did */
 	/* Since the start. */
 	int64_t looks;       /* that went well */
 	int64_t bad_looks;   /* that failed */

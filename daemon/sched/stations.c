@@ -146,6 +146,8 @@ void scheduler_sight(struct scheduler *s, const char *cluster, const char *ident
 		sum.looks_bytes += one->looks_bytes;
 		if (one->observed_at > sum.observed_at)
 			sum.observed_at = one->observed_at;
+		if (one->accounting_error[0] != '\0')
+			memcpy(sum.accounting_error, one->accounting_error, sizeof sum.accounting_error);
 		if (one->failures > sum.failures) {
 			sum.failures = one->failures;
 			memcpy(sum.error, one->error, sizeof sum.error);

@@ -96,7 +96,8 @@ static json_t *time_or_null(int64_t at_s)
  * account found the host failing. */
 static const char *health(const struct ssh_pool_stats *ssh, const struct scheduler_sight *sight)
 {
-	if (ssh->last_error[0] != '\0' || sight->failures > 0 || ssh->breaker != BREAKER_CLOSED)
+	if (ssh->last_error[0] != '\0' || sight->failures > 0 || sight->accounting_error[0] != '\0' ||
+	    ssh->breaker != BREAKER_CLOSED)
 		return "failing";
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";
 }
@@ -109,8 +110,10 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	const struct ssh_pool_stats *ssh = &stats.ssh;
 	struct scheduler_sight sight;
 	scheduler_sight(service->scheduler, cluster->name, cluster->username, &sight);
-	json_t *observation = json_pack("{s:o, s:i, s:s?}", "last_ok_at", time_or_null(sight.observed_at), "failures",
-					sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL);
+	json_t *observation =
+	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", time_or_null(sight.observed_at), "failures",
+		      sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL, "accounting_error",
+		      sight.accounting_error[0] != '\0' ? sight.accounting_error : NULL);
 	json_t *breaker = json_pack("{s:s, s:I}", "state", breaker_state_name(ssh->breaker), "retry_in_s",
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =

@@ -38,9 +38,27 @@ static int render_list(const struct observe_order *orders, size_t count, struct 
 	return 0;
 }
 
-int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
-		  int64_t timeout_ms, struct observe_reply *ret_reply, struct nel_err *err)
+/* An answer on its way. */
+struct coming {
+	const struct observe_order *orders;
+	size_t count;
+	const struct observe_early *early;
+	bool done;
+};
+
+static void look(const char *output, size_t size, void *arg)
 {
+	struct coming *coming = arg;
+	struct observe_reply reply = {0};
+	if (observe_parse_early(output, size, coming->orders, coming->count, &coming->done, &reply))
+		coming->early->take(&reply, coming->early->arg);
+}
+
+int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
+		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
+		  struct nel_err *err)
+{
+	struct coming coming = {.orders = orders, .count = count, .early = early};
 	CLEANUP(str_done) struct str list = {0};
 	CLEANUP(str_done) struct str data = {0};
 	if (render_list(orders, count, &list, err) != 0)
@@ -51,7 +69,9 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 				   .payload = str_text(&list),
 				   .payload_size = list.len,
 				   .output_max = OUTPUT_BASE + count * OUTPUT_PER_JOB,
-				   .timeout_ms = timeout_ms};
+				   .timeout_ms = timeout_ms,
+				   .on_output = early != NULL ? look : NULL,
+				   .arg = &coming};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;

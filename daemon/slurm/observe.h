@@ -15,7 +15,7 @@ struct observe_order {
 	const char *slurm_job_id;
 	const char *job_name;
 	const char *job_dir;  /* absolute, on the cluster */
-	int64_t submitted_at; /* job ids are reused: a record submitted at another time (2 s of slack) is another job */
+	int64_t submitted_at; /* helps where accounting has no name yet; else the unique name decides */
 	int attempt;
 };
 
@@ -48,16 +48,30 @@ struct observe_reply {
 	size_t count;
 	int64_t cluster_now; /* the login node's clock */
 	bool slurm_failed;   /* squeue itself failed: items are UNOBSERVABLE but for the files; message says why */
+	bool sacct_asked;
 	bool sacct_failed;
-	char message[512];
-	size_t bytes; /* that the answer had */
+	char message[512]; /* of the one that failed, squeue's before sacct's */
+	size_t bytes;      /* that the answer had */
 };
 
 void observe_reply_done(struct observe_reply *reply);
 
-/* An order without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. -1: as ssh_pool_exec(). */
+/* Takes over what squeue has said, while sacct is still asked: what is alive; the others are UNOBSERVABLE. */
+struct observe_early {
+	void (*take)(struct observe_reply *reply, void *arg);
+	void *arg;
+};
+
+/* An order without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. early: NULL when not wanted. -1: as
+ * ssh_pool_exec(). */
 int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
-		  int64_t timeout_ms, struct observe_reply *ret_reply, struct nel_err *err);
+		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
+		  struct nel_err *err);
+
+/* What of an answer that is still coming is good already: true, once, when squeue's part is complete. *done is false
+ * before the first call. Pure. */
+bool observe_parse_early(const char *text, size_t size, const struct observe_order *orders, size_t count, bool *done,
+			 struct observe_reply *ret_reply);
 
 /* Reads the answer of remote_observe.sh. Pure. REMOTE when it is cut off. */
 int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,

@@ -110,15 +110,15 @@ static size_t find_id(const struct parser *p, const char *id)
 	return low < p->id_count && strcmp(p->ids[low].id, id) == 0 ? low : p->id_count;
 }
 
-/* Is the row, whose name and nodes are `rest` ("<name>|<nodes>"; a name may hold '|'), about this order? It is when the
- * unique name is the same and it was not submitted before; what Slurm requeued has a later submit time. NULL: it is
- * not; else where the nodes begin. */
+/* Is the row, whose name and nodes are `rest` ("<name>|<nodes>"; a name may hold '|'), about this order? The unique
+ * name decides, whatever the clocks say: a job under a reused id has another one. NULL: it is not; else where the nodes
+ * begin. */
 static const char *match_order(const struct observe_order *order, const char *rest, int64_t submitted)
 {
 	bool timed = submitted != 0 && order->submitted_at != 0;
 	size_t length = strlen(order->job_name);
 	if (strncmp(rest, order->job_name, length) == 0 && rest[length] == '|')
-		return timed && submitted < order->submitted_at - SUBMIT_SLACK_S ? NULL : rest + length + 1;
+		return rest + length + 1;
 	/* Seen in Slurm 22.05: slurmdbd has a new job's record under this name until its own arrives. */
 	if (str_starts_with(rest, "allocation|") && timed && submitted >= order->submitted_at - SUBMIT_SLACK_S &&
 	    submitted <= order->submitted_at + SUBMIT_SLACK_S)
@@ -281,6 +281,7 @@ static void read_asked(struct parser *p, struct record *record)
 	for (size_t i = find_id(p, record->fields[1]); i < p->id_count && strcmp(p->ids[i].id, record->fields[1]) == 0;
 	     i++)
 		p->heard[p->ids[i].index].asked = true;
+	p->reply.sacct_asked = true;
 }
 
 /* Takes the next of a list separated by commas: false at its end. */
@@ -352,6 +353,8 @@ static void read_message(struct parser *p, struct record *record)
 	bool queue = strcmp(record->fields[1], "squeue") == 0;
 	p->reply.slurm_failed |= queue;
 	p->reply.sacct_failed |= !queue;
+	if (!queue && p->reply.slurm_failed)
+		return;
 	record_text(record->fields[2], text, sizeof text);
 	snprintf(p->reply.message, sizeof p->reply.message, "%s: %s", queue ? "squeue" : "sacct", text);
 }
@@ -450,4 +453,33 @@ int observe_parse(const char *text, size_t size, const struct observe_order *ord
 		read_record(&parser, &record);
 	}
 	return records_truncated(err);
+}
+
+/* Only what is alive: of what has ended or is missing, sacct may know more. */
+static void keep_live(struct observe_reply *reply)
+{
+	for (size_t i = 0; i < reply->count; i++) {
+		struct observation *o = &reply->items[i];
+		if (o->squeue == SIGHT_SEEN && is_live(o->state))
+			continue;
+		o->squeue = SIGHT_UNOBSERVABLE;
+		o->state[0] = '\0';
+	}
+}
+
+bool observe_parse_early(const char *text, size_t size, const struct observe_order *orders, size_t count, bool *done,
+			 struct observe_reply *ret_reply)
+{
+	static const char mark[] = "\np\n";
+	const char *found = *done ? NULL : memmem(text, size, mark, strlen(mark));
+	if (found == NULL)
+		return false;
+	*done = true;
+	CLEANUP(str_done) struct str part = {0};
+	str_append_n(&part, text, (size_t)(found - text) + 1);
+	str_append(&part, "end\n");
+	if (observe_parse(part.data, part.len, orders, count, ret_reply, NULL) != 0)
+		return false;
+	keep_live(ret_reply);
+	return true;
 }

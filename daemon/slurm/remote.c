@@ -132,6 +132,25 @@ static int no_answer(const struct ssh_result *result, struct nel_err *err)
 	    result->exit_status, said);
 }
 
+/* The output of a call that is told of it. */
+struct growing {
+	const struct remote_call *call;
+	struct str output;
+};
+
+static void growing_done(struct growing *growing)
+{
+	str_done(&growing->output);
+}
+
+static int grow(const char *data, size_t size, void *arg)
+{
+	struct growing *growing = arg;
+	str_append_n(&growing->output, data, size);
+	growing->call->on_output(growing->output.data, growing->output.len, growing->call->arg);
+	return 0;
+}
+
 int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh_result *ret_result,
 	       struct nel_err *err)
 {
@@ -139,11 +158,14 @@ int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh
 	char *input = NULL;
 	size_t size = 0;
 	remote_render(call, ssh_pool_environment(pool), command, &input, &size);
+	CLEANUP(growing_done) struct growing growing = {.call = call};
 	struct ssh_exec exec = {.command = command,
 				.input = input,
 				.input_size = size,
 				.output_max = call->output_max,
-				.timeout_ms = call->timeout_ms};
+				.timeout_ms = call->timeout_ms,
+				.on_output = call->on_output != NULL ? grow : NULL,
+				.arg = &growing};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	bool sent = false;
 	int status = ssh_pool_exec(pool, &exec, &result, &sent, err);
@@ -152,6 +174,11 @@ int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh
 	secret_free(input, size);
 	if (status != 0)
 		return -1;
+	if (call->on_output != NULL) {
+		free(result.output);
+		result.output_size = growing.output.len;
+		result.output = str_take(&growing.output);
+	}
 	struct records records;
 	if (records_begin(result.output, result.output_size, &records, NULL) != 0)
 		return no_answer(&result, err);

@@ -16,7 +16,10 @@ struct remote_call {
 	size_t payload_size;
 	size_t output_max;
 	int64_t timeout_ms; /* 0: none, for what is rendered only */
-	bool *ret_sent;     /* set to whether the command may have begun on the cluster; NULL: not wanted */
+	/* Told, as it arrives, of all the output that there is so far; NULL: not wanted. */
+	void (*on_output)(const char *output, size_t size, void *arg);
+	void *arg;
+	bool *ret_sent; /* set to whether the command may have begun on the cluster; NULL: not wanted */
 };
 
 /* Runs it. 0: the script's answer, which begins with "nel|begin|1", is in *ret_result. -1: as ssh_pool_exec(), or

@@ -249,6 +249,8 @@ def sacct(cluster, request):
         "--starttime": "starttime", "-o": "format", "--format": "format"},
         {"-X": "allocations", "--allocations": "allocations", "-D": "duplicates", "--duplicates": "duplicates",
          "-n": "noheader", "--noheader": "noheader", "-P": "parsable2", "--parsable2": "parsable2"})
+    if cluster.knobs["sacct"] == "hang":
+        yield 3600
     if cluster.knobs["sacct"] == "disabled":
         return 1, "", "Slurm accounting storage is disabled\n"
     if cluster.knobs["sacct"] == "down":

@@ -472,6 +472,38 @@ def accounting_lags_or_is_down(binary, full):
 
 
 @scenario
+def accounting_fails_or_hangs_and_squeue_goes_on(binary, full):
+    """What squeue says counts at once; a job that it has forgotten, and the cluster, say whose answer is missing."""
+    with world(binary, absence_deadline_s=2) as made:
+        made.sim.set(min_job_age_s=0, duration_s=3600, start_delay_s=0.2)
+        made.start()
+        for fault in ("hang", "down"):
+            ended = made.post()
+            made.await_state(ended, "running")
+            made.sim.set(sacct=fault)
+            made.end_all("COMPLETED")
+            time.sleep(3)
+            other = made.post()
+            made.await_state(other, "running", 15)
+            if made.states(ended) != ["running"]:
+                raise Wrong(f"an end was guessed: {made.describe(ended)}")
+            until(lambda: "accounting, which knows how it ended and does not answer: sacct" in
+                  str(made.evaluation(ended)["jobs"][0]["waiting_on"]), 60, lambda: f"a reason: {made.describe(ended)}")
+            seen = made.get("/v1/clusters/sim")
+            if seen["health"] == "ok" or not str(seen["observation"]["accounting_error"]).startswith("sacct: "):
+                raise Wrong(f"{fault} does not show: {seen}")
+            if made.evaluation(other)["jobs"][0]["waiting_on"]:
+                raise Wrong(f"a running job waits: {made.describe(other)}")
+            made.sim.set(sacct="up")
+            made.await_state(ended, "succeeded", 120)
+            until(lambda: made.get("/v1/clusters/sim")["health"] == "ok", 60, "health")
+            made.end_all("COMPLETED")
+            made.settle()
+        made.check()
+    return 2
+
+
+@scenario
 def no_accounting_and_squeue_forgets(binary, full):
     """The script's own stamps tell how it ended."""
     with world(binary, absence_deadline_s=30, accounting="none") as made:

@@ -230,6 +230,10 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh
 	waitpid(command, &status, 0);
 	rewind(errors);
 	read_all(fileno(errors), &said);
+	if (exec->on_output != NULL) {
+		assert_int_equal(exec->on_output(output.data, output.len, exec->arg), 0);
+		str_clear(&output);
+	}
 	size_t output_size = output.len;
 	size_t errors_size = said.len;
 	*ret_result = (struct ssh_result){.output = str_take(&output),

@@ -405,6 +405,34 @@ static void test_reconcile_without_accounting_a_cancelled_script_is_cancelled(vo
 	}
 }
 
+/* squeue has forgotten the job, and sacct cannot be asked: it says so, and nothing more. */
+static void test_reconcile_without_accountings_answer_says_whose_is_missing(void **state)
+{
+	(void)state;
+	struct reconcile_rules rules = with_accounting;
+	struct job_row job = make_job();
+	struct attempt_row attempt = make_attempt();
+	struct observation o = nothing_seen();
+	struct judgement j;
+	o.sacct = SIGHT_UNOBSERVABLE;
+	rules.accounting_error = "";
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_false(j.changed || j.has_event);
+	rules.accounting_error = "sacct: slurmdbd is down";
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_true(j.changed && !j.has_event);
+	assert_string_equal(job.waiting_on,
+			    "accounting, which knows how it ended and does not answer: sacct: slurmdbd is down");
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_false(j.changed || j.has_event);
+	assert_int_equal(attempt.absent_since, 0);
+	o.sacct = SIGHT_ABSENT;
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_null(job.waiting_on);
+	job_row_done(&job);
+	attempt_row_done(&attempt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +447,7 @@ int main(void)
 	    cmocka_unit_test(test_reconcile_budget_and_limits_decide_what_follows),
 	    cmocka_unit_test(test_reconcile_pending_says_what_it_waits_on),
 	    cmocka_unit_test(test_reconcile_fast_failures_back_off),
+	    cmocka_unit_test(test_reconcile_without_accountings_answer_says_whose_is_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

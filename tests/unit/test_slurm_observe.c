@@ -37,10 +37,13 @@ static void test_parse_sightings_and_states(void **state)
 	    {"m|squeue|down\n", SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, ""},
 	    {Q("12", "RUNNING", "1000", "ours-e.1") "m|squeue|down\n", SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, ""},
 	    {"w|12\nm|sacct|down\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
-	    /* Ids are reused: another name, or submitted before. */
+	    /* Ids are reused: the unique name decides, whatever the clocks of login node and slurmctld say. */
 	    {"w|12\n" Q("12", "RUNNING", "1000", "other"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
-	    {"w|12\n" Q("12", "RUNNING", "900", "ours-e.1"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
-	    {"w|12\n" A("12", "FAILED", "900", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|12\n" Q("12", "RUNNING", "1000", "ours-e.2"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {"w|12\n" Q("12", "RUNNING", "900", "other"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
+	    {Q("12", "RUNNING", "900", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
+	    {Q("12", "RUNNING", "1400", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
+	    {"w|12\n" A("12", "FAILED", "900", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_SEEN, "FAILED"},
 	    {"w|12\n" A("12", "FAILED", "1000", "5", "ours-e.10"), SIGHT_ABSENT, SIGHT_ABSENT, ""},
 	    {Q("12", "RUNNING", "998", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING"},
 	    {Q("112", "RUNNING", "1000", "ours-e.1"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
@@ -78,6 +81,33 @@ static void test_parse_sightings_and_states(void **state)
 		if (o.squeue != cases[i].squeue || o.sacct != cases[i].sacct || strcmp(o.state, cases[i].state) != 0)
 			fail_msg("case %zu: squeue %d sacct %d state '%s'", i, (int)o.squeue, (int)o.sacct, o.state);
 	}
+}
+
+/* While sacct is asked, what squeue says is good already, of what is alive. */
+static void test_parse_early_takes_what_is_alive_once(void **state)
+{
+	(void)state;
+	static const struct observe_order orders[] = {{"11", "ours-e.0", "/d/0", 1000, 1},
+						      {"12", "ours-e.1", "/d/1", 1000, 1},
+						      {"13", "ours-e.2", "/d/2", 1000, 1}};
+	static const char text[] = "motd\nnel|begin|1\nnow|5000\n" Q("11", "RUNNING", "1000", "ours-e.0")
+	    Q("12", "COMPLETED", "1000", "ours-e.1") "w|12\nw|13\np\na|12|COMPL";
+	const char *end = strstr(text, "\np\n") + 3;
+	bool done = false;
+	for (size_t size = 0; size < sizeof text; size++) {
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		bool now = observe_parse_early(text, size, orders, 3, &done, &reply);
+		assert_true(now == (text + size == end));
+		if (!now)
+			continue;
+		assert_int_equal(reply.count, 3);
+		assert_string_equal(reply.items[0].state, "RUNNING");
+		for (size_t i = 1; i < 3; i++) {
+			assert_int_equal(reply.items[i].squeue, SIGHT_UNOBSERVABLE);
+			assert_string_equal(reply.items[i].state, "");
+		}
+	}
+	assert_true(done);
 }
 
 static void test_parse_squeue_fields(void **state)
@@ -218,7 +248,7 @@ static void test_parse_elapsed_forms(void **state)
 static void observe_jobs(const struct observe_order *orders, size_t count, bool use_sacct, struct observe_reply *reply)
 {
 	struct nel_err err = {0};
-	if (slurm_observe(NULL, orders, count, use_sacct, 60000, reply, &err) != 0)
+	if (slurm_observe(NULL, orders, count, use_sacct, 60000, NULL, reply, &err) != 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -424,6 +454,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parse_sightings_and_states),
+	    cmocka_unit_test(test_parse_early_takes_what_is_alive_once),
 	    cmocka_unit_test(test_parse_squeue_fields),
 	    cmocka_unit_test(test_parse_sacct_fields),
 	    cmocka_unit_test(test_parse_stamps_are_added_up),

@@ -192,6 +192,29 @@ static void test_submit_again_keeps_what_the_job_wrote(void **state)
 		      "t0.0/run.sub");
 }
 
+/* Submission takes seconds, and nobody can be asked afterwards: the time is from before, and squeue's once it answers.
+ */
+static void test_submit_time_of_a_slow_sbatch_is_from_before(void **state)
+{
+	(void)state;
+	run("mv $FAKE/bin/sbatch $FAKE/bin/sbatch.real; printf '#!/bin/bash\nsleep 4\nexec $FAKE/bin/sbatch.real "
+	    "\"$@\"\n' "
+	    ">$FAKE/bin/sbatch; chmod +x $FAKE/bin/sbatch; : >$FAKE/fail_squeue");
+	time_t before = time(NULL);
+	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
+	assert_in_range(sent.reply.items[0].submitted_at, before, before + 3);
+	remove_control("fail_squeue");
+	run("echo 12345 >$FAKE/clock; sed -i 's/PENDING|[0-9]*/PENDING|12345/' $FAKE/jobs");
+	CLEANUP(sent_done) struct sent again = send_tasks(1);
+	assert_int_equal(again.reply.items[0].submitted_at, 12345);
+	/* Another's job under the id says nothing of ours. */
+	run("echo '100|PENDING|777|other' >$FAKE/jobs");
+	CLEANUP(sent_done) struct sent reused = send_tasks(1);
+	assert_outcome(&reused, 0, SUBMIT_ACCEPTED, "100");
+	assert_in_range(reused.reply.items[0].submitted_at, before, before + 3);
+}
+
 static void test_submit_time_is_slurms(void **state)
 {
 	(void)state;
@@ -845,6 +868,7 @@ int main(void)
 	    cmocka_unit_test(test_parse_bad_answers_are_errors),
 	    SCRIPT_TEST(test_submit_repeated_gives_first_ids),
 	    SCRIPT_TEST(test_submit_again_keeps_what_the_job_wrote),
+	    SCRIPT_TEST(test_submit_time_of_a_slow_sbatch_is_from_before),
 	    SCRIPT_TEST(test_submit_time_is_slurms),
 	    SCRIPT_TEST(test_submit_environment_is_scrubbed),
 	    SCRIPT_TEST(test_submit_passes_no_limit_on_to_jobs),

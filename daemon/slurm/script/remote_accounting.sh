@@ -1,6 +1,8 @@
 #!/bin/bash
 # Says whether the cluster keeps accounting that this account can ask.
 
+sacct_s=10 # one that says nothing for so long is there as well
+
 if ! config=$(ask scontrol show config); then
     fail remote "$config"
 fi
@@ -14,7 +16,7 @@ if [[ $type == *none ]]; then
     printf 'accounting|no|%s\n' "$type"
 elif ! command -v sacct >/dev/null; then
     printf 'accounting|no|there is no sacct\n'
-elif answer=$(ask sacct --allocations --noheader --parsable2 --starttime=now --format=JobID); then
+elif answer=$(ask_within "$sacct_s" sacct --allocations --noheader --parsable2 --starttime=now --format=JobID); then
     printf 'accounting|yes|%s\n' "$type"
 elif [[ $answer == *'accounting storage is disabled'* ]]; then
     printf 'accounting|no|%s\n' "$(one_line "$answer")"

@@ -6,10 +6,12 @@
 #   q|<id>|<state>|<submitted>|<start>|<end>|<time used>|<reason>|<name>|<nodes>          a row of squeue
 #   a|<id>|<state>|<exit:signal>|<submitted>|<start>|<end>|<elapsed>|<name>|<nodes>       a row of sacct
 #   w|<id>                                                                                sacct is asked about it
+#   p                                                                                     what squeue says is complete
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
 #   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>     the job's files
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
+sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
 stamps_max=64
 small_max=2048 # bytes of a file of stamps
@@ -77,15 +79,16 @@ ask_squeue() {
 }
 
 ask_sacct() {
-    local id rows row wanted=() i
+    local id rows row wanted=() i begun=$SECONDS
     for id in "${ids[@]}"; do
         if ! is_live "${state_of[$id]-}"; then
             wanted+=("$id")
             printf 'w|%s\n' "$id"
         fi
     done
+    ((${#wanted[@]} == 0)) || printf 'p\n'
     for ((i = 0; i < ${#wanted[@]}; i += sacct_ids_max)); do
-        if ! rows=$(ask sacct --allocations --duplicates --noheader --parsable2 \
+        if ! rows=$(ask_within "$((sacct_s - SECONDS + begun))" sacct --allocations --duplicates --noheader --parsable2 \
             --jobs="$(join_ids "${wanted[@]:i:sacct_ids_max}")" \
             --format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList); then
             printf 'm|sacct|%s\n' "$(one_line "$rows")"

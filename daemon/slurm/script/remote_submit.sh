@@ -320,6 +320,7 @@ run_sbatch() { # CLAIM
         printf 'nel-pid %d\n' "$!"
         wait "$!"
         printf '\nnel-status %d\n' "$?"
+        printf '\0' >&"$answers"
     )
     while ((rc == 0 || rc > 128)); do
         IFS= read -r -t 2 -u "$errors" line
@@ -346,7 +347,7 @@ run_sbatch() { # CLAIM
             output+=${output:+$'\n'}"sbatch did not answer within $sbatch_s s"
         fi 2>/dev/null
     done
-    IFS= read -r -d '' -N "$said_max" -t 0.1 -u "$answers" said
+    IFS= read -r -d '' -n "$said_max" -t 1 -u "$answers" said
     exec {errors}<&- {answers}<&-
 }
 
@@ -411,22 +412,19 @@ submit_task() { # TASK
     fi
 }
 
-# The submit times as Slurm has them: the clock here need not agree with slurmctld's.
+# The submit times as Slurm has them, by id and name: the clock here need not agree with slurmctld's.
 correct_times() {
-    local rows line id at task
+    local rows line id at name task
     declare -A times=()
     ((${#accepted_ids[@]} > 0)) || return
     rows=$(ask squeue --noheader --states=all --jobs="$(IFS=, && printf '%s' "${accepted_ids[*]}")" \
-        --format='q|%i|%V')
-    while IFS='|' read -r line id at; do
-        [[ $line == q && $at =~ ^[0-9]{1,12}$ ]] && times[${id%%[!0-9]*}]=$at
+        --format='q|%i|%V|%j')
+    while IFS='|' read -r line id at name; do
+        [[ $line == q && $at =~ ^[0-9]{1,12}$ ]] && times[${id%%[!0-9]*}|$name]=$at
     done < <(printf '%s\n' "$rows")
     for task in "${!accepted_ids[@]}"; do
-        at=${times[${accepted_ids[$task]}]:-0}
-        # Another time by far is another job under a reused id.
-        if ((at > 0 && (accepted_at[task] == 0 || (at - accepted_at[task] <= 600 && accepted_at[task] - at <= 600)))); then
-            accepted_at[task]=$at
-        fi
+        at=${times[${accepted_ids[$task]}|${NEL_TASK_NAMES[$task]}]:-0}
+        ((at == 0)) || accepted_at[task]=$at
     done
 }
 
