@@ -64,8 +64,9 @@ static void read_place(struct plan_ctx *ctx)
 	plan->account = reader_need_text(r, ctx->execution, BASE, "account", READER_TOKEN);
 	plan->partition = reader_text_or(r, ctx->execution, BASE, "partition", READER_TOKEN, "batch");
 	plan->output_dir = reader_need_text(r, ctx->execution, BASE, "output_dir", READER_ANY);
-	if (plan->output_dir != NULL)
-		reader_check_path(r, plan->output_dir, BASE "/output_dir", OUTPUT_DIR_REFUSED);
+	if (plan->output_dir != NULL && reader_check_path(r, plan->output_dir, BASE "/output_dir", OUTPUT_DIR_REFUSED))
+		plan_mounts_path_ok(r, plan->output_dir, "output_dir, which is mounted into containers,",
+				    BASE "/output_dir");
 }
 
 /* A walltime of the config in seconds; fallback when absent or wrong. */

@@ -1,5 +1,6 @@
 /* Container mounts: pyxis takes them as one comma-separated list of source:target[:flags], so neither path may hold ','
- * or ':' (https://github.com/NVIDIA/pyxis, --container-mounts). */
+ * or ':' (https://github.com/NVIDIA/pyxis, --container-mounts). Each becomes `echo "source target options"` in the
+ * script that it gives to `enroot start --conf` (enroot_create_start_config() in its pyxis_slurmstepd.c). */
 #include "config/plan_mounts.h"
 
 #include "base/mem.h"
@@ -9,6 +10,18 @@
 
 #define REFUSED ",:"
 #define FLAG_BYTES "abcdefghijklmnopqrstuvwxyz0123456789-+=_"
+
+bool plan_mounts_path_ok(const struct reader *r, const char *path, const char *name, const char *pointer)
+{
+	if (strpbrk(path, " \"$`\\") == NULL)
+		return true;
+	reader_error(
+	    r, pointer,
+	    "%s must not hold a space, '\"', '$', '`' or '\\': Pyxis writes it unquoted into a line of a shell script, "
+	    "whose words enroot takes for source, target and options",
+	    name);
+	return false;
+}
 
 static bool has_target(const struct mount_list *mounts, const char *target)
 {
@@ -29,6 +42,8 @@ void plan_mounts_add(const struct reader *r, const char *pointer, const char *so
 	if (!reader_check_named_path(r, source, from, pointer, REFUSED) ||
 	    !reader_check_named_path(r, path, to, pointer, REFUSED))
 		return;
+	if (!plan_mounts_path_ok(r, source, from, pointer) || !plan_mounts_path_ok(r, path, to, pointer))
+		return;
 	if (flags != NULL && (*flags == '\0' || strspn(flags, FLAG_BYTES) != strlen(flags))) {
 		reader_error(r, pointer, "Wrong mount flags after '%s:'; 'ro' and 'rw' are the usual ones", path);
 		return;
@@ -39,8 +54,6 @@ void plan_mounts_add(const struct reader *r, const char *pointer, const char *so
 	}
 	if (has_target(mounts, path))
 		reader_warn(r, pointer, "Something else is mounted at %s already; the later mount hides it", path);
-	if (strchr(source, '$') != NULL)
-		reader_warn(r, pointer, "'$' in a path is taken as it is: variables are not expanded here");
 	mounts->items = mem_realloc(mounts->items, mounts->count + 1, sizeof *mounts->items);
 	mounts->items[mounts->count++] =
 	    (struct mount){.source = mem_strdup(source), .target = TAKE(path), .flags = mem_strdup(flags)};

@@ -8,6 +8,9 @@
 #define PLAN_MOUNTS_MAX 200 /* in one container */
 
 /* Adds one mount, after checking it; `target` may end in flags (":ro"). Problems go to pointer. */
+/* Can a path be part of a mount? Reports the bytes that Pyxis cannot take in one. `name` begins the message. */
+bool plan_mounts_path_ok(const struct reader *r, const char *path, const char *name, const char *pointer);
+
 void plan_mounts_add(const struct reader *r, const char *pointer, const char *source, const char *target,
 		     struct mount_list *mounts);
 

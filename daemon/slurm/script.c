@@ -193,11 +193,12 @@ static int check_job_dir(const char *job_dir, struct nel_err *err)
 {
 	if (*job_dir != '/')
 		return err_set(err, NEL_INVALID, "the run directory '%s' is not absolute", job_dir);
-	if (strpbrk(job_dir, ":,\\") != NULL || str_has_control(job_dir))
-		return err_set(err, NEL_INVALID,
-			       "the run directory '%s' has a ':', ',', '\\' or control character, which a mount or log "
-			       "name cannot hold",
-			       job_dir);
+	if (strpbrk(job_dir, ":,\\ \"$`") != NULL || str_has_control(job_dir))
+		return err_set(
+		    err, NEL_INVALID,
+		    "the run directory '%s' has a ':', ',', '\\', '\"', '$', '`', space or control character, which "
+		    "a mount or log name cannot hold",
+		    job_dir);
 	return 0;
 }
 

@@ -197,7 +197,7 @@ def test_check_looks_at_paths_and_leaves_nothing(with_slurm, tmp_path):
     config = yaml.safe_load(CONFIG)
     config["execution"].update(hostname="beta.example", output_dir=str(site / "out/deep"))
     config["evaluation"]["tasks"][0]["dataset_dir"] = str(site / "data")
-    config["evaluation"]["tasks"][1]["dataset_dir"] = str(site / "gone $(touch pwned)")
+    config["evaluation"]["tasks"][1]["dataset_dir"] = str(site / "gone;touch'pwned")
     reply = dry_run(with_slurm, yaml.safe_dump(config), check="cluster")
     assert [c["name"] for c in checks_of(reply)] == ["login", "account", "partition", "output_dir", "path", "path",
                                                      "sbatch", "sbatch"]
@@ -206,7 +206,7 @@ def test_check_looks_at_paths_and_leaves_nothing(with_slurm, tmp_path):
     assert "not checked" in account  # the settings say: accounting none
     assert output.startswith(f"{site}/out/deep: ") and output.endswith(str(site))
     assert there.startswith(f"{site}/data (of lm-evaluation-harness.ifeval): ")
-    assert gone.startswith(f"{site}/gone $(touch pwned) (of simple_evals.mmlu_pro): ")
+    assert gone.startswith(f"{site}/gone;touch'pwned (of simple_evals.mmlu_pro): ")
     assert scripts[1] == "simple_evals.mmlu_pro.1: would start at 2026-01-31T12:00:00Z using 1 processors on nodes a1"
     assert reply.json()["cluster_check"]["start_estimate"] == "2026-01-31T12:00:00Z"
     assert sorted(site.rglob("*")) == [site / "data"]

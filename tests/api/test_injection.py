@@ -41,7 +41,7 @@ MILDER = [
 SERVER = {
     "image": "registry#server:1",
     "served_model_name": "org/served",
-    "cache_path": "/cache dir",
+    "cache_path": "/cache-dir",
     "port": 8000,
     "extra_args": "--seed 1",
     "pre_cmd": "export FROM_PRE_CMD=1",
@@ -130,7 +130,7 @@ FULL = {
     "execution": EXECUTION,
     "deployment": {"checkpoint_path": "/host/checkpoint", **SERVER},
     "auxiliary_deployments": {
-        "judge": {"checkpoint_path": "/host/judge model", "num_nodes": 2, "num_instances": 2, "n_tasks": 2, **SERVER}
+        "judge": {"checkpoint_path": "/host/judge-model", "num_nodes": 2, "num_instances": 2, "n_tasks": 2, **SERVER}
         | {"env_prefix": "JUDGE", "port": 8001}
     },
     "evaluation": EVALUATION,
@@ -441,4 +441,4 @@ def test_render_into_a_planted_directory_runs_nothing_of_it(checker, payload):
     """The run directory is below execution.output_dir, so it may have any name that a file may have."""
     name = payload.replace("/", "")
     if checker.check(FULL, True, name=name):
-        assert not set(":,\\\n\r") & set(name)
+        assert not set(":,\\\n\r \"$`") & set(name)

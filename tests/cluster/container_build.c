@@ -359,6 +359,17 @@ int container_check_mounts(const char *mounts)
 	return rc;
 }
 
+/* Pyxis writes `echo "SRC DST OPTIONS"` into the script that `enroot start --conf` runs with bash, and enroot-mount
+ * splits the line as fstab(5): words beyond the second are options, '#' begins a comment, and bash expands what it can.
+ */
+static void check_words(const char *path, const char *entry)
+{
+	if (strpbrk(path, " \t\n") != NULL)
+		fail(BUILD_NO_START, "enroot-mount: failed to parse mount entry: %s", entry);
+	if (strpbrk(path, "\"$`\\") != NULL)
+		fail(BUILD_NO_START, "enroot: the start configuration's mounts() is not what was meant: %s", entry);
+}
+
 static void mount_user_list(void)
 {
 	char *copy = args->mounts != NULL ? strdup(args->mounts) : NULL;
@@ -368,6 +379,8 @@ static void mount_user_list(void)
 	while (rest != NULL && (entry = strsep(&rest, ",")) != NULL) {
 		if (split_mount(entry, &source, &target, &flags) != 0)
 			fail(BUILD_NO_START, "enroot-mount: invalid mount %s", entry);
+		check_words(source, entry);
+		check_words(target, entry);
 		if (strcmp(source, "tmpfs") == 0)
 			tmpfs_mount(target, "mode=1777");
 		else

@@ -62,6 +62,25 @@ static char **option_slot(int val)
 	return NULL;
 }
 
+/* NAME[:FLAG] */
+static int check_name(const char *value)
+{
+	static const char *const flags[] = {"auto", "create", "exec", "no_exec"};
+	const char *colon = strchr(value, ':');
+
+	if (colon == value) {
+		slurm_error("pyxis: --container-name: empty name");
+		return -1;
+	}
+	if (colon == NULL || colon[1] == '\0')
+		return 0;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(colon + 1, flags[i]) == 0)
+			return 0;
+	slurm_error("pyxis: --container-name: flag must be \"auto\", \"create\", \"exec\" or \"no_exec\"");
+	return -1;
+}
+
 static int set_text(int val, const char *value, int remote)
 {
 	(void)remote;
@@ -74,6 +93,16 @@ static int set_text(int val, const char *value, int remote)
 	/* Slurm may call twice with the same value. */
 	if (*slot != NULL && strcmp(*slot, value) != 0) {
 		slurm_error("pyxis: --%s specified multiple times", text_option_names[val]);
+		return -1;
+	}
+	if (val == OPT_ENV && (*value == ',' || strstr(value, ",,") != NULL || value[strlen(value) - 1] == ',')) {
+		slurm_error("pyxis: --container-env: invalid format: %s", value);
+		return -1;
+	}
+	if (val == OPT_NAME && check_name(value) != 0)
+		return -1;
+	if (val == OPT_SAVE && value[strlen(value) - 1] == '/') {
+		slurm_error("pyxis: --container-save: target is a directory");
 		return -1;
 	}
 	if (val == OPT_MOUNTS && container_check_mounts(value) != 0) {

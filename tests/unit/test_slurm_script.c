@@ -251,15 +251,16 @@ static void test_render_header_of_unsafe_options_is_refused(void **state)
 static void test_render_header_of_a_job_dir_without_safe_form_is_refused(void **state)
 {
 	(void)state;
-	static const char *const dirs[] = {"relative/dir", "/a:b", "/a,b", "/a\\b", "/a\nb"};
+	static const char *const dirs[] = {"relative/dir", "/a:b",  "/a,b", "/a\\b", "/a\nb",
+					   "/a b",         "/a\"b", "/a$b", "/a`b"};
 	struct eval_plan plan = plan_none();
 	struct attempt_order order = plan_order();
 	for (size_t i = 0; i < COUNT(dirs); i++)
 		assert_refused(&plan, &order, dirs[i], "run directory");
 	struct str header = {0};
 	struct nel_err err;
-	assert_int_equal(script_render_header(&plan, &order, PLAN_EVALUATION, "/a %j/b", &header, &err), 0);
-	assert_line(header.data, "#SBATCH --output=\"/a %%j/b/logs/slurm-%A.log\"");
+	assert_int_equal(script_render_header(&plan, &order, PLAN_EVALUATION, "/a;%j/b", &header, &err), 0);
+	assert_line(header.data, "#SBATCH --output=\"/a;%%j/b/logs/slurm-%A.log\"");
 	str_done(&header);
 }
 
