@@ -11,22 +11,42 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <string.h>
 #include <strings.h>
+
+static struct dispatch_connection *connection_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info->socket_context;
+}
 
 static void set_reading_since(struct MHD_Connection *connection, int64_t at_ms)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct dispatch_connection *kept = info == NULL ? NULL : info->socket_context;
-	if (kept != NULL)
-		atomic_store_explicit(&kept->reading_since_ms, at_ms, memory_order_relaxed);
+	atomic_store_explicit(&connection_of(connection)->reading_since_ms, at_ms, memory_order_relaxed);
+}
+
+/* libmicrohttpd would keep a record of each parameter in the connection's memory; where that is too small for them
+ * (0.9.75: some 500), the request is neither answered nor ended. It is given none: request_new() has a copy, and
+ * query.h reads that. The text is libmicrohttpd's buffer, which it writes to itself right after this. */
+static void hide_query(const char *uri)
+{
+	char *query = strchr((char *)uri, '?');
+	if (query != NULL)
+		query[1] = '\0';
 }
 
 void *dispatch_begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	struct dispatch *dispatch = cls;
+	struct dispatch_connection *kept = connection_of(connection);
+	dispatch_abandon(kept);
 	atomic_fetch_add(&dispatch->active, 1);
 	struct request *request = request_new(dispatch->server, dispatch->service, connection, uri);
 	request->on_unix = dispatch->on_unix;
+	kept->dispatch = dispatch;
+	kept->request = request;
+	kept->target = framing_target(uri);
+	hide_query(uri);
 	return request;
 }
 
@@ -77,10 +97,18 @@ static bool refuse_at_once(const struct request *request)
 
 /* A write is checked before its body comes. Others are checked when they are complete, so that the look at the token
  * and what the handler reads are one read transaction. */
-static enum MHD_Result head_came(struct request *request, const char *method, bool on_unix)
+static enum MHD_Result head_came(struct request *request, const char *method, const char *version, bool on_unix)
 {
+	const struct dispatch_connection *kept = connection_of(request->connection);
+	bool last = false;
 	request->method = method;
 	request->phase = REQUEST_READING;
+	if (framing_check(request->connection, &kept->target, version, &last, &request->err) != 0) {
+		request_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+		return send_problem(request);
+	}
+	if (last)
+		request_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
 	request_take_id(request);
 	if (!request_is_write(request))
 		return MHD_YES;
@@ -106,10 +134,11 @@ static enum MHD_Result request_is_complete(struct request *request, bool on_unix
 	return after_handler(request, request->route->handle(request, &request->err));
 }
 
-static enum MHD_Result go_on(struct request *request, const char *method, const char *data, size_t size, bool on_unix)
+static enum MHD_Result go_on(struct request *request, const char *method, const char *version, const char *data,
+			     size_t size, bool on_unix)
 {
 	switch (request->phase) {
-	case REQUEST_NEW: return head_came(request, method, on_unix);
+	case REQUEST_NEW: return head_came(request, method, version, on_unix);
 	case REQUEST_READING: return size > 0 ? body_came(request, data, size) : request_is_complete(request, on_unix);
 	case REQUEST_WAITING: return after_handler(request, request->resume(request, &request->err));
 	case REQUEST_REPLIED: break;
@@ -123,8 +152,7 @@ enum MHD_Result dispatch_access(void *cls, struct MHD_Connection *connection, co
 	const struct dispatch *dispatch = cls;
 	(void)connection;
 	(void)url;
-	(void)version;
-	enum MHD_Result result = go_on(*request, method, data, *data_size, dispatch->on_unix);
+	enum MHD_Result result = go_on(*request, method, version, data, *data_size, dispatch->on_unix);
 	request_end_read(*request);
 	trail_end(*request);
 	*data_size = 0;
@@ -144,19 +172,32 @@ static void log_request(const struct request *request, bool aborted)
 	       LOG_N("status", request->status), LOG_N("ms", (clock_mono_us() - request->started_us) / 1000));
 }
 
-void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request_,
-			enum MHD_RequestTerminationCode why)
+static void end_request(struct dispatch_connection *kept, bool aborted)
 {
-	struct dispatch *dispatch = cls;
-	struct request *request = *request_;
-	if (request == NULL)
-		return;
+	struct request *request = kept->request;
 	if (request->actor.token_stale)
 		auth_note_use(request);
 	if (request->method != NULL)
-		log_request(request, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+		log_request(request, aborted);
+	kept->request = NULL;
 	request_free(request);
-	*request_ = NULL;
+	atomic_fetch_sub(&kept->dispatch->active, 1);
+}
+
+void dispatch_abandon(struct dispatch_connection *kept)
+{
+	if (kept->request != NULL)
+		end_request(kept, true);
+}
+
+void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request,
+			enum MHD_RequestTerminationCode why)
+{
+	struct dispatch_connection *kept = connection_of(connection);
+	(void)cls;
+	*request = NULL;
+	if (kept->request == NULL)
+		return;
+	end_request(kept, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	set_reading_since(connection, clock_mono_ms());
-	atomic_fetch_sub(&dispatch->active, 1);
 }

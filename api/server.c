@@ -32,6 +32,11 @@
 #define DESCRIPTORS_KEPT 256         /* for the rest of the daemon, when connections are limited by RLIMIT_NOFILE */
 #define IDLE_TIMEOUT_S 30            /* without a byte either way */
 #define READ_DEADLINE_MS (60 * 1000) /* from a connection's last reply until its next request is complete */
+#if MHD_VERSION >= 0x00097701
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#else
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT
+#endif
 #define STOP_GRACE_MS 2000
 #define STOP_CALLERS_MS 1000
 #define STOP_CALM_LOOKS 10
@@ -148,6 +153,7 @@ static void connection_closed(struct api_server *server, struct dispatch_connect
 {
 	if (kept == NULL)
 		return;
+	dispatch_abandon(kept);
 	pthread_mutex_lock(&server->lock);
 	if (kept->previous != NULL)
 		kept->previous->next = kept->next;
@@ -254,6 +260,7 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 		options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)cert};
 		options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key};
 	}
+	options[n++] = (struct MHD_OptionItem){STRICTNESS, 1, NULL};
 	options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 	listener->daemon = MHD_start_daemon(
 	    flags, 0, NULL, NULL, dispatch_access, &listener->dispatch, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
