@@ -57,15 +57,18 @@ static void hash_text(const char *text, size_t size, char ret_hash[SECRET_HASH_S
 	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
 }
 
-/* The part itself, or its hash when it is long; takes part over. */
-static json_t *bounded(json_t *part)
+/* The part itself, or its hash when it is long; takes part over. *ret_hash, unless NULL, is that hash in any case. */
+static json_t *bounded(json_t *part, char ret_hash[SECRET_HASH_SIZE])
 {
 	CLEANUP(mem_freep) char *text = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 	size_t size = text != NULL ? strlen(text) : 0;
 	char hash[SECRET_HASH_SIZE];
+	if (size > LIKENESS_PART_MAX || ret_hash != NULL)
+		hash_text(text != NULL ? text : "", size, hash);
+	if (ret_hash != NULL)
+		memcpy(ret_hash, hash, sizeof hash);
 	if (size <= LIKENESS_PART_MAX)
 		return part;
-	hash_text(text, size, hash);
 	json_decref(part);
 	return json_pack("{s:s}", "sha256", hash);
 }
@@ -79,7 +82,7 @@ static void set_part(json_t *parts, const char *name, json_t *part)
 	if (empty)
 		json_decref(part);
 	else
-		json_object_set_new(parts, name, bounded(part));
+		json_object_set_new(parts, name, bounded(part, NULL));
 }
 
 static json_t *text_or_null(const char *text)
@@ -131,6 +134,21 @@ static void find_secrets(const struct env_group *env, const char *text, json_t *
 		if (var != NULL && var->source == ENV_HOST)
 			json_object_set_new(used, name, json_true());
 		at += size;
+	}
+}
+
+/* The same of all texts in a value: what a reader built has a bounded depth. */
+static void find_secrets_in(const struct env_group *env, const json_t *value, json_t *used)
+{
+	const char *key = NULL;
+	json_t *member = NULL;
+	size_t i = 0;
+	find_secrets(env, json_string_value(value), used);
+	json_array_foreach(value, i, member)
+		find_secrets_in(env, member, used);
+	json_object_foreach((json_t *)value, key, member) {
+		find_secrets(env, key, used);
+		find_secrets_in(env, member, used);
 	}
 }
 
@@ -300,26 +318,25 @@ static json_t *subject_of(const struct maker *m, const json_t *config)
 	return parts;
 }
 
+/* Takes params over. */
 static void set_params(json_t *parts, json_t *params)
 {
-	bool any = json_object_size(params) > 0;
-	CLEANUP(mem_freep) char *text = any ? json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	char hash[SECRET_HASH_SIZE];
-	if (text != NULL) {
-		hash_text(text, strlen(text), hash);
-		json_object_set_new(parts, "params_hash", json_stringn(hash, 16));
+	if (json_object_size(params) == 0) {
+		json_decref(params);
+		return;
 	}
-	set_part(parts, "params", params);
+	json_object_set_new(parts, "params", bounded(params, hash));
+	json_object_set_new(parts, "params_hash", json_stringn(hash, 16));
 }
 
 static json_t *protocol_of(const struct maker *m, const struct plan_job *job, const json_t *config)
 {
 	json_t *parts = json_object();
 	CLEANUP(json_freep) json_t *used = json_object();
-	CLEANUP(mem_freep) char *text = json_dumps(config, JSON_COMPACT);
 	find_secrets(&job->env, job->pre_cmd, used);
 	find_secrets(&job->env, job->post_cmd, used);
-	find_secrets(&job->env, text, used);
+	find_secrets_in(&job->env, config, used);
 	const json_t *type = json_object_get(json_object_get(config, "config"), "type");
 	set_part(parts, "harness", json_incref((json_t *)type));
 	set_part(parts, "image", text_or_null(job->container));
@@ -372,10 +389,10 @@ void likeness_make(const struct eval_plan *plan, const char *(*secret)(const cha
 				    .count = plan->job_count};
 	CLEANUP(json_freep) json_t *checkpoint = NULL;
 	CLEANUP(json_freep) json_t *server = NULL;
-	CLEANUP(json_freep) json_t *judges = bounded(judges_of(&m));
+	CLEANUP(json_freep) json_t *judges = bounded(judges_of(&m), NULL);
 	if (plan->deployment != NULL) {
 		checkpoint = checkpoint_of(json_object_get(plan->resolved, "deployment"));
-		server = bounded(server_of(&m, plan->deployment, checkpoint));
+		server = bounded(server_of(&m, plan->deployment, checkpoint), NULL);
 	}
 	m.checkpoint = checkpoint;
 	m.server = server;

@@ -340,6 +340,21 @@ def test_results_as_table_csv_and_matrix(nel, ann, daemon):
     assert "nobody" in nel.err
 
 
+def test_results_matrix_says_what_is_unlike(nel, daemon):
+    limit = "++evaluation.nemo_evaluator_config.config.params.limit_samples=5"
+    for value, more in ((0.5, []), (0.75, ["-o", limit])):
+        identity = nel("run", "config.yaml", "-o", "target.api_endpoint.model_id=org/unlike-nel", *more).strip()
+        daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, recorded_at, model, subject, protocol)"
+                       " SELECT seq, 'nel', 0, 'acc', 'micro', ?, 5, model, subject, protocol FROM jobs"
+                       " JOIN job_likenesses ON job = seq WHERE id = ?", value, f"{identity}.0")
+        set_state(daemon, identity, "succeeded")
+    heading, row = nel("results", "--matrix", "--model", "org/unlike-nel", "--baseline", "org/unlike-nel").splitlines()
+    assert heading.count("nel acc/micro [params") == 2 and '[params={"limit_samples":5} ' in heading
+    assert "0.5" in row and "0.75" in row
+    alike = {line.split()[-2] for line in nel("results", "--latest", "--model", "org/unlike-nel").splitlines()[1:]}
+    assert len(alike) == 2
+
+
 def test_tasks_clusters_whoami(nel):
     lines = nel("tasks", "ifeval").splitlines()
     assert lines[0].startswith("TASK") and all("ifeval" in line for line in lines[1:]) and len(lines) > 1

@@ -328,6 +328,41 @@ static void test_results_newest_matches_a_naive_one(void **state)
 	}
 }
 
+/* What is stored of a job whose likeness is known goes by it, and keeps it when it is read again. */
+static void test_results_replace_goes_by_the_jobs_likeness(void **state)
+{
+	struct fixture *f = *state;
+	const struct likeness_row of[] = {{"aa", "{\"checkpoint\":\"/a\"}"}, {"bb", "{\"checkpoint\":\"/b\"}"}};
+	const struct likeness_row how = {"cc", "{\"harness\":\"h\"}"};
+	const struct result_row row = {
+	    .task = (char *)"mmlu", .metric = (char *)"acc", .score = (char *)"micro", .value = 0.5, .count = -1};
+	for (int i = 0; i < 3; i++) {
+		struct evaluation_row evaluation = sample_evaluation(i + 1);
+		assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+		struct job_row job = sample_job(&evaluation, 0);
+		job.state = CHAIN_SUCCEEDED;
+		assert_ok(f, jobs_insert(f->db, &job, &f->err));
+		if (i > 0) /* of the second and third, two checkpoints; of the first nothing is known */
+			assert_ok(f, likenesses_set(f->db, job.seq, &of[i - 1], &how, &f->err));
+		for (int again = 0; again < 2; again++)
+			assert_ok(f, results_replace(f->db, job.seq, &row, 1, 5, &f->err));
+	}
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	assert_ok(f, results_newest(f->db, &(struct result_filter){0}, &list, &f->err));
+	assert_int_equal(list.count, 3);
+	assert_null(list.items[0].basis->checkpoint);
+	assert_string_equal(list.items[1].basis->checkpoint, "/a");
+	assert_string_equal(list.items[2].basis->checkpoint, "/b");
+	assert_string_equal(list.items[2].basis->harness, "h");
+	/* One job goes, and what only it had of likenesses. */
+	assert_int_equal(sqlite3_exec(f->db->sqlite,
+				      "DELETE FROM evaluations WHERE seq = (SELECT max(seq) FROM evaluations)", NULL,
+				      NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM likenesses"), 2);
+	assert_integrity(f->db->sqlite);
+}
+
 static void test_results_newest_of_a_score_is_of_that_score(void **state)
 {
 	struct fixture *f = *state;
@@ -429,6 +464,7 @@ int main(void)
 	    READY(test_results_list_page_costs_the_same_in_a_large_store),
 	    READY(test_results_list_every_filter_matches_a_naive_one),
 	    READY(test_results_newest_matches_a_naive_one),
+	    READY(test_results_replace_goes_by_the_jobs_likeness),
 	    READY(test_results_newest_of_a_score_is_of_that_score),
 	    READY(test_results_newest_costs_the_same_in_a_large_store),
 	};
