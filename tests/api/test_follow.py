@@ -120,7 +120,7 @@ def append(file, data):
 
 
 def remote_readers(daemon):
-    """Processes that run the follower's script in a session of this daemon's sshd."""
+    """Processes that run the follower's script in a session of this daemon's sshd; its own children do not count."""
     port = re.search(r"name: beta\b.*?port: (\d+)", daemon.settings.read_text(), re.S)[1]
     ours = re.compile(rb"(^|\0)SSH_CONNECTION=\S+ \d+ \S+ " + port.encode() + rb"\0")
     found = []
@@ -131,7 +131,14 @@ def remote_readers(daemon):
                 found.append(int(process))
         except OSError:
             continue  # it has ended
-    return found
+    return [process for process in found if parent_of(process) not in found]
+
+
+def parent_of(process):
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
 
 
 def test_events_come_as_the_file_grows(daemon, job):
