@@ -6,6 +6,7 @@
  * between, the command goes on from there when it is run again. */
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "commands_internal.h"
@@ -13,7 +14,6 @@
 #include "db/sealed.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,17 +29,6 @@ struct rotation {
 	int lock_fd;
 };
 
-static int sync_directory_of(const char *path, struct nel_err *err)
-{
-	const char *slash = strrchr(path, '/');
-	CLEANUP(mem_freep)
-	char *directory = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
-	CLEANUP(fd_closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		return err_sys(err, NEL_INTERNAL, errno, "cannot make the name %s durable", path);
-	return 0;
-}
-
 /* The next key's file belongs to whom the present one belongs to. */
 static int make_next(const struct rotation *r, struct nel_err *err)
 {
@@ -50,17 +39,29 @@ static int make_next(const struct rotation *r, struct nel_err *err)
 		return -1;
 	if (chown(r->next_path, st.st_uid, st.st_gid) != 0)
 		return err_sys(err, NEL_INTERNAL, errno, "cannot give %s to the owner of %s", r->next_path, r->path);
-	return sync_directory_of(r->next_path, err);
+	return 0;
 }
 
-/* The one that an interrupted run left, unless it did not come to its end: then nothing is sealed with it. */
+/* An interrupted run left no whole key. That nothing is sealed with it shows only when the present key opens the store.
+ */
+static int drop_broken_next(const struct rotation *r, struct nel_err *err)
+{
+	if (sealed_check_key(r->db, r->key, err) != 0)
+		return err_prefix(err, "%s does not open the store, and %s is no whole key: neither is touched",
+				  r->path, r->next_path);
+	if (unlink(r->next_path) != 0)
+		return err_sys(err, NEL_INTERNAL, errno, "cannot remove %s", r->next_path);
+	return 0;
+}
+
+/* The one that an interrupted run left, or a new one. */
 static int load_next(struct rotation *r, struct nel_err *err)
 {
 	if (secret_key_load(r->next_path, &r->next, err) == 0)
 		return 0;
-	if (err->kind == NEL_INVALID && unlink(r->next_path) != 0)
-		return err_sys(err, NEL_INTERNAL, errno, "cannot remove %s", r->next_path);
 	if (err->kind != NEL_NOTFOUND && err->kind != NEL_INVALID)
+		return -1;
+	if (err->kind == NEL_INVALID && drop_broken_next(r, err) != 0)
 		return -1;
 	return make_next(r, err) != 0 ? -1 : secret_key_load(r->next_path, &r->next, err);
 }
@@ -109,13 +110,13 @@ static int change_files(struct rotation *r, struct nel_err *err)
 	CLEANUP(mem_freep) char *kept = mem_printf("%s.old-%s", r->path, stamp);
 	if (link(r->path, kept) != 0 && !(errno == EEXIST && same_file(r->path, kept)))
 		return err_sys(err, NEL_INTERNAL, errno, "cannot keep the old key as %s", kept);
-	if (sync_directory_of(kept, err) != 0)
+	if (file_sync_name(kept, err) != 0)
 		return -1;
 	fault_point("rotate-kept");
 	if (rename(r->next_path, r->path) != 0)
 		return err_sys(err, NEL_INTERNAL, errno, "cannot put %s in the place of %s", r->next_path, r->path);
 	fault_point("rotate-renamed");
-	if (sync_directory_of(r->path, err) != 0)
+	if (file_sync_name(r->path, err) != 0)
 		return -1;
 	printf("%s has the new key; backups from before need %s: remove it with the last of them\n", r->path, kept);
 	return 0;
@@ -126,11 +127,10 @@ static int rotate(struct rotation *r, const struct command_line *line, const str
 {
 	if (database_lock(settings->database, &r->lock_fd, err) != 0)
 		return err_prefix(err, "stop the daemon first");
-	if (secret_key_load(r->path, &r->key, err) != 0 || load_next(r, err) != 0)
+	if (secret_key_load(r->path, &r->key, err) != 0 || db_migrate(settings->database, NULL, NULL, err) != 0 ||
+	    db_open(settings->database, &r->db, err) != 0 || load_next(r, err) != 0)
 		return -1;
 	fault_point("rotate-made");
-	if (db_migrate(settings->database, NULL, NULL, err) != 0 || db_open(settings->database, &r->db, err) != 0)
-		return -1;
 	command_leave_trail(line, settings, r->db);
 	if (change_store(r, err) != 0)
 		return -1;

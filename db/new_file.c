@@ -2,6 +2,7 @@
 #include "db/new_file.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -19,23 +20,15 @@ int new_file_make(const char *path, char **ret_temporary, struct nel_err *err)
 	return 0;
 }
 
-static int sync_directory_of(const char *path, struct nel_err *err)
-{
-	const char *slash = strrchr(path, '/');
-	CLEANUP(mem_freep)
-	char *directory = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
-	CLEANUP(fd_closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		return err_sys(err, NEL_DB, errno, "cannot make the name %s durable", path);
-	return 0;
-}
-
 int new_file_publish(const char *temporary, const char *path, struct nel_err *err)
 {
 	if (link(temporary, path) != 0)
 		return err_sys(err, errno == EEXIST ? NEL_CONFLICT : NEL_DB, errno, "cannot make %s", path);
 	unlink(temporary);
-	return sync_directory_of(path, err);
+	if (file_sync_name(path, err) == 0)
+		return 0;
+	err->kind = NEL_DB;
+	return -1;
 }
 
 void new_file_discard(char **temporary)

@@ -1,6 +1,7 @@
 #include "base/secret.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -33,12 +34,14 @@ int secret_keygen(const char *path, struct nel_err *err)
 	sodium_bin2hex(line, sizeof line, bytes, sizeof bytes);
 	line[KEY_SIZE * 2] = '\n';
 	ssize_t written = write(fd, line, KEY_SIZE * 2 + 1);
-	int sys = errno;
+	int sys = written < 0 ? errno : ENOSPC;
 	sodium_memzero(bytes, sizeof bytes);
 	sodium_memzero(line, sizeof line);
-	if (written != (ssize_t)(KEY_SIZE * 2 + 1) || fsync(fd) != 0)
+	if (written != (ssize_t)(KEY_SIZE * 2 + 1))
 		return err_sys(err, NEL_INTERNAL, sys, "cannot write %s", path);
-	return 0;
+	if (fsync(fd) != 0)
+		return err_sys(err, NEL_INTERNAL, errno, "cannot write %s", path);
+	return file_sync_name(path, err);
 }
 
 int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err)
@@ -48,13 +51,22 @@ int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_er
 		return err_sys(err, errno == ENOENT ? NEL_NOTFOUND : NEL_DENIED, errno,
 			       "cannot read the master key %s (nel-slurmd keygen makes one)", path);
 	struct stat st;
-	if (fstat(fd, &st) != 0 || (st.st_mode & 077) != 0)
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, NEL_DENIED, errno, "cannot read the master key %s", path);
+	if ((st.st_mode & 077) != 0)
 		return err_set(err, NEL_DENIED, "the master key %s may be read by others: chmod 600 it", path);
 	char line[KEY_SIZE * 2 + 2];
 	ssize_t n = read(fd, line, sizeof line);
+	/* What cannot be read is not yet a wrong key: rotate-key removes those. */
+	if (n < 0)
+		return err_sys(err, NEL_DENIED, errno, "cannot read the master key %s", path);
 	struct secret_key *key = sodium_malloc(sizeof *key);
 	size_t size = 0;
-	int bad = key == NULL || n < (ssize_t)KEY_SIZE * 2 ||
+	if (key == NULL) {
+		sodium_memzero(line, sizeof line);
+		return err_sys(err, NEL_NOMEM, errno, "no memory that can be guarded for the master key");
+	}
+	int bad = n < (ssize_t)KEY_SIZE * 2 ||
 		  sodium_hex2bin(key->bytes, KEY_SIZE, line, KEY_SIZE * 2, NULL, &size, NULL) != 0 || size != KEY_SIZE;
 	sodium_memzero(line, sizeof line);
 	if (bad) {

@@ -14,10 +14,11 @@ struct secret_key; /* in locked, guarded memory */
 /* Once, before everything else here. */
 int secret_init(struct nel_err *err);
 
-/* Writes a new key file (mode 0600, 64 hex digits); CONFLICT when the file exists. */
+/* Writes a new key file (mode 0600, 64 hex digits), durably with its name; CONFLICT when the file exists. */
 int secret_keygen(const char *path, struct nel_err *err);
 
-/* Reads a key file; DENIED when others may read it. Free with secret_key_free(). */
+/* Reads a key file; DENIED when it cannot be read, or others may read it, INVALID when it is no key. Free with
+ * secret_key_free(). */
 int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err);
 void secret_key_free(struct secret_key *key);
 

@@ -168,6 +168,39 @@ def test_rotate_key_wants_the_daemon_stopped(daemon):
     assert keys(daemon) == ["master.key"]
 
 
+def test_rotate_key_removes_no_key_that_it_cannot_read(fresh):
+    daemon = fresh()
+    next_key = daemon.folder / "master.key.new"
+    next_key.symlink_to("/proc/self/mem")  # opens, and every read of its beginning fails
+    done = rotate(daemon)
+    assert done.returncode == 1 and "cannot read" in done.stderr, done.stderr
+    assert next_key.is_symlink()
+    next_key.unlink()
+    assert rotate(daemon).returncode == 0
+
+
+def test_rotate_key_removes_a_broken_key_only_when_the_other_one_opens_the_store(fresh):
+    daemon = fresh()
+    daemon.start()
+    put(daemon.client("ann"), "A", MARKS[0])
+    daemon.stop()
+    assert rotate(daemon, "rotate-committed").returncode == -9  # from here on the next key alone opens the store
+    next_key = daemon.folder / "master.key.new"
+    whole = next_key.read_bytes()
+    next_key.write_bytes(whole[:10])
+    done = rotate(daemon)
+    assert done.returncode == 1 and "neither is touched" in done.stderr, done.stderr
+    assert next_key.read_bytes() == whole[:10]
+    next_key.write_bytes(whole)
+    assert rotate(daemon).returncode == 0
+
+
+def test_rotate_key_goes_on_after_one_that_was_killed_before_it_wrote(fresh):
+    daemon = fresh()
+    (daemon.folder / "master.key.new").touch(0o600)  # nothing is sealed with it
+    assert rotate(daemon).returncode == 0
+
+
 @pytest.mark.parametrize("fault", [None, "rotate-made", "rotate-sealed", "rotate-committed", "rotate-scrubbed", "rotate-kept",
                                    "rotate-renamed"])
 def test_rotate_key_killed_anywhere_goes_on(fresh, fault):
