@@ -248,6 +248,8 @@ struct stream {
 	size_t sent; /* of out */
 	int64_t ends_ms;
 	int64_t quiet_since_ms;
+	struct actor actor;
+	int64_t checked_ms; /* its token */
 };
 
 static void stream_free(void *arg)
@@ -303,6 +305,20 @@ static int read_more(struct stream *stream, bool *ret_more, struct nel_err *err)
 	return 0;
 }
 
+/* Its token is looked at as often as a stream gives a sign of life. */
+static bool may_go_on(struct stream *stream, int64_t now_ms)
+{
+	struct db *db = NULL;
+	struct nel_err err = {0};
+	if (now_ms - stream->checked_ms < SSE_HEARTBEAT_MS)
+		return true;
+	stream->checked_ms = now_ms;
+	if (server_db(stream->server, &db, &err) == 0 && service_check_actor(db, &stream->actor, &err) == 0)
+		return true;
+	log_info("a stream of events ends", LOG_S("request", stream->request_id), LOG_S("error", err.msg));
+	return false;
+}
+
 enum fill { FILL_DATA, FILL_SUSPENDED, FILL_END };
 
 /* A sign of life, which also tells the place: a client with a narrow filter does not begin far back when it comes
@@ -324,7 +340,7 @@ static enum fill fill(struct stream *stream)
 		bool more = false;
 		uint64_t news = feed_news(stream->feed);
 		int64_t now_ms = clock_mono_ms();
-		if (feed_is_closed(stream->feed) || now_ms >= stream->ends_ms)
+		if (feed_is_closed(stream->feed) || now_ms >= stream->ends_ms || !may_go_on(stream, now_ms))
 			return FILL_END;
 		if (read_more(stream, &more, &err) != 0) {
 			log_warning("a stream of events broke off", LOG_S("request", stream->request_id),
@@ -382,6 +398,8 @@ static int start_stream(struct request *request, struct wish *wish, struct nel_e
 	*wish = (struct wish){0};
 	stream->quiet_since_ms = clock_mono_ms();
 	stream->ends_ms = stream->quiet_since_ms + STREAM_LIFE_MS;
+	stream->actor = request->actor;
+	stream->checked_ms = stream->quiet_since_ms;
 	sse_retry(&stream->out, STREAM_RETRY_MS);
 	beat(stream); /* whoever is cut off before the first event goes on from here */
 	struct MHD_Response *response =

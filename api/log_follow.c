@@ -55,6 +55,8 @@ struct follower {
 	struct str out; /* not given to libmicrohttpd yet */
 	size_t out_at;
 	int64_t sent_ms;
+	struct actor actor;
+	int64_t checked_ms; /* its token */
 	bool done, broken;
 };
 
@@ -379,9 +381,24 @@ static void fill(struct follower *f)
 		sse_heartbeat(&f->out, NULL);
 }
 
+/* Its token is looked at now and then. */
+static void check_actor(struct follower *f)
+{
+	struct db *db = NULL;
+	struct nel_err err = {0};
+	int64_t now_ms = clock_mono_ms();
+	if (now_ms - f->checked_ms < SSE_HEARTBEAT_MS)
+		return;
+	f->checked_ms = now_ms;
+	if (server_db(f->server, &db, &err) != 0 || service_check_actor(db, &f->actor, &err) != 0)
+		break_off(f, err.msg);
+}
+
 static enum stream_state produce(void *arg, char *buffer, size_t max, size_t *ret_size)
 {
 	struct follower *f = arg;
+	if (!f->done && !f->broken)
+		check_actor(f);
 	if (f->out_at == f->out.len && !f->done && !f->broken) {
 		str_clear(&f->out);
 		f->out_at = 0;
@@ -438,6 +455,8 @@ static struct MHD_Response *make(struct request *request, const struct job_row *
 	f->start = *start;
 	f->at = start->offset;
 	f->sent_ms = clock_mono_ms();
+	f->actor = request->actor;
+	f->checked_ms = f->sent_ms;
 	memcpy(f->name, start->name, sizeof f->name);
 	memcpy(f->request_id, request->id, sizeof f->request_id);
 	f->job.seq = job->seq;

@@ -3,6 +3,8 @@
 
 #include "api/counters.h"
 #include "api/media.h"
+#include "base/mem.h"
+#include "base/secret.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -84,6 +86,29 @@ int reply_text(struct request *request, int status, const char *type, struct str
 int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err)
 {
 	return reply_text(request, status, "application/json", body, err);
+}
+
+#define SECRET_ROOM (16 * 1024) /* more than any such reply has */
+
+void reply_secret_room(struct str *body)
+{
+	*body = (struct str){.data = mem_calloc(SECRET_ROOM, 1), .cap = SECRET_ROOM};
+}
+
+static void wipe(void *data)
+{
+	secret_wipe(data);
+	free(data);
+}
+
+int reply_json_secret(struct request *request, int status, struct str *body, struct nel_err *err)
+{
+	size_t size = body->len;
+	char *data = str_take(body);
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(size, data, wipe);
+	if (response == NULL)
+		wipe(data);
+	return reply_response(request, status, "application/json", response, err);
 }
 
 int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err)

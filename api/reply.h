@@ -20,6 +20,11 @@ int reply_json_copy(struct request *request, const char *data, size_t size, cons
 /* JSON text. */
 int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err);
 
+/* JSON text with a secret in it: it is wiped when it has been sent. reply_secret_room() first, so that no copy stays
+ * behind where it has grown. */
+int reply_json_secret(struct request *request, int status, struct str *body, struct nel_err *err);
+void reply_secret_room(struct str *body);
+
 /* A JSON tree; borrowed. */
 int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err);
 

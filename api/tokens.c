@@ -139,13 +139,14 @@ int api_createToken(struct request *request, struct nel_err *err)
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/tokens/%" PRId64, token.row.id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	struct str text = {0};
+	struct str text;
+	reply_secret_room(&text);
 	render_token(&text, &token.row, clock_now_s());
 	OUT(&text, ",\"token\":");
 	out_string(&text, token.secret[0] != '\0' ? token.secret : NULL);
 	OUT(&text, "}");
 	secret_wipe(token.secret);
-	return reply_json_text(request, MHD_HTTP_CREATED, &text, err);
+	return reply_json_secret(request, MHD_HTTP_CREATED, &text, err);
 }
 
 int api_revokeToken(struct request *request, struct nel_err *err)

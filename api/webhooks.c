@@ -118,7 +118,8 @@ static int take_scope(const json_t *body, bool *ret_all, struct nel_err *err)
 
 static int reply_made(struct request *request, const struct new_webhook *made, struct nel_err *err)
 {
-	struct str body = {0};
+	struct str body;
+	reply_secret_room(&body);
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/webhooks/%s", made->row.id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -126,7 +127,7 @@ static int reply_made(struct request *request, const struct new_webhook *made, s
 	OUT(&body, ",\"secret\":");
 	out_string(&body, made->secret[0] != '\0' ? made->secret : NULL);
 	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_CREATED, &body, err);
+	return reply_json_secret(request, MHD_HTTP_CREATED, &body, err);
 }
 
 int api_createWebhook(struct request *request, struct nel_err *err)

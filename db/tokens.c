@@ -28,8 +28,8 @@ static int check_count(struct db *db, const char *user, int64_t now_s, struct ne
 }
 
 static struct statement insert_token = {
-    .sql = "INSERT INTO tokens (user, hash, created_at, expires_at, role, label)"
-	   " SELECT name, ?2, ?3, ?4, ?5, ?6 FROM users WHERE name = ?1",
+    .sql = "INSERT INTO tokens (user, hash, created_at, expires_at, role, label, parent)"
+	   " SELECT name, ?2, ?3, ?4, ?5, ?6, ?7 FROM users WHERE name = ?1",
 };
 
 static int insert_row(struct db *db, const struct token_order *order, int64_t now_s, struct nel_err *err)
@@ -41,6 +41,7 @@ static int insert_row(struct db *db, const struct token_order *order, int64_t no
 	query_bind_int_or_null(&q, order->expires_at, 0);
 	query_bind_text(&q, order->narrow ? role_name(order->role) : NULL);
 	query_bind_text(&q, order->label);
+	query_bind_int_or_null(&q, order->parent, 0);
 	if (query_run(&q, err) != 0)
 		return -1;
 	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no user %s", order->user);
@@ -62,7 +63,7 @@ int tokens_insert(struct db *db, const struct token_order *order, int64_t now_s,
 /* A token never gives more than its user has now. */
 #define ROW_COLUMNS \
 	"t.id, t.user, u.role, coalesce(t.role, u.role), t.label, t.created_at, t.expires_at, t.last_used_at, " \
-	"t.revoked_at"
+	"t.revoked_at, t.role IS NOT NULL"
 
 static int read_row(struct query *q, struct token_row *ret_row, struct nel_err *err)
 {
@@ -79,6 +80,7 @@ static int read_row(struct query *q, struct token_row *ret_row, struct nel_err *
 	row.expires_at = query_int(q);
 	row.last_used_at = query_int(q);
 	row.revoked_at = query_int(q);
+	row.narrow = query_int(q) != 0;
 	if (role_from_name(users, &row.role) != 0 || role_from_name(tokens, &own) != 0)
 		return err_set(err, NEL_DB, "token %" PRId64 " has an unknown role", row.id);
 	if (own < row.role)
@@ -135,7 +137,13 @@ int tokens_list(struct db *db, const char *user, int64_t before_id, int limit, s
 	return 0;
 }
 
-static struct statement set_revoked = {.sql = "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1"};
+/* A token and all that come from it. */
+#define FAMILY \
+	"WITH RECURSIVE family (id) AS (SELECT id FROM tokens WHERE id = ?1" \
+	" UNION SELECT t.id FROM tokens t INDEXED BY tokens_parent JOIN family ON t.parent = family.id) "
+
+static struct statement set_revoked = {
+    .sql = FAMILY "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE id IN (SELECT id FROM family)"};
 
 int tokens_revoke(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
 {
@@ -144,7 +152,41 @@ int tokens_revoke(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
 	query_bind_int(&q, now_s);
 	if (query_run(&q, err) != 0)
 		return -1;
-	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no token %" PRId64, id);
+	return query_changes(&q) > 0 ? 0 : err_set(err, NEL_NOTFOUND, "there is no token %" PRId64, id);
+}
+
+/* Narrowing what has no role of its own changes nothing where its user has no more. */
+static struct statement narrow_made = {
+    .sql = "WITH RECURSIVE made (id) AS (SELECT t.id FROM tokens p INDEXED BY tokens_user"
+	   " JOIN tokens t INDEXED BY tokens_parent ON t.parent = p.id WHERE p.user = ?1"
+	   " UNION SELECT t.id FROM tokens t INDEXED BY tokens_parent JOIN made ON t.parent = made.id)"
+	   " UPDATE tokens SET role = ?2 WHERE id IN (SELECT id FROM made) AND user <> ?1"
+	   " AND (role IS NULL OR role = 'admin' OR (role = 'user' AND ?2 = 'viewer'))",
+};
+
+int tokens_narrow_made(struct db *db, const char *user, enum role role, struct nel_err *err)
+{
+	if (role == ROLE_ADMIN)
+		return 0;
+	CLEANUP(query_done) struct query q = query_start(db, &narrow_made);
+	query_bind_text(&q, user);
+	query_bind_text(&q, role_name(role));
+	return query_run(&q, err);
+}
+
+static struct statement check_valid = {
+    .sql = "SELECT 1 FROM tokens WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+};
+
+int tokens_check(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &check_valid);
+	bool found = false;
+	query_bind_int(&q, id);
+	query_bind_int(&q, now_s);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	return found ? 0 : err_set(err, NEL_NOTFOUND, "the token is revoked or expired");
 }
 
 static struct statement find_hash = {
@@ -197,5 +239,6 @@ int tokens_touch(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
 	return query_run(&q, err);
 }
 
-struct statement *const tokens_statements[] = {&count_valid, &insert_token, &find_token,     &list_all,    &list_user,
-					       &set_revoked, &find_hash,    &token_is_stale, &touch_token, NULL};
+struct statement *const tokens_statements[] = {&count_valid, &insert_token,   &find_token,  &list_all,
+					       &list_user,   &set_revoked,    &narrow_made, &check_valid,
+					       &find_hash,   &token_is_stale, &touch_token, NULL};

@@ -12,6 +12,7 @@ struct token_row {
 	int64_t id;
 	char user[USER_NAME_MAX + 1];
 	enum role role; /* what it gives: the user's, or the narrower one that it was made with */
+	bool narrow;    /* it has a role of its own */
 	char label[TOKEN_LABEL_MAX + 1];
 	int64_t created_at;
 	int64_t expires_at;   /* 0: never */
@@ -26,6 +27,7 @@ struct token_order {
 	enum role role;
 	const char *label;  /* at most TOKEN_LABEL_MAX bytes */
 	int64_t expires_at; /* 0: never */
+	int64_t parent;     /* the token that makes it; 0: none */
 };
 
 /* NOTFOUND when there is no such user; CONFLICT when the user has TOKENS_PER_USER_MAX valid ones. */
@@ -38,12 +40,19 @@ int tokens_get(struct db *db, int64_t id, struct token_row *ret_token, struct ne
 int tokens_list(struct db *db, const char *user, int64_t before_id, int limit, struct token_row **ret_rows,
 		size_t *ret_count, struct nel_err *err);
 
-/* The token is not valid any more. Again is no error. NOTFOUND. */
+/* The token is not valid any more, nor are those that it made, and those that they made. Again is no error. NOTFOUND.
+ */
 int tokens_revoke(struct db *db, int64_t id, int64_t now_s, struct nel_err *err);
 
 /* The token with that hash; NOTFOUND when unknown, revoked or expired. *ret_stale: its use is to be noted. */
 int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, bool *ret_stale,
 			struct nel_err *err);
+
+/* Narrows what the tokens of the user have made for others, who may do no more than the user from now on. */
+int tokens_narrow_made(struct db *db, const char *user, enum role role, struct nel_err *err);
+
+/* Is the token valid now? NOTFOUND when not. */
+int tokens_check(struct db *db, int64_t id, int64_t now_s, struct nel_err *err);
 
 /* Notes the use, at most once a minute and token (a write transaction of its own). */
 int tokens_touch(struct db *db, int64_t id, int64_t now_s, struct nel_err *err);

@@ -39,7 +39,7 @@ int service_set_role(struct db *db, const char *name, enum role role, struct use
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	audit_say(db, name, role_name(role));
 	if (db_begin(db, err) != 0 || users_set_role(db, name, role, err) != 0 ||
-	    users_get(db, name, ret_user, err) != 0)
+	    tokens_narrow_made(db, name, role, err) != 0 || users_get(db, name, ret_user, err) != 0)
 		return -1;
 	return db_commit(db, err);
 }
@@ -51,6 +51,24 @@ int service_remove_user(struct db *db, const char *name, struct nel_err *err)
 	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0 || secrets_delete_all(db, name, err) != 0)
 		return -1;
 	return db_commit(db, err);
+}
+
+/* A token that is made with another ends with it at the latest, and never gives more, whatever its user's role becomes.
+ */
+static int take_after_parent(struct db *db, const struct actor *actor, struct token_order *order, struct nel_err *err)
+{
+	struct token_row parent;
+	if (actor->token == 0)
+		return 0;
+	if (tokens_get(db, actor->token, &parent, err) != 0)
+		return -1;
+	if (parent.expires_at != 0 && order->expires_at > parent.expires_at)
+		return err_set(err, NEL_INVALID, "the token would outlive the one that makes it: leave the expiry out");
+	if (order->expires_at == 0)
+		order->expires_at = parent.expires_at;
+	order->narrow = order->narrow || parent.narrow;
+	order->parent = parent.id;
+	return 0;
 }
 
 /* Nobody gives more than he has, and no token more than its user may do. */
@@ -74,7 +92,7 @@ static int check_wish(struct db *db, const struct actor *actor, const struct tok
 			       role_name(order->role));
 	if (wish->expires_at != 0 && (wish->expires_at <= now_s || wish->expires_at > now_s + TOKEN_LIFE_MAX_S))
 		return err_set(err, NEL_INVALID, "the token must expire after now, and within 10 years");
-	return 0;
+	return take_after_parent(db, actor, order, err);
 }
 
 /* A repeat shows what was made, without the secret. */
@@ -152,12 +170,21 @@ int service_get_token(struct db *db, const struct actor *actor, int64_t id, stru
 	return 0;
 }
 
+/* Else a token that was made narrow to be given away could take away those that it was made from. */
+static int check_revoker(const struct actor *actor, const struct token_row *row, struct nel_err *err)
+{
+	if (row->role <= actor->role)
+		return 0;
+	return err_set(err, NEL_DENIED, "the role %s may not revoke a token of the role %s", role_name(actor->role),
+		       role_name(row->role));
+}
+
 int service_revoke_token(struct db *db, const struct actor *actor, int64_t id, struct nel_err *err)
 {
 	struct token_row row;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0 || service_get_token(db, actor, id, &row, err) != 0 ||
-	    tokens_revoke(db, id, clock_now_s(), err) != 0)
+	    check_revoker(actor, &row, err) != 0 || tokens_revoke(db, id, clock_now_s(), err) != 0)
 		return -1;
 	char detail[AUDIT_DETAIL_MAX];
 	char target[24];

@@ -31,6 +31,13 @@ int service_authenticate_token(struct service *service, struct db *db, const cha
 	return 0;
 }
 
+int service_check_actor(struct db *db, const struct actor *actor, struct nel_err *err)
+{
+	if (actor->token == 0 || tokens_check(db, actor->token, clock_now_s(), err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_DENIED, "the bearer token is not valid any more") : -1;
+}
+
 int service_note_use(struct db *db, const struct actor *actor, struct nel_err *err)
 {
 	return tokens_touch(db, actor->token, clock_now_s(), err);

@@ -39,6 +39,9 @@ struct actor {
 	bool token_stale; /* its use is to be noted: service_note_use() */
 };
 
+/* Is what the actor came with still valid? For replies that take long. DENIED when not. */
+int service_check_actor(struct db *db, const struct actor *actor, struct nel_err *err);
+
 /* The user of a bearer token (without "Bearer "). DENIED when it is not a valid one. */
 int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
 			       struct nel_err *err);

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+import requests
 from conftest import BINARY, CONFIG, Client, wait_until
 
 TOKEN = re.compile(r"nel_[0-9A-Za-z]{43}")
@@ -182,6 +183,79 @@ def test_token_never_gives_more_than_its_user_or_maker_has(admin, ann, bob, eve,
     small.post("/v1/tokens", 403, json={"role": "admin"})
     small.get("/v1/users", 403)
     delete(admin, f"/v1/tokens/{mine['id']}")
+
+
+def child_of(client, status=201, **wish):
+    made = client.post("/v1/tokens", status, json=wish).json()
+    return (made, Client(client.base, client.contract, made["token"])) if status == 201 else made
+
+
+def test_token_ends_with_the_one_that_made_it(ann, admin):
+    parent, by_parent = child_of(ann)
+    child, by_child = child_of(by_parent, expires_in=60)
+    _, by_grandchild = child_of(by_child)
+    _, unrelated = child_of(ann)
+    delete(ann, f"/v1/tokens/{parent['id']}")
+    assert ann.get(f"/v1/tokens/{child['id']}").json()["state"] == "revoked"
+    for client in (by_parent, by_child, by_grandchild):
+        client.get("/v1/whoami", 401)
+    unrelated.get("/v1/whoami")
+    boss, by_boss = child_of(admin)
+    _, for_ann = child_of(by_boss, user="ann")
+    delete(admin, f"/v1/tokens/{boss['id']}")
+    for_ann.get("/v1/whoami", 401)  # also of another user
+
+
+def test_token_expires_with_the_one_that_made_it_at_the_latest(ann):
+    parent, by_parent = child_of(ann, expires_in=600)
+    assert child_of(by_parent)[0]["expires_at"] == parent["expires_at"]
+    assert child_of(by_parent, expires_in=60)[0]["expires_at"] < parent["expires_at"]
+    assert "outlive" in child_of(by_parent, 400, expires_in=6000)["detail"]
+
+
+def test_token_of_a_narrow_one_stays_narrow_when_its_user_may_more(admin, daemon):
+    admin.post("/v1/users", 201, json={"name": "nora", "role": "admin"})
+    _, nora = child_of(admin, user="nora")
+    _, narrow = child_of(nora, role="user")
+    patch(admin, "/v1/users/nora", {"role": "user"})
+    _, child = child_of(narrow)
+    patch(admin, "/v1/users/nora", {"role": "admin"})
+    assert nora.get("/v1/whoami").json()["role"] == "admin"
+    assert child.get("/v1/whoami").json()["role"] == "user"
+    delete(admin, "/v1/users/nora")
+
+
+def test_token_for_another_narrows_with_its_makers_role_and_goes_with_him(admin):
+    for name in ("mara", "otto"):
+        admin.post("/v1/users", 201, json={"name": name, "role": "admin"})
+    _, mara = child_of(admin, user="mara")
+    _, otto = child_of(mara, user="otto")
+    patch(admin, "/v1/users/mara", {"role": "user"})
+    assert otto.get("/v1/whoami").json()["role"] == "user"
+    delete(admin, "/v1/users/mara")
+    otto.get("/v1/whoami", 401)
+    delete(admin, "/v1/users/otto")
+
+
+def test_narrow_token_revokes_no_wider_one(admin):
+    wide, by_wide = child_of(admin)
+    narrow, by_narrow = child_of(admin, role="user")
+    delete(by_narrow, f"/v1/tokens/{wide['id']}", 403)
+    by_wide.get("/v1/whoami")
+    delete(by_narrow, f"/v1/tokens/{narrow['id']}")
+    by_narrow.get("/v1/whoami", 401)
+
+
+def test_stream_of_events_ends_with_its_token(ann):
+    made, client = child_of(ann)
+    headers = {"Authorization": f"Bearer {made['token']}", "Accept": "text/event-stream"}
+    with requests.get(f"{client.base}/v1/events", headers=headers, stream=True, timeout=30) as reply:
+        lines = reply.iter_lines(chunk_size=1)
+        assert next(lines).startswith(b"retry: ")
+        delete(ann, f"/v1/tokens/{made['id']}")
+        begin = time.monotonic()
+        assert sum(1 for _ in lines) < 100
+        assert time.monotonic() - begin < 15
 
 
 @pytest.mark.parametrize("identity", ["0", "-1", "x", "99999999999999999999", "123456789"])
