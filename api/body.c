@@ -5,6 +5,9 @@
 #include "api/router.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/secret.h"
+
+#include "service/submit.h"
 
 #include <string.h>
 
@@ -110,4 +113,40 @@ int body_idempotency_key(const struct request *request, const char **ret_key, st
 			       IDEMPOTENCY_KEY_SIZE_MAX);
 	*ret_key = key;
 	return 0;
+}
+
+static int check_env(const json_t *env, struct nel_err *err)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	if (!json_is_object(env) || json_object_size(env) > SUBMIT_ENV_MAX)
+		return err_set(err, NEL_INVALID, "env must be an object of at most %d variables", SUBMIT_ENV_MAX);
+	json_object_foreach((json_t *)(uintptr_t)env, name, value)
+		if (!json_is_string(value) || json_string_length(value) > SUBMIT_ENV_SIZE_MAX)
+			return err_set(err, NEL_INVALID, "the value of %.64s in env must be text of at most %d bytes",
+				       name, SUBMIT_ENV_SIZE_MAX);
+	return 0;
+}
+
+int body_resume(struct request *request, bool *ret_reset_budget, json_t **ret_env, struct nel_err *err)
+{
+	static const char *const fields[] = {"reset_budget", "env", NULL};
+	json_t *body = NULL;
+	if (body_object(request, fields, &body, err) != 0)
+		return -1;
+	const json_t *reset = json_object_get(body, "reset_budget");
+	json_t *env = json_object_get(body, "env");
+	int rc = 0;
+	if (reset != NULL && !json_is_boolean(reset))
+		rc = err_set(err, NEL_INVALID, "reset_budget must be true or false");
+	else if (env != NULL)
+		rc = check_env(env, err);
+	if (rc == 0) {
+		*ret_reset_budget = json_is_true(reset);
+		*ret_env = json_incref(env);
+	} else {
+		secret_free_json(json_incref(env));
+	}
+	json_decref(body);
+	return rc;
 }

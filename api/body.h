@@ -27,4 +27,7 @@ void body_hash(const struct request *request, const json_t *body, char ret_hash[
 /* The Idempotency-Key header, NULL without one; INVALID: it is not 1 to 255 visible ASCII characters. */
 int body_idempotency_key(const struct request *request, const char **ret_key, struct nel_err *err);
 
+/* {"reset_budget": bool, "env": {"NAME": "value"}} of a resumption. *ret_env: for secret_free_json(); NULL: none. */
+int body_resume(struct request *request, bool *ret_reset_budget, json_t **ret_env, struct nel_err *err);
+
 #endif

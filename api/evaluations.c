@@ -1,4 +1,5 @@
 /* Handlers of /v1/evaluations but for submitting, which is in submissions.c. */
+#include "api/body.h"
 #include "api/handlers.h"
 #include "api/json_out.h"
 #include "api/page.h"
@@ -178,12 +179,16 @@ int api_resumeEvaluation(struct request *request, struct nel_err *err)
 	struct db *db = NULL;
 	bool reset_budget = false;
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 ||
-	    request_flag_body(request, "reset_budget", &reset_budget, err) != 0 || request_db(request, &db, err) != 0)
+	CLEANUP(secret_json_freep) json_t *env = NULL;
+	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
+	    request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_is_evaluation(id))
 		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
-	if (service_resume_evaluation(request->service, db, &request->actor, id, reset_budget, err) != 0)
+	if (service_resume_evaluation(request->service, db, &request->actor, id, reset_budget, env, err) != 0) {
+		if (err->kind == NEL_INVALID)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		return -1;
+	}
 	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
 }

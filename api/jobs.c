@@ -1,4 +1,5 @@
 /* Handlers of /v1/jobs but for logs and artifacts, which are in files.c, and results. */
+#include "api/body.h"
 #include "api/handlers.h"
 #include "api/json_out.h"
 #include "api/page.h"
@@ -119,13 +120,17 @@ int api_resumeJob(struct request *request, struct nel_err *err)
 	bool reset_budget = false;
 	struct db *db = NULL;
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 ||
-	    request_flag_body(request, "reset_budget", &reset_budget, err) != 0 || request_db(request, &db, err) != 0)
+	CLEANUP(secret_json_freep) json_t *env = NULL;
+	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
+	    request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_parse_job(id, evaluation, &index))
 		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
-	if (service_resume_job(request->service, db, &request->actor, id, reset_budget, err) != 0)
+	if (service_resume_job(request->service, db, &request->actor, id, reset_budget, env, err) != 0) {
+		if (err->kind == NEL_INVALID)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		return -1;
+	}
 	return reply_job(request, db, MHD_HTTP_ACCEPTED, err);
 }
 

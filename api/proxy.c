@@ -2,8 +2,8 @@
 #include "api/proxy.h"
 
 #include "api/peer.h"
+#include "base/account.h"
 
-#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,13 +14,13 @@ static int find_uid(const char *account, unsigned *ret_uid, struct nel_err *err)
 		*ret_uid = (unsigned)number;
 		return 0;
 	}
-	struct passwd entry;
-	struct passwd *found = NULL;
-	char buf[4096];
-	getpwnam_r(account, &entry, buf, sizeof buf, &found);
-	if (found == NULL)
-		return err_set(err, NEL_INVALID, "trusted_proxy: there is no account %s here", account);
-	*ret_uid = found->pw_uid;
+	uid_t uid = 0;
+	if (account_by_name(account, &uid, err) != 0) {
+		if (err->kind == NEL_NOTFOUND)
+			err->kind = NEL_INVALID;
+		return err_prefix(err, "trusted_proxy");
+	}
+	*ret_uid = uid;
 	return 0;
 }
 

@@ -200,23 +200,6 @@ int request_no_body(struct request *request, struct nel_err *err)
 	return 0;
 }
 
-int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err)
-{
-	CLEANUP(json_freep) json_t *body = NULL;
-	if (request_read_object(request, &body, err) != 0)
-		return -1;
-	const char *name = NULL;
-	json_t *value = NULL;
-	json_object_foreach(body, name, value) {
-		if (strcmp(name, flag) != 0)
-			return err_set(err, NEL_INVALID, "unknown field \"%.64s\": only %s is known here", name, flag);
-		if (!json_is_boolean(value))
-			return err_set(err, NEL_INVALID, "%s must be true or false", flag);
-	}
-	*ret_value = json_is_true(json_object_get(body, flag));
-	return 0;
-}
-
 int request_db(struct request *request, struct db **ret_db, struct nel_err *err)
 {
 	if (server_db(request->server, ret_db, err) != 0)

@@ -133,9 +133,6 @@ int request_read_object(struct request *request, json_t **ret_object, struct nel
 /* For a write that takes no input: its body is empty or the JSON object {}. */
 int request_no_body(struct request *request, struct nel_err *err);
 
-/* For a write whose one input is a flag: its body is empty (false) or a JSON object with that member alone. */
-int request_flag_body(struct request *request, const char *flag, bool *ret_value, struct nel_err *err);
-
 /* The thread's database connection, to write with too. */
 int request_db(struct request *request, struct db **ret_db, struct nel_err *err);
 

@@ -412,38 +412,39 @@ int evaluations_get_env(struct db *db, int64_t seq, unsigned char **ret_sealed, 
 	return 0;
 }
 
-static struct statement clear_env = {.sql = "UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation = ?1"};
+static struct statement set_env = {.sql = "UPDATE evaluation_texts SET sealed_env = ?1 WHERE evaluation = ?2"};
 
-int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err)
+int evaluations_set_env(struct db *db, int64_t seq, const unsigned char *sealed, size_t size, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &clear_env);
+	CLEANUP(query_done) struct query q = query_start(db, &set_env);
+	query_bind_blob(&q, sealed, size);
 	return run_on_row(&q, seq, err);
 }
 
-struct statement *const evaluations_statements[] = {&insert_evaluation,
-						    &insert_texts,
-						    &insert_label,
-						    &labels_of,
-						    &texts_of,
-						    &by_id,
-						    &list_all,
-						    &list_state,
-						    &list_id,
-						    &list_user,
-						    &list_cluster,
-						    &list_model,
-						    &list_task,
-						    &list_label,
-						    &list_config_hash,
-						    &first_since,
-						    &last_until,
-						    &list_since,
-						    &list_until,
-						    &by_seq,
-						    &set_state,
-						    &touch,
-						    &prune,
-						    &env_of,
-						    &clear_env,
-						    &set_hash,
-						    NULL};
+static struct statement clear_envs = {
+    .sql =
+	"UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation IN"
+	" (SELECT t.evaluation FROM evaluation_texts t INDEXED BY evaluation_texts_sealed"
+	" CROSS JOIN evaluations e ON e.seq = t.evaluation WHERE t.sealed_env IS NOT NULL"
+	" AND (e.state = 'succeeded' OR e.ended_at < ?1)"
+	" AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.evaluation_seq = e.seq AND"
+	" (j.ended_at IS NULL OR j.collected = 0 OR j.attention = 1 OR j.resume_requested_at IS NOT NULL)) LIMIT ?2)",
+};
+
+int evaluations_clear_envs(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &clear_envs);
+	query_bind_int(&q, ended_before_s);
+	query_bind_int(&q, limit);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_count = query_changes(&q);
+	return 0;
+}
+
+struct statement *const evaluations_statements[] = {
+    &insert_evaluation, &insert_texts, &insert_label,     &labels_of,   &texts_of,     &by_id,
+    &list_all,          &list_state,   &list_id,          &list_user,   &list_cluster, &list_model,
+    &list_task,         &list_label,   &list_config_hash, &first_since, &last_until,   &list_since,
+    &list_until,        &by_seq,       &set_state,        &touch,       &prune,        &env_of,
+    &set_env,           &clear_envs,   &set_hash,         NULL};

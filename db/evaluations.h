@@ -92,7 +92,11 @@ int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret
 /* The sealed env alone; NULL: none. */
 int evaluations_get_env(struct db *db, int64_t seq, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err);
 
-/* Forgets the submission's sealed env (its jobs have ended). */
-int evaluations_clear_env(struct db *db, int64_t seq, struct nel_err *err);
+/* Another one in its place. NOTFOUND. */
+int evaluations_set_env(struct db *db, int64_t seq, const unsigned char *sealed, size_t size, struct nel_err *err);
+
+/* Forgets the sealed envs of evaluations that have succeeded, and of those that ended otherwise before that time, at
+ * most `limit` of them. One stays while a job of it is not collected, or while somebody wants it to go on. */
+int evaluations_clear_envs(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err);
 
 #endif

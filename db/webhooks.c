@@ -118,13 +118,14 @@ int webhooks_list(struct db *db, const char *user, struct webhook_list *ret_list
 }
 
 static struct statement webhooks_active = {
-    .sql = "SELECT " WEBHOOK_COLUMNS " FROM webhooks INDEXED BY webhooks_active WHERE disabled_at IS NULL AND id > ''"
+    .sql = "SELECT " WEBHOOK_COLUMNS " FROM webhooks INDEXED BY webhooks_active WHERE disabled_at IS NULL AND id > ?1"
 	   " ORDER BY id",
 };
 
-int webhooks_list_active(struct db *db, struct webhook_list *ret_list, struct nel_err *err)
+int webhooks_list_active(struct db *db, const char *after_id, struct webhook_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &webhooks_active);
+	query_bind_text(&q, after_id);
 	return read_webhooks(&q, ret_list, err);
 }
 

@@ -37,7 +37,7 @@ int webhooks_get(struct db *db, const char *id, struct webhook_row *ret_row, str
 /* By id. user NULL: everybody's. */
 int webhooks_list(struct db *db, const char *user, struct webhook_list *ret_list, struct nel_err *err);
 /* Those that are not disabled. */
-int webhooks_list_active(struct db *db, struct webhook_list *ret_list, struct nel_err *err);
+int webhooks_list_active(struct db *db, const char *after_id, struct webhook_list *ret_list, struct nel_err *err);
 int webhooks_count(struct db *db, const char *user, int64_t *ret_count, struct nel_err *err);
 int webhooks_delete(struct db *db, const char *id, struct nel_err *err); /* and its deliveries; NOTFOUND */
 

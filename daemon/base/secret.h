@@ -47,6 +47,12 @@ void secret_wipe(char *text);              /* wipes a NUL-terminated string in p
 /* Wipes the texts of a JSON object's members, then json_decref()s it; accepts NULL. */
 void secret_free_json(json_t *object);
 
+static inline void secret_json_freep(json_t **object)
+{
+	secret_free_json(*object);
+	*object = NULL;
+}
+
 /* SHA-256 of a token, in hex. Tokens have 256 random bits, so a plain hash is enough, and so is a plain search for it:
  * how long that takes tells at most how a hash begins, which is of no use for finding a token with another hash. */
 void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE]);

@@ -102,9 +102,10 @@ struct settings {
 	int64_t audit_keep_days;             /* 0: the audit is kept for ever */
 	char **allowed_env;                  /* variables ${oc.env:...} may read; default none */
 	struct settings_webhooks webhooks;
-	int64_t logs_keep_bytes;  /* 262144: of each log of an ended job, its last ones; 0: none */
-	bool metrics_public;      /* GET /metrics without credentials */
-	int64_t events_keep_days; /* older events are pruned; 0: never */
+	int64_t secrets_keep_days; /* 7: after the end of an evaluation that did not succeed */
+	int64_t logs_keep_bytes;   /* 262144: of each log of an ended job, its last ones; 0: none */
+	bool metrics_public;       /* GET /metrics without credentials */
+	int64_t events_keep_days;  /* older events are pruned; 0: never */
 	int64_t
 	    evaluations_keep_days; /* evaluations that ended longer ago are pruned with all that is theirs; 0: never */
 	struct settings_cluster *clusters;

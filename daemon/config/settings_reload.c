@@ -46,6 +46,17 @@ static bool same_listen(const struct settings *a, const struct settings *b)
 	return true;
 }
 
+static bool same_networks(const struct settings_webhooks *a, const struct settings_webhooks *b)
+{
+	if (a->network_count != b->network_count)
+		return false;
+	for (size_t i = 0; i < a->network_count; i++)
+		if (a->networks[i].bits != b->networks[i].bits ||
+		    memcmp(a->networks[i].address, b->networks[i].address, sizeof a->networks[i].address) != 0)
+			return false;
+	return true;
+}
+
 size_t settings_want_restart(const struct settings *before, const struct settings *next,
 			     const char *ret_keys[SETTINGS_RESTART_MAX])
 {
@@ -60,7 +71,7 @@ size_t settings_want_restart(const struct settings *before, const struct setting
 	    {"master_key_file", same_text(before->master_key_file, next->master_key_file)},
 	    {"webhooks", before->webhooks.allow_http == next->webhooks.allow_http &&
 			     before->webhooks.allow_private == next->webhooks.allow_private &&
-			     before->webhooks.network_count == next->webhooks.network_count},
+			     same_networks(&before->webhooks, &next->webhooks)},
 	    {"tasks_file", same_text(before->tasks_file, next->tasks_file)},
 	};
 	size_t count = 0;

@@ -12,6 +12,8 @@
 #define DAYS_MAX 36500
 
 static const char *const logs_keys[] = {"keep_bytes", NULL};
+#define SECRETS_KEEP_DEFAULT 7
+
 static const char *const keep_keys[] = {"keep_days", NULL};
 static const char *const metrics_keys[] = {"public", NULL};
 static const char *const webhook_keys[] = {"allow_private", "allow_http", "per_user", NULL};
@@ -66,6 +68,9 @@ void settings_read_watch(const struct reader *r, const json_t *root, struct sett
 	const json_t *logs = reader_object(r, root, "", "logs");
 	reader_keys(r, logs, "/logs", logs_keys, true);
 	s->logs_keep_bytes = reader_int(r, logs, "/logs", "keep_bytes", 0, LOG_KEEP_MAX, LOG_KEEP_DEFAULT);
+	const json_t *secrets = reader_object(r, root, "", "secrets");
+	reader_keys(r, secrets, "/secrets", keep_keys, true);
+	s->secrets_keep_days = reader_int(r, secrets, "/secrets", "keep_days", 0, DAYS_MAX, SECRETS_KEEP_DEFAULT);
 	s->events_keep_days = read_keep_days(r, root, "events", "/events");
 	s->evaluations_keep_days = read_keep_days(r, root, "evaluations", "/evaluations");
 	read_webhooks(r, root, &s->webhooks);

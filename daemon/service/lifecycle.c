@@ -7,6 +7,7 @@
 #include "db/events.h"
 #include "db/jobs.h"
 #include "sched/scheduler.h"
+#include "service/secrets.h"
 
 /* extra: further members of the event's data, taken over; NULL: none. */
 static int log_wish(struct db *db, const char *kind, const struct job_row *job, const struct actor *actor,
@@ -92,7 +93,7 @@ static const char *refusal(const struct settings *settings, const struct job_row
 }
 
 static int request_resume(struct service *service, struct db *db, const struct actor *actor, const struct job_row *jobs,
-			  size_t count, bool reset_budget, struct nel_err *err)
+			  size_t count, bool reset_budget, const json_t *env, struct nel_err *err)
 {
 	int64_t now_s = clock_now_s();
 	int marked = 0;
@@ -122,6 +123,8 @@ static int request_resume(struct service *service, struct db *db, const struct a
 	if (marked == 0)
 		return err_set(err, NEL_CONFLICT, "nothing can be resumed: job %s %s", whose != NULL ? whose : "",
 			       why != NULL ? why : "changed meanwhile");
+	if (secrets_renew_env(service, db, jobs[0].evaluation, env, err) != 0)
+		return -1;
 	if (db_commit(db, err) != 0)
 		return -1;
 	scheduler_wake(service->scheduler);
@@ -129,21 +132,21 @@ static int request_resume(struct service *service, struct db *db, const struct a
 }
 
 int service_resume_evaluation(struct service *service, struct db *db, const struct actor *actor, const char *id,
-			      bool reset_budget, struct nel_err *err)
+			      bool reset_budget, const json_t *env, struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(job_list_done) struct job_list jobs = {0};
 	if (evaluations_get(db, id, false, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0 ||
 	    jobs_of_evaluation(db, id, &jobs, err) != 0)
 		return -1;
-	return request_resume(service, db, actor, jobs.items, jobs.count, reset_budget, err);
+	return request_resume(service, db, actor, jobs.items, jobs.count, reset_budget, env, err);
 }
 
 int service_resume_job(struct service *service, struct db *db, const struct actor *actor, const char *job_id,
-		       bool reset_budget, struct nel_err *err)
+		       bool reset_budget, const json_t *env, struct nel_err *err)
 {
 	CLEANUP(job_row_done) struct job_row row = {0};
 	if (jobs_get(db, job_id, &row, err) != 0 || service_check_owner(actor, row.user, err) != 0)
 		return -1;
-	return request_resume(service, db, actor, &row, 1, reset_budget, err);
+	return request_resume(service, db, actor, &row, 1, reset_budget, env, err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "config/plan_env.h"
 #include "db/audit.h"
 
@@ -200,6 +201,77 @@ int secrets_fingerprints(struct service *service, const struct evaluation_row *r
 	}
 	secret_free_json(env);
 	return 0;
+}
+
+static int open_env(struct service *service, const struct evaluation_row *row, json_t **ret_env, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
+	*ret_env = NULL;
+	if (row->sealed_env != NULL)
+		return secret_open_json(service->master_key, label, row->sealed_env, row->sealed_env_size, ret_env,
+					err);
+	*ret_env = json_object();
+	return 0;
+}
+
+/* The value of one name: as given, else as kept, else as stored. Adds a name that has none to `missing`. */
+static int renew_one(struct service *service, struct db *db, const char *user, const struct secret_names *stored,
+		     const json_t *given, const char *name, json_t *env, struct str *missing, struct nel_err *err)
+{
+	const json_t *value = json_object_get(given, name);
+	bool invalid = false;
+	if (value != NULL) /* a copy of its own: it is wiped with env */
+		return json_object_set_new(env, name, json_string(json_string_value(value))) == 0
+			   ? 0
+			   : err_set(err, NEL_INTERNAL, "no memory");
+	if (json_object_get(env, name) != NULL)
+		return 0;
+	if (secret_names_have(stored, name))
+		return take_stored(service, db, user, name, env, &invalid, err) != 0 ? -1
+		       : invalid ? err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text")
+				 : 0;
+	str_appendf(missing, "%s%s", missing->len > 0 ? ", " : "", name);
+	return 0;
+}
+
+int secrets_renew_env(struct service *service, struct db *db, const char *evaluation, const json_t *given,
+		      struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(secret_names_done) struct secret_names stored = {0};
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
+	CLEANUP(str_done) struct str missing = {0};
+	json_t *env = NULL;
+	if (evaluations_get(db, evaluation, true, &row, err) != 0)
+		return -1;
+	CLEANUP(json_freep) json_t *resolved = json_loads(row.resolved, 0, NULL);
+	if (resolved == NULL || eval_config_replan(resolved, &plan, err) != 0)
+		return err_set(err, NEL_DB, "the stored config of evaluation %s cannot be used", evaluation);
+	if (secret_names_load(db, row.user, &stored, err) != 0 || open_env(service, &row, &env, err) != 0)
+		return -1;
+	char **names = eval_plan_secret_names(plan);
+	int rc = 0;
+	for (char **name = names; *name != NULL; name++) {
+		if (rc == 0)
+			rc = renew_one(service, db, row.user, &stored, given, *name, env, &missing, err);
+		free(*name);
+	}
+	free(names);
+	if (rc == 0 && missing.len > 0)
+		rc = err_set(err, NEL_INVALID,
+			     "the evaluation's secrets are no longer kept (secrets.keep_days); send these in env, or "
+			     "store them: "
+			     "%.400s",
+			     str_text(&missing));
+	if (rc == 0 && json_object_size(env) > 0) {
+		free(row.sealed_env);
+		row.sealed_env = NULL;
+		rc = seal(service, env, &row, err);
+		if (rc == 0)
+			rc = evaluations_set_env(db, row.seq, row.sealed_env, row.sealed_env_size, err);
+	}
+	secret_free_json(env);
+	return rc;
 }
 
 int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,

@@ -41,6 +41,12 @@ int secrets_seal_env(struct service *service, struct db *db, const struct submit
 int secrets_fingerprints(struct service *service, const struct evaluation_row *row, json_t **ret_fingerprints,
 			 struct nel_err *err);
 
+/* For a resumption: puts the given values (a JSON object of texts; NULL: none) among those that the evaluation keeps,
+ * and where it keeps none any more takes them from there and from what is stored. INVALID when some are missing (naming
+ * all) or too large. Within a transaction. */
+int secrets_renew_env(struct service *service, struct db *db, const char *evaluation, const json_t *given,
+		      struct nel_err *err);
+
 /* What takes the secrets of the job's evaluation out of a text. */
 int secrets_mask(struct service *service, struct db *db, const struct job_row *job, struct mask **ret_mask,
 		 struct nel_err *err);

@@ -1,5 +1,6 @@
 #include "service/service.h"
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -8,7 +9,6 @@
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 
-#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 
@@ -72,15 +72,16 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 			      struct nel_err *err)
 {
 	(void)service;
-	struct passwd entry;
-	struct passwd *found = NULL;
-	char buf[4096];
-	getpwuid_r(uid, &entry, buf, sizeof buf, &found);
+	char name[ACCOUNT_NAME_MAX + 1] = "root";
 	bool admin = uid == 0 || uid == getuid();
-	if (found == NULL && !admin)
-		return err_set(err, NEL_DENIED, "the account with uid %u is unknown here", uid);
+	if (account_by_uid(uid, name, err) != 0 && !admin)
+		return err->kind == NEL_NOTFOUND
+			   ? err_set(err, NEL_DENIED, "the account with uid %u is unknown here", uid)
+			   : -1;
 	struct actor actor = {.role = ROLE_ADMIN};
-	snprintf(actor.name, sizeof actor.name, "%s", found != NULL ? found->pw_name : "root");
+	if (strlen(name) >= sizeof actor.name)
+		return err_set(err, NEL_DENIED, "%.64s is not a user of this service", name);
+	memcpy(actor.name, name, strlen(name) + 1);
 	if (!admin) {
 		struct user_row user;
 		if (users_get(db, actor.name, &user, err) != 0)

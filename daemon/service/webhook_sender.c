@@ -211,8 +211,11 @@ static int start_transfer(struct webhook_sender *s, const struct webhook_row *we
 	}
 	atomic_fetch_add(&s->sending, 1);
 	set_options(t, webhook, s->settings->webhooks.allow_http);
-	curl_multi_add_handle(s->multi, t->curl);
-	return 0;
+	CURLMcode code = curl_multi_add_handle(s->multi, t->curl);
+	if (code == CURLM_OK)
+		return 0;
+	transfer_done(t); /* its row stays pending */
+	return err_set(err, NEL_INTERNAL, "a webhook cannot be sent: %s", curl_multi_strerror(code));
 }
 
 /* --- what there is to do --- */
@@ -301,12 +304,20 @@ static int look_at(struct webhook_sender *s, struct webhook_row *webhook, int64_
 static int look(struct webhook_sender *s)
 {
 	struct nel_err err = {0};
-	CLEANUP(webhook_list_done) struct webhook_list list = {0};
 	int64_t now_s = clock_now_s();
 	int64_t next_s = now_s + LOOK_INTERVAL_MS / 1000;
-	int rc = webhooks_list_active(s->db, &list, &err);
-	for (size_t i = 0; i < list.count && rc == 0; i++)
-		rc = look_at(s, &list.items[i], &next_s, &err);
+	char after[sizeof((struct webhook_row *)0)->id] = "";
+	int rc = 0;
+	bool more = true;
+	while (rc == 0 && more) {
+		CLEANUP(webhook_list_done) struct webhook_list list = {0};
+		rc = webhooks_list_active(s->db, after, &list, &err);
+		for (size_t i = 0; i < list.count && rc == 0; i++)
+			rc = look_at(s, &list.items[i], &next_s, &err);
+		more = list.count == WEBHOOKS_LIST_MAX;
+		if (more)
+			memcpy(after, list.items[list.count - 1].id, sizeof after);
+	}
 	if (rc != 0) {
 		log_error("webhooks cannot be looked after", LOG_S("error", err.msg));
 		return 5000;

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
+#define CONNECT_PAUSE_MS 20
 #define REPLY_BYTES_MAX (256 * 1024) /* as OpenSSH's AGENT_MAX_LEN */
 #define KEYS_MAX 64
 #define WAKE_MS 100
@@ -56,6 +58,19 @@ static int deny_garbled(const struct talk *talk, struct nel_err *err)
 	return err_set(err, NEL_DENIED, "the SSH agent at %s sent a reply that is none", talk->socket_path);
 }
 
+static int talk_goes_on(const struct talk *talk, struct nel_err *err)
+{
+	if (wire_is_stopped(talk->stop)) {
+		err_set(err, NEL_REMOTE, "asking the SSH agent at %s: given up, as asked", talk->socket_path);
+		if (err != NULL)
+			err->sys = ECANCELED;
+		return -1;
+	}
+	if (talk->deadline_ms <= clock_mono_ms())
+		return err_set(err, NEL_DENIED, "the SSH agent at %s does not answer", talk->socket_path);
+	return 0;
+}
+
 static int talk_connect(struct talk *talk, struct nel_err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -65,22 +80,26 @@ static int talk_connect(struct talk *talk, struct nel_err *err)
 			       sizeof address.sun_path - 1, talk->socket_path);
 	memcpy(address.sun_path, talk->socket_path, size);
 	talk->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (talk->fd < 0 || connect(talk->fd, (struct sockaddr *)&address, sizeof address) != 0)
+	if (talk->fd < 0)
 		return err_sys(err, NEL_DENIED, errno, "cannot reach the SSH agent at %s", talk->socket_path);
+	while (connect(talk->fd, (struct sockaddr *)&address, sizeof address) != 0) {
+		/* unix(7) has no connection under way: many come at once, and there is room again soon. */
+		if (errno != EAGAIN && errno != EINTR)
+			return err_sys(err, NEL_DENIED, errno, "cannot reach the SSH agent at %s", talk->socket_path);
+		if (talk_goes_on(talk, err) != 0)
+			return -1;
+		nanosleep(&(struct timespec){.tv_nsec = CONNECT_PAUSE_MS * 1000000L}, NULL);
+	}
 	return 0;
 }
 
 static int talk_wait(struct talk *talk, short events, struct nel_err *err)
 {
-	int64_t left_ms = talk->deadline_ms - clock_mono_ms();
-	if (wire_is_stopped(talk->stop)) {
-		err_set(err, NEL_REMOTE, "asking the SSH agent at %s: given up, as asked", talk->socket_path);
-		if (err != NULL)
-			err->sys = ECANCELED;
+	if (talk_goes_on(talk, err) != 0)
 		return -1;
-	}
-	if (left_ms <= 0)
-		return err_set(err, NEL_DENIED, "the SSH agent at %s does not answer", talk->socket_path);
+	int64_t left_ms = talk->deadline_ms - clock_mono_ms();
+	if (left_ms < 0)
+		left_ms = 0;
 	struct pollfd p = {.fd = talk->fd, .events = events};
 	if (poll(&p, 1, left_ms < WAKE_MS ? (int)left_ms : WAKE_MS) < 0 && errno != EINTR)
 		return err_sys(err, NEL_DENIED, errno, "cannot wait for the SSH agent at %s", talk->socket_path);

@@ -2,6 +2,7 @@
 #include "ssh/proxy_command.h"
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,23 @@
 #define END_STEP_MS 10
 #define END_STEPS 25
 
-extern char **environ;
+#define KEPT_MAX 11
+
+/* What an ssh of its own may want of the daemon's environment. Nothing else goes along: credentials of systemd, sockets
+ * and whatever else the daemon was started with are none of its business. */
+static const char *const kept[KEPT_MAX] = {"PATH", "HOME",   "USER",          "LOGNAME",    "LANG",       "LC_ALL",
+					   "TZ",   "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "KRB5_CONFIG"};
+
+static void keep_environment(char *environment[KEPT_MAX + 1])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		const char *value = getenv(kept[i]);
+		if (value != NULL)
+			environment[count++] = mem_printf("%s=%s", kept[i], value);
+	}
+	environment[count] = NULL;
+}
 
 static bool is_plain_word(const char *text, const char *extra)
 {
@@ -86,7 +103,11 @@ static int spawn(const char *text, int fd, int diag_fd, pid_t *ret_pid)
 	    (rc = posix_spawn_file_actions_adddup2(&actions, diag_fd, STDERR_FILENO)) == 0 &&
 	    (rc = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)) == 0) {
 		char *const argv[] = {"sh", "-c", (char *)text, NULL};
-		rc = posix_spawn(ret_pid, "/bin/sh", &actions, &attributes, argv, environ);
+		char *environment[KEPT_MAX + 1];
+		keep_environment(environment);
+		rc = posix_spawn(ret_pid, "/bin/sh", &actions, &attributes, argv, environment);
+		for (char **variable = environment; *variable != NULL; variable++)
+			free(*variable);
 	}
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);

@@ -152,6 +152,34 @@ def test_secrets_go_with_their_user(admin, daemon):
     assert daemon.execute("SELECT count(*) FROM secrets WHERE owner = 'short-lived'") == [(0,)]
 
 
+def test_secrets_of_an_ended_evaluation_are_forgotten_and_wanted_by_a_resumption(fresh):
+    daemon = fresh()
+    daemon.start()
+    ann = daemon.client("ann")
+    body = {"config": THREE, "env": {"SECRET_A": MARKS[3], "SECRET_B": MARKS[3], "SECRET_C": MARKS[3]}}
+    identity = ann.post("/v1/evaluations", json=body).json()["id"]
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    ann.post(f"/v1/evaluations/{identity}/resume", json={"env": {"SECRET_A": MARKS[0]}})  # while they are kept: one alone
+    assert opened_env(daemon, identity) == {"SECRET_A": MARKS[0], "SECRET_B": MARKS[3], "SECRET_C": MARKS[3]}
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    daemon.stop()
+    daemon.execute("UPDATE evaluations SET ended_at = ended_at - 8 * 86400")
+    daemon.execute("UPDATE jobs SET collected = 1, attention = 0")
+    daemon.start()
+    ann = daemon.client("ann")
+    wait_until(lambda: daemon.execute("SELECT sealed_env FROM evaluation_texts") == [(None,)])
+    put(ann, "SECRET_B", MARKS[1])
+    reply = ann.post(f"/v1/evaluations/{identity}/resume", 422)
+    assert "SECRET_A, SECRET_C" in reply.json()["detail"] and "SECRET_B" not in reply.json()["detail"]
+    assert ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled"
+    ann.post(f"/v1/jobs/{identity}.0/resume", json={"env": {"SECRET_A": MARKS[0], "SECRET_C": MARKS[2]}})
+    assert opened_env(daemon, identity) == {"SECRET_A": MARKS[0], "SECRET_B": MARKS[1], "SECRET_C": MARKS[2]}
+    ann.post(f"/v1/jobs/{identity}.1/resume", 400, json={"env": {"SECRET_A": 1}})
+    assert not [mark for mark in MARKS if mark in daemon.log()]
+
+
 def rotate(daemon, fault=None):
     environment = {**os.environ, "NEL_FAULT_POINT": fault} if fault else os.environ
     return subprocess.run([BINARY, "rotate-key", "--config", str(daemon.settings)], env=environment, capture_output=True,

@@ -95,6 +95,23 @@ static void test_clock_rfc3339_round_trips(void **state)
 	assert_int_equal(clock_parse_rfc3339("2026-01-31", &back), -1);
 	assert_int_equal(clock_parse_rfc3339("2026-01-31T12:00:00", &back), -1);
 	assert_int_equal(clock_parse_rfc3339("2026-01-31T12:00:00Zx", &back), -1);
+	assert_int_equal(clock_parse_rfc3339("2024-02-29T23:59:60z", &back), 0);
+	assert_int_equal(back, 1709251200);
+	static const char *const none[] = {
+	    "2026-02-31T00:00:00Z",      "2026-02-29T00:00:00Z",
+	    "2026-04-31T12:00:00Z",      "2026-00-01T00:00:00Z",
+	    "2026-13-01T00:00:00Z",      "2026-01-00T00:00:00Z",
+	    "2026-01-32T00:00:00Z",      "2026-01-01T24:00:00Z",
+	    "2026-01-01T00:60:00Z",      "2026-01-01T00:00:61Z",
+	    "2026-1-1T0:0:0Z",           " 2026-01-01T00:00:00Z",
+	    "2026-01-01T00:00:00.Z",     "2026-01-01T00:00:00+24:00",
+	    "2026-01-01T00:00:00+-1:00", "2026-01-01T00:00:00+1:00",
+	    "+026-01-01T00:00:00Z",      "2026-01-01T00:00:00+01:60",
+	    "2026-01-01 00:00:00Z",      "",
+	};
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+		if (clock_parse_rfc3339(none[i], &back) != -1)
+			fail_msg("%s", none[i]);
 	clock_fake_set_ms(5000);
 	assert_int_equal(clock_now_s(), 5);
 	assert_int_equal(clock_mono_ms(), 5000);

@@ -372,6 +372,8 @@ static void test_statements_none_scans_or_sorts(void **state)
 	    "SCAN users USING COVERING INDEX sqlite_autoindex_users_1", /* one row, for db_ping() */
 	    "SCAN events USING INDEX events_cluster",                   /* a partial index: few */
 	    "SCAN CONSTANT ROW",                                        /* no table */
+	    "SCAN t USING COVERING INDEX evaluation_texts_sealed",      /* a partial index: those that are kept */
+	    "SCAN t USING INDEX evaluation_texts_sealed",               /* likewise */
 	    "SCAN family",
 	    "SCAN made",            /* what a recursion has found so far */
 	    "SCAN sqlite_sequence", /* a row a table */

@@ -47,10 +47,11 @@ static void test_evaluations_insert_and_get_every_column(void **state)
 	assert_int_equal(got.ended_at, 0);
 	assert_int_equal(got.version, 1);
 
-	assert_ok(f, evaluations_clear_env(f->db, row.seq, &f->err));
+	assert_ok(f, evaluations_set_env(f->db, row.seq, (const unsigned char *)"new", 3, &f->err));
 	evaluation_row_done(&got);
 	assert_ok(f, evaluations_get(f->db, row.id, true, &got, &f->err));
-	assert_null(got.sealed_env);
+	assert_int_equal(got.sealed_env_size, 3);
+	assert_memory_equal(got.sealed_env, "new", 3);
 	evaluation_row_done(&got);
 	assert_ok(f, evaluations_get(f->db, row.id, false, &got, &f->err));
 	assert_null(got.submitted_text);
@@ -107,7 +108,53 @@ static void test_evaluations_set_state_and_touch(void **state)
 	assert_string_equal(got.state, "running");
 	assert_refused(f, NEL_NOTFOUND, evaluations_touch(f->db, 99, 5000, &f->err));
 	assert_refused(f, NEL_NOTFOUND, evaluations_set_state(f->db, 99, "failed", 1, true, &f->err));
-	assert_refused(f, NEL_NOTFOUND, evaluations_clear_env(f->db, 99, &f->err));
+	assert_refused(f, NEL_NOTFOUND, evaluations_set_env(f->db, 99, (const unsigned char *)"", 0, &f->err));
+}
+
+static void test_evaluations_clear_envs_of_what_needs_them_no_more(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *state;
+		int64_t ended_at;
+		const char *job; /* what its job has besides */
+		bool kept;
+	} cases[] = {
+	    {"succeeded", 900, "ended_at = 1, collected = 1", false},
+	    {"failed", 499, "ended_at = 1, collected = 1", false},
+	    {"cancelled", 499, "ended_at = 1, collected = 1", false},
+	    {"failed", 501, "ended_at = 1, collected = 1", true},
+	    {"running", 0, "collected = 0, ended_at = NULL", true},
+	    {"succeeded", 900, "ended_at = 1, collected = 0", true}, /* its export is followed */
+	    {"failed", 100, "ended_at = 1, collected = 1, resume_requested_at = 1", true},
+	};
+	int count = 0;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct evaluation_row row = sample_evaluation((int)i + 1);
+		row.sealed_env = (unsigned char *)"x";
+		row.sealed_env_size = 1;
+		assert_ok(f, evaluations_insert(f->db, &row, &f->err));
+		struct job_row job = sample_job(&row, 0);
+		assert_ok(f, jobs_insert(f->db, &job, &f->err));
+		assert_ok(f, evaluations_set_state(f->db, row.seq, cases[i].state, cases[i].ended_at,
+						   cases[i].ended_at != 0, &f->err));
+		CLEANUP(mem_freep)
+		char *sql = mem_printf("UPDATE jobs SET attention = 0, %s WHERE evaluation_seq = %d", cases[i].job,
+				       (int)row.seq);
+		assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+	}
+	assert_ok(f, evaluations_clear_envs(f->db, 500, 2, &count, &f->err));
+	assert_int_equal(count, 2);
+	assert_ok(f, evaluations_clear_envs(f->db, 500, 100, &count, &f->err));
+	assert_int_equal(count, 1);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CLEANUP(evaluation_row_done) struct evaluation_row got = {0};
+		char id[IDS_EVALUATION_SIZE];
+		snprintf(id, sizeof id, "%016x", (unsigned)i + 1);
+		assert_ok(f, evaluations_get(f->db, id, true, &got, &f->err));
+		if ((got.sealed_env != NULL) != cases[i].kept)
+			fail_msg("case %zu", i);
+	}
 }
 
 /* The store for the list tests: what was put in, so that a naive filter can go over it. */
@@ -445,6 +492,8 @@ static void test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs(void
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_evaluations_clear_envs_of_what_needs_them_no_more, fixture_setup,
+					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs,
 					    fixture_setup, fixture_teardown),
 	    READY(test_evaluations_insert_and_get_every_column),

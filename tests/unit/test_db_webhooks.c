@@ -74,7 +74,7 @@ static void test_webhooks_failing_and_disabled(void **state)
 	assert_ok(f, webhooks_get(f->db, "00000000000000aa", &row, &f->err));
 	assert_int_equal(row.disabled_at, 70);
 	assert_string_equal(row.disabled_reason, "why");
-	assert_ok(f, webhooks_list_active(f->db, &list, &f->err));
+	assert_ok(f, webhooks_list_active(f->db, "", &list, &f->err));
 	assert_int_equal(list.count, 0);
 }
 

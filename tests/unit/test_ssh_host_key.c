@@ -4,6 +4,7 @@
 #include "ssh/known_hosts.h"
 #include "ssh/proxy_command.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,6 +206,37 @@ static void test_key_file_check_forms_verdict(void **state)
 	}
 }
 
+static void test_proxy_command_gets_little_of_the_environment(void **state)
+{
+	(void)state;
+	char text[8192];
+	size_t size = 0;
+	int fd = -1;
+	int diag_fd = -1;
+	pid_t pid = 0;
+	struct nel_err err;
+	setenv("CREDENTIALS_DIRECTORY", "/run/credentials", 1);
+	setenv("NOTIFY_SOCKET", "/run/notify", 1);
+	setenv("SSH_AUTH_SOCK", "/run/agent", 1);
+	assert_int_equal(proxy_command_start("exec env", &fd, &diag_fd, &pid, &err), 0);
+	for (ssize_t n = 0; size<sizeof text - 1; size += n> 0 ? (size_t)n : 0) {
+		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000);
+		if ((n = read(fd, text + size, sizeof text - 1 - size)) <= 0)
+			break;
+	}
+	text[size] = '\0';
+	proxy_command_stop(pid);
+	close(fd);
+	close(diag_fd);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("SSH_AUTH_SOCK");
+	assert_non_null(strstr(text, "PATH="));
+	assert_non_null(strstr(text, "SSH_AUTH_SOCK=/run/agent\n"));
+	assert_null(strstr(text, "CREDENTIALS"));
+	assert_null(strstr(text, "NOTIFY"));
+}
+
 static void test_expand_proxy_command_replaces_or_refuses(void **state)
 {
 	(void)state;
@@ -252,6 +284,7 @@ int main(void)
 	    cmocka_unit_test(test_name_port_as_ssh),
 	    cmocka_unit_test(test_key_file_check_forms_verdict),
 	    cmocka_unit_test(test_expand_proxy_command_replaces_or_refuses),
+	    cmocka_unit_test(test_proxy_command_gets_little_of_the_environment),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
