@@ -26,13 +26,15 @@ static int check_count(struct db *db, const char *owner, const char *name, struc
 }
 
 static struct statement put_secret = {
-    .sql = "INSERT INTO secrets (owner, name, sealed, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)"
-	   " ON CONFLICT (owner, name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at"
-	   " RETURNING created_at, updated_at",
+    .sql = "INSERT INTO secrets (owner, name, sealed, created_at, updated_at, users, hosts)"
+	   " VALUES (?1, ?2, ?3, ?4, ?4, coalesce(?5, ''), coalesce(?6, ''))"
+	   " ON CONFLICT (owner, name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at,"
+	   " users = coalesce(?5, users), hosts = coalesce(?6, hosts)"
+	   " RETURNING created_at, updated_at, users, hosts",
 };
 
 int secrets_put(struct db *db, const char *owner, const char *name, const unsigned char *sealed, size_t sealed_size,
-		int64_t now_s, struct secret_row *ret_row, struct nel_err *err)
+		const char *users, const char *hosts, int64_t now_s, struct secret_row *ret_row, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	if (scope_begin_write(&scope, db, err) != 0 || check_count(db, owner, name, err) != 0)
@@ -44,12 +46,16 @@ int secrets_put(struct db *db, const char *owner, const char *name, const unsign
 	query_bind_text(&q, name);
 	query_bind_blob(&q, sealed, sealed_size);
 	query_bind_int(&q, now_s);
+	query_bind_text(&q, users);
+	query_bind_text(&q, hosts);
 	if (query_step(&q, &row, err) != 0)
 		return -1;
 	snprintf(made.owner, sizeof made.owner, "%s", owner);
 	snprintf(made.name, sizeof made.name, "%s", name);
 	made.created_at = query_int(&q);
 	made.updated_at = query_int(&q);
+	query_text_into(&q, made.use.users, sizeof made.use.users);
+	query_text_into(&q, made.use.hosts, sizeof made.use.hosts);
 	query_done(&q);
 	if (scope_commit(&scope, err) != 0)
 		return -1;
@@ -75,7 +81,7 @@ int secrets_get(struct db *db, const char *owner, const char *name, unsigned cha
 }
 
 static struct statement list_secrets = {
-    .sql = "SELECT owner, name, created_at, updated_at FROM secrets WHERE owner = ? ORDER BY name",
+    .sql = "SELECT owner, name, created_at, updated_at, users, hosts FROM secrets WHERE owner = ? ORDER BY name",
 };
 
 int secrets_list(struct db *db, const char *owner, struct secret_row **ret_rows, size_t *ret_count, struct nel_err *err)
@@ -96,6 +102,8 @@ int secrets_list(struct db *db, const char *owner, struct secret_row **ret_rows,
 		query_text_into(&q, row->name, sizeof row->name);
 		row->created_at = query_int(&q);
 		row->updated_at = query_int(&q);
+		query_text_into(&q, row->use.users, sizeof row->use.users);
+		query_text_into(&q, row->use.hosts, sizeof row->use.hosts);
 	}
 	*ret_rows = TAKE(rows);
 	*ret_count = count;

@@ -8,19 +8,29 @@
 #define SECRETS_PER_OWNER_MAX 200
 #define SECRETS_TEAM "" /* the owner of the team's */
 
+#define SECRET_LIST_SIZE 2048
+
+/* Of a team's secret: ",a,b,"; "": everybody, every host. */
+struct secret_use {
+	char users[SECRET_LIST_SIZE];
+	char hosts[SECRET_LIST_SIZE];
+};
+
 struct secret_row {
 	char owner[USER_NAME_MAX + 1];
 	char name[SECRET_NAME_MAX + 1];
 	int64_t created_at;
 	int64_t updated_at;
+	struct secret_use use;
 };
 
 /* Under which a value is sealed (secret_seal()); free()d by the caller. */
 char *secrets_label(const char *owner, const char *name);
 
-/* Stores it, in place of the one that may be there. CONFLICT when the owner has SECRETS_PER_OWNER_MAX others. */
+/* Stores it, in place of the one that may be there. users and hosts: as in struct secret_use, NULL: as they were.
+ * CONFLICT when the owner has SECRETS_PER_OWNER_MAX others. */
 int secrets_put(struct db *db, const char *owner, const char *name, const unsigned char *sealed, size_t sealed_size,
-		int64_t now_s, struct secret_row *ret_row, struct nel_err *err);
+		const char *users, const char *hosts, int64_t now_s, struct secret_row *ret_row, struct nel_err *err);
 
 /* The sealed value, free()d by the caller. NOTFOUND. */
 int secrets_get(struct db *db, const char *owner, const char *name, unsigned char **ret_sealed, size_t *ret_size,

@@ -169,7 +169,7 @@ static void check_secrets(const struct checks *c)
 	char **names = eval_plan_secret_names(c->planned->plan);
 	for (char **name = names; *name != NULL; name++) {
 		if (!c->in->offline && find_env(c->in->request, *name) == NULL &&
-		    (c->in->stored == NULL || !secret_names_have(c->in->stored, *name))) {
+		    (c->in->stored == NULL || !secret_names_have(c->in->stored, *name, c->planned->plan))) {
 			CLEANUP(mem_freep) char *pointer = eval_plan_secret_place(c->planned->plan, *name);
 			CLEANUP(mem_freep)
 			char *text =

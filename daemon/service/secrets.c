@@ -30,7 +30,8 @@ static int check_secret(const char *name, const char *value, size_t size, struct
 }
 
 int service_put_secret(struct service *service, struct db *db, const struct actor *actor, bool team, const char *name,
-		       const char *value, size_t size, struct secret_row *ret_row, bool *ret_new, struct nel_err *err)
+		       const char *value, size_t size, const struct secret_limits *limits, struct secret_row *ret_row,
+		       bool *ret_new, struct nel_err *err)
 {
 	const char *owner = NULL;
 	if (owner_for(actor, team, &owner, err) != 0 || check_secret(name, value, size, err) != 0)
@@ -49,7 +50,8 @@ int service_put_secret(struct service *service, struct db *db, const struct acto
 	bool known = secrets_get(db, owner, name, &before, &before_size, err) == 0;
 	if (!known && err->kind != NEL_NOTFOUND)
 		return -1;
-	if (secrets_put(db, owner, name, sealed, sealed_size, clock_now_s(), ret_row, err) != 0 ||
+	if (secrets_put(db, owner, name, sealed, sealed_size, limits->users, limits->hosts, clock_now_s(), ret_row,
+			err) != 0 ||
 	    db_commit(db, err) != 0)
 		return -1;
 	*ret_new = !known;
@@ -67,6 +69,52 @@ int service_delete_secret(struct db *db, const struct actor *actor, bool team, c
 	return db_commit(db, err);
 }
 
+static bool is_listed(const char *list, const char *item)
+{
+	if (list[0] == '\0')
+		return true;
+	CLEANUP(mem_freep) char *wanted = mem_printf(",%s,", item);
+	return item[0] != '\0' && strstr(list, wanted) != NULL;
+}
+
+/* Where the evaluator sends its requests: what it makes of the URL has to be beyond doubt. "" when it is not. */
+static void host_of(const char *url, char ret_host[256])
+{
+	const char *at = url != NULL ? strstr(url, "://") : NULL;
+	size_t len = at != NULL ? strcspn(at + 3, "/?#") : 0;
+	ret_host[0] = '\0';
+	if (len == 0 || len >= 256)
+		return;
+	for (size_t i = 0; i < len; i++) {
+		char c = at[3 + i];
+		if (c == ':' && strspn(at + 3 + i + 1, "0123456789") == len - i - 1) {
+			ret_host[i] = '\0';
+			return;
+		}
+		c = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-') {
+			ret_host[0] = '\0';
+			return;
+		}
+		ret_host[i] = c;
+		ret_host[i + 1] = '\0';
+	}
+}
+
+static bool suits_targets(const struct secret_row *row, const struct eval_plan *plan)
+{
+	if (row->use.hosts[0] == '\0')
+		return true;
+	for (size_t i = 0; i < plan->job_count; i++) {
+		char host[256];
+		const json_t *target = json_object_get(plan->jobs[i].evaluator_config, "target");
+		host_of(json_string_value(json_object_get(json_object_get(target, "api_endpoint"), "url")), host);
+		if (!is_listed(row->use.hosts, host))
+			return false;
+	}
+	return true;
+}
+
 int secret_names_load(struct db *db, const char *user, struct secret_names *ret_names, struct nel_err *err)
 {
 	CLEANUP(mem_freep) struct secret_row *own = NULL;
@@ -77,16 +125,25 @@ int secret_names_load(struct db *db, const char *user, struct secret_names *ret_
 	    secrets_list(db, SECRETS_TEAM, &teams, &team_count, err) != 0)
 		return -1;
 	own = mem_realloc(own, own_count + team_count + 1, sizeof *own);
-	if (team_count > 0)
-		memcpy(own + own_count, teams, team_count * sizeof *own);
-	*ret_names = (struct secret_names){.rows = TAKE(own), .count = own_count + team_count};
+	for (size_t i = 0; i < team_count; i++)
+		if (is_listed(teams[i].use.users, user))
+			own[own_count++] = teams[i];
+	*ret_names = (struct secret_names){.rows = TAKE(own), .count = own_count};
 	return 0;
 }
 
-bool secret_names_have(const struct secret_names *names, const char *name)
+static bool has(const struct secret_names *names, const char *owner, const char *name, const struct eval_plan *plan)
 {
 	for (size_t i = 0; i < names->count; i++)
-		if (strcmp(names->rows[i].name, name) == 0)
+		if (strcmp(names->rows[i].name, name) == 0 && strcmp(names->rows[i].owner, owner) == 0)
+			return suits_targets(&names->rows[i], plan);
+	return false;
+}
+
+bool secret_names_have(const struct secret_names *names, const char *name, const struct eval_plan *plan)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (strcmp(names->rows[i].name, name) == 0 && suits_targets(&names->rows[i], plan))
 			return true;
 	return false;
 }
@@ -125,13 +182,13 @@ static int open_stored(struct service *service, struct db *db, const char *owner
 	return -1;
 }
 
-static int take_stored(struct service *service, struct db *db, const char *user, const char *name, json_t *env,
-		       bool *invalid, struct nel_err *err)
+static int take_stored(struct service *service, struct db *db, const char *user, const struct secret_names *stored,
+		       const struct eval_plan *plan, const char *name, json_t *env, bool *invalid, struct nel_err *err)
 {
 	char *value = NULL;
 	size_t size = 0;
 	int rc = open_stored(service, db, user, name, &value, &size, err);
-	if (rc != 0 && err->kind == NEL_NOTFOUND)
+	if (rc != 0 && err->kind == NEL_NOTFOUND && has(stored, SECRETS_TEAM, name, plan))
 		rc = open_stored(service, db, SECRETS_TEAM, name, &value, &size, err);
 	if (rc != 0)
 		return err->kind == NEL_NOTFOUND
@@ -165,13 +222,16 @@ static int seal(struct service *service, json_t *env, struct evaluation_row *row
 int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
 		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err)
 {
+	CLEANUP(secret_names_done) struct secret_names stored = {0};
+	if (secret_names_load(db, row->user, &stored, err) != 0)
+		return -1;
 	char **names = eval_plan_secret_names(plan);
 	json_t *env = json_object();
 	bool invalid = false;
 	int rc = 0;
 	for (char **name = names; *name != NULL; name++) {
 		if (rc == 0 && !take_sent(request, *name, env, &invalid))
-			rc = take_stored(service, db, row->user, *name, env, &invalid, err);
+			rc = take_stored(service, db, row->user, &stored, plan, *name, env, &invalid, err);
 		free(*name);
 	}
 	free(names);
@@ -216,7 +276,8 @@ static int open_env(struct service *service, const struct evaluation_row *row, j
 
 /* The value of one name: as given, else as kept, else as stored. Adds a name that has none to `missing`. */
 static int renew_one(struct service *service, struct db *db, const char *user, const struct secret_names *stored,
-		     const json_t *given, const char *name, json_t *env, struct str *missing, struct nel_err *err)
+		     const struct eval_plan *plan, const json_t *given, const char *name, json_t *env,
+		     struct str *missing, struct nel_err *err)
 {
 	const json_t *value = json_object_get(given, name);
 	bool invalid = false;
@@ -226,8 +287,8 @@ static int renew_one(struct service *service, struct db *db, const char *user, c
 			   : err_set(err, NEL_INTERNAL, "no memory");
 	if (json_object_get(env, name) != NULL)
 		return 0;
-	if (secret_names_have(stored, name))
-		return take_stored(service, db, user, name, env, &invalid, err) != 0 ? -1
+	if (secret_names_have(stored, name, plan))
+		return take_stored(service, db, user, stored, plan, name, env, &invalid, err) != 0 ? -1
 		       : invalid ? err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text")
 				 : 0;
 	str_appendf(missing, "%s%s", missing->len > 0 ? ", " : "", name);
@@ -253,7 +314,7 @@ int secrets_renew_env(struct service *service, struct db *db, const char *evalua
 	int rc = 0;
 	for (char **name = names; *name != NULL; name++) {
 		if (rc == 0)
-			rc = renew_one(service, db, row.user, &stored, given, *name, env, &missing, err);
+			rc = renew_one(service, db, row.user, &stored, plan, given, *name, env, &missing, err);
 		free(*name);
 	}
 	free(names);

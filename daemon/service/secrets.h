@@ -13,22 +13,31 @@
 /* Bytes of all values together. What masks them (base/mask.h) has up to 300 times as many. */
 #define SECRETS_OF_EVALUATION_MAX (128 * 1024)
 
+/* Who may use a team's secret, and for which hosts of a target (struct secret_use); NULL: as it was. */
+struct secret_limits {
+	const char *users;
+	const char *hosts;
+};
+
 /* Stores the value for the actor, or for the team (admins only: DENIED). INVALID: the name is no variable's, or the
  * value is longer than SUBMIT_ENV_SIZE_MAX or has a NUL. CONFLICT: too many. */
 int service_put_secret(struct service *service, struct db *db, const struct actor *actor, bool team, const char *name,
-		       const char *value, size_t size, struct secret_row *ret_row, bool *ret_new, struct nel_err *err);
+		       const char *value, size_t size, const struct secret_limits *limits, struct secret_row *ret_row,
+		       bool *ret_new, struct nel_err *err);
 
 int service_delete_secret(struct db *db, const struct actor *actor, bool team, const char *name,
 			  struct nel_err *err); /* NOTFOUND, DENIED */
 
-/* The names that a submission of that user can count on: the person's and the team's. */
+/* The names that a submission of that user can count on: the person's, and those of the team's that the user may use.
+ */
 struct secret_names {
 	struct secret_row *rows;
 	size_t count;
 };
 
 int secret_names_load(struct db *db, const char *user, struct secret_names *ret_names, struct nel_err *err);
-bool secret_names_have(const struct secret_names *names, const char *name);
+/* Is there one, which may be used for the target of every job of the plan? */
+bool secret_names_have(const struct secret_names *names, const char *name, const struct eval_plan *plan);
 void secret_names_done(struct secret_names *names);
 
 /* Seals what the plan wants into row->sealed_env, as one JSON object; nothing when it wants none. Each value is the

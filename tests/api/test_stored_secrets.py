@@ -83,6 +83,39 @@ def test_secret_wrong_400_says_what(ann, name, options, status, part):
     assert ann.get("/v1/secrets?scope=user").json()["items"] == []
 
 
+def test_secret_of_the_team_is_for_some_users_and_hosts_alone(admin, ann, bob):
+    wants = CONFIG.replace("evaluation:\n", "evaluation:\n  env_vars:\n    A: host:S_SOME\n")
+
+    def plan(client, status, *overrides):
+        body = {"config": wants, "overrides": list(overrides)}
+        return client.post("/v1/evaluations?dry_run=true", status, json=body).json()
+
+    def change(status=200, **limits):
+        reply = admin.request("PUT", "/v1/secrets/S_SOME?scope=team", json={"value": "v" * 8, **limits})
+        assert reply.status_code == status, reply.text
+        return reply.json()
+
+    made = change(201, users=["ann"], hosts=["Models.example"])
+    assert made["users"] == ["ann"] and made["hosts"] == ["models.example"]
+    assert change()["users"] == ["ann"]  # a new value alone changes nothing else
+    plan(ann, 200)
+    ann.post("/v1/evaluations", json={"config": wants})
+    plan(bob, 422)
+    bob.post("/v1/evaluations", 422, json={"config": wants})
+    for url in ("https://evil.example/v1", "https://models.example@evil.example/v1", "https://models.example.evil/v1",
+                "https://evil.example/models.example", "https://evil.example\\@models.example/"):
+        plan(ann, 422, f"target.api_endpoint.url='{url}'")
+    plan(ann, 422, "++evaluation.nemo_evaluator_config.target.api_endpoint.url=https://evil.example/v1")
+    plan(ann, 200, "target.api_endpoint.url=https://MODELS.example:8443/v1/chat/completions")
+    assert change(users=None, hosts=None)["users"] is None
+    plan(bob, 200, "target.api_endpoint.url=https://other.example/v1")
+    for limits in ({"users": []}, {"users": ["a,b"]}, {"hosts": [7]}, {"hosts": ["https://x"]}):
+        change(400, **limits)
+    put_own = ann.request("PUT", "/v1/secrets/S_OWN", json={"value": "v", "users": ["ann"]})
+    assert put_own.status_code == 400 and "team" in put_own.json()["detail"]
+    delete(admin, "S_SOME", scope="team")
+
+
 def test_secrets_of_one_evaluation_larger_than_the_limit_together_400(ann):
     names = [f"BIG_{index}" for index in range(3)]
     wanted = "".join(f"    V{index}: host:{name}\n" for index, name in enumerate(names))

@@ -24,7 +24,7 @@ static void put(struct fixture *f, const struct secret_key *key, const char *own
 	CLEANUP(mem_freep) unsigned char *sealed = NULL;
 	size_t size = 0;
 	assert_ok(f, secret_seal(key, label, value, strlen(value), &sealed, &size, &f->err));
-	assert_ok(f, secrets_put(f->db, owner, name, sealed, size, now_s, &row, &f->err));
+	assert_ok(f, secrets_put(f->db, owner, name, sealed, size, NULL, NULL, now_s, &row, &f->err));
 	assert_int_equal(row.updated_at, now_s);
 }
 
@@ -76,12 +76,13 @@ static void test_secrets_put_at_most_so_many(void **state)
 	char name[16];
 	for (int i = 0; i < SECRETS_PER_OWNER_MAX; i++) {
 		snprintf(name, sizeof name, "N%d", i);
-		assert_ok(f, secrets_put(f->db, "anna", name, (const unsigned char *)"x", 1, 1, &row, &f->err));
+		assert_ok(
+		    f, secrets_put(f->db, "anna", name, (const unsigned char *)"x", 1, NULL, NULL, 1, &row, &f->err));
 	}
-	assert_ok(f, secrets_put(f->db, "anna", name, (const unsigned char *)"y", 1, 2, &row, &f->err));
+	assert_ok(f, secrets_put(f->db, "anna", name, (const unsigned char *)"y", 1, NULL, NULL, 2, &row, &f->err));
 	assert_refused(f, NEL_CONFLICT,
-		       secrets_put(f->db, "anna", "MORE", (const unsigned char *)"x", 1, 1, &row, &f->err));
-	assert_ok(f, secrets_put(f->db, "bert", "MORE", (const unsigned char *)"x", 1, 1, &row, &f->err));
+		       secrets_put(f->db, "anna", "MORE", (const unsigned char *)"x", 1, NULL, NULL, 1, &row, &f->err));
+	assert_ok(f, secrets_put(f->db, "bert", "MORE", (const unsigned char *)"x", 1, NULL, NULL, 1, &row, &f->err));
 }
 
 static void test_sealed_check_key_first_one_counts(void **state)
@@ -178,8 +179,8 @@ static void test_db_scrub_leaves_nothing_of_what_was_deleted(void **state)
 	static const char mark[] = "a-mark-to-find-0123456789";
 	char path[128];
 	for (int i = 0; i < 2; i++) {
-		assert_ok(f,
-			  secrets_put(f->db, "anna", "A", (const unsigned char *)mark, sizeof mark, 1, &row, &f->err));
+		assert_ok(f, secrets_put(f->db, "anna", "A", (const unsigned char *)mark, sizeof mark, NULL, NULL, 1,
+					 &row, &f->err));
 		assert_ok(f, secrets_delete(f->db, "anna", "A", &f->err));
 	}
 	assert_ok(f, db_scrub(f->db, &f->err));
