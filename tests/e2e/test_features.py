@@ -23,8 +23,8 @@ NASTY = "a'b\"c`touch /tmp/nel-evil`$(touch /tmp/nel-evil)\nd=e\\ #f"
 @pytest.fixture(scope="module")
 def run(bed, daemon, model_server):
     """run(name): the ended job of a submission; all are submitted before the first is waited for."""
-    bed.shared.joinpath("data set").mkdir(exist_ok=True)
-    bed.shared.joinpath("data set/sums.txt").write_text("1 + 1\n")
+    bed.shared.joinpath("data-set").mkdir(exist_ok=True)
+    bed.shared.joinpath("data-set/sums.txt").write_text("1 + 1\n")
     return submissions.submit_all(bed, daemon, model_server).ended
 
 
@@ -196,7 +196,7 @@ def test_mpi_pmix_unless_it_is_null(run, name, used):
 
 @submission("alpha", env=KEY)
 def dataset(site):
-    own = str(site.env["NEL_SHARED"]) + "/data set"
+    own = str(site.env["NEL_SHARED"]) + "/data-set"
     return site.external(
         task(dataset_dir=own, pre_cmd=DUMP, post_cmd='cat "$NEMO_EVALUATOR_DATASET_DIR/sums.txt" /one.txt >/results/seen'),
         task(dataset_dir=own, dataset_mount_path="/my/data:ro", pre_cmd=DUMP, post_cmd="touch /my/data/x; cat /my/data/*"),
@@ -213,7 +213,7 @@ def test_dataset_dir_at_a_path_of_its_own_is_read_only_when_told(bed, run):
     job = run("dataset", index=1)
     assert variables(job)["NEMO_EVALUATOR_DATASET_DIR"] == "/my/data"
     assert "Read-only file system" in log(job, "client-*.log")
-    assert not (bed.shared / "data set/x").exists()
+    assert not (bed.shared / "data-set/x").exists()
 
 
 @submission("alpha", env=KEY)

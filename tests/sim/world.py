@@ -131,7 +131,7 @@ class World:
         self.database = f"{self.directory}/nel.db"
         self.cluster = {"name": "sim", "hostname": "login.sim.example", "address": "127.0.0.1",
                         "port": int(self.sim.settings["NEL_SIM_PORT"]), "poll_interval_s": 1,
-                        "connect_timeout_s": 5, "command_timeout_s": 60, "absence_deadline_s": 60,
+                        "connect_timeout_s": 5, "command_timeout_s": 60, "absence_deadline_s": 60, "results_wait_s": 2,
                         "known_hosts_file": self.sim.settings["NEL_SIM_KNOWN_HOSTS"],
                         "identity": {"username": self.sim.settings["NEL_SIM_USER"],
                                      "key_file": self.sim.settings["NEL_SIM_KEY"]}, **cluster}
