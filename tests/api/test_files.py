@@ -1,13 +1,16 @@
 """Logs and artifacts, read from a real sshd: lists, content, ranges, tails, large files, what must not be read."""
 
+import contextlib
 import hashlib
 import http.client
 import io
 import os
 import random
+import shutil
 import socket
 import tarfile
 import threading
+import urllib.parse
 
 import pytest
 import requests
@@ -220,6 +223,63 @@ def test_tar_of_everything_and_by_accept(ann, job, linked):
     assert "out" not in got and not any(name.startswith(("/", "..", "out/")) for name in got)
     one = members(ann.get(f"/v1/jobs/{job[0]}/artifacts?format=tar&path=results.yml"))
     assert set(one) == {"results.yml"}
+
+
+def test_tar_of_odd_names_leaves_out_what_leaves(ann, job):
+    tree = job[1] / "artifacts/odd & [names], 1"
+    tree.mkdir()
+    names = ["a*b", "a[x]b", "new\nline", "back\\slash", "plain", "axb"]
+    for name in names:
+        (tree / name).write_text(name)
+    for name in ("l*k", "new\nlink", "[l]"):
+        os.link(job[1] / ".secrets.env", tree / name)
+    (tree / "l-k").write_text("stays")
+    try:
+        path = urllib.parse.quote("odd & [names], 1")
+        reply = ann.get(f"/v1/jobs/{job[0]}/artifacts?format=tar&path={path}")
+        got = {name.removeprefix("odd & [names], 1").lstrip("/") for name in members(reply)}
+        assert got == {"", *names, "l-k"} and b"never shown" not in reply.content
+        one = members(ann.get(f"/v1/jobs/{job[0]}/artifacts?format=tar&path={path}/plain"))
+        assert set(one) == {"odd & [names], 1/plain"}
+    finally:
+        shutil.rmtree(tree)
+
+
+def test_tar_of_a_directory_that_becomes_a_link_does_not_follow_it(ann, job, tmp_path):
+    """What a container can do while the archive is made: no byte of what the link leads to comes back."""
+    tree = job[1] / "artifacts/swapped"
+    (tree / "one").mkdir(parents=True)
+    secret = tmp_path / "elsewhere"
+    secret.mkdir()
+    for i in range(300):
+        (tree / f"one/{i}").write_text("own")
+        (secret / str(i)).write_text("never shown")
+    (tree / "two").symlink_to(secret)
+    stop = threading.Event()
+
+    def swap():
+        while not stop.is_set():
+            for a, b in (("one", "three"), ("two", "one"), ("one", "two"), ("three", "one")):
+                os.rename(tree / a, tree / b)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    seen = 0
+    try:
+        for _ in range(25):
+            got = bytearray()
+            with contextlib.suppress(requests.exceptions.ChunkedEncodingError):  # it may break off: a file has gone
+                with requests.get(f"{ann.base}/v1/jobs/{job[0]}/artifacts?format=tar&path=swapped", stream=True, timeout=60,
+                                  headers={"Authorization": f"Bearer {ann.token}"}) as reply:
+                    for piece in reply.iter_content(65536):
+                        got += piece
+            assert b"never shown" not in got
+            seen += len(got)
+        assert seen > 0
+    finally:
+        stop.set()
+        thread.join()
+        shutil.rmtree(tree)
 
 
 @pytest.mark.parametrize("query, status", [

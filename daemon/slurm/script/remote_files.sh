@@ -90,47 +90,59 @@ stream() {
     printf '\nend|%s|%s\n' "$version" "$size"
 }
 
-# Prints the names of all that may leave the folder, each ending in a NUL byte: directories, files without a name
-# elsewhere, and symbolic links that are relative and lead to within the folder. Fails when it could not see all.
-find_shippable() { # ROOT
+# Prints the names of all that may not leave the folder, each ending in a NUL byte: what is no file, directory or link;
+# files with a name elsewhere; links that are absolute or lead to outside. Fails when it could not see all.
+find_kept() { # ROOT
     local key count name links targets i status=0
     local -A found=() wanted=()
-    find "$1" -mindepth "$2" \( -type d -o -type f -links 1 \) -print0 || status=1
+    find "$1" ! -type d ! -type f ! -type l -print0 || status=1
+    find "$1" -type l -lname '/*' -print0 || status=1
     while read -r key count; do
         found[$key]=$((${found[$key]-0} + 1))
         wanted[$key]=$count
         ((${#found[@]} <= links_max)) || return 1
-    done < <(find . -type f -links +1 -printf '%D:%i %n\n')
+    done < <(find "$folder" -type f -links +1 -printf '%D:%i %n\n')
     while IFS= read -r -d '' name; do
         key=${name%% *}
-        [[ ${found[$key]-0} != "${wanted[$key]-1}" ]] || printf '%s\0' "${name#* }"
-    done < <(find "$1" -mindepth "$2" -type f -links +1 -printf '%D:%i %p\0')
-    mapfile -d '' -n "$((links_max + 1))" -t links < <(find "$1" -mindepth "$2" -type l ! -lname '/*' -print0)
+        [[ ${found[$key]-0} == "${wanted[$key]-1}" ]] || printf '%s\0' "${name#* }"
+    done < <(find "$1" -type f -links +1 -printf '%D:%i %p\0')
+    mapfile -d '' -n "$((links_max + 1))" -t links < <(find "$1" -type l ! -lname '/*' -print0)
     ((${#links[@]} <= links_max)) || return 1
     while ((${#links[@]} > 0)); do
         mapfile -d '' -t targets < <(realpath -m -z -- "${links[@]:0:links_a_turn}" 2>/dev/null)
         ((${#targets[@]} == (${#links[@]} < links_a_turn ? ${#links[@]} : links_a_turn))) || return 1
         for i in "${!targets[@]}"; do
-            [[ ${targets[i]} != "$folder"/* ]] || printf '%s\0' "${links[i]}"
+            [[ ${targets[i]} == "$folder"/* ]] || printf '%s\0' "${links[i]}"
         done
         links=("${links[@]:links_a_turn}")
     done
     return "$status"
 }
 
+# Names as patterns of tar's, one a line; a newline in one is any byte.
+as_patterns() {
+    tr '\n\0' '\1\n' | sed 's/[][*?\\]/\\&/g; s/\x01/?/g'
+}
+
+# tar walks the tree itself, and is told what to leave: of a list of files it would follow a directory that has become a
+# link since, while it enters what it finds only as a directory.
 make_tar() {
-    local root=. depth=1 real
-    cd -- "$folder" || fail notfound 'the directory is gone'
+    local parent='' name=. prefix kept
     if [[ -n $NEL_PATH ]]; then
-        root=./$NEL_PATH depth=0
-        real=$(realpath -e -- "$root" 2>/dev/null) || fail notfound 'there is no such path'
-        [[ $real == "$folder/$NEL_PATH" ]] || fail denied 'the path has a symbolic link'
+        name=./${NEL_PATH##*/}
+        [[ $NEL_PATH != */* ]] || parent=/${NEL_PATH%/*}
+        [[ -e $folder/$NEL_PATH ]] || fail notfound 'there is no such path'
+        [[ ! -L $folder/$NEL_PATH ]] || fail denied 'the path has a symbolic link'
     fi
+    enter "$folder$parent" || fail denied 'the path has a symbolic link'
+    # shellcheck disable=SC2001 # as above
+    prefix=$(sed 's/[,\\&]/\\&/g' <<<"${parent#/}${parent:+/}")
     set -o pipefail
     printf 'tar\n'
-    if find_shippable "$root" "$depth" 2>/dev/null |
+    if kept=$(find_kept "$name" 2>/dev/null | as_patterns | head -n "$links_max") &&
         tar --create --file=- --format=posix --pax-option=delete=atime,delete=ctime --numeric-owner --owner=0 --group=0 \
-            --no-recursion --null --files-from=- --transform='flags=rh;s,^\./,,' 2>/dev/null; then
+            --exclude-from=<(printf '%s\n' "$kept") --anchored --wildcards --transform="flags=rh;s,^\./,$prefix," \
+            -- "$name" 2>/dev/null; then
         printf '\nend|ok\n'
     else
         printf '\nend|a file changed, vanished or cannot be read\n'
