@@ -99,9 +99,26 @@ static void test_want_restart_names_what_cannot_change(void **state)
 	}
 }
 
+#define WEBHOOKS(networks) "webhooks: {allow_private: [" networks "]}\nclusters:\n" B
+
+static void test_want_restart_of_other_networks(void **state)
+{
+	(void)state;
+	const char *keys[SETTINGS_RESTART_MAX];
+	CLEANUP(settings_freep) struct settings *first = load(WEBHOOKS("10.0.0.0/8, 192.168.0.0/16"));
+	CLEANUP(settings_freep) struct settings *same = load(WEBHOOKS("10.0.0.0/8, 192.168.0.0/16"));
+	CLEANUP(settings_freep) struct settings *address = load(WEBHOOKS("10.0.0.0/8, 192.168.0.0/17"));
+	CLEANUP(settings_freep) struct settings *bits = load(WEBHOOKS("11.0.0.0/8, 192.168.0.0/16"));
+	assert_int_equal(settings_want_restart(first, same, keys), 0);
+	assert_int_equal(settings_want_restart(first, address, keys), 1);
+	assert_string_equal(keys[0], "webhooks");
+	assert_int_equal(settings_want_restart(first, bits, keys), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_want_restart_of_other_networks),
 	    cmocka_unit_test(test_carry_over_removed_cluster_drains_until_nothing_lives),
 	    cmocka_unit_test(test_carry_over_other_account_keeps_the_old_one_for_its_jobs),
 	    cmocka_unit_test(test_want_restart_names_what_cannot_change),

@@ -69,13 +69,21 @@ static void test_webhooks_failing_and_disabled(void **state)
 	assert_int_equal(query_number(f->db->sqlite, "SELECT failing_since FROM webhooks"), 50);
 	assert_ok(f, webhooks_set_failing(f->db, "00000000000000aa", 0, &f->err));
 	assert_int_equal(query_number(f->db->sqlite, "SELECT failing_since IS NULL FROM webhooks"), 1);
+	add(f, "00000000000000bb", "bert");
+	assert_ok(f, webhooks_list_active(f->db, "", &list, &f->err));
+	assert_int_equal(list.count, 2);
+	webhook_list_done(&list);
+	assert_ok(f, webhooks_list_active(f->db, "00000000000000aa", &list, &f->err));
+	assert_int_equal(list.count, 1);
+	assert_string_equal(list.items[0].id, "00000000000000bb");
+	webhook_list_done(&list);
 	assert_ok(f, webhooks_disable(f->db, "00000000000000aa", 70, "why", &f->err));
 	assert_ok(f, webhooks_disable(f->db, "00000000000000aa", 80, "again", &f->err));
 	assert_ok(f, webhooks_get(f->db, "00000000000000aa", &row, &f->err));
 	assert_int_equal(row.disabled_at, 70);
 	assert_string_equal(row.disabled_reason, "why");
 	assert_ok(f, webhooks_list_active(f->db, "", &list, &f->err));
-	assert_int_equal(list.count, 0);
+	assert_int_equal(list.count, 1);
 }
 
 static void test_deliveries_kept_are_bounded_and_pending_ones_stay(void **state)

@@ -1,15 +1,23 @@
 /* What needs no server: known_hosts lines, private key files, the text of proxy commands. */
 #include "base/cleanup.h"
+#include "ssh/agent.h"
 #include "ssh/key_file.h"
 #include "ssh/known_hosts.h"
 #include "ssh/proxy_command.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -206,6 +214,45 @@ static void test_key_file_check_forms_verdict(void **state)
 	}
 }
 
+/* Takes everybody who waits at the socket, a little later. */
+static void *accept_late(void *arg)
+{
+	int fd = *(int *)arg;
+	nanosleep(&(struct timespec){.tv_nsec = 200000000L}, NULL);
+	while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 500) > 0)
+		close(accept(fd, NULL, NULL));
+	return NULL;
+}
+
+static void test_agent_with_a_full_backlog_is_tried_again(void **state)
+{
+	(void)state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	int waiting[16];
+	size_t count = 0;
+	snprintf(address.sun_path, sizeof address.sun_path, "/tmp/nel-agent-%d", (int)getpid());
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	for (; count < 16; count++) {
+		waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(waiting[count], (struct sockaddr *)&address, sizeof address) != 0)
+			break;
+	}
+	assert_int_equal(errno, EAGAIN);
+	pthread_t thread;
+	struct agent_keys keys = {0};
+	struct nel_err err = {0};
+	assert_int_equal(pthread_create(&thread, NULL, accept_late, &listener), 0);
+	assert_int_equal(agent_list(address.sun_path, NULL, NULL, &keys, &err), -1);
+	assert_null(strstr(err.msg, "cannot reach")); /* it was reached, and hung up */
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i <= count && i < 16; i++)
+		close(waiting[i]);
+	close(listener);
+	unlink(address.sun_path);
+}
+
 static void test_proxy_command_gets_little_of_the_environment(void **state)
 {
 	(void)state;
@@ -284,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(test_name_port_as_ssh),
 	    cmocka_unit_test(test_key_file_check_forms_verdict),
 	    cmocka_unit_test(test_expand_proxy_command_replaces_or_refuses),
+	    cmocka_unit_test(test_agent_with_a_full_backlog_is_tried_again),
 	    cmocka_unit_test(test_proxy_command_gets_little_of_the_environment),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
