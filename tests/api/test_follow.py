@@ -20,9 +20,9 @@ ODD = "ä€😀\r\n\tz\r".encode() + b"\xff\xfe\xe2\x82" + "ü".encode() + b"\0
 class Follower:
     """One request that goes on."""
 
-    def __init__(self, daemon, path, events=True, last_id=None):
+    def __init__(self, daemon, path, events=True, last_id=None, token=None):
         self.connection = http.client.HTTPConnection("127.0.0.1", daemon.port(), timeout=60)
-        headers = {"Authorization": f"Bearer {daemon.tokens['ann']}",
+        headers = {"Authorization": f"Bearer {token or daemon.tokens['ann']}",
                    "Accept": "text/event-stream" if events else "text/plain"}
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
@@ -321,6 +321,21 @@ def test_heartbeats_under_15_seconds(daemon, job):
     begin = time.monotonic()
     while not follower.reply.readline().startswith(b":"):
         pass
+    assert time.monotonic() - begin < 15
+    follower.close()
+
+
+def test_follower_ends_with_its_token(daemon, ann, job):
+    made = ann.post("/v1/tokens", 201).json()
+    log = job.logs / "client-100.log"
+    append(log, b"before\n")
+    follower = Follower(daemon, job.path("client-100.log"), token=made["token"])
+    assert follower.read(7) == b"before\n"
+    assert ann.request("DELETE", f"/v1/tokens/{made['id']}").status_code == 204
+    begin = time.monotonic()
+    event = follower.event
+    while time.monotonic() - begin < 30 and event() is not None:
+        append(log, b"after\n")
     assert time.monotonic() - begin < 15
     follower.close()
 
