@@ -48,6 +48,7 @@ struct settings_cluster {
 	int64_t command_timeout_s;  /* 60: how long one remote command may take */
 	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
 	int64_t absence_deadline_s; /* 300 */
+	int64_t refusal_deadline_s; /* 86400: how long a refusal that may pass is waited out */
 	int64_t results_wait_s;     /* 60: how long results.yml is looked for after a success */
 	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
 	bool draining; /* takes no new submissions: `drain` says so, or a reload no longer has it while jobs live */

@@ -11,6 +11,8 @@
 #define KNOWN_HOSTS_DEFAULT "/etc/nel-slurmd/known_hosts"
 #define SESSIONS_MAX 64
 #define SECONDS_MAX 86400
+#define REFUSAL_DEADLINE_DEFAULT 86400
+#define REFUSAL_DEADLINE_MAX (90 * 86400)
 #define SUBMITTED_JOBS_MAX 1000000
 
 static const char *const cluster_keys[] = {"name",
@@ -29,6 +31,7 @@ static const char *const cluster_keys[] = {"name",
 					   "command_timeout_s",
 					   "idle_timeout_s",
 					   "absence_deadline_s",
+					   "refusal_deadline_s",
 					   "results_wait_s",
 					   "submitted_jobs",
 					   "drain",
@@ -194,6 +197,8 @@ static void read_cluster(const struct reader *r, const json_t *config, const cha
 	c->command_timeout_s = reader_int(r, config, base, "command_timeout_s", 1, SECONDS_MAX, 60);
 	c->idle_timeout_s = reader_int(r, config, base, "idle_timeout_s", 1, SECONDS_MAX, 300);
 	c->absence_deadline_s = reader_int(r, config, base, "absence_deadline_s", 1, SECONDS_MAX, 300);
+	c->refusal_deadline_s =
+	    reader_int(r, config, base, "refusal_deadline_s", 1, REFUSAL_DEADLINE_MAX, REFUSAL_DEADLINE_DEFAULT);
 	c->results_wait_s = reader_int(r, config, base, "results_wait_s", 0, 3600, 60);
 	c->submitted_jobs = reader_int(r, config, base, "submitted_jobs", 1, SUBMITTED_JOBS_MAX, -1);
 	c->draining = reader_bool(r, config, base, "drain", false);

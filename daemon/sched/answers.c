@@ -18,15 +18,15 @@
 #include "sched/trail.h"
 #include "slurm/slurm_state.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CANCEL_REPEAT_MS 30000
 #define RESULTS_LOOK_MS 3000
-#define COLLECT_TRIES_MAX 3      /* then the end is stored without the scores; they follow when the cluster answers */
-#define UNTOLD_MAX_S (24 * 3600) /* for so long a refusal may be for the number of jobs */
-#define SACCT_PAUSE_S 10         /* after sacct has failed, and up to */
+#define COLLECT_TRIES_MAX 3 /* then the end is stored without the scores; they follow when the cluster answers */
+#define SACCT_PAUSE_S 10    /* after sacct has failed, and up to */
 #define SACCT_PAUSE_MAX_S 300
 #define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
 
@@ -121,26 +121,31 @@ static int wait_for_room(struct scheduler *s, struct live *live, const struct su
 	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
 }
 
-/* The same, without knowing whether there can ever be room for it. */
-static int wait_for_untold(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
+/* The same, without knowing whether it can ever be taken: for a limit that is not named, or for something that may
+ * pass.
+ */
+static int wait_for_change(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
 			   struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
 	char at[CLOCK_RFC3339_SIZE];
-	int64_t last_s = live->attempt.intended_at + UNTOLD_MAX_S;
-	if (clock_now_s() >= last_s) {
-		snprintf(text, sizeof text, "refused for %d h, which no limit of the number of jobs explains: %s",
-			 UNTOLD_MAX_S / 3600, result->message);
+	const struct station *station = core_station_of(s, live);
+	int64_t patience_s = station != NULL ? station->cluster->refusal_deadline_s : 0;
+	int64_t last_s = live->attempt.intended_at + patience_s;
+	bool untold = result->outcome == SUBMIT_UNTOLD;
+	if (station != NULL && clock_now_s() >= last_s) {
+		snprintf(text, sizeof text, "refused for %" PRId64 " s (refusal_deadline_s)%s: %s", patience_s,
+			 untold ? ", which no limit of the number of jobs explains" : "", result->message);
 		return core_end(s, live, EVENT_REFUSED, end_reason(live, text), err);
 	}
 	core_back_off(live, 5, 300);
 	if (*due_ms == 0)
 		*due_ms = live->due_ms;
 	live->due_ms = *due_ms;
-	snprintf(text, sizeof text,
-		 "Slurm on %s, which does not say whether for the number of jobs or for the size or time of this one, "
-		 "until %s at most: %s",
-		 live->job.cluster, clock_rfc3339(last_s, at), result->message);
+	snprintf(text, sizeof text, "Slurm on %s%s, until %s at most: %s", live->job.cluster,
+		 untold ? ", which does not say whether for the number of jobs or for the size or time of this one"
+			: " to take it",
+		 clock_rfc3339(last_s, at), result->message);
 	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
 }
 
@@ -153,7 +158,8 @@ static int submit_result(struct scheduler *s, struct live *live, const struct su
 	case SUBMIT_ACCEPTED: return accepted(s, live, result, err);
 	case SUBMIT_REFUSED: return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
 	case SUBMIT_LIMIT: return wait_for_room(s, live, result, due_ms, err);
-	case SUBMIT_UNTOLD: return wait_for_untold(s, live, result, due_ms, err);
+	case SUBMIT_UNTOLD:
+	case SUBMIT_PASSING: return wait_for_change(s, live, result, due_ms, err);
 	case SUBMIT_RETRY:
 	case SUBMIT_IN_DOUBT: break;
 	}

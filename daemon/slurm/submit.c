@@ -26,7 +26,8 @@ static bool read_result(struct record *record, struct submit_result *result)
 		const char *name;
 		enum submit_outcome outcome;
 	} outcomes[] = {{"accepted", SUBMIT_ACCEPTED}, {"refused", SUBMIT_REFUSED}, {"retry", SUBMIT_RETRY},
-			{"limit", SUBMIT_LIMIT},       {"untold", SUBMIT_UNTOLD},   {"in_doubt", SUBMIT_IN_DOUBT}};
+			{"limit", SUBMIT_LIMIT},       {"untold", SUBMIT_UNTOLD},   {"in_doubt", SUBMIT_IN_DOUBT},
+			{"passing", SUBMIT_PASSING}};
 	for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
 		if (strcmp(record->fields[2], outcomes[i].name) != 0)
 			continue;

@@ -13,6 +13,7 @@ enum submit_outcome {
 			*/
 	SUBMIT_UNTOLD, /* Slurm refuses it for a limit without saying whether of the number of jobs, which passes, or of
 			  their size or time, which does not */
+	SUBMIT_PASSING, /* refused, or sbatch could not be run, for something that may pass: nothing runs */
 	SUBMIT_IN_DOUBT /* an earlier try may have reached sbatch and cannot be looked up yet: ask again later, same
 			   name */
 };

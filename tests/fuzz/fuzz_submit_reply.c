@@ -16,6 +16,7 @@ static void check_result(const struct submit_result *r, size_t index)
 	case SUBMIT_RETRY:
 	case SUBMIT_LIMIT:
 	case SUBMIT_UNTOLD:
+	case SUBMIT_PASSING:
 	case SUBMIT_IN_DOUBT: FUZZ_CHECK(r->slurm_job_id[0] == '\0'); break;
 	}
 }

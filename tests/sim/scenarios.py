@@ -268,6 +268,45 @@ def late_arrival_of_a_killed_sbatch(binary, full):
     return 1
 
 
+@scenario
+def sbatch_refusals_that_pass_are_waited_out(binary, full):
+    """A partition that is drained, an upgrade, an sbatch whose file system is away: the job says so until when it waits,
+    and goes on; when it lasts for longer than the setting says, the job has failed."""
+    texts = ("Required partition not available (inactive or drain)", "Incompatible versions of client and server code")
+    with world(binary, refusal_deadline_s=12) as made:
+        made.start()
+        for text in texts:
+            made.sim.set(sbatch=f"refuse:{text}", sbatch_times=1000)
+            made.post()
+            waits_on(made, "Slurm on sim to take it, until ", text)
+            made.sim.set(sbatch="ok")
+            made.settle()
+        sbatch = Path(made.sim.directory, "bin/sbatch")
+        sbatch.rename(f"{sbatch}.away")
+        sbatch.write_text("#!/opt/slurm/bin/no-such-shell\n")
+        sbatch.chmod(0o755)
+        made.post()
+        waits_on(made, "Slurm on sim to take it, until ", "sbatch cannot be run (exit status 12")
+        Path(f"{sbatch}.away").rename(sbatch)
+        made.settle()
+        made.check()
+        made.sim.set(sbatch=f"refuse:{texts[0]}", sbatch_times=1000)
+        late = made.post()
+        made.await_state(late, "failed")
+        if "refused for 12 s (refusal_deadline_s)" not in made.describe(late)[0][1]:
+            raise Wrong(f"the reason: {made.describe(late)}")
+    return len(texts) + 2
+
+
+def waits_on(made, *texts):
+    """Until the newest evaluation waits on what has all these texts."""
+    def look():
+        waiting = made.evaluation(made.evaluations[-1])["jobs"][0]["waiting_on"] or ""
+        return all(text in waiting for text in texts)
+
+    until(look, 60, lambda: f"{texts}; it is {made.describe(made.evaluations[-1])}")
+
+
 # ---- disks ----
 
 @scenario

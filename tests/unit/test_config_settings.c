@@ -81,6 +81,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(c->command_timeout_s, 60);
 	assert_int_equal(c->idle_timeout_s, 300);
 	assert_int_equal(c->absence_deadline_s, 300);
+	assert_int_equal(c->refusal_deadline_s, 86400);
 	assert_int_equal(c->submitted_jobs, -1);
 	struct settings_person person = settings_person_of(s, "alice");
 	assert_int_equal(person.active_jobs, 200);
@@ -128,6 +129,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "    command_timeout_s: 3\n"
 				   "    idle_timeout_s: 4\n"
 				   "    absence_deadline_s: 5\n"
+				   "    refusal_deadline_s: 604800\n"
 				   "    submitted_jobs: 6\n";
 	struct nel_err err = {0};
 	CLEANUP(settings_freep) struct settings *s = NULL;
@@ -174,6 +176,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(c->environment[1].value, "7");
 	assert_string_equal(c->output_roots[1], "/scratch");
 	assert_int_equal(c->absence_deadline_s, 5);
+	assert_int_equal(c->refusal_deadline_s, 604800);
 	assert_int_equal(c->submitted_jobs, 6);
 	static const struct {
 		const char *name;

@@ -525,6 +525,24 @@ static void test_submit_failures_of_sbatch_are_told_apart(void **state)
 	     SUBMIT_REFUSED},
 	    {"sbatch: error: Batch job submission failed: Invalid qos specification", SUBMIT_REFUSED},
 	    {"sbatch: unrecognized option '--nonsense'", SUBMIT_REFUSED},
+	    /* What may pass. */
+	    {"sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
+	     SUBMIT_PASSING},
+	    {"sbatch: error: Batch job submission failed: Requested reservation is invalid", SUBMIT_PASSING},
+	    {"sbatch: error: Batch job submission failed: Access denied to requested reservation", SUBMIT_REFUSED},
+	    {"sbatch: error: Batch job submission failed: Incompatible versions of client and server code",
+	     SUBMIT_PASSING},
+	    {"sbatch: error: The cluster is down for maintenance until noon.\nsbatch: error: Batch job submission "
+	     "failed: Unspecified error",
+	     SUBMIT_PASSING},
+	    {"sbatch: error: Batch job submission failed: Requested operation is presently disabled", SUBMIT_PASSING},
+	    {"sbatch: error while loading shared libraries: libmunge.so.2: cannot open shared object file: No such "
+	     "file "
+	     "or directory",
+	     SUBMIT_PASSING},
+	    {"/bin/bash: line 1: /opt/slurm/bin/sbatch: Stale file handle", SUBMIT_PASSING},
+	    {"sbatch: error: Unable to open file run.sub", SUBMIT_PASSING},
+	    {"sbatch: error: read: Input/output error", SUBMIT_PASSING},
 	    {"sbatch: error: Batch job submission failed: Protocol authentication error", SUBMIT_RETRY},
 	    {"", SUBMIT_IN_DOUBT},
 	};
@@ -541,6 +559,35 @@ static void test_submit_failures_of_sbatch_are_told_apart(void **state)
 	/* What was not submitted can be sent again. */
 	CLEANUP(sent_done) struct sent again = send_with(1, no_sources, "out/run0", 1, false);
 	assert_outcome(&again, 0, SUBMIT_ACCEPTED, "100");
+}
+
+/* An sbatch that cannot be run, and a message with a path that reads like one of its beginnings. */
+static void test_submit_with_sbatch_that_cannot_be_run_is_passing(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *status;
+		const char *said;
+		enum submit_outcome outcome;
+		const char *text;
+	} cases[] = {
+	    {"127", "sbatch: symbol lookup error: undefined symbol", SUBMIT_PASSING,
+	     "(exit status 127): symbol lookup"},
+	    {"126", "bash: sbatch: Permission denied", SUBMIT_PASSING, "(exit status 126): bash: sbatch: Permission"},
+	    {"1", "sbatch: error: bad path /out/sbatch: error: /x", SUBMIT_REFUSED, "bad path /out/sbatch: error: /x"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char rundir[32];
+		snprintf(rundir, sizeof rundir, "out/cannot%zu", i);
+		run("mv $FAKE/bin/sbatch $FAKE/bin/sbatch.real; printf '#!/bin/bash\necho \"%s\" >&2; exit %s\n' "
+		    ">$FAKE/bin/sbatch; chmod +x $FAKE/bin/sbatch",
+		    cases[i].said, cases[i].status);
+		CLEANUP(sent_done) struct sent sent = send_with(1, no_sources, rundir, 1, false);
+		assert_outcome(&sent, 0, cases[i].outcome, cases[i].text);
+		run("mv $FAKE/bin/sbatch.real $FAKE/bin/sbatch");
+		CLEANUP(sent_done) struct sent again = send_with(1, no_sources, rundir, 1, false);
+		assert_int_equal(again.reply.items[0].outcome, SUBMIT_ACCEPTED);
+	}
 }
 
 static void test_submit_missing_sources_are_named(void **state)
@@ -887,6 +934,7 @@ int main(void)
 	    SCRIPT_TEST(test_submit_with_sbatch_that_sleeps_is_a_limit_at_once),
 	    SCRIPT_TEST(test_submit_of_a_later_part_keeps_the_earlier_one),
 	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),
+	    SCRIPT_TEST(test_submit_with_sbatch_that_cannot_be_run_is_passing),
 	    SCRIPT_TEST(test_submit_missing_sources_are_named),
 	    SCRIPT_TEST(test_submit_sources_that_lead_elsewhere_are_refused),
 	    SCRIPT_TEST(test_submit_twenty_at_once_submit_once),

@@ -328,7 +328,7 @@ check_scripts() {
 }
 
 judge_script() {
-    local start text
+    local start text tidied
     if ((status == 124)); then
         silent=sbatch
         answer bad "sbatch did not answer within $left s"
@@ -339,9 +339,8 @@ judge_script() {
         answer ok "$text" "$start"
     else
         ((status == 0)) || note_silence
-        text=${output//sbatch: error: /}
-        text=${text//sbatch: /}
-        text=${text//$'\n'/; }
+        tidy sbatch "$output"
+        text=$tidied
         if ((status == 0)); then
             answer ok "${text:-sbatch would take it}"
         else

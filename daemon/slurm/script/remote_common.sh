@@ -34,6 +34,29 @@ one_line() {
     printf '%s' "${text//[[:cntrl:]]/ }"
 }
 
+# Sets tidied to what one of Slurm's commands said, on one line: each of its lines without the command's own beginning.
+# What stands within a line, a path for example, stays whole.
+tidy() { # COMMAND TEXT
+    local line lines
+    tidied=
+    mapfile -t lines <<<"$2"
+    for line in "${lines[@]}"; do
+        line=${line#"$1: "}
+        line=${line#error: }
+        [[ -z $line ]] || tidied+=${tidied:+; }$line
+    done
+}
+
+# Does a file command's message mean that a file system is away, and not that the path is wrong?
+is_away() { # MESSAGE
+    case $1 in
+    *'Stale file handle'* | *'nput/output error'* | *'Remote I/O error'* | *'Transport endpoint is not connected'* | \
+        *'Host is down'* | *'No route to host'* | *'timed out'* | *'Required key not available'* | *'Key has expired'* | \
+        *'Text file busy'*) return 0 ;;
+    esac
+    return 1
+}
+
 # Runs one of Slurm's commands (or a function) that only asks, or is safe to repeat, within the time that the daemon waits
 # for this script. Standard error goes where standard output does. What hangs, or does not stop talking, must not pile up
 # on the login node: the command is ended with all that it started, and nobody waits for one that cannot be.

@@ -30,9 +30,9 @@ declare -A found_ids=() found_at=()
 fail_files() {
     case $2 in
     *'No space left'* | *'quota exceeded'*) fail busy "$1: $2" ;;
-    *'Stale file handle'* | *'Input/output error'* | *'Transport endpoint'* | *'timed out'*) fail remote "$1: $2" ;;
-    *) fail invalid "$1: $2" ;;
     esac
+    ! is_away "$2" || fail remote "$1: $2"
+    fail invalid "$1: $2"
 }
 
 at_exit() {
@@ -258,10 +258,16 @@ claim() { # TASK CLAIM
 }
 
 check_sources() { # TASK
-    local i why missing=''
+    local i why message missing=''
     for i in "${!NEL_SOURCE_PATHS[@]}"; do
         ((NEL_SOURCE_TASKS[i] == $1 || NEL_SOURCE_TASKS[i] < 0)) || continue
-        [[ -e ${NEL_SOURCE_PATHS[i]} ]] || missing+=", ${NEL_SOURCE_PATHS[i]}"
+        if [[ ! -e ${NEL_SOURCE_PATHS[i]} ]]; then
+            missing+=", ${NEL_SOURCE_PATHS[i]}"
+            if message=$(stat -L -- "${NEL_SOURCE_PATHS[i]}" 2>&1 >/dev/null) || is_away "$message"; then
+                result "$1" passing "${NEL_SOURCE_PATHS[i]} cannot be seen on $host: ${message##*: }"
+                return 1
+            fi
+        fi
         if ((NEL_SHARED)) && why=$(refuse_source "${NEL_SOURCE_PATHS[i]}" "${NEL_RUNDIR%/*}"); then
             result "$1" refused "${NEL_SOURCE_PATHS[i]} is not mounted for people who share the account $user: $why"
             return 1
@@ -272,11 +278,18 @@ check_sources() { # TASK
     return 1
 }
 
-# What a failed sbatch means: refused, retry, in_doubt, limit (of the number of jobs: there will be room) or untold (for a
+# What a failed sbatch means: refused, passing (it may be taken later: a partition that is drained, a reservation that has
+# not begun, an sbatch that cannot be run just now), retry, in_doubt, limit (of the number of jobs: there will be room) or untold (for a
 # limit, and it does not say which). slurmctld's own answers come as "Batch job submission failed".
 classify() { # STATUS MESSAGE
     case $2 in
     *MaxSubmitJob* | *GrpSubmitJob* | *'unable to accept job'* | *'job queue full'*) printf limit ;;
+    *'artition not available'* | *'presently disabled'* | *[Mm]aintenance* | *'ncompatible versions'* | \
+        *'rotocol version'* | *'ncompatible Slurm plugin'* | *'version mismatch'* | *'shared librar'* | \
+        *'shared object file'* | *'Unable to open file'*) printf passing ;;
+    *[Rr]'eservation'*)
+        [[ $2 == *'ccess denied'* ]] && printf refused || printf passing
+        ;;
     *'accounting/QOS policy'* | *'job submit limit'*)
         # One text for limits of the number of jobs, of their size and of their time. Slurm 22.05 and others put the name
         # of the limit on a line of its own before it (job_state_reason_string() in src/common/slurm_protocol_defs.c).
@@ -293,7 +306,9 @@ classify() { # STATUS MESSAGE
         *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
         *'configuration file'*) printf retry ;;
     *)
-        if (($1 > 128)) || [[ -z $2 ]]; then
+        if (($1 == 126 || $1 == 127)) || is_away "$2"; then
+            printf passing # sbatch itself could not be run
+        elif (($1 > 128)) || [[ -z $2 ]]; then
             printf in_doubt
         else
             printf refused
@@ -368,7 +383,7 @@ find_submitted() { # TASK CLAIM
 }
 
 submit() { # TASK CLAIM
-    local said output status doubtful outcome at
+    local said output status doubtful outcome at tidied
     end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
     run_sbatch "$2"
@@ -388,9 +403,9 @@ submit() { # TASK CLAIM
     else
         outcome=$(classify "$status" "$output$said")
     fi
-    output=${output//sbatch: /}
-    output=${output//error: /}
-    output=${output//$'\n'/; }
+    tidy sbatch "$output"
+    output=$tidied
+    ((status != 126 && status != 127)) || output="sbatch cannot be run (exit status $status): $output"
     result "$1" "$outcome" "$output"
     if [[ $outcome != in_doubt ]]; then
         rm -rf -- "$2"
