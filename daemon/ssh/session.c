@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "ssh/dial.h"
 #include "ssh/host_key.h"
+#include "ssh/kexinit.h"
 #include "ssh/login.h"
 #include "ssh/proxy_command.h"
 #include "ssh/session_internal.h"
@@ -52,6 +53,19 @@ static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatil
 	return 0;
 }
 
+/* Sides that cannot agree: libssh2 says only that, and sshd closes the connection. */
+static int handshake_failed(struct ssh_session *s, struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX - 128];
+	struct wire *wire = &s->wire;
+	wire_error(wire, s->ssh, s->target.hostname, "the SSH handshake", err);
+	if (wire->fault != WIRE_TIMEOUT && wire->fault != WIRE_STOPPED &&
+	    kexinit_explain(str_text(&wire->told), wire->told.len, str_text(&wire->heard), wire->heard.len, text,
+			    sizeof text))
+		err_set(err, NEL_REMOTE, "%s cannot be talked to: %s", s->target.hostname, text);
+	return -1;
+}
+
 static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
@@ -63,9 +77,13 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 	if (host_key_prefer_known(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
 	int rc;
+	s->wire.recording = true;
 	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->wire.fd));
+	s->wire.recording = false;
 	if (rc != 0)
-		return wire_error(&s->wire, s->ssh, t->hostname, "the SSH handshake", err);
+		return handshake_failed(s, err);
+	str_done(&s->wire.told);
+	str_done(&s->wire.heard);
 	*ret_met = true;
 	if (host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ssh/kexinit.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,6 +28,8 @@ void wire_done(struct wire *wire)
 	if (wire->diag_fd >= 0)
 		close(wire->diag_fd);
 	str_done(&wire->diag);
+	str_done(&wire->told);
+	str_done(&wire->heard);
 	free(wire->out);
 	*wire = (struct wire){.fd = -1, .diag_fd = -1};
 }
@@ -60,6 +63,14 @@ static bool is_over(struct wire *wire)
 	return wire->fault != WIRE_OK;
 }
 
+static void record(struct wire *wire, struct str *first, const void *data, size_t size)
+{
+	if (!wire->recording)
+		return;
+	size_t room = KEXINIT_BYTES_MAX - first->len;
+	str_append_n(first, data, size < room ? size : room);
+}
+
 static ssize_t on_receive(libssh2_socket_t fd, void *buffer, size_t size, int flags, void **abstract)
 {
 	(void)flags;
@@ -74,6 +85,7 @@ static ssize_t on_receive(libssh2_socket_t fd, void *buffer, size_t size, int fl
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		wire->received += (uint64_t)n;
+		record(wire, &wire->heard, buffer, (size_t)n);
 		return n;
 	}
 	if (n == 0)
@@ -121,6 +133,7 @@ static ssize_t on_send(libssh2_socket_t fd, const void *data, size_t size, int f
 	memcpy(wire->out + wire->out_end, data, size);
 	wire->out_end += size;
 	wire->queued += size;
+	record(wire, &wire->told, data, size);
 	wire_flush(wire);
 	return (ssize_t)size;
 }

@@ -38,7 +38,9 @@ struct wire {
 	enum wire_fault fault;
 	int sys;
 	int disconnect_reason; /* of the server's SSH_MSG_DISCONNECT (RFC 4253, 11.1); 0: none came */
-	bool closing;          /* nothing is read or sent any more */
+	bool recording;        /* until the handshake is over: each side's first bytes are kept, for kexinit.h */
+	struct str told, heard;
+	bool closing; /* nothing is read or sent any more */
 };
 
 /* Takes fd and diag_fd (or -1). */

@@ -339,6 +339,45 @@ def startup_files_that_read(binary, full):
         return len(faults)
 
 
+@scenario
+def hardened_login_nodes_say_what_would_help(binary, full):
+    """An sshd that libssh2 1.10 has no algorithm in common with: the cluster, the preflight and the job say which each side
+    has and what would help; another libssh2 may be able to."""
+    settings = {"mac": ("MACs hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com\nCiphers aes256-ctr", "MAC"),
+                "cipher": ("Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com", "cipher"),
+                "host-key": ("HostKeyAlgorithms rsa-sha2-512,rsa-sha2-256", "type of host key"),
+                "kex": ("KexAlgorithms sntrup761x25519-sha512@openssh.com", "key exchange method")}
+    with world(binary) as made:
+        nodes = {}
+        for name, (lines, _) in settings.items():
+            nodes[name] = node = LoginNode(made, name, lines, key_type="rsa" if name == "host-key" else "ed25519")
+            made.others.append({**made.cluster, **node.settings(), "name": name, "hostname": f"login.{name}.example"})
+        made.start()
+        for name, (lines, what) in settings.items():
+            evaluation = made.post(hostname=f"login.{name}.example")
+            offered = lines.split("\n")[0].split()[1]
+            if name != "host-key" and reaches(made, evaluation):
+                continue  # a newer libssh2
+            waits_for(made, f"no common {what}: the server has {offered}", "the daemon's libssh2 has ", evaluation=evaluation)
+            if f"no common {what}" not in str(cluster(made, name)["last_error"]):
+                raise Wrong(f"{name}: {cluster(made, name)}")
+            _, answer = made.request("POST", f"/v1/clusters/{name}/check", {})
+            if f"no common {what}" not in str(answer):
+                raise Wrong(f"the preflight of {name}: {answer}")
+            made.cancel(evaluation)
+        return len(settings)
+
+
+def reaches(made, evaluation):
+    """Has it come to Slurm, or does it say why not?"""
+    def look():
+        job = made.evaluation(evaluation)["jobs"][0]
+        return job["slurm_job_id"] or "cannot be talked to" in str(job["waiting_on"])
+
+    until(look, 60, lambda: f"an answer; it is {made.describe(evaluation)}")
+    return made.evaluation(evaluation)["jobs"][0]["slurm_job_id"] is not None
+
+
 # ---- proxy commands ----
 
 @scenario

@@ -16,8 +16,8 @@ from world import free_port, until
 MOUNT = 'mount --bind "$1/etc" /etc && shift && exec "$@"'
 
 
-def keygen(path):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path], check=True)
+def keygen(path, kind="ed25519"):
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", path], check=True)
 
 
 class LoginNode:
@@ -25,7 +25,8 @@ class LoginNode:
     login shell, which shares root's number, in /etc/passwd and /etc/shadow of its own; `apart` puts it into a network
     namespace, from which packets can be lost."""
 
-    def __init__(self, made, name, lines="", shell=None, apart=False):
+    def __init__(self, made, name, lines="", shell=None, apart=False, key_type="ed25519"):
+        self.key_type = key_type
         self.made, self.name, self.directory = made, name, f"{made.directory}/{name}"
         os.mkdir(self.directory, 0o755)
         self.address, self.namespace, self.sshd, self.prefix = "127.0.0.1", None, None, []
@@ -83,7 +84,7 @@ class LoginNode:
     def new_host_key(self):
         for path in Path(self.directory).glob("host*"):
             path.unlink()
-        keygen(f"{self.directory}/host")
+        keygen(f"{self.directory}/host", self.key_type)
 
     def trust(self):
         key = " ".join(Path(self.directory, "host.pub").read_text().split()[:2])
