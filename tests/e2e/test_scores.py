@@ -1,0 +1,52 @@
+"""What scores of real runs are of: two checkpoints under one served name, and two sizes of one task, side by side."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from configs import MODEL, task
+from submissions import Submissions
+
+submissions = Submissions()
+submission = submissions.add
+
+
+def second(env):
+    return Path(env["NEL_CHECKPOINT"]).parent / "checkpoint_two"
+
+
+@pytest.fixture(scope="module")
+def run(bed, daemon, model_server):
+    shutil.copytree(bed.env["NEL_CHECKPOINT"], second(bed.env), dirs_exist_ok=True)
+    return submissions.submit_all(bed, daemon, model_server).ended
+
+
+@submission("alpha")
+def one(site):
+    return site.vllm(task())
+
+
+@submission("alpha")
+def two(site):
+    return site.vllm(task(), deployment={"checkpoint_path": str(second(site.env))})
+
+
+@submission("alpha")
+def larger(site):
+    return site.vllm(task(8))
+
+
+def test_unlike_runs_of_one_model_are_kept_apart(daemon, run):
+    jobs = {name: run(name)["id"] for name in ("one", "two", "larger")}
+    latest = daemon.client.get("/v1/results?latest=true")["items"]
+    assert {i["job"] for i in latest} == set(jobs.values())
+    assert all(i["model"] == MODEL and i["harness"] and i["image"] for i in latest)
+    matrix = daemon.client.get(f"/v1/results?form=matrix&baseline={MODEL}")
+    assert {(r["checkpoint"].rsplit("/", 1)[1], *r["differs"]) for r in matrix["rows"]} >= {("checkpoint_two", "checkpoint")}
+    assert len(matrix["rows"]) == 2 and all(r["differs"] == ["checkpoint"] for r in matrix["rows"])
+    assert {c["params"]["limit_samples"]: c["differs"] for c in matrix["columns"]} == {4: ["params"], 8: ["params"]}
+    cells = {c["job"]: c for r in matrix["rows"] for c in r["cells"] if c}
+    assert set(cells) == set(jobs.values())
+    differing = {frozenset(c["differs"]) for c in cells.values()}
+    assert frozenset() in differing and len(differing) > 1
