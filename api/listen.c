@@ -42,17 +42,17 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, str
 	return 0;
 }
 
-int listen_unix(const char *path, int *ret_fd, struct nel_err *err)
+int listen_unix(const char *path, mode_t mode, int *ret_fd, struct nel_err *err)
 {
 	struct sockaddr_un address;
 	if (unix_address(path, &address, err) != 0 || remove_stale(path, &address, err) != 0)
 		return -1;
 	CLEANUP(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* On Linux bind() gives the file the mode of the socket's inode, less the umask: it is never wider than 0660.
+	/* On Linux bind() gives the file the mode of the socket's inode, less the umask: it is never wider than that.
 	 */
-	if (fd < 0 || fchmod(fd, 0660) != 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+	if (fd < 0 || fchmod(fd, mode) != 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
 		return err_sys(err, NEL_INVALID, errno, "unix:%s", path);
-	if (chmod(path, 0660) != 0 || listen(fd, SOMAXCONN) != 0)
+	if (chmod(path, mode) != 0 || listen(fd, SOMAXCONN) != 0)
 		return err_sys(err, NEL_INVALID, errno, "unix:%s", path);
 	*ret_fd = fd;
 	fd = -1;

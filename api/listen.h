@@ -4,9 +4,11 @@
 
 #include "base/err.h"
 
-/* A unix socket of mode 0660. A socket file that is left over is replaced; CONFLICT when somebody listens on it or it
+#include <sys/types.h>
+
+/* A unix socket of that mode. A socket file that is left over is replaced; CONFLICT when somebody listens on it or it
  * is another kind of file. */
-int listen_unix(const char *path, int *ret_fd, struct nel_err *err);
+int listen_unix(const char *path, mode_t mode, int *ret_fd, struct nel_err *err);
 
 /* A TCP socket on a numeric IPv4 or IPv6 address; port 0 lets the kernel choose. *ret_port is the real one. CONFLICT
  * when it is in use. */

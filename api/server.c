@@ -276,11 +276,11 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 	return 0;
 }
 
-static int open_listener(struct listener *listener, struct nel_err *err)
+static int open_listener(struct listener *listener, int socket_mode, struct nel_err *err)
 {
 	const struct settings_listen *listen = listener->listen;
 	if (listen->is_unix)
-		return listen_unix(listen->path, &listener->fd, err);
+		return listen_unix(listen->path, (mode_t)socket_mode, &listener->fd, err);
 	return listen_tcp(listen->address, listen->port, &listener->fd, &listener->port, err);
 }
 
@@ -297,7 +297,7 @@ static void log_listening(const struct listener *listener, bool tls)
 static int start_listeners(struct api_server *server, const char *cert, const char *key, struct nel_err *err)
 {
 	for (size_t i = 0; i < server->listener_count; i++)
-		if (open_listener(&server->listeners[i], err) != 0)
+		if (open_listener(&server->listeners[i], server->service->settings->socket_mode, err) != 0)
 			return -1;
 	for (size_t i = 0; i < server->listener_count; i++) {
 		if (start_daemon(server, &server->listeners[i], cert, key, err) != 0)

@@ -77,19 +77,30 @@ static void append_value(struct str *line, const char *text)
 	str_append_c(line, '"');
 }
 
+static void append_fields(struct str *line, const struct log_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		str_appendf(line, " %s=", fields[i].key);
+		if (fields[i].text != NULL)
+			append_value(line, fields[i].text);
+		else
+			str_appendf(line, "%lld", (long long)fields[i].number);
+	}
+}
+
+void log_append_message(struct str *s, const char *message, const struct log_field *fields, size_t count)
+{
+	str_append(s, message);
+	append_fields(s, fields, count);
+}
+
 static void write_stderr(enum log_level level, const char *message, const struct log_field *fields, size_t count)
 {
 	char at[CLOCK_RFC3339_SIZE];
 	struct str line = {0};
 	str_appendf(&line, "%s level=%s msg=", clock_rfc3339(clock_now_s(), at), level_names[level]);
 	append_value(&line, message);
-	for (size_t i = 0; i < count; i++) {
-		str_appendf(&line, " %s=", fields[i].key);
-		if (fields[i].text != NULL)
-			append_value(&line, fields[i].text);
-		else
-			str_appendf(&line, "%lld", (long long)fields[i].number);
-	}
+	append_fields(&line, fields, count);
 	str_append_c(&line, '\n');
 	/* One write, so that lines of several threads do not mix. A full disk must not stop the daemon. */
 	ssize_t written = write(STDERR_FILENO, line.data, line.len);
@@ -102,7 +113,8 @@ static void write_journal(enum log_level level, const char *message, const struc
 	struct str parts[FIELDS_MAX] = {0};
 	struct iovec iov[FIELDS_MAX];
 	size_t n = 0;
-	str_appendf(&parts[n++], "MESSAGE=%s", message);
+	str_append(&parts[n], "MESSAGE=");
+	log_append_message(&parts[n++], message, fields, count); /* journalctl shows nothing else by itself */
 	str_appendf(&parts[n++], "PRIORITY=%d", syslog_priorities[level]);
 	for (size_t i = 0; i < count && n < FIELDS_MAX; i++, n++) {
 		str_append(&parts[n], "NEL_");

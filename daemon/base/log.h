@@ -3,6 +3,8 @@
 #ifndef NEL_BASE_LOG_H
 #define NEL_BASE_LOG_H
 
+#include "base/str.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +26,9 @@ void log_set_level(enum log_level max);
 int log_level_from_name(const char *name, enum log_level *ret_level); /* error warning info debug; 0 or -1 */
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
+
+/* What the journal's MESSAGE is: the message and its fields, for journalctl shows no others unless it is asked. */
+void log_append_message(struct str *s, const char *message, const struct log_field *fields, size_t count);
 
 #define LOG_AT(level, message, ...) \
 	do { \

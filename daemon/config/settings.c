@@ -23,9 +23,9 @@
 #define SOCKET_DEFAULT "/run/nel-slurmd/api.sock"
 
 static const char *const top_keys[] = {
-    "listen", "tls",     "insecure",    "database",    "master_key_file", "groups_dir", "tasks_file", "log_level",
-    "limits", "allow",   "allowed_env", "audit",       "trusted_proxy",   "fair_share", "webhooks",   "metrics",
-    "logs",   "secrets", "events",      "evaluations", "clusters",        NULL};
+    "listen", "tls",     "insecure",    "database",    "master_key_file", "groups_dir",  "tasks_file", "log_level",
+    "limits", "allow",   "allowed_env", "audit",       "trusted_proxy",   "fair_share",  "webhooks",   "metrics",
+    "logs",   "secrets", "events",      "evaluations", "clusters",        "socket_mode", NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {"config_bytes",
 					 "active_jobs_per_user",
@@ -102,6 +102,20 @@ static void add_unix(const struct reader *r, struct settings *s, const char *pat
 		s->listen[s->listen_count++] = (struct settings_listen){.is_unix = true, .path = mem_strdup(path)};
 }
 
+/* Octal digits, as chmod(1) takes them; in quotes, for a bare 0660 is a decimal number in YAML 1.2. */
+static void read_socket_mode(const struct reader *r, const json_t *root, struct settings *s)
+{
+	CLEANUP(mem_freep) char *text = reader_text_or(r, root, "", "socket_mode", READER_TOKEN, "0660");
+	char *end = NULL;
+	long mode = text != NULL && text[0] == '0' ? strtol(text, &end, 8) : 0;
+	if (end == NULL || *end != '\0' || (mode & ~0666L) != 0 || (mode & 0600) != 0600)
+		reader_error(r, "/socket_mode",
+			     "socket_mode is \"0660\" (the daemon's group), \"0666\" (every account), or "
+			     "another such octal mode with 06 for the owner, in quotes");
+	else
+		s->socket_mode = (int)mode;
+}
+
 static void add_listen(const struct reader *r, struct settings *s, const json_t *value, const char *pointer)
 {
 	char *host = NULL;
@@ -131,6 +145,7 @@ static void read_listen(const struct reader *r, const json_t *root, struct setti
 	size_t i;
 	json_t *value;
 	s->listen = mem_calloc(LISTEN_MAX, sizeof *s->listen);
+	read_socket_mode(r, root, s);
 	if (given == NULL)
 		add_unix(r, s, SOCKET_DEFAULT, "");
 	else if (!json_is_array(given))

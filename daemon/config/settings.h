@@ -78,6 +78,7 @@ struct settings {
 	char *path; /* of the file */
 	struct settings_listen *listen;
 	size_t listen_count;
+	int socket_mode;     /* of unix sockets: 0660 */
 	char *tls_cert_file; /* NULL: no TLS */
 	char *tls_key_file;
 	bool insecure;

@@ -34,7 +34,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_listen(const struct settings *a, const struct settings *b)
 {
-	if (a->listen_count != b->listen_count)
+	if (a->listen_count != b->listen_count || a->socket_mode != b->socket_mode)
 		return false;
 	for (size_t i = 0; i < a->listen_count; i++) {
 		const struct settings_listen *x = &a->listen[i];

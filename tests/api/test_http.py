@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import CONFIG, UnixConnection, wait_until
+from conftest import CONFIG, Daemon, UnixConnection, wait_until
 
 ALL_PATHS = ["/v1/evaluations", "/v1/evaluations/0123456789abcdef", "/v1/evaluations/0123456789abcdef/config", "/v1/jobs",
              "/v1/jobs/0123456789abcdef.0", "/v1/jobs/0123456789abcdef.0/script", "/v1/jobs/0123456789abcdef.0/logs",
@@ -168,6 +168,15 @@ def test_keepalive_many_requests_one_connection(daemon):
             + "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     answer = raw(daemon, text.encode())
     assert answer.count(b"HTTP/1.1 200 OK") == 51
+
+
+@pytest.mark.parametrize("more, mode", [("", 0o660), ("socket_mode: '0666'\n", 0o666), ("socket_mode: '0600'\n", 0o600)])
+def test_unix_socket_has_the_mode_of_the_settings(tmp_path, more, mode):
+    daemon = Daemon(tmp_path, more=more)
+    daemon.prepare()
+    daemon.start()
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == mode
+    daemon.stop()
 
 
 def test_unix_socket_peer_is_the_credential(daemon):

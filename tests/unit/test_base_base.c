@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/ids.h"
+#include "base/log.h"
 #include "base/queue.h"
 #include "base/secret.h"
 
@@ -251,6 +252,16 @@ static int remove_directory(void **state)
 	return rmdir(*state);
 }
 
+static void test_log_message_has_its_fields(void **state)
+{
+	(void)state;
+	const struct log_field fields[] = {LOG_S("job", "1.0"), LOG_S("reason", "no \"route\"\n"), LOG_N("attempt", 2)};
+	struct str s = {0};
+	log_append_message(&s, "job changed", fields, 3);
+	assert_string_equal(str_text(&s), "job changed job=1.0 reason=\"no \\\"route\\\"\\x0a\" attempt=2");
+	str_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +274,7 @@ int main(void)
 	    cmocka_unit_test(test_secret_seal_opens_only_with_key_and_label),
 	    cmocka_unit_test(test_secret_key_load_refuses_what_others_may_read),
 	    cmocka_unit_test(test_secret_token_hash_is_sha256),
+	    cmocka_unit_test(test_log_message_has_its_fields),
 	};
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
