@@ -352,6 +352,10 @@ static void test_settings_load_master_key_comes_from_credentials_directory(void 
 	assert_string_equal(with->master_key_file, path);
 	assert_int_equal(load("master_key_file: /own.key\n", &named, NULL, &err), 0);
 	assert_string_equal(named->master_key_file, "/own.key");
+	/* The shipped settings under the shipped unit. */
+	CLEANUP(settings_freep) struct settings *shipped = NULL;
+	assert_int_equal(settings_load(NEL_SOURCE_DIR "/examples/nel-slurmd.yaml", &shipped, NULL, &err), 0);
+	assert_string_equal(shipped->master_key_file, path);
 	unsetenv("CREDENTIALS_DIRECTORY");
 	unlink(path);
 	rmdir(directory);
