@@ -113,6 +113,7 @@ void remote_render(const struct remote_call *call, const char *const *environmen
 	memcpy(input + size - mark_size, COMPLETE_MARK, mark_size);
 	int length = snprintf(ret_command, REMOTE_COMMAND_SIZE, command_form, mark, script.len, script.len, script.len);
 	assert(length > 0 && length < REMOTE_COMMAND_SIZE);
+	(void)length;
 	str_done(&script);
 	*ret_input = input;
 	*ret_size = size;
