@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define STATE_TIMEOUT "TIMEOUT"
+#define STATE_PREEMPTED "PREEMPTED"
 #define FATE_WITHDRAWN "WITHDRAWN"
 /* How long before its time limit a silent script may have stopped and still count as timed out: the script's sign of
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
@@ -46,6 +47,7 @@ static bool is_end(enum slurm_class class)
 	case SLURM_FAILED: return true;
 	case SLURM_PENDING:
 	case SLURM_RUNNING:
+	case SLURM_REVOKED:
 	case SLURM_UNKNOWN: return false;
 	}
 	return false;
@@ -87,6 +89,23 @@ static bool note_times(struct job_row *job, struct attempt_row *attempt, int64_t
 	return changed;
 }
 
+/* What a job that has begun waits on: "" nothing. */
+static const char *held_up(const char *state)
+{
+	if (strcmp(state, "SUSPENDED") == 0)
+		return "Slurm: SUSPENDED: an administrator, or a job with a higher priority, has stopped it; it goes "
+		       "on "
+		       "where it was when Slurm lets it, and its walltime does not run meanwhile";
+	if (strcmp(state, "STOPPED") == 0)
+		return "Slurm: STOPPED: it was sent SIGSTOP and keeps its nodes; `scontrol resume` or scancel "
+		       "--signal=CONT lets it go on";
+	if (slurm_state_class(state) == SLURM_REVOKED)
+		return "Slurm: REVOKED: another cluster of the federation has started the job, and this cluster does "
+		       "not say "
+		       "how it goes there";
+	return "";
+}
+
 static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, enum slurm_class class, int64_t now_s)
 {
@@ -103,7 +122,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 		pending_describe(o->reason, attempt->start_estimate, waiting_on, sizeof waiting_on);
 		changed |= replace_text(&job->waiting_on, waiting_on);
 	} else {
-		changed |= replace_text(&job->waiting_on, "");
+		changed |= replace_text(&job->waiting_on, held_up(o->state));
 		changed |= replace_number(&attempt->start_estimate, 0);
 	}
 	bool ended = is_end(class);
@@ -248,6 +267,57 @@ static void judge_failure(const struct attempt_row *attempt, const char *state, 
 		snprintf(j->reason, sizeof j->reason, "%s: Slurm does not say with which exit code", state);
 }
 
+/* Was it Slurm itself, or an administrator, that cancelled the job? root and Slurm's own user do both, and at some
+ * sites nobody is named. */
+static bool cancelled_by_system(const struct observation *o)
+{
+	return strcmp(o->cancelled_by, "0") == 0 || strcmp(o->cancelled_by, "root") == 0 ||
+	       strcmp(o->cancelled_by, "slurm") == 0;
+}
+
+/* Preemption that does not requeue shows at some sites as CANCELLED. What slurmctld or the script heard of it decides;
+ * of what Slurm ended on its nodes in the second in which it began nobody could have heard. An operator's scancel, and
+ * a person's, is none of these. */
+static bool was_preempted(const struct observation *o)
+{
+	bool at_once = cancelled_by_system(o) && o->elapsed_s == 0 && o->started_at != 0 && o->nodes[0] != '\0';
+	return o->preempted || strcmp(o->fate, STATE_PREEMPTED) == 0 || at_once;
+}
+
+/* The state to judge by. The script may have ended before Slurm's signal killed it, or for the budget: what it wrote of
+ * that counts more than the exit code. */
+static const char *telling_state(const struct job_row *job, const struct observation *o)
+{
+	bool cancelling = job->cancel_requested_at != 0;
+	if (strcmp(o->state, "CANCELLED") == 0 && !cancelling && was_preempted(o))
+		return STATE_PREEMPTED;
+	bool told = strcmp(o->fate, STATE_TIMEOUT) == 0 || strcmp(o->fate, STATE_PREEMPTED) == 0;
+	if (strcmp(o->state, "FAILED") == 0 && told)
+		return o->fate;
+	return o->state;
+}
+
+/* Had the script finished, with its own end stamp, before Slurm ended the job? */
+static bool had_finished(const struct observation *o, enum slurm_class class)
+{
+	bool by_slurm = class == SLURM_RESUMABLE || (class == SLURM_CANCELLED && cancelled_by_system(o));
+	return by_slurm && o->stamp_ended != 0 && o->stamp_exit == 0;
+}
+
+static void judge_cancelled(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
+			    struct judgement *j)
+{
+	judge(j, EVENT_END_CANCELLED);
+	if (job->cancel_requested_at != 0)
+		snprintf(j->reason, sizeof j->reason, "cancelled by %s",
+			 job->cancel_requested_by != NULL ? job->cancel_requested_by : "a user");
+	else
+		snprintf(j->reason, sizeof j->reason,
+			 "Slurm job %s was cancelled on the cluster%s%s, not through this service",
+			 attempt->slurm_job_id, o->cancelled_by[0] != '\0' ? " by user " : "", o->cancelled_by);
+	tell_use(job, attempt, j);
+}
+
 static void judge_state(struct job_row *job, struct attempt_row *attempt, const struct observation *o, int64_t now_s,
 			struct judgement *j)
 {
@@ -258,6 +328,13 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 	bool listed = state_in_list(job->resume_on, state);
 	if (judge_idle(job, attempt, o, class, j))
 		return;
+	if (had_finished(o, class)) {
+		judge(j, EVENT_END_SUCCESS);
+		snprintf(j->reason, sizeof j->reason, "attempt %d had finished when Slurm ended it with %s",
+			 attempt->number, state);
+		tell_use(job, attempt, j);
+		return;
+	}
 	switch (class) {
 	case SLURM_PENDING: judge(j, EVENT_SEEN_PENDING); return;
 	case SLURM_RUNNING: judge(j, EVENT_SEEN_RUNNING); return;
@@ -265,17 +342,7 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 		judge(j, EVENT_END_SUCCESS);
 		tell_use(job, attempt, j);
 		return;
-	case SLURM_CANCELLED:
-		judge(j, EVENT_END_CANCELLED);
-		if (job->cancel_requested_at != 0)
-			snprintf(j->reason, sizeof j->reason, "cancelled by %s",
-				 job->cancel_requested_by != NULL ? job->cancel_requested_by : "a user");
-		else
-			snprintf(j->reason, sizeof j->reason,
-				 "Slurm job %s was cancelled on the cluster, not through this service",
-				 attempt->slurm_job_id);
-		tell_use(job, attempt, j);
-		return;
+	case SLURM_CANCELLED: judge_cancelled(job, attempt, o, j); return;
 	case SLURM_RESUMABLE:
 	case SLURM_FAILED:
 		if (listed) {
@@ -291,6 +358,7 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 			tell_use(job, attempt, j);
 		}
 		return;
+	case SLURM_REVOKED:
 	case SLURM_UNKNOWN: return;
 	}
 }
@@ -302,14 +370,17 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 	struct observation told = *o;
 	const char *state = NULL;
 	/* A script that Slurm ended writes an exit code of its own, but also what Slurm said. */
-	if (is_end(slurm_state_class(o->fate))) {
+	if (o->stamp_ended != 0 && o->stamp_exit == 0) {
+		state = "COMPLETED";
+		told.exit_code = 0;
+	} else if (is_end(slurm_state_class(o->fate))) {
 		state = o->fate;
 	} else if (strcmp(o->fate, FATE_WITHDRAWN) == 0) {
 		state = "CANCELLED";
 	} else if (o->stamp_ended != 0 && o->stamp_exit >= 0) {
 		/* Of a chain that is being cancelled, a script that SIGTERM ended was cancelled. */
 		bool cancelled = job->state == CHAIN_CANCELLING && o->stamp_exit == 128 + SIGTERM;
-		state = o->stamp_exit == 0 ? "COMPLETED" : cancelled ? "CANCELLED" : "FAILED";
+		state = cancelled ? "CANCELLED" : "FAILED";
 		told.exit_code = o->stamp_exit;
 	} else if (o->stamp_started != 0 && o->stamp_elapsed_s >= attempt->time_limit_s - TIMEOUT_SLACK_S) {
 		state = STATE_TIMEOUT;
@@ -357,15 +428,43 @@ static bool note_silence(struct job_row *job, const char *why)
 	return replace_text(&job->waiting_on, text);
 }
 
+/* The federation's other cluster runs the job, where nothing can be asked; but the script's stamps may be in sight.
+ * Without them it is waited for as for an absent one. */
+static void judge_revoked(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+			  const struct observation *o, const struct reconcile_rules *rules, struct judgement *j)
+{
+	if (judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
+		return;
+	if (o->stamp_started != 0) {
+		attempt->absent_since = 0;
+		judge(j, EVENT_SEEN_RUNNING);
+		return;
+	}
+	judge_absence(job, attempt, used_before_s, o, rules, j);
+	if (j->has_event)
+		snprintf(
+		    j->reason, sizeof j->reason,
+		    "Slurm job %s is REVOKED: another cluster of the federation has started it, and its run directory "
+		    "is not there; keep it here with sbatch_extra_flags: {clusters: NAME}",
+		    attempt->slurm_job_id);
+}
+
 void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s, const struct observation *o,
 	       const struct reconcile_rules *rules, struct judgement *ret_judgement)
 {
 	struct judgement j = {0};
-	if (o->state[0] != '\0') {
-		enum slurm_class class = slurm_state_class(o->state);
+	struct observation told = *o;
+	snprintf(told.state, sizeof told.state, "%s", telling_state(job, o));
+	enum slurm_class class = slurm_state_class(told.state);
+	if (class == SLURM_REVOKED) {
+		int64_t absent_since = attempt->absent_since;
+		j.changed = note_facts(job, attempt, used_before_s, &told, class, rules->now_s);
+		attempt->absent_since = absent_since;
+		judge_revoked(job, attempt, used_before_s, &told, rules, &j);
+	} else if (told.state[0] != '\0') {
 		/* Accounting that still says RUNNING of a job gone from squeue lags behind: its end is awaited. */
-		j.changed = note_facts(job, attempt, used_before_s, o, class, rules->now_s);
-		judge_state(job, attempt, o, rules->now_s, &j);
+		j.changed = note_facts(job, attempt, used_before_s, &told, class, rules->now_s);
+		judge_state(job, attempt, &told, rules->now_s, &j);
 	} else if (o->squeue == SIGHT_ABSENT && rules->accounting && o->sacct == SIGHT_UNOBSERVABLE) {
 		j.changed = note_silence(job, rules->accounting_error);
 	} else if (o->squeue == SIGHT_ABSENT && (!rules->accounting || o->sacct == SIGHT_ABSENT)) {

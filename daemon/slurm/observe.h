@@ -27,8 +27,10 @@ struct observation {
 	int exit_code;  /* -1 unknown */
 	int signal;     /* 0 none */
 	char nodes[512];
-	char reason[256];   /* squeue's reason, for a pending job: "Resources" */
-	int64_t started_at; /* 0 unknown */
+	char cancelled_by[33]; /* of "CANCELLED by 0": the user id, or at some sites the name; "" not said */
+	bool preempted;        /* slurmctld has a time at which it was preempted */
+	char reason[256];      /* squeue's reason, for a pending job: "Resources" */
+	int64_t started_at;    /* 0 unknown */
 	int64_t ended_at;
 	int64_t elapsed_s; /* all restarts together; -1 unknown */
 	int restarts;

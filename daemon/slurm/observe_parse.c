@@ -39,6 +39,8 @@ struct heard {
 	int acct_exit;
 	int acct_signal;
 	char acct_nodes[512];
+	char cancelled_by[33];
+	bool preempted;
 	int64_t acct_elapsed; /* of all records together */
 	int acct_records;
 };
@@ -179,6 +181,7 @@ static bool is_live(const char *state)
 	switch (slurm_state_class(state)) {
 	case SLURM_PENDING:
 	case SLURM_RUNNING:
+	case SLURM_REVOKED:
 	case SLURM_UNKNOWN: return true;
 	case SLURM_SUCCEEDED:
 	case SLURM_RESUMABLE:
@@ -202,6 +205,7 @@ static int rank(const char *state)
 	case SLURM_CANCELLED:
 	case SLURM_FAILED: return 1;
 	case SLURM_SUCCEEDED: return 0;
+	case SLURM_REVOKED: return -1;
 	}
 	return 0;
 }
@@ -268,10 +272,22 @@ static void read_acct_row(struct parser *p, struct record *record)
 	heard->acct_seen = true;
 	heard->acct_submit = submitted;
 	memcpy(heard->acct_state, state, sizeof state);
+	const char *by = strstr(f[2], "CANCELLED by ");
+	record_text(by == f[2] ? by + strlen("CANCELLED by ") : "", heard->cancelled_by, sizeof heard->cancelled_by);
 	read_exit_code(f[3], &heard->acct_exit, &heard->acct_signal);
 	heard->acct_start = record_number(f[5], EPOCH_MAX, 0);
 	heard->acct_end = record_number(f[6], EPOCH_MAX, 0);
 	read_nodes(nodes, heard->acct_nodes, sizeof heard->acct_nodes);
+}
+
+/* e|id: the job was preempted, as slurmctld has it. */
+static void read_preempted(struct parser *p, struct record *record)
+{
+	if (!record_split(record, 2, 2))
+		return;
+	for (size_t i = find_id(p, record->fields[1]); i < p->id_count && strcmp(p->ids[i].id, record->fields[1]) == 0;
+	     i++)
+		p->heard[p->ids[i].index].preempted = true;
 }
 
 static void read_asked(struct parser *p, struct record *record)
@@ -387,6 +403,7 @@ static void use_acct(const struct heard *heard, struct observation *o)
 		o->ended_at = heard->acct_end;
 		o->exit_code = heard->acct_exit;
 		o->signal = heard->acct_signal;
+		memcpy(o->cancelled_by, heard->cancelled_by, sizeof o->cancelled_by);
 	}
 }
 
@@ -404,10 +421,12 @@ static void conclude(struct parser *p)
 		else if (heard->asked && !p->reply.sacct_failed)
 			o->sacct = SIGHT_ABSENT;
 		bool acct_ended = heard->acct_seen && !is_live(heard->acct_state);
-		if (queue_seen && (is_live(heard->queue_state) || !acct_ended))
+		bool elsewhere = queue_seen && slurm_state_class(heard->queue_state) == SLURM_REVOKED;
+		if (queue_seen && (is_live(heard->queue_state) || !acct_ended) && !(elsewhere && acct_ended))
 			use_queue(heard, o);
 		else if (heard->acct_seen)
 			use_acct(heard, o);
+		o->preempted = heard->preempted;
 		if (heard->acct_records - 1 > o->restarts)
 			o->restarts = heard->acct_records - 1;
 		/* squeue counts the present run only. */
@@ -424,6 +443,8 @@ static void read_record(struct parser *p, struct record *record)
 		read_acct_row(p, record);
 	else if (record_is(record, "w"))
 		read_asked(p, record);
+	else if (record_is(record, "e"))
+		read_preempted(p, record);
 	else if (record_is(record, "f"))
 		read_files(p, record);
 	else if (record_is(record, "m"))

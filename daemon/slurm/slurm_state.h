@@ -8,8 +8,10 @@ enum slurm_class {
 	SLURM_SUCCEEDED, /* COMPLETED */
 	SLURM_RESUMABLE, /* TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL */
 	SLURM_CANCELLED,
-	SLURM_FAILED, /* FAILED OUT_OF_MEMORY DEADLINE */
-	SLURM_UNKNOWN /* a word not known here: no change */
+	SLURM_FAILED,  /* FAILED OUT_OF_MEMORY DEADLINE */
+	SLURM_REVOKED, /* REVOKED: another cluster of the federation has started the job; this one knows no more of it
+			*/
+	SLURM_UNKNOWN  /* a word not known here: no change */
 };
 
 /* Of a state word as Slurm prints it: "CANCELLED by 1000" and "COMPLETED+" are understood. */

@@ -13,7 +13,11 @@
  * .image-binds (paths of the host that the image borrows read-only).
  *
  * Plugin arguments: images=DIR (where named images are looked up), scratch=DIR (an empty directory
- * to mount on), spool=DIR (the parent of the nodes' spool directories, for PMIx).
+ * to mount on), spool=DIR (the parent of the nodes' spool directories, for PMIx), ends=FILE (see below).
+ *
+ * In which order Slurm's SIGTERM reaches a job is not given. With enroot's squashfuse a process of the step holds the
+ * root, and when that one ends, the others die of SIGBUS. The file `ends` has one word (tests/cluster/ctl sets it):
+ * "first": steps end so; "only": the batch script does not hear of it, besides.
  */
 #define _GNU_SOURCE
 #include "spank_container.h"
@@ -21,6 +25,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +191,8 @@ static void take_plugin_arguments(int ac, char **av)
 			args.scratch_dir = av[i] + 8;
 		else if (strncmp(av[i], "spool=", 6) == 0)
 			args.spool_dir = av[i] + 6;
+		else if (strncmp(av[i], "ends=", 5) == 0)
+			args.ends_file = av[i] + 5;
 	}
 }
 
@@ -376,18 +383,67 @@ static int join_container(void)
 	return 0;
 }
 
+static bool ends_in(const char *word)
+{
+	char line[16] = "";
+	FILE *file = args.ends_file != NULL ? fopen(args.ends_file, "re") : NULL;
+
+	if (file == NULL)
+		return false;
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	return strcmp(line, word) == 0;
+}
+
+static void drop_root(int signal_number)
+{
+	(void)signal_number;
+	kill(0, SIGBUS);
+}
+
+/* A process of the task's that plays squashfuse. It is gone when the task is. */
+static int hold_root(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid < 0 ? -1 : 0;
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	signal(SIGTERM, drop_root);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL); /* as slurmstepd has them they are blocked */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_NAME, "squashfuse") == 0)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
 /* Called as the user in each task's process, with the task's own environment. */
 int slurm_spank_task_init(spank_t sp, int ac, char **av)
 {
 	char dir[PATH_SIZE];
+	uint32_t step;
 
 	(void)ac, (void)av;
+	if (spank_get_item(sp, S_JOB_STEPID, &step) == ESPANK_SUCCESS && step == SLURM_BATCH_SCRIPT) {
+		if (ends_in("only"))
+			signal(SIGTERM, SIG_IGN); /* what a shell finds ignored it cannot trap */
+		return 0;
+	}
 	if (build_failed) {
 		slurm_error("pyxis: couldn't start container");
 		return -1;
 	}
 	if (namespace_fd < 0)
 		return 0;
+	if ((ends_in("first") || ends_in("only")) && hold_root() != 0) {
+		slurm_error("pyxis: couldn't hold the root: %s", strerror(errno));
+		return -1;
+	}
 	if (join_container() != 0)
 		return -1;
 	if (container_import_env(sp, args.env) != 0) {

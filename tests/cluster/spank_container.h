@@ -31,6 +31,7 @@ struct container_args {
 	const char *images_dir;
 	const char *scratch_dir;
 	const char *spool_dir;
+	const char *ends_file;
 	uid_t uid;
 	gid_t gid;
 	uint32_t job_id;

@@ -35,6 +35,8 @@ static const char stand_ins[] =
     "name=$(sed -n 's/^#SBATCH --job-name=//p' \"${@: -1}\")\n"
     "if [[ -e $FAKE/fail_sbatch ]]; then cat \"$FAKE/fail_sbatch\" >&2; exit 1; fi\n"
     "if [[ -e $FAKE/fail_sbatch.$name ]]; then cat \"$FAKE/fail_sbatch.$name\" >&2; exit 1; fi\n"
+    "if [[ -e $FAKE/dependency_problem && $* != *--dependency=0* ]]; then\n"
+    "  echo 'sbatch: error: Batch job submission failed: Job dependency problem' >&2; exit 1; fi\n"
     "exec 7>>\"$FAKE/jobs.lock\"; /usr/bin/flock 7\n"
     "id=$((100 + $(wc -l <\"$FAKE/jobs\")))\n"
     "echo \"$id|PENDING|$(cat \"$FAKE/clock\")|$name\" >>\"$FAKE/jobs\"\n"

@@ -433,9 +433,149 @@ static void test_reconcile_without_accountings_answer_says_whose_is_missing(void
 	attempt_row_done(&attempt);
 }
 
+/* What the script wrote of its own end counts where it knew better than Slurm. */
+static void test_reconcile_what_the_script_knew_better_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *word, *fate, *by;
+		int exit; /* of the script's end stamp; -1: none */
+		int event;
+		const char *shown, *says;
+	} cases[] = {
+	    /* It finished between its limit and Slurm's kill. */
+	    {"TIMEOUT", "", "", 0, EVENT_END_SUCCESS, "TIMEOUT", "had finished when Slurm ended it with TIMEOUT"},
+	    {"TIMEOUT", "TIMEOUT", "", 0, EVENT_END_SUCCESS, "TIMEOUT", "had finished"},
+	    {"PREEMPTED", "", "", 0, EVENT_END_SUCCESS, "PREEMPTED", "had finished"},
+	    {"NODE_FAIL", "", "", 0, EVENT_END_SUCCESS, "NODE_FAIL", "had finished"},
+	    {"CANCELLED", "", "0", 0, EVENT_END_SUCCESS, "CANCELLED", "had finished"},
+	    {"CANCELLED", "", "1001", 0, EVENT_END_CANCELLED, "CANCELLED", "by user 1001"},
+	    {"TIMEOUT", "", "", 143, EVENT_END_CONTINUE, "TIMEOUT", "will be continued"},
+	    {"TIMEOUT", "", "", -1, EVENT_END_CONTINUE, "TIMEOUT", "will be continued"},
+	    {"OUT_OF_MEMORY", "", "", 0, EVENT_END_FAILURE, "OUT_OF_MEMORY", "more memory"},
+	    /* It ended itself, for the budget or in its time of grace. */
+	    {"FAILED", "TIMEOUT", "", 124, EVENT_END_CONTINUE, "TIMEOUT", "ended with TIMEOUT"},
+	    {"FAILED", "PREEMPTED", "", 143, EVENT_END_CONTINUE, "PREEMPTED", "ended with PREEMPTED"},
+	    {"FAILED", "", "", 124, EVENT_END_FAILURE, "FAILED", "FAILED"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen(cases[i].word);
+		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
+		snprintf(o.cancelled_by, sizeof o.cancelled_by, "%s", cases[i].by);
+		o.elapsed_s = 60;
+		o.stamp_started = NOW - 900;
+		o.stamp_ended = cases[i].exit >= 0 ? NOW - 800 : 0;
+		o.stamp_exit = cases[i].exit;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_true(j.has_event);
+		assert_int_equal(j.event, cases[i].event);
+		assert_string_equal(attempt.slurm_state, cases[i].shown);
+		assert_non_null(strstr(j.reason, cases[i].says));
+	}
+}
+
+/* CANCELLED is a person's, an operator's or preemption's. */
+static void test_reconcile_tells_preemption_from_cancellation(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *by, *fate, *nodes;
+		bool preempted, asked;
+		int64_t elapsed_s;
+		int event;
+	} cases[] = {
+	    {"0", "", "a1", false, false, 0, EVENT_END_CONTINUE}, /* no run time, on nodes */
+	    {"root", "", "a1", false, false, 0, EVENT_END_CONTINUE},
+	    {"0", "", "", false, false, 0, EVENT_END_CANCELLED},      /* an operator, while it waited */
+	    {"0", "", "a1", false, false, 60, EVENT_END_CANCELLED},   /* an operator, while it ran */
+	    {"0", "", "a1", true, false, 60, EVENT_END_CONTINUE},     /* slurmctld knows when it was preempted */
+	    {"64030", "", "a1", true, false, 60, EVENT_END_CONTINUE}, /* SlurmUser */
+	    {"slurm", "PREEMPTED", "a1", false, false, 60, EVENT_END_CONTINUE},
+	    {"", "", "a1", true, false, 60, EVENT_END_CONTINUE}, /* without accounting nobody is named */
+	    {"", "", "a1", false, false, 0, EVENT_END_CANCELLED},
+	    {"1001", "", "a1", false, false, 0, EVENT_END_CANCELLED},      /* a person */
+	    {"0", "PREEMPTED", "a1", true, true, 60, EVENT_END_CANCELLED}, /* asked for here, at the same time */
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen("CANCELLED");
+		snprintf(o.cancelled_by, sizeof o.cancelled_by, "%s", cases[i].by);
+		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
+		snprintf(o.nodes, sizeof o.nodes, "%s", cases[i].nodes);
+		o.preempted = cases[i].preempted;
+		o.elapsed_s = cases[i].elapsed_s;
+		job.cancel_requested_at = cases[i].asked ? NOW : 0;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_int_equal(j.event, cases[i].event);
+		if (j.event == EVENT_END_CONTINUE)
+			assert_string_equal(attempt.slurm_state, "PREEMPTED");
+	}
+}
+
+static void test_reconcile_preemption_that_on_leaves_out_ends_the_chain(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	free(job.resume_on);
+	job.resume_on = mem_strdup("TIMEOUT");
+	struct observation o = seen("CANCELLED");
+	snprintf(o.cancelled_by, sizeof o.cancelled_by, "0");
+	o.preempted = true;
+	assert_int_equal(run(&job, &attempt, &o, &with_accounting).event, EVENT_END_FAILURE);
+}
+
+/* The job is on another cluster of the federation. */
+static void test_reconcile_revoked_goes_by_the_stamps_or_ends_with_that_reason(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("REVOKED");
+	job.state = CHAIN_PENDING;
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_false(j.has_event);
+	assert_non_null(strstr(job.waiting_on, "another cluster of the federation"));
+	o.stamp_started = NOW - 100;
+	o.stamp_elapsed_s = 90;
+	assert_int_equal(run(&job, &attempt, &o, &with_accounting).event, EVENT_SEEN_RUNNING);
+	struct observation ended = o;
+	ended.stamp_ended = NOW;
+	ended.stamp_exit = 0;
+	assert_int_equal(run(&job, &attempt, &ended, &with_accounting).event, EVENT_END_SUCCESS);
+	o.stamp_started = 0;
+	attempt.absent_since = NOW - 301;
+	j = run(&job, &attempt, &o, &with_accounting);
+	assert_int_equal(j.event, EVENT_LOST);
+	assert_non_null(strstr(j.reason, "REVOKED"));
+}
+
+static void test_reconcile_suspended_says_so(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("SUSPENDED");
+	struct judgement j = run(&job, &attempt, &o, &with_accounting);
+	assert_int_equal(j.event, EVENT_SEEN_RUNNING);
+	assert_true(j.changed);
+	assert_non_null(strstr(job.waiting_on, "SUSPENDED"));
+	o = seen("RUNNING");
+	run(&job, &attempt, &o, &with_accounting);
+	assert_null(job.waiting_on);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_what_the_script_knew_better_counts),
+	    cmocka_unit_test(test_reconcile_tells_preemption_from_cancellation),
+	    cmocka_unit_test(test_reconcile_preemption_that_on_leaves_out_ends_the_chain),
+	    cmocka_unit_test(test_reconcile_revoked_goes_by_the_stamps_or_ends_with_that_reason),
+	    cmocka_unit_test(test_reconcile_suspended_says_so),
 	    cmocka_unit_test(test_reconcile_without_accounting_a_cancelled_script_is_cancelled),
 	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
 	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),

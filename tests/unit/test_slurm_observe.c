@@ -131,6 +131,28 @@ static void test_parse_squeue_fields(void **state)
 	assert_int_equal(o.elapsed_s, 990);
 }
 
+static void test_parse_who_cancelled_and_whether_it_was_preempted(void **state)
+{
+	(void)state;
+	struct observation o = parse_one(A("12", "CANCELLED by 0", "1000", "5", "ours-e.1"));
+	assert_string_equal(o.cancelled_by, "0");
+	assert_false(o.preempted);
+	o = parse_one(A("12", "CANCELLED by root", "1000", "5", "ours-e.1") "e|12\ne|13\ne\n");
+	assert_string_equal(o.cancelled_by, "root");
+	assert_true(o.preempted);
+	o = parse_one(A("12", "CANCELLED", "1000", "5", "ours-e.1") "e|13\n");
+	assert_string_equal(o.cancelled_by, "");
+	assert_false(o.preempted);
+	/* What was started again since is not cancelled. */
+	o = parse_one(A("12", "CANCELLED by 0", "1000", "5", "ours-e.1") A("12", "COMPLETED", "1500", "5", "ours-e.1"));
+	assert_string_equal(o.cancelled_by, "");
+	/* Of a federation the cluster that runs it speaks. */
+	o = parse_one(Q("12", "RUNNING", "1000", "ours-e.1") Q("12", "REVOKED", "1000", "ours-e.1"));
+	assert_string_equal(o.state, "RUNNING");
+	o = parse_one(Q("12", "REVOKED", "1000", "ours-e.1") A("12", "COMPLETED", "1000", "5", "ours-e.1"));
+	assert_string_equal(o.state, "COMPLETED");
+}
+
 static void test_parse_sacct_fields(void **state)
 {
 	(void)state;
@@ -457,6 +479,7 @@ int main(void)
 	    cmocka_unit_test(test_parse_early_takes_what_is_alive_once),
 	    cmocka_unit_test(test_parse_squeue_fields),
 	    cmocka_unit_test(test_parse_sacct_fields),
+	    cmocka_unit_test(test_parse_who_cancelled_and_whether_it_was_preempted),
 	    cmocka_unit_test(test_parse_stamps_are_added_up),
 	    cmocka_unit_test(test_parse_cut_anywhere_is_remote),
 	    cmocka_unit_test(test_parse_of_noise_does_not_crash),

@@ -19,7 +19,7 @@ static void test_state_class_words_are_sorted(void **state)
 	    {"REQUEUE_HOLD", SLURM_PENDING},
 	    {"REQUEUED", SLURM_PENDING},
 	    {"RESV_DEL_HOLD", SLURM_PENDING},
-	    {"REVOKED", SLURM_PENDING},
+	    {"REVOKED", SLURM_REVOKED},
 	    {"SPECIAL_EXIT", SLURM_PENDING},
 	    {"CONFIGURING", SLURM_RUNNING},
 	    {"RUNNING", SLURM_RUNNING},

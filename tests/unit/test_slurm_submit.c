@@ -438,6 +438,21 @@ static void test_submit_middle_task_refused_fails_it_alone(void **state)
 	}
 }
 
+/* The next job id is that of the attempt before. With that one gone, nothing is to be waited for. */
+static void test_submit_with_a_dependency_on_its_own_id_goes_without_it(void **state)
+{
+	(void)state;
+	write_control("dependency_problem", "");
+	write_control("jobs", "99|RUNNING|1000|a-n.t0.0-e.7\n");
+	CLEANUP(sent_done) struct sent waits = send_with(1, no_sources, "out/run", 1, false);
+	assert_outcome(&waits, 0, SUBMIT_RETRY, "dependency problem");
+	assert_output("grep -c ^sbatch $FAKE/calls", "1");
+	write_control("jobs", "98|RUNNING|1000|a-n.t1.1-e.7\n");
+	CLEANUP(sent_done) struct sent goes = send_with(1, no_sources, "out/run", 1, false);
+	assert_outcome(&goes, 0, SUBMIT_ACCEPTED, "101");
+	assert_output("grep ^sbatch $FAKE/calls | tail -n 1", "sbatch --parsable --dependency=0 run.sub");
+}
+
 /* MaxJobCount: sbatch would try for two minutes by itself. It is ended while it sleeps, and nothing is in doubt. */
 static void test_submit_with_sbatch_that_sleeps_is_a_limit_at_once(void **state)
 {
@@ -931,6 +946,7 @@ int main(void)
 	    SCRIPT_TEST(test_submit_adopt_only_never_calls_sbatch),
 	    SCRIPT_TEST(test_submit_adopt_only_with_an_old_claim_is_refused),
 	    SCRIPT_TEST(test_submit_middle_task_refused_fails_it_alone),
+	    SCRIPT_TEST(test_submit_with_a_dependency_on_its_own_id_goes_without_it),
 	    SCRIPT_TEST(test_submit_with_sbatch_that_sleeps_is_a_limit_at_once),
 	    SCRIPT_TEST(test_submit_of_a_later_part_keeps_the_earlier_one),
 	    SCRIPT_TEST(test_submit_failures_of_sbatch_are_told_apart),

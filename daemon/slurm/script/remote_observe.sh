@@ -7,12 +7,16 @@
 #   a|<id>|<state>|<exit:signal>|<submitted>|<start>|<end>|<elapsed>|<name>|<nodes>       a row of sacct
 #   w|<id>                                                                                sacct is asked about it
 #   p                                                                                     what squeue says is complete
+#   e|<id>                                                                                slurmctld says it was preempted
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
 #   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>     the job's files
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
+queue_format='q|%i|%T|%V|%S|%e|%M|%r|%j|%N'
+acct_format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList
+cancelled_max=20    # whose end slurmctld is asked about
 stamps_max=64
 small_max=2048 # bytes of a file of stamps
 jobs_a_turn=50 # whose files are open at once
@@ -57,7 +61,7 @@ ask_squeue() {
         which=--user=$(id -un)
     fi
     # When it was asked for one id only, squeue calls it an error not to know it.
-    if ! rows=$(ask squeue --noheader --states=all "$which" --format='q|%i|%T|%V|%S|%e|%M|%r|%j|%N') &&
+    if ! rows=$(ask squeue --noheader --states=all "$which" --format="$queue_format") &&
         [[ $rows != *'Invalid job id specified'* ]]; then
         printf 'm|squeue|%s\n' "$(one_line "$rows")"
         return 1
@@ -90,7 +94,7 @@ ask_sacct() {
     for ((i = 0; i < ${#wanted[@]}; i += sacct_ids_max)); do
         if ! rows=$(ask_within "$((sacct_s - SECONDS + begun))" sacct --allocations --duplicates --noheader --parsable2 \
             --jobs="$(join_ids "${wanted[@]:i:sacct_ids_max}")" \
-            --format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList); then
+            --format="$acct_format"); then
             printf 'm|sacct|%s\n' "$(one_line "$rows")"
             return
         fi
@@ -98,10 +102,41 @@ ask_sacct() {
         set -f
         for row in $rows; do
             id=${row%%[!0-9]*}
-            [[ -n $id && -n ${name_of[$id]+set} ]] && printf 'a|%s\n' "${row:0:4000}"
+            [[ -n $id && -n ${name_of[$id]+set} ]] || continue
+            printf 'a|%s\n' "${row:0:4000}"
+            [[ $row != "$id|CANCELLED"* ]] || state_of[$id]=${row#"$id|"} state_of[$id]=${state_of[$id]%%|*}
         done
         set +f
     done
+}
+
+# Preemption that does not requeue shows at some sites as CANCELLED, by root, by Slurm's own user, or by nobody.
+ask_cancelled() {
+    local id text slurm count=0
+    slurm=$(id -u slurm 2>/dev/null) || slurm=0
+    for id in "${ids[@]}"; do
+        [[ ${state_of[$id]-} =~ ^CANCELLED(\ by\ (0|root|slurm|$slurm))?$ ]] || continue
+        ((count++ < cancelled_max)) || break
+        text=$(ask scontrol --oneliner show job "$id") || continue
+        [[ $text == *" JobName=${name_of[$id]} "* && $text =~ \ PreemptTime=[0-9] ]] && printf 'e|%s\n' "$id"
+    done
+}
+
+# In a federation another cluster may have started a job; here it is REVOKED.
+ask_federation() {
+    local id rows row revoked=() name
+    for id in "${ids[@]}"; do
+        [[ ${state_of[$id]-} != REVOKED ]] || revoked+=("$id")
+    done
+    ((${#revoked[@]} > 0)) || return 0
+    id=$(join_ids "${revoked[@]}")
+    rows=$(ask squeue --federation --noheader --states=all --jobs="$id" --format="$queue_format")
+    ((!NEL_USE_SACCT)) || rows+=$'\n'$(ask sacct --federation --allocations --duplicates --noheader --parsable2 \
+        --jobs="$id" --format="$acct_format" | sed 's/^/a|/')
+    while IFS= read -r row; do
+        name=${row#[qa]|} id=${name%%[!0-9]*}
+        [[ $row == [qa]'|'* && $row != *'|REVOKED|'* && -n $id && -n ${name_of[$id]+set} ]] && printf '%s\n' "${row:0:4000}"
+    done <<<"$rows"
 }
 
 # Reads the beginnings of the small files of some jobs into text_of[<index>:<name>]. Containers can write there, so that it
@@ -206,6 +241,8 @@ if ((${#ids[@]} > 0)); then
     if ask_squeue && ((NEL_USE_SACCT)); then
         ask_sacct
     fi
+    ask_cancelled
+    ask_federation
     within "$files_s" print_files
 fi
 printf 'end\n'

@@ -302,7 +302,7 @@ classify() { # STATUS MESSAGE
     *'Socket timed out'* | *'Zero Bytes'* | *'Message receive failure'* | *'Connection reset'* | *'Unexpected message'* | \
         *'Transport endpoint'* | *'Header lengths are longer'*) printf in_doubt ;;
     *'Unable to contact'* | *'Connection refused'* | *'Connection timed out'* | *'Connection failure'* | *'connect failure'* | \
-        *'temporarily'* | *'standby mode'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
+        *'temporarily'* | *'dependency problem'* | *'standby mode'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
         *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
         *'configuration file'*) printf retry ;;
     *)
@@ -321,7 +321,7 @@ classify() { # STATUS MESSAGE
 # as it takes (MaxJobCount), sbatch tries again by itself for two minutes, after 1, 2, 3... s. That room can be hours away,
 # and others wait for this session: it is ended in its first pause. doubtful: an sbatch that was ended may have had a try
 # under way.
-run_sbatch() { # CLAIM
+run_sbatch() { # CLAIM OPTION...
     local line part='' rc=0 sbatch_pid='' paused='' answers errors begun_s=$SECONDS began
     said='' output='' status=255 doubtful=''
     exec {answers}<> <(:) # a pipe, so that both outputs stay apart
@@ -330,7 +330,7 @@ run_sbatch() { # CLAIM
         exec 2>&1
         lift_limits
         cd -- "${1%/.submitted/*}" || exit
-        sbatch --parsable run.sub >&"$answers" </dev/null &
+        sbatch --parsable "${@:2}" run.sub >&"$answers" </dev/null &
         exec 2>/dev/null
         printf 'nel-pid %d\n' "$!"
         wait "$!"
@@ -382,11 +382,21 @@ find_submitted() { # TASK CLAIM
     accept "$1" "${found_ids[$name]}" "${found_at[$name]}"
 }
 
+# Job ids begin anew at some sites, and the next one can be that of the attempt before, which this one is to follow: "Job
+# dependency problem". That attempt ended long ago then. Is nothing of this chain left in Slurm?
+follows_nothing() { # TASK
+    local rows stem=${NEL_TASK_NAMES[$1]%.*}.
+    rows=$(ask squeue --noheader --user="$user" --format='q|%j') && [[ $'\n'$rows != *$'\n'"q|$stem"* ]]
+}
+
 submit() { # TASK CLAIM
     local said output status doubtful outcome at tidied
     end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
     run_sbatch "$2"
+    if [[ $status != 0 && -z $doubtful && $output$said == *'dependency problem'* ]] && follows_nothing "$1"; then
+        run_sbatch "$2" --dependency=0
+    fi
     if ((status == 0)) && is_certain; then
         write_marker "$2" "${BASH_REMATCH[1]}" "$at"
         accept "$1" "${BASH_REMATCH[1]}" "$at"

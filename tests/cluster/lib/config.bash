@@ -94,8 +94,8 @@ write_node_files() {
         done
         printf 'NodeName=%s Name=gpu File=%s/gpu[0-7]\n' "$node" "$dir/$cluster/$node" >>"$dir/$cluster/gres.conf"
     done
-    printf 'required %s images=%s scratch=%s spool=%s\n' "$dir/lib/spank_container.so" \
-        "$dir/shared/images" "$dir/scratch" "$dir/$cluster/spool" >"$dir/$cluster/plugstack.conf"
+    printf 'required %s images=%s scratch=%s spool=%s ends=%s\n' "$dir/lib/spank_container.so" \
+        "$dir/shared/images" "$dir/scratch" "$dir/$cluster/spool" "$dir/$cluster/ends" >"$dir/$cluster/plugstack.conf"
 }
 
 write_sshd_conf() {
