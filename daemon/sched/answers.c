@@ -268,6 +268,9 @@ static void observation_failed(struct scheduler *s, struct station *station, con
 static void plan_observation(struct station *station, bool changed)
 {
 	int64_t most_ms = station->cluster->poll_interval_s * 1000;
+	if (station->failures > 0)
+		log_info("cluster can be observed again", LOG_S("cluster", station->cluster->name),
+			 LOG_N("failures", station->failures));
 	station->failures = 0;
 	station->interval_ms = changed ? FIRST_OBSERVATION_MS : station->interval_ms * 2;
 	if (station->interval_ms > most_ms)

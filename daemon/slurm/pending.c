@@ -31,10 +31,18 @@ static const struct {
     {"launch_failed_requeued_held", "Slurm could not start it and holds it; `scontrol release` tries again"},
     {"PartitionDown", "its partition is down; an administrator must bring it back"},
     {"PartitionInactive", "its partition starts no jobs at present"},
-    {"PartitionNodeLimit", "it asks for more nodes than the partition gives or has in service; lower "
-			   "execution.num_nodes or change execution.partition"},
-    {"PartitionTimeLimit", "its time limit is above the partition's; lower execution.walltime or change "
-			   "execution.partition"},
+    {"PartitionNodeLimit",
+     "it cannot start as it is: it asks for more nodes than the partition gives or has in service; "
+     "cancel it, lower execution.num_nodes or change execution.partition, and submit again"},
+    {"PartitionConfig",
+     "it cannot start as it is: the partition does not have what it asks for, such as so many nodes; "
+     "cancel it, lower the request (execution.num_nodes) or change execution.partition, and submit again"},
+    {"PartitionTimeLimit", "it cannot start as it is: its time limit is above the partition's; cancel it, lower "
+			   "execution.walltime or change execution.partition, and submit again"},
+    {"AccountNotAllowed", "its account may not use the partition; cancel it, correct execution.account or "
+			  "execution.partition, and submit again"},
+    {"MaxMemPerLimit",
+     "it asks for more memory than a node or CPU may have; cancel it, lower the request and submit again"},
     {"NodeDown", "a node that it needs is down"},
     {"ReqNodeNotAvail*", "a node that it needs is in use, reserved, drained or down"},
     {"MaxNodesPerAccount*", "the account has as many nodes as it may have at once"},

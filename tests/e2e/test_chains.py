@@ -17,9 +17,9 @@ from daemon import Daemon, cluster_settings
 from testbed import answers, questions, wait_for
 
 TIMEOUT_S = 420
-KILL_DELAY_S = 45  # Slurm looks at time limits every 30 s, then come SIGTERM, KillWait (5 s) and SIGKILL
 LONG_S = 200
 THREE_TIMEOUTS = {"limit": 3, "delay_s": LONG_S, "parallelism": 1}
+OUT_OF_TIME = "TIMEOUT|FAILED"  # whoever came first: Slurm, or the script, which keeps the budget
 ENDLESS = {"limit": 40, "delay_s": LONG_S, "parallelism": 1}
 FAILS = {"limit": 4, "extra": {"fail_with": 7}}
 MINUTE = "00:01:00"
@@ -129,7 +129,9 @@ class Chains:
             names = [row[4] for row in rows]
             assert len(set(names)) == len(names)
             rows = [row for row in rows if row[1] > 0 or row[3] != "CANCELLED"]
-            return [row[:3] for row in rows] if [row[3] for row in rows] == states else None
+            seen = [row[3] for row in rows]
+            as_wanted = len(seen) == len(states) and all(state in wanted.split("|") for state, wanted in zip(seen, states))
+            return [row[:3] for row in rows] if as_wanted else None
 
         return wait_for(f"accounting has {states} of {name}", look, 60, 2)
 
@@ -355,10 +357,10 @@ def test_budget_clips_the_last_attempt_and_ends_the_chain(chains):
     job = chains.end("budget", "budget_exhausted")
     check_states(job, "TIMEOUT", "TIMEOUT")
     assert [attempt["time_limit_s"] for attempt in job["attempts"]] == [120, 60]
-    rows = chains.slurm_rows("budget", ["TIMEOUT"] * 2)
+    rows = chains.slurm_rows("budget", ["TIMEOUT", OUT_OF_TIME])
     assert [row[2] for row in rows] == [2, 1]
     used_s = sum(row[1] for row in rows)
-    assert 180 < used_s <= 240 + KILL_DELAY_S
+    assert 180 - 60 < used_s <= 240
     assert job["budget"]["used_s"] == used_s
     assert f"ran {used_s} s of 240 s" in job["reason"]
 
@@ -368,7 +370,7 @@ def test_budget_without_accounting_counts_the_scripts_stamps(chains):
     assert set(attempt["slurm_state"] for attempt in job["attempts"]) == {"TIMEOUT"}
     assert job["attempt"] >= 2
     assert abs(job["budget"]["used_s"] - stamped_s(job)) <= 3 * job["attempt"]
-    assert 180 - 60 < job["budget"]["used_s"] <= 180 + KILL_DELAY_S
+    assert 180 - 60 < job["budget"]["used_s"] <= 180
     assert f"ran {job['budget']['used_s']} s of 180 s" in job["reason"]
 
 
@@ -398,9 +400,8 @@ def test_in_job_chain_goes_on_without_the_daemon_and_shows_every_attempt(chains,
 def test_in_job_chain_keeps_its_budget_without_the_daemon(chains):
     job = chains.end("in_job_budget", "budget_exhausted")
     check_withdrawn(job, 3)
-    rows = chains.slurm_rows("in_job_budget", ["TIMEOUT"] * 2)
-    assert sum(row[1] for row in rows) <= 240 + KILL_DELAY_S
-    assert rows[1][1] <= 60 + KILL_DELAY_S
+    rows = chains.slurm_rows("in_job_budget", ["TIMEOUT", OUT_OF_TIME])
+    assert sum(row[1] for row in rows) <= 240
     assert [attempt["time_limit_s"] for attempt in job["attempts"]] == [120, 60]
     log = (Path(job["rundir"]) / f"logs/slurm-{rows[1][0]}.log").read_text()
     assert "attempt 1 ended with TIMEOUT" in log and "this one may run 60 s" in log

@@ -32,6 +32,8 @@ static void test_words_reasons_are_known_with_their_variants(void **state)
 	    {"QOSMaxJobsPerUserLimit", "lets a person run"},
 	    {"QOSMaxWallDurationPerJobLimit", "gives one job"},
 	    {"PartitionTimeLimit", "execution.walltime"},
+	    {"PartitionNodeLimit", "cannot start as it is"},
+	    {"PartitionConfig", "lower the request (execution.num_nodes)"}, /* three nodes of two, Slurm 22.05 */
 	    {"JobHeldUser", "scontrol release"},
 	    {"Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions", "reserved"},
 	    {"Resourc", NULL},
