@@ -692,6 +692,19 @@ def test_run_ends_itself_before_its_budget_does(make, does):
         os.kill(run.calls("srun")[0]["pid"], 0)
 
 
+def test_run_that_slurm_requeued_has_what_its_earlier_start_left(make):
+    run = make("none")
+    run.set("evaluator-waits")
+    directory = run.job_dir / ".attempts/1"
+    directory.mkdir(parents=True)
+    (directory / "job").write_text("42\n")
+    (directory / "started").write_text("1000\n")
+    (directory / "ended").write_text("1992 143\n")
+    budget(run, 1000)
+    assert run.run() == 124, run.log
+    assert len(run.stamps()["ended"]) == 2
+
+
 def test_run_counts_what_slurm_counts_from_before_the_script(make):
     run = make("none")
     run.set("evaluator-waits")

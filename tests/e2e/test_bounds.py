@@ -1,6 +1,7 @@
-"""What no chain may do, whatever Slurm's timing: pass its walltime budget, or stop before its end. All chains of a test run
-side by side; NEL_CHAIN_TRIALS says how many there are of each kind (1)."""
+"""What no chain may do, whatever Slurm's timing: pass its walltime budget, stop before its end, or have two attempts at one
+set of results. The chains of a test run side by side; NEL_CHAIN_TRIALS says how many there are of each kind (1)."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytest
 from client import ENDS
 from configs import config, task
 from daemon import Daemon, cluster_settings
-from testbed import wait_for
+from testbed import questions, wait_for
 
 TRIALS = int(os.environ.get("NEL_CHAIN_TRIALS", "1"))
 TIMEOUT_S = 600
 ENDLESS = {"limit": 400, "delay_s": 5, "parallelism": 1}
-TWO_MINUTES = {"limit": 40, "delay_s": 2, "parallelism": 1}
+TWO_MINUTES = {"limit": 60, "delay_s": 2, "parallelism": 1}
 # walltime, max_walltime
 BUDGETS = [("00:01:00", 60), ("00:01:00", 130), ("00:03:00", 150)]
 
@@ -100,3 +101,32 @@ def test_in_job_chains_go_on_when_slurm_ends_the_steps_first(bed, model_server, 
         for cluster in ("alpha", "beta"):
             bed.ctl(cluster, "ends", "kind")
         away.end()
+
+
+def test_attempt_that_outlives_its_node_changes_nothing(bed, daemon, model_server):
+    """slurmctld gives the node up (NODE_FAIL) while the evaluation on it goes on: a cut network, a slurmd that is gone."""
+    client = daemon.client
+    work = {"limit": 32, "delay_s": 2, "parallelism": 1}
+    job_id = client.submit(config(bed, model_server, task(**work)), model_server.env)["id"] + ".0"
+    job = client.wait_job(job_id, lambda job: (job["progress"] or {}).get("requests", 0) >= 4, "is at work")
+    node, rundir = job["attempts"][0]["nodes"], Path(job["rundir"])
+    bed.ctl("alpha", "node", node, "slurmd-stop")
+    try:
+        bed.ctl("alpha", "node", node, "down")
+        client.wait_job(job_id, lambda job: job["attempt"] == 2 and job["state"] == "running", "goes on")
+        first, second = (rundir / f"logs/slurm-{attempt['slurm_job_id']}.log" for attempt in client.job(job_id)["attempts"])
+        wait_for("the second attempt has begun", lambda: second.exists() and "starting the evaluation" in second.read_text())
+        assert "goes on in a copy of artifacts" in second.read_text()
+        assert not (rundir / ".attempts/1/ended").exists()  # the first is alive
+        wait_for("the first sees it", lambda: "another attempt has begun" in first.read_text())
+        job = client.wait_state(job_id, "succeeded")
+    finally:
+        bed.ctl("alpha", "node", node, "slurmd-start")
+        bed.ctl("alpha", "node", node, "resume")
+    states = [attempt["slurm_state"] for attempt in job["attempts"]]
+    assert states == ["NODE_FAIL", "COMPLETED"]
+    asked = questions(job)
+    assert sorted(set(asked)) == list(range(32)) and len(asked) <= 33  # the one that was lost with the node
+    sealed = (rundir / ".attempts/2/results").read_text().split()
+    assert sealed[0] == hashlib.sha256((rundir / "artifacts/results.yml").read_bytes()).hexdigest()
+    assert not (rundir / ".attempts/1/results").exists() and not (rundir / "artifacts.old").exists()

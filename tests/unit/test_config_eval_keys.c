@@ -18,6 +18,8 @@ static const struct refused refused[] = {
     {EVAL_BASE, "{'execution': {'walltime': ''}}", "/execution/walltime", "HH:MM:SS"},
     {EVAL_BASE, "{'execution': {'walltime': 3600}}", "/execution/walltime", "ambiguous"},
     {EVAL_BASE, "{'execution': {'max_walltime': 120}}", "/execution/max_walltime", "ambiguous"},
+    {EVAL_BASE, "{'execution': {'max_walltime': '00:00:59'}}", "/execution/max_walltime",
+     "is 59 s, and no attempt of less than 60 s"},
     {EVAL_BASE, "{'execution': {'output_dir': 'out'}}", "/execution/output_dir", "absolute"},
     {EVAL_BASE, "{'execution': {'output_dir': '/out\\nx'}}", "/execution/output_dir", "control"},
     {EVAL_BASE, "{'execution': {'output_dir': '/a/../etc'}}", "/execution/output_dir", "'..'"},

@@ -154,11 +154,13 @@ ran_s() {
 
 # What the budget leaves to this start of this attempt; negative: there is none.
 budget_left_s() {
+    local earlier=$((start_line - 1)) limit used
     if [[ $NEL_RESUME_MODE == in_job ]]; then
-        printf '%d' $((NEL_BUDGET_S < 0 ? -1 : NEL_BUDGET_S - $(used_s $((start_line - 1)))))
+        limit=$NEL_BUDGET_S used=$(used_s "$earlier")
     else
-        printf '%d' $((NEL_BUDGET_LEFT_S < 0 ? -1 : NEL_BUDGET_LEFT_S - $(stamped_s "$NEL_ATTEMPT" $((start_line - 1)))))
+        limit=$NEL_BUDGET_LEFT_S used=$(stamped_s "$NEL_ATTEMPT" "$earlier")
     fi
+    printf '%d' $((limit < 0 ? -1 : limit > used ? limit - used : 0))
 }
 
 set_deadline() {
