@@ -276,11 +276,12 @@ static bool cancelled_by_system(const struct observation *o)
 }
 
 /* Preemption that does not requeue shows at some sites as CANCELLED. What slurmctld or the script heard of it decides;
- * of what Slurm ended on its nodes in the second in which it began nobody could have heard. An operator's scancel, and
+ * of what Slurm ended on its nodes before the script began nobody could have heard. An operator's scancel, and
  * a person's, is none of these. */
 static bool was_preempted(const struct observation *o)
 {
-	bool at_once = cancelled_by_system(o) && o->elapsed_s == 0 && o->started_at != 0 && o->nodes[0] != '\0';
+	bool at_once = cancelled_by_system(o) && o->elapsed_s == 0 && o->stamp_started == 0 && o->started_at != 0 &&
+		       o->nodes[0] != '\0';
 	return o->preempted || strcmp(o->fate, STATE_PREEMPTED) == 0 || at_once;
 }
 

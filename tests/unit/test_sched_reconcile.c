@@ -508,7 +508,12 @@ static void test_reconcile_tells_preemption_from_cancellation(void **state)
 		o.preempted = cases[i].preempted;
 		o.elapsed_s = cases[i].elapsed_s;
 		job.cancel_requested_at = cases[i].asked ? NOW : 0;
-		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		struct observation begun = o; /* an operator was quick */
+		begun.stamp_started = NOW - 1;
+		struct judgement j = run(&job, &attempt, &begun, &with_accounting);
+		bool known = cases[i].preempted || cases[i].fate[0] != '\0';
+		assert_int_equal(j.event, known ? cases[i].event : EVENT_END_CANCELLED);
+		j = run(&job, &attempt, &o, &with_accounting);
 		assert_int_equal(j.event, cases[i].event);
 		if (j.event == EVENT_END_CONTINUE)
 			assert_string_equal(attempt.slurm_state, "PREEMPTED");
