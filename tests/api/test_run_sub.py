@@ -793,6 +793,22 @@ def test_run_after_a_lost_node_goes_on_in_a_copy_that_the_earlier_attempt_does_n
     assert not (run.job_dir / "artifacts.old").exists() and not (run.job_dir / ".attempts/2/artifacts").exists()
 
 
+def test_run_whose_node_is_lost_has_not_finished_although_srun_says_so(make):
+    """srun ends with 0, and the evaluation goes on."""
+    run = make("none")
+    (run.stand / "bin/scontrol").write_text(
+        "#!/bin/bash\nif [[ $2 == hostnames ]]; then echo n1; else echo 'JobId=42 JobName=x JobState=NODE_FAIL Reason=NodeDown '; fi\n")
+    assert run.run() == 143, run.log
+    assert fate(run) == "NODE_FAIL" and seal(run) is None
+
+
+def test_run_after_a_lost_node_copies_although_the_script_there_wrote_an_end(make):
+    run = make("commands")
+    theirs = leave_past(run, ended="1060 143\n", fate="NODE_FAIL 60\n")
+    assert run.run() == 0, run.log
+    assert os.fstat(theirs).st_ino != run.artifacts.stat().st_ino
+
+
 def test_run_after_an_attempt_that_wrote_its_end_keeps_the_directory(make):
     run = make("commands")
     theirs = leave_past(run, ended="1060 143\n")

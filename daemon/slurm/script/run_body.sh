@@ -247,14 +247,13 @@ attempt_before() {
     printf '%d' "$number"
 }
 
-# May processes of an earlier attempt live on? Not when it wrote its end, nor when Slurm has seen it end on its node.
+# May processes of an earlier attempt live on? When Slurm has lost its node they may, even if its script wrote an end.
 may_live_on() { # ATTEMPT
-    local fate dir=$NEL_JOB_DIR/.attempts/$1
-    (($1 > 0 && $(count_lines "$dir/started") > $(count_lines "$dir/ended"))) || return 1
-    fate=$(find_fate "$1")
-    case $fate in
-    TIMEOUT' '* | PREEMPTED' '* | CANCELLED' '* | FAILED' '* | OUT_OF_MEMORY' '* | DEADLINE' '*) return 1 ;;
+    (($1 > 0)) || return 1
+    case $(find_fate "$1") in
+    NODE_FAIL' '* | BOOT_FAIL' '*) return 0 ;;
     esac
+    return 1
 }
 
 # Those keep the directory that they have mounted, and this attempt goes on in a copy of it.
@@ -482,6 +481,8 @@ note_why() {
         return 0
     elif [[ $text == *' Reason=TimeLimit '* ]]; then
         note_fate TIMEOUT
+    elif [[ $text == *' JobState=NODE_FAIL '* ]]; then
+        note_fate NODE_FAIL
     fi
     ended_by_slurm=1
     touch -h "$attempt_dir/alive"
@@ -873,15 +874,26 @@ run_evaluation() { # returns the exit code of the evaluation
     status=$?
     say "the evaluation ended with exit code $status"
     ((status == 0 || terminated)) || tell_dead_servers
-    # One that was told to stop has finished nevertheless when its scores are there.
-    if [[ -e $interrupted_marker ]] ||
-        { ((status == 0 && terminated)) && [[ ! $artifacts/results.yml -nt $attempt_dir/started ]]; }; then
+    if ((status == 0)) && ! has_finished || [[ -e $interrupted_marker ]]; then
         say "it was interrupted and is not finished"
         status=143
     fi
     ! is_overtaken || return 143
     ((status != 0)) || seal_results
     return "$status"
+}
+
+# srun ends with 0, too, when Slurm has lost its node, and what ran there runs on (seen with Slurm 22.05). One that was told to
+# stop has finished nevertheless when its scores are there.
+has_finished() {
+    local text
+    if ((!terminated)); then
+        text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+        [[ $text == *' JobState='* && $text != *' JobState=RUNNING '* ]] || return 0
+        note_why
+    fi
+    ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]] || return 1
+    [[ $artifacts/results.yml -nt $attempt_dir/started ]]
 }
 
 # What the finished evaluation left as its scores, in the attempt's file `results`: "<sha256> <bytes> <modified, epoch>",
@@ -1099,7 +1111,7 @@ main() {
     status=$?
     stop_servers
     # One that was cancelled, even now, is not exported.
-    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ -n $fate ]]; }; then
+    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]]; }; then
         submit_export
     fi
     return "$status"
