@@ -4,16 +4,24 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/defaults.h"
+#include "config/free_ports.h"
 #include "config/merge.h"
 #include "config/task_names.h"
 
 #include <string.h>
 
-static void merge_all(const struct defaults_items *list, json_t *config)
+static void merge_all(const struct defaults_items *list, bool mark_ports, json_t *config)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct defaults_item *item = &list->items[i];
-		merge_into(merge_package(config, item->package), item->config);
+		CLEANUP(json_freep) json_t *placed = json_object();
+		if (!mark_ports || *item->path == '\0') {
+			merge_into(merge_package(config, item->package), item->config);
+			continue;
+		}
+		merge_into(merge_package(placed, item->package), item->config);
+		free_ports_mark(placed);
+		merge_into(config, placed);
 	}
 }
 
@@ -83,7 +91,7 @@ int compose(const struct compose_input *in, json_t **ret_config, struct problems
 	struct defaults_input defaults = {in->submitted, in->map, in->groups_dir, &overrides};
 	if (defaults_expand(&defaults, &list, problems, err) != 0)
 		return -1;
-	merge_all(&list, config);
+	merge_all(&list, in->mark_ports, config);
 	if (apply_overrides(config, &overrides, in->groups_dir, problems, err) != 0 ||
 	    check_slurm(config, in, problems, err) != 0)
 		return -1;

@@ -8,6 +8,8 @@
 #include "config/problem.h"
 #include "config/source_map.h"
 
+#include <stdbool.h>
+
 /* Everything composition needs; all borrowed. */
 struct compose_input {
 	const json_t *submitted;      /* the parsed config, an object */
@@ -15,6 +17,7 @@ struct compose_input {
 	const char *const *overrides; /* "a.b=c", in order */
 	size_t override_count;
 	const char *groups_dir; /* the site's groups, shadowing the built-in ones; NULL: none */
+	bool mark_ports;        /* references stand in place of the groups' ports: config/free_ports.h */
 };
 
 /* 0: *ret_config is a new object without `defaults`. -1: *err is INVALID with a summary and `problems` has every

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose.h"
+#include "config/free_ports.h"
 #include "config/interpolate.h"
 #include "config/plan.h"
 #include "config/plan_env.h"
@@ -84,6 +85,7 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 {
 	CLEANUP(json_freep) json_t *submitted = NULL;
 	CLEANUP(json_freep) json_t *composed = NULL;
+	CLEANUP(json_freep) json_t *resolved = NULL;
 	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0)
 		return -1;
 	if (!json_is_object(submitted)) {
@@ -99,7 +101,8 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 						 .map = *ret_map,
 						 .overrides = in->overrides,
 						 .override_count = in->override_count,
-						 .groups_dir = in->groups_dir};
+						 .groups_dir = in->groups_dir,
+						 .mark_ports = true};
 	if (compose(&compose_in, &composed, errors, err) < 0)
 		return -1;
 	if (in->task_count > 0 && task_names_select(composed, in->tasks, in->task_count, *ret_map, err) != 0) {
@@ -110,8 +113,15 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 					    .allowed_env = in->allowed_env,
 					    .now_s = in->now_s,
 					    .keep = keep_reference};
-	if (interpolate(composed, &env, *ret_map, ret_resolved, errors, err) < 0)
+	(void)free_ports_settle(composed, NULL);
+	if (interpolate(composed, &env, *ret_map, &resolved, errors, err) < 0)
 		return -1;
+	if (free_ports_settle(composed, resolved)) {
+		json_decref(TAKE(resolved));
+		if (interpolate(composed, &env, *ret_map, &resolved, errors, err) < 0)
+			return -1;
+	}
+	*ret_resolved = TAKE(resolved);
 	*ret_composed = TAKE(composed);
 	return 0;
 }

@@ -58,11 +58,14 @@ struct server {
 	char *pre_cmd; /* "" for none */
 	char *served_model_name;
 	int port;
-	int num_nodes;     /* all instances together */
-	int num_instances; /* divides num_nodes */
-	int n_tasks;       /* over all instances */
-	int first_node;    /* index of its first node in the allocation */
-	int proxy_port;    /* used when num_instances > 1 */
+	char
+	    *port_reference; /* of a port that is chosen on the node (config/free_ports.h), in place of port; or NULL */
+	int num_nodes;       /* all instances together */
+	int num_instances;   /* divides num_nodes */
+	int n_tasks;         /* over all instances */
+	int first_node;      /* index of its first node in the allocation */
+	int proxy_port;      /* used when num_instances > 1 */
+	char *proxy_port_reference;
 	char *health_path;
 	char *proxy_health_path;
 	int proxy_health_status;

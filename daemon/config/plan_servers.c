@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/free_ports.h"
 #include "config/plan_env.h"
 #include "config/plan_mounts.h"
 
@@ -74,13 +75,25 @@ static void check_one_model(const struct plan_ctx *ctx, const json_t *config, co
 		     "Do NOT set hf_model_handle when using checkpoint_path: set one of them to null");
 }
 
+/* A port, or the reference to one that is chosen on the node. */
+static int read_port(const struct reader *r, const json_t *config, const char *base, const char *key, int fallback,
+		     char **ret_reference)
+{
+	const char *text = json_string_value(reader_get(config, key));
+	int number;
+	if (!free_ports_parse(text, &number))
+		return (int)reader_int(r, config, base, key, 1, PLAN_PORT_MAX, fallback);
+	*ret_reference = mem_strdup(text);
+	return number;
+}
+
 /* What the deployment and the auxiliaries have in common. */
 static void read_common(struct plan_ctx *ctx, const json_t *config, const char *base, struct server *s)
 {
 	const struct reader *r = &ctx->reader;
 	s->image = reader_need_text(r, config, base, "image", READER_TOKEN);
 	s->served_model_name = reader_need_text(r, config, base, "served_model_name", READER_LINE);
-	s->port = (int)reader_int(r, config, base, "port", 1, PLAN_PORT_MAX, 8000);
+	s->port = read_port(r, config, base, "port", 8000, &s->port_reference);
 	s->pre_cmd = plan_shell_code(ctx, config, base, "pre_cmd");
 	read_endpoints(ctx, config, base, s);
 	check_one_model(ctx, config, base);
@@ -122,13 +135,14 @@ static void read_proxy(struct plan_ctx *ctx, struct server *s)
 	const struct reader *r = &ctx->reader;
 	const json_t *config = reader_object(r, reader_get(ctx->execution, "proxy"), "/execution/proxy", "config");
 	const char *base = "/execution/proxy/config";
-	s->proxy_port = (int)reader_int(r, config, base, "haproxy_port", 1, PLAN_PORT_MAX, PLAN_PROXY_PORT_DEFAULT);
+	s->proxy_port = read_port(r, config, base, "haproxy_port", PLAN_PROXY_PORT_DEFAULT, &s->proxy_port_reference);
 	s->proxy_health_path = reader_text_or(r, config, base, "health_check_path", READER_LINE, s->health_path);
 	s->proxy_health_status = (int)reader_int(r, config, base, "health_check_status", 100, 599, 200);
 	if (s->proxy_health_path != NULL && !is_url_path(s->proxy_health_path))
 		reader_error(r, "/execution/proxy/config/health_check_path",
 			     "A health check is a path that begins with '/'");
-	if (s->num_instances > 1 && s->proxy_port == s->port)
+	if (s->num_instances > 1 && s->proxy_port == s->port && s->port_reference == NULL &&
+	    s->proxy_port_reference == NULL)
 		reader_error(r, "/execution/proxy/config/haproxy_port",
 			     "haproxy_port (%d) must differ from deployment.port: both listen on the first node",
 			     s->proxy_port);
@@ -283,6 +297,8 @@ static void place_auxiliaries(struct plan_ctx *ctx, int first_node)
 		       (port == model->port || (model->num_instances > 1 && port == model->proxy_port)))
 			port++;
 		s->proxy_port = port++;
+		if (!free_ports_exclusive(ctx->execution))
+			s->proxy_port_reference = free_ports_reference(s->name, s->proxy_port);
 	}
 	plan->total_nodes = first_node;
 	if (plan->total_nodes > EVAL_NODES_MAX)
@@ -334,6 +350,8 @@ void plan_server_done(struct server *s)
 	free(s->command);
 	free(s->pre_cmd);
 	free(s->served_model_name);
+	free(s->port_reference);
+	free(s->proxy_port_reference);
 	free(s->health_path);
 	free(s->proxy_health_path);
 	free(s->env_prefix);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/free_ports.h"
 #include "config/plan_env.h"
 #include "config/walltime.h"
 
@@ -88,11 +89,31 @@ static void warn_no_model(const struct plan_ctx *ctx, const char *base, const st
 		    s->name);
 }
 
+/* A number of the config's own may be anybody's on a node that others share; Ray's are in the group's command. */
+static void warn_port(const struct plan_ctx *ctx, const char *base, const struct server *s)
+{
+	if (free_ports_exclusive(ctx->execution))
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "port");
+	if (s->port_reference == NULL)
+		reader_warn(
+		    &ctx->reader, pointer,
+		    "Others may share the nodes and use port %d of %s, which then does not start: leave port out and "
+		    "let the command say ${%s.port}, and a free one is chosen, or ask for whole nodes "
+		    "(sbatch_extra_flags.exclusive: true)",
+		    s->port, s->name, s->env_prefix == NULL ? "deployment" : "auxiliary_deployments.NAME");
+	if (strcmp(s->type, "vllm_ray") == 0)
+		reader_warn(&ctx->reader, base,
+			    "Others may share the nodes and use Ray's ports (6379, 8266 to 8272): ask for whole nodes "
+			    "(sbatch_extra_flags.exclusive: true)");
+}
+
 static void warn_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
 {
 	warn_parallelism(ctx, config, base, s);
 	warn_latest(ctx, s->image, base, "image");
 	warn_no_model(ctx, base, s);
+	warn_port(ctx, base, s);
 }
 
 static void warn_execution(const struct plan_ctx *ctx)

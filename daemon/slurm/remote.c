@@ -25,7 +25,8 @@
  * without one, '!' and line ends. head(1) takes no byte more than asked for from a pipe; sshd gives a pipe or a socket.
  */
 static const char command_form[] =
-    "exec /bin/bash -c 'LC_ALL=C; m=\"#%s\"; s=$(head -c %zu); if [[ ${#s} == %zu && $s == \"$m\"*\"$m\" ]]; then "
+    "exec /bin/bash -c 'account_lc_all=$LC_ALL; LC_ALL=C; m=\"#%s\"; s=$(head -c %zu); if [[ ${#s} == %zu && $s == "
+    "\"$m\"*\"$m\" ]]; then "
     "eval \"$s\"; else cd; f=$(echo $(grep -lswE \"read|cat|select|stdin\" .bashrc .profile .bash_profile .zshenv "
     ".cshrc .tcshrc .config/fish/config.fish .ssh/rc /etc/ssh/sshrc /etc/bash.bashrc /etc/zsh/zshenv /etc/csh.cshrc "
     "$BASH_ENV)); printf \"\\nnel|begin|1\\nerror|remote|of the %%d bytes of the script only a part arrived, and none "

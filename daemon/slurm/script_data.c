@@ -67,6 +67,18 @@ static void append_number_element(struct str *s, const char *name, size_t index,
 	str_appendf(s, "%s[%zu]=%d\n", name, index, value);
 }
 
+/* reference: to a port that is chosen on the node; or NULL. */
+static void append_port_element(struct str *s, const char *name, size_t index, int port, const char *reference)
+{
+	if (reference == NULL) {
+		append_number_element(s, name, index, port);
+		return;
+	}
+	str_appendf(s, "%s[%zu]=", name, index);
+	append_quoted(s, reference);
+	str_append_c(s, '\n');
+}
+
 static int append_mount(struct str *s, const char *source, const char *target, const char *flags, struct nel_err *err)
 {
 	if (*source != '/' || *target != '/')
@@ -234,10 +246,11 @@ static int append_server(const struct script_data *data, const struct server *se
 	append_number_element(s, "NEL_SERVER_NODES", index, server->num_nodes);
 	append_number_element(s, "NEL_SERVER_INSTANCES", index, server->num_instances);
 	append_number_element(s, "NEL_SERVER_TASKS", index, server->n_tasks);
-	append_number_element(s, "NEL_SERVER_PORT", index, server->port);
+	append_port_element(s, "NEL_SERVER_PORT", index, server->port, server->port_reference);
 	if (append_element(s, "NEL_SERVER_HEALTH_PATH", index, server->health_path, err) != 0)
 		return -1;
-	append_number_element(s, "NEL_SERVER_PROXY_PORT", index, proxy ? server->proxy_port : 0);
+	append_port_element(s, "NEL_SERVER_PROXY_PORT", index, proxy ? server->proxy_port : 0,
+			    proxy ? server->proxy_port_reference : NULL);
 	if (append_element(s, "NEL_SERVER_PROXY_HEALTH_PATH", index, proxy ? server->proxy_health_path : "", err) != 0)
 		return -1;
 	append_number_element(s, "NEL_SERVER_PROXY_HEALTH_STATUS", index, proxy ? server->proxy_health_status : 0);

@@ -64,7 +64,8 @@ if [[ $2 == hostnames ]]; then printf '%s\\n' ${3//,/ }; else echo "   NodeAddr=
     "getent": """#!/bin/bash
 if [[ $2 == n1 ]]; then echo "127.0.1.1 STREAM n1"; else echo "10.0.0.${2#n} STREAM $2"; fi
 """,
-    "curl": RECORD + 'record("curl")\nprint("200" if has("healthy") else "000", end="")\n',
+    "curl": RECORD + 'record("curl")\nprint("200" if has("healthy") else "000", end="")\n'
+    + 'sys.exit(0 if has("healthy") else 7)\n',
     "sbatch": RECORD
     + """
 record("sbatch")
@@ -137,6 +138,7 @@ class Run:
         self.script.write_text(text.replace(old, new))
 
     def start(self, job_id="42", **env):
+        (self.stand / "healthy").unlink(missing_ok=True)  # of an earlier run: nothing listens before its server starts
         environment = {
             "PATH": f"{self.stand}/bin:/usr/bin:/bin",
             "HOME": "/nonexistent",
@@ -272,7 +274,9 @@ def test_run_of_a_deployment_succeeds_in_order_with_secrets_where_they_belong(ma
     server = environment_file(run.stand / "server-env-10.0.0.1")
     assert server["PROC_ID"] == "0" and server["NODES_PER_INSTANCE"] == "1"
     assert (run.stand / "server-argv").read_text() == "serve /checkpoint --port 8000 --served-model-name llama\n"
-    assert "http://127.0.0.1:8000/health" in run.calls("curl")[0]["argv"]
+    asked = [call["argv"][-1] for call in run.calls("curl")]
+    assert asked[:2] == ["http://10.0.0.1:8000/", "http://127.0.0.1:8000/"]  # nobody must be there yet
+    assert "http://127.0.0.1:8000/health" in asked and "http://127.0.0.1:8000/v1/models" in asked
     assert "--max-time" in run.calls("curl")[0]["argv"]
     # The servers are stopped.
     with pytest.raises(ProcessLookupError):
@@ -389,12 +393,22 @@ def test_run_of_a_server_that_is_never_healthy_ends_at_the_timeout(make):
     assert list(run.steps()) == ["server-0"]
 
 
-def test_run_of_a_server_that_is_gone_before_it_is_stopped_succeeds(make):
+def test_run_of_a_server_that_is_gone_before_it_is_stopped_fails_whatever_the_evaluator_says(make):
     run = make("vllm")
     # It answers, then leaves while the evaluation runs.
     (run.stand / "container/vllm").write_text('#!/bin/bash\ntouch "$STAND/healthy"\n/bin/sleep 1\n')
     (run.stand / "container/nemo-evaluator").write_text("#!/bin/bash\n/bin/sleep 2\n")
-    assert run.run() == 0, run.log
+    assert run.run() == 1
+    assert "gave up: a server was away while the evaluation ran, so its scores do not count: logs/server-0-" in run.log
+    assert not (run.job_dir / ".attempts/1/results").exists()
+
+
+def test_run_with_a_port_that_answers_already_starts_no_server(make):
+    run = make("vllm")
+    run.edit("#!/bin/bash\n", '#!/bin/bash\ntouch "$STAND/healthy"\n')
+    assert run.run() == 1
+    assert "gave up: port 8000 of 10.0.0.1 answers although deployment was not started yet" in run.log
+    assert run.steps() == {}
 
 
 def test_run_with_commands_gives_each_its_place_and_sends_the_export(make):

@@ -43,7 +43,7 @@ static const char stand_ins[] =
     "ulimit -S -t >\"$FAKE/limit.sbatch\"\n"
     "[[ ! -e $FAKE/kill_after_sbatch ]] || kill -9 0\n"
     "[[ ! -e $FAKE/timeout_after_sbatch ]] || { cat \"$FAKE/timeout_after_sbatch\" >&2; exit 1; }\n"
-    "printenv | grep -E '^(SBATCH|SLURM)' >\"$FAKE/environment\"\n"
+    "{ umask; printenv | grep -E '^(SBATCH|SLURM|NEL_UMASK|LC_ALL)' | sort; } >\"$FAKE/environment\"\n"
     "echo 'sbatch: warning: it is late' >&2\n"
     "if [[ -e $FAKE/sbatch_says ]]; then sed \"s/ID/$id/\" \"$FAKE/sbatch_says\"; else echo \"$id\"; fi\n"
     "[[ ! -e $FAKE/sbatch_status ]] || exit \"$(cat \"$FAKE/sbatch_status\")\"\n"

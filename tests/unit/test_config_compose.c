@@ -85,7 +85,7 @@ static int run(const char *text, const char *const *overrides, const char *dir, 
 	CLEANUP(source_map_freep) struct source_map *map = NULL;
 	if (yaml_json_parse(text, strlen(text), false, &submitted, &map, problems, err) != 0)
 		fail_msg("%s: %s", text, err->msg);
-	struct compose_input in = {submitted, map, overrides, 0, dir};
+	struct compose_input in = {submitted, map, overrides, 0, dir, false};
 	while (overrides != NULL && overrides[in.override_count] != NULL)
 		in.override_count++;
 	return compose(&in, ret_config, problems, err);
@@ -362,7 +362,7 @@ static void test_compose_submitted_config_is_left_as_it_was(void **state)
 	CLEANUP(problems_done) struct problems problems = {0};
 	struct nel_err err = {0};
 	const char *override = "execution.account=b";
-	struct compose_input in = {submitted, NULL, &override, 1, NULL};
+	struct compose_input in = {submitted, NULL, &override, 1, NULL, false};
 	assert_int_equal(compose(&in, &config, &problems, &err), 0);
 	assert_true(json_equal(submitted, before));
 	assert_string_equal(json_string_value(at(config, "execution.account")), "b");

@@ -3,6 +3,7 @@
 #include "slurm_local.h"
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #define BEGIN "\nnel|begin|1\n"
 
@@ -225,6 +226,7 @@ static void test_submit_time_is_slurms(void **state)
 	assert_output("cat $FAKE/clock", expected);
 }
 
+/* What sbatch finds reaches the job and its containers: the account's umask, and nothing of the script's own. */
 static void test_submit_environment_is_scrubbed(void **state)
 {
 	(void)state;
@@ -232,11 +234,15 @@ static void test_submit_environment_is_scrubbed(void **state)
 	local_environment = environment;
 	setenv("SBATCH_PARTITION", "evil", 1);
 	setenv("SLURM_JOB_NAME", "evil", 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	mode_t mask = umask(027);
 	CLEANUP(sent_done) struct sent sent = send_tasks(1);
+	umask(mask);
+	unsetenv("LC_ALL");
 	unsetenv("SBATCH_PARTITION");
 	unsetenv("SLURM_JOB_NAME");
 	assert_outcome(&sent, 0, SUBMIT_ACCEPTED, "100");
-	assert_output("sort $FAKE/environment", "SLURM_CONF=/from/settings\nSLURM_TIME_FORMAT=%s");
+	assert_output("sort $FAKE/environment", "0027\nLC_ALL=C.UTF-8\nSLURM_CONF=/from/settings");
 }
 
 /* The scripts and what they ask have a limit of processor time; jobs, to which sbatch passes its limits on, have none

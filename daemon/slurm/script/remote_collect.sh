@@ -31,8 +31,8 @@ open_newest() {
 }
 
 # The log that matters: of the last attempt, since earlier ones have logs of their own; any when its id is not known.
-# With an evaluation it is the evaluator's, or that of a server that died before. Without, it is the job's own when
-# run.sub says there why it gave up, and else a server's.
+# It is the job's own when run.sub says there why it gave up. Else, with an evaluation, it is the evaluator's, or that of
+# a server that died before; without, a server's.
 # shellcheck disable=SC2086 # the id is a number, or the pattern *
 find_log() {
     local id=${NEL_SLURM_JOB_ID:-*} dead=''
@@ -44,10 +44,10 @@ find_log() {
         find_newest $dead
         [[ $newest != logs/*/* && $newest != *..* && -n $newest ]] && return 0
     fi
-    find_newest logs/client-$id.log
-    [[ -z $newest ]] || return 0
     find_newest logs/slurm-$id.log
     ! open_newest || [[ $(tail -c "$tail_bytes" <&8 | tail -n 1 | tr -d '\0') != *' gave up: '* ]] || return 0
+    find_newest logs/client-$id.log
+    [[ -z $newest ]] || return 0
     find_newest logs/*server-*-$id-*.log
     [[ -n $newest ]] || find_newest logs/slurm-$id.log
 }

@@ -8,7 +8,6 @@ guard_s=2           # between looks at whether this script is still wanted
 
 set -u
 NEL_UMASK=$(umask)
-export NEL_UMASK
 umask 077
 export LC_ALL=C
 IFS=$' \t\n'
@@ -22,6 +21,14 @@ export SLURM_TIME_FORMAT=%s # squeue(1), sacct(1): times as seconds since the ep
 if ((${#NEL_ENVIRONMENT[@]} > 0)); then
     export "${NEL_ENVIRONMENT[@]}"
 fi
+
+# As the account's own shell would do it: what sbatch finds here reaches the job and its containers.
+be_the_account() {
+    umask "$NEL_UMASK"
+    unset LC_ALL SLURM_TIME_FORMAT
+    [[ -z ${account_lc_all-} ]] || export LC_ALL=$account_lc_all # remote.c has kept it
+    ((${#NEL_ENVIRONMENT[@]} == 0)) || export "${NEL_ENVIRONMENT[@]}"
+}
 
 # A limit of its own; the hard one stays, so that it can be lifted.
 account_cpu_s=$(ulimit -S -t 2>/dev/null)

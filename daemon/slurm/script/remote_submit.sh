@@ -329,6 +329,7 @@ run_sbatch() { # CLAIM OPTION...
     exec {errors}< <(
         exec 2>&1
         lift_limits
+        be_the_account
         cd -- "${1%/.submitted/*}" || exit
         sbatch --parsable "${@:2}" run.sub >&"$answers" </dev/null &
         exec 2>/dev/null

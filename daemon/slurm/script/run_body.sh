@@ -16,18 +16,27 @@ export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collec
 srun=$(type -P srun)
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250 sbatch_timeout_s=300
+readonly probe_max=1000000 watch_interval_s=10
+readonly ports_first=25000 ports_count=7700 # below what the kernel takes for connections by default (32768 and up)
+readonly ports_spare=16 ports_timeout_s=120
 readonly sealed_mib_max=64 # of results.yml
 readonly stop_room_s=55    # before the end of the budget, and at most a quarter of it: less than an attempt can use
 readonly exit_out_of_time=124
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each
+declare -A chosen_ports=() # by the reference that stands for them in the data, such as nel-port(deployment:8000)
+server_ports=()   # of each server, and of its proxy
+proxy_ports=()
 server_pids=()    # the sruns of all servers and proxies
 server_logs=()    # the log of each
+server_doors=()   # where each instance of a server listens: its name, host, port, health path
 evaluation_env=() # NAME=value that the evaluation gets besides its own: where the auxiliaries are
 container_command=() # of the next step, made by in_container
 step=()              # the arguments of become_step for the next step, made by make_step
 heartbeat_pid=
+ports_pid=
+watch_pid=
 failure=     # why this script gave up
 successor_queued=0
 terminated=0     # SIGTERM has come, or this script ends its evaluation itself
@@ -297,7 +306,11 @@ leave() {
         note_fate TIMEOUT
     fi
     is_overtaken || settle_chain "$status"
+    stop_watching
     stop_servers
+    if [[ -n $ports_pid ]]; then
+        kill "$ports_pid" 2>/dev/null
+    fi
     if [[ -n $heartbeat_pid ]]; then
         disown "$heartbeat_pid" # bash would tell of its death
         kill -KILL "$heartbeat_pid" 2>/dev/null
@@ -576,6 +589,86 @@ lookup() { # HOST
     printf '%s' "$found"
 }
 
+# ---- Ports: where others may share the nodes, those that the config does not set are chosen here ----
+
+# Chooses a port for each reference that is free on all nodes, and takes care that no other job of the account chooses it
+# as long as this one runs: of two servers that listen on one port (vLLM binds with SO_REUSEPORT) each would get some of
+# the requests for both. Jobs of other accounts begin to look elsewhere.
+choose_ports() {
+    local s reference start i word port wanted=0 ended=0 candidates=() launcher=()
+    local -A count=()
+    for reference in ${NEL_SERVER_PORT[@]+"${NEL_SERVER_PORT[@]}" "${NEL_SERVER_PROXY_PORT[@]}"}; do
+        [[ $reference != 'nel-port('* ]] || chosen_ports[$reference]=
+    done
+    wanted=${#chosen_ports[@]}
+    if ((wanted > 0)); then
+        start=$(cksum <<<"${SLURM_CLUSTER_NAME-}")
+        start=$(((${start%% *} + SLURM_JOB_ID * (wanted + ports_spare)) % ports_count))
+        for ((i = 0; i < wanted + ports_spare; i++)); do
+            candidates+=($((ports_first + (start + i) % ports_count)))
+        done
+        ((${#nodes[@]} == 1)) || launcher=("$srun" --overlap --mpi=none --job-name=ports --nodes="${#nodes[@]}"
+            --ntasks="${#nodes[@]}" --kill-on-bad-exit=1)
+        exec {i}< <(exec "${launcher[@]}" "$BASH" -c "$(declare -f hold_ports); hold_ports \"\$@\"" hold_ports \
+            "${candidates[@]}" </dev/null)
+        ports_pid=$!
+        while ((ended < ${#nodes[@]})) && read -r -t "$ports_timeout_s" -u "$i" word port; do
+            case $word in
+            port) count[$port]=$((${count[$port]-0} + 1)) ;;
+            end) ((ended++)) ;;
+            esac
+        done
+        exec {i}<&-
+        ((ended == ${#nodes[@]})) || fail "the nodes did not say which ports are free"
+        for port in "${candidates[@]}"; do
+            ((${count[$port]-0} == ${#nodes[@]})) || unset -v "count[$port]"
+        done
+        for reference in "${!chosen_ports[@]}"; do
+            for port in "${candidates[@]}"; do
+                [[ -v count[$port] ]] || continue
+                chosen_ports[$reference]=$port
+                unset -v "count[$port]"
+                say "port $port: $reference"
+                continue 2
+            done
+            fail "none of the ports ${candidates[0]} to ${candidates[-1]} is free on ${nodes[*]}"
+        done
+    fi
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        fill_in "${NEL_SERVER_PORT[s]}"
+        server_ports[s]=$filled
+        fill_in "${NEL_SERVER_PROXY_PORT[s]}"
+        proxy_ports[s]=$filled
+    done
+}
+
+# On each node, until the job ends: holds a lock for each of the ports that is free, and prints them.
+hold_ports() { # PORT...
+    local port lock hex directory=/tmp/nel-slurmd-ports.$UID
+    mkdir -m 700 "$directory" 2>/dev/null
+    # When it is somebody else's there are no locks. Several nodes may be one machine.
+    [[ -d $directory && ! -L $directory && -O $directory ]] || directory=
+    for port in "$@"; do
+        if [[ -n $directory ]] && exec {lock}>"$directory/${SLURMD_NODENAME:-node}.$port"; then
+            flock --nonblock "$lock" || (($? != 1)) || continue
+        fi 2>/dev/null
+        printf -v hex '%04X' "$port"
+        ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q "^ *[0-9]*: [0-9A-F]*:$hex " || continue
+        printf 'port %d\n' "$port"
+    done
+    printf 'end\n'
+    exec sleep infinity >/dev/null
+}
+
+# Sets filled to a text of the data with the chosen ports in it.
+fill_in() { # TEXT
+    local reference
+    filled=$1
+    for reference in "${!chosen_ports[@]}"; do
+        filled=${filled//"$reference"/"${chosen_ports[$reference]}"}
+    done
+}
+
 # ---- Steps: every container is one srun ----
 
 # A variable that a container takes from the node has to be there: better known now than after the model was loaded.
@@ -600,6 +693,10 @@ make_step() { # SECRETS-FILE CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
         else
             rows+=("${NEL_ENVIRONMENT[@]:i+1:3}")
         fi
+    done
+    for ((i = 2; i < ${#rows[@]}; i += 3)); do
+        fill_in "${rows[i]}"
+        rows[i]=$filled
     done
     for variable in "${@:4:$3}"; do
         names+=("${variable%%=*}")
@@ -668,7 +765,7 @@ start_server() { # SERVER
 
 # Waits for the first node of every instance, and puts a proxy before several.
 await_server() { # SERVER
-    local s=$1 g heads=() count=$((NEL_SERVER_NODES[$1] / NEL_SERVER_INSTANCES[$1]))
+    local s=$1 g host heads=() count=$((NEL_SERVER_NODES[$1] / NEL_SERVER_INSTANCES[$1]))
     for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
         heads+=("${addresses[NEL_SERVER_FIRST_NODE[s] + g * count]}")
     done
@@ -676,14 +773,18 @@ await_server() { # SERVER
     if [[ -z ${NEL_SERVER_ENV_PREFIX[s]} ]] && ((NEL_SERVER_INSTANCES[s] == 1)); then
         heads=(127.0.0.1)
     fi
-    wait_until_ready "${NEL_SERVER_NAME[s]}" "${NEL_SERVER_PORT[s]}" "${NEL_SERVER_HEALTH_PATH[s]}" 200 "${heads[@]}"
+    wait_until_ready "${NEL_SERVER_NAME[s]}" "${server_ports[s]}" "${NEL_SERVER_HEALTH_PATH[s]}" 200 \
+        "${NEL_SERVER_MODEL_ID[s]}" "${heads[@]}"
+    for host in "${heads[@]}"; do
+        server_doors+=("${NEL_SERVER_NAME[s]}" "$host" "${server_ports[s]}" "${NEL_SERVER_HEALTH_PATH[s]}")
+    done
     if ((NEL_SERVER_INSTANCES[s] > 1)); then
         start_proxy "$s" "${heads[@]}"
     fi
 }
 
 start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
-    local s=$1 prefix=${NEL_SERVER_ENV_PREFIX[$1]} master=${addresses[$2]} all options variables
+    local s=$1 prefix=${NEL_SERVER_ENV_PREFIX[$1]} master=${addresses[$2]} all options variables pre_command
     all=$(join , "${addresses[@]:NEL_SERVER_FIRST_NODE[s]:NEL_SERVER_NODES[s]}")
     variables=("MASTER_IP=$master" "ALL_NODE_IPS=$all")
     if [[ -n $prefix ]]; then
@@ -694,7 +795,10 @@ start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
         --ntasks="$((NEL_SERVER_TASKS[s] / NEL_SERVER_INSTANCES[s]))" --container-image="${NEL_SERVER_IMAGE[s]}")
     [[ -z ${NEL_SERVER_MOUNTS[s]} ]] || options+=(--container-mounts="${NEL_SERVER_MOUNTS[s]}")
     [[ ${NEL_SERVER_MOUNT_HOME[s]} == yes ]] || options+=(--no-container-mount-home)
-    in_container serve "$3" "${NEL_SERVER_PRE_CMD[s]}" "${NEL_SERVER_COMMAND[s]}"
+    fill_in "${NEL_SERVER_PRE_CMD[s]}"
+    pre_command=$filled
+    fill_in "${NEL_SERVER_COMMAND[s]}"
+    in_container serve "$3" "$pre_command" "$filled"
     start_step "$4" "$4-%A-%t.log" "$(server_consumer "$s")" "${#variables[@]}" "${variables[@]}" \
         "${options[@]}" "${container_command[@]}"
     server_pids+=($!)
@@ -727,8 +831,9 @@ start_proxy() { # SERVER HEAD-ADDRESS...
         haproxy -f /usr/local/etc/haproxy/haproxy.cfg
     server_pids+=($!)
     server_logs+=("logs/$log-$SLURM_JOB_ID.log")
-    wait_until_ready "the proxy of ${NEL_SERVER_NAME[s]}" "${NEL_SERVER_PROXY_PORT[s]}" \
-        "${NEL_SERVER_PROXY_HEALTH_PATH[s]}" "${NEL_SERVER_PROXY_HEALTH_STATUS[s]}" 127.0.0.1
+    wait_until_ready "the proxy of ${NEL_SERVER_NAME[s]}" "${proxy_ports[s]}" \
+        "${NEL_SERVER_PROXY_HEALTH_PATH[s]}" "${NEL_SERVER_PROXY_HEALTH_STATUS[s]}" "${NEL_SERVER_MODEL_ID[s]}" \
+        127.0.0.1
 }
 
 write_proxy_config() { # SERVER HEAD-ADDRESS...
@@ -737,34 +842,107 @@ write_proxy_config() { # SERVER HEAD-ADDRESS...
     printf '%s\n' global '    log stdout format raw local0' '    maxconn 4096' ''
     printf '%s\n' defaults '    mode http' '    log global' '    option httplog' '    timeout connect 10s' \
         '    timeout client 24h' '    timeout server 24h' ''
-    printf '%s\n' 'frontend models' "    bind *:${NEL_SERVER_PROXY_PORT[s]}" '    default_backend instances' ''
+    printf '%s\n' 'frontend models' "    bind *:${proxy_ports[s]}" '    default_backend instances' ''
     printf '%s\n' 'backend instances' '    balance leastconn' '    option http-server-close' \
         "    option httpchk GET ${NEL_SERVER_PROXY_HEALTH_PATH[s]}" \
         "    http-check expect status ${NEL_SERVER_PROXY_HEALTH_STATUS[s]}"
     for ((i = 0; i < $#; i++)); do
-        printf '    server instance%d %s:%s check\n' "$i" "${@:i+1:1}" "${NEL_SERVER_PORT[s]}"
+        printf '    server instance%d %s:%s check\n' "$i" "${@:i+1:1}" "${server_ports[s]}"
     done
 }
 
-# Ends when every address answers with that status. A server that died, SIGTERM and the time limit for it end the job.
-wait_until_ready() { # WHAT PORT PATH STATUS ADDRESS...
-    local what=$1 address url answer begin=$SECONDS
-    for address in "${@:5}"; do
+# A port that answers before its server was started is another's: the evaluation would ask that one.
+refuse_taken_ports() {
+    local s g tries host port count place places=()
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        count=$((NEL_SERVER_NODES[s] / NEL_SERVER_INSTANCES[s]))
+        for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
+            places+=("${NEL_SERVER_NAME[s]} ${addresses[NEL_SERVER_FIRST_NODE[s] + g * count]} ${server_ports[s]}")
+        done
+        ((NEL_SERVER_FIRST_NODE[s] > 0)) || places+=("${NEL_SERVER_NAME[s]} 127.0.0.1 ${server_ports[s]}")
+        ((NEL_SERVER_INSTANCES[s] == 1)) ||
+            places+=("the proxy of ${NEL_SERVER_NAME[s]} 127.0.0.1 ${proxy_ports[s]}")
+    done
+    for place in "${places[@]}"; do
+        port=${place##* } place=${place% *}
+        host=${place##* } place=${place% *}
+        # What was killed a moment ago may still be there.
+        for ((tries = 1; tries <= 5; tries++)); do
+            listens "$host" "$port" / || continue 2
+            sleep "$probe_interval_s"
+        done
+        fail "port $port of $host answers although $place was not started yet: another program uses it;" \
+            "set another port, or none on nodes that others may share, where a free one is then chosen"
+    done
+}
+
+# Ends when every address answers with that status and, where it lists its models, with ours. A server that died, SIGTERM
+# and the time limit for it end the job.
+wait_until_ready() { # WHAT PORT PATH STATUS MODEL ADDRESS...
+    local what=$1 address url state begin=$SECONDS
+    for address in "${@:6}"; do
         url=http://$address:$2$3
         say "waiting for $what at $url"
-        while answer=$(probe "$url") && check_servers && [[ $answer != "$4" ]]; do
+        while state=$(readiness "$url" "$4" "http://$address:$2/v1/models" "$5") && check_servers &&
+            [[ $state != ready ]]; do
             ((SECONDS - begin < NEL_READINESS_TIMEOUT_S)) ||
-                fail "$what was not ready after $NEL_READINESS_TIMEOUT_S s: $url answered ${answer/#000/nothing}"
+                fail "$what was not ready after $NEL_READINESS_TIMEOUT_S s: $state"
             sleep "$probe_interval_s"
         done
     done
     say "$what is ready"
 }
 
-probe() { # URL; prints the HTTP status, 000 for none
-    curl --silent --output /dev/null --globoff --noproxy '*' --max-time "$probe_timeout_s" \
-        --write-out '%{http_code}' "$1" 2>/dev/null
-    return 0
+# Prints "ready", or what is missing.
+readiness() { # URL STATUS URL-OF-MODELS MODEL
+    local answer names
+    answer=$(probe "$1")
+    answer=${answer##*$'\n'}
+    if [[ $answer != "$2" ]]; then
+        printf '%s answered %s' "$1" "${answer/#000/nothing}"
+        return
+    fi
+    answer=$(probe "$3")
+    case ${answer##*$'\n'} in
+    200) ;;
+    000 | 50[0234])
+        answer=${answer##*$'\n'}
+        printf '%s answered %s' "$3" "${answer/#000/nothing}"
+        return
+        ;;
+    *) answer='' ;; # it has no such list, or not for us
+    esac
+    names=$(grep -aoE '"id"[[:space:]]*:[[:space:]]*"([^"\\]|\\.)*"' <<<"$answer" |
+        sed -e 's/^"id"[[:space:]]*:[[:space:]]*"//' -e 's/"$//' -e 's,\\/,/,g' -e '/^modelperm-/d')
+    # Names that JSON escapes are not compared.
+    if [[ -z $names || -z $4 || $4 == *[!\ -~]* || $4 == *[\"\\]* ]] || grep -Fqx -e "$4" <<<"$names"; then
+        printf 'ready'
+    else
+        names=${names//$'\n'/, }
+        printf '%s lists %s, not %s: another server answers, or served_model_name is not its name' "$3" \
+            "${names:0:last_words_max}" "$4"
+    fi
+}
+
+# Prints the beginning of the body and, in a line of its own, the HTTP status; 000 for none.
+probe() { # URL
+    curl --silent --globoff --noproxy '*' --max-time "$probe_timeout_s" --write-out '\n%{http_code}' "$1" 2>/dev/null |
+        {
+            head -c "$probe_max" | tr -d '\0'
+            printf '\n'
+            tail -n 1
+        }
+}
+
+# Does anything accept connections there, whether it answers or not? 1: they are refused; 2: it cannot be told.
+listens() { # HOST PORT PATH
+    local connected
+    connected=$(curl --silent --output /dev/null --globoff --noproxy '*' --max-time "$probe_timeout_s" \
+        --write-out '%{time_connect}' "http://$1:$2$3" 2>/dev/null)
+    case $? in
+    7) return 1 ;; # curl(1): failed to connect
+    28) [[ $connected != 0.000000 ]] || return 2 ;; # nothing came in time
+    esac
 }
 
 # Asked after the probe too: on a shared node another's server may answer in place of one that found its port taken.
@@ -802,6 +980,56 @@ tell_dead_servers() {
     done
 }
 
+# An evaluator may count requests that nobody answered as wrong answers, so scores count only when every server was there
+# from the first to the last.
+watch_servers() {
+    local i nap=
+    trap 'kill "$nap" 2>/dev/null; exit' TERM
+    while kill -0 $$; do
+        for ((i = 0; i < ${#server_doors[@]}; i += 4)); do
+            if is_away "${server_doors[@]:i:4}"; then
+                printf '%s at %s:%s refused connections at %(%H:%M:%S)T\n' "${server_doors[@]:i:3}" -1 |
+                    put "$attempt_dir/away"
+                exit
+            fi
+        done
+        sleep "$watch_interval_s" &
+        nap=$!
+        wait "$nap"
+    done
+}
+
+stop_watching() {
+    if [[ -n $watch_pid ]]; then
+        disown "$watch_pid" 2>/dev/null
+        kill -KILL "$watch_pid" 2>/dev/null
+        watch_pid=
+    fi
+}
+
+is_away() { # NAME HOST PORT PATH
+    listens "${@:2}"
+    (($? == 1))
+}
+
+# Prints what was amiss with the servers; nothing when all were there.
+find_absence() {
+    local i
+    for i in "${!server_pids[@]}"; do
+        if ! kill -0 "${server_pids[i]}" 2>/dev/null; then
+            printf '%s ends with: %s' "${server_logs[i]}" "$(last_words "${server_logs[i]}")"
+            return
+        fi
+    done
+    for ((i = 0; i < ${#server_doors[@]}; i += 4)); do
+        if is_away "${server_doors[@]:i:4}"; then
+            printf '%s at %s:%s refuses connections' "${server_doors[@]:i:3}"
+            return
+        fi
+    done
+    peek "$attempt_dir/away"
+}
+
 stop_servers() {
     local pid deadline=$((SECONDS + (terminated ? 5 : stop_grace_s))) # those that Slurm ends have heard of it
     ((${#server_pids[@]} > 0)) || return 0
@@ -819,10 +1047,10 @@ stop_servers() {
 
 # Tells the evaluation where an auxiliary server is: JUDGE_CHAT_URL, JUDGE_MODEL_ID.
 publish_endpoints() { # SERVER
-    local s=$1 i host=${addresses[NEL_SERVER_FIRST_NODE[$1]]} port=${NEL_SERVER_PORT[$1]}
+    local s=$1 i host=${addresses[NEL_SERVER_FIRST_NODE[$1]]} port=${server_ports[$1]}
     [[ -n ${NEL_SERVER_ENV_PREFIX[s]} ]] || return 0
     if ((NEL_SERVER_INSTANCES[s] > 1)); then
-        host=127.0.0.1 port=${NEL_SERVER_PROXY_PORT[s]}
+        host=127.0.0.1 port=${proxy_ports[s]}
     fi
     for ((i = 0; i < ${#NEL_ENDPOINTS[@]}; i += 3)); do
         if [[ ${NEL_ENDPOINTS[i]} == "$s" ]]; then
@@ -834,15 +1062,16 @@ publish_endpoints() { # SERVER
 
 # ---- Evaluation ----
 
-# The evaluator's config with the addresses of the auxiliaries, known only now, in place of ${JUDGE_CHAT_URL}. Only
-# those names are replaced.
+# The evaluator's config with what is known only now: the addresses of the auxiliaries in place of ${JUDGE_CHAT_URL}, and
+# the ports. Only those names are replaced.
 write_evaluator_config() {
     local text variable
     text=$(peek "$NEL_JOB_DIR/config_ef.yaml") || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
     for variable in "${evaluation_env[@]}"; do
         text=${text//"\${${variable%%=*}}"/"${variable#*=}"}
     done
-    (enter "$artifacts" && printf '%s\n' "$text" | put config_ef.yaml) || fail "cannot write to $artifacts"
+    fill_in "$text"
+    (enter "$artifacts" && printf '%s\n' "$filled" | put config_ef.yaml) || fail "cannot write to $artifacts"
 }
 
 has_variable() { # CONSUMER NAME
@@ -854,7 +1083,7 @@ has_variable() { # CONSUMER NAME
 }
 
 run_evaluation() { # returns the exit code of the evaluation
-    local options status
+    local options status pre_command evaluation_pid absence
     rm -rf "$interrupted_marker" "$export_dir" "$artifacts/export.tsv" # of an earlier attempt
     write_evaluator_config
     if [[ -n $NEL_GPU_VISIBLE ]]; then
@@ -865,13 +1094,21 @@ run_evaluation() { # returns the exit code of the evaluation
     options=(--nodelist="$PRIMARY_NODE" --nodes=1 --ntasks=1 --container-image="$NEL_EVALUATION_IMAGE"
         --container-mounts="$NEL_EVALUATION_MOUNTS")
     [[ $NEL_EVALUATION_MOUNT_HOME == yes ]] || options+=(--no-container-mount-home)
-    in_container evaluate "$NEL_PRE_CMD" "$NEL_POST_CMD"
+    fill_in "$NEL_PRE_CMD"
+    pre_command=$filled
+    fill_in "$NEL_POST_CMD"
+    in_container evaluate "$pre_command" "$filled"
     ((!terminated)) || return 143
     say "starting the evaluation (logs/client-$SLURM_JOB_ID.log)"
     start_step evaluation client-%A.log evaluation "${#evaluation_env[@]}" "${evaluation_env[@]}" \
         "${options[@]}" "${container_command[@]}"
-    wait_for_evaluation $!
+    evaluation_pid=$!
+    rm -f "$attempt_dir/away" # of an earlier start
+    watch_servers </dev/null >/dev/null 2>&1 &
+    watch_pid=$!
+    wait_for_evaluation "$evaluation_pid"
     status=$?
+    stop_watching
     say "the evaluation ended with exit code $status"
     ((status == 0 || terminated)) || tell_dead_servers
     if ((status == 0)) && ! has_finished || [[ -e $interrupted_marker ]]; then
@@ -879,6 +1116,10 @@ run_evaluation() { # returns the exit code of the evaluation
         status=143
     fi
     ! is_overtaken || return 143
+    if ((status == 0)) && absence=$(find_absence) && [[ -n $absence ]]; then
+        ((!terminated)) || return 143 # they have been told to end as well
+        fail "a server was away while the evaluation ran, so its scores do not count: $absence"
+    fi
     ((status != 0)) || seal_results
     return "$status"
 }
@@ -1100,6 +1341,8 @@ main() {
     [[ -n $srun ]] || fail "there is no srun on this node"
     check_runtime_variables
     find_nodes
+    choose_ports
+    refuse_taken_ports
     for s in "${!NEL_SERVER_NAME[@]}"; do
         start_server "$s" # all at once: models take long to load
     done

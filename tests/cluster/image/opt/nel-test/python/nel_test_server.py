@@ -131,6 +131,7 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
+    allow_reuse_port = True  # as vLLM: a second server of the account binds the port, too, and shares its requests
 
     def process_request(self, request, client_address):
         if os.environ.get("NEL_TEST_SERVER_HANG"):
