@@ -79,6 +79,7 @@ int file_stream_response(struct request *request, const struct job_row *job, con
 	if (make(request, job->id, order->length, &file, &response, err) != 0)
 		return -1;
 	struct transfer_order own = *order;
+	own.person = request->actor.name;
 	own.wake = wake;
 	own.arg = file;
 	if (!request_is_head(request) &&

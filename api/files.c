@@ -146,7 +146,8 @@ static int send_tar(struct request *request, const char *path, struct nel_err *e
 	if (open_job(request, &content->job, err) != 0 ||
 	    waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
 		return -1;
-	const struct transfer_order order = {.folder = REMOTE_ARTIFACTS,
+	const struct transfer_order order = {.person = request->actor.name,
+					     .folder = REMOTE_ARTIFACTS,
 					     .path = path,
 					     .tar = true,
 					     .length = -1,

@@ -29,10 +29,12 @@ int api_getHealth(struct request *request, struct nel_err *err)
 int api_getReadiness(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_db(request, &db, err) != 0)
+	struct nel_err fault = {0};
+	if (request_no_query(request, err) != 0)
 		return -1;
 	CLEANUP(json_freep) json_t *report = NULL;
-	bool ready = service_ready(request->service, db, &report);
+	bool open = request_db(request, &db, &fault) == 0;
+	bool ready = service_ready(request->service, db, open ? NULL : fault.msg, &report);
 	return reply_json(request, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, report, err);
 }
 

@@ -91,8 +91,10 @@ int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err
 	struct thread_state *state = pthread_getspecific(server->thread_state);
 	if (state == NULL) {
 		struct db *db = NULL;
-		if (db_open(server->database, &db, err) != 0)
+		if (db_open(server->database, &db, err) != 0) {
+			err->kind = NEL_DB; /* that there is no file now is no answer to a request */
 			return -1;
+		}
 		state = mem_calloc(1, sizeof *state);
 		*state = (struct thread_state){.db = db, .cache = read_cache_new()};
 		pthread_setspecific(server->thread_state, state);
@@ -251,7 +253,7 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 {
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	unsigned threads = thread_count();
-	struct MHD_OptionItem options[8];
+	struct MHD_OptionItem options[9];
 	size_t n = 0;
 	if (threads > 1)
 		options[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL};
@@ -261,6 +263,10 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 		options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key};
 	}
 	options[n++] = (struct MHD_OptionItem){STRICTNESS, 1, NULL};
+	/* Not of unix sockets, says libmicrohttpd, which knows addresses of the Internet only. */
+	options[n++] =
+	    (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				    (intptr_t)server->service->settings->limits.connections_per_address, NULL};
 	options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 	listener->daemon = MHD_start_daemon(
 	    flags, 0, NULL, NULL, dispatch_access, &listener->dispatch, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,

@@ -136,6 +136,13 @@ static struct statement begin_write = {.sql = "BEGIN IMMEDIATE"};
 
 int db_begin(struct db *db, struct nel_err *err)
 {
+	int moved = 0;
+	/* What is written to a file that has no name any more is lost with this process. */
+	if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+		return err_set(
+		    err, NEL_DB,
+		    "the database's file was moved or deleted while the daemon ran: stop the daemon, put the file "
+		    "back, and start it again; nothing is stored until then");
 	if (begin(db, &begin_write, err) != 0)
 		return -1;
 	db->in_write = true;

@@ -31,6 +31,7 @@ static const char *const limit_keys[] = {"config_bytes",
 					 "active_jobs_per_user",
 					 "submitted_jobs_per_user",
 					 "requests_per_second",
+					 "connections_per_address",
 					 "failed_logins_per_minute",
 					 "users",
 					 NULL};
@@ -176,6 +177,8 @@ static void read_limits(const struct reader *r, const json_t *root, struct setti
 	s->limits.config_bytes = reader_int(r, limits, "/limits", "config_bytes", 1024, 64 * 1024 * 1024, 1048576);
 	s->limits.active_jobs_per_user = reader_int(r, limits, "/limits", "active_jobs_per_user", 1, 1000000, 200);
 	s->limits.submitted_jobs_per_user = reader_int(r, limits, "/limits", "submitted_jobs_per_user", 1, 1000000, 50);
+	s->limits.connections_per_address =
+	    reader_int(r, limits, "/limits", "connections_per_address", 1, 1000000, 2000);
 	s->limits.requests_per_second = reader_int(r, limits, "/limits", "requests_per_second", 1, 1000000, 50);
 	s->limits.failed_logins_per_minute =
 	    reader_int(r, limits, "/limits", "failed_logins_per_minute", 1, 1000000, 20);

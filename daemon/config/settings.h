@@ -91,6 +91,7 @@ struct settings {
 		int64_t config_bytes;             /* 1048576 */
 		int64_t active_jobs_per_user;     /* 200 */
 		int64_t submitted_jobs_per_user;  /* 50 */
+		int64_t connections_per_address;  /* 2000; open at once, of one TCP address */
 		int64_t requests_per_second;      /* 50; of one token, account or address */
 		int64_t failed_logins_per_minute; /* 20; of one address or account */
 	} limits;

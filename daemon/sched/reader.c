@@ -28,6 +28,7 @@ struct reader {
 	pthread_mutex_t lock; /* of these */
 	struct reading *first_new, *last_new;
 	int transfers, followers;
+	char persons[READER_TRANSFERS_MAX][READER_PERSON_SIZE]; /* whose the transfers are */
 	bool stopping;
 	pthread_t thread;
 	bool started; /* to be joined */
@@ -77,6 +78,26 @@ static int start_thread(struct reader *reader, struct nel_err *err)
 	return sys == 0 ? 0 : err_sys(err, NEL_BUSY, sys, "no thread can be started to read from the cluster");
 }
 
+/* With the lock held. */
+static int check_room(const struct reader *reader, const char *person, struct nel_err *err)
+{
+	int left = READER_TRANSFERS_MAX - reader->transfers;
+	int own = 0;
+	for (int i = 0; i < reader->transfers; i++)
+		own += strcmp(reader->persons[i], person) == 0;
+	if (left == 0)
+		return err_set(err, NEL_BUSY,
+			       "%d files are being transferred from this cluster already; try again soon",
+			       READER_TRANSFERS_MAX);
+	if (own >= left)
+		return err_set(
+		    err, NEL_BUSY,
+		    "%d files are being transferred for you from this cluster already, and what is left is for "
+		    "others; try again soon",
+		    own);
+	return 0;
+}
+
 int reader_start(struct reader *reader, struct reading *reading, struct nel_err *err)
 {
 	pthread_mutex_lock(&reader->lock);
@@ -85,14 +106,16 @@ int reader_start(struct reader *reader, struct reading *reading, struct nel_err 
 		rc = err_set(err, NEL_BUSY, "the daemon is stopping");
 	else if (reader->wake_fd < 0)
 		rc = err_set(err, NEL_BUSY, "no descriptor is left to read from the cluster");
-	else if (!reading->type->lasts && reader->transfers >= READER_TRANSFERS_MAX)
-		rc = err_set(err, NEL_BUSY, "%d files are being transferred from this cluster already; try again soon",
-			     READER_TRANSFERS_MAX);
+	else if (!reading->type->lasts)
+		rc = check_room(reader, reading->person, err);
 	if (rc == 0)
 		rc = start_thread(reader, err);
 	if (rc == 0) {
 		reading->reader = reader;
-		*(reading->type->lasts ? &reader->followers : &reader->transfers) += 1;
+		if (reading->type->lasts)
+			reader->followers++;
+		else
+			memcpy(reader->persons[reader->transfers++], reading->person, READER_PERSON_SIZE);
 		reading->next = NULL;
 		if (reader->last_new != NULL)
 			reader->last_new->next = reading;
@@ -141,9 +164,18 @@ static bool is_stopping(struct reader *reader)
 static void end_reading(struct reader *reader, struct reading *reading, const struct nel_err *err)
 {
 	bool lasts = reading->type->lasts;
+	char person[READER_PERSON_SIZE];
+	memcpy(person, reading->person, sizeof person);
 	reading->type->end(reading, err);
 	pthread_mutex_lock(&reader->lock);
-	*(lasts ? &reader->followers : &reader->transfers) -= 1;
+	if (lasts) {
+		reader->followers--;
+	} else {
+		int i = 0;
+		while (strcmp(reader->persons[i], person) != 0)
+			i++;
+		memmove(reader->persons[i], reader->persons[--reader->transfers], READER_PERSON_SIZE);
+	}
 	pthread_mutex_unlock(&reader->lock);
 }
 

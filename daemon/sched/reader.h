@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#define READER_PERSON_SIZE 65    /* a longer name is told by its beginning */
 #define READER_COMMAND_SIZE 1024 /* as REMOTE_COMMAND_SIZE */
 #define READER_TRANSFERS_MAX 8   /* at once, besides the follower: below OpenSSH's MaxSessions of 10 */
 
@@ -40,8 +41,9 @@ struct reading_type {
 /* One command; embed it in what it needs. */
 struct reading {
 	const struct reading_type *type;
-	struct reader *reader; /* there until end() has returned */
-	atomic_bool cancelled; /* by reader_cancel() */
+	struct reader *reader;           /* there until end() has returned */
+	atomic_bool cancelled;           /* by reader_cancel() */
+	char person[READER_PERSON_SIZE]; /* who it is for: transfers are shared out */
 
 	/* The reader's. */
 	struct reading *next;
@@ -59,7 +61,8 @@ void reader_free(struct reader *reader); /* joins the thread; accepts NULL */
 /* Has it readings? Any thread. */
 bool reader_is_used(struct reader *reader);
 
-/* Hands it over. -1: it stays the caller's: BUSY (too many transfers, or the daemon stops). Any thread. */
+/* Hands it over. -1: it stays the caller's: BUSY (too many transfers, or the daemon stops). A person's transfers may be
+ * at most as many as there is room for others' then, so that somebody slow never has them all. Any thread. */
 int reader_start(struct reader *reader, struct reading *reading, struct nel_err *err);
 
 /* The reading is not wanted any more: its command is ended, and end() called with BUSY. Any thread, before end() has

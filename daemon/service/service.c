@@ -9,10 +9,13 @@
 #include "sched/lanes.h"
 #include "sched/scheduler.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/statvfs.h>
 
 #define SCHEDULER_SILENCE_MAX_MS 10000
+#define DISK_LEFT_MIN (4ULL * 1024 * 1024) /* bytes */
 
 int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
 			       struct nel_err *err)
@@ -203,10 +206,24 @@ json_t *service_tasks(struct service *service, const char *search, const char *h
 	return items;
 }
 
-bool service_ready(struct service *service, struct db *db, json_t **ret_report)
+/* SQLite needs some room for every change, beside what the change adds. */
+static int check_disk(const char *database, struct nel_err *err)
+{
+	struct statvfs fs;
+	if (statvfs(database, &fs) != 0)
+		return err_sys(err, NEL_DB, errno, "%s", database);
+	unsigned long long left = (unsigned long long)fs.f_bavail * fs.f_frsize;
+	if (left >= DISK_LEFT_MIN)
+		return 0;
+	return err_set(err, NEL_DB, "the disk is full: %llu KiB are left where the database is", left / 1024);
+}
+
+bool service_ready(struct service *service, struct db *db, const char *fault, json_t **ret_report)
 {
 	struct nel_err err = {0};
-	bool database = db_ping(db, &err) == 0;
+	if (fault != NULL)
+		err_set(&err, NEL_DB, "%s", fault);
+	bool database = fault == NULL && db_ping(db, &err) == 0 && check_disk(service->settings->database, &err) == 0;
 	bool scheduler = scheduler_silence_ms(service->scheduler) < SCHEDULER_SILENCE_MAX_MS;
 	*ret_report = json_pack("{s:b, s:{s:s, s:s}}", "ready", database && scheduler, "checks", "database",
 				database ? "ok" : err.msg, "scheduler", scheduler ? "ok" : "not running");

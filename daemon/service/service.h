@@ -79,7 +79,8 @@ void service_show_place(struct service *service, struct job_row *job);
 int64_t service_places_version(struct service *service);
 
 /* Can the daemon do its work (store, scheduler)? *ret_report: {"ready": bool, "checks": {"database": "ok", "scheduler":
- * "ok"}}. */
-bool service_ready(struct service *service, struct db *db, json_t **ret_report);
+ * "ok"}}. fault: why
+ * there is no db; NULL otherwise. */
+bool service_ready(struct service *service, struct db *db, const char *fault, json_t **ret_report);
 
 #endif

@@ -221,6 +221,7 @@ int service_transfer_open(struct service *service, const struct job_row *job, co
 	struct transfer *t = mem_calloc(1, sizeof *t);
 	pthread_mutex_init(&t->lock, NULL);
 	t->reading.type = &transfer_type;
+	snprintf(t->reading.person, sizeof t->reading.person, "%s", order->person == NULL ? "" : order->person);
 	t->job_dir = mem_strdup(job->job_dir);
 	t->path = mem_strdup(order->path);
 	t->folder = order->folder;

@@ -11,6 +11,7 @@
 struct transfer;
 
 struct transfer_order {
+	const char *person; /* whose request it is: the room is shared between people */
 	enum remote_folder folder;
 	const char *path; /* of a file; of a tar: "" or a directory */
 	bool tar;

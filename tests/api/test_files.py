@@ -319,12 +319,12 @@ def test_etag_tells_versions_of_a_file_apart(ann, job):
 class SlowReader:
     """Takes a reply's head, then nothing until it is told to."""
 
-    def __init__(self, daemon, path):
+    def __init__(self, daemon, path, user="ann"):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", daemon.port()))
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {daemon.tokens['ann']}\r\n\r\n"
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {daemon.tokens[user]}\r\n\r\n"
                             .encode())
         self.reply = http.client.HTTPResponse(self.socket)
         self.reply.begin()
@@ -382,10 +382,15 @@ def test_log_that_grows_while_it_is_sent_arrives_as_announced(daemon, job):
 
 def test_transfers_are_bounded_and_those_who_leave_make_room(daemon, ann, job, huge):
     path = f"/v1/jobs/{job[0]}/artifacts/huge"
-    readers = [SlowReader(daemon, path) for _ in range(8)]
-    assert {reader.reply.status for reader in readers} == {200}
+    readers = [SlowReader(daemon, path) for _ in range(4)]
     reply = ann.get(path, 503)
-    assert int(reply.headers["Retry-After"]) > 0 and "8 files" in reply.json()["detail"]
+    assert int(reply.headers["Retry-After"]) > 0 and "4 files are being transferred for you" in reply.json()["detail"]
+    # Others have what is left, each of them less.
+    readers += [SlowReader(daemon, path, "bob") for _ in range(2)] + [SlowReader(daemon, path, "eve") for _ in range(1)]
+    assert {reader.reply.status for reader in readers} == {200}
+    refused = SlowReader(daemon, path, "bob")
+    assert refused.reply.status == 503
+    refused.close()
     assert ann.get(f"/v1/jobs/{job[0]}/artifacts/results.yml").text == "results: {}\n"  # others go on
     for reader in readers:
         reader.close()
