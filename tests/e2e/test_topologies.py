@@ -218,7 +218,8 @@ def judge_of_two_instances(site):
 
 def test_judge_of_two_instances_has_a_proxy_of_its_own(daemon, run):
     job = run("judge_of_two_instances")
-    check_judge(daemon, job, "http://127.0.0.1:5010/v1/chat/completions")
+    port = re.search(r"port (\d+): nel-port\(judge-proxy:5010\)", log(job, "slurm-*.log")).group(1)
+    check_judge(daemon, job, f"http://127.0.0.1:{port}/v1/chat/completions")
     shares = [requests_in(log(job, f"judge-server-{g}-*.log")) for g in (0, 1)]
     assert sum(shares) == 8 and min(shares) >= 1, shares
     assert job["attempts"][0]["nodes"] == "a[1-3]"
