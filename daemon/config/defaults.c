@@ -337,6 +337,10 @@ static void read_entries(struct expansion *x, const struct parent *parent, const
 	CLEANUP(mem_freep) char *where = parent->path == NULL ? mem_strdup("") : mem_printf("in %s: ", parent->path);
 	if (defaults != NULL && !json_is_array(defaults))
 		report(x, parent->pointer, "%s`defaults` must be a list", where);
+	if (json_array_size(defaults) > DEFAULTS_ENTRIES_MAX) {
+		report(x, parent->pointer, "%s`defaults` has more than %d entries", where, DEFAULTS_ENTRIES_MAX);
+		return;
+	}
 	json_array_foreach(defaults, index, value) {
 		struct nel_err err = {0};
 		CLEANUP(mem_freep) char *pointer = entry_pointer(parent, index);

@@ -45,6 +45,9 @@ int defaults_options(const json_t *value, json_t **ret_options, struct nel_err *
 		*ret_options = NULL;
 		return 0;
 	}
+	if (json_array_size(value) > DEFAULTS_ENTRIES_MAX)
+		return err_set(err, NEL_INVALID, "more than %d options in one entry of `defaults`",
+			       DEFAULTS_ENTRIES_MAX);
 	if (json_is_array(value)) {
 		json_array_foreach(value, index, item)
 			if (add_option(options, item, err) != 0)

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#define DEFAULTS_ENTRIES_MAX 256 /* in one list, and options in one entry */
+
 enum defaults_kind {
 	DEFAULTS_SELF,  /* _self_ */
 	DEFAULTS_FILE,  /* "deployment/vllm": one file; group overrides do not reach it */

@@ -435,7 +435,9 @@ static char *expand_inner(struct context *c, const char *text, size_t size, stru
 		CLEANUP(json_freep)
 		json_t *value = inner_end == NULL ? NULL : resolve_interpolation(p, (size_t)(inner_end - p), c, err);
 		if (inner_end == NULL)
-			err_set(err, NEL_INVALID, "an interpolation has no end (} is missing)");
+			err_set(err, NEL_INVALID,
+				"an interpolation has no end (} is missing, or more than %d are open)",
+				INTERPOLATION_BRACES_MAX);
 		if (value == NULL)
 			return NULL;
 		CLEANUP(mem_freep) char *value_text = value_to_text(value);
@@ -511,8 +513,11 @@ static int resolve_step(struct context *c, const char *text, const char **p, con
 	}
 	const char *inner_end = value_interpolation_end(start, end);
 	if (inner_end == NULL)
-		return err_set(err, NEL_INVALID,
-			       "an interpolation has no end (} is missing): write \\${ for plain text");
+		return err_set(
+		    err, NEL_INVALID,
+		    "an interpolation has no end (} is missing, or more than %d are open): write \\${ for plain "
+		    "text",
+		    INTERPOLATION_BRACES_MAX);
 	CLEANUP(json_freep) json_t *value = resolve_interpolation(start, (size_t)(inner_end - start), c, err);
 	if (value == NULL)
 		return -1;

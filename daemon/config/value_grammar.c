@@ -32,8 +32,8 @@ const char *value_interpolation_end(const char *text, const char *end)
 	for (const char *p = text + 1; p < end; p++) {
 		if (*p == '\\' && p + 1 < end)
 			p++;
-		else if (*p == '{')
-			depth++;
+		else if (*p == '{' && ++depth > INTERPOLATION_BRACES_MAX)
+			return NULL;
 		else if (*p == '}' && --depth == 0)
 			return p + 1;
 	}
@@ -154,7 +154,8 @@ static int word_interpolation(struct value_scan *s, struct word *w, struct nel_e
 {
 	const char *end = value_interpolation_end(s->at, s->end);
 	if (end == NULL)
-		return err_set(err, NEL_INVALID, "an interpolation has no end (} is missing)");
+		return err_set(err, NEL_INVALID, "an interpolation has no end (} is missing, or more than %d are open)",
+			       INTERPOLATION_BRACES_MAX);
 	bool first = w->text.len == 0 && !w->is_text;
 	w->is_text = true;
 	if (s->interpolation == NULL) {

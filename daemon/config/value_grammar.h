@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define VALUE_DEPTH_MAX 32
+#define INTERPOLATION_BRACES_MAX 32 /* open at once: each level of "${" is read again for those within it */
 
 /* How values are read; all borrowed. */
 struct value_scan {

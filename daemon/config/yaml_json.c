@@ -450,6 +450,19 @@ static int read_document(struct reader *r, json_t **ret_value)
 	return 0;
 }
 
+static int check_directives(struct reader *r, const char *text, size_t size)
+{
+	size_t lines = 0;
+	yaml_mark_t mark = {0};
+	for (const char *p = text; p != NULL && p < text + size; mark.line++) {
+		if (*p == '%' && ++lines > YAML_DIRECTIVES_MAX)
+			return fail(r, mark, "more than %d lines that begin with %%", YAML_DIRECTIVES_MAX);
+		p = memchr(p, '\n', size - (size_t)(p - text));
+		p = p == NULL ? NULL : p + 1;
+	}
+	return 0;
+}
+
 int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value, struct source_map **ret_map,
 		    struct problems *problems, struct nel_err *err)
 {
@@ -464,6 +477,10 @@ int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value
 		return -1;
 	if (json)
 		return json_places_parse(text, size, ret_value, ret_map, r.problems, err);
+	if (check_directives(&r, text, size) != 0) {
+		str_done(&r.pointer);
+		return -1;
+	}
 	if (yaml_parser_initialize(&r.parser) != 1)
 		return err_set(err, NEL_NOMEM, "no memory for a YAML parser");
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

@@ -8,7 +8,8 @@
 #include "config/source_map.h"
 
 #define YAML_DEPTH_MAX 64
-#define YAML_NODES_MAX 100000 /* after aliases are expanded */
+#define YAML_DIRECTIVES_MAX 64 /* lines that begin with '%'; libyaml compares each with all others */
+#define YAML_NODES_MAX 100000  /* after aliases are expanded */
 
 /* Parses one document of `size` bytes (JSON is read as the YAML it is, except that `json` true demands strict JSON).
  * An empty document is null. 0: *ret_value is a new reference and *ret_map, when ret_map is not NULL, the caller's.

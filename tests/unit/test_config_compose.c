@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/defaults_entry.h"
 #include "config/interpolate.h"
 #include "config/yaml_json.h"
 
@@ -529,9 +530,31 @@ static void test_compose_shipped_nim_uses_its_entrypoint(void **state)
 	assert_string_equal(json_string_value(at(config, "deployment.endpoints.health")), "/v1/health/ready");
 }
 
+static void check_too_many(const char *open, const char *item, const char *close, const char *message)
+{
+	CLEANUP(str_done) struct str text = {0};
+	CLEANUP(problems_done) struct problems problems = {0};
+	CLEANUP(json_freep) json_t *config = NULL;
+	struct nel_err err = {0};
+	str_append(&text, open);
+	for (int i = 0; i <= DEFAULTS_ENTRIES_MAX; i++)
+		str_append(&text, item);
+	str_append(&text, close);
+	assert_int_equal(run(str_text(&text), NULL, groups_dir, &config, &problems, &err), -1);
+	assert_non_null(strstr(err.msg, message));
+}
+
+static void test_compose_too_many_defaults_refused(void **state)
+{
+	(void)state;
+	check_too_many("defaults: [", "{optional x: y}, ", "]\n", "`defaults` has more than 256 entries");
+	check_too_many("defaults: [{optional x: [", "y, ", "]}]\n", "more than 256 options in one entry of `defaults`");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_compose_too_many_defaults_refused),
 	    cmocka_unit_test(test_compose_forms_of_defaults_are_understood),
 	    cmocka_unit_test(test_compose_later_configs_win),
 	    cmocka_unit_test(test_compose_site_groups_shadow_and_extend),

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/value_grammar.h"
 #include "config/yaml_json.h"
 
 #include <setjmp.h>
@@ -270,9 +271,32 @@ static void test_interpolate_long_chains_are_bounded(void **state)
 	}
 }
 
+static void test_interpolate_many_open_braces_refused(void **state)
+{
+	(void)state;
+	for (int depth = INTERPOLATION_BRACES_MAX; depth <= INTERPOLATION_BRACES_MAX + 1; depth++) {
+		CLEANUP(str_done) struct str text = {0};
+		CLEANUP(json_freep) json_t *value = NULL;
+		CLEANUP(problems_done) struct problems problems = {0};
+		struct nel_err err = {0};
+		str_append(&text, "a: a\nr: '");
+		for (int i = 0; i < depth; i++)
+			str_append(&text, "${");
+		str_append(&text, "a");
+		for (int i = 0; i < depth; i++)
+			str_append(&text, "}");
+		str_append(&text, "'\n");
+		int rc = run(str_text(&text), &value, &problems, &err);
+		assert_int_equal(rc, depth > INTERPOLATION_BRACES_MAX ? -1 : 0);
+		if (rc != 0)
+			assert_non_null(strstr(err.msg, "more than 32 are open"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_interpolate_many_open_braces_refused),
 	    cmocka_unit_test(test_interpolate_references_resolve),
 	    cmocka_unit_test(test_interpolate_resolvers_give_their_values),
 	    cmocka_unit_test(test_interpolate_wrong_references_are_reported_with_place),

@@ -463,9 +463,27 @@ static void test_yaml_json_emit_numbers_read_back_exactly(void **state)
 	}
 }
 
+static void test_yaml_json_parse_many_directives_refused(void **state)
+{
+	(void)state;
+	for (int count = YAML_DIRECTIVES_MAX; count <= YAML_DIRECTIVES_MAX + 1; count++) {
+		CLEANUP(str_done) struct str text = {0};
+		CLEANUP(json_freep) json_t *value = NULL;
+		struct nel_err err = {0};
+		for (int i = 0; i < count; i++)
+			str_appendf(&text, "%%TAG !a%d! b\n", i);
+		str_append(&text, "---\na: 1\n");
+		int rc = yaml_json_parse(str_text(&text), text.len, false, &value, NULL, NULL, &err);
+		assert_int_equal(rc, count > YAML_DIRECTIVES_MAX ? -1 : 0);
+		if (rc != 0)
+			assert_non_null(strstr(err.msg, "line 65, column 1: more than 64 lines that begin with %"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_yaml_json_parse_many_directives_refused),
 	    cmocka_unit_test(test_yaml_json_parse_scalars_resolve_as_yaml_1_1),
 	    cmocka_unit_test(test_yaml_json_parse_keys_become_strings),
 	    cmocka_unit_test(test_yaml_json_parse_aliases_and_merges_expand),
