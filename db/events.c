@@ -2,7 +2,9 @@
 #include "db/events.h"
 
 #include "base/mem.h"
+
 #include "db/statement.h"
+#include <string.h>
 
 #include <inttypes.h>
 
@@ -86,9 +88,12 @@ static void read_row(struct query *q, struct event_row *row)
 	row->data = query_text(q);
 }
 
-static int read_list(struct query *q, struct event_list *list, struct nel_err *err)
+/* Ends early, with *ret_full, when the events have a page's bytes. */
+static int read_list(struct query *q, struct event_list *list, bool *ret_full, struct nel_err *err)
 {
 	size_t room = 0;
+	size_t bytes = 0;
+	*ret_full = false;
 	for (;;) {
 		bool found = false;
 		if (query_step(q, &found, err) != 0)
@@ -100,6 +105,10 @@ static int read_list(struct query *q, struct event_list *list, struct nel_err *e
 			list->items = mem_realloc(list->items, room, sizeof *list->items);
 		}
 		read_row(q, &list->items[list->count++]);
+		bytes += strlen(list->items[list->count - 1].data);
+		*ret_full = bytes >= EVENTS_PAGE_BYTES;
+		if (*ret_full)
+			return 0;
 	}
 }
 
@@ -127,9 +136,10 @@ int events_read(struct db *db, const struct event_filter *filter, int64_t after,
 	query_bind_text(&q, filter->kinds);
 	query_bind_int(&q, filter->own);
 	query_bind_int(&q, limit);
-	if (read_list(&q, &list, err) != 0)
+	bool full = false;
+	if (read_list(&q, &list, &full, err) != 0)
 		return -1;
-	bool full = list.count > 0 && list.count >= (size_t)limit;
+	full = full || (list.count > 0 && list.count >= (size_t)limit);
 	*ret_settled = full ? list.items[list.count - 1].seq : to > after ? to : after;
 	*ret_list = list;
 	list = (struct event_list){0};

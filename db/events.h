@@ -53,8 +53,10 @@ struct bell *events_bell(void);
 
 /* The events after number `after` that the filter lets through, oldest first, at most `limit` of them. *ret_settled:
  * the number up to which nothing was left out; give it as the next `after`. It may be less than the last number
- * although there are fewer than `limit` events, since a call looks at EVENTS_SCAN_MAX events at most. */
+ * although there are fewer than `limit` events, since a call looks at EVENTS_SCAN_MAX events at most, and ends with the
+ * one whose data makes EVENTS_PAGE_BYTES full. */
 #define EVENTS_SCAN_MAX 5000
+#define EVENTS_PAGE_BYTES (1024 * 1024)
 int events_read(struct db *db, const struct event_filter *filter, int64_t after, int limit, struct event_list *ret_list,
 		int64_t *ret_settled, struct nel_err *err);
 

@@ -14,6 +14,7 @@
 #define AUXILIARIES "/auxiliary_deployments"
 #define AUXILIARIES_MAX 32
 #define ENDPOINTS_MAX 32
+#define MODEL_NAME_MAX 512
 #define TASKS_MAX 65536
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define HEALTH_DEFAULT "/health"
@@ -325,6 +326,15 @@ static void read_target(struct plan_ctx *ctx)
 			     "target.api_endpoint.url must begin with http:// or https://");
 }
 
+/* The name stands in every event and in every row of scores. */
+static void check_model(const struct plan_ctx *ctx)
+{
+	if (ctx->plan->model != NULL && strlen(ctx->plan->model) > MODEL_NAME_MAX)
+		reader_error(&ctx->reader,
+			     ctx->deployment_none ? "/target/api_endpoint/model_id" : DEPLOYMENT "/served_model_name",
+			     "The name of a model has at most %d bytes", MODEL_NAME_MAX);
+}
+
 void plan_servers(struct plan_ctx *ctx)
 {
 	const struct reader *r = &ctx->reader;
@@ -340,6 +350,7 @@ void plan_servers(struct plan_ctx *ctx)
 	place_auxiliaries(ctx, nodes);
 	if (ctx->deployment != NULL)
 		read_target(ctx);
+	check_model(ctx);
 }
 
 void plan_server_done(struct server *s)

@@ -176,6 +176,11 @@ char *reader_value_text(const struct reader *r, const json_t *value, const char 
 			     json_is_boolean(value) ? " (put it in quotes if that is the text)" : "");
 		return NULL;
 	}
+	size_t size_max = kind == READER_ANY ? READER_TEXT_MAX : READER_LINE_MAX;
+	if (strlen(text) > size_max) {
+		reader_error(r, pointer, "%s is longer than %zu bytes", name, size_max);
+		return NULL;
+	}
 	if (kind != READER_ANY && str_has_control(text)) {
 		reader_error(r, pointer, "%s must be one line without control characters", name);
 		return NULL;

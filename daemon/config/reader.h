@@ -17,6 +17,9 @@ struct reader {
 };
 
 /* What a text may hold. */
+#define READER_LINE_MAX 2048         /* bytes; names are told again in every event, so they cannot be long */
+#define READER_TEXT_MAX (256 * 1024) /* bytes of several lines, such as a command */
+
 enum reader_text {
 	READER_ANY,  /* several lines are fine */
 	READER_LINE, /* no control characters */

@@ -335,3 +335,21 @@ def test_quiet_stream_has_signs_of_life(quiet):
     assert not listener.events
     gaps = [b - a for a, b in zip([begun, *listener.beats], listener.beats)]
     assert max(gaps) < 25  # 10 s, and what a slow machine adds
+
+
+def test_a_page_of_events_is_bounded_in_bytes(daemon):
+    ann = daemon.client("ann")
+    first = ann.get("/v1/events", params={"after": 0, "limit": 1}).json()["last"]
+    text = json.dumps({"cluster": "alpha", "error": "x" * 20000})
+    daemon.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) "
+                   "INSERT INTO events (at, kind, data) SELECT 5, 'cluster.unreachable', ? FROM n", text)
+    seen, after = 0, first
+    while True:
+        reply = ann.get("/v1/events", params={"after": after, "limit": 500})
+        assert len(reply.content) < 2 * 1024 * 1024
+        page = reply.json()
+        if not page["items"]:
+            break
+        assert [item["seq"] for item in page["items"]] == list(range(after + 1, after + 1 + len(page["items"])))
+        seen, after = seen + len(page["items"]), page["next"]
+    assert seen == 200

@@ -305,6 +305,36 @@ static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
 	}
 }
 
+static void test_eval_config_plan_long_names_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *patch, *pointer, *says;
+		int size;
+	} cases[] = {
+	    {"{'deployment': {'served_model_name': '%s'}}", "/deployment/served_model_name", "at most 512 bytes", 513},
+	    {"{'deployment': {'served_model_name': '%s'}}", "/deployment/served_model_name", "longer than 2048", 9000},
+	    {"{'execution': {'account': '%s'}}", "/execution/account", "longer than 2048 bytes", 2049},
+	    {"{'deployment': {'image': '%s'}}", "/deployment/image", "longer than 2048 bytes", 2049},
+	    {"{'deployment': {'command': '%s'}}", "/deployment/command", "longer than 262144 bytes", 262145},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		CLEANUP(mem_freep) char *name = mem_calloc(1, (size_t)cases[i].size + 1);
+		memset(name, 'x', (size_t)cases[i].size);
+		struct str patch = {0};
+		const char *at = strstr(cases[i].patch, "%s");
+		str_append_n(&patch, cases[i].patch, (size_t)(at - cases[i].patch));
+		str_append(&patch, name);
+		str_append(&patch, at + 2);
+		eval_run(EVAL_BASE, str_text(&patch), NULL, &r);
+		if (eval_find(&r.errors, cases[i].pointer, cases[i].says) == NULL)
+			eval_fail(cases[i].patch, &r);
+		eval_done(&r);
+		str_done(&patch);
+	}
+}
+
 static void test_eval_config_plan_strict_makes_unknown_keys_errors(void **state)
 {
 	(void)state;
@@ -522,6 +552,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
 	    cmocka_unit_test(test_eval_config_plan_one_mistake_gives_one_message),
+	    cmocka_unit_test(test_eval_config_plan_long_names_are_refused),
 	    cmocka_unit_test(test_eval_config_plan_strict_makes_unknown_keys_errors),
 	    cmocka_unit_test(test_eval_config_plan_times_are_in_seconds),
 	    cmocka_unit_test(test_eval_config_plan_topologies_that_divide_are_fine),
