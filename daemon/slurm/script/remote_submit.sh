@@ -73,9 +73,11 @@ is_ours() {
 
 # A try that ended right after mkdir has left it empty.
 make_ours() {
-    local new
-    [[ -z $(find . -mindepth 1 ! -name '.claim.??????' -print -quit) ]] && new=$(mktemp .claim.XXXXXX) || return
-    printf '%s\n' "${NEL_RUNDIR##*/}" >"$new" && mv -f -T -- "$new" .claim
+    local message
+    [[ -z $(find . -mindepth 1 ! -name '.claim.??????' -print -quit) ]] || return 1
+    message=$({
+        new=$(mktemp .claim.XXXXXX) && printf '%s\n' "${NEL_RUNDIR##*/}" >"$new" && mv -f -T -- "$new" .claim
+    } 2>&1) || fail_files "cannot write to $NEL_RUNDIR on $host as $user" "${message##*: }"
 }
 
 # Where the file system has no locks, the claims alone decide. sbatch inherits the lock: it is held until the last
