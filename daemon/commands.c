@@ -24,7 +24,10 @@ static const char help[] =
     "       nel-slurmd COMMAND [--config FILE]     do one thing and exit\n"
     "\n"
     "Commands:\n"
-    "  check                             check the settings file\n"
+    "  check [--syntax-only] [--user NAME]\n"
+    "                                    check the settings, and that the daemon's account can use the files that "
+    "they\n"
+    "                                    name: as NAME, or nel-slurmd for root and the default settings\n"
     "  render CONFIG [override...] [--task NAME]... [--output DIR] [--env NAME[=VALUE]]... [--strict]\n"
     "                                    show what a submission would do: as JSON on standard output,\n"
     "                                    or as the run directories that the cluster would get, into DIR;\n"
@@ -55,6 +58,8 @@ enum {
 	OPT_OUTPUT,
 	OPT_ENV,
 	OPT_TASK,
+	OPT_USER,
+	OPT_SYNTAX_ONLY,
 	OPT_STRICT,
 	OPT_LABEL,
 	OPT_EXPIRES_IN,
@@ -68,6 +73,8 @@ static const struct option options[] = {
     {"output", required_argument, NULL, OPT_OUTPUT},
     {"env", required_argument, NULL, OPT_ENV},
     {"task", required_argument, NULL, OPT_TASK},
+    {"user", required_argument, NULL, OPT_USER},
+    {"syntax-only", no_argument, NULL, OPT_SYNTAX_ONLY},
     {"strict", no_argument, NULL, OPT_STRICT},
     {"label", required_argument, NULL, OPT_LABEL},
     {"expires-in", required_argument, NULL, OPT_EXPIRES_IN},
@@ -101,6 +108,8 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 				return too_many("--task");
 			line.tasks[line.task_count++] = optarg;
 			break;
+		case OPT_USER: line.user = optarg; break;
+		case OPT_SYNTAX_ONLY: line.syntax_only = true; break;
 		case OPT_STRICT: line.strict = true; break;
 		case OPT_LABEL: line.label = optarg; break;
 		case OPT_EXPIRES_IN: line.expires_in = optarg; break;
@@ -131,8 +140,7 @@ int command_wrong_usage(const char *text)
 	return 2;
 }
 
-/* One a line, as compilers do: "<file>:<line>:<column>: <label><pointer>: <message>". */
-static void print_problems(const char *file, const char *label, const struct problems *problems)
+void command_print_problems(const char *file, const char *label, const struct problems *problems)
 {
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct problem *p = &problems->items[i];
@@ -155,24 +163,6 @@ int command_check_keys(const struct settings *settings, struct nel_err *err)
 			return err_prefix(err, "cluster %s", cluster->name);
 		secret_free(text, size);
 	}
-	return 0;
-}
-
-static int run_check(const struct command_line *line)
-{
-	struct nel_err err = {0};
-	CLEANUP(problems_done) struct problems problems = {0};
-	CLEANUP(settings_freep) struct settings *settings = NULL;
-	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
-		if (problems.count == 0)
-			return command_fail(&err);
-		print_problems(line->settings_path, "", &problems);
-		return 1;
-	}
-	if (command_check_keys(settings, &err) != 0)
-		return command_fail(&err);
-	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
-	       settings->cluster_count == 1 ? "" : "s");
 	return 0;
 }
 
@@ -356,8 +346,8 @@ static int render(const struct command_line *line, const struct name_value *env)
 	    .settings = settings, .catalogue = catalogue, .request = &request, .offline = true, .now_s = clock_now_s()};
 	if (rc == 0)
 		rc = plan_make(&input, &planned, &errors, &err);
-	print_problems(shown, "", &errors);
-	print_problems(shown, "warning: ", &planned.warnings);
+	command_print_problems(shown, "", &errors);
+	command_print_problems(shown, "warning: ", &planned.warnings);
 	if (rc == 0)
 		rc = render_out(line, &planned, &request, &err);
 	str_done(&text);
@@ -383,7 +373,7 @@ static const struct {
 	const char *name;
 	int (*run)(const struct command_line *line);
 } commands[] = {
-    {"check", run_check},     {"keygen", run_keygen}, {"rotate-key", command_rotate_key},
+    {"check", command_check}, {"keygen", run_keygen}, {"rotate-key", command_rotate_key},
     {"migrate", run_migrate}, {"user", command_user}, {"token", command_token},
     {"backup", run_backup},   {"render", run_render},
 };

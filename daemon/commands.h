@@ -16,7 +16,9 @@ struct command_line {
 	const char *output;
 	const char *label;
 	const char *expires_in;
+	const char *user; /* check: whose access */
 	bool strict;
+	bool syntax_only; /* check: not the files */
 	const char *tasks[COMMAND_ARGS_MAX];
 	int task_count;
 	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */

@@ -3,11 +3,18 @@
 #define NEL_COMMANDS_INTERNAL_H
 
 #include "commands.h"
+#include "config/problem.h"
 #include "db/db.h"
 
 /* Says what is wrong on standard error; the exit status. */
 int command_fail(const struct nel_err *err);
 int command_wrong_usage(const char *text);
+
+/* One a line, as compilers do: "<file>:<line>:<column>: <label><pointer>: <message>". */
+void command_print_problems(const char *file, const char *label, const struct problems *problems);
+
+/* commands_check.c: the settings and the files that they name. */
+int command_check(const struct command_line *line);
 
 /* The database of the settings, brought to this version. */
 int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err);

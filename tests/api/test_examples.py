@@ -62,5 +62,7 @@ def test_examples_have_one_of_every_deployment_type():
 
 
 def test_settings_example_is_right():
-    done = run("check", "--config", EXAMPLES / SETTINGS)
+    done = run("check", "--syntax-only", "--config", EXAMPLES / SETTINGS)
     assert done.returncode == 0, done.stderr
+    done = run("check", "--config", EXAMPLES / SETTINGS)
+    assert done.returncode == 1 and "the SSH key /etc/nel-slurmd/keys/" in done.stderr

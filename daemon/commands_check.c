@@ -1,0 +1,133 @@
+/* `nel-slurmd check`: the settings, and whether the daemon's account can do with the files that they name what it has
+ * to. */
+#include "base/mem.h"
+#include "commands_internal.h"
+#include "config/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SERVICE_ACCOUNT "nel-slurmd" /* of systemd/nel-slurmd.service */
+
+struct check {
+	const char *settings_path;
+	const char *account; /* whose access was looked at */
+	int faults;
+};
+
+static void tell(struct check *c, const char *what, const char *path, int sys, const char *hint)
+{
+	fprintf(stderr, "%s: %s %s: %s%s%s%s\n", c->settings_path, what, path, strerror(sys),
+		sys == EACCES ? " for the account " : "", sys == EACCES ? c->account : "", hint);
+	c->faults++;
+}
+
+/* mode: R_OK, W_OK, X_OK of access(2), with the rights that the process has now. */
+static void need(struct check *c, const char *what, const char *path, int mode, const char *hint)
+{
+	if (path != NULL && faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0)
+		tell(c, what, path, errno, hint);
+}
+
+static void check_database(struct check *c, const char *database)
+{
+	CLEANUP(mem_freep) char *copy = mem_strdup(database);
+	const char *dir = dirname(copy);
+	need(c, "the directory of the database", dir, R_OK | W_OK | X_OK, "; SQLite makes files beside the database");
+	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) == 0)
+		need(c, "the database", database, R_OK | W_OK,
+		     "; `nel-slurmd migrate`, as the daemon's account, makes it");
+}
+
+static void check_files(struct check *c, const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		const struct settings_cluster *cluster = &settings->clusters[i];
+		CLEANUP(mem_freep) char *key = mem_printf("cluster %s: the SSH key", cluster->name);
+		CLEANUP(mem_freep) char *hosts = mem_printf("cluster %s: the known_hosts file", cluster->name);
+		need(c, key, cluster->key_file, R_OK, "; ssh-keygen -t ed25519 -N '' -f FILE makes one");
+		need(c, hosts, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared");
+	}
+	need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");
+	need(c, "the TLS key", settings->tls_key_file, R_OK, "");
+	need(c, "groups_dir", settings->groups_dir, R_OK | X_OK, "");
+	need(c, "tasks_file", settings->tasks_file, R_OK, "");
+	check_database(c, settings->database);
+}
+
+/* Whose access is looked at: who was named; the service's account, where root checks the service's own settings. */
+static const struct passwd *find_account(const struct command_line *line)
+{
+	if (line->user != NULL)
+		return getpwnam(line->user);
+	bool service = geteuid() == 0 && strcmp(line->settings_path, SETTINGS_PATH_DEFAULT) == 0;
+	return service ? getpwnam(SERVICE_ACCOUNT) : NULL;
+}
+
+static const char *own_name(void)
+{
+	const struct passwd *self = getpwuid(geteuid());
+	return self == NULL ? "of this process" : self->pw_name;
+}
+
+/* There is no way back, and none is wanted. */
+static int become(const struct passwd *account)
+{
+	if (account->pw_uid == geteuid())
+		return 0;
+	return initgroups(account->pw_name, account->pw_gid) == 0 && setgid(account->pw_gid) == 0 &&
+		       setuid(account->pw_uid) == 0
+		   ? 0
+		   : -1;
+}
+
+/* Everything that the settings name; what is wrong is on standard error. */
+static int check_access(const struct command_line *line, const struct settings *settings)
+{
+	struct nel_err err = {0};
+	struct check c = {.settings_path = line->settings_path, .account = own_name()};
+	const struct passwd *account = find_account(line);
+	if (line->user != NULL && account == NULL) {
+		err_set(&err, NEL_NOTFOUND, "--user %s: there is no such account on this machine", line->user);
+		command_fail(&err);
+		return -1;
+	}
+	/* systemd reads it as root and hands it over (LoadCredential). */
+	need(&c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it");
+	if (account != NULL && become(account) != 0) {
+		err_set(&err, NEL_DENIED, "only root can check as another account");
+		command_fail(&err);
+		return -1;
+	}
+	c.account = own_name();
+	check_files(&c, settings);
+	if (c.faults == 0 && command_check_keys(settings, &err) != 0) {
+		command_fail(&err);
+		return -1;
+	}
+	return c.faults == 0 ? 0 : -1;
+}
+
+int command_check(const struct command_line *line)
+{
+	struct nel_err err = {0};
+	CLEANUP(problems_done) struct problems problems = {0};
+	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
+		if (problems.count == 0)
+			return command_fail(&err);
+		command_print_problems(line->settings_path, "", &problems);
+		return 1;
+	}
+	if (!line->syntax_only && check_access(line, settings) != 0)
+		return 1;
+	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
+	       settings->cluster_count == 1 ? "" : "s");
+	return 0;
+}
