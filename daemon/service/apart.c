@@ -53,6 +53,8 @@ static bool is_rundir_name(const char *name, size_t len)
 
 static const char *bad_part(const char *path, bool shared)
 {
+	if (shared && lies_under(path, "/proc"))
+		return "it leads elsewhere for each process";
 	for (const char *at = path; *at != '\0';) {
 		size_t skip = strspn(at, "/");
 		const char *part = at + skip;

@@ -324,13 +324,19 @@ static int append_servers(const struct script_data *data, struct str *s, struct 
 
 void script_append_name(struct str *s, const char *name)
 {
-	/* ld.so(8), bash(1), srun(1), curl(1), enroot's configuration.md; '*': whatever begins so. In any case. */
-	static const char *const acting[] = {
-	    "LD_*",       "GLIBC_*",     "GCONV_PATH", "LOCPATH",  "NLSPATH",    "MALLOC_*",  "BASH*",
-	    "ENV",        "IFS",         "PS4",        "PATH",     "CDPATH",     "SHELL",     "HOME",
-	    "TMPDIR",     "XDG_*",       "SLURM*",     "SBATCH_*", "SALLOC_*",   "SRUN_*",    "SQUEUE_*",
-	    "SACCT_*",    "SCANCEL_*",   "SPANK_*",    "PMI*",     "PYXIS*",     "ENROOT_*",  "CURL_*",
-	    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",  "NO_PROXY", "SSL_CERT_*", "GLOBIGNORE"};
+	/* ld.so(8), bash(1), srun(1), enroot's configuration.md, and what these load or run: Lua of Slurm's plugins,
+	 * curl with OpenSSL, tar, parallel, wrappers in Python; '*': whatever begins so. In any case. */
+	static const char *const acting[] = {"LD_*",        "GLIBC_*",     "GCONV_PATH",  "LOCPATH",
+					     "NLSPATH",     "MALLOC_*",    "BASH*",       "ENV",
+					     "IFS",         "PS4",         "PATH",        "CDPATH",
+					     "SHELL",       "HOME",        "TMPDIR",      "XDG_*",
+					     "SLURM*",      "SBATCH_*",    "SALLOC_*",    "SRUN_*",
+					     "SQUEUE_*",    "SACCT_*",     "SCANCEL_*",   "SPANK_*",
+					     "PMI*",        "PYXIS*",      "ENROOT_*",    "CURL_*",
+					     "HTTP_PROXY",  "HTTPS_PROXY", "ALL_PROXY",   "NO_PROXY",
+					     "SSL_CERT_*",  "GLOBIGNORE",  "OPENSSL_*",   "KRB5*",
+					     "HOSTALIASES", "RES_OPTIONS", "TAR_OPTIONS", "PERL*",
+					     "PARALLEL*",   "PYTHON*",     "LUA_*",       "POSIXLY_CORRECT"};
 	for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++) {
 		size_t len = strcspn(acting[i], "*");
 		if (strncasecmp(name, acting[i], len) == 0 && (acting[i][len] == '*' || name[len] == '\0')) {

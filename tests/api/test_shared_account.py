@@ -40,6 +40,7 @@ def test_home_of_the_shared_account_is_not_mounted_and_a_warning_says_so(ann):
 
 def test_variables_that_would_act_on_srun_pass_it_under_another_name(ann):
     names = ["LD_PRELOAD", "BASH_ENV", "PATH", "SLURM_CONF", "PMIX_X", "https_proxy", "HOME", "ENROOT_CONFIG_PATH"]
+    names += ["TAR_OPTIONS", "OPENSSL_CONF", "PERL5OPT", "PARALLEL", "PYTHONPATH", "LUA_CPATH", "HOSTALIASES", "POSIXLY_CORRECT"]
     plain = ["HF_HOME", "NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "MY_PATH"]
     variables = [f"++evaluation.env_vars.{name}=lit:x" for name in names + plain]
     job = plan(ann, {}, 200, overrides=[*variables, "++evaluation.env_vars.LD_AUDIT=host:S"], env={"S": "x"})["jobs"][0]

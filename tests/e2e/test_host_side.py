@@ -1,8 +1,13 @@
 """Variables that would act on srun, Pyxis or a shell before the container arrive in it, and act nowhere before."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from configs import config, task
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Would each end, or mark, what reads it on the host: a library that is not there, a PATH without anything, a file to source.
 VARIABLES = {
@@ -32,3 +37,19 @@ def test_variables_act_in_the_container_alone(bed, daemon, model_server, source)
     assert dict(line.split("=", 1) for line in seen.splitlines()) == VARIABLES
     log = client.call("GET", f"/v1/jobs/{job['id']}/logs/slurm-{job['slurm_job_id']}.log").text
     assert "ld.so" not in log and "srun: " not in log
+
+
+WHO_HOLDS = """
+mkdir -p fs/team/out bind home && mount --bind fs bind && cd / && HOME=$1/home
+source <(sed -n '/^holds()/,/^}/p; /^refuse_source()/,/^}/p' "$2")
+for path in bind bind/team bind/team/out bind/team/models; do
+    mkdir -p "$1/$path" && refuse_source "$1/$path" "$1/fs/team/out" >/dev/null && echo "$path"
+done
+"""
+
+
+def test_directory_above_the_run_directories_is_refused_by_its_other_name_too(tmp_path):
+    common = ROOT / "daemon/slurm/script/remote_common.sh"
+    command = ["unshare", "-rm", "bash", "-c", WHO_HOLDS, "bash", str(tmp_path), str(common)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == ["bind", "bind/team", "bind/team/out"], done.stderr

@@ -31,6 +31,10 @@ static void test_apart_refusal_of_shared_accounts(void **state)
 	    {"/home/svc/.ssh", "keys"},
 	    {"/home/svc/.ssh/id_ed25519", "keys"},
 	    {"/shared/models/../out", "'..'"},
+	    {"/proc", "process"},
+	    {"/proc/self/root/home/svc/keys", "process"},
+	    {"//proc/1/cwd", "process"},
+	    {"/data/proc", NULL},
 	};
 	char *roots[] = {(char *)(uintptr_t) "/data/runs/", NULL};
 	(void)state;

@@ -625,11 +625,12 @@ static void test_submit_missing_sources_are_named(void **state)
 static void test_submit_sources_that_lead_elsewhere_are_refused(void **state)
 {
 	(void)state;
-	static const char *const links[] = {"out/..", "out/run/t0.0/..", "/", "other", "home/.ssh/id", "home"};
-	assert_int_equal(
-	    system("cd $FAKE && mkdir -p home/.ssh out other/20260131_120000-0a57bcf1e977cb35 models && touch "
-		   "home/.ssh/id other/20260131_120000-0a57bcf1e977cb35/.claim models/x"),
-	    0);
+	static const char *const links[] = {"out/..",       "out/run/t0.0/..", "/",    "other", "home/.ssh/id", "home",
+					    "home/.bashrc", "home/.config/x",  "/proc"};
+	assert_int_equal(system("cd $FAKE && mkdir -p home/.ssh home/.config/x home/.cache/hf out "
+				"other/20260131_120000-0a57bcf1e977cb35 models && touch "
+				"home/.ssh/id home/.bashrc other/20260131_120000-0a57bcf1e977cb35/.claim models/x"),
+			 0);
 	CLEANUP(mem_freep) char *home = mem_printf("%s/home", local_dir);
 	CLEANUP(mem_freep) char *link = mem_printf("%s/models/link", local_dir);
 	const char *const sources[] = {link, NULL};
@@ -661,6 +662,10 @@ static void test_submit_sources_that_lead_elsewhere_are_refused(void **state)
 	assert_int_equal(symlink("x", link), 0);
 	CLEANUP(sent_done) struct sent fine = send_with(2, sources, "out/20260131_120000-0123456789abcdef", 1, false);
 	assert_int_equal(fine.reply.items[1].outcome, SUBMIT_ACCEPTED);
+	unlink(link);
+	assert_int_equal(symlink("../home/.cache/hf", link), 0);
+	CLEANUP(sent_done) struct sent cache = send_with(2, sources, "out/20260131_120000-0123456789abcdef", 1, false);
+	assert_int_equal(cache.reply.items[1].outcome, SUBMIT_ACCEPTED);
 	shared = false;
 	if (old_home != NULL)
 		setenv("HOME", old_home, 1);
