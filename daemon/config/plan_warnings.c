@@ -175,7 +175,9 @@ static bool has_variable(const struct env_group *group, const char *name)
 static void warn_server_secrets(const struct plan_ctx *ctx)
 {
 	const struct eval_plan *plan = ctx->plan;
-	const struct env_group *group = plan->deployment == NULL ? &(struct env_group){0} : &plan->deployment->env;
+	if (plan->deployment == NULL)
+		return;
+	const struct env_group *group = &plan->deployment->env;
 	for (size_t i = 0; i < group->count; i++) {
 		bool elsewhere = plan->job_count == 0;
 		for (size_t k = 0; k < plan->job_count && !elsewhere; k++)

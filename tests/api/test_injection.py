@@ -181,10 +181,10 @@ done
 PATH=$STAND/container:$PATH
 case $name in
 evaluation | export) [[ ! -e $STAND/run-containers ]] || exec "$@" ;;
-*) exec /bin/sleep 60 ;;
+*) touch "$STAND/healthy"; exec /bin/sleep 60 ;;
 esac
 """,
-    "curl": "#!/bin/bash\nprintf 200\n",
+    "curl": '#!/bin/bash\n[[ ! -e $STAND/healthy ]] || { printf 200; exit; }\nprintf 000\nexit 7\n',
     "sleep": "#!/bin/bash\n(($1 < 10)) && exec /bin/sleep 0.02\nexec /bin/sleep 30\n",
 }
 

@@ -40,11 +40,10 @@ def test_full_disk_is_told_and_nothing_is_accepted(on_small_disk, small_disk):
     daemon = on_small_disk
     ann, nobody = daemon.client("ann"), daemon.client(None)
     ann.submit(CONFIG)
-    with open(small_disk / "filler", "wb") as file:
+    with open(small_disk / "filler", "wb", buffering=0) as file:
         try:
-            while True:
-                file.write(bytes(65536))
-                file.flush()
+            while file.write(bytes(4096)) > 0:
+                pass
         except OSError:
             pass
     check_not_ready(nobody, ann, "disk is full")
