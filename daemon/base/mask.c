@@ -183,9 +183,27 @@ static void add_base64(struct automaton *a, const char *value, size_t size)
 	free(encoded);
 }
 
+/* As it stands between quotes in JSON, or where a program shows its text: these characters have a backslash before. */
+static void add_escaped(struct mask *mask, const char *value, size_t size, const char *escaped)
+{
+	char *text = mem_calloc(2 * size + 1, 1);
+	size_t length = 0;
+	for (size_t i = 0; i < size; i++) {
+		if (value[i] != '\0' && strchr(escaped, value[i]) != NULL)
+			text[length++] = '\\';
+		text[length++] = value[i];
+	}
+	if (length > size)
+		add_pattern(&mask->views[VIEW_PLAIN], VIEW_PLAIN, text, length);
+	sodium_memzero(text, length);
+	free(text);
+}
+
 static void add_value(struct mask *mask, const char *value, size_t size)
 {
 	add_pattern(&mask->views[VIEW_PLAIN], VIEW_PLAIN, value, size);
+	add_escaped(mask, value, size, "\"\\");
+	add_escaped(mask, value, size, "\\");
 	add_pattern(&mask->views[VIEW_URL], VIEW_URL, value, size);
 	if (size >= MASK_VALUE_MIN)
 		add_base64(&mask->views[VIEW_BASE64], value, size);
@@ -220,8 +238,8 @@ struct mask *mask_new(const json_t *values)
 		for (; text != NULL && (text = strchr(text, '\n')) != NULL; text++)
 			count++;
 	}
-	count *= 2; /* the whole and its lines */
-	automaton_init(&mask->views[VIEW_PLAIN], bytes, count);
+	count *= 2;                                                     /* the whole and its lines */
+	automaton_init(&mask->views[VIEW_PLAIN], 5 * bytes, 3 * count); /* escaped in two ways, too */
 	automaton_init(&mask->views[VIEW_URL], bytes, count);
 	automaton_init(&mask->views[VIEW_BASE64], 4 * bytes + 12 * count, 3 * count);
 	json_object_foreach(object, name, value) {

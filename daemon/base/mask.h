@@ -1,7 +1,7 @@
-/* Takes known secret values out of text that comes from a job: as they are, URL-encoded (any of the characters), and
- * within base64 (either alphabet, at any place, also over line breaks). Of a value of several lines each line counts,
- * too; at both ends of a text that may have been cut there, so does a part of a value. No other encoding is
- * recognised. Time and memory are linear in text and values. */
+/* Takes known secret values out of text that comes from a job: as they are, with \" and \\ as between quotes,
+ * URL-encoded (any of the characters), and within base64 (either alphabet, at any place, also over line breaks). Of a
+ * value of several lines each line counts, too; at both ends of a text that may have been cut there, so does a part of
+ * a value. No other encoding is recognised. Time and memory are linear in text and values. */
 #ifndef NEL_BASE_MASK_H
 #define NEL_BASE_MASK_H
 

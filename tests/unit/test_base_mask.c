@@ -44,6 +44,17 @@ static void test_mask_plain_and_url_forms_are_masked(void **state)
 	assert_masked(mask, "", "");
 }
 
+/* As json.dumps(dict(os.environ)) and print(os.environ) show it. */
+static void test_mask_values_between_quotes_are_masked(void **state)
+{
+	(void)state;
+	CLEANUP(mask_freep) struct mask *mask = mask_of("a\"b\\c-secret\n  \"key\": \"-----\\nMIIE\"");
+	assert_masked(mask, "{\"A\": \"a\\\"b\\\\c-secret\"}", "{\"A\": \"****\"}");
+	assert_masked(mask, "{'A': 'a\"b\\\\c-secret'}", "{'A': '****'}");
+	assert_masked(mask, "{\"A\": \"a\\\"b\\\\c-secret\\n  \\\"key\\\": \\\"-----\\\\nMIIE\\\"\"}",
+		      "{\"A\": \"****\\n****\"}");
+}
+
 static void test_mask_base64_is_masked_at_any_place(void **state)
 {
 	static const int variants[] = {sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING,
@@ -209,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_mask_plain_and_url_forms_are_masked),
+	    cmocka_unit_test(test_mask_values_between_quotes_are_masked),
 	    cmocka_unit_test(test_mask_base64_is_masked_at_any_place),
 	    cmocka_unit_test(test_mask_base64_over_lines_is_masked),
 	    cmocka_unit_test(test_mask_lines_of_a_value_are_masked),
