@@ -72,6 +72,8 @@ record("sbatch")
 if has("sbatch-refuses"):
     print("sbatch: error: invalid partition", file=sys.stderr)
     sys.exit(1)
+if has("sbatch-hangs"):
+    time.sleep(20)
 print("77")
 """,
     "squeue": RECORD + 'record("squeue")\nprint("42.0 server-0")\nprint("42.1 evaluation")\n',
@@ -478,6 +480,17 @@ def test_run_with_a_refused_export_succeeds_and_leaves_no_secrets(make):
     assert "warning: the export job was refused: sbatch: error: invalid partition" in run.log
     assert not (run.job_dir / ".export.env").exists()
     assert (run.job_dir / ".export/job").read_text() == "refused sbatch: error: invalid partition\n"
+
+
+def test_run_does_not_wait_for_ever_to_send_its_export(make):
+    run = make("commands")
+    run.set("sbatch-hangs")
+    run.edit("sbatch_timeout_s=300", "sbatch_timeout_s=1")
+    assert run.run(SBATCH_EXCLUSIVE="user") == 0
+    assert "warning: the export job was refused: sbatch did not answer within 1 s" in run.log
+    assert not (run.job_dir / ".export.env").exists()
+    (sbatch,) = run.calls("sbatch")
+    assert not [name for name in sbatch["env"] if name.startswith("SBATCH_")]
 
 
 def test_run_that_fails_leaves_nothing_of_an_earlier_export(make):

@@ -1227,7 +1227,7 @@ evaluate() { # PRE-COMMAND POST-COMMAND
 
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
-    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name
+    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name status
     # Of the output directory no more than this evaluation: the exporters look there for job directories.
     local run=${NEL_JOB_DIR%/*}
     local mounts=$run:$run${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
@@ -1243,12 +1243,15 @@ submit_export() {
     fi
     if answer=$(
         # The export job must not take this job's shape for its own.
-        for name in "${!SLURM_@}"; do
+        for name in "${!SLURM_@}" "${!SBATCH_@}"; do
             [[ $name == SLURM_CONF ]] || unset "$name"
         done
-        sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
+        timeout -k 5 "$sbatch_timeout_s" sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
             --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
-            --output="$logs/export-%A.log" "$script" "$export_dir" "${step[@]}" 2>&1
+            --output="$logs/export-%A.log" "$script" "$export_dir" "${step[@]}" </dev/null 2>&1
+        status=$?
+        ((status != 124 && status != 137)) || printf 'sbatch did not answer within %d s' "$sbatch_timeout_s"
+        exit "$status"
     ) && [[ $'\n'$answer$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
         say "sent export job ${BASH_REMATCH[1]}"
         note_export "${BASH_REMATCH[1]}"
