@@ -435,10 +435,10 @@ def ends_before_it_is_stopped(site):
     return site.generic(command, evaluation={"post_cmd": post})
 
 
-def test_server_that_exits_before_it_is_stopped_leaves_the_evaluation_succeeded(daemon, run):
-    job = run("ends_before_it_is_stopped")
-    assert artifact(job, "gone") == "" and exit_code(job) == 0
-    assert set(daemon.client.scores(job["id"]).values()) == {SCORE}
+def test_server_that_exits_before_it_is_stopped_fails_the_evaluation(daemon, run):
+    job = run("ends_before_it_is_stopped", "failed")
+    assert artifact(job, "gone") == "" and exit_code(job) == 1
+    assert "a server was away while the evaluation ran, so its scores do not count" in job["reason"]
 
 
 def test_no_server_outlives_its_job(bed, daemon, run):
