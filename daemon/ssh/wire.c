@@ -156,12 +156,20 @@ static void on_disconnect(LIBSSH2_SESSION *session, int reason, const char *mess
 		add_diag(wire, message, (size_t)message_len);
 }
 
+/* libssh2 1.11.1 has a new function for this and calls the old one deprecated. */
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+#define SET_CALLBACK(session, which, function)                                                                         \
+	libssh2_session_callback_set2(session, which, (libssh2_cb_generic *)(function))
+#else
+#define SET_CALLBACK(session, which, function) libssh2_session_callback_set(session, which, (void *)(function))
+#endif
+
 void wire_attach(struct wire *wire, LIBSSH2_SESSION *session)
 {
 	*libssh2_session_abstract(session) = wire;
-	libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV, (void *)on_receive);
-	libssh2_session_callback_set(session, LIBSSH2_CALLBACK_SEND, (void *)on_send);
-	libssh2_session_callback_set(session, LIBSSH2_CALLBACK_DISCONNECT, (void *)on_disconnect);
+	SET_CALLBACK(session, LIBSSH2_CALLBACK_RECV, on_receive);
+	SET_CALLBACK(session, LIBSSH2_CALLBACK_SEND, on_send);
+	SET_CALLBACK(session, LIBSSH2_CALLBACK_DISCONNECT, on_disconnect);
 }
 
 bool wire_has_room(const struct wire *wire)

@@ -43,7 +43,11 @@ keep_mariadbd() {
         GRANT ALL ON slurm_acct_db.* TO slurm@'127.0.0.1'"
 }
 
-start_slurmdbd() { start_daemon alpha slurmdbd env SLURM_CONF="$dir/alpha/slurm.conf" slurmdbd -D; }
+# With the libmariadb that tests/install put aside for it, where it did.
+start_slurmdbd() {
+    start_daemon alpha slurmdbd env SLURM_CONF="$dir/alpha/slurm.conf" LD_LIBRARY_PATH=/usr/local/lib/nel-tests/libmariadb3 \
+        slurmdbd -D
+}
 slurmdbd_answers() { client alpha sacctmgr -n show cluster; }
 keep_slurmdbd() { keep_up alpha slurmdbd start_slurmdbd slurmdbd_answers; }
 
