@@ -31,7 +31,7 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line);
 /* Runs line->command; the exit status. */
 int command_run(const struct command_line *line);
 
-/* The private keys of the settings' clusters: DENIED when one can never log in (RSA, a passphrase, readable by others).
+/* The private keys of the settings' clusters: DENIED when one can never log in (a passphrase, readable by others).
  * One that is not there yet may come. */
 int command_check_keys(const struct settings *settings, struct nel_err *err);
 

@@ -28,6 +28,8 @@
 #define IDENTITIES_ANSWER 12
 #define SIGN_REQUEST 13
 #define SIGN_RESPONSE 14
+#define RSA_SHA2_256 2
+#define RSA_SHA2_512 4
 
 /* One question to an agent. */
 struct talk {
@@ -280,20 +282,39 @@ int agent_list(const char *socket_path, const char *public_key, const volatile b
 	return 0;
 }
 
+/* The algorithm of a signature as the data to be signed names it (RFC 4252, 7: session, message, user, service, method,
+ * a true, algorithm): libssh2 chooses for an RSA key what the server takes (RFC 8332). */
+static bool read_algorithm(struct blob data, struct blob *ret_algorithm)
+{
+	struct blob skipped;
+	if (!blob_take_string(&data, &skipped) || data.size < 1)
+		return false;
+	data = (struct blob){data.data + 1, data.size - 1};
+	if (!blob_take_string(&data, &skipped) || !blob_take_string(&data, &skipped) ||
+	    !blob_take_string(&data, &skipped) || data.size < 1)
+		return false;
+	data = (struct blob){data.data + 1, data.size - 1};
+	return blob_take_string(&data, ret_algorithm);
+}
+
 int agent_sign(const char *socket_path, const struct agent_key *key, const void *data, size_t size,
 	       const volatile bool *stop, unsigned char **ret_signature, size_t *ret_size, struct nel_err *err)
 {
 	CLEANUP(mem_freep) unsigned char *reply = NULL;
 	CLEANUP(str_done) struct str request = {0};
-	struct blob blob, both, algorithm, signature;
+	struct blob blob, both, wanted, algorithm, signature;
+	if (!read_algorithm((struct blob){data, size}, &wanted))
+		return err_set(err, NEL_INTERNAL, "libssh2 asks for a signature of what is no login");
 	str_append_c(&request, SIGN_REQUEST);
 	append_string(&request, key->blob, key->blob_size);
 	append_string(&request, data, size);
-	append_number(&request, 0); /* no flags: they are for RSA keys */
+	append_number(&request, blob_is(wanted, "rsa-sha2-512")   ? RSA_SHA2_512
+				: blob_is(wanted, "rsa-sha2-256") ? RSA_SHA2_256
+								  : 0);
 	if (ask(socket_path, stop, &request, SIGN_RESPONSE, &reply, &blob, err) != 0)
 		return -1;
-	if (!blob_take_string(&blob, &both) || !blob_take_string(&both, &algorithm) || !blob_is(algorithm, key->type) ||
-	    !blob_take_string(&both, &signature))
+	if (!blob_take_string(&blob, &both) || !blob_take_string(&both, &algorithm) || algorithm.size != wanted.size ||
+	    memcmp(algorithm.data, wanted.data, wanted.size) != 0 || !blob_take_string(&both, &signature))
 		return deny_garbled(&(struct talk){.socket_path = socket_path}, err);
 	*ret_signature = (unsigned char *)mem_dup(signature.data, signature.size);
 	*ret_size = signature.size;

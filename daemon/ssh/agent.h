@@ -28,14 +28,15 @@ struct agent_keys {
 
 void agent_keys_done(struct agent_keys *keys);
 
-/* The keys of the agent at the socket that libssh2 can log in with (ed25519 and ECDSA), in the agent's order; only the
- * one of public_key, a line as in a .pub file, unless that is NULL. DENIED when there is none (the message says why,
- * for RSA keys as key_file.h) or the agent cannot be reached or does not answer in time; REMOTE with sys ECANCELED when
- * *stop (or NULL) became true. */
+/* The keys of the agent at the socket that libssh2 can log in with (as key_file.h has it), in the agent's order; only
+ * the one of public_key, a line as in a .pub file, unless that is NULL. DENIED when there is none (the message says
+ * why, for RSA keys as key_file.h) or the agent cannot be reached or does not answer in time; REMOTE with sys ECANCELED
+ * when *stop (or NULL) became true. */
 int agent_list(const char *socket_path, const char *public_key, const volatile bool *stop, struct agent_keys *ret_keys,
 	       struct nel_err *err);
 
-/* Signs data; *ret_signature (free()) is without the name of its algorithm. Errors as above. */
+/* Signs the data of a login (RFC 4252, 7), by the algorithm that it names; *ret_signature (free()) is without that
+ * name. Errors as above. */
 int agent_sign(const char *socket_path, const struct agent_key *key, const void *data, size_t size,
 	       const volatile bool *stop, unsigned char **ret_signature, size_t *ret_size, struct nel_err *err);
 

@@ -113,9 +113,17 @@ int host_key_check(LIBSSH2_SESSION *session, const char *known_hosts_file, const
 int host_key_prefer_known(LIBSSH2_SESSION *session, const char *known_hosts_file, const char *address, int port,
 			  struct nel_err *err)
 {
-	/* What libssh2 1.10 can check, ssh-dss aside; ed25519 first because its line is the shortest to add. */
-	static const char *const supported[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-						"ecdsa-sha2-nistp521", "ssh-rsa"};
+	/* What libssh2 can check, ssh-dss aside; ed25519 first because its line is the shortest to add. For one kind of
+	 * key RSA has three names, of which libssh2 1.10 leaves out those that it does not know (SHA-2: RFC 8332). */
+	static const struct {
+		const char *type, *methods;
+	} supported[] = {
+	    {"ssh-ed25519", "ssh-ed25519"},
+	    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"},
+	    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384"},
+	    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521"},
+	    {"ssh-rsa", "rsa-sha2-512,rsa-sha2-256,ssh-rsa"},
+	};
 	CLEANUP(mem_freep) char *text = NULL;
 	CLEANUP(str_done) struct str known = {0};
 	CLEANUP(str_done) struct str order = {0};
@@ -125,9 +133,9 @@ int host_key_prefer_known(LIBSSH2_SESSION *session, const char *known_hosts_file
 	str_append_c(&known, ',');
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < sizeof supported / sizeof *supported; i++) {
-			CLEANUP(mem_freep) char *word = mem_printf("%s,", supported[i]);
+			CLEANUP(mem_freep) char *word = mem_printf("%s,", supported[i].type);
 			if ((strstr(str_text(&known), word) != NULL) == (pass == 0))
-				str_appendf(&order, "%s%s", order.len == 0 ? "" : ",", supported[i]);
+				str_appendf(&order, "%s%s", order.len == 0 ? "" : ",", supported[i].methods);
 		}
 	if (libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, str_text(&order)) != 0)
 		return err_set(err, NEL_INTERNAL, "libssh2 does not take the order of host key types %s",

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libssh2.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,12 +19,21 @@
 #define PEM_MARK "-----BEGIN "
 #define USE_OTHERS "use an ed25519 or ECDSA key"
 
-static int deny_rsa(const char *path, struct nel_err *err)
+bool key_file_takes_rsa(void)
 {
+	return libssh2_version(0x010b00) != NULL;
+}
+
+/* RSA keys are for libssh2 1.11 and later, which sign with SHA-2 (RFC 8332). */
+static int check_rsa(const char *path, struct nel_err *err)
+{
+	if (key_file_takes_rsa())
+		return 0;
 	return err_set(
 	    err, NEL_DENIED,
-	    "%s is an RSA key: libssh2 1.10 signs RSA with SHA-1 only, which OpenSSH 8.8 and later refuse; " USE_OTHERS,
-	    path);
+	    "%s is an RSA key: libssh2 %s signs RSA with SHA-1 only, which OpenSSH 8.8 and later refuse; " USE_OTHERS
+	    " (or libssh2 1.11)",
+	    path, libssh2_version(0));
 }
 
 static int deny_passphrase(const char *path, struct nel_err *err)
@@ -39,7 +49,7 @@ static int deny_unknown(const char *path, struct nel_err *err)
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err)
 {
 	if (blob_is(type, "ssh-rsa"))
-		return deny_rsa(name, err);
+		return check_rsa(name, err);
 	if (!blob_is(type, "ssh-ed25519") && !blob_is(type, "ecdsa-sha2-nistp256") &&
 	    !blob_is(type, "ecdsa-sha2-nistp384") && !blob_is(type, "ecdsa-sha2-nistp521"))
 		return err_set(err, NEL_DENIED, "%s is a key of type %.*s, which is not supported; " USE_OTHERS, name,
@@ -76,11 +86,11 @@ static int check_pkcs8(struct blob key, const char *path, struct nel_err *err)
 	static const unsigned char ec[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
 	size_t near = key.size < 40 ? key.size : 40;
 	if (memmem(key.data, near, rsa, sizeof rsa) != NULL)
-		return deny_rsa(path, err);
+		return check_rsa(path, err);
 	if (memmem(key.data, near, ec, sizeof ec) == NULL)
-		return err_set(err, NEL_DENIED,
-			       "%s is a PKCS#8 key that is not an ECDSA key; " USE_OTHERS " as ssh-keygen makes it",
-			       path);
+		return err_set(
+		    err, NEL_DENIED,
+		    "%s is a PKCS#8 key that is neither RSA nor ECDSA; " USE_OTHERS " as ssh-keygen makes it", path);
 	return 0;
 }
 
@@ -111,14 +121,15 @@ int key_file_check(const char *text, const char *path, struct nel_err *err)
 	const char *end = body == NULL ? NULL : strstr(body, "-----END ");
 	if (end == NULL)
 		return deny_unknown(path, err);
-	if (str_starts_with(kind, "RSA PRIVATE KEY-----"))
-		return deny_rsa(path, err);
+	bool rsa = str_starts_with(kind, "RSA PRIVATE KEY-----");
+	if (rsa && check_rsa(path, err) != 0)
+		return -1;
 	if (str_starts_with(kind, "DSA PRIVATE KEY-----"))
 		return err_set(err, NEL_DENIED, "%s is a DSA key, which OpenSSH refuses; " USE_OTHERS, path);
 	const char *encrypted = strstr(body, "Proc-Type: 4,ENCRYPTED");
 	if (str_starts_with(kind, "ENCRYPTED PRIVATE KEY-----") || (encrypted != NULL && encrypted < end))
 		return deny_passphrase(path, err);
-	if (str_starts_with(kind, "EC PRIVATE KEY-----"))
+	if (rsa || str_starts_with(kind, "EC PRIVATE KEY-----"))
 		return 0;
 	if (str_starts_with(kind, "OPENSSH PRIVATE KEY-----") || str_starts_with(kind, "PRIVATE KEY-----"))
 		return check_body(kind, body, end, path, err);

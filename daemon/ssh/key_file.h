@@ -5,10 +5,12 @@
 #include "base/err.h"
 #include "ssh/blob.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Reads the key at path. DENIED when it cannot be read, is open to others (as ssh(1) has it), needs a passphrase, or is
- * of a kind that libssh2 1.10 cannot log in with. *ret_text is NUL-terminated; give it to secret_free() with its size.
+ * of a kind that the libssh2 here cannot log in with. *ret_text is NUL-terminated; give it to secret_free() with its
+ * size.
  */
 int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct nel_err *err);
 
@@ -18,5 +20,8 @@ int key_file_check(const char *text, const char *path, struct nel_err *err);
 
 /* The same for the type of a key ("ssh-ed25519"), which is called `name` in the message. */
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err);
+
+/* Can the libssh2 here log in with RSA keys? */
+bool key_file_takes_rsa(void);
 
 #endif

@@ -16,8 +16,8 @@ struct ssh_target {
 				 "[address]:port"  unless the port is 22 */
 	int port;
 	const char *username;
-	/* One of the three, looked at in the order agent_socket, key, key_file. Keys are ed25519 or ECDSA; RSA is
-	 * refused with the reason. */
+	/* One of the three, looked at in the order agent_socket, key, key_file. Keys are ed25519, ECDSA or
+	 * RSA; before libssh2 1.11 RSA is refused with the reason. */
 	const char *key_file; /* private key, as ssh-keygen writes it */
 	const char *key;      /* the same text in memory; copies of it are wiped */
 	size_t key_size;
@@ -33,7 +33,7 @@ struct ssh_target {
 struct ssh_session;
 
 /* Connects, checks the host key, logs in. Errors: DENIED (host key unknown or changed: the message has the line to add
- * to known_hosts; key refused; key file unreadable or RSA), REMOTE (network, time-out). */
+ * to known_hosts; key refused; key file unreadable or of no use), REMOTE (network, time-out). */
 int ssh_session_open(const struct ssh_target *target, struct ssh_session **ret_session, struct nel_err *err);
 void ssh_session_close(struct ssh_session *session); /* accepts NULL */
 

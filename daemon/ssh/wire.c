@@ -158,7 +158,7 @@ static void on_disconnect(LIBSSH2_SESSION *session, int reason, const char *mess
 
 /* libssh2 1.11.1 has a new function for this and calls the old one deprecated. */
 #if LIBSSH2_VERSION_NUM >= 0x010b01
-#define SET_CALLBACK(session, which, function)                                                                         \
+#define SET_CALLBACK(session, which, function) \
 	libssh2_session_callback_set2(session, which, (libssh2_cb_generic *)(function))
 #else
 #define SET_CALLBACK(session, which, function) libssh2_session_callback_set(session, which, (void *)(function))

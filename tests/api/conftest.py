@@ -234,6 +234,11 @@ KbdInteractiveAuthentication no
 """)
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
+        # OpenSSH 9.8 and later shut out an address for a while after a login that failed; those before do not know this.
+        if subprocess.run(["/usr/sbin/sshd", "-t", "-f", str(config), "-o", "PerSourcePenalties=no"],
+                          stderr=subprocess.DEVNULL).returncode == 0:
+            with config.open("a") as file:
+                file.write("PerSourcePenalties no\n")
         self.process = subprocess.Popen([shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-f", str(config), "-E",
                                          str(folder / "sshd.log")])
         wait_until(self.answers, what="sshd")

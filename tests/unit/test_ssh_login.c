@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ssh/agent.h"
+#include "ssh/key_file.h"
 #include "ssh/pool.h"
 
 #include <pthread.h>
@@ -39,6 +40,15 @@ static int setup(void **state)
 	if (rc == 0 && installed) {
 		start_agent();
 		sshd_keygen(&sshd, "rsa", "rsa", "", "-b", "2048");
+		sshd_keygen(&sshd, "rsa_pem", "rsa", "", "-m", "PEM");
+		sshd_keygen(&sshd, "rsa_pkcs8", "rsa", "", "-m", "PKCS8");
+		static const char *const rsa[] = {"rsa.pub", "rsa_pem.pub", "rsa_pkcs8.pub"};
+		for (size_t i = 0; i < sizeof rsa / sizeof *rsa; i++) {
+			char key[1024];
+			sshd_read_line(&sshd, rsa[i], key, sizeof key);
+			sshd_write(&sshd, "authorized_keys", "a", key);
+			sshd_write(&sshd, "authorized_keys", "a", "\n");
+		}
 	}
 	return rc;
 }
@@ -137,7 +147,6 @@ static void test_open_unusable_keys_in_memory_denied(void **state)
 	static const struct {
 		const char *key, *name, *message;
 	} cases[] = {
-	    {"rsa", "of alice", "of alice is an RSA key: libssh2 1.10 signs RSA with SHA-1 only"},
 	    {"wrong", "of alice", "refused the key of alice for user"},
 	    {"wrong", NULL, "refused the key given for this account for user"},
 	    {"user.pub", "of alice", "of alice is not a private key"},
@@ -151,6 +160,55 @@ static void test_open_unusable_keys_in_memory_denied(void **state)
 		target.key_name = cases[i].name;
 		assert_denied(&target, cases[i].message);
 	}
+}
+
+/* With libssh2 1.11 and later they log in, from memory and from the agent; before, they are refused with the reason. */
+static void test_open_rsa_keys_log_in_or_are_refused(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	static const char *const keys[] = {"rsa", "rsa_pem", "rsa_pkcs8"};
+	struct sshd_paths paths;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		struct ssh_target target = target_without_key(&paths);
+		CLEANUP(mem_freep) char *text = read_key(keys[i]);
+		target.key = text;
+		target.key_size = strlen(text);
+		target.key_name = "of alice";
+		if (key_file_takes_rsa())
+			assert_logs_in(&target);
+		else
+			assert_denied(&target, "of alice is an RSA key: libssh2 1.10.0 signs RSA with SHA-1 only");
+	}
+	struct ssh_target target = agent_target(&paths);
+	agent_hold((const char *const[]){"rsa", NULL});
+	if (key_file_takes_rsa())
+		assert_logs_in(&target);
+	else
+		assert_denied(&target, "has no key to log in with (ssh-add adds one): its key \"test\" is an RSA key");
+}
+
+/* A login node whose known host key is RSA wants SHA-2 for it, as OpenSSH 8.8 and later do. */
+static void test_open_rsa_host_key(void **state)
+{
+	(void)state;
+	NEEDS_SSHD();
+	struct sshd_paths paths;
+	struct ssh_target target = sshd_target(&sshd, "user", &paths);
+	char path[SSHD_PATH_SIZE], extra[SSHD_PATH_SIZE + 32];
+	snprintf(extra, sizeof extra, "HostKey %s", sshd_path(&sshd, "rsa", path));
+	sshd_stop(&sshd);
+	sshd_write_config(&sshd, extra);
+	sshd_write_known_hosts(&sshd, "rsa.pub");
+	assert_int_equal(sshd_start(&sshd), 0);
+	if (key_file_takes_rsa())
+		assert_logs_in(&target);
+	else
+		assert_denied(&target, "the host key of [127.0.0.1]");
+	sshd_stop(&sshd);
+	sshd_write_config(&sshd, "");
+	sshd_write_known_hosts(&sshd, "host.pub");
+	assert_int_equal(sshd_start(&sshd), 0);
 }
 
 static void test_pool_has_copies_of_key_in_memory(void **state)
@@ -206,7 +264,10 @@ static void test_open_agent_restricted_to_one_key(void **state)
 	sshd_read_line(&sshd, "ecdsa.pub", line, sizeof line);
 	assert_denied(&target, "has no key with the public half given");
 	sshd_read_line(&sshd, "rsa.pub", line, sizeof line);
-	assert_denied(&target, "SHA-1 only");
+	if (key_file_takes_rsa())
+		assert_logs_in(&target);
+	else
+		assert_denied(&target, "SHA-1 only");
 	sshd_read_line(&sshd, "user", line, sizeof line);
 	assert_denied(&target, "is not a public key");
 }
@@ -219,8 +280,6 @@ static void test_open_agent_without_usable_key_denied(void **state)
 	struct ssh_target target = agent_target(&paths);
 	agent_hold((const char *const[]){NULL});
 	assert_denied(&target, "has no key to log in with (ssh-add adds one)");
-	agent_hold((const char *const[]){"rsa", NULL});
-	assert_denied(&target, "has no key to log in with (ssh-add adds one): its key \"test\" is an RSA key");
 	agent_hold((const char *const[]){"wrong", "other_host", NULL});
 	assert_denied(&target, "login.alpha refused each of 2 keys of the SSH agent");
 	/* One that wants each use confirmed, with nobody to ask. */
@@ -335,6 +394,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_open_keys_in_memory_log_in),
 	    cmocka_unit_test(test_open_unusable_keys_in_memory_denied),
+	    cmocka_unit_test(test_open_rsa_keys_log_in_or_are_refused),
+	    cmocka_unit_test(test_open_rsa_host_key),
 	    cmocka_unit_test(test_pool_has_copies_of_key_in_memory),
 	    cmocka_unit_test(test_open_agent_tries_its_keys_in_turn),
 	    cmocka_unit_test(test_open_agent_restricted_to_one_key),

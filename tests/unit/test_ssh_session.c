@@ -330,9 +330,6 @@ static void test_open_unusable_keys_denied(void **state)
 	static const struct {
 		const char *name, *type, *passphrase, *option, *value, *message;
 	} cases[] = {
-	    {"rsa", "rsa", "", "-b", "2048", "SHA-1 only"},
-	    {"rsa_pem", "rsa", "", "-m", "PEM", "SHA-1 only"},
-	    {"rsa_pkcs8", "rsa", "", "-m", "PKCS8", "use an ed25519 or ECDSA key"},
 	    {"crypted", "ed25519", "secret", NULL, NULL, "passphrases are not supported"},
 	    {"crypted_pem", "ecdsa", "secret", "-m", "PEM", "passphrases are not supported"},
 	};

@@ -123,6 +123,11 @@ UseDNS no
 PrintMotd no
 LogLevel VERBOSE
 END
+    # OpenSSH 9.8 and later shut out an address for a while after a login that failed; those before do not know this.
+    mkdir -p /run/sshd
+    if /usr/sbin/sshd -t -f "$dir/$cluster/ssh/sshd_config" -o PerSourcePenalties=no 2>/dev/null; then
+        echo 'PerSourcePenalties no' >>"$dir/$cluster/ssh/sshd_config"
+    fi
     local user keys
     for user in "${users[@]}"; do
         keys=$dir/$cluster/ssh/authorized_keys.$user
