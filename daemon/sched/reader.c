@@ -38,6 +38,7 @@ struct reader {
 	struct ssh_pool *pool;
 	struct ssh_session *session;
 	int64_t used_ms;
+	int64_t heard_ms; /* anything came on the session */
 	struct reading *active;
 	bool more; /* a turn ended before the output did */
 	struct ssh_command *closing[CLOSING_MAX];
@@ -252,11 +253,22 @@ static int start_command(struct reader *reader, struct reading *reading, struct 
 		return -1;
 	ssh_pool_count_exec(reader->pool);
 	reading->heard_ms = clock_mono_ms();
+	reader->heard_ms = reading->heard_ms; /* the server has answered */
 	return 0;
 }
 
 /* What one command's turn came to. */
 enum turn { TURN_GOES_ON, TURN_ENDED, TURN_BROKEN };
+
+/* Nothing came for too long. Where others were heard since, the connection lives, and what hangs is this command's
+ * own, such as its file system: it ends alone. Others that depend on a connection that died have limits as well. */
+static enum turn give_up(const struct reader *reader, const struct reading *reading, struct nel_err *err)
+{
+	err_set(err, NEL_REMOTE, "nothing came from the cluster for %lld s",
+		(long long)(reading->type->silence_max_ms / 1000));
+	err->sys = ETIMEDOUT;
+	return reader->heard_ms > reading->heard_ms ? TURN_ENDED : TURN_BROKEN;
+}
 
 static enum turn take_output(struct reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)
 {
@@ -280,17 +292,13 @@ static enum turn take_output(struct reader *reader, struct reading *reading, boo
 			return TURN_ENDED;
 		reading->type->output(reading, reader->block, got);
 		reading->heard_ms = clock_mono_ms();
+		reader->heard_ms = reading->heard_ms;
 		taken += got;
 	}
 	if (taken > 0 && reading->type->pause != NULL)
 		reading->type->pause(reading);
-	if (clock_mono_ms() - reading->heard_ms > reading->type->silence_max_ms) {
-		err_set(err, NEL_REMOTE, "nothing came from the cluster for %lld s",
-			(long long)(reading->type->silence_max_ms / 1000));
-		err->sys = ETIMEDOUT;
-		return TURN_BROKEN;
-	}
-	return TURN_GOES_ON;
+	bool silent = clock_mono_ms() - reading->heard_ms > reading->type->silence_max_ms;
+	return silent ? give_up(reader, reading, err) : TURN_GOES_ON;
 }
 
 static enum turn take_turn(struct reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)

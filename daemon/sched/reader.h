@@ -34,7 +34,8 @@ struct reading_type {
 		       char **ret_input, size_t *ret_size, struct nel_err *err);
 	/* The last call, exactly one for each accepted reading: err is NULL when the command's output has ended. */
 	void (*end)(struct reading *reading, const struct nel_err *err);
-	int64_t silence_max_ms; /* without output that could be taken: then the connection counts as dead */
+	int64_t silence_max_ms; /* without output that could be taken: it ends, and with it, when no other
+				 * reading had any since, the session */
 	bool lasts;             /* it is no transfer, and not counted as one */
 };
 
