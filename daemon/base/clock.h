@@ -2,6 +2,7 @@
 #ifndef NEL_BASE_CLOCK_H
 #define NEL_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,11 @@ int64_t clock_now_s(void);   /* UTC, seconds since the epoch */
 int64_t clock_now_ms(void);  /* UTC, milliseconds since the epoch */
 int64_t clock_mono_us(void); /* monotonic microseconds, to measure short work with */
 int64_t clock_mono_ms(void); /* monotonic milliseconds, for intervals and deadlines */
+
+/* A condition whose deadlines are on the monotonic clock, so that a clock that is set holds up no wait. */
+void clock_cond_init(pthread_cond_t *cond);
+/* pthread_cond_timedwait() for at most timeout_ms from now, on the real clock even in tests; 0 or ETIMEDOUT. */
+int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms);
 
 /* Tests: both clocks stand still at this instant until it is set again; a negative value gives the real ones back. */
 void clock_fake_set_ms(int64_t ms);

@@ -1,5 +1,6 @@
 #include "base/queue.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <pthread.h>
@@ -22,11 +23,7 @@ struct queue *queue_new(size_t capacity)
 	q->capacity = capacity;
 	q->items = mem_calloc(capacity, sizeof *q->items);
 	pthread_mutex_init(&q->mutex, NULL);
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&q->changed);
 	return q;
 }
 

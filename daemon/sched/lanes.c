@@ -225,19 +225,6 @@ static void run_one(struct lanes *lanes, struct lane *lane)
 	lane->used_ms = clock_mono_ms();
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec at;
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += ms % 1000 * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
@@ -254,9 +241,8 @@ static void *worker_main(void *arg)
 		}
 		if (is_stopping(lanes) || waited != 0)
 			break;
-		struct timespec until = after_ms(LANES_THREAD_IDLE_MS);
 		lanes->idle++;
-		waited = pthread_cond_timedwait(&lanes->work, &lanes->lock, &until);
+		waited = clock_cond_wait(&lanes->work, &lanes->lock, LANES_THREAD_IDLE_MS);
 		lanes->idle--;
 	}
 	worker->state = WORKER_ENDED;
@@ -332,8 +318,7 @@ static void *tender_main(void *arg)
 	struct lanes *lanes = arg;
 	pthread_mutex_lock(&lanes->lock);
 	while (!is_stopping(lanes)) {
-		struct timespec until = after_ms(TEND_INTERVAL_MS);
-		pthread_cond_timedwait(&lanes->tender, &lanes->lock, &until);
+		clock_cond_wait(&lanes->tender, &lanes->lock, TEND_INTERVAL_MS);
 		if (is_stopping(lanes))
 			break;
 		tend_all(lanes);
@@ -353,15 +338,6 @@ static void *tender_main(void *arg)
 
 /* ---- start and stop ---- */
 
-static void init_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
 int lanes_start(const struct settings *settings, const struct secret_key *master_key, struct lanes **ret_lanes,
 		struct nel_err *err)
 {
@@ -370,8 +346,8 @@ int lanes_start(const struct settings *settings, const struct secret_key *master
 	    (struct lane_source){.database = settings->database, .master_key = master_key, .gates = ssh_gates_new(0)};
 	lanes->settings = settings;
 	pthread_mutex_init(&lanes->lock, NULL);
-	init_cond(&lanes->work);
-	init_cond(&lanes->tender);
+	clock_cond_init(&lanes->work);
+	clock_cond_init(&lanes->tender);
 	int sys = pthread_create(&lanes->tending, NULL, tender_main, lanes);
 	if (sys != 0) {
 		lanes_free(lanes);

@@ -94,7 +94,7 @@ static struct lookup *lookup_new(const char *host, const char *service)
 	l->host = mem_strdup(host);
 	snprintf(l->service, sizeof l->service, "%s", service);
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->ended, NULL);
+	clock_cond_init(&l->ended);
 	return l;
 }
 
@@ -126,14 +126,7 @@ static int give_up(const char *address, int port, const volatile bool *stop, str
 
 static void wait_a_moment(struct lookup *l, int64_t left_ms)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += (left_ms < WAKE_MS ? left_ms : WAKE_MS) * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&l->ended, &l->lock, &until);
+	clock_cond_wait(&l->ended, &l->lock, left_ms < WAKE_MS ? left_ms : WAKE_MS);
 }
 
 static int lookup_wait(struct lookup *l, int port, int64_t deadline_ms, const volatile bool *stop, struct nel_err *err)

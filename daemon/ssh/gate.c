@@ -28,7 +28,7 @@ struct ssh_gate *ssh_gate_new(int max)
 {
 	struct ssh_gate *gate = mem_calloc(1, sizeof *gate);
 	pthread_mutex_init(&gate->lock, NULL);
-	pthread_cond_init(&gate->left, NULL);
+	clock_cond_init(&gate->left);
 	gate->max = max > 0 ? max : SSH_GATE_DEFAULT;
 	uint64_t seed;
 	randombytes_buf(&seed, sizeof seed);
@@ -70,14 +70,7 @@ int ssh_gate_enter(struct ssh_gate *gate, const char *name, int64_t timeout_ms, 
 				err->sys = ECANCELED;
 			break;
 		}
-		struct timespec wake;
-		clock_gettime(CLOCK_REALTIME, &wake);
-		wake.tv_nsec += WAKE_MS * 1000000L;
-		if (wake.tv_nsec >= 1000000000L) {
-			wake.tv_nsec -= 1000000000L;
-			wake.tv_sec++;
-		}
-		pthread_cond_timedwait(&gate->left, &gate->lock, &wake);
+		clock_cond_wait(&gate->left, &gate->lock, WAKE_MS);
 	}
 	if (rc == 0 && !breaker_enter(&gate->breaker))
 		rc = say_broken(gate, name, err);
