@@ -295,7 +295,8 @@ def scancel(cluster, request):
 
 
 def scontrol(cluster, request):
-    words = request.arguments
+    words = [word for word in request.arguments if word not in ("-o", "--oneliner")]
+    line_end = "\n" if words == request.arguments else ""
     if cluster.knobs["slurmctld"] == "down" and words[:2] != ["show", "hostnames"]:
         if words[:1] == ["ping"]:
             return 1, "Slurmctld(primary) at simulated is DOWN\n", ""
@@ -312,8 +313,10 @@ def scontrol(cluster, request):
         job = cluster.jobs.get(int(words[2]))
         if job is None:
             return 1, "", "slurm_load_jobs error: Invalid job id specified\n"
-        return 0, (f"JobId={job.id} JobName={job.name}\n   UserId={job.user}({job.uid}) Account={job.account}\n"
-                   f"   JobState={job.state} Reason={job.reason} Restarts={job.restarts}\n"), ""
+        run_time = (job.end or cluster.now()) - job.start if job.start else 0
+        return 0, (f"JobId={job.id} JobName={job.name}{line_end}   UserId={job.user}({job.uid}) Account={job.account}{line_end}"
+                   f"   JobState={job.state} Reason={job.reason} Restarts={job.restarts}{line_end}"
+                   f"   RunTime={show_elapsed(run_time)} PreemptTime=None\n"), ""
     if words[:1] == ["requeue"] and len(words) == 2:
         cluster.requeue(cluster.jobs[int(words[1])])
         return 0, "", ""
