@@ -1209,8 +1209,9 @@ evaluate() { # PRE-COMMAND POST-COMMAND
     }
     trap : TERM # Slurm signals every process of a step: this shell has to outlive the evaluator
     trap nel_finish EXIT
-    # In the working directory, as the launcher puts it, pre_cmd may change it. An image whose root is read-only has none.
-    cp -f /results/config_ef.yaml "$config" 2>/dev/null || config=/results/config_ef.yaml
+    # In the working directory, as the launcher puts it, pre_cmd may change it. An image whose root is read-only has none;
+    # without commands nobody looks there, and two evaluations may share a directory that is mounted over it.
+    [[ -n $1$2 ]] && cp -f /results/config_ef.yaml "$config" 2>/dev/null || config=/results/config_ef.yaml
     # shellcheck source=/dev/null
     source <(printf '%s\n' "$1") || exit
     [[ $(trap -p EXIT) != *nel_finish* ]] || trap - EXIT
@@ -1228,9 +1229,10 @@ evaluate() { # PRE-COMMAND POST-COMMAND
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
     local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name status
-    # Of the output directory no more than this evaluation: the exporters look there for job directories.
+    # Of the output directory no more than this evaluation, where the exporters look for job directories; and to be written
+    # only the artifacts, for scripts of the other jobs lie there.
     local run=${NEL_JOB_DIR%/*}
-    local mounts=$run:$run${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
+    local mounts=$run:$run:ro,$artifacts:$artifacts${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
     in_container run_exporters "$NEL_EXPORT_INSTALL_CMD" "$NEL_EVALUATION.$NEL_JOB_INDEX" "$NEL_JOB_DIR" \
         "$NEL_OUTPUT_DIR" "${NEL_EXPORT_DESTINATIONS[@]}"
     make_step "$secrets" export 0 --nodes=1 --ntasks=1 --container-image="$NEL_EXPORT_IMAGE" \
