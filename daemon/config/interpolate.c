@@ -38,6 +38,7 @@ struct context {
 	struct node *current; /* the string being resolved */
 	size_t made_nodes;
 	size_t made_bytes;
+	size_t created; /* bytes, by oc.create */
 	int depth;
 	struct problems *problems;
 	struct nel_err *err;
@@ -398,7 +399,7 @@ static void call_done(struct resolver_call *call)
 static json_t *resolve_call(struct context *c, const char *name, const char *args, struct nel_err *err)
 {
 	CLEANUP(call_done)
-	struct resolver_call call = {.name = name, .env = c->env, .lookup = lookup, .arg = c};
+	struct resolver_call call = {.name = name, .env = c->env, .created = &c->created, .lookup = lookup, .arg = c};
 	struct value_scan scan = {
 	    .at = args, .end = args + strlen(args), .interpolation = resolve_interpolation, .arg = c};
 	while (args[strspn(args, " \t")] != '\0') {

@@ -128,7 +128,16 @@ static json_t *run_create(const struct resolver_call *call, struct nel_err *err)
 	if (json_is_string(value)) {
 		json_t *parsed = NULL;
 		const char *text = json_string_value(value);
-		if (yaml_json_parse(text, strlen(text), false, &parsed, NULL, NULL, err) != 0) {
+		size_t size = strlen(text);
+		if (size > RESOLVER_CREATE_MAX - *call->created) {
+			err_set(err, NEL_INVALID,
+				"oc.create has parsed %zu bytes of YAML in this config already, and these %zu go over "
+				"the limit of %d; write the value itself",
+				*call->created, size, RESOLVER_CREATE_MAX);
+			return NULL;
+		}
+		*call->created += size;
+		if (yaml_json_parse(text, size, false, &parsed, NULL, NULL, err) != 0) {
 			err_prefix(err, "oc.create");
 			return NULL;
 		}

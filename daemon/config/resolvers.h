@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #define RESOLVER_ARGS_MAX 16
+#define RESOLVER_CREATE_MAX (256 * 1024) /* bytes of YAML that all calls of oc.create may parse together */
 
 struct resolver_arg {
 	json_t *value;
@@ -27,6 +28,7 @@ struct resolver_call {
 	struct resolver_arg args[RESOLVER_ARGS_MAX];
 	size_t count;
 	const struct interpolate_env *env;
+	size_t *created; /* bytes that oc.create has parsed so far */
 	enum resolver_lookup (*lookup)(const char *key, void *arg, json_t **ret_value, struct nel_err *err);
 	void *arg;
 };

@@ -1,5 +1,6 @@
 /* Interpolation. The expected values are those of OmegaConf 2.3, but where config/interpolate.h says otherwise. */
 #include "config/interpolate.h"
+#include "config/resolvers.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -293,6 +294,29 @@ static void test_interpolate_many_open_braces_refused(void **state)
 	}
 }
 
+/* One text, named often, would be parsed each time. */
+static void test_interpolate_text_for_create_is_bounded(void **state)
+{
+	(void)state;
+	static const int size = RESOLVER_CREATE_MAX / 4;
+	for (int calls = 4; calls <= 5; calls++) {
+		CLEANUP(str_done) struct str text = {0};
+		CLEANUP(json_freep) json_t *got = NULL;
+		CLEANUP(problems_done) struct problems problems = {0};
+		struct nel_err err = {0};
+		str_appendf(&text, "a: '[%*s]'\nr:\n", size - 2, "1");
+		for (int i = 0; i < calls; i++)
+			str_append(&text, "- ${oc.create:${a}}\n");
+		int rc = run(str_text(&text), &got, &problems, &err);
+		assert_int_equal(rc, calls == 5 ? -1 : 0);
+		if (rc == 0)
+			continue;
+		assert_int_equal(problems.count, 1);
+		assert_string_equal(problems.items[0].pointer, "/r/4");
+		assert_non_null(strstr(problems.items[0].message, "over the limit of 262144; write the value itself"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +329,7 @@ int main(void)
 	    cmocka_unit_test(test_interpolate_input_is_left_as_it_was),
 	    cmocka_unit_test(test_interpolate_expansion_is_bounded),
 	    cmocka_unit_test(test_interpolate_long_chains_are_bounded),
+	    cmocka_unit_test(test_interpolate_text_for_create_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
