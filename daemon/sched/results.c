@@ -73,7 +73,8 @@ static void add_fault(json_t *warnings, const char *job, enum fault fault, const
 				 fault == FAULT_CHANGED ? " all the same" : " again"));
 }
 
-static void add_doubts(json_t *warnings, const struct action *action)
+/* first: no earlier attempt can have left something to go on from. */
+static void add_doubts(json_t *warnings, const struct action *action, bool first)
 {
 	const struct scores *scores = &action->scores;
 	if (action->collected.results_older && action->collected.sealed_hash[0] == '\0')
@@ -82,6 +83,8 @@ static void add_doubts(json_t *warnings, const struct action *action)
 		add(warnings, scores_describe_left_out(scores));
 	if (scores->count == 0)
 		add(warnings, mem_strdup(FILE_NAME " has no scores"));
+	else if (first && action->collected.progress == 0)
+		add(warnings, mem_strdup("the evaluation finished no request, and wrote scores all the same"));
 }
 
 static int store(struct db *db, int64_t job_seq, const struct scores *scores, int64_t now_s, struct nel_err *err)
@@ -129,7 +132,7 @@ int results_take(struct db *db, struct live *live, const struct action *action, 
 	if (fault != FAULT_NONE && (succeeded || fault != FAULT_MISSING))
 		add_fault(warnings, live->job.id, fault, action);
 	if (fault == FAULT_NONE)
-		add_doubts(warnings, action);
+		add_doubts(warnings, action, live->attempt.number == 1);
 	/* Of a look at the running job there may be scores, which were partial. */
 	static const struct scores none = {0};
 	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;

@@ -7,11 +7,15 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import BINARY
 from test_limits import AS_ACCOUNT, open_socket
 
 HOST = b"Host: x\r\n"
+
+SANITIZED = any(name in Path(BINARY).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
 
 def talk(daemon, text, timeout_s=10):
@@ -155,5 +159,7 @@ def test_requests_given_up_leave_nothing(fresh):
     for name in GIVEN_UP:
         send(10000 if name in ("query", "headers") else 500, name)
     grown = resident_kib(daemon) - before
-    assert grown < 6 * 1024, f"{grown} KiB"
+    # AddressSanitizer keeps what was freed for a while; without it nothing may stay. 20,000 requests of 40 KB are 800 MB.
+    most = 500 * 1024 if SANITIZED else 6 * 1024
+    assert grown < most, f"{grown} KiB"
     daemon.client().get("/healthz")

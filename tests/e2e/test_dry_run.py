@@ -71,7 +71,7 @@ def test_check_sees_checkpoint_image_and_cache(bed, daemon, model_server):
 
 def test_check_missing_sources_are_each_named(bed, daemon, model_server):
     """A checkpoint, an image, a data set, and mounts; one is there but closed to the account."""
-    missing = [str(bed.output / name) for name in ("no-model", "no-image.sqsh", "no data $(id)", "no-mount")]
+    missing = [str(bed.output / name) for name in ("no-model", "no-image.sqsh", "no-data", "no-mount")]
     closed = Path(bed.env["NEL_SHARED"]) / "closed-to-alice"
     closed.mkdir(mode=0o700, exist_ok=True)
     body = server_config(bed, model_server)

@@ -100,7 +100,8 @@ def nel(service, *words, code=0):
 
 def test_nel_from_a_config_to_scores(service):
     out, err = nel(service, "run", "config.yaml", "--env-file", ".env", "--label", "by=nel", "--wait")
-    identity = out.strip()
+    identity = out.split()[0]
+    assert re.search(r"ifeval +acc +acc +0.75 ", out)  # --wait ends with the scores
     assert re.search(rf"^{identity}; succeeded; ", err, re.M)
     assert "ifeval" in nel(service, "logs", identity)[0]
     assert "ifeval" in nel(service, "logs", "-f", identity)[0]  # of an ended job: all of it, and its end

@@ -3,6 +3,7 @@ went away while it ran."""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -29,9 +30,13 @@ def run(bed, daemon, model_server):
 def neighbour(bed):
     """neighbour(node, port): another program on a node of alpha that answers there as our model would."""
     made = []
+    # A node sees what the cluster shares, and its own /tmp in place of the one that this project may lie in.
+    scripts = bed.shared / "neighbour"
+    shutil.copytree(SCRIPTS / "image/opt/nel-test/python", scripts / "image/opt/nel-test/python", dirs_exist_ok=True)
+    shutil.copy(SCRIPTS / "model-server", scripts)
 
     def start(node, port):
-        command = f"in_box {node} {SCRIPTS}/model-server --port {port} --model {MODEL}"
+        command = f"in_box {node} {scripts}/model-server --port {port} --model {MODEL}"
         process = subprocess.Popen(["bash", "-c", f". {SCRIPTS}/lib/common.bash; load_settings; {command}", SCRIPTS / "ctl"],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
         made.append(process)
