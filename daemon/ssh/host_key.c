@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ssh/key_file.h"
 #include "ssh/known_hosts.h"
 
 #include <errno.h>
@@ -114,15 +115,16 @@ int host_key_prefer_known(LIBSSH2_SESSION *session, const char *known_hosts_file
 			  struct nel_err *err)
 {
 	/* What libssh2 can check, ssh-dss aside; ed25519 first because its line is the shortest to add. For one kind of
-	 * key RSA has three names, of which libssh2 1.10 leaves out those that it does not know (SHA-2: RFC 8332). */
-	static const struct {
+	 * key RSA has three names (SHA-2: RFC 8332), of which libssh2 1.10 knows one: it would cut the others out of
+	 * the list by copying it over itself with memcpy(). */
+	const struct {
 		const char *type, *methods;
 	} supported[] = {
 	    {"ssh-ed25519", "ssh-ed25519"},
 	    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"},
 	    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384"},
 	    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521"},
-	    {"ssh-rsa", "rsa-sha2-512,rsa-sha2-256,ssh-rsa"},
+	    {"ssh-rsa", key_file_takes_rsa() ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : "ssh-rsa"},
 	};
 	CLEANUP(mem_freep) char *text = NULL;
 	CLEANUP(str_done) struct str known = {0};

@@ -180,6 +180,9 @@ while [[ $1 == --* ]]; do
 done
 PATH=$STAND/container:$PATH
 case $name in
+ports)
+    for node in n1 n2 n3 n4; do SLURMD_NODENAME=$node PATH=/usr/bin:/bin timeout 20 "$@" 2>/dev/null & done
+    wait ;;
 evaluation | export) [[ ! -e $STAND/run-containers ]] || exec "$@" ;;
 *) touch "$STAND/healthy"; exec /bin/sleep 60 ;;
 esac
@@ -307,7 +310,8 @@ def check_options(calls):
         end = next((i for i, word in enumerate(words) if not word.startswith("--")), len(words))
         names = {word.partition("=")[0] for word in words[:end]}
         assert names <= SRUN_OPTIONS, words[:end]
-        assert words[end : end + 1] in (["bash"], ["haproxy"]), words
+        shells = ("bash", "/usr/bin/bash", "/bin/bash")  # a path: the step on the nodes themselves that looks for ports
+        assert words[end : end + 1] in (*([shell] for shell in shells), ["haproxy"]), words
 
 
 def run_job(job_dir, stand, tmp_path, run_containers):
