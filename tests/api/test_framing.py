@@ -139,7 +139,9 @@ def test_query_of_many_parameters_is_answered(daemon, name):
 
 
 def test_requests_given_up_leave_nothing(fresh):
-    """10,000 of each of the two large ones and 500 of the others, each on a connection of its own."""
+    """5,000 of each of the two large ones and 250 of the others a round, each on a connection of its own.
+
+    What leaks grows in every round; an allocator that settles grows in some."""
     daemon = fresh()
     daemon.start()
 
@@ -155,11 +157,13 @@ def test_requests_given_up_leave_nothing(fresh):
 
     for name in GIVEN_UP:
         send(100, name)
-    before = resident_kib(daemon)
-    for name in GIVEN_UP:
-        send(10000 if name in ("query", "headers") else 500, name)
-    grown = resident_kib(daemon) - before
-    # AddressSanitizer keeps what was freed for a while; without it nothing may stay. 20,000 requests of 40 KB are 800 MB.
-    most = 500 * 1024 if SANITIZED else 6 * 1024
-    assert grown < most, f"{grown} KiB"
+    grown = []
+    for _ in range(3):
+        before = resident_kib(daemon)
+        for name in GIVEN_UP:
+            send(5000 if name in ("query", "headers") else 250, name)
+        grown.append(resident_kib(daemon) - before)
+    # AddressSanitizer keeps what was freed for a while; without it nothing may stay. 10,000 requests of 40 KB are 400 MB.
+    most = 250 * 1024 if SANITIZED else 3 * 1024
+    assert min(grown) < most, f"{grown} KiB"
     daemon.client().get("/healthz")

@@ -72,14 +72,15 @@ def test_one_address_never_has_all_connections(fresh):
         connection = socket.create_connection(("127.0.0.1", daemon.port()))
         connection.settimeout(10)
         idle.append(connection)
-    refused = 0
-    for connection in idle[50:]:
+    answered = 0
+    for connection in idle:
         try:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            refused += connection.recv(100) == b""
+            answered += connection.recv(100).startswith(b"HTTP/1.1 200")
         except OSError:
-            refused += 1
-    assert refused == 10
+            pass  # refused
+    # one place may have been taken by the connection that asked whether the daemon was up
+    assert 49 <= answered <= 50
     with socket.create_connection(("127.0.0.1", daemon.port()), source_address=("127.0.0.2", 0)) as other:
         other.settimeout(10)
         other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
