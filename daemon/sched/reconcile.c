@@ -232,7 +232,7 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
 
 /* In mode in_job the attempt before queues the next one, which may then turn out to have nothing to do: it is withdrawn
  * or ends itself with this exit code. When the chain goes on nevertheless (a person resumed it), it takes another. */
-#define EXIT_NOTHING_TO_DO 4 /* stand_down() of run_body.sh */
+#define EXIT_NOTHING_TO_DO 4 /* stand_down() of run_body/06_chain.sh */
 
 static bool judge_idle(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
 		       enum slurm_class class, struct judgement *j)

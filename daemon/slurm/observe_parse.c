@@ -313,8 +313,8 @@ static bool next_item(char **list, char **ret_item)
 	return true;
 }
 
-/* Adds up starts and ends, which belong together in their order (run_body.sh writes an end that is missing before the
- * next start). A start without an end ran until its heartbeat. */
+/* Adds up starts and ends, which belong together in their order (run_body/03_attempt.sh writes an end that is missing
+ * before the next start). A start without an end ran until its heartbeat. */
 static void read_stamps(struct observation *o, char *starts, char *ends, int64_t heartbeat)
 {
 	char *start_text = NULL;

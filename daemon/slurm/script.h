@@ -1,5 +1,6 @@
 /* run.sub: what one attempt of one job is to Slurm. A generated header (#SBATCH options, then shell-quoted readonly
- * data) followed by the fixed body daemon/slurm/script/run_body.sh, byte for byte. Pure: no I/O. */
+ * data) followed by the fixed body, the files of daemon/slurm/script/run_body/ in their order with an empty line
+ * between them. Pure: no I/O. */
 #ifndef NEL_SLURM_SCRIPT_H
 #define NEL_SLURM_SCRIPT_H
 

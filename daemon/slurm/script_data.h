@@ -1,4 +1,4 @@
-/* Inside daemon/slurm: the data of run.sub, which run_body.sh works from. */
+/* Inside daemon/slurm: the data of run.sub, which run_body/ works from. */
 #ifndef NEL_SLURM_SCRIPT_DATA_H
 #define NEL_SLURM_SCRIPT_DATA_H
 
@@ -29,7 +29,7 @@ struct script_data {
 int script_data_append(const struct script_data *data, struct str *s, struct nel_err *err);
 
 /* Appends the name under which a container's variable passes srun: its own, or, where that would act on srun, Pyxis,
- * enroot or a shell before them, one that take_variables() of run_body.sh gives back inside the container. */
+ * enroot or a shell before them, one that take_variables() of run_body/ gives back inside the container. */
 void script_append_name(struct str *s, const char *name);
 
 /* Appends whose variables a server's are: its name, with "auxiliary." before that of an auxiliary. */

@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 import yaml
 from conftest import BINARY, ROOT
-from test_run_sub import CONTAINER, STAND_INS, Run
+from test_run_sub import BODY, CONTAINER, STAND_INS, Run
 
 CANARY = "INJECTED"
 TOUCH = f"touch {CANARY}"
@@ -158,7 +158,7 @@ CONFIGS = {"full": FULL, "hosted": HOSTED, "generic": GENERIC}
 CONTAINER_COMMANDS = ("pre_cmd", "post_cmd", "launcher_install_cmd")
 
 # The options of srun that run.sub itself may use: every "--name" of its fixed body.
-SRUN_OPTIONS = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "daemon/slurm/script/run_body.sh").read_text()))
+SRUN_OPTIONS = set(re.findall(r"--[a-z][a-z-]*", BODY))
 
 PLANTED_STAND_INS = STAND_INS | {
     # As sbatch does, it runs the script of the export job; the job's successor never begins.

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
-BODY = ROOT / "daemon/slurm/script/run_body.sh"
+BODY = "\n".join(part.read_text() for part in sorted((ROOT / "daemon/slurm/script/run_body").glob("*.sh")))
 GOLDEN_OUTPUT = "/shared/out"
 JOB = "20260131_120000-0123456789abcdef/mmlu.0"
 SECRETS = """case $1 in
@@ -127,7 +127,7 @@ class Run:
         (self.job_dir / "config_ef.yaml").write_text("config:\n  type: mmlu\n  judge: ${JUDGE_CHAT_URL}\n  x: ${OTHER}\n")
         header = (GOLDEN / f"run_sub_{golden}.txt").read_text().replace(GOLDEN_OUTPUT, str(self.output))
         self.script = self.job_dir / "run.sub"
-        self.script.write_text(header + BODY.read_text())
+        self.script.write_text(header + BODY)
         self.nodes = ",".join(f"n{i + 1}" for i in range(nodes))
         self.log = ""
 

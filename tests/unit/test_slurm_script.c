@@ -539,10 +539,12 @@ static void test_render_header_in_job_takes_the_attempt_from_the_arguments(void 
 	assert_null(strstr(off, "NEL_RESUME_ON"));
 }
 
-static void test_body_is_the_file_of_the_repository(void **state)
+static void test_body_is_the_parts_of_the_repository_one_after_the_other(void **state)
 {
 	(void)state;
-	CLEANUP(mem_freep) char *want = read_file(NEL_SOURCE_DIR "/daemon/slurm/script/run_body.sh");
+	CLEANUP(mem_freep)
+	char *want =
+	    run_bash("awk 'FNR == 1 && NR > 1 { print \"\" } 1' " NEL_SOURCE_DIR "/daemon/slurm/script/run_body/*.sh");
 	assert_string_equal(script_body(), want);
 }
 
@@ -563,7 +565,7 @@ int main(void)
 	    cmocka_unit_test(test_render_header_of_random_bytes_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_plans_is_as_in_the_golden_files),
 	    cmocka_unit_test(test_render_header_in_job_takes_the_attempt_from_the_arguments),
-	    cmocka_unit_test(test_body_is_the_file_of_the_repository),
+	    cmocka_unit_test(test_body_is_the_parts_of_the_repository_one_after_the_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
