@@ -10,12 +10,12 @@
 #include "db/identities.h"
 #include "db/job_logs.h"
 #include "db/totals.h"
-#include "sched/core.h"
+#include "sched/event_log.h"
 #include "sched/exports.h"
-#include "sched/journal.h"
 #include "sched/reconcile.h"
+#include "sched/remote_audit.h"
 #include "sched/results.h"
-#include "sched/trail.h"
+#include "sched/scheduler_state.h"
 #include "slurm/slurm_state.h"
 
 #include <inttypes.h>

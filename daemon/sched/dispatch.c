@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "chain/budget.h"
 #include "db/evaluations.h"
-#include "sched/core.h"
 #include "sched/exports.h"
+#include "sched/scheduler_state.h"
 #include "slurm/script.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/events.h"
-#include "sched/mover.h"
+#include "sched/transition.h"
 
 #include <jansson.h>
 #include <string.h>

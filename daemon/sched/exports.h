@@ -4,7 +4,7 @@
 #define NEL_SCHED_EXPORTS_H
 
 #include "db/db.h"
-#include "sched/live.h"
+#include "sched/active_chain.h"
 #include "slurm/collect.h"
 
 #define EXPORT_FOLLOW_MAX_S (24 * 3600) /* after the chain's end it is no longer looked for */

@@ -2,7 +2,7 @@
 #ifndef NEL_SCHED_PRUNING_H
 #define NEL_SCHED_PRUNING_H
 
-#include "sched/core.h"
+#include "sched/scheduler_state.h"
 
 /* A few rows, now and then: called in every round. Scheduler thread. */
 void pruning_step(struct scheduler *s);

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "db/jobs.h"
 #include "db/results.h"
-#include "sched/journal.h"
+#include "sched/event_log.h"
 
 #include <jansson.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #define NEL_SCHED_RESULTS_H
 
 #include "sched/actions.h"
-#include "sched/live.h"
+#include "sched/active_chain.h"
 
 /* Is the job about to end well, and its results.yml not (yet) what its evaluation has left? File systems that are
  * shared show what another node wrote late; it is looked for again, for wait_s from the first look on. */

@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "chain/budget.h"
 #include "db/failures.h"
-#include "sched/core.h"
-#include "sched/likeness_backlog.h"
+#include "sched/config_hash_backlog.h"
 #include "sched/pruning.h"
+#include "sched/scheduler_state.h"
 #include "slurm/advice.h"
 #include "slurm/slurm_state.h"
 

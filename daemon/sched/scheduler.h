@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "config/settings.h"
 #include "sched/lanes.h"
-#include "sched/turns.h"
+#include "sched/fair_share.h"
 
 struct scheduler;
 

@@ -2,7 +2,7 @@
 #include "base/queue.h"
 #include "db/attempts.h"
 #include "db_fixture.h"
-#include "sched/core.h"
+#include "sched/scheduler_state.h"
 
 struct scene {
 	struct fixture *f;

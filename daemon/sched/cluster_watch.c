@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
-#include "sched/core.h"
+#include "sched/scheduler_state.h"
 
 #include <string.h>
 

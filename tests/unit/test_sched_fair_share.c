@@ -1,5 +1,5 @@
 /* Turns of live chains: what counts against which limit, and the places that readers see. */
-#include "sched/turns.h"
+#include "sched/fair_share.h"
 
 #include "base/mem.h"
 #include "cmocka_all.h"

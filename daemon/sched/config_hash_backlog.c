@@ -1,4 +1,4 @@
-#include "sched/likeness_backlog.h"
+#include "sched/config_hash_backlog.h"
 
 #include "base/clock.h"
 #include "base/log.h"

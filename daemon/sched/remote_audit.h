@@ -2,7 +2,7 @@
 #ifndef NEL_SCHED_TRAIL_H
 #define NEL_SCHED_TRAIL_H
 
-#include "sched/core.h"
+#include "sched/scheduler_state.h"
 
 /* One row for each person whose jobs the action was for; observations are the daemon's own. The same done again with
  * the same outcome within an hour counts in the row that is there, so that observations and tries at a cluster that is

@@ -1,4 +1,4 @@
-#include "sched/trail.h"
+#include "sched/remote_audit.h"
 
 #include "base/clock.h"
 #include "base/str.h"

@@ -2,7 +2,7 @@
 #ifndef NEL_SCHED_LIKENESS_BACKLOG_H
 #define NEL_SCHED_LIKENESS_BACKLOG_H
 
-#include "sched/core.h"
+#include "sched/scheduler_state.h"
 
 void likeness_backlog_step(struct scheduler *s);
 

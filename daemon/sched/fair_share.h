@@ -6,7 +6,7 @@
 
 #include "chain/admission.h"
 #include "config/settings.h"
-#include "sched/live.h"
+#include "sched/active_chain.h"
 
 struct turns;
 

@@ -3,10 +3,10 @@
 #define NEL_SCHED_CORE_H
 
 #include "sched/actions.h"
-#include "sched/live.h"
-#include "sched/mover.h"
+#include "sched/active_chain.h"
+#include "sched/transition.h"
 #include "sched/scheduler.h"
-#include "sched/turns.h"
+#include "sched/fair_share.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

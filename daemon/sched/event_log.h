@@ -3,7 +3,7 @@
 #ifndef NEL_SCHED_JOURNAL_H
 #define NEL_SCHED_JOURNAL_H
 
-#include "sched/live.h"
+#include "sched/active_chain.h"
 #include "slurm/scores.h"
 
 #include <jansson.h>

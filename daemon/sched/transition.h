@@ -3,7 +3,7 @@
 #ifndef NEL_SCHED_MOVER_H
 #define NEL_SCHED_MOVER_H
 
-#include "sched/live.h"
+#include "sched/active_chain.h"
 
 /* Applies the table's rule for `event` to live's chain: nothing when the table ignores it. reason: one line for a
  * person or NULL; waiting_on likewise. Writes live->job's counters too. *ret_action: what the rule asks for. CONFLICT

@@ -1,5 +1,5 @@
 /* Owns the data of the scheduler's events. */
-#include "sched/journal.h"
+#include "sched/event_log.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 /* The one place where a chain changes its state. */
-#include "sched/mover.h"
+#include "sched/transition.h"
 
 #include "db_fixture.h"
 

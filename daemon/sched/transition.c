@@ -1,9 +1,9 @@
-#include "sched/mover.h"
+#include "sched/transition.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/evaluations.h"
-#include "sched/journal.h"
+#include "sched/event_log.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "sched/live.h"
+#include "sched/active_chain.h"
 
 #include "base/mem.h"
 

@@ -1,4 +1,4 @@
-#include "sched/turns.h"
+#include "sched/fair_share.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
