@@ -4,56 +4,56 @@
 
 #include <string.h>
 
-static void live_free(struct live *live)
+static void active_chain_free(struct active_chain *chain)
 {
-	job_row_done(&live->job);
-	attempt_row_done(&live->attempt);
-	free(live->end_reason);
-	free(live);
+	job_row_done(&chain->job);
+	attempt_row_done(&chain->attempt);
+	free(chain->end_reason);
+	free(chain);
 }
 
-struct live *live_set_find(const struct live_set *set, int64_t seq)
+struct active_chain *active_chains_find(const struct active_chains *set, int64_t seq)
 {
-	struct live *live = NULL;
-	HASH_FIND(hh, set->by_seq, &seq, sizeof seq, live);
-	return live;
+	struct active_chain *chain = NULL;
+	HASH_FIND(hh, set->by_seq, &seq, sizeof seq, chain);
+	return chain;
 }
 
-struct live *live_set_put(struct live_set *set, struct job_row *row)
+struct active_chain *active_chains_put(struct active_chains *set, struct job_row *row)
 {
-	struct live *live = live_set_find(set, row->seq);
-	if (live != NULL) {
-		job_row_done(&live->job);
+	struct active_chain *chain = active_chains_find(set, row->seq);
+	if (chain != NULL) {
+		job_row_done(&chain->job);
 	} else {
-		live = mem_calloc(1, sizeof *live);
-		live->seq = row->seq;
-		HASH_ADD(hh, set->by_seq, seq, sizeof live->seq, live);
+		chain = mem_calloc(1, sizeof *chain);
+		chain->seq = row->seq;
+		HASH_ADD(hh, set->by_seq, seq, sizeof chain->seq, chain);
 	}
-	live->job = *row;
+	chain->job = *row;
 	*row = (struct job_row){0};
-	return live;
+	return chain;
 }
 
-void live_set_remove(struct live_set *set, struct live *live)
+void active_chains_remove(struct active_chains *set, struct active_chain *chain)
 {
-	HASH_DELETE(hh, set->by_seq, live);
-	live_free(live);
+	HASH_DELETE(hh, set->by_seq, chain);
+	active_chain_free(chain);
 }
 
-void live_set_done(struct live_set *set)
+void active_chains_done(struct active_chains *set)
 {
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, set->by_seq, live, next)
-		live_set_remove(set, live);
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, set->by_seq, chain, next)
+		active_chains_remove(set, chain);
 }
 
-bool live_is_observable(const struct live *live)
+bool active_chain_is_observable(const struct active_chain *chain)
 {
-	switch (live->job.state) {
+	switch (chain->job.state) {
 	case CHAIN_PENDING:
 	case CHAIN_RUNNING:
-	case CHAIN_CANCELLING: return live->attempt.slurm_job_id != NULL && !live->ending;
+	case CHAIN_CANCELLING: return chain->attempt.slurm_job_id != NULL && !chain->ending;
 	case CHAIN_QUEUED:
 	case CHAIN_SUBMITTING:
 	case CHAIN_RESUMING:

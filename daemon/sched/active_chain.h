@@ -1,7 +1,7 @@
-/* Chains in memory: the rows of the live jobs with what is to be done for each next. Owned by the scheduler thread
- * alone. */
-#ifndef NEL_SCHED_LIVE_H
-#define NEL_SCHED_LIVE_H
+/* Active chains: the rows of jobs that have not ended, or whose end is not collected, with what pends for each. Owned
+ * by the scheduler thread alone. */
+#ifndef NEL_SCHED_ACTIVE_CHAIN_H
+#define NEL_SCHED_ACTIVE_CHAIN_H
 
 #include "chain/chain.h"
 #include "db/attempts.h"
@@ -9,30 +9,22 @@
 
 #include <uthash.h>
 
-/* Remote work that a chain waits for. */
-enum live_need {
-	NEED_NONE,
-	NEED_SUBMIT, /* the attempt is intended and Slurm's answer is not known */
-	NEED_CANCEL, /* Slurm is to be told to end it */
-	NEED_COLLECT /* it ended: scores and log are to be read, secrets removed */
-};
+struct cluster_watch;
 
-struct station; /* sched/core.h */
-
-struct live {
-	int64_t seq;             /* the hash key */
-	struct station *station; /* NULL: not known yet */
-	struct live *next_observable;
+struct active_chain {
+	int64_t seq;                 /* the hash key */
+	struct cluster_watch *watch; /* NULL: not known yet */
+	struct active_chain *next_observable;
 	struct job_row job;
 	struct attempt_row attempt; /* the newest; number 0: none yet */
 	int64_t used_before_s;      /* elapsed time of the attempts before it */
-	enum live_need need;
-	bool in_flight;  /* a lane has it */
-	bool stale;      /* memory and store may differ: to be read again */
-	bool first_send; /* this process intended the attempt and has not sent it before */
-	int tries;       /* of the need, failed in a row */
-	int64_t due_ms;  /* monotonic: the need waits until then */
-	bool ending;     /* the end below is known and waits for NEED_COLLECT */
+	enum chain_action pending;  /* remote work that it waits for */
+	bool in_flight;             /* a lane has it */
+	bool stale;                 /* memory and store may differ: to be read again */
+	bool first_send;            /* this process intended the attempt and has not sent it before */
+	int tries;                  /* of what pends, failed in a row */
+	int64_t due_ms;             /* monotonic: what pends waits until then */
+	bool ending;                /* the end below is known and waits for ACTION_COLLECT */
 	enum chain_event end_event;
 	char *end_reason;
 	int64_t results_since_ms; /* monotonic: so long it has been looked for its results.yml; 0: not yet */
@@ -40,23 +32,23 @@ struct live {
 	int64_t seen_alive_ms;    /* monotonic: squeue had it then */
 	bool touched;             /* by the open transaction */
 	bool limited;             /* Slurm refused the attempt for a limit of its own, and it is tried again */
-	size_t person;            /* turns.c's number of its user; 0: not known yet */
+	size_t person;            /* fair_share.c's number of its user; 0: not known yet */
 	int64_t turn;             /* among those that go now, from 1; 0: it was sent before */
 	UT_hash_handle hh;
 };
 
 /* A zeroed struct is an empty set. */
-struct live_set {
-	struct live *by_seq; /* uthash */
+struct active_chains {
+	struct active_chain *by_seq; /* uthash */
 };
 
 /* Takes row's contents over (row is zeroed). An entry that was there is replaced. */
-struct live *live_set_put(struct live_set *set, struct job_row *row);
-struct live *live_set_find(const struct live_set *set, int64_t seq);
-void live_set_remove(struct live_set *set, struct live *live);
-void live_set_done(struct live_set *set);
+struct active_chain *active_chains_put(struct active_chains *set, struct job_row *row);
+struct active_chain *active_chains_find(const struct active_chains *set, int64_t seq);
+void active_chains_remove(struct active_chains *set, struct active_chain *chain);
+void active_chains_done(struct active_chains *set);
 
 /* Does Slurm know, or perhaps know, an attempt of it that has not ended? */
-bool live_is_observable(const struct live *live);
+bool active_chain_is_observable(const struct active_chain *chain);
 
 #endif

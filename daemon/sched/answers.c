@@ -55,155 +55,156 @@ static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX 
 /* The chain that an item of the answer is about, if it still has that attempt. Whatever the answer changes of it in
  * memory is read again from the store when the transaction fails, also by a statement before the first that stores it.
  */
-static struct live *find(struct scheduler *s, const struct action_item *item)
+static struct active_chain *find(struct scheduler *s, const struct action_item *item)
 {
-	struct live *live = live_set_find(&s->live, item->seq);
-	if (live == NULL)
+	struct active_chain *chain = active_chains_find(&s->chains, item->seq);
+	if (chain == NULL)
 		return NULL;
-	if (live->stale || live->attempt.number != item->attempt)
+	if (chain->stale || chain->attempt.number != item->attempt)
 		return NULL;
-	live->touched = true;
-	return live;
+	chain->touched = true;
+	return chain;
 }
 
 static void land(struct scheduler *s, const struct action *action)
 {
-	struct station *station = core_station(s, action->cluster, action->identity);
-	if (action->kind == DO_SUBMIT && station != NULL)
-		station->sending--;
-	if (station != NULL && !action->failed)
-		stations_let_in(station);
+	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+	if (action->kind == DO_SUBMIT && watch != NULL)
+		watch->sending--;
+	if (watch != NULL && !action->failed)
+		cluster_watch_let_in(watch);
 	for (size_t i = 0; i < action->count; i++) {
-		struct live *live = live_set_find(&s->live, action->items[i].seq);
-		if (live != NULL)
-			live->in_flight = false;
+		struct active_chain *chain = active_chains_find(&s->chains, action->items[i].seq);
+		if (chain != NULL)
+			chain->in_flight = false;
 	}
 }
 
-static const char *end_reason(const struct live *live, const char *reason)
+static const char *end_reason(const struct active_chain *chain, const char *reason)
 {
-	return live->job.state == CHAIN_CANCELLING && live->job.reason != NULL ? live->job.reason : reason;
+	return chain->job.state == CHAIN_CANCELLING && chain->job.reason != NULL ? chain->job.reason : reason;
 }
 
-static int accepted(struct scheduler *s, struct live *live, const struct submit_result *result, struct nel_err *err)
+static int accepted(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+		    struct nel_err *err)
 {
-	free(live->attempt.slurm_job_id);
-	live->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
-	live->attempt.submitted_at = result->submitted_at;
-	free(live->job.slurm_job_id);
-	live->job.slurm_job_id = mem_strdup(result->slurm_job_id);
-	live->need = NEED_NONE;
-	live->tries = 0;
-	live->due_ms = 0;
-	if (journal_attempt(s->db, live, "attempt.submitted", clock_now_s(), err) != 0 ||
-	    totals_add(s->db, "attempts_submitted", live->job.cluster, "", 1, err) != 0 ||
-	    totals_add(s->db, "gpu_seconds_submitted", live->job.cluster, "",
-		       live->attempt.gpus * live->attempt.time_limit_s, err) != 0)
+	free(chain->attempt.slurm_job_id);
+	chain->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
+	chain->attempt.submitted_at = result->submitted_at;
+	free(chain->job.slurm_job_id);
+	chain->job.slurm_job_id = mem_strdup(result->slurm_job_id);
+	chain->pending = ACTION_NONE;
+	chain->tries = 0;
+	chain->due_ms = 0;
+	if (event_log_attempt(s->db, chain, "attempt.submitted", clock_now_s(), err) != 0 ||
+	    totals_add(s->db, "attempts_submitted", chain->job.cluster, "", 1, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
+		       chain->attempt.gpus * chain->attempt.time_limit_s, err) != 0)
 		return -1;
-	return core_move(s, live, EVENT_ACCEPTED, NULL, "Slurm", err);
+	return core_move(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
 
 /* Slurm has refused it for a limit, and nothing of it runs. *due_ms: when the others of the same answer are tried
  * again, 0 for the first; so that they go together. */
-static int wait_for_room(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
-			 struct nel_err *err)
+static int wait_for_room(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			 int64_t *due_ms, struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
 	char at[CLOCK_RFC3339_SIZE];
-	core_back_off(live, 5, 300);
+	core_back_off(chain, 5, 300);
 	if (*due_ms == 0)
-		*due_ms = live->due_ms;
-	live->due_ms = *due_ms;
-	live->limited = true;
+		*due_ms = chain->due_ms;
+	chain->due_ms = *due_ms;
+	chain->limited = true;
 	s->limits_met = true;
-	snprintf(text, sizeof text, "room under a limit of Slurm's on %s, since %s: %s", live->job.cluster,
-		 clock_rfc3339(live->attempt.intended_at, at), result->message);
-	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+	snprintf(text, sizeof text, "room under a limit of Slurm's on %s, since %s: %s", chain->job.cluster,
+		 clock_rfc3339(chain->attempt.intended_at, at), result->message);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
 
 /* The same, without knowing whether it can ever be taken: for a limit that is not named, or for something that may
  * pass.
  */
-static int wait_for_change(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
-			   struct nel_err *err)
+static int wait_for_change(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			   int64_t *due_ms, struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
 	char at[CLOCK_RFC3339_SIZE];
-	const struct station *station = core_station_of(s, live);
-	int64_t patience_s = station != NULL ? station->cluster->refusal_deadline_s : 0;
-	int64_t last_s = live->attempt.intended_at + patience_s;
+	const struct cluster_watch *watch = cluster_watch_of(s, chain);
+	int64_t patience_s = watch != NULL ? watch->cluster->refusal_deadline_s : 0;
+	int64_t last_s = chain->attempt.intended_at + patience_s;
 	bool untold = result->outcome == SUBMIT_UNTOLD;
-	if (station != NULL && clock_now_s() >= last_s) {
+	if (watch != NULL && clock_now_s() >= last_s) {
 		snprintf(text, sizeof text, "refused for %" PRId64 " s (refusal_deadline_s)%s: %s", patience_s,
 			 untold ? ", which no limit of the number of jobs explains" : "", result->message);
-		return core_end(s, live, EVENT_REFUSED, end_reason(live, text), err);
+		return core_end(s, chain, EVENT_REFUSED, end_reason(chain, text), err);
 	}
-	core_back_off(live, 5, 300);
+	core_back_off(chain, 5, 300);
 	if (*due_ms == 0)
-		*due_ms = live->due_ms;
-	live->due_ms = *due_ms;
-	snprintf(text, sizeof text, "Slurm on %s%s, until %s at most: %s", live->job.cluster,
+		*due_ms = chain->due_ms;
+	chain->due_ms = *due_ms;
+	snprintf(text, sizeof text, "Slurm on %s%s, until %s at most: %s", chain->job.cluster,
 		 untold ? ", which does not say whether for the number of jobs or for the size or time of this one"
 			: " to take it",
 		 clock_rfc3339(last_s, at), result->message);
-	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
 
-static int submit_result(struct scheduler *s, struct live *live, const struct submit_result *result, int64_t *due_ms,
-			 struct nel_err *err)
+static int submit_result(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			 int64_t *due_ms, struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
-	live->limited = false;
+	chain->limited = false;
 	switch (result->outcome) {
-	case SUBMIT_ACCEPTED: return accepted(s, live, result, err);
-	case SUBMIT_REFUSED: return core_end(s, live, EVENT_REFUSED, end_reason(live, result->message), err);
-	case SUBMIT_LIMIT: return wait_for_room(s, live, result, due_ms, err);
+	case SUBMIT_ACCEPTED: return accepted(s, chain, result, err);
+	case SUBMIT_REFUSED: return core_end(s, chain, EVENT_REFUSED, end_reason(chain, result->message), err);
+	case SUBMIT_LIMIT: return wait_for_room(s, chain, result, due_ms, err);
 	case SUBMIT_UNTOLD:
-	case SUBMIT_PASSING: return wait_for_change(s, live, result, due_ms, err);
+	case SUBMIT_PASSING: return wait_for_change(s, chain, result, due_ms, err);
 	case SUBMIT_RETRY:
 	case SUBMIT_IN_DOUBT: break;
 	}
-	core_back_off(live, 5, 300);
-	snprintf(text, sizeof text, "cluster %s: %s", live->job.cluster, result->message);
-	return mover_waiting_on(s->db, live, text, clock_now_s(), err);
+	core_back_off(chain, 5, 300);
+	snprintf(text, sizeof text, "cluster %s: %s", chain->job.cluster, result->message);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
 
 /* Is the attempt to be cancelled, and has nothing of it reached the cluster? Notes that nothing has. */
-static bool unsent(const struct action *action, const struct action_item *item, struct live *live)
+static bool unsent(const struct action *action, const struct action_item *item, struct active_chain *chain)
 {
-	live->first_send = item->first_send && !action->sent;
-	return live->first_send && live->job.state == CHAIN_CANCELLING;
+	chain->first_send = item->first_send && !action->sent;
+	return chain->first_send && chain->job.state == CHAIN_CANCELLING;
 }
 
 static int take_submitted(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	char wait[NEL_ERR_MSG_MAX + 80];
-	struct station *station = core_station(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
 	int64_t limit_due_ms = 0;
 	describe_wait(action, wait);
-	if (is_refusal(action) && station != NULL)
-		stations_refused(station, wait);
+	if (is_refusal(action) && watch != NULL)
+		cluster_watch_refused(watch, wait);
 	for (size_t i = 0; i < action->count; i++) {
-		struct live *live = find(s, &action->items[i]);
-		if (live == NULL || live->need != NEED_SUBMIT)
+		struct active_chain *chain = find(s, &action->items[i]);
+		if (chain == NULL || chain->pending != ACTION_SUBMIT)
 			continue;
 		int rc = 0;
 		if (!action->failed && i < action->submitted.count) {
-			rc = submit_result(s, live, &action->submitted.items[i], &limit_due_ms, err);
-		} else if (unsent(action, &action->items[i], live)) {
-			const char *reason = end_reason(live, action->err.msg);
+			rc = submit_result(s, chain, &action->submitted.items[i], &limit_due_ms, err);
+		} else if (unsent(action, &action->items[i], chain)) {
+			const char *reason = end_reason(chain, action->err.msg);
 			/* Earlier attempts left files, and secrets, on the cluster. */
-			rc = live->attempt.number == 1 ? core_drop(s, live, reason, err)
-						       : core_end(s, live, EVENT_REFUSED, reason, err);
+			rc = chain->attempt.number == 1 ? core_drop(s, chain, reason, err)
+							: core_end(s, chain, EVENT_REFUSED, reason, err);
 		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send &&
-			   live->job.started_at == 0) { /* a chain that has run had a directory that could be used */
-			rc = core_end(s, live, EVENT_REFUSED, end_reason(live, action->err.msg), err);
+			   chain->job.started_at == 0) { /* a chain that has run had a directory that could be used */
+			rc = core_end(s, chain, EVENT_REFUSED, end_reason(chain, action->err.msg), err);
 		} else {
-			if (is_refusal(action) && station != NULL)
-				live->due_ms = station->refused_ms;
+			if (is_refusal(action) && watch != NULL)
+				chain->due_ms = watch->refused_ms;
 			else
-				core_back_off(live, 2, 120);
-			rc = mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+				core_back_off(chain, 2, 120);
+			rc = transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
 		}
 		if (rc != 0)
 			return -1;
@@ -211,18 +212,18 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 	return 0;
 }
 
-static int judged(struct scheduler *s, struct live *live, const struct judgement *j, struct nel_err *err)
+static int judged(struct scheduler *s, struct active_chain *chain, const struct judgement *j, struct nel_err *err)
 {
-	const char *reason = j->reason[0] != '\0' ? end_reason(live, j->reason) : NULL;
-	const char *waiting_on = live->job.waiting_on;
-	bool ignored = !j->has_event || chain_rule_for(live->job.state, j->event)->ignored;
+	const char *reason = j->reason[0] != '\0' ? end_reason(chain, j->reason) : NULL;
+	const char *waiting_on = chain->job.waiting_on;
+	bool ignored = !j->has_event || chain_rule_for(chain->job.state, j->event)->ignored;
 	if (ignored)
-		return j->changed ? mover_store(s->db, live, clock_now_s(), err) : 0;
+		return j->changed ? transition_store(s->db, chain, clock_now_s(), err) : 0;
 	switch (j->event) {
 	case EVENT_SEEN_PENDING:
 	case EVENT_SEEN_RUNNING: {
 		CLEANUP(mem_freep) char *copy = mem_strdup(waiting_on);
-		return core_move(s, live, j->event, NULL, copy, err);
+		return core_move(s, chain, j->event, NULL, copy, err);
 	}
 	case EVENT_ADMIT:
 	case EVENT_ACCEPTED:
@@ -234,60 +235,60 @@ static int judged(struct scheduler *s, struct live *live, const struct judgement
 	case EVENT_END_CANCELLED:
 	case EVENT_LOST:
 	case EVENT_CANCEL:
-	case EVENT_RESUME: return core_end(s, live, j->event, reason, err);
+	case EVENT_RESUME: return core_end(s, chain, j->event, reason, err);
 	}
 	return 0;
 }
 
 /* For those who look at the cluster: how its observation goes. why NULL: well. */
-static void note_sight(struct scheduler *s, struct station *station, const char *why)
+static void note_stats(struct scheduler *s, struct cluster_watch *watch, const char *why)
 {
-	pthread_mutex_lock(&s->sight_lock);
-	struct scheduler_sight *sight = &station->sight;
-	sight->failures = station->failures;
+	pthread_mutex_lock(&s->watch_lock);
+	struct observation_stats *stats = &watch->stats;
+	stats->failures = watch->failures;
 	if (why == NULL)
-		sight->observed_at = clock_now_s();
-	snprintf(sight->error, sizeof sight->error, "%.*s", (int)sizeof sight->error - 1, why != NULL ? why : "");
-	memcpy(sight->accounting_error, station->sacct_error, sizeof sight->accounting_error);
-	pthread_mutex_unlock(&s->sight_lock);
+		stats->observed_at = clock_now_s();
+	snprintf(stats->error, sizeof stats->error, "%.*s", (int)sizeof stats->error - 1, why != NULL ? why : "");
+	memcpy(stats->accounting_error, watch->sacct_error, sizeof stats->accounting_error);
+	pthread_mutex_unlock(&s->watch_lock);
 }
 
-static void observation_failed(struct scheduler *s, struct station *station, const char *why)
+static void observation_failed(struct scheduler *s, struct cluster_watch *watch, const char *why)
 {
-	int64_t interval_s = station->cluster->poll_interval_s;
-	station->failures++;
-	station->next_ms =
+	int64_t interval_s = watch->cluster->poll_interval_s;
+	watch->failures++;
+	watch->next_ms =
 	    clock_mono_ms() +
-	    backoff_s(station->failures, interval_s, interval_s * OBSERVATION_BACKOFF, randombytes_random()) * 1000;
-	note_sight(s, station, why);
-	log_warning("cluster cannot be observed", LOG_S("cluster", station->cluster->name),
-		    LOG_N("failures", station->failures), LOG_S("error", why));
+	    backoff_s(watch->failures, interval_s, interval_s * OBSERVATION_BACKOFF, randombytes_random()) * 1000;
+	note_stats(s, watch, why);
+	log_warning("cluster cannot be observed", LOG_S("cluster", watch->cluster->name),
+		    LOG_N("failures", watch->failures), LOG_S("error", why));
 }
 
 /* The next one: sooner while things change, with a tenth of jitter either way. */
-static void plan_observation(struct station *station, bool changed)
+static void plan_observation(struct cluster_watch *watch, bool changed)
 {
-	int64_t most_ms = station->cluster->poll_interval_s * 1000;
-	if (station->failures > 0)
-		log_info("cluster can be observed again", LOG_S("cluster", station->cluster->name),
-			 LOG_N("failures", station->failures));
-	station->failures = 0;
-	station->interval_ms = changed ? FIRST_OBSERVATION_MS : station->interval_ms * 2;
-	if (station->interval_ms > most_ms)
-		station->interval_ms = most_ms;
+	int64_t most_ms = watch->cluster->poll_interval_s * 1000;
+	if (watch->failures > 0)
+		log_info("cluster can be observed again", LOG_S("cluster", watch->cluster->name),
+			 LOG_N("failures", watch->failures));
+	watch->failures = 0;
+	watch->interval_ms = changed ? FIRST_OBSERVATION_MS : watch->interval_ms * 2;
+	if (watch->interval_ms > most_ms)
+		watch->interval_ms = most_ms;
 	int64_t jitter_ms =
-	    (int64_t)(randombytes_uniform((uint32_t)(station->interval_ms / 5) + 1)) - station->interval_ms / 10;
-	station->next_ms = clock_mono_ms() + station->interval_ms + jitter_ms;
+	    (int64_t)(randombytes_uniform((uint32_t)(watch->interval_ms / 5) + 1)) - watch->interval_ms / 10;
+	watch->next_ms = clock_mono_ms() + watch->interval_ms + jitter_ms;
 }
 
 /* An attempt that ended without success and without a step of the progress counter was for nothing. */
-static int count_end(struct scheduler *s, const struct live *live, struct nel_err *err)
+static int count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
 {
-	const struct attempt_row *attempt = &live->attempt;
+	const struct attempt_row *attempt = &chain->attempt;
 	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
-	const char *cluster = live->job.cluster;
+	const char *cluster = chain->job.cluster;
 	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
-	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && live->job.progress <= attempt->progress_before;
+	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
 	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
 	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
 	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
@@ -296,133 +297,134 @@ static int count_end(struct scheduler *s, const struct live *live, struct nel_er
 }
 
 /* An observation has been worked into the row: was its attempt seen to start, or to end? */
-static int tell_attempt(struct scheduler *s, const struct live *live, int64_t started_before, int64_t ended_before,
-			int64_t now_s, struct nel_err *err)
+static int tell_attempt(struct scheduler *s, const struct active_chain *chain, int64_t started_before,
+			int64_t ended_before, int64_t now_s, struct nel_err *err)
 {
-	const struct attempt_row *attempt = &live->attempt;
+	const struct attempt_row *attempt = &chain->attempt;
 	if (started_before == 0 && attempt->started_at != 0 &&
-	    journal_attempt(s->db, live, "attempt.started", now_s, err) != 0)
+	    event_log_attempt(s->db, chain, "attempt.started", now_s, err) != 0)
 		return -1;
 	if (ended_before != 0 || attempt->ended_at == 0)
 		return 0;
-	return journal_attempt(s->db, live, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, live, err);
+	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, chain, err);
 }
 
-static void note_cost(struct scheduler *s, struct station *station, const struct action *action)
+static void note_cost(struct scheduler *s, struct cluster_watch *watch, const struct action *action)
 {
-	pthread_mutex_lock(&s->sight_lock);
-	struct scheduler_sight *sight = &station->sight;
+	pthread_mutex_lock(&s->watch_lock);
+	struct observation_stats *stats = &watch->stats;
 	bool bad = action->failed || action->observed.slurm_failed;
-	sight->looks += !bad;
-	sight->bad_looks += bad;
-	sight->looks_ms += action->took_ms;
-	sight->looks_bytes += (int64_t)action->observed.bytes;
-	pthread_mutex_unlock(&s->sight_lock);
+	stats->looks += !bad;
+	stats->bad_looks += bad;
+	stats->looks_ms += action->took_ms;
+	stats->looks_bytes += (int64_t)action->observed.bytes;
+	pthread_mutex_unlock(&s->watch_lock);
 }
 
 /* A sacct that fails, or hangs, is asked less and less; squeue's answers go on without it. */
-static void note_sacct(struct station *station, const struct action *action)
+static void note_sacct(struct cluster_watch *watch, const struct action *action)
 {
 	const struct observe_reply *reply = &action->observed;
 	if (reply->sacct_failed) {
 		int64_t pause_s =
-		    backoff_s(++station->sacct_failures, SACCT_PAUSE_S, SACCT_PAUSE_MAX_S, randombytes_random());
-		station->sacct_ms = clock_mono_ms() + pause_s * 1000;
-		if (station->sacct_error[0] == '\0')
-			log_warning("accounting does not answer", LOG_S("cluster", station->cluster->name),
+		    backoff_s(++watch->sacct_failures, SACCT_PAUSE_S, SACCT_PAUSE_MAX_S, randombytes_random());
+		watch->sacct_ms = clock_mono_ms() + pause_s * 1000;
+		if (watch->sacct_error[0] == '\0')
+			log_warning("accounting does not answer", LOG_S("cluster", watch->cluster->name),
 				    LOG_S("error", reply->message));
-		snprintf(station->sacct_error, sizeof station->sacct_error, "%.255s", reply->message);
+		snprintf(watch->sacct_error, sizeof watch->sacct_error, "%.255s", reply->message);
 	} else if (reply->sacct_asked) {
-		if (station->sacct_error[0] != '\0')
-			log_info("accounting answers again", LOG_S("cluster", station->cluster->name));
-		station->sacct_failures = 0;
-		station->sacct_ms = 0;
-		station->sacct_error[0] = '\0';
+		if (watch->sacct_error[0] != '\0')
+			log_info("accounting answers again", LOG_S("cluster", watch->cluster->name));
+		watch->sacct_failures = 0;
+		watch->sacct_ms = 0;
+		watch->sacct_error[0] = '\0';
 	}
 }
 
 /* An answer, or a part of one, has come: what may be asked again? */
-static void release_station(struct station *station, const struct action *action)
+static void release_watch(struct cluster_watch *watch, const struct action *action)
 {
 	if (action->early)
-		station->sacct_since_ms = clock_mono_ms();
-	station->sacct_asked = action->early || (station->sacct_asked && !action->told_early);
+		watch->sacct_since_ms = clock_mono_ms();
+	watch->sacct_asked = action->early || (watch->sacct_asked && !action->told_early);
 	if (!action->told_early)
-		station->observing = false;
+		watch->observing = false;
 }
 
 /* Works the answer into the chains. */
-static int take_rows(struct scheduler *s, const struct station *station, const struct action *action, bool *changed,
+static int take_rows(struct scheduler *s, const struct cluster_watch *watch, const struct action *action, bool *changed,
 		     struct nel_err *err)
 {
 	const struct reconcile_rules rules = {.accounting = action->use_sacct,
-					      .accounting_error = station->sacct_error,
-					      .absence_deadline_s = station->cluster->absence_deadline_s,
+					      .accounting_error = watch->sacct_error,
+					      .absence_deadline_s = watch->cluster->absence_deadline_s,
 					      .now_s = clock_now_s()};
 	CLEANUP(mem_freep) int64_t *seen = mem_calloc(action->count, sizeof *seen);
 	size_t seen_count = 0;
 	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
-		struct live *live = find(s, &action->items[i]);
+		struct active_chain *chain = find(s, &action->items[i]);
 		const struct observation *o = &action->observed.items[i];
-		if (live == NULL || !live_is_observable(live))
+		if (chain == NULL || !active_chain_is_observable(chain))
 			continue;
 		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
-			seen[seen_count++] = live->seq;
-			live->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
+			seen[seen_count++] = chain->seq;
+			chain->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
 		}
 		/* sacct took its time, and squeue has been asked again. */
 		if (action->told_early && (o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE))
 			continue;
-		if (action->told_early && live->seen_alive_ms > station->sacct_since_ms)
+		if (action->told_early && chain->seen_alive_ms > watch->sacct_since_ms)
 			continue;
 		if (o->squeue == SIGHT_SEEN)
-			live->seen_alive_ms = clock_mono_ms();
+			chain->seen_alive_ms = clock_mono_ms();
 		struct judgement j;
-		int64_t started_before = live->attempt.started_at;
-		int64_t ended_before = live->attempt.ended_at;
-		reconcile(&live->job, &live->attempt, live->used_before_s, o, &rules, &j);
+		int64_t started_before = chain->attempt.started_at;
+		int64_t ended_before = chain->attempt.ended_at;
+		reconcile(&chain->job, &chain->attempt, chain->used_before_s, o, &rules, &j);
 		*changed = *changed || j.changed;
-		if (tell_attempt(s, live, started_before, ended_before, rules.now_s, err) != 0 ||
-		    judged(s, live, &j, err) != 0)
+		if (tell_attempt(s, chain, started_before, ended_before, rules.now_s, err) != 0 ||
+		    judged(s, chain, &j, err) != 0)
 			return -1;
 	}
 	return seen_count > 0 ? jobs_set_observed(s->db, seen, seen_count, rules.now_s, err) : 0;
 }
 
 /* What squeue says, before sacct has answered: squeue may be asked again meanwhile. */
-static int take_early(struct scheduler *s, struct station *station, const struct action *action, struct nel_err *err)
+static int take_early(struct scheduler *s, struct cluster_watch *watch, const struct action *action,
+		      struct nel_err *err)
 {
 	bool changed = false;
-	release_station(station, action);
-	station->accounting_known = true;
-	station->accounting = action->use_sacct;
-	int rc = take_rows(s, station, action, &changed, err);
-	plan_observation(station, changed);
-	note_sight(s, station, NULL);
+	release_watch(watch, action);
+	watch->accounting_known = true;
+	watch->accounting = action->use_sacct;
+	int rc = take_rows(s, watch, action, &changed, err);
+	plan_observation(watch, changed);
+	note_stats(s, watch, NULL);
 	return rc;
 }
 
 static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	struct station *station = core_station(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
 	bool changed = false;
-	if (station == NULL)
+	if (watch == NULL)
 		return 0;
 	if (action->early)
-		return take_early(s, station, action, err);
-	release_station(station, action);
-	note_cost(s, station, action);
+		return take_early(s, watch, action, err);
+	release_watch(watch, action);
+	note_cost(s, watch, action);
 	if (action->failed || action->observed.slurm_failed) {
-		observation_failed(s, station, action->failed ? action->err.msg : action->observed.message);
+		observation_failed(s, watch, action->failed ? action->err.msg : action->observed.message);
 		return 0;
 	}
-	station->accounting_known = true;
-	station->accounting = action->use_sacct;
-	note_sacct(station, action);
-	int rc = take_rows(s, station, action, &changed, err);
+	watch->accounting_known = true;
+	watch->accounting = action->use_sacct;
+	note_sacct(watch, action);
+	int rc = take_rows(s, watch, action, &changed, err);
 	if (!action->told_early)
-		plan_observation(station, changed);
-	note_sight(s, station, NULL);
+		plan_observation(watch, changed);
+	note_stats(s, watch, NULL);
 	return rc;
 }
 
@@ -431,65 +433,66 @@ static int take_cancelled(struct scheduler *s, const struct action *action, stru
 	char wait[NEL_ERR_MSG_MAX + 80];
 	describe_wait(action, wait);
 	for (size_t i = 0; i < action->count; i++) {
-		struct live *live = find(s, &action->items[i]);
-		if (live == NULL || live->need != NEED_CANCEL)
+		struct active_chain *chain = find(s, &action->items[i]);
+		if (chain == NULL || chain->pending != ACTION_CANCEL)
 			continue;
 		if (action->failed) {
-			core_back_off(live, 2, 120);
-			if (mover_waiting_on(s->db, live, wait, clock_now_s(), err) != 0)
+			core_back_off(chain, 2, 120);
+			if (transition_waiting_on(s->db, chain, wait, clock_now_s(), err) != 0)
 				return -1;
 			continue;
 		}
 		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
-		live->tries = 0;
-		live->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
-		core_quicken(core_station_of(s, live));
+		chain->tries = 0;
+		chain->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
+		cluster_watch_quicken(cluster_watch_of(s, chain));
 	}
 	return 0;
 }
 
 /* The end's reason, with the last line of the log that matters when the chain failed. */
-static char *final_reason(const struct live *live, const struct action *action)
+static char *final_reason(const struct active_chain *chain, const struct action *action)
 {
-	const char *reason = live->end_reason;
-	if (chain_rule_for(live->job.state, live->end_event)->to != CHAIN_FAILED) {
+	const char *reason = chain->end_reason;
+	if (chain_rule_for(chain->job.state, chain->end_event)->to != CHAIN_FAILED) {
 		if (action->scores_failed)
 			return mem_printf("%s%sresults.yml cannot be read: %s", reason != NULL ? reason : "",
 					  reason != NULL ? "; " : "", action->scores_err.msg);
 		return mem_strdup(reason);
 	}
 	char line[400];
-	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0' || core_was_cut_off(live))
+	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0' || core_was_cut_off(chain))
 		return mem_strdup(reason); /* what was in the log when Slurm ended the attempt is not why */
 	collect_telling_line(action->collected.log_tail, line, sizeof line);
 	return mem_printf("%s; %s ends with: %s", reason != NULL ? reason : "failed", action->collected.log_name, line);
 }
 
-static int finish(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err)
+static int finish(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
 {
-	live->ending = false;
-	return core_move(s, live, live->end_event, reason, NULL, err);
+	chain->ending = false;
+	return core_move(s, chain, chain->end_event, reason, NULL, err);
 }
 
-static int collect_failed(struct scheduler *s, struct live *live, const struct action *action, struct nel_err *err)
+static int collect_failed(struct scheduler *s, struct active_chain *chain, const struct action *action,
+			  struct nel_err *err)
 {
-	int tries = live->tries;
+	int tries = chain->tries;
 	bool hopeless = action->err.kind == NEL_NOTFOUND; /* the settings no longer have the cluster */
-	if (live->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) &&
-	    (finish(s, live, live->end_reason, err) != 0 || core_note_failure(s, live, NULL, NULL, err) != 0))
+	if (chain->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) &&
+	    (finish(s, chain, chain->end_reason, err) != 0 || core_note_failure(s, chain, NULL, NULL, err) != 0))
 		return -1;
-	live->need = NEED_COLLECT;
-	live->tries = tries;
-	core_back_off(live, 2, 300);
-	if (!live->ending)
-		return exports_missed(s->db, live, clock_now_s(), err);
+	chain->pending = ACTION_COLLECT;
+	chain->tries = tries;
+	core_back_off(chain, 2, 300);
+	if (!chain->ending)
+		return exports_missed(s->db, chain, clock_now_s(), err);
 	char wait[NEL_ERR_MSG_MAX + 80];
 	describe_wait(action, wait);
-	return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+	return transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
 }
 
 /* The ends of its logs, for when its directory is gone. */
-static int keep_logs(struct scheduler *s, const struct live *live, const struct collect_reply *collected,
+static int keep_logs(struct scheduler *s, const struct active_chain *chain, const struct collect_reply *collected,
 		     struct nel_err *err)
 {
 	if (collected->kept_count == 0) /* the directory may have gone before: what was kept then stays */
@@ -504,59 +507,59 @@ static int keep_logs(struct scheduler *s, const struct live *live, const struct 
 					       .data = log->data,
 					       .data_size = log->data_size};
 	}
-	return job_logs_replace(s->db, live->seq, rows, collected->kept_count, err);
+	return job_logs_replace(s->db, chain->seq, rows, collected->kept_count, err);
 }
 
-static bool wait_for_results(struct scheduler *s, struct live *live, const struct action *action)
+static bool wait_for_results(struct scheduler *s, struct active_chain *chain, const struct action *action)
 {
-	const struct station *station = core_station_of(s, live);
-	if (station == NULL || !results_awaited(live, action, station->cluster->results_wait_s))
+	const struct cluster_watch *watch = cluster_watch_of(s, chain);
+	if (watch == NULL || !results_awaited(chain, action, watch->cluster->results_wait_s))
 		return false;
-	live->due_ms = clock_mono_ms() + RESULTS_LOOK_MS;
+	chain->due_ms = clock_mono_ms() + RESULTS_LOOK_MS;
 	return true;
 }
 
 static int take_collected(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	struct live *live = find(s, &action->items[0]);
-	if (live == NULL || live->need != NEED_COLLECT)
+	struct active_chain *chain = find(s, &action->items[0]);
+	if (chain == NULL || chain->pending != ACTION_COLLECT)
 		return 0;
 	if (action->failed)
-		return collect_failed(s, live, action, err);
-	bool first = !exports_followed(live);
+		return collect_failed(s, chain, action, err);
+	bool first = !exports_followed(chain);
 	if (action->collected.progress >= 0)
-		live->job.progress = action->collected.progress;
-	if (first && wait_for_results(s, live, action)) {
+		chain->job.progress = action->collected.progress;
+	if (first && wait_for_results(s, chain, action)) {
 		char wait[NEL_ERR_MSG_MAX];
 		snprintf(wait, sizeof wait, "results.yml of the finished job, which %s does not show yet",
-			 live->job.cluster);
-		return mover_waiting_on(s->db, live, wait, clock_now_s(), err);
+			 chain->job.cluster);
+		return transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
 	}
-	if ((first && results_take(s->db, live, action, clock_now_s(), err) != 0) ||
-	    keep_logs(s, live, &action->collected, err) != 0)
+	if ((first && results_take(s->db, chain, action, clock_now_s(), err) != 0) ||
+	    keep_logs(s, chain, &action->collected, err) != 0)
 		return -1;
-	bool ends = live->ending;
+	bool ends = chain->ending;
 	if (ends) {
-		CLEANUP(mem_freep) char *reason = final_reason(live, action);
-		if (finish(s, live, reason, err) != 0)
+		CLEANUP(mem_freep) char *reason = final_reason(chain, action);
+		if (finish(s, chain, reason, err) != 0)
 			return -1;
 	}
-	if (first && core_note_failure(s, live, action->collected.log_name, action->collected.log_tail, err) != 0)
+	if (first && core_note_failure(s, chain, action->collected.log_name, action->collected.log_tail, err) != 0)
 		return -1;
-	if (!ends && first && evaluations_touch(s->db, live->job.evaluation_seq, clock_now_s(), err) != 0)
+	if (!ends && first && evaluations_touch(s->db, chain->job.evaluation_seq, clock_now_s(), err) != 0)
 		return -1;
 	bool open = false;
-	int tries = live->tries;
-	if (exports_take(s->db, live, &action->collected.export_, clock_now_s(), &open, err) != 0)
+	int tries = chain->tries;
+	if (exports_take(s->db, chain, &action->collected.export_, clock_now_s(), &open, err) != 0)
 		return -1;
-	live->need = open ? NEED_COLLECT : NEED_NONE;
+	chain->pending = open ? ACTION_COLLECT : ACTION_NONE;
 	if (open) {
-		live->tries = first ? 0 : tries;
-		core_back_off(live, EXPORT_LOOK_MIN_S, EXPORT_LOOK_MAX_S);
+		chain->tries = first ? 0 : tries;
+		core_back_off(chain, EXPORT_LOOK_MIN_S, EXPORT_LOOK_MAX_S);
 		return 0;
 	}
-	live->job.collected = true;
-	return jobs_set_collected(s->db, live->seq, err);
+	chain->job.collected = true;
+	return jobs_set_collected(s->db, chain->seq, err);
 }
 
 static int take_kind(struct scheduler *s, const struct action *action, struct nel_err *err)
@@ -595,30 +598,30 @@ static const char *cluster_fault(const struct action *action)
 /* Tells of a cluster that can no longer be worked with, and when it can again; each once, also over restarts. */
 static int note_reach(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	struct station *station = core_station(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
 	const char *why = cluster_fault(action);
 	bool reached = why == NULL;
 	/* Where each person has a key of his own, a refused one says nothing of the cluster. */
-	bool own_key = station != NULL && station->cluster->identity_per_user && is_refusal(action);
-	if (station == NULL || (action->failed && (reached || own_key)))
+	bool own_key = watch != NULL && watch->cluster->identity_per_user && is_refusal(action);
+	if (watch == NULL || (action->failed && (reached || own_key)))
 		return 0;
-	if (!station->reach_known && events_cluster_reachable(s->db, action->cluster, &station->reachable, err) != 0)
+	if (!watch->reach_known && events_cluster_reachable(s->db, action->cluster, &watch->reachable, err) != 0)
 		return -1;
-	station->reach_known = true;
-	if (station->reachable == reached)
+	watch->reach_known = true;
+	if (watch->reachable == reached)
 		return 0;
 	/* Read again, by others on the cluster, too, and in case this transaction fails. */
-	for (size_t i = 0; i < s->station_count; i++)
-		if (strcmp(s->stations[i]->name, action->cluster) == 0)
-			s->stations[i]->reach_known = false;
-	return journal_cluster(s->db, action->cluster, why, clock_now_s(), err);
+	for (size_t i = 0; i < s->watch_count; i++)
+		if (strcmp(s->watches[i]->name, action->cluster) == 0)
+			s->watches[i]->reach_known = false;
+	return event_log_cluster(s->db, action->cluster, why, clock_now_s(), err);
 }
 
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	int rc = action->early ? 0 : note_reach(s, action, err);
 	if (rc == 0 && !action->early)
-		rc = trail_store(s, action, err);
+		rc = remote_audit_store(s, action, err);
 	if (rc == 0)
 		rc = take_kind(s, action, err);
 	fault_point(taken_points[action->kind]);
@@ -640,10 +643,10 @@ void answers_take(struct scheduler *s, struct action *given)
 		log_error("an answer cannot be stored; it will be asked for again", LOG_S("cluster", action->cluster),
 			  LOG_S("error", err.msg));
 		core_mark_stale(s);
-		struct station *station = core_station(s, action->cluster, action->identity);
-		if (action->kind == DO_OBSERVE && station != NULL) {
-			release_station(station, action);
-			station->next_ms = clock_mono_ms() + 1000;
+		struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+		if (action->kind == DO_OBSERVE && watch != NULL) {
+			release_watch(watch, action);
+			watch->next_ms = clock_mono_ms() + 1000;
 		}
 		return;
 	}

@@ -1,4 +1,4 @@
-/* Owns the stations: what the scheduler knows of each identity on each cluster, from its first chain on. */
+/* Owns the watches: what the scheduler knows of each identity on each cluster, from its first chain on. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -10,136 +10,136 @@
 #define REFUSED_MIN_MS 10000 /* between logins that are refused, doubled each time */
 #define REFUSED_MAX_MS 60000
 
-static struct station *find(struct scheduler *s, const char *cluster, const char *identity)
+static struct cluster_watch *find(struct scheduler *s, const char *cluster, const char *identity)
 {
-	for (size_t i = 0; i < s->station_count; i++)
-		if (strcmp(s->stations[i]->name, cluster) == 0 && strcmp(s->stations[i]->identity, identity) == 0)
-			return s->stations[i];
+	for (size_t i = 0; i < s->watch_count; i++)
+		if (strcmp(s->watches[i]->name, cluster) == 0 && strcmp(s->watches[i]->identity, identity) == 0)
+			return s->watches[i];
 	return NULL;
 }
 
-static void take_accounting(struct station *station)
+static void take_accounting(struct cluster_watch *watch)
 {
-	station->accounting_known = station->cluster->accounting != ACCOUNTING_AUTO;
-	station->accounting = station->cluster->accounting == ACCOUNTING_SACCT;
+	watch->accounting_known = watch->cluster->accounting != ACCOUNTING_AUTO;
+	watch->accounting = watch->cluster->accounting == ACCOUNTING_SACCT;
 }
 
-struct station *core_station(struct scheduler *s, const char *cluster, const char *identity)
+struct cluster_watch *cluster_watch_get(struct scheduler *s, const char *cluster, const char *identity)
 {
-	struct station *station = find(s, cluster, identity);
-	if (station != NULL)
-		return station;
+	struct cluster_watch *watch = find(s, cluster, identity);
+	if (watch != NULL)
+		return watch;
 	const struct settings_cluster *found = settings_cluster_of(s->known_settings, cluster, identity);
 	if (found == NULL)
 		return NULL;
-	station = mem_calloc(1, sizeof *station);
-	station->name = mem_strdup(cluster);
-	station->identity = mem_strdup(identity);
-	station->cluster = found;
-	take_accounting(station);
-	pthread_mutex_lock(&s->sight_lock);
-	s->stations = mem_realloc(s->stations, s->station_count + 1, sizeof(struct station *));
-	s->stations[s->station_count++] = station;
-	pthread_mutex_unlock(&s->sight_lock);
-	return station;
+	watch = mem_calloc(1, sizeof *watch);
+	watch->name = mem_strdup(cluster);
+	watch->identity = mem_strdup(identity);
+	watch->cluster = found;
+	take_accounting(watch);
+	pthread_mutex_lock(&s->watch_lock);
+	s->watches = mem_realloc(s->watches, s->watch_count + 1, sizeof(struct cluster_watch *));
+	s->watches[s->watch_count++] = watch;
+	pthread_mutex_unlock(&s->watch_lock);
+	return watch;
 }
 
-struct station *core_station_of(struct scheduler *s, struct live *live)
+struct cluster_watch *cluster_watch_of(struct scheduler *s, struct active_chain *chain)
 {
-	if (live->station == NULL)
-		live->station = core_station(s, live->job.cluster, live->job.identity);
-	return live->station;
+	if (chain->watch == NULL)
+		chain->watch = cluster_watch_get(s, chain->job.cluster, chain->job.identity);
+	return chain->watch;
 }
 
-void stations_adopt(struct scheduler *s, const struct settings *settings)
+void cluster_watch_adopt(struct scheduler *s, const struct settings *settings)
 {
 	s->known_settings = settings;
-	for (size_t i = 0; i < s->station_count; i++) {
-		struct station *station = s->stations[i];
-		const struct settings_cluster *now = settings_cluster_of(settings, station->name, station->identity);
+	for (size_t i = 0; i < s->watch_count; i++) {
+		struct cluster_watch *watch = s->watches[i];
+		const struct settings_cluster *now = settings_cluster_of(settings, watch->name, watch->identity);
 		if (now == NULL)
 			continue; /* its chains end as they began */
-		bool accounting = now->accounting != station->cluster->accounting;
-		station->cluster = now;
+		bool accounting = now->accounting != watch->cluster->accounting;
+		watch->cluster = now;
 		if (accounting)
-			take_accounting(station);
-		core_quicken(station); /* a shorter interval holds at once */
-		stations_let_in(station);
+			take_accounting(watch);
+		cluster_watch_quicken(watch); /* a shorter interval holds at once */
+		cluster_watch_let_in(watch);
 	}
 }
 
-void stations_refused(struct station *station, const char *why)
+void cluster_watch_refused(struct cluster_watch *watch, const char *why)
 {
 	int64_t now_ms = clock_mono_ms();
-	if (station->refused_ms <= now_ms) {
+	if (watch->refused_ms <= now_ms) {
 		int64_t pause_ms = REFUSED_MIN_MS;
-		for (int i = 0; i < station->refusals && pause_ms < REFUSED_MAX_MS; i++)
+		for (int i = 0; i < watch->refusals && pause_ms < REFUSED_MAX_MS; i++)
 			pause_ms *= 2;
-		station->refusals++;
-		station->refused_ms = now_ms + (pause_ms < REFUSED_MAX_MS ? pause_ms : REFUSED_MAX_MS);
+		watch->refusals++;
+		watch->refused_ms = now_ms + (pause_ms < REFUSED_MAX_MS ? pause_ms : REFUSED_MAX_MS);
 	}
-	free(station->refused_why);
-	station->refused_why = mem_strdup(why);
+	free(watch->refused_why);
+	watch->refused_why = mem_strdup(why);
 }
 
-void stations_let_in(struct station *station)
+void cluster_watch_let_in(struct cluster_watch *watch)
 {
-	station->refusals = 0;
-	station->refused_ms = 0;
+	watch->refusals = 0;
+	watch->refused_ms = 0;
 }
 
-void stations_take_nudges(struct scheduler *s)
+void cluster_watch_take_nudges(struct scheduler *s)
 {
-	for (size_t i = 0; i < s->station_count; i++) {
-		struct station *station = s->stations[i];
-		pthread_mutex_lock(&s->sight_lock);
-		bool nudged = station->nudged;
-		station->nudged = false;
-		pthread_mutex_unlock(&s->sight_lock);
+	for (size_t i = 0; i < s->watch_count; i++) {
+		struct cluster_watch *watch = s->watches[i];
+		pthread_mutex_lock(&s->watch_lock);
+		bool nudged = watch->nudged;
+		watch->nudged = false;
+		pthread_mutex_unlock(&s->watch_lock);
 		if (!nudged)
 			continue;
-		stations_let_in(station);
-		struct live *live = NULL;
-		struct live *next = NULL;
-		HASH_ITER(hh, s->live.by_seq, live, next) {
-			if (live->station == station)
-				live->due_ms = 0;
+		cluster_watch_let_in(watch);
+		struct active_chain *chain = NULL;
+		struct active_chain *next = NULL;
+		HASH_ITER(hh, s->chains.by_seq, chain, next) {
+			if (chain->watch == watch)
+				chain->due_ms = 0;
 		}
 	}
 }
 
-void stations_free(struct scheduler *s)
+void cluster_watch_free(struct scheduler *s)
 {
-	for (size_t i = 0; i < s->station_count; i++) {
-		free(s->stations[i]->name);
-		free(s->stations[i]->identity);
-		free(s->stations[i]->refused_why);
-		free(s->stations[i]);
+	for (size_t i = 0; i < s->watch_count; i++) {
+		free(s->watches[i]->name);
+		free(s->watches[i]->identity);
+		free(s->watches[i]->refused_why);
+		free(s->watches[i]);
 	}
-	free(s->stations);
+	free(s->watches);
 }
 
 void scheduler_nudge(struct scheduler *s, const char *cluster, const char *identity)
 {
-	pthread_mutex_lock(&s->sight_lock);
-	struct station *station = find(s, cluster, identity);
-	if (station != NULL)
-		station->nudged = true;
-	pthread_mutex_unlock(&s->sight_lock);
-	if (station != NULL && !atomic_exchange(&s->nudged, true))
+	pthread_mutex_lock(&s->watch_lock);
+	struct cluster_watch *watch = find(s, cluster, identity);
+	if (watch != NULL)
+		watch->nudged = true;
+	pthread_mutex_unlock(&s->watch_lock);
+	if (watch != NULL && !atomic_exchange(&s->nudged, true))
 		queue_push(s->inbox, NULL);
 }
 
-void scheduler_sight(struct scheduler *s, const char *cluster, const char *identity, struct scheduler_sight *ret_sight)
+void scheduler_observation(struct scheduler *s, const char *cluster, const char *identity,
+			   struct observation_stats *ret_stats)
 {
-	struct scheduler_sight sum = {0};
-	pthread_mutex_lock(&s->sight_lock);
-	for (size_t i = 0; i < s->station_count; i++) {
-		const struct station *station = s->stations[i];
-		if (strcmp(station->name, cluster) != 0 ||
-		    (identity != NULL && strcmp(station->identity, identity) != 0))
+	struct observation_stats sum = {0};
+	pthread_mutex_lock(&s->watch_lock);
+	for (size_t i = 0; i < s->watch_count; i++) {
+		const struct cluster_watch *watch = s->watches[i];
+		if (strcmp(watch->name, cluster) != 0 || (identity != NULL && strcmp(watch->identity, identity) != 0))
 			continue;
-		const struct scheduler_sight *one = &station->sight;
+		const struct observation_stats *one = &watch->stats;
 		sum.looks += one->looks;
 		sum.bad_looks += one->bad_looks;
 		sum.looks_ms += one->looks_ms;
@@ -153,6 +153,6 @@ void scheduler_sight(struct scheduler *s, const char *cluster, const char *ident
 			memcpy(sum.error, one->error, sizeof sum.error);
 		}
 	}
-	pthread_mutex_unlock(&s->sight_lock);
-	*ret_sight = sum;
+	pthread_mutex_unlock(&s->watch_lock);
+	*ret_stats = sum;
 }

@@ -66,17 +66,17 @@ static int settle_some(struct db *db, struct nel_err *err)
 	return db_commit(db, err);
 }
 
-void likeness_backlog_step(struct scheduler *s)
+void config_hash_backlog_step(struct scheduler *s)
 {
 	char evaluation[IDS_EVALUATION_SIZE] = "";
 	struct nel_err err = {0};
-	if (s->likenesses_known || clock_mono_ms() < s->likenesses_ms)
+	if (s->hashes_known || clock_mono_ms() < s->hashes_ms)
 		return;
 	if (likenesses_next(s->db, evaluation, &err) != 0 || (evaluation[0] != '\0' && settle_some(s->db, &err) != 0)) {
 		log_warning("what earlier scores are of cannot be worked out", LOG_S("eval", evaluation),
 			    LOG_S("error", err.msg));
-		s->likenesses_ms = clock_mono_ms() + RETRY_MS;
+		s->hashes_ms = clock_mono_ms() + RETRY_MS;
 		return;
 	}
-	s->likenesses_known = evaluation[0] == '\0';
+	s->hashes_known = evaluation[0] == '\0';
 }

@@ -1,9 +1,9 @@
 /* Evaluations that were stored before scores had likenesses: worked out a few at a time. Scheduler thread. */
-#ifndef NEL_SCHED_LIKENESS_BACKLOG_H
-#define NEL_SCHED_LIKENESS_BACKLOG_H
+#ifndef NEL_SCHED_CONFIG_HASH_BACKLOG_H
+#define NEL_SCHED_CONFIG_HASH_BACKLOG_H
 
 #include "sched/scheduler_state.h"
 
-void likeness_backlog_step(struct scheduler *s);
+void config_hash_backlog_step(struct scheduler *s);
 
 #endif

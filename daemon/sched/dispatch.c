@@ -20,31 +20,31 @@
 
 /* The chains that are due for something, in the order in which they are handled. */
 struct due_list {
-	struct live **items;
+	struct active_chain **items;
 	size_t count;
 	size_t capacity;
 };
 
-static void due_add(struct due_list *list, struct live *live)
+static void due_add(struct due_list *list, struct active_chain *chain)
 {
 	if (list->count == list->capacity) {
 		list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
 		list->items = mem_realloc(list->items, list->capacity, sizeof *list->items);
 	}
-	list->items[list->count++] = live;
+	list->items[list->count++] = chain;
 }
 
 static int by_evaluation(const void *a, const void *b)
 {
-	const struct live *x = *(struct live *const *)a;
-	const struct live *y = *(struct live *const *)b;
+	const struct active_chain *x = *(struct active_chain *const *)a;
+	const struct active_chain *y = *(struct active_chain *const *)b;
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static bool to_be_admitted(const struct live *live, int64_t now_s)
+static bool to_be_admitted(const struct active_chain *chain, int64_t now_s)
 {
-	return (live->job.state == CHAIN_QUEUED || live->job.state == CHAIN_RESUMING) && !live->ending &&
-	       live->job.not_before <= now_s;
+	return (chain->job.state == CHAIN_QUEUED || chain->job.state == CHAIN_RESUMING) && !chain->ending &&
+	       chain->job.not_before <= now_s;
 }
 
 /* waiting: those that may go when their turn comes. busy: those whose submission is under way. */
@@ -53,25 +53,25 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 {
 	int64_t now_s = clock_now_s();
 	int64_t mono_ms = clock_mono_ms();
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		if (live->in_flight && live->need == NEED_SUBMIT)
-			due_add(busy, live);
-		if (live->in_flight || live->stale || live->due_ms > mono_ms)
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		if (chain->in_flight && chain->pending == ACTION_SUBMIT)
+			due_add(busy, chain);
+		if (chain->in_flight || chain->stale || chain->due_ms > mono_ms)
 			continue;
-		switch (live->need) {
-		case NEED_NONE:
-			live->turn = 0;
-			if (to_be_admitted(live, now_s))
-				due_add(core_station_of(s, live) != NULL ? waiting : sends, live);
+		switch (chain->pending) {
+		case ACTION_NONE:
+			chain->turn = 0;
+			if (to_be_admitted(chain, now_s))
+				due_add(cluster_watch_of(s, chain) != NULL ? waiting : sends, chain);
 			break;
-		case NEED_SUBMIT:
-			live->turn = 0;
-			due_add(sends, live);
+		case ACTION_SUBMIT:
+			chain->turn = 0;
+			due_add(sends, chain);
 			break;
-		case NEED_CANCEL: due_add(cancels, live); break;
-		case NEED_COLLECT: due_add(collects, live); break;
+		case ACTION_CANCEL: due_add(cancels, chain); break;
+		case ACTION_COLLECT: due_add(collects, chain); break;
 		}
 	}
 }
@@ -79,7 +79,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 /* Adds those whose turn has come to the sends. */
 static void admit(struct scheduler *s, struct due_list *waiting, struct due_list *sends)
 {
-	size_t count = turns_take(s->turns, s->known_settings, &s->live, waiting->items, waiting->count);
+	size_t count = fair_share_take(s->fair_share, s->known_settings, &s->chains, waiting->items, waiting->count);
 	for (size_t i = 0; i < count; i++)
 		due_add(sends, waiting->items[i]);
 }
@@ -87,39 +87,39 @@ static void admit(struct scheduler *s, struct due_list *waiting, struct due_list
 /* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */
 static void retry_limited(struct scheduler *s)
 {
-	for (size_t i = 0; i < s->station_count; i++) {
-		struct station *station = s->stations[i];
-		if (station->freed > 0 && s->limits_met)
-			s->limits_met = turns_retry(s->turns, s->known_settings, &s->live, station->cluster->name,
-						    station->identity, station->freed);
-		station->freed = 0;
+	for (size_t i = 0; i < s->watch_count; i++) {
+		struct cluster_watch *watch = s->watches[i];
+		if (watch->freed > 0 && s->limits_met)
+			s->limits_met = fair_share_retry(s->fair_share, s->known_settings, &s->chains,
+							 watch->cluster->name, watch->identity, watch->freed);
+		watch->freed = 0;
 	}
 }
 
-static bool resumes_in_job(const struct live *live)
+static bool resumes_in_job(const struct active_chain *chain)
 {
-	return strcmp(live->job.resume_mode, "in_job") == 0;
+	return strcmp(chain->job.resume_mode, "in_job") == 0;
 }
 
-static void fill_item(struct action_item *item, const struct live *live)
+static void fill_item(struct action_item *item, const struct active_chain *chain)
 {
 	*item = (struct action_item){
-	    .seq = live->seq,
-	    .job_index = live->job.index,
-	    .attempt = live->attempt.number,
-	    .job_name = mem_strdup(live->attempt.job_name),
-	    .slurm_job_id = mem_strdup(live->attempt.slurm_job_id),
-	    .job_dir = mem_strdup(live->job.job_dir),
-	    .time_limit_s = live->attempt.time_limit_s,
-	    .after_job = mem_strdup(live->attempt.after_job),
-	    .exclude_node = mem_strdup(live->attempt.exclude_node),
-	    .submitted_at = live->attempt.submitted_at,
-	    .adopt_only = live->job.state == CHAIN_CANCELLING,
-	    .first_send = live->first_send,
-	    .budget_from = live->job.budget_from_attempt,
-	    .budget_left_s = live->job.budget_limit_s >= 0 ? live->job.budget_limit_s - live->used_before_s
-							   : live->job.budget_limit_s,
-	    .in_job = resumes_in_job(live),
+	    .seq = chain->seq,
+	    .job_index = chain->job.index,
+	    .attempt = chain->attempt.number,
+	    .job_name = mem_strdup(chain->attempt.job_name),
+	    .slurm_job_id = mem_strdup(chain->attempt.slurm_job_id),
+	    .job_dir = mem_strdup(chain->job.job_dir),
+	    .time_limit_s = chain->attempt.time_limit_s,
+	    .after_job = mem_strdup(chain->attempt.after_job),
+	    .exclude_node = mem_strdup(chain->attempt.exclude_node),
+	    .submitted_at = chain->attempt.submitted_at,
+	    .adopt_only = chain->job.state == CHAIN_CANCELLING,
+	    .first_send = chain->first_send,
+	    .budget_from = chain->job.budget_from_attempt,
+	    .budget_left_s = chain->job.budget_limit_s >= 0 ? chain->job.budget_limit_s - chain->used_before_s
+							    : chain->job.budget_limit_s,
+	    .in_job = resumes_in_job(chain),
 	};
 }
 
@@ -155,24 +155,24 @@ static int64_t gpus_of(const struct eval_plan *plan)
 }
 
 /* The next attempt of a chain, not yet stored. */
-static int plan_attempt(const struct live *live, const struct eval_plan *plan, int64_t time_limit_s, int64_t now_s,
-			struct attempt_row *ret_row, struct nel_err *err)
+static int plan_attempt(const struct active_chain *chain, const struct eval_plan *plan, int64_t time_limit_s,
+			int64_t now_s, struct attempt_row *ret_row, struct nel_err *err)
 {
-	if (live->job.index < 0 || (size_t)live->job.index >= plan->job_count)
-		return err_set(err, NEL_DB, "job %s: its evaluation has %zu tasks", live->job.id, plan->job_count);
-	const struct plan_job *plan_job = &plan->jobs[live->job.index];
-	const struct attempt_row *before = &live->attempt;
-	int number = live->job.attempt + 1;
+	if (chain->job.index < 0 || (size_t)chain->job.index >= plan->job_count)
+		return err_set(err, NEL_DB, "job %s: its evaluation has %zu tasks", chain->job.id, plan->job_count);
+	const struct plan_job *plan_job = &plan->jobs[chain->job.index];
+	const struct attempt_row *before = &chain->attempt;
+	int number = chain->job.attempt + 1;
 	/* Only once, so not in mode in_job: the next attempt would be queued from the same script. */
 	bool node_failed = before->number > 0 && before->slurm_state != NULL && before->nodes != NULL &&
 			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL &&
-			   !resumes_in_job(live);
+			   !resumes_in_job(chain);
 	*ret_row = (struct attempt_row){
-	    .job_seq = live->seq,
+	    .job_seq = chain->seq,
 	    .number = number,
 	    .gpus = gpus_of(plan),
-	    .progress_before = live->job.progress > 0 ? live->job.progress : 0,
-	    .job_name = script_job_name(plan, plan_job, live->job.evaluation, number),
+	    .progress_before = chain->job.progress > 0 ? chain->job.progress : 0,
+	    .job_name = script_job_name(plan, plan_job, chain->job.evaluation, number),
 	    .time_limit_s = time_limit_s,
 	    .after_job = before->number > 0 ? mem_strdup(before->slurm_job_id) : NULL,
 	    .exclude_node = node_failed ? mem_strdup(before->nodes) : NULL,
@@ -183,21 +183,21 @@ static int plan_attempt(const struct live *live, const struct eval_plan *plan, i
 	return 0;
 }
 
-static int store_attempt(struct scheduler *s, const struct live *live, const struct eval_plan *plan,
+static int store_attempt(struct scheduler *s, const struct active_chain *chain, const struct eval_plan *plan,
 			 const struct attempt_row *row, struct nel_err *err)
 {
 	struct str header = {0};
-	struct attempt_order order = {.job_index = live->job.index,
+	struct attempt_order order = {.job_index = chain->job.index,
 				      .number = row->number,
 				      .job_name = row->job_name,
 				      .time_limit_s = row->time_limit_s,
 				      .after_job = row->after_job,
 				      .exclude_node = row->exclude_node,
-				      .budget_from = live->job.budget_from_attempt,
-				      .budget_left_s = live->job.budget_limit_s >= 0
-							   ? live->job.budget_limit_s - live->job.budget_used_s
-							   : live->job.budget_limit_s};
-	int rc = script_render_header(plan, &order, live->job.evaluation, live->job.job_dir, &header, err);
+				      .budget_from = chain->job.budget_from_attempt,
+				      .budget_left_s = chain->job.budget_limit_s >= 0
+							   ? chain->job.budget_limit_s - chain->job.budget_used_s
+							   : chain->job.budget_limit_s};
+	int rc = script_render_header(plan, &order, chain->job.evaluation, chain->job.job_dir, &header, err);
 	if (rc == 0)
 		rc = attempts_insert(s->db, row, str_text(&header), script_body(), err);
 	str_done(&header);
@@ -205,59 +205,60 @@ static int store_attempt(struct scheduler *s, const struct live *live, const str
 }
 
 /* Commits the intent to submit: the attempt's row with its script, and the chain's state. */
-static int intend(struct scheduler *s, struct live *live, const struct eval_plan *plan, struct nel_err *err)
+static int intend(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan, struct nel_err *err)
 {
 	int64_t now_s = clock_now_s();
 	int64_t limit_s =
-	    budget_next_time_limit(live->job.walltime_s, live->job.budget_limit_s, live->job.budget_used_s);
-	if (limit_s == 0 && live->job.state == CHAIN_RESUMING)
-		return core_end(s, live, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
+	    budget_next_time_limit(chain->job.walltime_s, chain->job.budget_limit_s, chain->job.budget_used_s);
+	if (limit_s == 0 && chain->job.state == CHAIN_RESUMING)
+		return core_end(s, chain, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
 	if (limit_s == 0)
-		return core_end(s, live, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
+		return core_end(s, chain, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
 	struct attempt_row row = {0};
-	live->touched = true;
-	if (plan_attempt(live, plan, limit_s, now_s, &row, err) != 0 || store_attempt(s, live, plan, &row, err) != 0) {
+	chain->touched = true;
+	if (plan_attempt(chain, plan, limit_s, now_s, &row, err) != 0 ||
+	    store_attempt(s, chain, plan, &row, err) != 0) {
 		attempt_row_done(&row);
 		return -1;
 	}
-	if (live->attempt.elapsed_s > 0 && live->attempt.number >= live->job.budget_from_attempt)
-		live->used_before_s += live->attempt.elapsed_s;
-	attempt_row_done(&live->attempt);
-	live->attempt = row;
-	live->job.attempt = row.number;
-	free(live->job.slurm_job_id);
-	live->job.slurm_job_id = NULL;
-	live->first_send = true;
+	if (chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt)
+		chain->used_before_s += chain->attempt.elapsed_s;
+	attempt_row_done(&chain->attempt);
+	chain->attempt = row;
+	chain->job.attempt = row.number;
+	free(chain->job.slurm_job_id);
+	chain->job.slurm_job_id = NULL;
+	chain->first_send = true;
 	char reason[96];
 	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s", row.number, limit_s);
-	return core_move(s, live, EVENT_ADMIT, reason, "the cluster to take the job", err);
+	return core_move(s, chain, EVENT_ADMIT, reason, "the cluster to take the job", err);
 }
 
-static int intend_group(struct scheduler *s, struct live **group, size_t count, const struct eval_plan *plan,
+static int intend_group(struct scheduler *s, struct active_chain **group, size_t count, const struct eval_plan *plan,
 			struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	if (db_begin(s->db, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (group[i]->need == NEED_NONE && intend(s, group[i], plan, err) != 0)
+		if (group[i]->pending == ACTION_NONE && intend(s, group[i], plan, err) != 0)
 			return -1;
 	return db_commit(s->db, err);
 }
 
 /* Nothing can be sent for the group now: `why` is what it waits on, or, for attempts not yet intended and with `final`,
  * the reason of its end. */
-static void hold_group(struct scheduler *s, struct live **group, size_t count, const char *why, bool final)
+static void hold_group(struct scheduler *s, struct active_chain **group, size_t count, const char *why, bool final)
 {
 	struct nel_err err;
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	int rc = db_begin(s->db, &err);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		core_back_off(group[i], 5, 300);
-		if (final && group[i]->need == NEED_NONE)
+		if (final && group[i]->pending == ACTION_NONE)
 			rc = core_end(s, group[i], EVENT_END_FAILURE, why, &err);
 		else
-			rc = mover_waiting_on(s->db, group[i], why, clock_now_s(), &err);
+			rc = transition_waiting_on(s->db, group[i], why, clock_now_s(), &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
@@ -265,12 +266,12 @@ static void hold_group(struct scheduler *s, struct live **group, size_t count, c
 	}
 }
 
-static void send_group(struct scheduler *s, struct live **group, size_t count)
+static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
 {
 	struct nel_err err = {0};
-	struct station *station = core_station_of(s, group[0]);
+	struct cluster_watch *watch = cluster_watch_of(s, group[0]);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
-	if (station == NULL) {
+	if (watch == NULL) {
 		CLEANUP(mem_freep)
 		char *why = mem_printf("the settings to name cluster %s with account %s again", group[0]->job.cluster,
 				       group[0]->job.identity);
@@ -300,13 +301,13 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		return;
 	}
 	fault_point("submit-intended");
-	int64_t timeout_s = station->cluster->command_timeout_s;
+	int64_t timeout_s = watch->cluster->command_timeout_s;
 	CLEANUP(action_freep)
 	struct action *action =
-	    action_new(DO_SUBMIT, s->inbox, station->cluster->name, station->identity,
+	    action_new(DO_SUBMIT, s->inbox, watch->cluster->name, watch->identity,
 		       (timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) * 1000, count);
 	for (size_t i = 0; i < count; i++)
-		if (group[i]->need == NEED_SUBMIT)
+		if (group[i]->pending == ACTION_SUBMIT)
 			fill_item(&action->items[action->count++], group[i]);
 	if (action->count == 0)
 		return;
@@ -322,10 +323,10 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 		return;
 	}
 	action = NULL;
-	station->sending++;
+	watch->sending++;
 	fault_point("submit-pushed");
 	for (size_t i = 0; i < count; i++) {
-		if (group[i]->need != NEED_SUBMIT)
+		if (group[i]->pending != ACTION_SUBMIT)
 			continue;
 		group[i]->in_flight = true;
 		group[i]->first_send = false;
@@ -333,14 +334,15 @@ static void send_group(struct scheduler *s, struct live **group, size_t count)
 }
 
 /* The cluster refuses the login of this identity: its chains say so, and wait until it is tried again. */
-static void hold_refused(struct scheduler *s, struct live **group, size_t count, const struct station *station)
+static void hold_refused(struct scheduler *s, struct active_chain **group, size_t count,
+			 const struct cluster_watch *watch)
 {
 	struct nel_err err;
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	int rc = db_begin(s->db, &err);
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		group[i]->due_ms = station->refused_ms;
-		rc = mover_waiting_on(s->db, group[i], station->refused_why, clock_now_s(), &err);
+		group[i]->due_ms = watch->refused_ms;
+		rc = transition_waiting_on(s->db, group[i], watch->refused_why, clock_now_s(), &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
@@ -349,14 +351,14 @@ static void hold_refused(struct scheduler *s, struct live **group, size_t count,
 }
 
 /* A session is left for observations, cancels and readers: a burst of submissions can take minutes. */
-static int sends_max(const struct station *station)
+static int sends_max(const struct cluster_watch *watch)
 {
-	return station->cluster->max_sessions > 1 ? station->cluster->max_sessions - 1 : 1;
+	return watch->cluster->max_sessions > 1 ? watch->cluster->max_sessions - 1 : 1;
 }
 
 /* What goes in one remote command: chains of one evaluation. */
 struct send {
-	struct live **items;
+	struct active_chain **items;
 	size_t count;
 	int64_t turn; /* the first of theirs */
 };
@@ -387,7 +389,7 @@ static void dispatch_sends(struct scheduler *s, struct due_list *sends, const st
 	CLEANUP(mem_freep) struct send *groups = mem_calloc(sends->count, sizeof *groups);
 	size_t count = 0;
 	for (size_t i = 0; i < sends->count; i++) {
-		struct live **item = &sends->items[i];
+		struct active_chain **item = &sends->items[i];
 		if (i == 0 || item[0]->job.evaluation_seq != item[-1]->job.evaluation_seq)
 			groups[count++] = (struct send){.items = item, .turn = item[0]->turn};
 		groups[count - 1].count++;
@@ -396,41 +398,41 @@ static void dispatch_sends(struct scheduler *s, struct due_list *sends, const st
 	}
 	qsort(groups, count, sizeof *groups, by_turn);
 	for (size_t i = 0; i < count; i++) {
-		struct live *first = groups[i].items[0];
-		const struct station *station = core_station_of(s, first);
-		if (station != NULL && station->refused_ms > clock_mono_ms())
-			hold_refused(s, groups[i].items, groups[i].count, station);
-		else if ((station == NULL || station->sending < sends_max(station)) &&
+		struct active_chain *first = groups[i].items[0];
+		const struct cluster_watch *watch = cluster_watch_of(s, first);
+		if (watch != NULL && watch->refused_ms > clock_mono_ms())
+			hold_refused(s, groups[i].items, groups[i].count, watch);
+		else if ((watch == NULL || watch->sending < sends_max(watch)) &&
 			 !is_busy(busy, first->job.evaluation_seq))
 			send_group(s, groups[i].items, groups[i].count);
 	}
 }
 
-static bool has_one_of(struct scheduler *s, const struct due_list *list, const struct station *station)
+static bool has_one_of(struct scheduler *s, const struct due_list *list, const struct cluster_watch *watch)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (core_station_of(s, list->items[i]) == station)
+		if (cluster_watch_of(s, list->items[i]) == watch)
 			return true;
 	return false;
 }
 
 static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels)
 {
-	for (size_t n = 0; n < s->station_count; n++) {
-		struct station *station = s->stations[n];
-		if (!has_one_of(s, cancels, station))
+	for (size_t n = 0; n < s->watch_count; n++) {
+		struct cluster_watch *watch = s->watches[n];
+		if (!has_one_of(s, cancels, watch))
 			continue;
 		CLEANUP(action_freep)
-		struct action *action = action_new(DO_CANCEL, s->inbox, station->cluster->name, station->identity,
-						   station->cluster->command_timeout_s * 1000, CANCELS_MAX);
-		struct live *mine[CANCELS_MAX];
+		struct action *action = action_new(DO_CANCEL, s->inbox, watch->cluster->name, watch->identity,
+						   watch->cluster->command_timeout_s * 1000, CANCELS_MAX);
+		struct active_chain *mine[CANCELS_MAX];
 		size_t taken = 0;
 		for (size_t i = 0; i < cancels->count && taken < CANCELS_MAX; i++) {
-			struct live *live = cancels->items[i];
-			if (core_station_of(s, live) != station)
+			struct active_chain *chain = cancels->items[i];
+			if (cluster_watch_of(s, chain) != watch)
 				continue;
-			fill_item(&action->items[action->count++], live);
-			mine[taken++] = live;
+			fill_item(&action->items[action->count++], chain);
+			mine[taken++] = chain;
 		}
 		bool pushed = push(s, action);
 		if (pushed)
@@ -444,90 +446,90 @@ static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels
 }
 
 /* With the secrets that the job may have printed. */
-static int add_env(struct scheduler *s, const struct live *live, struct action *action)
+static int add_env(struct scheduler *s, const struct active_chain *chain, struct action *action)
 {
 	struct nel_err err;
-	snprintf(action->evaluation, sizeof action->evaluation, "%s", live->job.evaluation);
+	snprintf(action->evaluation, sizeof action->evaluation, "%s", chain->job.evaluation);
 	action->master_key = s->master_key;
-	if (evaluations_get_env(s->db, live->job.evaluation_seq, &action->sealed_env, &action->sealed_env_size, &err) ==
-	    0)
+	if (evaluations_get_env(s->db, chain->job.evaluation_seq, &action->sealed_env, &action->sealed_env_size,
+				&err) == 0)
 		return 0;
-	log_error("an environment cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+	log_error("an environment cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 	return -1;
 }
 
 static void dispatch_collects(struct scheduler *s, const struct due_list *collects)
 {
 	for (size_t i = 0; i < collects->count; i++) {
-		struct live *live = collects->items[i];
-		struct station *station = core_station_of(s, live);
-		int64_t timeout_s = station != NULL ? station->cluster->command_timeout_s : 60;
+		struct active_chain *chain = collects->items[i];
+		struct cluster_watch *watch = cluster_watch_of(s, chain);
+		int64_t timeout_s = watch != NULL ? watch->cluster->command_timeout_s : 60;
 		CLEANUP(action_freep)
 		struct action *action =
-		    action_new(DO_COLLECT, s->inbox, live->job.cluster, live->job.identity, timeout_s * 1000, 1);
-		fill_item(&action->items[action->count++], live);
-		action->items[0].export_wish = exports_wish(live, clock_now_s());
-		action->items[0].export_only = exports_followed(live);
+		    action_new(DO_COLLECT, s->inbox, chain->job.cluster, chain->job.identity, timeout_s * 1000, 1);
+		fill_item(&action->items[action->count++], chain);
+		action->items[0].export_wish = exports_wish(chain, clock_now_s());
+		action->items[0].export_only = exports_followed(chain);
 		action->items[0].keep_bytes = s->known_settings->logs_keep_bytes;
-		if (add_env(s, live, action) != 0) {
-			core_back_off(live, 1, 60);
+		if (add_env(s, chain, action) != 0) {
+			core_back_off(chain, 1, 60);
 			continue;
 		}
-		live->in_flight = push(s, action);
-		if (live->in_flight)
+		chain->in_flight = push(s, action);
+		if (chain->in_flight)
 			action = NULL;
 		else
-			core_back_off(live, 1, 30);
+			core_back_off(chain, 1, 30);
 	}
 }
 
-static void observe_station(struct scheduler *s, struct station *station)
+static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 {
 	CLEANUP(action_freep)
-	struct action *action = action_new(DO_OBSERVE, s->inbox, station->cluster->name, station->identity,
-					   station->cluster->command_timeout_s * 1000, station->observable_count);
-	for (const struct live *live = station->observable; live != NULL; live = live->next_observable)
-		fill_item(&action->items[action->count++], live);
-	action->ask_accounting = !station->accounting_known;
-	action->use_sacct = station->accounting;
-	action->skip_sacct = station->sacct_asked || station->sacct_ms > clock_mono_ms();
-	station->observing = push(s, action);
-	if (station->observing)
+	struct action *action = action_new(DO_OBSERVE, s->inbox, watch->cluster->name, watch->identity,
+					   watch->cluster->command_timeout_s * 1000, watch->observable_count);
+	for (const struct active_chain *chain = watch->observable; chain != NULL; chain = chain->next_observable)
+		fill_item(&action->items[action->count++], chain);
+	action->ask_accounting = !watch->accounting_known;
+	action->use_sacct = watch->accounting;
+	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
+	watch->observing = push(s, action);
+	if (watch->observing)
 		action = NULL;
 	else
-		station->next_ms = clock_mono_ms() + 1000;
+		watch->next_ms = clock_mono_ms() + 1000;
 }
 
-static bool is_due(const struct station *station, int64_t now_ms)
+static bool is_due(const struct cluster_watch *watch, int64_t now_ms)
 {
-	return !station->observing && station->next_ms <= now_ms;
+	return !watch->observing && watch->next_ms <= now_ms;
 }
 
-/* One look at all chains, whatever the number of stations. */
+/* One look at all chains, whatever the number of watches. */
 static void dispatch_observations(struct scheduler *s)
 {
 	int64_t now_ms = clock_mono_ms();
 	bool any = false;
-	for (size_t i = 0; i < s->station_count; i++) {
-		s->stations[i]->observable = NULL;
-		s->stations[i]->observable_count = 0;
-		any = any || is_due(s->stations[i], now_ms);
+	for (size_t i = 0; i < s->watch_count; i++) {
+		s->watches[i]->observable = NULL;
+		s->watches[i]->observable_count = 0;
+		any = any || is_due(s->watches[i], now_ms);
 	}
 	if (!any)
 		return;
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		struct station *station = live_is_observable(live) ? core_station_of(s, live) : NULL;
-		if (station == NULL || !is_due(station, now_ms))
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		struct cluster_watch *watch = active_chain_is_observable(chain) ? cluster_watch_of(s, chain) : NULL;
+		if (watch == NULL || !is_due(watch, now_ms))
 			continue;
-		live->next_observable = station->observable;
-		station->observable = live;
-		station->observable_count++;
+		chain->next_observable = watch->observable;
+		watch->observable = chain;
+		watch->observable_count++;
 	}
-	for (size_t i = 0; i < s->station_count; i++)
-		if (s->stations[i]->observable_count > 0)
-			observe_station(s, s->stations[i]);
+	for (size_t i = 0; i < s->watch_count; i++)
+		if (s->watches[i]->observable_count > 0)
+			observe_cluster(s, s->watches[i]);
 }
 
 void dispatch_all(struct scheduler *s)

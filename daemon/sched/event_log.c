@@ -72,16 +72,17 @@ static json_t *job_data(const struct job_row *job)
 			 text_or_null(job->model), "task", text_or_null(job->task), "index", job->index);
 }
 
-int journal_job(struct db *db, const struct live *live, enum chain_state from, int64_t now_s, struct nel_err *err)
+int event_log_job(struct db *db, const struct active_chain *chain, enum chain_state from, int64_t now_s,
+		  struct nel_err *err)
 {
-	const struct job_row *job = &live->job;
+	const struct job_row *job = &chain->job;
 	json_t *data = job_data(job);
 	json_t *progress = job->progress >= 0 ? json_pack("{s:I}", "requests", (json_int_t)job->progress) : json_null();
 	json_t *change =
 	    json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "from", chain_state_name(from), "to",
 		      chain_state_name(job->state), "reason", text_or_null(job->reason), "waiting_on",
-		      text_or_null(job->waiting_on), "attempt", live->attempt.number, "slurm_job_id",
-		      text_or_null(live->attempt.slurm_job_id), "progress", progress, "budget", budget_of(job),
+		      text_or_null(job->waiting_on), "attempt", chain->attempt.number, "slurm_job_id",
+		      text_or_null(chain->attempt.slurm_job_id), "progress", progress, "budget", budget_of(job),
 		      "started_at", time_or_null(job->started_at), "ended_at", time_or_null(job->ended_at));
 	json_object_update(data, change);
 	json_decref(change);
@@ -100,8 +101,8 @@ static json_t *counts_of(const int counts[CHAIN_STATE_COUNT])
 	return json;
 }
 
-int journal_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
-		       const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err)
+int event_log_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
+			 const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err)
 {
 	json_t *data =
 	    json_pack("{s:s, s:s, s:o, s:o, s:o}", "from", from, "to", to, "cluster", text_or_null(job->cluster),
@@ -114,11 +115,12 @@ int journal_evaluation(struct db *db, const struct job_row *job, const char *fro
 	return rc;
 }
 
-int journal_attempt(struct db *db, const struct live *live, const char *kind, int64_t now_s, struct nel_err *err)
+int event_log_attempt(struct db *db, const struct active_chain *chain, const char *kind, int64_t now_s,
+		      struct nel_err *err)
 {
-	const struct attempt_row *attempt = &live->attempt;
+	const struct attempt_row *attempt = &chain->attempt;
 	bool exited = attempt->exit_code >= 0;
-	json_t *data = job_data(&live->job);
+	json_t *data = job_data(&chain->job);
 	json_t *facts = json_pack(
 	    "{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "attempt", attempt->number, "slurm_job_id",
 	    text_or_null(attempt->slurm_job_id), "slurm_state", text_or_null(attempt->slurm_state), "exit_code",
@@ -129,7 +131,7 @@ int journal_attempt(struct db *db, const struct live *live, const char *kind, in
 	    (json_int_t)attempt->time_limit_s);
 	json_object_update(data, facts);
 	json_decref(facts);
-	return insert(db, kind, &live->job, live->job.id, data, now_s, err);
+	return insert(db, kind, &chain->job, chain->job.id, data, now_s, err);
 }
 
 static json_t *number_or_null(double number)
@@ -137,10 +139,10 @@ static json_t *number_or_null(double number)
 	return isfinite(number) ? json_real(number) : json_null();
 }
 
-int journal_results(struct db *db, const struct live *live, const struct scores *scores, int64_t now_s,
-		    struct nel_err *err)
+int event_log_results(struct db *db, const struct active_chain *chain, const struct scores *scores, int64_t now_s,
+		      struct nel_err *err)
 {
-	json_t *data = job_data(&live->job);
+	json_t *data = job_data(&chain->job);
 	json_t *list = json_array();
 	for (size_t i = 0; i < scores->count && i < SCORES_MAX; i++) {
 		const struct score *score = &scores->items[i];
@@ -152,17 +154,18 @@ int journal_results(struct db *db, const struct live *live, const struct scores 
 	}
 	json_object_set_new(data, "count", json_integer((json_int_t)scores->count));
 	json_object_set_new(data, "scores", list);
-	return insert(db, "results.recorded", &live->job, live->job.id, data, now_s, err);
+	return insert(db, "results.recorded", &chain->job, chain->job.id, data, now_s, err);
 }
 
-int journal_warnings(struct db *db, const struct live *live, const json_t *warnings, int64_t now_s, struct nel_err *err)
+int event_log_warnings(struct db *db, const struct active_chain *chain, const json_t *warnings, int64_t now_s,
+		       struct nel_err *err)
 {
-	json_t *data = job_data(&live->job);
+	json_t *data = job_data(&chain->job);
 	json_object_set_new(data, "warnings", json_deep_copy(warnings));
-	return insert(db, "job.warning", &live->job, live->job.id, data, now_s, err);
+	return insert(db, "job.warning", &chain->job, chain->job.id, data, now_s, err);
 }
 
-int journal_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err)
+int event_log_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err)
 {
 	json_t *data = json_pack("{s:o, s:o}", "cluster", text_or_null(cluster), "error", text_or_null(why));
 	return insert(db, why == NULL ? "cluster.reachable" : "cluster.unreachable", NULL, NULL, data, now_s, err);

@@ -1,7 +1,7 @@
 /* What the scheduler writes into the log of events (db/events.h), each within the transaction of what it tells of. The
  * members of each kind's data stand in openapi.yaml (schema Event). Scheduler thread. */
-#ifndef NEL_SCHED_JOURNAL_H
-#define NEL_SCHED_JOURNAL_H
+#ifndef NEL_SCHED_EVENT_LOG_H
+#define NEL_SCHED_EVENT_LOG_H
 
 #include "sched/active_chain.h"
 #include "slurm/scores.h"
@@ -9,24 +9,26 @@
 #include <jansson.h>
 
 /* job.state: the job's row is as it is now. */
-int journal_job(struct db *db, const struct live *live, enum chain_state from, int64_t now_s, struct nel_err *err);
+int event_log_job(struct db *db, const struct active_chain *chain, enum chain_state from, int64_t now_s,
+		  struct nel_err *err);
 
 /* evaluation.state, and evaluation.ended too when `ended`; job is one of its jobs. */
-int journal_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
-		       const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err);
+int event_log_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
+			 const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err);
 
 /* attempt.submitted, attempt.started, attempt.ended: of the newest attempt. */
-int journal_attempt(struct db *db, const struct live *live, const char *kind, int64_t now_s, struct nel_err *err);
+int event_log_attempt(struct db *db, const struct active_chain *chain, const char *kind, int64_t now_s,
+		      struct nel_err *err);
 
 /* results.recorded: how many, and the first few of them. */
-int journal_results(struct db *db, const struct live *live, const struct scores *scores, int64_t now_s,
-		    struct nel_err *err);
+int event_log_results(struct db *db, const struct active_chain *chain, const struct scores *scores, int64_t now_s,
+		      struct nel_err *err);
 
 /* job.warning: an array of texts. */
-int journal_warnings(struct db *db, const struct live *live, const json_t *warnings, int64_t now_s,
-		     struct nel_err *err);
+int event_log_warnings(struct db *db, const struct active_chain *chain, const json_t *warnings, int64_t now_s,
+		       struct nel_err *err);
 
 /* cluster.unreachable with why, or cluster.reachable when why is NULL. */
-int journal_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err);
+int event_log_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err);
 
 #endif

@@ -21,22 +21,23 @@ static bool is_open(enum export_state state)
 	return state == EXPORT_PENDING || state == EXPORT_RUNNING;
 }
 
-static bool is_overdue(const struct live *live, int64_t now_s)
+static bool is_overdue(const struct active_chain *chain, int64_t now_s)
 {
-	return live->job.ended_at != 0 && now_s - live->job.ended_at > EXPORT_FOLLOW_MAX_S;
+	return chain->job.ended_at != 0 && now_s - chain->job.ended_at > EXPORT_FOLLOW_MAX_S;
 }
 
-enum collect_export_wish exports_wish(const struct live *live, int64_t now_s)
+enum collect_export_wish exports_wish(const struct active_chain *chain, int64_t now_s)
 {
-	enum chain_state end = live->ending ? chain_rule_for(live->job.state, live->end_event)->to : live->job.state;
+	enum chain_state end =
+	    chain->ending ? chain_rule_for(chain->job.state, chain->end_event)->to : chain->job.state;
 	if (end != CHAIN_SUCCEEDED)
 		return COLLECT_EXPORT_CANCEL;
-	return is_overdue(live, now_s) ? COLLECT_EXPORT_DROP : COLLECT_EXPORT_FOLLOW;
+	return is_overdue(chain, now_s) ? COLLECT_EXPORT_DROP : COLLECT_EXPORT_FOLLOW;
 }
 
-bool exports_followed(const struct live *live)
+bool exports_followed(const struct active_chain *chain)
 {
-	return !live->ending && live->job.export_ != NULL;
+	return !chain->ending && chain->job.export_ != NULL;
 }
 
 /* The state in the store, when it is an open one. */
@@ -120,9 +121,9 @@ bool exports_judge(const struct collect_export *seen, const char *before, int mi
 }
 
 /* text is taken over. */
-static int store(struct db *db, struct live *live, char *text, int64_t now_s, struct nel_err *err)
+static int store(struct db *db, struct active_chain *chain, char *text, int64_t now_s, struct nel_err *err)
 {
-	struct job_row *job = &live->job;
+	struct job_row *job = &chain->job;
 	if (text == NULL || (job->export_ != NULL && strcmp(job->export_, text) == 0)) {
 		free(text);
 		return 0;
@@ -138,24 +139,24 @@ static int store(struct db *db, struct live *live, char *text, int64_t now_s, st
 	json_decref(shown);
 	if (events_insert(db, now_s, "job.export", job->user, job->evaluation, job->id, text, err) != 0)
 		return -1;
-	return mover_store(db, live, now_s, err);
+	return transition_store(db, chain, now_s, err);
 }
 
-int exports_take(struct db *db, struct live *live, const struct collect_export *seen, int64_t now_s, bool *ret_open,
-		 struct nel_err *err)
+int exports_take(struct db *db, struct active_chain *chain, const struct collect_export *seen, int64_t now_s,
+		 bool *ret_open, struct nel_err *err)
 {
 	char *text = NULL;
-	live->export_misses = seen->kind == COLLECT_EXPORT_GONE ? live->export_misses + 1 : 0;
-	*ret_open = exports_judge(seen, live->job.export_, live->export_misses, is_overdue(live, now_s), &text);
-	return store(db, live, text, now_s, err);
+	chain->export_misses = seen->kind == COLLECT_EXPORT_GONE ? chain->export_misses + 1 : 0;
+	*ret_open = exports_judge(seen, chain->job.export_, chain->export_misses, is_overdue(chain, now_s), &text);
+	return store(db, chain, text, now_s, err);
 }
 
-int exports_missed(struct db *db, struct live *live, int64_t now_s, struct nel_err *err)
+int exports_missed(struct db *db, struct active_chain *chain, int64_t now_s, struct nel_err *err)
 {
 	const struct collect_export seen = {.kind = COLLECT_EXPORT_UNSEEN};
 	char *text = NULL;
-	if (live->job.export_ == NULL || !is_overdue(live, now_s))
+	if (chain->job.export_ == NULL || !is_overdue(chain, now_s))
 		return 0;
-	exports_judge(&seen, live->job.export_, 0, true, &text);
-	return store(db, live, text, now_s, err);
+	exports_judge(&seen, chain->job.export_, 0, true, &text);
+	return store(db, chain, text, now_s, err);
 }

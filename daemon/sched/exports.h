@@ -13,20 +13,20 @@
 #define EXPORT_MISSES_MAX 3 /* looks in a row that do not find it; an exit code shows late on network file systems */
 
 /* What the next collecting is to do with an export that has not ended: only a chain that succeeded has one. */
-enum collect_export_wish exports_wish(const struct live *live, int64_t now_s);
+enum collect_export_wish exports_wish(const struct active_chain *chain, int64_t now_s);
 
 /* Is everything of the chain but its export collected? */
-bool exports_followed(const struct live *live);
+bool exports_followed(const struct active_chain *chain);
 
 /* What a look tells. before: the JSON in the store, or NULL. misses: such looks in a row, with this one, if it is one.
  * *ret_text: the JSON to be stored, owned; NULL when there is no export. Returns whether to look again. Pure. */
 bool exports_judge(const struct collect_export *seen, const char *before, int misses, bool overdue, char **ret_text);
 
 /* Stores what a look tells, with event and log line when it is new. */
-int exports_take(struct db *db, struct live *live, const struct collect_export *seen, int64_t now_s, bool *ret_open,
-		 struct nel_err *err);
+int exports_take(struct db *db, struct active_chain *chain, const struct collect_export *seen, int64_t now_s,
+		 bool *ret_open, struct nel_err *err);
 
 /* The cluster could not be asked: an export that is overdue becomes unknown. Its secrets are still to be removed. */
-int exports_missed(struct db *db, struct live *live, int64_t now_s, struct nel_err *err);
+int exports_missed(struct db *db, struct active_chain *chain, int64_t now_s, struct nel_err *err);
 
 #endif

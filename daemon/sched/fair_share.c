@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* A user with a live chain at some time since the start. */
+/* A user with an active chain at some time since the start. */
 struct person {
 	char *name;
 	size_t index;
@@ -16,55 +16,55 @@ struct person {
 
 #define LIMIT_LASTS_TRIES 5
 
-struct turns {
+struct fair_share {
 	struct person *by_name; /* uthash */
 	struct person **people;
 	size_t person_count;
 	uint64_t fingerprint; /* of what the last decision was made from */
 	bool settled;         /* in it, nobody went */
 	pthread_mutex_t lock; /* for what follows */
-	struct turn_place *places;
+	struct queue_position *places;
 	size_t place_count;
 	_Atomic int64_t version;
 };
 
-struct turns *turns_new(void)
+struct fair_share *fair_share_new(void)
 {
-	struct turns *turns = mem_calloc(1, sizeof *turns);
-	pthread_mutex_init(&turns->lock, NULL);
-	return turns;
+	struct fair_share *fair = mem_calloc(1, sizeof *fair);
+	pthread_mutex_init(&fair->lock, NULL);
+	return fair;
 }
 
-void turns_free(struct turns *turns)
+void fair_share_free(struct fair_share *fair)
 {
-	if (turns == NULL)
+	if (fair == NULL)
 		return;
-	HASH_CLEAR(hh, turns->by_name);
-	for (size_t i = 0; i < turns->person_count; i++) {
-		free(turns->people[i]->name);
-		free(turns->people[i]);
+	HASH_CLEAR(hh, fair->by_name);
+	for (size_t i = 0; i < fair->person_count; i++) {
+		free(fair->people[i]->name);
+		free(fair->people[i]);
 	}
-	free(turns->people);
-	free(turns->places);
-	pthread_mutex_destroy(&turns->lock);
-	free(turns);
+	free(fair->people);
+	free(fair->places);
+	pthread_mutex_destroy(&fair->lock);
+	free(fair);
 }
 
-static size_t person_of(struct turns *turns, struct live *live)
+static size_t person_of(struct fair_share *fair, struct active_chain *chain)
 {
-	if (live->person != 0)
-		return live->person - 1;
+	if (chain->person != 0)
+		return chain->person - 1;
 	struct person *person = NULL;
-	HASH_FIND_STR(turns->by_name, live->job.user, person);
+	HASH_FIND_STR(fair->by_name, chain->job.user, person);
 	if (person == NULL) {
 		person = mem_calloc(1, sizeof *person);
-		person->name = mem_strdup(live->job.user);
-		person->index = turns->person_count;
-		turns->people = mem_realloc(turns->people, turns->person_count + 1, sizeof(struct person *));
-		turns->people[turns->person_count++] = person;
-		HASH_ADD_KEYPTR(hh, turns->by_name, person->name, strlen(person->name), person);
+		person->name = mem_strdup(chain->job.user);
+		person->index = fair->person_count;
+		fair->people = mem_realloc(fair->people, fair->person_count + 1, sizeof(struct person *));
+		fair->people[fair->person_count++] = person;
+		HASH_ADD_KEYPTR(hh, fair->by_name, person->name, strlen(person->name), person);
 	}
-	live->person = person->index + 1;
+	chain->person = person->index + 1;
 	return person->index;
 }
 
@@ -83,19 +83,19 @@ static int64_t cluster_of(const struct settings *settings, const char *name, siz
 }
 
 /* In mode in_job a running attempt has its successor in Slurm's queue. */
-static int64_t places_of(const struct live *live)
+static int64_t places_of(const struct active_chain *chain)
 {
-	return strcmp(live->job.resume_mode, "in_job") == 0 ? 2 : 1;
+	return strcmp(chain->job.resume_mode, "in_job") == 0 ? 2 : 1;
 }
 
 /* Is, or may be, an attempt of it in Slurm? */
-static bool is_in_slurm(const struct live *live)
+static bool is_in_slurm(const struct active_chain *chain)
 {
-	switch (live->job.state) {
+	switch (chain->job.state) {
 	case CHAIN_SUBMITTING:
 	case CHAIN_PENDING:
 	case CHAIN_RUNNING:
-	case CHAIN_CANCELLING: return !live->ending;
+	case CHAIN_CANCELLING: return !chain->ending;
 	case CHAIN_QUEUED:
 	case CHAIN_RESUMING:
 	case CHAIN_SUCCEEDED:
@@ -108,9 +108,9 @@ static bool is_in_slurm(const struct live *live)
 
 /* Does a limit of Slurm's that it met hold the person's later jobs? One that lasts may be of an account or a partition
  * that the others do not use: then they are tried, too, whenever it is. */
-static bool holds_others(const struct live *live, int64_t mono_ms)
+static bool holds_others(const struct active_chain *chain, int64_t mono_ms)
 {
-	return live->limited && (live->tries < LIMIT_LASTS_TRIES || live->due_ms > mono_ms || live->in_flight);
+	return chain->limited && (chain->tries < LIMIT_LASTS_TRIES || chain->due_ms > mono_ms || chain->in_flight);
 }
 
 static void tally_done(struct admission *a)
@@ -121,37 +121,38 @@ static void tally_done(struct admission *a)
 	free(a->jobs);
 }
 
-static void count_live(const struct settings *settings, const struct live *live, size_t *hint, struct admission *a)
+static void count_chain(const struct settings *settings, const struct active_chain *chain, size_t *hint,
+			struct admission *a)
 {
-	struct admission_person *person = &a->people[live->person - 1];
-	int64_t cluster = cluster_of(settings, live->job.cluster, hint);
-	int64_t places = is_in_slurm(live) ? places_of(live) : 0;
-	if (live->job.state != CHAIN_QUEUED)
+	struct admission_person *person = &a->people[chain->person - 1];
+	int64_t cluster = cluster_of(settings, chain->job.cluster, hint);
+	int64_t places = is_in_slurm(chain) ? places_of(chain) : 0;
+	if (chain->job.state != CHAIN_QUEUED)
 		person->active++;
 	person->in_slurm += places;
 	if (cluster < 0)
 		return;
-	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + live->person - 1];
+	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + chain->person - 1];
 	a->clusters[cluster].in_slurm += places;
 	share->in_slurm += places;
-	share->slurm_limit = share->slurm_limit || holds_others(live, clock_mono_ms());
+	share->slurm_limit = share->slurm_limit || holds_others(chain, clock_mono_ms());
 }
 
 /* What everybody has, and may have; room for `capacity` jobs. */
-static void tally(struct turns *turns, const struct settings *settings, const struct live_set *set, size_t capacity,
-		  struct admission *a)
+static void tally(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
+		  size_t capacity, struct admission *a)
 {
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, set->by_seq, live, next)
-		person_of(turns, live);
-	*a = (struct admission){.person_count = turns->person_count, .cluster_count = settings->cluster_count};
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, set->by_seq, chain, next)
+		person_of(fair, chain);
+	*a = (struct admission){.person_count = fair->person_count, .cluster_count = settings->cluster_count};
 	a->people = mem_calloc(a->person_count + 1, sizeof *a->people);
 	a->clusters = mem_calloc(a->cluster_count + 1, sizeof *a->clusters);
 	a->shares = mem_calloc(a->person_count * a->cluster_count + 1, sizeof *a->shares);
 	a->jobs = mem_calloc(capacity + 1, sizeof *a->jobs);
 	for (size_t i = 0; i < a->person_count; i++) {
-		struct settings_person person = settings_person_of(settings, turns->people[i]->name);
+		struct settings_person person = settings_person_of(settings, fair->people[i]->name);
 		a->people[i].weight = person.weight;
 		a->people[i].active_max = person.active_jobs;
 		a->people[i].in_slurm_max = person.submitted_jobs;
@@ -159,22 +160,23 @@ static void tally(struct turns *turns, const struct settings *settings, const st
 	for (size_t i = 0; i < a->cluster_count; i++)
 		a->clusters[i].in_slurm_max = settings->clusters[i].submitted_jobs;
 	size_t hint = 0;
-	HASH_ITER(hh, set->by_seq, live, next) {
-		if (!chain_state_is_end(live->job.state))
-			count_live(settings, live, &hint, a);
+	HASH_ITER(hh, set->by_seq, chain, next) {
+		if (!chain_state_is_end(chain->job.state))
+			count_chain(settings, chain, &hint, a);
 	}
 }
 
-static void add_job(const struct settings *settings, const struct live *live, size_t *hint, struct admission *a)
+static void add_job(const struct settings *settings, const struct active_chain *chain, size_t *hint,
+		    struct admission *a)
 {
-	int64_t cluster = cluster_of(settings, live->job.cluster, hint);
+	int64_t cluster = cluster_of(settings, chain->job.cluster, hint);
 	if (cluster < 0)
 		return;
-	a->jobs[a->job_count++] = (struct admission_job){.age = live->seq,
-							 .person = live->person - 1,
+	a->jobs[a->job_count++] = (struct admission_job){.age = chain->seq,
+							 .person = chain->person - 1,
 							 .cluster = (size_t)cluster,
-							 .begun = live->job.state != CHAIN_QUEUED,
-							 .places = places_of(live)};
+							 .begun = chain->job.state != CHAIN_QUEUED,
+							 .places = places_of(chain)};
 }
 
 static uint64_t mix(uint64_t hash, int64_t value)
@@ -206,16 +208,16 @@ static uint64_t fingerprint_of(const struct admission *a)
 
 static int by_seq(const void *a, const void *b)
 {
-	int64_t x = ((const struct turn_place *)a)->seq;
-	int64_t y = ((const struct turn_place *)b)->seq;
+	int64_t x = ((const struct queue_position *)a)->seq;
+	int64_t y = ((const struct queue_position *)b)->seq;
 	return x < y ? -1 : x > y;
 }
 
-static void fill_place(const struct admission *a, const struct admission_job *job, struct turn_place *place)
+static void fill_place(const struct admission *a, const struct admission_job *job, struct queue_position *place)
 {
 	const struct admission_person *person = &a->people[job->person];
 	const struct admission_cluster *cluster = &a->clusters[job->cluster];
-	*place = (struct turn_place){.seq = job->age, .place = job->place, .queue = job->queue, .hold = job->hold};
+	*place = (struct queue_position){.seq = job->age, .place = job->place, .queue = job->queue, .hold = job->hold};
 	switch (job->hold) {
 	case ADMISSION_PERSON_IN_SLURM:
 		place->has = person->in_slurm;
@@ -234,95 +236,95 @@ static void fill_place(const struct admission *a, const struct admission_job *jo
 	}
 }
 
-static void publish(struct turns *turns, const struct admission *a)
+static void publish(struct fair_share *fair, const struct admission *a)
 {
-	struct turn_place *places = a->job_count > 0 ? mem_calloc(a->job_count, sizeof *places) : NULL;
+	struct queue_position *places = a->job_count > 0 ? mem_calloc(a->job_count, sizeof *places) : NULL;
 	for (size_t i = 0; i < a->job_count; i++)
 		fill_place(a, &a->jobs[i], &places[i]);
 	if (a->job_count > 1)
 		qsort(places, a->job_count, sizeof *places, by_seq);
-	pthread_mutex_lock(&turns->lock);
-	struct turn_place *old = turns->places;
-	turns->places = places;
-	turns->place_count = a->job_count;
-	pthread_mutex_unlock(&turns->lock);
-	atomic_fetch_add(&turns->version, 1);
+	pthread_mutex_lock(&fair->lock);
+	struct queue_position *old = fair->places;
+	fair->places = places;
+	fair->place_count = a->job_count;
+	pthread_mutex_unlock(&fair->lock);
+	atomic_fetch_add(&fair->version, 1);
 	free(old);
 }
 
 /* The chains whose turn has come, in its order, to the front of waiting. */
-static size_t pick(const struct live_set *set, const struct admission *a, struct live **waiting)
+static size_t pick(const struct active_chains *set, const struct admission *a, struct active_chain **waiting)
 {
 	size_t taken = 0;
 	for (size_t i = 0; i < a->job_count; i++) {
 		if (a->jobs[i].hold != ADMISSION_GO)
 			continue;
-		struct live *live = live_set_find(set, a->jobs[i].age);
-		waiting[taken++] = live;
-		live->turn = (int64_t)taken;
+		struct active_chain *chain = active_chains_find(set, a->jobs[i].age);
+		waiting[taken++] = chain;
+		chain->turn = (int64_t)taken;
 	}
 	return taken;
 }
 
-size_t turns_take(struct turns *turns, const struct settings *settings, const struct live_set *set,
-		  struct live **waiting, size_t count)
+size_t fair_share_take(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
+		       struct active_chain **waiting, size_t count)
 {
 	if (count == 0) {
-		if (turns->place_count > 0)
-			publish(turns, &(struct admission){0});
-		turns->settled = false;
+		if (fair->place_count > 0)
+			publish(fair, &(struct admission){0});
+		fair->settled = false;
 		return 0;
 	}
 	CLEANUP(tally_done) struct admission a = {0};
-	tally(turns, settings, set, count, &a);
+	tally(fair, settings, set, count, &a);
 	size_t hint = 0;
 	for (size_t i = 0; i < count; i++)
 		add_job(settings, waiting[i], &hint, &a);
 	uint64_t fingerprint = fingerprint_of(&a);
-	if (turns->settled && fingerprint == turns->fingerprint)
+	if (fair->settled && fingerprint == fair->fingerprint)
 		return 0;
 	admission_decide(&a);
-	publish(turns, &a);
+	publish(fair, &a);
 	size_t taken = pick(set, &a, waiting);
-	turns->fingerprint = fingerprint;
-	turns->settled = taken == 0;
+	fair->fingerprint = fingerprint;
+	fair->settled = taken == 0;
 	return taken;
 }
 
-bool turns_retry(struct turns *turns, const struct settings *settings, const struct live_set *set, const char *cluster,
-		 const char *identity, int room)
+bool fair_share_retry(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
+		      const char *cluster, const char *identity, int room)
 {
 	CLEANUP(tally_done) struct admission a = {0};
-	tally(turns, settings, set, HASH_COUNT(set->by_seq), &a);
-	struct live *live = NULL;
-	struct live *next = NULL;
+	tally(fair, settings, set, HASH_COUNT(set->by_seq), &a);
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
 	size_t hint = 0;
 	bool any = false;
-	HASH_ITER(hh, set->by_seq, live, next) {
-		any = any || live->limited;
-		if (live->limited && !live->in_flight && strcmp(live->job.cluster, cluster) == 0 &&
-		    strcmp(live->job.identity, identity) == 0)
-			add_job(settings, live, &hint, &a);
+	HASH_ITER(hh, set->by_seq, chain, next) {
+		any = any || chain->limited;
+		if (chain->limited && !chain->in_flight && strcmp(chain->job.cluster, cluster) == 0 &&
+		    strcmp(chain->job.identity, identity) == 0)
+			add_job(settings, chain, &hint, &a);
 	}
 	admission_decide(&a);
 	for (size_t i = 0; i < a.job_count && room > 0; i++, room--)
-		live_set_find(set, a.jobs[i].age)->due_ms = 0;
+		active_chains_find(set, a.jobs[i].age)->due_ms = 0;
 	return any;
 }
 
-bool turns_place(struct turns *turns, int64_t seq, struct turn_place *ret_place)
+bool fair_share_place(struct fair_share *fair, int64_t seq, struct queue_position *ret_place)
 {
-	struct turn_place wanted = {.seq = seq};
-	pthread_mutex_lock(&turns->lock);
-	const struct turn_place *found =
-	    turns->place_count > 0 ? bsearch(&wanted, turns->places, turns->place_count, sizeof wanted, by_seq) : NULL;
+	struct queue_position wanted = {.seq = seq};
+	pthread_mutex_lock(&fair->lock);
+	const struct queue_position *found =
+	    fair->place_count > 0 ? bsearch(&wanted, fair->places, fair->place_count, sizeof wanted, by_seq) : NULL;
 	if (found != NULL)
 		*ret_place = *found;
-	pthread_mutex_unlock(&turns->lock);
+	pthread_mutex_unlock(&fair->lock);
 	return found != NULL;
 }
 
-int64_t turns_version(struct turns *turns)
+int64_t fair_share_version(struct fair_share *fair)
 {
-	return atomic_load(&turns->version);
+	return atomic_load(&fair->version);
 }

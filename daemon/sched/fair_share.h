@@ -1,32 +1,32 @@
-/* Fair turns: who of those that wait goes to Slurm now, and which place the others have. It counts what is live, asks
+/* Fair turns: who of those that wait goes to Slurm now, and which place the others have. It counts what is active, asks
  * chain/admission.h, and keeps the places for readers; nothing of it is stored, for it follows from the store and the
- * settings. Scheduler thread, but for turns_place() and turns_version(). */
-#ifndef NEL_SCHED_TURNS_H
-#define NEL_SCHED_TURNS_H
+ * settings. Scheduler thread, but for fair_share_place() and fair_share_version(). */
+#ifndef NEL_SCHED_FAIR_SHARE_H
+#define NEL_SCHED_FAIR_SHARE_H
 
 #include "chain/admission.h"
 #include "config/settings.h"
 #include "sched/active_chain.h"
 
-struct turns;
+struct fair_share;
 
-struct turns *turns_new(void);
-void turns_free(struct turns *turns); /* accepts NULL */
+struct fair_share *fair_share_new(void);
+void fair_share_free(struct fair_share *fair); /* accepts NULL */
 
 /* waiting: the chains that could be sent, all on clusters of the settings. Afterwards it begins with those whose turn
- * has come, in that order, and live->turn numbers them from 1; what follows them means nothing. Returns how many they
+ * has come, in that order, and chain->turn numbers them from 1; what follows them means nothing. Returns how many they
  * are. */
-size_t turns_take(struct turns *turns, const struct settings *settings, const struct live_set *set,
-		  struct live **waiting, size_t count);
+size_t fair_share_take(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
+		       struct active_chain **waiting, size_t count);
 
 /* Room has become free in a cluster's Slurm, for one identity: of the chains that Slurm refused there for a limit of
  * its own, up to `room`, in the order of their turns, are due at once. Returns whether any chain waits for such a
  * limit. */
-bool turns_retry(struct turns *turns, const struct settings *settings, const struct live_set *set, const char *cluster,
-		 const char *identity, int room);
+bool fair_share_retry(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
+		      const char *cluster, const char *identity, int room);
 
 /* Where a waiting chain stands. */
-struct turn_place {
+struct queue_position {
 	int64_t seq;
 	int64_t place; /* from 1 */
 	int64_t queue; /* of so many in the cluster's queue */
@@ -36,8 +36,8 @@ struct turn_place {
 };
 
 /* Any thread. False: the chain does not wait for its turn. */
-bool turns_place(struct turns *turns, int64_t seq, struct turn_place *ret_place);
+bool fair_share_place(struct fair_share *fair, int64_t seq, struct queue_position *ret_place);
 /* Another number than before: places have changed. It only grows. Any thread. */
-int64_t turns_version(struct turns *turns);
+int64_t fair_share_version(struct fair_share *fair);
 
 #endif

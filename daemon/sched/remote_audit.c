@@ -39,8 +39,8 @@ static int store(struct scheduler *s, const struct action *action, const char *a
 
 static const char *person_of(struct scheduler *s, const struct action_item *item)
 {
-	const struct live *live = live_set_find(&s->live, item->seq);
-	return live != NULL ? live->job.user : DAEMON;
+	const struct active_chain *chain = active_chains_find(&s->chains, item->seq);
+	return chain != NULL ? chain->job.user : DAEMON;
 }
 
 static bool seen_before(struct scheduler *s, const struct action *action, size_t index)
@@ -55,15 +55,15 @@ static bool seen_before(struct scheduler *s, const struct action *action, size_t
 static int store_for(struct scheduler *s, const struct action *action, const char *person, struct nel_err *err)
 {
 	struct str jobs = {0};
-	const struct live *first = NULL;
+	const struct active_chain *first = NULL;
 	size_t count = 0;
 	for (size_t i = 0; i < action->count; i++) {
-		const struct live *live = live_set_find(&s->live, action->items[i].seq);
+		const struct active_chain *chain = active_chains_find(&s->chains, action->items[i].seq);
 		if (strcmp(person_of(s, &action->items[i]), person) != 0)
 			continue;
-		if (live != NULL)
-			str_appendf(&jobs, " %s", live->job.id);
-		first = first == NULL ? live : first;
+		if (chain != NULL)
+			str_appendf(&jobs, " %s", chain->job.id);
+		first = first == NULL ? chain : first;
 		count++;
 	}
 	char target[IDS_JOB_SIZE] = "";
@@ -75,7 +75,7 @@ static int store_for(struct scheduler *s, const struct action *action, const cha
 	return store(s, action, person, target, detail, err);
 }
 
-int trail_store(struct scheduler *s, const struct action *action, struct nel_err *err)
+int remote_audit_store(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	if (action->kind == DO_OBSERVE) {
 		char detail[AUDIT_DETAIL_MAX];

@@ -33,19 +33,19 @@ static enum fault fault_of(const struct action *action)
 	return action->scores_failed ? FAULT_UNREADABLE : FAULT_NONE;
 }
 
-static enum chain_state end_of(const struct live *live)
+static enum chain_state end_of(const struct active_chain *chain)
 {
-	return live->ending ? chain_rule_for(live->job.state, live->end_event)->to : live->job.state;
+	return chain->ending ? chain_rule_for(chain->job.state, chain->end_event)->to : chain->job.state;
 }
 
-bool results_awaited(struct live *live, const struct action *action, int64_t wait_s)
+bool results_awaited(struct active_chain *chain, const struct action *action, int64_t wait_s)
 {
-	if (!live->ending || end_of(live) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
+	if (!chain->ending || end_of(chain) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
 		return false;
 	int64_t now_ms = clock_mono_ms();
-	if (live->results_since_ms == 0)
-		live->results_since_ms = now_ms;
-	return now_ms - live->results_since_ms < wait_s * 1000;
+	if (chain->results_since_ms == 0)
+		chain->results_since_ms = now_ms;
+	return now_ms - chain->results_since_ms < wait_s * 1000;
 }
 
 static void add(json_t *warnings, char *text)
@@ -103,42 +103,43 @@ static int store(struct db *db, int64_t job_seq, const struct scores *scores, in
 	return results_replace(db, job_seq, rows, scores->count, now_s, err);
 }
 
-static int store_warnings(struct db *db, struct live *live, const char *seal, const json_t *warnings, int64_t now_s,
-			  struct nel_err *err)
+static int store_warnings(struct db *db, struct active_chain *chain, const char *seal, const json_t *warnings,
+			  int64_t now_s, struct nel_err *err)
 {
 	bool any = json_array_size(warnings) > 0;
 	CLEANUP(mem_freep) char *text = any ? json_dumps(warnings, JSON_COMPACT) : NULL;
 	size_t index = 0;
 	json_t *warning = NULL;
 	json_array_foreach(warnings, index, warning) {
-		log_warning("scores in doubt", LOG_S("job", live->job.id), LOG_S("cluster", live->job.cluster),
+		log_warning("scores in doubt", LOG_S("job", chain->job.id), LOG_S("cluster", chain->job.cluster),
 			    LOG_S("warning", json_string_value(warning)));
 	}
-	if (jobs_set_results(db, live->seq, seal, text, err) != 0)
+	if (jobs_set_results(db, chain->seq, seal, text, err) != 0)
 		return -1;
-	return any ? journal_warnings(db, live, warnings, now_s, err) : 0;
+	return any ? event_log_warnings(db, chain, warnings, now_s, err) : 0;
 }
 
-int results_take(struct db *db, struct live *live, const struct action *action, int64_t now_s, struct nel_err *err)
+int results_take(struct db *db, struct active_chain *chain, const struct action *action, int64_t now_s,
+		 struct nel_err *err)
 {
 	const struct collect_reply *found = &action->collected;
 	enum fault fault = fault_of(action);
-	bool succeeded = end_of(live) == CHAIN_SUCCEEDED;
+	bool succeeded = end_of(chain) == CHAIN_SUCCEEDED;
 	const char *seal = fault == FAULT_NONE             ? found->results_hash
 			   : found->sealed_hash[0] != '\0' ? found->sealed_hash
 							   : NULL;
 	CLEANUP(json_freep) json_t *warnings = json_array();
-	live->results_since_ms = 0;
+	chain->results_since_ms = 0;
 	if (fault != FAULT_NONE && (succeeded || fault != FAULT_MISSING))
-		add_fault(warnings, live->job.id, fault, action);
+		add_fault(warnings, chain->job.id, fault, action);
 	if (fault == FAULT_NONE)
-		add_doubts(warnings, action, live->attempt.number == 1);
+		add_doubts(warnings, action, chain->attempt.number == 1);
 	/* Of a look at the running job there may be scores, which were partial. */
 	static const struct scores none = {0};
 	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;
-	if ((scores->count > 0 || succeeded) && store(db, live->seq, scores, now_s, err) != 0)
+	if ((scores->count > 0 || succeeded) && store(db, chain->seq, scores, now_s, err) != 0)
 		return -1;
-	if (scores->count > 0 && journal_results(db, live, scores, now_s, err) != 0)
+	if (scores->count > 0 && event_log_results(db, chain, scores, now_s, err) != 0)
 		return -1;
-	return store_warnings(db, live, seal, warnings, now_s, err);
+	return store_warnings(db, chain, seal, warnings, now_s, err);
 }

@@ -8,10 +8,11 @@
 
 /* Is the job about to end well, and its results.yml not (yet) what its evaluation has left? File systems that are
  * shared show what another node wrote late; it is looked for again, for wait_s from the first look on. */
-bool results_awaited(struct live *live, const struct action *action, int64_t wait_s);
+bool results_awaited(struct active_chain *chain, const struct action *action, int64_t wait_s);
 
 /* Stores the scores, or for a success without any that can be trusted that there are none; with the seal, the warnings,
  * and the events of both. Within a transaction. */
-int results_take(struct db *db, struct live *live, const struct action *action, int64_t now_s, struct nel_err *err);
+int results_take(struct db *db, struct active_chain *chain, const struct action *action, int64_t now_s,
+		 struct nel_err *err);
 
 #endif

@@ -19,96 +19,96 @@
 
 #define FAILURE_LINES 20 /* of the log, kept with a chain that failed */
 
-void core_quicken(struct station *station)
+void cluster_watch_quicken(struct cluster_watch *watch)
 {
-	if (station == NULL)
+	if (watch == NULL)
 		return;
-	int64_t most_ms = station->cluster->poll_interval_s * 1000;
-	station->interval_ms = FIRST_OBSERVATION_MS < most_ms ? FIRST_OBSERVATION_MS : most_ms;
-	int64_t soon_ms = clock_mono_ms() + station->interval_ms;
-	if (station->failures == 0 && station->next_ms > soon_ms)
-		station->next_ms = soon_ms;
+	int64_t most_ms = watch->cluster->poll_interval_s * 1000;
+	watch->interval_ms = FIRST_OBSERVATION_MS < most_ms ? FIRST_OBSERVATION_MS : most_ms;
+	int64_t soon_ms = clock_mono_ms() + watch->interval_ms;
+	if (watch->failures == 0 && watch->next_ms > soon_ms)
+		watch->next_ms = soon_ms;
 }
 
-void core_back_off(struct live *live, int64_t base_s, int64_t max_s)
+void core_back_off(struct active_chain *chain, int64_t base_s, int64_t max_s)
 {
-	live->tries++;
-	live->due_ms = clock_mono_ms() + backoff_s(live->tries, base_s, max_s, randombytes_random()) * 1000;
+	chain->tries++;
+	chain->due_ms = clock_mono_ms() + backoff_s(chain->tries, base_s, max_s, randombytes_random()) * 1000;
 }
 
-static void set_need(struct live *live, enum live_need need)
+static void set_pending(struct active_chain *chain, enum chain_action pending)
 {
-	live->need = need;
-	live->tries = 0;
-	live->due_ms = 0;
+	chain->pending = pending;
+	chain->tries = 0;
+	chain->due_ms = 0;
 }
 
 /* What a chain in this state needs, as far as the store tells. */
-static enum live_need need_of(const struct live *live)
+static enum chain_action pending_of(const struct active_chain *chain)
 {
-	switch (live->job.state) {
-	case CHAIN_SUBMITTING: return NEED_SUBMIT;
+	switch (chain->job.state) {
+	case CHAIN_SUBMITTING: return ACTION_SUBMIT;
 	/* An attempt whose id is not known may be on its way to Slurm: sending it again, under its name, gives the id
 	 * that is then cancelled. */
-	case CHAIN_CANCELLING: return live->attempt.slurm_job_id == NULL ? NEED_SUBMIT : NEED_CANCEL;
+	case CHAIN_CANCELLING: return chain->attempt.slurm_job_id == NULL ? ACTION_SUBMIT : ACTION_CANCEL;
 	case CHAIN_QUEUED:
 	case CHAIN_PENDING:
 	case CHAIN_RUNNING:
-	case CHAIN_RESUMING: return NEED_NONE;
+	case CHAIN_RESUMING: return ACTION_NONE;
 	case CHAIN_SUCCEEDED:
 	case CHAIN_FAILED:
 	case CHAIN_CANCELLED:
-	case CHAIN_BUDGET_EXHAUSTED: return live->job.collected ? NEED_NONE : NEED_COLLECT;
+	case CHAIN_BUDGET_EXHAUSTED: return chain->job.collected ? ACTION_NONE : ACTION_COLLECT;
 	}
-	return NEED_NONE;
+	return ACTION_NONE;
 }
 
-int core_attach(struct scheduler *s, struct live *live, struct nel_err *err)
+int core_attach(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
-	attempt_row_done(&live->attempt);
-	live->attempt = (struct attempt_row){0};
+	attempt_row_done(&chain->attempt);
+	chain->attempt = (struct attempt_row){0};
 	int64_t elapsed_s = 0;
-	if (live->job.attempt > 0 &&
-	    (attempts_get(s->db, live->seq, live->job.attempt, &live->attempt, err) != 0 ||
-	     attempts_elapsed(s->db, live->seq, live->job.budget_from_attempt, &elapsed_s, err) != 0))
+	if (chain->job.attempt > 0 &&
+	    (attempts_get(s->db, chain->seq, chain->job.attempt, &chain->attempt, err) != 0 ||
+	     attempts_elapsed(s->db, chain->seq, chain->job.budget_from_attempt, &elapsed_s, err) != 0))
 		return -1;
-	bool counts = live->attempt.elapsed_s > 0 && live->attempt.number >= live->job.budget_from_attempt;
-	live->used_before_s = elapsed_s - (counts ? live->attempt.elapsed_s : 0);
-	live->stale = false;
-	live->ending = false;
-	live->first_send = false;
-	live->limited = false;
-	if (!live->in_flight)
-		set_need(live, need_of(live));
+	bool counts = chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt;
+	chain->used_before_s = elapsed_s - (counts ? chain->attempt.elapsed_s : 0);
+	chain->stale = false;
+	chain->ending = false;
+	chain->first_send = false;
+	chain->limited = false;
+	if (!chain->in_flight)
+		set_pending(chain, pending_of(chain));
 	return 0;
 }
 
-int core_move(struct scheduler *s, struct live *live, enum chain_event event, const char *reason,
+int core_move(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
 	      const char *waiting_on, struct nel_err *err)
 {
 	enum chain_action action = ACTION_NONE;
-	enum chain_state from = live->job.state;
-	if (mover_move(s->db, live, event, reason, waiting_on, clock_now_s(), &action, err) != 0)
+	enum chain_state from = chain->job.state;
+	if (transition_apply(s->db, chain, event, reason, waiting_on, clock_now_s(), &action, err) != 0)
 		return -1;
 	switch (action) {
-	case ACTION_SUBMIT: set_need(live, NEED_SUBMIT); break;
-	case ACTION_CANCEL: set_need(live, need_of(live)); break;
+	case ACTION_SUBMIT: set_pending(chain, ACTION_SUBMIT); break;
+	case ACTION_CANCEL: set_pending(chain, pending_of(chain)); break;
 	case ACTION_COLLECT:
 	case ACTION_NONE: break;
 	}
-	if (chain_state_is_end(live->job.state))
-		set_need(live, action == ACTION_COLLECT ? NEED_COLLECT : NEED_NONE);
-	struct station *station = core_station_of(s, live);
-	if (from != live->job.state)
-		core_quicken(station);
-	if (station != NULL && (live->job.state == CHAIN_RESUMING || chain_state_is_end(live->job.state)))
-		station->freed++;
-	if (!chain_state_is_end(live->job.state) || action == ACTION_COLLECT)
+	if (chain_state_is_end(chain->job.state))
+		set_pending(chain, action == ACTION_COLLECT ? ACTION_COLLECT : ACTION_NONE);
+	struct cluster_watch *watch = cluster_watch_of(s, chain);
+	if (from != chain->job.state)
+		cluster_watch_quicken(watch);
+	if (watch != NULL && (chain->job.state == CHAIN_RESUMING || chain_state_is_end(chain->job.state)))
+		watch->freed++;
+	if (!chain_state_is_end(chain->job.state) || action == ACTION_COLLECT)
 		return 0;
-	live->job.collected = true;
-	if (core_note_failure(s, live, NULL, NULL, err) != 0)
+	chain->job.collected = true;
+	if (core_note_failure(s, chain, NULL, NULL, err) != 0)
 		return -1;
-	return jobs_set_collected(s->db, live->seq, err);
+	return jobs_set_collected(s->db, chain->seq, err);
 }
 
 static const char *last_lines(const char *text, int count)
@@ -121,84 +121,85 @@ static const char *last_lines(const char *text, int count)
 	return at;
 }
 
-bool core_was_cut_off(const struct live *live)
+bool core_was_cut_off(const struct active_chain *chain)
 {
-	return live->attempt.slurm_state != NULL && slurm_state_class(live->attempt.slurm_state) == SLURM_RESUMABLE;
+	return chain->attempt.slurm_state != NULL && slurm_state_class(chain->attempt.slurm_state) == SLURM_RESUMABLE;
 }
 
-int core_note_failure(struct scheduler *s, const struct live *live, const char *log, const char *lines,
+int core_note_failure(struct scheduler *s, const struct active_chain *chain, const char *log, const char *lines,
 		      struct nel_err *err)
 {
-	if (live->job.state == CHAIN_SUCCEEDED)
+	if (chain->job.state == CHAIN_SUCCEEDED)
 		return 0;
 	/* The last lines of a chain that somebody cancelled tell of no fault. */
-	if (live->job.cancel_requested_at != 0)
-		return failures_delete(s->db, live->seq, err);
+	if (chain->job.cancel_requested_at != 0)
+		return failures_delete(s->db, chain->seq, err);
 	/* Nor what was in the log when the attempt was cut off. */
-	if (core_was_cut_off(live))
+	if (core_was_cut_off(chain))
 		lines = NULL;
 	const char *shown = lines != NULL && lines[0] != '\0' ? last_lines(lines, FAILURE_LINES) : NULL;
-	return failures_set(s->db, live->seq, shown != NULL ? log : NULL, shown, advice_for(live->job.reason, lines),
+	return failures_set(s->db, chain->seq, shown != NULL ? log : NULL, shown, advice_for(chain->job.reason, lines),
 			    err);
 }
 
-int core_end(struct scheduler *s, struct live *live, enum chain_event event, const char *reason, struct nel_err *err)
+int core_end(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
+	     struct nel_err *err)
 {
-	const struct chain_rule *rule = chain_rule_for(live->job.state, event);
+	const struct chain_rule *rule = chain_rule_for(chain->job.state, event);
 	char waiting_on[64] = "its turn";
 	char until[CLOCK_RFC3339_SIZE];
-	if (live->job.not_before > clock_now_s())
+	if (chain->job.not_before > clock_now_s())
 		snprintf(waiting_on, sizeof waiting_on, "a back-off until %s",
-			 clock_rfc3339(live->job.not_before, until));
+			 clock_rfc3339(chain->job.not_before, until));
 	if (rule->action != ACTION_COLLECT)
-		return core_move(s, live, event, reason, rule->to == CHAIN_RESUMING ? waiting_on : NULL, err);
+		return core_move(s, chain, event, reason, rule->to == CHAIN_RESUMING ? waiting_on : NULL, err);
 	/* The scores are stored together with the end, so that whoever sees the end finds them. */
-	live->touched = true;
-	live->ending = true;
-	live->end_event = event;
-	free(live->end_reason);
-	live->end_reason = mem_strdup(reason);
-	set_need(live, NEED_COLLECT);
-	return mover_store(s->db, live, clock_now_s(), err);
+	chain->touched = true;
+	chain->ending = true;
+	chain->end_event = event;
+	free(chain->end_reason);
+	chain->end_reason = mem_strdup(reason);
+	set_pending(chain, ACTION_COLLECT);
+	return transition_store(s->db, chain, clock_now_s(), err);
 }
 
-int core_drop(struct scheduler *s, struct live *live, const char *reason, struct nel_err *err)
+int core_drop(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
 {
-	if (core_move(s, live, EVENT_REFUSED, reason, NULL, err) != 0)
+	if (core_move(s, chain, EVENT_REFUSED, reason, NULL, err) != 0)
 		return -1;
-	set_need(live, NEED_NONE);
-	live->job.collected = true;
-	if (core_note_failure(s, live, NULL, NULL, err) != 0)
+	set_pending(chain, ACTION_NONE);
+	chain->job.collected = true;
+	if (core_note_failure(s, chain, NULL, NULL, err) != 0)
 		return -1;
-	return jobs_set_collected(s->db, live->seq, err);
+	return jobs_set_collected(s->db, chain->seq, err);
 }
 
 /* A person asked for the end of a chain. */
-static int carry_out_cancel(struct scheduler *s, struct live *live, struct nel_err *err)
+static int carry_out_cancel(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
 	char reason[128];
 	snprintf(reason, sizeof reason, "cancelled by %s",
-		 live->job.cancel_requested_by != NULL ? live->job.cancel_requested_by : "a user");
-	if (chain_rule_for(live->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
-		return core_end(s, live, EVENT_CANCEL, reason, err);
-	if (core_move(s, live, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
+		 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
+	if (chain_rule_for(chain->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
+		return core_end(s, chain, EVENT_CANCEL, reason, err);
+	if (core_move(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
 		return -1;
-	if (!live->first_send || live->in_flight)
+	if (!chain->first_send || chain->in_flight)
 		return 0;
 	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
-	return live->attempt.number == 1 ? core_drop(s, live, reason, err)
-					 : core_end(s, live, EVENT_REFUSED, reason, err);
+	return chain->attempt.number == 1 ? core_drop(s, chain, reason, err)
+					  : core_end(s, chain, EVENT_REFUSED, reason, err);
 }
 
 /* A person asked that an ended chain goes on. */
-static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_err *err)
+static int carry_out_resume(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
-	struct job_row *job = &live->job;
+	struct job_row *job = &chain->job;
 	char reason[256];
 	if (job->resume_resets_budget) {
 		job->budget_from_attempt = job->attempt + 1;
 		job->budget_used_s = 0;
-		live->used_before_s = 0;
+		chain->used_before_s = 0;
 		snprintf(reason, sizeof reason, "resumed by %s with a new walltime budget", job->resume_requested_by);
 	} else {
 		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
@@ -208,29 +209,29 @@ static int carry_out_resume(struct scheduler *s, struct live *live, struct nel_e
 	job->not_before = 0;
 	free(job->export_);
 	job->export_ = NULL;
-	if (jobs_set_results(s->db, live->seq, NULL, NULL, err) != 0)
+	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0)
 		return -1;
-	if (jobs_clear_resume(s->db, live->seq, err) != 0 || failures_delete(s->db, live->seq, err) != 0 ||
-	    core_move(s, live, EVENT_RESUME, reason, "its turn", err) != 0)
+	if (jobs_clear_resume(s->db, chain->seq, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
+	    core_move(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
 	/* What was stored of the end no longer holds. */
-	live->ending = false;
+	chain->ending = false;
 	job->collected = false;
-	live->export_misses = 0;
-	live->results_since_ms = 0;
+	chain->export_misses = 0;
+	chain->results_since_ms = 0;
 	job->cancel_requested_at = 0;
-	set_need(live, NEED_NONE);
+	set_pending(chain, ACTION_NONE);
 	return 0;
 }
 
-static int carry_out_wishes(struct scheduler *s, struct live *live, struct nel_err *err)
+static int carry_out_wishes(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
-	bool ended = chain_state_is_end(live->job.state);
-	if (live->job.resume_requested_at != 0)
-		return ended && live->job.state != CHAIN_SUCCEEDED ? carry_out_resume(s, live, err)
-								   : jobs_clear_resume(s->db, live->seq, err);
-	if (live->job.cancel_requested_at != 0 && !ended && live->job.state != CHAIN_CANCELLING)
-		return carry_out_cancel(s, live, err);
+	bool ended = chain_state_is_end(chain->job.state);
+	if (chain->job.resume_requested_at != 0)
+		return ended && chain->job.state != CHAIN_SUCCEEDED ? carry_out_resume(s, chain, err)
+								    : jobs_clear_resume(s->db, chain->seq, err);
+	if (chain->job.cancel_requested_at != 0 && !ended && chain->job.state != CHAIN_CANCELLING)
+		return carry_out_cancel(s, chain, err);
 	return 0;
 }
 
@@ -242,14 +243,14 @@ static int take_marked(struct scheduler *s, struct nel_err *err)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		bool ending = false;
-		struct live *known = live_set_find(&s->live, list.items[i].seq);
+		struct active_chain *known = active_chains_find(&s->chains, list.items[i].seq);
 		if (known != NULL)
 			ending = known->ending;
-		struct live *live = live_set_put(&s->live, &list.items[i]);
-		live->touched = true;
-		if (known == NULL && core_attach(s, live, err) != 0)
+		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
+		chain->touched = true;
+		if (known == NULL && core_attach(s, chain, err) != 0)
 			return -1;
-		if (!ending && carry_out_wishes(s, live, err) != 0)
+		if (!ending && carry_out_wishes(s, chain, err) != 0)
 			return -1;
 	}
 	return db_commit(s->db, err);
@@ -261,57 +262,57 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 	if (jobs_list_live(s->db, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
-		struct live *live = live_set_put(&s->live, &list.items[i]);
-		if (core_attach(s, live, err) != 0)
+		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
+		if (core_attach(s, chain, err) != 0)
 			return -1;
-		core_station_of(s, live); /* what is observed needs a station, though nothing be sent */
+		cluster_watch_of(s, chain); /* what is observed needs a watch, though nothing be sent */
 	}
-	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->live.by_seq)));
+	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->chains.by_seq)));
 	return 0;
 }
 
 /* Chains whose transaction failed are read again: memory follows the store. */
 static void reload_stale(struct scheduler *s)
 {
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		live->touched = false;
-		if (!live->stale)
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		chain->touched = false;
+		if (!chain->stale)
 			continue;
 		struct nel_err err;
 		struct job_row row = {0};
-		if (jobs_get_seq(s->db, live->seq, &row, &err) != 0) {
-			log_error("a chain cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+		if (jobs_get_seq(s->db, chain->seq, &row, &err) != 0) {
+			log_error("a chain cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 			continue;
 		}
-		live_set_put(&s->live, &row);
-		if (core_attach(s, live, &err) != 0) {
-			live->stale = true;
-			log_error("a chain cannot be read", LOG_S("job", live->job.id), LOG_S("error", err.msg));
+		active_chains_put(&s->chains, &row);
+		if (core_attach(s, chain, &err) != 0) {
+			chain->stale = true;
+			log_error("a chain cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 		}
 	}
 }
 
 static void forget_finished(struct scheduler *s)
 {
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		if (chain_state_is_end(live->job.state) && live->job.collected && !live->in_flight && !live->stale)
-			live_set_remove(&s->live, live);
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		if (chain_state_is_end(chain->job.state) && chain->job.collected && !chain->in_flight && !chain->stale)
+			active_chains_remove(&s->chains, chain);
 	}
 }
 
 /* After a failed transaction: what it touched is stale. */
 void core_mark_stale(struct scheduler *s)
 {
-	struct live *live = NULL;
-	struct live *next = NULL;
-	HASH_ITER(hh, s->live.by_seq, live, next) {
-		if (live->touched)
-			live->stale = true;
-		live->touched = false;
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		if (chain->touched)
+			chain->stale = true;
+		chain->touched = false;
 	}
 }
 
@@ -319,10 +320,10 @@ void core_mark_stale(struct scheduler *s)
 static void look_around(struct scheduler *s)
 {
 	if (atomic_exchange(&s->nudged, false))
-		stations_take_nudges(s);
+		cluster_watch_take_nudges(s);
 	const struct settings *settings = atomic_load(&s->settings);
 	if (settings != s->known_settings)
-		stations_adopt(s, settings);
+		cluster_watch_adopt(s, settings);
 }
 
 static void tick(struct scheduler *s)
@@ -341,8 +342,8 @@ static void tick(struct scheduler *s)
 	dispatch_all(s);
 	forget_finished(s);
 	pruning_step(s);
-	likeness_backlog_step(s);
-	atomic_store(&s->live_count, (int64_t)HASH_COUNT(s->live.by_seq));
+	config_hash_backlog_step(s);
+	atomic_store(&s->chain_count, (int64_t)HASH_COUNT(s->chains.by_seq));
 }
 
 static void *scheduler_main(void *arg)
@@ -369,12 +370,12 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	s->known_settings = settings;
 	s->lanes = lanes;
 	s->master_key = master_key;
-	s->turns = turns_new();
+	s->fair_share = fair_share_new();
 	atomic_store(&s->wanted, true); /* wishes stored while the daemon was down */
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
 	s->inbox = queue_new(1024 + LANES_QUEUED_MAX + LANES_THREADS_MAX);
-	pthread_mutex_init(&s->sight_lock, NULL);
+	pthread_mutex_init(&s->watch_lock, NULL);
 	int sys = 0;
 	if (db_open(settings->database, &s->db, err) != 0 || load_all(s, err) != 0 ||
 	    (sys = pthread_create(&s->thread, NULL, scheduler_main, s)) != 0) {
@@ -412,12 +413,12 @@ void scheduler_free(struct scheduler *s)
 		while (queue_length(s->inbox) > 0)
 			action_free(queue_pop(s->inbox, 0));
 	}
-	pthread_mutex_destroy(&s->sight_lock);
-	live_set_done(&s->live);
-	turns_free(s->turns);
+	pthread_mutex_destroy(&s->watch_lock);
+	active_chains_done(&s->chains);
+	fair_share_free(s->fair_share);
 	db_close(s->db);
 	queue_free(s->inbox);
-	stations_free(s);
+	cluster_watch_free(s);
 	free(s);
 }
 
@@ -427,19 +428,19 @@ void scheduler_reload(struct scheduler *s, const struct settings *settings)
 	queue_push(s->inbox, NULL);
 }
 
-bool scheduler_place(struct scheduler *s, int64_t job_seq, struct turn_place *ret_place)
+bool scheduler_queue_position(struct scheduler *s, int64_t job_seq, struct queue_position *ret_place)
 {
-	return turns_place(s->turns, job_seq, ret_place);
+	return fair_share_place(s->fair_share, job_seq, ret_place);
 }
 
-int64_t scheduler_places_version(struct scheduler *s)
+int64_t scheduler_queue_version(struct scheduler *s)
 {
-	return turns_version(s->turns);
+	return fair_share_version(s->fair_share);
 }
 
 void scheduler_load(struct scheduler *s, struct scheduler_load *ret_load)
 {
-	*ret_load = (struct scheduler_load){.live = atomic_load(&s->live_count), .queued = queue_length(s->inbox)};
+	*ret_load = (struct scheduler_load){.live = atomic_load(&s->chain_count), .queued = queue_length(s->inbox)};
 }
 
 int64_t scheduler_silence_ms(const struct scheduler *s)

@@ -6,8 +6,8 @@
 
 #include "base/secret.h"
 #include "config/settings.h"
-#include "sched/lanes.h"
 #include "sched/fair_share.h"
+#include "sched/lanes.h"
 
 struct scheduler;
 
@@ -29,7 +29,7 @@ void scheduler_stop(struct scheduler *scheduler);
 void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and lanes_stop(); accepts NULL */
 
 /* How the observation of a cluster goes. */
-struct scheduler_sight {
+struct observation_stats {
 	int64_t observed_at;        /* UTC; 0: not yet */
 	int failures;               /* in a row */
 	char error[512];            /* of the last failure; "" when the last one went well */
@@ -49,13 +49,13 @@ struct scheduler_load {
 
 /* Any thread. All zero for what was never looked at. identity NULL: of all identities on the cluster the latest good
  * look, and the failures of the one that fails most. */
-void scheduler_sight(struct scheduler *scheduler, const char *cluster, const char *identity,
-		     struct scheduler_sight *ret_sight);
+void scheduler_observation(struct scheduler *scheduler, const char *cluster, const char *identity,
+			   struct observation_stats *ret_stats);
 
 /* Where a job that waits for its turn stands; false when it does not. Any thread. */
-bool scheduler_place(struct scheduler *scheduler, int64_t job_seq, struct turn_place *ret_place);
+bool scheduler_queue_position(struct scheduler *scheduler, int64_t job_seq, struct queue_position *ret_place);
 /* Another number than before: places have changed. It only grows. Any thread. */
-int64_t scheduler_places_version(struct scheduler *scheduler);
+int64_t scheduler_queue_version(struct scheduler *scheduler);
 
 /* Any thread. */
 void scheduler_load(struct scheduler *scheduler, struct scheduler_load *ret_load);

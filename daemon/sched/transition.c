@@ -28,21 +28,21 @@ static int sum_up(struct db *db, const struct job_row *job, int64_t now_s, struc
 		return -1;
 	log_info("evaluation changed", LOG_S("eval", job->evaluation), LOG_S("from", evaluation.state),
 		 LOG_S("to", state));
-	return journal_evaluation(db, job, evaluation.state, state, counts, ended, now_s, err);
+	return event_log_evaluation(db, job, evaluation.state, state, counts, ended, now_s, err);
 }
 
-int mover_move(struct db *db, struct live *live, enum chain_event event, const char *reason, const char *waiting_on,
-	       int64_t now_s, enum chain_action *ret_action, struct nel_err *err)
+int transition_apply(struct db *db, struct active_chain *chain, enum chain_event event, const char *reason,
+		     const char *waiting_on, int64_t now_s, enum chain_action *ret_action, struct nel_err *err)
 {
-	struct job_row *job = &live->job;
+	struct job_row *job = &chain->job;
 	const struct chain_rule *rule = chain_rule_for(job->state, event);
 	*ret_action = ACTION_NONE;
-	live->touched = true;
+	chain->touched = true;
 	if (rule->ignored)
-		return mover_store(db, live, now_s, err);
+		return transition_store(db, chain, now_s, err);
 	*ret_action = rule->action;
 	if (rule->to == job->state)
-		return mover_store(db, live, now_s, err);
+		return transition_store(db, chain, now_s, err);
 	enum chain_state from = job->state;
 	int64_t ended_at = chain_state_is_end(rule->to) ? now_s : 0;
 	if (jobs_set_state(db, job->seq, from, rule->to, reason, waiting_on, ended_at, now_s, err) != 0)
@@ -53,33 +53,34 @@ int mover_move(struct db *db, struct live *live, enum chain_event event, const c
 	CLEANUP(mem_freep) char *old_waiting_on = job->waiting_on;
 	job->reason = mem_strdup(reason);
 	job->waiting_on = mem_strdup(waiting_on);
-	if (mover_store(db, live, now_s, err) != 0)
+	if (transition_store(db, chain, now_s, err) != 0)
 		return -1;
 	const char *from_name = chain_state_name(from);
 	const char *to_name = chain_state_name(rule->to);
-	if (journal_job(db, live, from, now_s, err) != 0)
+	if (event_log_job(db, chain, from, now_s, err) != 0)
 		return -1;
 	log_info("job changed", LOG_S("job", job->id), LOG_S("cluster", job->cluster), LOG_S("from", from_name),
-		 LOG_S("to", to_name), LOG_N("attempt", live->attempt.number),
-		 LOG_S("slurm_job_id", live->attempt.slurm_job_id), LOG_S("reason", reason));
+		 LOG_S("to", to_name), LOG_N("attempt", chain->attempt.number),
+		 LOG_S("slurm_job_id", chain->attempt.slurm_job_id), LOG_S("reason", reason));
 	return sum_up(db, job, now_s, err);
 }
 
-int mover_store(struct db *db, struct live *live, int64_t now_s, struct nel_err *err)
+int transition_store(struct db *db, struct active_chain *chain, int64_t now_s, struct nel_err *err)
 {
-	live->touched = true;
-	live->job.updated_at = now_s;
-	if (jobs_update(db, &live->job, err) != 0 ||
-	    (live->attempt.number > 0 && attempts_update(db, &live->attempt, err) != 0))
-		return err_prefix(err, "job %s", live->job.id);
-	return evaluations_touch(db, live->job.evaluation_seq, now_s, err);
+	chain->touched = true;
+	chain->job.updated_at = now_s;
+	if (jobs_update(db, &chain->job, err) != 0 ||
+	    (chain->attempt.number > 0 && attempts_update(db, &chain->attempt, err) != 0))
+		return err_prefix(err, "job %s", chain->job.id);
+	return evaluations_touch(db, chain->job.evaluation_seq, now_s, err);
 }
 
-int mover_waiting_on(struct db *db, struct live *live, const char *waiting_on, int64_t now_s, struct nel_err *err)
+int transition_waiting_on(struct db *db, struct active_chain *chain, const char *waiting_on, int64_t now_s,
+			  struct nel_err *err)
 {
-	if (text_equal(live->job.waiting_on, waiting_on))
+	if (text_equal(chain->job.waiting_on, waiting_on))
 		return 0;
-	free(live->job.waiting_on);
-	live->job.waiting_on = mem_strdup(waiting_on);
-	return mover_store(db, live, now_s, err);
+	free(chain->job.waiting_on);
+	chain->job.waiting_on = mem_strdup(waiting_on);
+	return transition_store(db, chain, now_s, err);
 }

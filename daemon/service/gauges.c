@@ -13,12 +13,12 @@ bool service_cluster_gauges(struct service *service, const struct settings *sett
 			    struct cluster_gauges *ret_gauges)
 {
 	const struct settings_cluster *cluster = &settings->clusters[index];
-	struct scheduler_sight sight;
+	struct observation_stats sight;
 	struct lane_stats lane = {0};
 	struct nel_err err;
 	if (settings_cluster_by_name(settings, cluster->name) != cluster)
 		return false;
-	scheduler_sight(service->scheduler, cluster->name, NULL, &sight);
+	scheduler_observation(service->scheduler, cluster->name, NULL, &sight);
 	lanes_stats(service->lanes, cluster->name, NULL, &lane, &err);
 	*ret_gauges = (struct cluster_gauges){
 	    .name = cluster->name,

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 /* What holds the job, after its place; NULL: nothing but those before it. */
-static char *describe_hold(const struct turn_place *place, const struct job_row *job)
+static char *describe_hold(const struct queue_position *place, const struct job_row *job)
 {
 	switch (place->hold) {
 	case ADMISSION_PERSON_IN_SLURM:
@@ -27,9 +27,9 @@ static char *describe_hold(const struct turn_place *place, const struct job_row 
 
 void service_show_place(struct service *service, struct job_row *job)
 {
-	struct turn_place place;
+	struct queue_position place;
 	if ((job->state != CHAIN_QUEUED && job->state != CHAIN_RESUMING) ||
-	    !scheduler_place(service->scheduler, job->seq, &place))
+	    !scheduler_queue_position(service->scheduler, job->seq, &place))
 		return;
 	CLEANUP(mem_freep) char *hold = describe_hold(&place, job);
 	free(job->waiting_on);
@@ -39,5 +39,5 @@ void service_show_place(struct service *service, struct job_row *job)
 
 int64_t service_places_version(struct service *service)
 {
-	return scheduler_places_version(service->scheduler);
+	return scheduler_queue_version(service->scheduler);
 }

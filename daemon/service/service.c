@@ -105,7 +105,7 @@ static json_t *time_or_null(int64_t at_s)
 
 /* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else: also when another
  * account found the host failing. */
-static const char *health(const struct ssh_pool_stats *ssh, const struct scheduler_sight *sight)
+static const char *health(const struct ssh_pool_stats *ssh, const struct observation_stats *sight)
 {
 	if (ssh->last_error[0] != '\0' || sight->failures > 0 || sight->accounting_error[0] != '\0' ||
 	    ssh->breaker != BREAKER_CLOSED)
@@ -119,8 +119,8 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	struct nel_err err;
 	lanes_stats(service->lanes, cluster->name, cluster->username, &stats, &err);
 	const struct ssh_pool_stats *ssh = &stats.ssh;
-	struct scheduler_sight sight;
-	scheduler_sight(service->scheduler, cluster->name, cluster->username, &sight);
+	struct observation_stats sight;
+	scheduler_observation(service->scheduler, cluster->name, cluster->username, &sight);
 	json_t *observation =
 	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", time_or_null(sight.observed_at), "failures",
 		      sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL, "accounting_error",

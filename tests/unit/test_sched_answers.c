@@ -9,7 +9,7 @@ struct scene {
 	struct settings settings;
 	struct settings_cluster cluster;
 	struct scheduler s;
-	struct live *live;
+	struct active_chain *chain;
 };
 
 static char alpha[] = "alpha";
@@ -26,7 +26,7 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 	scene->s.db = f->db;
 	scene->s.known_settings = &scene->settings;
 	atomic_store(&scene->s.settings, &scene->settings);
-	pthread_mutex_init(&scene->s.sight_lock, NULL);
+	pthread_mutex_init(&scene->s.watch_lock, NULL);
 	static int number;
 	struct evaluation_row evaluation = sample_evaluation(++number);
 	assert_ok(f, evaluations_insert(f->db, &evaluation, err));
@@ -47,24 +47,24 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 	assert_ok(f, attempts_insert(f->db, &attempt, "#!/bin/bash\n", "true\n", err));
 	assert_ok(f, attempts_update(f->db, &attempt, err));
 	assert_ok(f, jobs_update(f->db, &row, err));
-	scene->live = live_set_put(&scene->s.live, &row);
-	assert_ok(f, core_attach(&scene->s, scene->live, err));
-	struct station *station = core_station_of(&scene->s, scene->live);
-	station->reach_known = true; /* nothing is to be told of the cluster */
-	station->reachable = true;
+	scene->chain = active_chains_put(&scene->s.chains, &row);
+	assert_ok(f, core_attach(&scene->s, scene->chain, err));
+	struct cluster_watch *watch = cluster_watch_of(&scene->s, scene->chain);
+	watch->reach_known = true; /* nothing is to be told of the cluster */
+	watch->reachable = true;
 }
 
 static void scene_done(struct scene *scene)
 {
-	live_set_done(&scene->s.live);
-	stations_free(&scene->s);
-	pthread_mutex_destroy(&scene->s.sight_lock);
+	active_chains_done(&scene->s.chains);
+	cluster_watch_free(&scene->s);
+	pthread_mutex_destroy(&scene->s.watch_lock);
 }
 
 static struct action *answer(const struct scene *scene, enum action_kind kind)
 {
 	struct action *action = action_new(kind, NULL, alpha, account, 1000, 1);
-	action->items[0] = (struct action_item){.seq = scene->live->seq, .attempt = 1, .first_send = true};
+	action->items[0] = (struct action_item){.seq = scene->chain->seq, .attempt = 1, .first_send = true};
 	action->count = 1;
 	return action;
 }
@@ -136,7 +136,7 @@ static void test_answers_take_a_failing_statement_leaves_no_chain_half_changed(v
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct scene scene;
 		scene_init(&scene, f, cases[i].before);
-		enum live_need need = scene.live->need;
+		enum chain_action pending = scene.chain->pending;
 		char sql[200];
 		for (size_t k = 0; k < 2; k++) {
 			snprintf(sql, sizeof sql,
@@ -145,19 +145,19 @@ static void test_answers_take_a_failing_statement_leaves_no_chain_half_changed(v
 			assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
 		}
 		answers_take(&scene.s, cases[i].make(&scene));
-		if (!scene.live->stale)
+		if (!scene.chain->stale)
 			fail_msg("case %zu: memory has what the store has not", i);
 		assert_int_equal(
 		    sqlite3_exec(f->db->sqlite, "DROP TRIGGER spoil0; DROP TRIGGER spoil1", NULL, NULL, NULL),
 		    SQLITE_OK);
 		struct job_row row = {0};
-		assert_ok(f, jobs_get_seq(f->db, scene.live->seq, &row, &f->err));
-		live_set_put(&scene.s.live, &row);
-		assert_ok(f, core_attach(&scene.s, scene.live, &f->err));
-		assert_int_equal(scene.live->need, need);
+		assert_ok(f, jobs_get_seq(f->db, scene.chain->seq, &row, &f->err));
+		active_chains_put(&scene.s.chains, &row);
+		assert_ok(f, core_attach(&scene.s, scene.chain, &f->err));
+		assert_int_equal(scene.chain->pending, pending);
 		answers_take(&scene.s, cases[i].make(&scene));
-		if (scene.live->job.state != cases[i].after || scene.live->stale)
-			fail_msg("case %zu: %s", i, chain_state_name(scene.live->job.state));
+		if (scene.chain->job.state != cases[i].after || scene.chain->stale)
+			fail_msg("case %zu: %s", i, chain_state_name(scene.chain->job.state));
 		scene_done(&scene);
 	}
 }
@@ -182,7 +182,7 @@ static void test_answers_take_a_refusal_is_told_by_its_reason(void **state)
 		err_set(&action->err, NEL_DENIED, "%s", cases[i].message);
 		err_because(&action->err, NEL_DENIED, cases[i].reason);
 		answers_take(&scene.s, action);
-		assert_string_equal(scene.live->job.waiting_on, cases[i].waiting_on);
+		assert_string_equal(scene.chain->job.waiting_on, cases[i].waiting_on);
 		scene_done(&scene);
 	}
 }

@@ -112,10 +112,10 @@ static void test_exports_wish_follows_success_for_a_day(void **state)
 	    {CHAIN_BUDGET_EXHAUSTED, false, EVENT_ADMIT, 999, COLLECT_EXPORT_CANCEL},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct live live = {.ending = cases[i].ending, .end_event = cases[i].event};
-		live.job.state = cases[i].state;
-		live.job.ended_at = cases[i].ended_at;
-		assert_int_equal(exports_wish(&live, 1000), cases[i].want);
+		struct active_chain chain = {.ending = cases[i].ending, .end_event = cases[i].event};
+		chain.job.state = cases[i].state;
+		chain.job.ended_at = cases[i].ended_at;
+		assert_int_equal(exports_wish(&chain, 1000), cases[i].want);
 	}
 }
 

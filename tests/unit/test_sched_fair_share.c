@@ -13,9 +13,9 @@ struct scene {
 	struct settings settings;
 	struct settings_cluster clusters[2];
 	struct settings_person people[1];
-	struct live_set set;
-	struct turns *turns;
-	struct live *waiting[16];
+	struct active_chains set;
+	struct fair_share *fair;
+	struct active_chain *waiting[16];
 	size_t count;
 };
 
@@ -25,7 +25,7 @@ static char carol[] = "carol";
 
 static void scene_init(struct scene *scene)
 {
-	*scene = (struct scene){.turns = turns_new()};
+	*scene = (struct scene){.fair = fair_share_new()};
 	scene->clusters[0] = (struct settings_cluster){.name = alpha, .submitted_jobs = -1};
 	scene->clusters[1] = (struct settings_cluster){.name = beta, .submitted_jobs = -1};
 	scene->people[0] = (struct settings_person){.name = carol, .active_jobs = 2, .submitted_jobs = 1, .weight = 4};
@@ -39,11 +39,12 @@ static void scene_init(struct scene *scene)
 
 static void scene_done(struct scene *scene)
 {
-	live_set_done(&scene->set);
-	turns_free(scene->turns);
+	active_chains_done(&scene->set);
+	fair_share_free(scene->fair);
 }
 
-static struct live *add(struct scene *scene, int64_t seq, const char *user, const char *cluster, enum chain_state state)
+static struct active_chain *add(struct scene *scene, int64_t seq, const char *user, const char *cluster,
+				enum chain_state state)
 {
 	struct job_row row = {.seq = seq,
 			      .user = mem_strdup(user),
@@ -51,10 +52,10 @@ static struct live *add(struct scene *scene, int64_t seq, const char *user, cons
 			      .identity = mem_strdup("svc"),
 			      .resume_mode = mem_strdup("daemon"),
 			      .state = state};
-	struct live *live = live_set_put(&scene->set, &row);
+	struct active_chain *chain = active_chains_put(&scene->set, &row);
 	if (state == CHAIN_QUEUED || state == CHAIN_RESUMING)
-		scene->waiting[scene->count++] = live;
-	return live;
+		scene->waiting[scene->count++] = chain;
+	return chain;
 }
 
 /* The jobs whose turn has come, as "3 1". */
@@ -62,9 +63,9 @@ static void assert_turns(struct scene *scene, const char *wanted)
 {
 	char order[256] = "";
 	size_t size = 0;
-	struct live *waiting[16];
+	struct active_chain *waiting[16];
 	memcpy(waiting, scene->waiting, sizeof waiting);
-	size_t count = turns_take(scene->turns, &scene->settings, &scene->set, waiting, scene->count);
+	size_t count = fair_share_take(scene->fair, &scene->settings, &scene->set, waiting, scene->count);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(waiting[i]->turn, i + 1);
 		size +=
@@ -76,8 +77,8 @@ static void assert_turns(struct scene *scene, const char *wanted)
 static void assert_place(struct scene *scene, int64_t seq, int64_t place, int64_t queue, enum admission_hold hold,
 			 int64_t has, int64_t most)
 {
-	struct turn_place seen;
-	assert_true(turns_place(scene->turns, seq, &seen));
+	struct queue_position seen;
+	assert_true(fair_share_place(scene->fair, seq, &seen));
 	assert_int_equal(seen.place, place);
 	assert_int_equal(seen.queue, queue);
 	assert_int_equal(seen.hold, hold);
@@ -102,10 +103,10 @@ static void test_turns_take_counts_what_is_or_may_be_in_slurm(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct scene scene;
 		scene_init(&scene);
-		struct live *live = add(&scene, 1, "alice", "alpha", cases[i].state);
-		live->ending = cases[i].ending;
-		free(live->job.resume_mode);
-		live->job.resume_mode = mem_strdup(cases[i].mode);
+		struct active_chain *chain = add(&scene, 1, "alice", "alpha", cases[i].state);
+		chain->ending = cases[i].ending;
+		free(chain->job.resume_mode);
+		chain->job.resume_mode = mem_strdup(cases[i].mode);
 		scene.count = 0; /* one that waits for something else */
 		for (int64_t seq = 2; seq <= 5; seq++)
 			add(&scene, seq, "alice", "beta", CHAIN_QUEUED);
@@ -169,18 +170,18 @@ static void test_turns_take_again_sees_changed_limits_and_keeps_places_else(void
 	add(&scene, 1, "alice", "alpha", CHAIN_RUNNING);
 	add(&scene, 2, "bob", "alpha", CHAIN_QUEUED);
 	assert_turns(&scene, "");
-	int64_t version = turns_version(scene.turns);
+	int64_t version = fair_share_version(scene.fair);
 	assert_turns(&scene, "");
-	assert_int_equal(turns_version(scene.turns), version); /* nothing changed, nothing is made anew */
+	assert_int_equal(fair_share_version(scene.fair), version); /* nothing changed, nothing is made anew */
 	assert_place(&scene, 2, 1, 1, ADMISSION_CLUSTER_FULL, 1, 1);
 	scene.clusters[0].submitted_jobs = 2;
 	assert_turns(&scene, "2");
 	assert_turns(&scene, "2"); /* not sent yet: it is its turn still */
 	scene.count = 0;
 	assert_turns(&scene, "");
-	struct turn_place place;
-	assert_false(turns_place(scene.turns, 2, &place));
-	assert_true(turns_version(scene.turns) > version);
+	struct queue_position place;
+	assert_false(fair_share_place(scene.fair, 2, &place));
+	assert_true(fair_share_version(scene.fair) > version);
 	scene_done(&scene);
 }
 
@@ -191,7 +192,7 @@ static void test_turns_retry_takes_the_fair_first_of_those_that_slurm_refused(vo
 	scene_init(&scene);
 	for (int64_t seq = 1; seq <= 2; seq++)
 		add(&scene, seq, "alice", "alpha", CHAIN_RUNNING);
-	struct live *limited[4];
+	struct active_chain *limited[4];
 	static const char *const users[] = {"alice", "alice", "bob", "bob"};
 	for (size_t i = 0; i < 4; i++) {
 		limited[i] = add(&scene, 3 + (int64_t)i, users[i], i == 3 ? "beta" : "alpha", CHAIN_SUBMITTING);
@@ -201,13 +202,13 @@ static void test_turns_retry_takes_the_fair_first_of_those_that_slurm_refused(vo
 	add(&scene, 9, "bob", "alpha", CHAIN_QUEUED); /* held until those before it are through */
 	assert_turns(&scene, "");
 	assert_place(&scene, 9, 1, 1, ADMISSION_SLURM_LIMIT, 0, 0);
-	assert_true(turns_retry(scene.turns, &scene.settings, &scene.set, "alpha", "svc", 1));
+	assert_true(fair_share_retry(scene.fair, &scene.settings, &scene.set, "alpha", "svc", 1));
 	assert_int_equal(limited[2]->due_ms, 0);
 	assert_int_equal(limited[0]->due_ms, 1000);
 	assert_int_equal(limited[3]->due_ms, 1000);
 	for (size_t i = 0; i < 4; i++)
 		limited[i]->limited = false;
-	assert_false(turns_retry(scene.turns, &scene.settings, &scene.set, "alpha", "svc", 1));
+	assert_false(fair_share_retry(scene.fair, &scene.settings, &scene.set, "alpha", "svc", 1));
 	scene_done(&scene);
 }
 

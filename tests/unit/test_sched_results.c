@@ -11,17 +11,17 @@
 static const char yaml[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}, bad: {value: x}}}}}}}";
 
 /* A running job that has a score of a look at it before its end. */
-static void add_job(struct fixture *f, struct live *live)
+static void add_job(struct fixture *f, struct active_chain *chain)
 {
 	struct evaluation_row evaluation = sample_evaluation(1);
 	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
 	struct job_row job = sample_job(&evaluation, 0);
 	job.state = CHAIN_RUNNING;
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
-	assert_ok(f, jobs_get_seq(f->db, job.seq, &live->job, &f->err));
-	live->seq = job.seq;
+	assert_ok(f, jobs_get_seq(f->db, job.seq, &chain->job, &f->err));
+	chain->seq = job.seq;
 	struct result_row partial = {.task = "t", .metric = "m", .score = "s", .value = 0.125, .count = -1};
-	assert_ok(f, results_replace(f->db, live->seq, &partial, 1, 1, &f->err));
+	assert_ok(f, results_replace(f->db, chain->seq, &partial, 1, 1, &f->err));
 }
 
 static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **state)
@@ -58,9 +58,9 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 		void *fresh = NULL;
 		assert_int_equal(fixture_setup(&fresh), 0);
 		struct fixture *f = fresh;
-		struct live live = {.ending = true, .end_event = cases[i].end};
+		struct active_chain chain = {.ending = true, .end_event = cases[i].end};
 		struct action action = {0};
-		add_job(f, &live);
+		add_job(f, &chain);
 		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, "%s", cases[i].hash);
 		snprintf(action.collected.sealed_hash, COLLECT_HASH_SIZE, "%s", cases[i].sealed);
 		action.collected.results_older = cases[i].older;
@@ -68,12 +68,12 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 			action.scores_failed =
 			    scores_parse(cases[i].text, strlen(cases[i].text), &action.scores, &action.scores_err) != 0;
 		assert_ok(f, db_begin(f->db, &f->err));
-		assert_ok(f, results_take(f->db, &live, &action, 7, &f->err));
+		assert_ok(f, results_take(f->db, &chain, &action, 7, &f->err));
 		assert_ok(f, db_commit(f->db, &f->err));
 		CLEANUP(result_list_done) struct result_list list = {0};
 		CLEANUP(job_row_done) struct job_row stored = {0};
-		assert_ok(f, results_of_job(f->db, live.seq, &list, &f->err));
-		assert_ok(f, jobs_get_seq(f->db, live.seq, &stored, &f->err));
+		assert_ok(f, results_of_job(f->db, chain.seq, &list, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
 		if ((cases[i].score < 0) != (list.count == 0) ||
 		    (list.count > 0 && list.items[0].value != cases[i].score))
 			fail_msg("%zu: %zu scores, %g", i, list.count, list.count > 0 ? list.items[0].value : -1);
@@ -84,7 +84,7 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 		if (cases[i].warning != NULL && strstr(stored.warnings, cases[i].warning) == NULL)
 			fail_msg("%zu: %s", i, stored.warnings);
 		scores_done(&action.scores);
-		job_row_done(&live.job);
+		job_row_done(&chain.job);
 		fixture_teardown(&fresh);
 	}
 }
@@ -93,19 +93,19 @@ static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
 {
 	(void)state;
 	struct action action = {0};
-	struct live live = {.ending = true, .end_event = EVENT_END_SUCCESS, .job = {.state = CHAIN_RUNNING}};
+	struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS, .job = {.state = CHAIN_RUNNING}};
 	clock_fake_set_ms(1000000);
-	assert_false(results_awaited(&live, &action, 0));
-	assert_true(results_awaited(&live, &action, 60));
+	assert_false(results_awaited(&chain, &action, 0));
+	assert_true(results_awaited(&chain, &action, 60));
 	clock_fake_set_ms(1059000);
-	assert_true(results_awaited(&live, &action, 60));
+	assert_true(results_awaited(&chain, &action, 60));
 	snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, HASH_A);
-	assert_false(results_awaited(&live, &action, 60));
+	assert_false(results_awaited(&chain, &action, 60));
 	snprintf(action.collected.sealed_hash, COLLECT_HASH_SIZE, HASH_B);
-	assert_true(results_awaited(&live, &action, 60));
+	assert_true(results_awaited(&chain, &action, 60));
 	clock_fake_set_ms(1060000);
-	assert_false(results_awaited(&live, &action, 60));
-	struct live failed = {.ending = true, .end_event = EVENT_END_FAILURE, .job = {.state = CHAIN_RUNNING}};
+	assert_false(results_awaited(&chain, &action, 60));
+	struct active_chain failed = {.ending = true, .end_event = EVENT_END_FAILURE, .job = {.state = CHAIN_RUNNING}};
 	assert_false(results_awaited(&failed, &action, 60));
 	clock_fake_set_ms(-1);
 }
