@@ -5,7 +5,7 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "commands_internal.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 #include "db/audit.h"
 #include "service/plan.h"
 #include "ssh/key_file.h"

@@ -2,7 +2,7 @@
 #ifndef NEL_COMMANDS_H
 #define NEL_COMMANDS_H
 
-#include "config/settings.h"
+#include "config/settings/settings.h"
 
 #define COMMAND_GO_ON (-1)
 #define COMMAND_ARGS_MAX 256

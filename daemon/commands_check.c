@@ -2,7 +2,7 @@
  * to. */
 #include "base/mem.h"
 #include "commands_internal.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>

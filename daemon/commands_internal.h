@@ -3,7 +3,7 @@
 #define NEL_COMMANDS_INTERNAL_H
 
 #include "commands.h"
-#include "config/problem.h"
+#include "config/text/problem.h"
 #include "db/db.h"
 
 /* Says what is wrong on standard error; the exit status. */

@@ -13,7 +13,7 @@
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
  * may read those that it has got hold of. */
-#include "api/server.h"
+#include "api/http/server.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,7 +21,7 @@
 #include "database_lock.h"
 #include "db/sealed.h"
 #include "reload.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
 #include "service/tails.h"

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "commands.h"
-#include "config/settings_reload.h"
+#include "config/settings/settings_reload.h"
 #include "db/jobs.h"
 
 void reload_begin(struct reload *reload, struct settings *settings)

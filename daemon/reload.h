@@ -4,7 +4,7 @@
 #ifndef NEL_RELOAD_H
 #define NEL_RELOAD_H
 
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
 

@@ -24,7 +24,7 @@ struct evaluation_row {
 	char *submitted_type;      /* "application/yaml" or "application/json" */
 	char *overrides;           /* a JSON array of strings */
 	char *resolved;            /* JSON */
-	char *config_hash;         /* equal for evaluations that are alike (config/likeness.h) */
+	char *config_hash;         /* equal for evaluations that are alike (config/plan/likeness.h) */
 	char *images;              /* a JSON array of strings */
 	char *warnings;            /* a JSON array of problems */
 	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */

@@ -6,13 +6,14 @@
 #include "base/ids.h"
 #include "db/db.h"
 
-/* One of a job's two: subject or protocol (config/likeness.h). */
+/* One of a job's two: subject or protocol (config/plan/likeness.h). */
 struct likeness_row {
 	const char *hash;
 	const char *parts; /* a JSON object */
 };
 
-/* What a job's scores are of, and how they came to be (config/likeness.h); all NULL and 0 while that is not known. */
+/* What a job's scores are of, and how they came to be (config/plan/likeness.h); all NULL and 0 while that is not known.
+ */
 struct job_basis {
 	int64_t subject; /* equal for equal ones */
 	int64_t protocol;

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/likeness.h"
+#include "config/plan/likeness.h"
 #include "db/evaluations.h"
 #include "db/likenesses.h"
 

@@ -5,7 +5,7 @@
 #define NEL_SCHED_FAIR_SHARE_H
 
 #include "chain/admission.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 #include "sched/active_chain.h"
 
 struct fair_share;

@@ -5,9 +5,9 @@
 #define NEL_SCHED_SCHEDULER_H
 
 #include "base/secret.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 #include "sched/fair_share.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 
 struct scheduler;
 

@@ -5,8 +5,8 @@
 #ifndef NEL_SERVICE_APART_H
 #define NEL_SERVICE_APART_H
 
-#include "config/eval_config.h"
-#include "config/settings.h"
+#include "config/plan/eval_config.h"
+#include "config/settings/settings.h"
 
 /* Why a path may not be mounted; NULL when it may. output_dir is the evaluation's, NULL where people have accounts of
  * their own; prefixes: it has to lie under one of these, NULL: anywhere. Pure; static text. */

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "service/identities.h"
 #include "slurm/check.h"
 

@@ -1,6 +1,6 @@
 #include "service/gauges.h"
 
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "sched/scheduler.h"
 #include "service/webhook_sender.h"
 

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/ssh_key.h"
 #include "db/jobs.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "sched/scheduler.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/yaml_json.h"
+#include "config/text/yaml_json.h"
 #include "service/apart.h"
 #include "service/secrets.h"
 #include "slurm/check.h"

@@ -3,7 +3,7 @@
 #ifndef NEL_SERVICE_PLAN_H
 #define NEL_SERVICE_PLAN_H
 
-#include "config/eval_config.h"
+#include "config/plan/eval_config.h"
 #include "db/identities.h"
 #include "service/submit.h"
 

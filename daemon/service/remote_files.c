@@ -1,7 +1,7 @@
 #include "service/remote_files.h"
 
 #include "base/mem.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "slurm/files.h"
 
 #include <string.h>

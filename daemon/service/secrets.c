@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/plan_env.h"
+#include "config/plan/plan_env.h"
 #include "db/audit.h"
 
 #include <string.h>

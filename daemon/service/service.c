@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "db/jobs.h"
 #include "db/tokens.h"
-#include "sched/lanes.h"
+#include "remote/workers.h"
 #include "sched/scheduler.h"
 
 #include <errno.h>

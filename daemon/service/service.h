@@ -5,15 +5,15 @@
 
 #include "base/err.h"
 #include "base/secret.h"
-#include "config/catalogue.h"
-#include "config/settings.h"
+#include "config/plan/catalogue.h"
+#include "config/settings/settings.h"
 #include "db/db.h"
 #include "db/jobs.h"
 #include "db/users.h"
 
 #include <jansson.h>
 
-struct lanes;          /* sched/lanes.h */
+struct lanes;          /* remote/workers.h */
 struct tails;          /* service/tails.h */
 struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */

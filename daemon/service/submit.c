@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/likeness.h"
+#include "config/plan/likeness.h"
 #include "db/audit.h"
 #include "db/evaluations.h"
 #include "db/events.h"

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "sched/lanes.h"
-#include "sched/reader.h"
+#include "remote/readers.h"
+#include "remote/workers.h"
 #include "slurm/files.h"
 #include "slurm/follow.h"
 

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "sched/lanes.h"
-#include "sched/reader.h"
+#include "remote/readers.h"
+#include "remote/workers.h"
 #include "slurm/files.h"
 
 #include <pthread.h>

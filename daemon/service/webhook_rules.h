@@ -6,7 +6,7 @@
 #define NEL_SERVICE_WEBHOOK_RULES_H
 
 #include "base/network.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 
 #include <stdint.h>
 

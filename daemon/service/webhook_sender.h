@@ -7,7 +7,7 @@
 #define NEL_SERVICE_WEBHOOK_SENDER_H
 
 #include "base/secret.h"
-#include "config/settings.h"
+#include "config/settings/settings.h"
 
 struct webhook_sender;
 

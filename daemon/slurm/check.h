@@ -3,7 +3,7 @@
 #ifndef NEL_SLURM_CHECK_H
 #define NEL_SLURM_CHECK_H
 
-#include "config/settings.h"
+#include "config/settings/settings.h"
 #include "slurm/script.h"
 #include "ssh/pool.h"
 

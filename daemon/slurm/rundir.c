@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "config/yaml_json.h"
+#include "config/text/yaml_json.h"
 #include "slurm/script_data.h"
 
 #include <archive.h>

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/problem.h"
+#include "config/text/problem.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The whole way of a submission, but for the cluster: config/eval_config (parse, compose, interpolate, fill in, check),
  * the plan made again from what the store keeps, and what slurm/ writes of it: in run.sub nothing of a config stands
  * unquoted. The first part of an input is the config (or the digit of one of those below), the others are overrides. */
-#include "config/eval_config.h"
-#include "config/yaml_json.h"
+#include "config/plan/eval_config.h"
+#include "config/text/yaml_json.h"
 #include "fuzz.h"
 #include "fuzz_header.h"
 #include "slurm/rundir.h"

@@ -1,5 +1,5 @@
 /* api/env_file: what is read, written again as a shell would quote it, reads as itself. */
-#include "api/env_file.h"
+#include "api/v1/env_file.h"
 #include "fuzz_submission.h"
 
 static bool has_quote(const char *text)

@@ -1,5 +1,5 @@
 /* api/envelope: the config is taken from the body byte for byte, and every refusal names a place. */
-#include "api/envelope.h"
+#include "api/v1/envelope.h"
 #include "fuzz_submission.h"
 
 static void check_errors(const json_t *errors)

@@ -1,5 +1,5 @@
 /* api/multipart: parts lie within the body. The input's first line is the Content-Type, the rest the body. */
-#include "api/multipart.h"
+#include "api/v1/multipart.h"
 #include "fuzz_submission.h"
 
 static void try_split(const char *type, const char *body, size_t size)

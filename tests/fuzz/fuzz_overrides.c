@@ -1,8 +1,8 @@
 /* config/overrides and config/task_names: the first part of an input is a config in JSON, the others are overrides of
  * it, which are applied one after the other. */
-#include "config/overrides.h"
-#include "config/task_names.h"
-#include "config/yaml_json.h"
+#include "config/compose/overrides.h"
+#include "config/compose/task_names.h"
+#include "config/text/yaml_json.h"
 #include "fuzz.h"
 
 #define DEPTH_MAX 256 /* OVERRIDE_SEGMENTS_MAX, then a value of VALUE_DEPTH_MAX, in a config of jansson's own limit */

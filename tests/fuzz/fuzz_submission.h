@@ -2,7 +2,7 @@
 #ifndef NEL_TESTS_FUZZ_SUBMISSION_H
 #define NEL_TESTS_FUZZ_SUBMISSION_H
 
-#include "api/submission.h"
+#include "api/v1/submission.h"
 #include "fuzz.h"
 
 static inline void fuzz_check_submission(const struct submission *s)

@@ -1,9 +1,9 @@
 /* What a client writes into a request's line and headers: api/query, api/cursor, api/range, api/media. The input's
  * first line is the query, the second the path, the third a header. */
-#include "api/cursor.h"
-#include "api/media.h"
-#include "api/query.h"
-#include "api/range.h"
+#include "api/http/cursor.h"
+#include "api/http/media.h"
+#include "api/http/query.h"
+#include "api/http/range.h"
 #include "fuzz.h"
 
 #define LINES 3

@@ -1,5 +1,5 @@
 /* config/yaml_json: what is read is plain JSON, and what is written reads back as the same value. */
-#include "config/yaml_json.h"
+#include "config/text/yaml_json.h"
 #include "fuzz.h"
 
 /* Every text can stand in a reply and in C; nothing is deeper or more than the limits say. */

@@ -3,7 +3,7 @@
 #ifndef TEST_EVAL_FIXTURE_H
 #define TEST_EVAL_FIXTURE_H
 
-#include "config/eval_config.h"
+#include "config/plan/eval_config.h"
 
 #include "base/mem.h"
 #include "base/str.h"

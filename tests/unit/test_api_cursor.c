@@ -1,5 +1,5 @@
 /* Cursors of lists. */
-#include "api/cursor.h"
+#include "api/http/cursor.h"
 #include "cmocka_all.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Prometheus' text format. */
-#include "api/exposition.h"
+#include "api/http/exposition.h"
 #include "cmocka_all.h"
 
 #include <math.h>

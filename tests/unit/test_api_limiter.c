@@ -1,7 +1,7 @@
-/* api/limiter.c: how often, of how many. */
+/* api/http/limiter.c: how often, of how many. */
 #include "cmocka_all.h"
 
-#include "api/limiter.h"
+#include "api/http/limiter.h"
 #include "base/err.h"
 #include "base/secret.h"
 

@@ -1,6 +1,6 @@
 /* Media types, entity tags, and UTF-8. */
-#include "api/media.h"
-#include "api/utf8.h"
+#include "api/http/media.h"
+#include "api/http/utf8.h"
 #include "cmocka_all.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Paths and query strings: decoding, rules, values, templates of paths. */
-#include "api/query.h"
+#include "api/http/query.h"
 #include "cmocka_all.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The Range header. */
-#include "api/range.h"
+#include "api/http/range.h"
 #include "cmocka_all.h"
 
 static void test_range_parse_headers_give_one_range_or_none(void **state)

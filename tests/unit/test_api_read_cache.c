@@ -1,5 +1,5 @@
 /* The cache of replies. */
-#include "api/read_cache.h"
+#include "api/http/read_cache.h"
 #include "base/mem.h"
 #include "cmocka_all.h"
 

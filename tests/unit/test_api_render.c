@@ -1,5 +1,5 @@
 /* JSON and CSV text of rows. */
-#include "api/render.h"
+#include "api/v1/render.h"
 #include "base/clock.h"
 #include "cmocka_all.h"
 

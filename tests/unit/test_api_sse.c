@@ -1,5 +1,5 @@
 /* The framing of Server-Sent Events. */
-#include "api/sse.h"
+#include "api/http/sse.h"
 #include "cmocka_all.h"
 
 #include <stdlib.h>

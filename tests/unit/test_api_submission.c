@@ -1,7 +1,7 @@
 /* What a client sends to be evaluated: env files, JSON envelopes, multipart forms, limits. */
-#include "api/env_file.h"
-#include "api/envelope.h"
-#include "api/multipart.h"
+#include "api/v1/env_file.h"
+#include "api/v1/envelope.h"
+#include "api/v1/multipart.h"
 #include "base/str.h"
 #include "cmocka_all.h"
 

@@ -1,5 +1,5 @@
 /* The task catalogue: the built-in list, a site's own, look-ups. */
-#include "config/catalogue.h"
+#include "config/plan/catalogue.h"
 
 #include "base/mem.h"
 

@@ -1,12 +1,12 @@
 /* Composition: the defaults list in all its forms, site groups, group overrides, the shipped groups. The expected
- * results are those of Hydra 1.3, but where config/compose.h says otherwise. */
-#include "config/compose.h"
+ * results are those of Hydra 1.3, but where config/compose/compose.h says otherwise. */
+#include "config/compose/compose.h"
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/defaults_entry.h"
-#include "config/interpolate.h"
-#include "config/yaml_json.h"
+#include "config/compose/defaults_entry.h"
+#include "config/compose/interpolate.h"
+#include "config/text/yaml_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

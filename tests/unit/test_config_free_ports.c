@@ -1,5 +1,5 @@
 /* Which ports become references, and which are taken back: whole configs through the planner. */
-#include "config/free_ports.h"
+#include "config/compose/free_ports.h"
 #include "eval_fixture.h"
 
 #define EXECUTION "execution: {hostname: h, account: a, output_dir: /out, "

@@ -1,11 +1,12 @@
-/* Interpolation. The expected values are those of OmegaConf 2.3, but where config/interpolate.h says otherwise. */
-#include "config/interpolate.h"
-#include "config/resolvers.h"
+/* Interpolation. The expected values are those of OmegaConf 2.3, but where config/compose/interpolate.h says otherwise.
+ */
+#include "config/compose/interpolate.h"
+#include "config/compose/resolvers.h"
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/value_grammar.h"
-#include "config/yaml_json.h"
+#include "config/text/value_grammar.h"
+#include "config/text/yaml_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

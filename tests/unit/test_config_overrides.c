@@ -1,10 +1,10 @@
 /* Overrides: their values, what they do to a config, task names. The expected values are those of Hydra 1.3. */
-#include "config/overrides.h"
+#include "config/compose/overrides.h"
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/task_names.h"
-#include "config/value_grammar.h"
+#include "config/compose/task_names.h"
+#include "config/text/value_grammar.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Environment variables of a config: prefixes, advice, layers. */
-#include "config/plan_env.h"
+#include "config/plan/plan_env.h"
 
 #include "base/mem.h"
 

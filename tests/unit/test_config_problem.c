@@ -1,8 +1,8 @@
 /* The list of problems, and the places of a document's nodes. */
-#include "config/problem.h"
+#include "config/text/problem.h"
 
 #include "base/mem.h"
-#include "config/source_map.h"
+#include "config/text/source_map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

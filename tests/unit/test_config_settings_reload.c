@@ -1,5 +1,5 @@
 /* What of old settings lives on in new ones, and which changes want a restart. */
-#include "config/settings_reload.h"
+#include "config/settings/settings_reload.h"
 
 #include "base/mem.h"
 

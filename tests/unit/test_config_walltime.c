@@ -1,5 +1,5 @@
 /* Slurm's time limits. */
-#include "config/walltime.h"
+#include "config/plan/walltime.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* YAML and JSON text to values and back. The expected values are those of PyYAML's safe loader, but for sexagesimal
  * numbers and timestamps, which stay strings here. */
-#include "config/yaml_json.h"
+#include "config/text/yaml_json.h"
 
 #include "base/mem.h"
 #include "base/str.h"

@@ -1,0 +1,165 @@
+/* Owns what counts as credentials, and the challenges that ask for them. */
+#include "api/http/auth.h"
+
+#include "api/http/limiter.h"
+#include "api/http/peer.h"
+#include "api/http/proxy.h"
+#include "api/http/router.h"
+#include "api/http/server_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define TOKEN_SIZE_MAX 256
+
+static const char challenge[] = "Bearer realm=\"nel-slurmd\"";
+
+static int too_many(struct request *request, const char *what, int64_t wait_ms, struct nel_err *err)
+{
+	char seconds[24];
+	snprintf(seconds, sizeof seconds, "%" PRId64, (wait_ms + 999) / 1000);
+	request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	return request_fail(request, MHD_HTTP_TOO_MANY_REQUESTS, err, NEL_BUSY, "%s; try again in %s s", what, seconds);
+}
+
+static int unauthorized(struct request *request, const char *how, const char *message, struct nel_err *err)
+{
+	request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, how);
+	return request_fail(request, MHD_HTTP_UNAUTHORIZED, err, NEL_DENIED, "%s", message);
+}
+
+/* Credentials that are none. Those that are good are never held up by it, whatever others behind the same address or
+ * proxy send: guessing a token is hopeless at any speed, so the limit is there to spare the store and the log. */
+static int login_failed(struct request *request, const char *how, const char *message, struct nel_err *err)
+{
+	char source[PEER_NAME_SIZE];
+	int64_t wait_ms = 0;
+	if (!limiter_take(server_limiter(request->server), LIMIT_LOGIN, peer_number(request),
+			  request->service->settings->limits.failed_logins_per_minute, 60 * 1000, clock_mono_ms(),
+			  &wait_ms))
+		return too_many(request, "too many failed logins (limits.failed_logins_per_minute)", wait_ms, err);
+	peer_name(request, source);
+	log_warning("login failed", LOG_S("request", request->id), LOG_S("address", source), LOG_S("error", message));
+	return unauthorized(request, how, message, err);
+}
+
+/* limits.requests_per_second, of who asks: a token, an account on a unix socket, a user whom a proxy names, or, without
+ * credentials, an address. */
+static int check_rate(struct request *request, enum limiter_kind kind, uint64_t number, struct nel_err *err)
+{
+	int64_t wait_ms = 0;
+	if (limiter_take(server_limiter(request->server), kind, number,
+			 request->service->settings->limits.requests_per_second, 1000, clock_mono_ms(), &wait_ms))
+		return 0;
+	return too_many(request, "too many requests (limits.requests_per_second)", wait_ms, err);
+}
+
+static int check_token(struct request *request, const char *authorization, struct nel_err *err)
+{
+	static const char invalid[] = "Bearer realm=\"nel-slurmd\", error=\"invalid_token\"";
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return login_failed(request, challenge, "the Authorization header is not \"Bearer <token>\"", err);
+	const char *token = authorization + 7;
+	token += strspn(token, " ");
+	if (*token == '\0' || strlen(token) > TOKEN_SIZE_MAX)
+		return login_failed(request, invalid, "the token is not a valid one", err);
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	if (service_authenticate_token(request->service, db, token, &request->actor, err) == 0)
+		return check_rate(request, LIMIT_TOKEN, (uint64_t)request->actor.token, err);
+	if (err->kind == NEL_DENIED || err->kind == NEL_NOTFOUND)
+		return login_failed(request, invalid, "the token is not a valid one", err);
+	return -1;
+}
+
+static int check_peer(struct request *request, struct nel_err *err)
+{
+	unsigned uid = 0;
+	if (peer_uid(request, &uid) != 0)
+		return err_set(err, NEL_INTERNAL, "the peer of the unix socket cannot be known");
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	if (service_authenticate_peer(request->service, db, uid, &request->actor, err) == 0)
+		return check_rate(request, LIMIT_PEER, peer_number(request), err);
+	if (err->kind != NEL_DENIED && err->kind != NEL_NOTFOUND)
+		return -1;
+	char message[NEL_ERR_MSG_MAX];
+	memcpy(message, err->msg, sizeof message);
+	return login_failed(request, challenge, message, err);
+}
+
+/* A trusted proxy names the user; its own account counts for nothing. Without a name, a token may still be there. */
+static int check_proxy(struct request *request, const char *authorization, struct nel_err *err)
+{
+	const char *name = NULL;
+	struct db *db = NULL;
+	char message[NEL_ERR_MSG_MAX];
+	if (proxy_user(server_proxy(request->server), request, &name, err) == 0) {
+		if (name == NULL)
+			return authorization != NULL
+				   ? check_token(request, authorization, err)
+				   : unauthorized(request, challenge, "the proxy names no user, and there is no token",
+						  err);
+		if (request_read_db(request, &db, err) != 0)
+			return -1;
+		if (service_authenticate_name(db, name, &request->actor, err) == 0)
+			return check_rate(request, LIMIT_NAME, peer_name_number(request->actor.name), err);
+		if (err->kind != NEL_DENIED)
+			return -1;
+	}
+	memcpy(message, err->msg, sizeof message);
+	return login_failed(request, challenge, message, err);
+}
+
+static int check_nobody(struct request *request, struct nel_err *err)
+{
+	if (check_rate(request, LIMIT_PEER, peer_number(request), err) != 0)
+		return -1;
+	return unauthorized(request, challenge, "a bearer token is needed", err);
+}
+
+/* Routes that are open to all: those that tell whether the daemon lives are not counted. */
+static int check_open(struct request *request, struct nel_err *err)
+{
+	const char *operation = request->route->operation;
+	if (strcmp(operation, "getHealth") == 0 || strcmp(operation, "getReadiness") == 0)
+		return 0;
+	return check_rate(request, LIMIT_PEER, peer_number(request), err);
+}
+
+int auth_check(struct request *request, bool on_unix, struct nel_err *err)
+{
+	bool metrics = strcmp(request->route->operation, "getMetrics") == 0;
+	if (request->route->role == ROUTE_ROLE_NONE || (metrics && request->service->settings->metrics_public))
+		return check_open(request, err);
+	const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+	int result = -1;
+	if (on_unix && proxy_is_peer(server_proxy(request->server), request))
+		result = check_proxy(request, authorization, err);
+	else if (authorization != NULL)
+		result = check_token(request, authorization, err);
+	else
+		result = on_unix ? check_peer(request, err) : check_nobody(request, err);
+	if (result != 0) {
+		request->actor = (struct actor){0};
+		return -1;
+	}
+	if ((int)request->actor.role < request->route->role)
+		return err_set(err, NEL_DENIED, "the role %s may not do this", role_name(request->actor.role));
+	return 0;
+}
+
+void auth_note_use(struct request *request)
+{
+	struct nel_err err;
+	struct db *db = NULL;
+	if (server_db(request->server, &db, &err) != 0 || service_note_use(db, &request->actor, &err) != 0)
+		log_warning("the use of a token cannot be noted", LOG_S("request", request->id),
+			    LOG_S("user", request->actor.name), LOG_S("error", err.msg));
+}

@@ -1,0 +1,15 @@
+/* Who asks: a bearer token, or the peer of a unix socket. */
+#ifndef NEL_API_HTTP_AUTH_H
+#define NEL_API_HTTP_AUTH_H
+
+#include "api/http/request.h"
+
+/* Sets request->actor. Status 401 with WWW-Authenticate without valid credentials, 429 with Retry-After when there were
+ * too many requests or failed logins; DENIED when the role is below the route's. Routes without a role are let through.
+ * `on_unix`: the connection came over a unix socket, whose peer's uid counts when there is no Authorization header. */
+int auth_check(struct request *request, bool on_unix, struct nel_err *err);
+
+/* Once the reply is out: notes in the store that the token was used, at most once a minute. */
+void auth_note_use(struct request *request);
+
+#endif

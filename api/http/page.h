@@ -1,0 +1,32 @@
+/* Pages of lists: the limit and cursor parameters, "next" and the Link header. */
+#ifndef NEL_API_HTTP_PAGE_H
+#define NEL_API_HTTP_PAGE_H
+
+#include "api/http/cursor.h"
+#include "api/http/request.h"
+
+#define PAGE_LIMIT_MAX 500
+#define PAGE_LIMIT_DEFAULT 50
+
+struct page {
+	enum cursor_kind kind;
+	int limit;
+	int64_t position; /* of the cursor; 0 without one */
+};
+
+/* The rules that every list's table has. */
+#define PAGE_RULES \
+	{"limit", false}, \
+	{ \
+		"cursor", false \
+	}
+
+int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_page, struct nel_err *err);
+
+/* Appends `"next":` with the cursor of the page that begins at `position` (null for 0) and adds the Link header. */
+void page_next(struct request *request, const struct page *page, int64_t position, struct str *body);
+
+/* The Link header alone; nothing for 0. */
+void page_link(struct request *request, const struct page *page, int64_t position);
+
+#endif

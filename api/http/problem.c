@@ -1,0 +1,78 @@
+/* Owns which HTTP status an error has, and what of it a client may read. */
+#include "api/http/problem.h"
+
+#include "api/http/json_out.h"
+#include "api/http/reply.h"
+#include "api/v1/render.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+#define RETRY_AFTER_S "5"
+
+int problem_status(const struct nel_err *err, bool has_errors)
+{
+	switch (err->kind) {
+	case NEL_INVALID: return has_errors ? MHD_HTTP_UNPROCESSABLE_CONTENT : MHD_HTTP_BAD_REQUEST;
+	case NEL_NOTFOUND: return MHD_HTTP_NOT_FOUND;
+	case NEL_CONFLICT: return MHD_HTTP_CONFLICT;
+	case NEL_DENIED: return MHD_HTTP_FORBIDDEN;
+	case NEL_BUSY: return MHD_HTTP_SERVICE_UNAVAILABLE;
+	case NEL_REMOTE: return err->sys == ETIMEDOUT ? MHD_HTTP_GATEWAY_TIMEOUT : MHD_HTTP_BAD_GATEWAY;
+	case NEL_DB: return MHD_HTTP_SERVICE_UNAVAILABLE;
+	case NEL_OK:
+	case NEL_NOMEM:
+	case NEL_INTERNAL: break;
+	}
+	return MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* What a client may read: faults of the daemon and its store are told in the log only. */
+static const char *detail_of(const struct nel_err *err)
+{
+	switch (err->kind) {
+	case NEL_DB: return "the store failed; the daemon's log has this request_id and the reason";
+	case NEL_OK:
+	case NEL_NOMEM:
+	case NEL_INTERNAL: return "a fault of the daemon; its log has this request_id and the reason";
+	case NEL_INVALID:
+	case NEL_NOTFOUND:
+	case NEL_CONFLICT:
+	case NEL_DENIED:
+	case NEL_BUSY:
+	case NEL_REMOTE: break;
+	}
+	return err->msg;
+}
+
+static void log_fault(const struct request *request, int status)
+{
+	if (status >= 500)
+		log_warning("request failed", LOG_S("request", request->id), LOG_N("status", status),
+			    LOG_S("kind", err_kind_name(request->err.kind)), LOG_S("error", request->err.msg));
+}
+
+int problem_reply(struct request *request)
+{
+	int status = request->fail_status;
+	if (status == 0)
+		status = problem_status(&request->err, request->errors != NULL);
+	log_fault(request, status);
+	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
+	struct str body = {0};
+	OUT(&body, "{\"type\":\"about:blank\",\"title\":");
+	out_string(&body, MHD_get_reason_phrase_for((unsigned)status));
+	OUT(&body, ",\"status\":");
+	out_int(&body, status);
+	OUT(&body, ",\"detail\":");
+	out_string(&body, detail_of(&request->err));
+	OUT(&body, ",\"request_id\":");
+	out_string(&body, request->id);
+	if (request->errors != NULL) {
+		OUT(&body, ",\"errors\":");
+		render_problems(&body, request->errors);
+	}
+	OUT(&body, "}");
+	return reply_text(request, status, "application/problem+json", &body, NULL);
+}

@@ -1,0 +1,75 @@
+/* Owns what a request leaves in the audit table. */
+#include "api/http/trail.h"
+
+#include "api/http/peer.h"
+#include "api/http/router.h"
+#include "api/http/server_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define DAY_S (24 * 3600)
+
+/* Fills the request's entry, whose texts are the request's. */
+static void describe(struct request *request)
+{
+	struct trail *trail = &request->trail;
+	peer_name(request, trail->source);
+	trail->entry = (struct audit_entry){.actor = request->actor.name,
+					    .role = role_name(request->actor.role),
+					    .source = trail->source,
+					    .request = request->id,
+					    .action = request->route->operation,
+					    .target = request->captures[0],
+					    .keep_s = request->service->settings->audit_keep_days * DAY_S};
+}
+
+static bool leaves_trail(const struct request *request)
+{
+	return request_is_write(request) && request->route != NULL && request->actor.name[0] != '\0';
+}
+
+void trail_begin(struct request *request, struct db *db)
+{
+	if (!leaves_trail(request) || request->trail.attached != NULL)
+		return;
+	describe(request);
+	audit_attach(db, &request->trail.entry);
+	request->trail.attached = db;
+}
+
+/* What the transactions of the request have not stored. */
+static int store_rest(struct request *request, bool hourly, struct nel_err *err)
+{
+	struct db *db = NULL;
+	struct audit_entry *entry = &request->trail.entry;
+	if (server_db(request->server, &db, err) != 0)
+		return -1;
+	describe(request);
+	entry->status = request->status;
+	if (request->status >= 400) {
+		entry->outcome = request->status >= 500 ? AUDIT_FAILED : AUDIT_REFUSED;
+		entry->detail = request->err.msg;
+	}
+	return hourly ? audit_insert_hourly(db, entry, false, clock_now_s(), err)
+		      : audit_insert(db, entry, clock_now_s(), err);
+}
+
+void trail_end(struct request *request)
+{
+	struct trail *trail = &request->trail;
+	struct nel_err err;
+	if (trail->attached != NULL && audit_detach(trail->attached))
+		trail->stored = true;
+	trail->attached = NULL;
+	if (request->phase != REQUEST_REPLIED || trail->stored)
+		return;
+	bool asked_cluster = request->resume != NULL && !request->waits_for_store && request->actor.name[0] != '\0';
+	bool wrote = leaves_trail(request) && !request->changes_nothing;
+	bool unknown = request->status == MHD_HTTP_UNAUTHORIZED || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
+	if (unknown || (!wrote && !asked_cluster))
+		return;
+	trail->stored = true;
+	if (store_rest(request, !wrote, &err) != 0)
+		log_warning("a request left no trail", LOG_S("request", request->id),
+			    LOG_S("user", request->actor.name), LOG_S("error", err.msg));
+}

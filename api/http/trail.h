@@ -1,0 +1,16 @@
+/* The trail that requests leave in the store (db/audit.h): one row for each write by somebody who is known, in the
+ * transaction of the write, or, when there was none (it was refused, it changed nothing), in one of its own before the
+ * reply; and one an hour for each person and job whose files are read from the cluster. Not for 401 and 429: whoever
+ * has no credentials cannot fill the store. */
+#ifndef NEL_API_HTTP_TRAIL_H
+#define NEL_API_HTTP_TRAIL_H
+
+#include "api/http/request.h"
+
+/* The thread's connection is about to be written with, for this request. */
+void trail_begin(struct request *request, struct db *db);
+
+/* At the end of each callback of libmicrohttpd. */
+void trail_end(struct request *request);
+
+#endif

@@ -1,0 +1,57 @@
+#include "api/v1/differs.h"
+
+#include "api/http/json_out.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define HASH "params_hash" /* params themselves are told of */
+
+static void add_of(json_t *names, const json_t *a, const json_t *b)
+{
+	const char *name = NULL;
+	json_t *part = NULL;
+	json_object_foreach((json_t *)a, name, part)
+		if (strcmp(name, HASH) != 0 && !json_equal(part, json_object_get(b, name)))
+			json_object_set_new(names, name, json_true());
+}
+
+void differs_add(json_t *names, const json_t *a, const json_t *b)
+{
+	if (a == b)
+		return;
+	if (a == NULL || b == NULL) {
+		json_object_set_new(names, "unknown", json_true());
+		return;
+	}
+	add_of(names, a, b);
+	add_of(names, b, a);
+}
+
+void differs_render(struct str *s, const json_t *names)
+{
+	const char *separator = "[";
+	const char *name = NULL;
+	json_t *ignored = NULL;
+	json_object_foreach((json_t *)names, name, ignored) {
+		str_append(s, separator);
+		out_string(s, name);
+		separator = ",";
+	}
+	str_append(s, json_object_size(names) > 0 ? "]" : "[]");
+}
+
+void differs_append_text(struct str *s, const json_t *names, const json_t *parts)
+{
+	const char *name = NULL;
+	json_t *ignored = NULL;
+	json_object_foreach((json_t *)names, name, ignored) {
+		const json_t *part = json_object_get(parts, name);
+		CLEANUP(mem_freep) char *text = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+		str_appendf(s, " %s=%s", name,
+			    json_is_string(part) ? json_string_value(part)
+			    : text != NULL       ? text
+						 : "none");
+	}
+}

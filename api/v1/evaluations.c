@@ -1,0 +1,194 @@
+/* Handlers of /v1/evaluations but for submitting, which is in submissions.c. */
+#include "api/http/body.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/page.h"
+#include "api/http/read_cache.h"
+#include "api/http/reply.h"
+#include "api/http/server_internal.h"
+#include "api/v1/read.h"
+#include "service/lifecycle.h"
+
+#include <string.h>
+
+#define ID_START_MIN 4
+
+int api_getEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	int64_t version = 0;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    db_data_version(db, &version, err) != 0)
+		return -1;
+	struct read_cache *cache = server_read_cache(request->server);
+	version += service_places_version(request->service); /* both only grow */
+	const struct read_cached *cached = read_cache_find(cache, version, id);
+	if (cached != NULL)
+		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(str_done) struct str body = {0};
+	struct revision revision = {0};
+	if (revisions_evaluation(db, id, &revision, err) == 0) {
+		if (read_is_known(request, &revision, id))
+			return 0;
+	} else if (err->kind != NEL_NOTFOUND) {
+		return -1;
+	}
+	if (read_evaluation(db, id, false, &row, err) != 0 ||
+	    read_render_evaluation(request, db, &row, &body, err) != 0)
+		return -1;
+	read_cache_store(cache, id, &body, request->etag);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
+{
+	static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled", NULL};
+	const char *state = query_get(&request->query, "state");
+	if (state != NULL && !str_in(state, states))
+		return err_set(
+		    err, NEL_INVALID,
+		    "query parameter \"state\" must be one of queued, running, succeeded, failed, cancelled");
+	*ret_state = state;
+	return 0;
+}
+
+/* *ret_label_key is what filter->label_key points to; the caller frees it. */
+static int parse_filter(const struct request *request, struct evaluation_filter *filter, char **ret_label_key,
+			struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	long long since_s = 0;
+	long long until_s = 0;
+	if (parse_state(request, &filter->state, err) != 0 || query_get_time(query, "since", &since_s, err) != 0 ||
+	    query_get_time(query, "until", &until_s, err) != 0 ||
+	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
+		return -1;
+	filter->id_start = query_get(query, "id");
+	size_t id_size = filter->id_start == NULL ? ID_START_MIN : strlen(filter->id_start);
+	if (id_size < ID_START_MIN || id_size >= IDS_EVALUATION_SIZE ||
+	    (filter->id_start != NULL && strspn(filter->id_start, "0123456789abcdef") != id_size))
+		return err_set(err, NEL_INVALID,
+			       "query parameter \"id\" must be the first %d to %d digits (0-9, a-f) of an id",
+			       ID_START_MIN, IDS_EVALUATION_SIZE - 1);
+	filter->label_key = *ret_label_key;
+	filter->user = query_get(query, "user");
+	filter->cluster = query_get(query, "cluster");
+	filter->task = query_get(query, "task");
+	filter->model = query_get(query, "model");
+	filter->since_s = since_s;
+	filter->until_s = until_s;
+	return 0;
+}
+
+/* The list has one row more than the page when there is a next one. */
+static int render_list(struct request *request, struct db *db, const struct page *page,
+		       const struct evaluation_list *list, struct str *body, struct nel_err *err)
+{
+	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
+	OUT(body, "{\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			OUT(body, ",");
+		if (read_render_evaluation(request, db, &list->items[i], body, err) != 0)
+			return -1;
+	}
+	OUT(body, "],");
+	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, body);
+	OUT(body, "}");
+	return 0;
+}
+
+/* The evaluation that those of the list are to be like; nothing when none is named. */
+static int find_like(const struct request *request, struct db *db, struct evaluation_row *ret_row, struct nel_err *err)
+{
+	const char *like = query_get(&request->query, "like");
+	if (like == NULL || read_evaluation(db, like, false, ret_row, err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND
+		   ? err_set(err, NEL_INVALID, "query parameter \"like\": there is no evaluation \"%.64s\"", like)
+		   : -1;
+}
+
+int api_listEvaluations(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {
+	    {"id", false},    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
+	    {"label", false}, {"since", false}, {"until", false}, {"like", false},    PAGE_RULES,
+	};
+	CLEANUP(mem_freep) char *label_key = NULL;
+	struct evaluation_filter filter = {0};
+	struct page page = {0};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
+	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	if (read_list_is_known(request))
+		return 0;
+	filter.before_seq = page.position;
+	filter.limit = page.limit + 1;
+	CLEANUP(evaluation_row_done) struct evaluation_row like = {0};
+	if (find_like(request, db, &like, err) != 0)
+		return -1;
+	filter.config_hash = like.config_hash;
+	CLEANUP(evaluation_list_done) struct evaluation_list list = {0};
+	CLEANUP(str_done) struct str body = {0};
+	if (evaluations_list(db, &filter, &list, err) != 0 || render_list(request, db, &page, &list, &body, err) != 0)
+		return -1;
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getEvaluationConfig(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"form", false}};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    request_read_db(request, &db, err) != 0)
+		return -1;
+	const char *form = query_get(&request->query, "form");
+	bool resolved = form != NULL && strcmp(form, "resolved") == 0;
+	if (form != NULL && !resolved && strcmp(form, "submitted") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"form\" must be submitted or resolved");
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (read_evaluation(db, request->captures[0], true, &row, err) != 0)
+		return -1;
+	bool yaml = !resolved && strcmp(row.submitted_type, "application/yaml") == 0;
+	struct str body = {0};
+	str_append(&body, resolved ? row.resolved : row.submitted_text);
+	return reply_text(request, MHD_HTTP_OK, yaml ? "application/yaml" : "application/json", &body, err);
+}
+
+int api_cancelEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_is_evaluation(id))
+		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
+	if (service_cancel_evaluation(request->service, db, &request->actor, id, err) != 0)
+		return -1;
+	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
+}
+
+int api_resumeEvaluation(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	bool reset_budget = false;
+	const char *id = request->captures[0];
+	CLEANUP(secret_json_freep) json_t *env = NULL;
+	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_is_evaluation(id))
+		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
+	if (service_resume_evaluation(request->service, db, &request->actor, id, reset_budget, env, err) != 0) {
+		if (err->kind == NEL_INVALID)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+		return -1;
+	}
+	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, id, err);
+}

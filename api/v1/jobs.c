@@ -1,0 +1,160 @@
+/* Handlers of /v1/jobs but for logs and artifacts, which are in files.c, and results. */
+#include "api/http/body.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/page.h"
+#include "api/http/reply.h"
+#include "api/v1/read.h"
+#include "api/v1/render.h"
+#include "db/attempts.h"
+#include "service/lifecycle.h"
+
+static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
+{
+	enum chain_state ignored;
+	const char *state = query_get(&request->query, "state");
+	if (state != NULL && chain_state_from_name(state, &ignored) != 0)
+		return err_set(err, NEL_INVALID,
+			       "query parameter \"state\" must be one of queued, submitting, pending, running, "
+			       "resuming, cancelling, succeeded, failed, cancelled, budget_exhausted");
+	*ret_state = state;
+	return 0;
+}
+
+/* The list has one row more than the page when there is a next one. */
+static void render_list(struct request *request, const struct page *page, const struct job_list *list, struct str *body)
+{
+	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
+	OUT(body, "{\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			OUT(body, ",");
+		render_job(body, &list->items[i]);
+	}
+	OUT(body, "],");
+	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, body);
+	OUT(body, "}");
+}
+
+int api_listJobs(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {
+	    {"state", false}, {"evaluation", false}, {"user", false}, {"cluster", false}, {"task", false}, PAGE_RULES,
+	};
+	struct job_filter filter = {0};
+	struct page page = {0};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_state(request, &filter.state, err) != 0 ||
+	    request_read_db(request, &db, err) != 0)
+		return -1;
+	if (read_list_is_known(request))
+		return 0;
+	filter.evaluation = query_get(&request->query, "evaluation");
+	filter.user = query_get(&request->query, "user");
+	filter.cluster = query_get(&request->query, "cluster");
+	filter.task = query_get(&request->query, "task");
+	filter.before_seq = page.position;
+	filter.limit = page.limit + 1;
+	CLEANUP(job_list_done) struct job_list list = {0};
+	if (jobs_list(db, &filter, &list, err) != 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++)
+		service_show_place(request->service, &list.items[i]);
+	struct str body = {0};
+	render_list(request, &page, &list, &body);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+static int reply_job(struct request *request, struct db *db, int status, struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row job = {0};
+	CLEANUP(attempt_list_done) struct attempt_list attempts = {0};
+	CLEANUP(history_list_done) struct history_list history = {0};
+	CLEANUP(failure_row_done) struct failure_row failure = {0};
+	if (read_job(db, request->captures[0], &job, err) != 0 || attempts_of_job(db, job.seq, &attempts, err) != 0 ||
+	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
+		return -1;
+	service_show_place(request->service, &job);
+	struct str body = {0};
+	render_job_detail(&body, &job, &attempts, &history, &failure);
+	return reply_json_text(request, status, &body, err);
+}
+
+int api_getJob(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	struct revision revision = {0};
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	if (revisions_job(db, id, &revision, err) == 0) {
+		if (read_is_known(request, &revision, id))
+			return 0;
+	} else if (err->kind != NEL_NOTFOUND) {
+		return -1;
+	}
+	return reply_job(request, db, MHD_HTTP_OK, err);
+}
+
+int api_cancelJob(struct request *request, struct nel_err *err)
+{
+	char evaluation[IDS_EVALUATION_SIZE];
+	int index = 0;
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_parse_job(id, evaluation, &index))
+		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
+	if (service_cancel_job(request->service, db, &request->actor, id, err) != 0)
+		return -1;
+	return reply_job(request, db, MHD_HTTP_ACCEPTED, err);
+}
+
+int api_resumeJob(struct request *request, struct nel_err *err)
+{
+	char evaluation[IDS_EVALUATION_SIZE];
+	int index = 0;
+	bool reset_budget = false;
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	CLEANUP(secret_json_freep) json_t *env = NULL;
+	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	if (!ids_parse_job(id, evaluation, &index))
+		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
+	if (service_resume_job(request->service, db, &request->actor, id, reset_budget, env, err) != 0) {
+		if (err->kind == NEL_INVALID)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+		return -1;
+	}
+	return reply_job(request, db, MHD_HTTP_ACCEPTED, err);
+}
+
+int api_getJobScript(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"attempt", false}};
+	CLEANUP(job_row_done) struct job_row job = {0};
+	struct db *db = NULL;
+	long long number = 0;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    query_get_int(&request->query, "attempt", 1, INT32_MAX, 0, &number, err) != 0 ||
+	    request_read_db(request, &db, err) != 0 || read_job(db, request->captures[0], &job, err) != 0)
+		return -1;
+	if (number == 0)
+		number = job.attempt;
+	if (number == 0)
+		return err_set(err, NEL_NOTFOUND, "job %s has no attempt yet", job.id);
+	char *text = NULL;
+	if (attempts_script(db, job.seq, (int)number, &text, err) != 0)
+		return err->kind == NEL_NOTFOUND
+			   ? err_set(err, NEL_NOTFOUND, "job %s has no attempt %lld", job.id, number)
+			   : -1;
+	struct str body = {0};
+	str_append(&body, text);
+	free(text);
+	return reply_text(request, MHD_HTTP_OK, "text/x-shellscript; charset=utf-8", &body, err);
+}

@@ -1,0 +1,449 @@
+/* Owns the choice of columns and the cells of a matrix of scores. */
+#include "api/v1/matrix.h"
+
+#include "api/http/csv_out.h"
+#include "api/http/json_out.h"
+#include "api/v1/differs.h"
+#include "api/v1/render.h"
+#include "base/mem.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* A task's column with one protocol; the texts are the list's. */
+struct column {
+	const char *task;
+	bool group;
+	const char *metric;
+	const char *score;
+	const struct job_basis *basis;
+	json_t *parts;   /* of the protocol; NULL: not known */
+	json_t *differs; /* names of the parts in which the task's columns differ */
+};
+
+/* A model with one subject. */
+struct row {
+	const char *model;
+	const struct job_basis *basis;
+	json_t *parts; /* of the subject */
+	json_t *differs;
+	int64_t newest_job;
+};
+
+struct matrix {
+	const struct result_of_job *items;
+	struct row *rows; /* by name, as the list has them */
+	size_t row_count;
+	struct column *columns; /* tasks by name, then groups */
+	size_t column_count;
+	const struct result_of_job **cells; /* NULL: there is no such score */
+	const struct row *baseline;         /* NULL: none */
+};
+
+void matrix_free(struct matrix *matrix)
+{
+	if (matrix == NULL)
+		return;
+	for (size_t i = 0; i < matrix->row_count; i++) {
+		json_decref(matrix->rows[i].parts);
+		json_decref(matrix->rows[i].differs);
+	}
+	for (size_t i = 0; i < matrix->column_count; i++) {
+		json_decref(matrix->columns[i].parts);
+		json_decref(matrix->columns[i].differs);
+	}
+	free(matrix->rows);
+	free(matrix->columns);
+	free(matrix->cells);
+	free(matrix);
+}
+
+static json_t *parts_of(const char *text)
+{
+	return text != NULL ? json_loads(text, 0, NULL) : NULL;
+}
+
+static int compare_task(bool group, const char *task, bool other_group, const char *other_task)
+{
+	return group != other_group ? (int)group - (int)other_group : strcmp(task, other_task);
+}
+
+static int compare_numbers(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* By group, task, metric and score. */
+static int compare_names(const struct result_row *x, const struct result_row *y)
+{
+	int order = compare_task(x->group, x->task, y->group, y->task);
+	if (order == 0)
+		order = strcmp(x->metric, y->metric);
+	return order != 0 ? order : strcmp(x->score, y->score);
+}
+
+/* The same, then by protocol, so that equal ones stand together. */
+static int compare_items(const void *a, const void *b)
+{
+	const struct result_of_job *x = *(const struct result_of_job *const *)a;
+	const struct result_of_job *y = *(const struct result_of_job *const *)b;
+	int order = compare_names(&x->row, &y->row);
+	return order != 0 ? order : compare_numbers(x->basis->protocol, y->basis->protocol);
+}
+
+static void add_columns(struct matrix *matrix, const struct result_of_job **sorted, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct result_of_job *item = sorted[i];
+		if (i > 0 && item->basis->protocol == sorted[i - 1]->basis->protocol)
+			continue;
+		matrix->columns[matrix->column_count++] =
+		    (struct column){.task = item->row.task,
+				    .group = item->row.group,
+				    .metric = item->row.metric,
+				    .score = item->row.score,
+				    .basis = item->basis,
+				    .parts = parts_of(item->basis->protocol_parts)};
+	}
+}
+
+/* The list has a score once a model, subject and protocol, so the longest run of equal names is the score that most
+ * have. Of each task that one is shown, in a column a protocol. */
+static void choose_columns(struct matrix *matrix, const struct result_of_job **sorted, size_t count)
+{
+	matrix->columns = mem_calloc(count, sizeof *matrix->columns);
+	for (size_t i = 0; i < count;) {
+		const struct result_row *row = &sorted[i]->row;
+		size_t best = i;
+		size_t best_size = 0;
+		size_t end = i;
+		while (end < count &&
+		       compare_task(row->group, row->task, sorted[end]->row.group, sorted[end]->row.task) == 0) {
+			size_t begin = end;
+			while (end < count && compare_names(&sorted[begin]->row, &sorted[end]->row) == 0)
+				end++;
+			if (end - begin > best_size) {
+				best = begin;
+				best_size = end - begin;
+			}
+		}
+		add_columns(matrix, sorted + best, best_size);
+		i = end;
+	}
+}
+
+static bool same_task(const struct column *a, const struct column *b)
+{
+	return compare_task(a->group, a->task, b->group, b->task) == 0;
+}
+
+/* What the columns of one task, and the rows of one model, differ by. */
+static void find_differences(struct matrix *matrix)
+{
+	for (size_t i = 0, first = 0; i < matrix->column_count; i++) {
+		struct column *column = &matrix->columns[i];
+		if (!same_task(column, &matrix->columns[first]))
+			first = i;
+		column->differs = first == i ? json_object() : json_incref(matrix->columns[first].differs);
+		differs_add(column->differs, matrix->columns[first].parts, column->parts);
+	}
+	for (size_t i = 0, first = 0; i < matrix->row_count; i++) {
+		struct row *row = &matrix->rows[i];
+		if (strcmp(row->model, matrix->rows[first].model) != 0)
+			first = i;
+		row->differs = first == i ? json_object() : json_incref(matrix->rows[first].differs);
+		differs_add(row->differs, matrix->rows[first].parts, row->parts);
+	}
+}
+
+/* The number of the item's column, if it has one. */
+static size_t find_column(const struct matrix *matrix, const struct result_of_job *item)
+{
+	size_t low = 0;
+	size_t high = matrix->column_count;
+	while (low + 1 < high) {
+		size_t middle = (low + high) / 2;
+		const struct column *column = &matrix->columns[middle];
+		int order = compare_task(item->row.group, item->row.task, column->group, column->task);
+		if (order == 0)
+			order = compare_numbers(item->basis->protocol, column->basis->protocol);
+		if (order < 0)
+			high = middle;
+		else
+			low = middle;
+	}
+	return low;
+}
+
+static void add_rows(struct matrix *matrix, const struct result_of_job_list *list)
+{
+	matrix->rows = mem_calloc(list->count, sizeof *matrix->rows);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct result_of_job *item = &list->items[i];
+		struct row *row = matrix->row_count > 0 ? &matrix->rows[matrix->row_count - 1] : NULL;
+		if (row == NULL || strcmp(row->model, item->model) != 0 ||
+		    row->basis->subject != item->basis->subject) {
+			row = &matrix->rows[matrix->row_count++];
+			*row = (struct row){
+			    .model = item->model, .basis = item->basis, .parts = parts_of(item->basis->subject_parts)};
+		}
+		if (item->job_seq > row->newest_job)
+			row->newest_job = item->job_seq;
+	}
+}
+
+static void fill_cells(struct matrix *matrix, size_t count)
+{
+	matrix->cells = mem_calloc(matrix->row_count * matrix->column_count, sizeof *matrix->cells);
+	size_t row = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct result_of_job *item = &matrix->items[i];
+		if (strcmp(item->model, matrix->rows[row].model) != 0 ||
+		    item->basis->subject != matrix->rows[row].basis->subject)
+			row++;
+		size_t at = find_column(matrix, item);
+		const struct column *column = &matrix->columns[at];
+		if (column->basis->protocol == item->basis->protocol && strcmp(column->metric, item->row.metric) == 0 &&
+		    strcmp(column->score, item->row.score) == 0)
+			matrix->cells[row * matrix->column_count + at] = item;
+	}
+}
+
+/* Of several rows with the baseline's name the one with the newest job. */
+static int find_baseline(struct matrix *matrix, const char *baseline, struct nel_err *err)
+{
+	for (size_t i = 0; baseline != NULL && i < matrix->row_count; i++) {
+		const struct row *row = &matrix->rows[i];
+		if (strcmp(row->model, baseline) == 0 &&
+		    (matrix->baseline == NULL || row->newest_job > matrix->baseline->newest_job))
+			matrix->baseline = row;
+	}
+	if (baseline != NULL && matrix->baseline == NULL)
+		return err_set(err, NEL_INVALID, "query parameter \"baseline\": no such score is of the model %.200s",
+			       baseline);
+	return 0;
+}
+
+int matrix_new(const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
+	       struct nel_err *err)
+{
+	CLEANUP(matrix_freep) struct matrix *matrix = mem_calloc(1, sizeof *matrix);
+	CLEANUP(mem_freep) const struct result_of_job **sorted = mem_calloc(list->count, sizeof *sorted);
+	matrix->items = list->items;
+	for (size_t i = 0; i < list->count; i++)
+		sorted[i] = &list->items[i];
+	if (list->count > 0)
+		qsort(sorted, list->count, sizeof *sorted, compare_items);
+	add_rows(matrix, list);
+	choose_columns(matrix, sorted, list->count);
+	if (matrix->row_count * matrix->column_count > MATRIX_CELLS_MAX)
+		return err_set(err, NEL_INVALID,
+			       "the matrix would have %zu rows and %zu columns: narrow it down by model, task or label",
+			       matrix->row_count, matrix->column_count);
+	fill_cells(matrix, list->count);
+	find_differences(matrix);
+	if (find_baseline(matrix, baseline, err) != 0)
+		return -1;
+	*ret_matrix = TAKE(matrix);
+	return 0;
+}
+
+static const struct result_of_job *cell_at(const struct matrix *matrix, const struct row *row, size_t column)
+{
+	return matrix->cells[(size_t)(row - matrix->rows) * matrix->column_count + column];
+}
+
+/* A cell and what it is compared with. */
+struct difference {
+	double delta;
+	double stderr_;  /* when the two are independent; NAN: not known */
+	json_t *differs; /* names of the parts that make the two unlike, beside the model; empty: none */
+};
+
+static void difference_done(struct difference *difference)
+{
+	json_decref(difference->differs);
+}
+
+/* The baseline's score of the same column or, when it has none, the newest of another column of the task. */
+static const struct result_of_job *find_base(const struct matrix *matrix, size_t column, size_t *ret_column)
+{
+	const struct result_of_job *base = cell_at(matrix, matrix->baseline, column);
+	size_t first = column;
+	*ret_column = column;
+	if (base != NULL)
+		return base;
+	while (first > 0 && same_task(&matrix->columns[first - 1], &matrix->columns[column]))
+		first--;
+	for (size_t i = first; i < matrix->column_count && same_task(&matrix->columns[i], &matrix->columns[column]);
+	     i++) {
+		const struct result_of_job *other = cell_at(matrix, matrix->baseline, i);
+		if (other != NULL && (base == NULL || other->job_seq > base->job_seq)) {
+			base = other;
+			*ret_column = i;
+		}
+	}
+	return base;
+}
+
+static struct difference compare_with_baseline(const struct matrix *matrix, const struct row *row, size_t column)
+{
+	size_t base_column = 0;
+	struct difference difference = {.delta = NAN, .stderr_ = NAN, .differs = json_object()};
+	const struct result_of_job *cell = cell_at(matrix, row, column);
+	const struct result_of_job *base = find_base(matrix, column, &base_column);
+	if (cell == NULL || base == NULL)
+		return difference;
+	difference.delta = cell->row.value - base->row.value;
+	difference.stderr_ = cell == base ? NAN : hypot(cell->row.stderr_, base->row.stderr_);
+	differs_add(difference.differs, matrix->columns[column].parts, matrix->columns[base_column].parts);
+	if (strcmp(row->model, matrix->baseline->model) == 0)
+		differs_add(difference.differs, row->parts, matrix->baseline->parts);
+	return difference;
+}
+
+static void render_cell(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
+{
+	const struct result_of_job *cell = cell_at(matrix, row, column);
+	if (cell == NULL) {
+		OUT(s, "null");
+		return;
+	}
+	OUT(s, "{\"value\":");
+	out_double(s, cell->row.value);
+	OUT(s, ",\"stderr\":");
+	out_double(s, cell->row.stderr_);
+	OUT(s, ",\"count\":");
+	out_int_or_null(s, cell->row.count, cell->row.count >= 0);
+	OUT(s, ",\"job\":");
+	out_string(s, cell->job);
+	OUT(s, ",\"ended_at\":");
+	out_time(s, cell->ended_at);
+	if (matrix->baseline != NULL) {
+		CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
+		OUT(s, ",\"delta\":");
+		out_double(s, difference.delta);
+		OUT(s, ",\"delta_stderr\":");
+		out_double(s, difference.stderr_);
+		OUT(s, ",\"differs\":");
+		differs_render(s, difference.differs);
+	}
+	OUT(s, "}");
+}
+
+static void render_column(struct str *s, const struct column *column)
+{
+	OUT(s, "{\"task\":");
+	out_string(s, column->task);
+	OUT(s, ",\"group\":");
+	out_bool(s, column->group);
+	OUT(s, ",\"metric\":");
+	out_string(s, column->metric);
+	OUT(s, ",\"score\":");
+	out_string(s, column->score);
+	OUT(s, ",");
+	render_protocol(s, column->basis);
+	OUT(s, ",\"differs\":");
+	differs_render(s, column->differs);
+	OUT(s, "}");
+}
+
+static void render_row(struct str *s, const struct matrix *matrix, const struct row *row)
+{
+	OUT(s, "{\"model\":");
+	out_string(s, row->model);
+	OUT(s, ",");
+	render_subject(s, row->basis);
+	OUT(s, ",\"differs\":");
+	differs_render(s, row->differs);
+	OUT(s, ",\"baseline\":");
+	out_bool(s, row == matrix->baseline);
+	OUT(s, ",\"cells\":[");
+	for (size_t column = 0; column < matrix->column_count; column++) {
+		str_append(s, column > 0 ? "," : "");
+		render_cell(s, matrix, row, column);
+	}
+	OUT(s, "]}");
+}
+
+void matrix_render(struct str *s, const struct matrix *matrix)
+{
+	OUT(s, "{\"baseline\":");
+	out_string(s, matrix->baseline != NULL ? matrix->baseline->model : NULL);
+	OUT(s, ",\"columns\":[");
+	for (size_t column = 0; column < matrix->column_count; column++) {
+		str_append(s, column > 0 ? "," : "");
+		render_column(s, &matrix->columns[column]);
+	}
+	OUT(s, "],\"rows\":[");
+	for (size_t i = 0; i < matrix->row_count; i++) {
+		str_append(s, i > 0 ? "," : "");
+		render_row(s, matrix, &matrix->rows[i]);
+	}
+	OUT(s, "]}");
+}
+
+static void csv_heading(struct str *s, const struct column *column, const char *what)
+{
+	CLEANUP(str_done) struct str text = {0};
+	str_appendf(&text, "%s%s %s/%s", column->task, column->group ? " (group)" : "", column->metric, column->score);
+	differs_append_text(&text, column->differs, column->parts);
+	str_append(&text, what);
+	str_append_c(s, ',');
+	csv_text(s, str_text(&text));
+}
+
+static void csv_delta(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
+{
+	CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
+	CLEANUP(str_done) struct str names = {0};
+	const char *name = NULL;
+	json_t *ignored = NULL;
+	json_object_foreach(difference.differs, name, ignored)
+		str_appendf(&names, "%s%s", names.len > 0 ? " " : "", name);
+	str_append_c(s, ',');
+	csv_double(s, difference.delta);
+	str_append_c(s, ',');
+	csv_double(s, difference.stderr_);
+	str_append_c(s, ',');
+	csv_text(s, names.len > 0 ? str_text(&names) : NULL);
+}
+
+static void csv_cell(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
+{
+	const struct result_of_job *cell = cell_at(matrix, row, column);
+	str_append_c(s, ',');
+	csv_double(s, cell != NULL ? cell->row.value : NAN);
+	str_append_c(s, ',');
+	csv_double(s, cell != NULL ? cell->row.stderr_ : NAN);
+	str_append_c(s, ',');
+	if (cell != NULL && cell->row.count >= 0)
+		out_int(s, cell->row.count);
+	str_append_c(s, ',');
+	csv_text(s, cell != NULL ? cell->job : NULL);
+	if (matrix->baseline != NULL)
+		csv_delta(s, matrix, row, column);
+}
+
+void matrix_render_csv(struct str *s, const struct matrix *matrix)
+{
+	static const char *const what[] = {"", " stderr", " count", " job", " delta", " delta stderr", " differs"};
+	size_t parts = matrix->baseline != NULL ? 7 : 4;
+	OUT(s, "model");
+	for (size_t column = 0; column < matrix->column_count; column++)
+		for (size_t part = 0; part < parts; part++)
+			csv_heading(s, &matrix->columns[column], what[part]);
+	OUT(s, ",checkpoint,subject\r\n");
+	for (size_t i = 0; i < matrix->row_count; i++) {
+		const struct row *row = &matrix->rows[i];
+		csv_text(s, row->model);
+		for (size_t column = 0; column < matrix->column_count; column++)
+			csv_cell(s, matrix, row, column);
+		str_append_c(s, ',');
+		csv_text(s, row->basis->checkpoint);
+		str_append_c(s, ',');
+		render_short_hash_csv(s, row->basis->subject_hash);
+		OUT(s, "\r\n");
+	}
+}

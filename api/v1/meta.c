@@ -1,0 +1,51 @@
+/* Handlers of what is about the service itself: who am I, health, readiness, the API's description. */
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/reply.h"
+#include "base/embed.h"
+
+int api_whoami(struct request *request, struct nel_err *err)
+{
+	if (request_no_query(request, err) != 0)
+		return -1;
+	struct str body = {0};
+	OUT(&body, "{\"user\":");
+	out_string(&body, request->actor.name);
+	OUT(&body, ",\"role\":");
+	out_string(&body, role_name(request->actor.role));
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getHealth(struct request *request, struct nel_err *err)
+{
+	if (request_no_query(request, err) != 0)
+		return -1;
+	struct str body = {0};
+	OUT(&body, "{\"status\":\"ok\"}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getReadiness(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	struct nel_err fault = {0};
+	if (request_no_query(request, err) != 0)
+		return -1;
+	CLEANUP(json_freep) json_t *report = NULL;
+	bool open = request_db(request, &db, &fault) == 0;
+	bool ready = service_ready(request->service, db, open ? NULL : fault.msg, &report);
+	return reply_json(request, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, report, err);
+}
+
+int api_getOpenapi(struct request *request, struct nel_err *err)
+{
+	const struct embed_file *file = embed_find("openapi.yaml");
+	if (request_no_query(request, err) != 0)
+		return -1;
+	if (file == NULL)
+		return err_set(err, NEL_INTERNAL, "openapi.yaml is not in the program");
+	struct str body = {0};
+	str_append_n(&body, file->data, file->size);
+	return reply_text(request, MHD_HTTP_OK, "application/yaml", &body, err);
+}

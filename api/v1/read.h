@@ -1,0 +1,32 @@
+/* Reads of the store that several handlers share. */
+#ifndef NEL_API_V1_READ_H
+#define NEL_API_V1_READ_H
+
+#include "api/http/reply.h"
+#include "api/http/request.h"
+#include "db/evaluations.h"
+#include "db/jobs.h"
+#include "db/revisions.h"
+
+/* NOTFOUND for an unknown id, and for what has not the shape of one. */
+int read_evaluation(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row,
+		    struct nel_err *err);
+int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
+
+/* Appends the evaluation with its jobs. */
+int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row, struct str *body,
+			   struct nel_err *err);
+
+/* Replies with the evaluation and its jobs. */
+int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err);
+
+/* Has the client the present reply about that evaluation or job? Then it is 304, made without the body. Else the
+ * request has the etag of the reply, which is to be made next, in the same read transaction. The tag is of versions, of
+ * the places in the queue when a job may have one, and of this run of the daemon (another version of it may show more).
+ */
+bool read_is_known(struct request *request, const struct revision *revision, const char *id);
+
+/* The same for a list or another reply that follows from the path, the query and what is stored. */
+bool read_list_is_known(struct request *request);
+
+#endif

@@ -1,0 +1,51 @@
+/* Rows of the store as the JSON that clients see (openapi.yaml's schemas Evaluation, Job, JobDetail, Score). Every
+ * member is always there; what is not known is null. Pure. */
+#ifndef NEL_API_V1_RENDER_H
+#define NEL_API_V1_RENDER_H
+
+#include "api/http/json_out.h"
+#include "db/attempts.h"
+#include "db/evaluations.h"
+#include "db/failures.h"
+#include "db/jobs.h"
+#include "db/results.h"
+
+#include <jansson.h>
+
+/* An array of {"pointer","message","line","column"}; members that an item lacks become null. */
+void render_problems(struct str *s, const json_t *problems);
+
+/* jobs: all of the evaluation's, by index. */
+void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs);
+
+void render_job(struct str *s, const struct job_row *job);
+void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+		       const struct history_list *history, const struct failure_row *failure);
+
+/* Which job a score belongs to. */
+struct render_score_of {
+	const char *job;
+	const char *evaluation;
+	const char *user;
+	const char *model;
+	const char *state; /* of the job */
+	int64_t ended_at;
+	const struct job_basis *basis;
+};
+/* Borrows from both. */
+struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis);
+void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row);
+
+/* The members that say of what a score is, and how it came to be. */
+void render_subject(struct str *s, const struct job_basis *basis);
+void render_protocol(struct str *s, const struct job_basis *basis);
+
+/* All that is known of both; an object, or null. */
+void render_basis(struct str *s, const struct job_basis *basis);
+void render_short_hash_csv(struct str *s, const char *hash);
+
+/* CSV (RFC 4180) of the same, with its heading. */
+void render_score_csv_heading(struct str *s);
+void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row);
+
+#endif

@@ -1,0 +1,217 @@
+/* Handlers of scores: of a job, and across evaluations; as a list or a matrix, as JSON or CSV. */
+#include "db/results.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/media.h"
+#include "api/http/page.h"
+#include "api/http/reply.h"
+#include "api/v1/matrix.h"
+#include "api/v1/read.h"
+#include "api/v1/render.h"
+
+#include <string.h>
+
+#define CSV_TYPE "text/csv; charset=utf-8"
+
+static int parse_format(const struct request *request, bool *ret_csv, struct nel_err *err)
+{
+	const char *format = query_get(&request->query, "format");
+	if (format == NULL)
+		*ret_csv =
+		    media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), "text/csv", "application/json");
+	else if (strcmp(format, "csv") == 0 || strcmp(format, "json") == 0)
+		*ret_csv = strcmp(format, "csv") == 0;
+	else
+		return err_set(err, NEL_INVALID, "query parameter \"format\" must be json or csv");
+	return 0;
+}
+
+static void render_rows(struct str *body, bool csv, const struct render_score_of *of, const struct result_row *row,
+			bool first)
+{
+	if (csv) {
+		render_score_csv(body, of, row);
+		return;
+	}
+	if (!first)
+		OUT(body, ",");
+	render_score(body, of, row);
+}
+
+static void open_body(struct str *body, bool csv)
+{
+	if (csv)
+		render_score_csv_heading(body);
+	else
+		OUT(body, "{\"items\":[");
+}
+
+int api_getJobResults(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"format", false}};
+	CLEANUP(job_row_done) struct job_row job = {0};
+	CLEANUP(result_list_done) struct result_list list = {0};
+	CLEANUP(job_basis_done) struct job_basis basis = {0};
+	struct db *db = NULL;
+	bool csv = false;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0 ||
+	    likenesses_basis(db, job.seq, &basis, err) != 0)
+		return -1;
+	const struct render_score_of of = render_score_of_job(&job, &basis);
+	struct str body = {0};
+	open_body(&body, csv);
+	for (size_t i = 0; i < list.count; i++)
+		render_rows(&body, csv, &of, &list.items[i], i == 0);
+	if (csv)
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+	OUT(&body, "],\"next\":null");
+	if (list.count > 0) {
+		OUT(&body, ",\"basis\":");
+		render_basis(&body, &basis);
+	}
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+/* page NULL: the list is all there is. */
+static int reply_list(struct request *request, const struct page *page, bool csv, const struct result_of_job_list *list,
+		      struct nel_err *err)
+{
+	struct str body = {0};
+	int64_t next = page != NULL ? list->last_job_seq : 0;
+	open_body(&body, csv);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct result_of_job *item = &list->items[i];
+		const struct render_score_of of = {
+		    .job = item->job,
+		    .evaluation = item->evaluation,
+		    .user = item->user,
+		    .model = item->model,
+		    .state = item->state,
+		    .ended_at = item->ended_at,
+		    .basis = item->basis,
+		};
+		render_rows(&body, csv, &of, &item->row, i == 0);
+	}
+	if (csv) {
+		page_link(request, page, next);
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+	}
+	OUT(&body, "],");
+	page_next(request, page, next, &body);
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+static int reply_matrix(struct request *request, bool csv, const struct result_of_job_list *list, struct nel_err *err)
+{
+	CLEANUP(matrix_freep) struct matrix *matrix = NULL;
+	if (matrix_new(list, query_get(&request->query, "baseline"), &matrix, err) != 0)
+		return -1;
+	struct str body = {0};
+	if (csv) {
+		matrix_render_csv(&body, matrix);
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+	}
+	matrix_render(&body, matrix);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+/* Which of the three forms of the list is asked for. */
+struct wish {
+	bool matrix;
+	bool latest;
+	bool csv;
+};
+
+static int parse_wish(const struct request *request, struct wish *ret_wish, struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	const char *form = query_get(query, "form");
+	struct wish wish = {.matrix = form != NULL && strcmp(form, "matrix") == 0};
+	if (form != NULL && !wish.matrix && strcmp(form, "list") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"form\" must be list or matrix");
+	if (query_get_bool(query, "latest", wish.matrix, &wish.latest, err) != 0 ||
+	    parse_format(request, &wish.csv, err) != 0)
+		return -1;
+	if (wish.matrix && !wish.latest)
+		return err_set(err, NEL_INVALID, "form=matrix shows the latest scores: leave latest=false out");
+	if (!wish.matrix && query_get(query, "baseline") != NULL)
+		return err_set(err, NEL_INVALID, "query parameter \"baseline\" belongs to form=matrix");
+	if (wish.latest && (query_get(query, "limit") != NULL || query_get(query, "cursor") != NULL))
+		return err_set(err, NEL_INVALID, "the latest scores come on one page: leave limit and cursor out");
+	*ret_wish = wish;
+	return 0;
+}
+
+/* *ret_label_key is what filter->label_key points to; the caller frees it. */
+static int parse_filter(const struct request *request, struct result_filter *filter, char **ret_label_key,
+			struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	long long since_s = 0;
+	long long until_s = 0;
+	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0 ||
+	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
+		return -1;
+	enum chain_state ignored;
+	const char *state = query_get(query, "state");
+	if (state != NULL && chain_state_from_name(state, &ignored) != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"state\" must be a job's state, such as failed");
+	filter->label_key = *ret_label_key;
+	filter->task = query_get(query, "task");
+	filter->metric = query_get(query, "metric");
+	filter->score = query_get(query, "score");
+	filter->model = query_get(query, "model");
+	filter->user = query_get(query, "user");
+	filter->cluster = query_get(query, "cluster");
+	filter->evaluation = query_get(query, "evaluation");
+	filter->state = query_get(query, "state");
+	filter->since_s = since_s;
+	filter->until_s = until_s;
+	return 0;
+}
+
+static int reply_latest(struct request *request, struct db *db, const struct wish *wish,
+			const struct result_filter *filter, struct nel_err *err)
+{
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	if (results_newest(db, filter, &list, err) != 0)
+		return -1;
+	if (list.truncated)
+		return err_set(err, NEL_INVALID,
+			       "there are more than %d latest scores: narrow them down by model, task or metric",
+			       RESULTS_NEWEST_MAX);
+	return wish->matrix ? reply_matrix(request, wish->csv, &list, err)
+			    : reply_list(request, NULL, wish->csv, &list, err);
+}
+
+int api_listResults(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {
+	    {"task", false},  {"metric", false},   {"score", false},   {"model", false},
+	    {"label", false}, {"user", false},     {"cluster", false}, {"evaluation", false},
+	    {"state", false}, {"since", false},    {"until", false},   {"latest", false},
+	    {"form", false},  {"baseline", false}, {"format", false},  PAGE_RULES,
+	};
+	CLEANUP(mem_freep) char *label_key = NULL;
+	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
+	struct result_filter filter = {0};
+	struct page page = {0};
+	struct wish wish = {0};
+	struct db *db = NULL;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wish(request, &wish, err) != 0 ||
+	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
+	if (read_list_is_known(request))
+		return 0;
+	if (wish.latest)
+		return reply_latest(request, db, &wish, &filter, err);
+	filter.before_seq = page.position;
+	filter.limit = page.limit;
+	return results_list(db, &filter, &list, err) != 0 ? -1 : reply_list(request, &page, wish.csv, &list, err);
+}

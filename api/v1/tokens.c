@@ -1,0 +1,161 @@
+/* Handlers of /v1/tokens. */
+#include "api/http/body.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/page.h"
+#include "api/http/reply.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "service/people.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *state_of(const struct token_row *token, int64_t now_s)
+{
+	if (token->revoked_at != 0)
+		return "revoked";
+	return token->expires_at != 0 && token->expires_at <= now_s ? "expired" : "active";
+}
+
+/* Without the closing brace: a new one's secret follows. */
+static void render_token(struct str *s, const struct token_row *token, int64_t now_s)
+{
+	OUT(s, "{\"id\":");
+	out_int(s, token->id);
+	OUT(s, ",\"user\":");
+	out_string(s, token->user);
+	OUT(s, ",\"role\":");
+	out_string(s, role_name(token->role));
+	OUT(s, ",\"label\":");
+	out_string(s, token->label);
+	OUT(s, ",\"state\":");
+	out_string(s, state_of(token, now_s));
+	OUT(s, ",\"created_at\":");
+	out_time(s, token->created_at);
+	OUT(s, ",\"expires_at\":");
+	out_time(s, token->expires_at);
+	OUT(s, ",\"last_used_at\":");
+	out_time(s, token->last_used_at);
+	OUT(s, ",\"revoked_at\":");
+	out_time(s, token->revoked_at);
+}
+
+/* The ids are numbers from 1 on. */
+static int parse_id(const char *text, int64_t *ret_id, struct nel_err *err)
+{
+	long long id = 0;
+	if (!str_to_int(text, 1, INT64_MAX, &id))
+		return err_set(err, NEL_NOTFOUND, "there is no token \"%.64s\"", text);
+	*ret_id = id;
+	return 0;
+}
+
+/* Whose tokens are listed: an admin's choice, others' own. */
+static int parse_user(struct request *request, const char **ret_user, struct nel_err *err)
+{
+	const char *user = query_get(&request->query, "user");
+	if (request->actor.role != ROLE_ADMIN) {
+		if (user != NULL && strcmp(user, request->actor.name) != 0)
+			return err_set(err, NEL_DENIED, "only an admin may see the tokens of others");
+		user = request->actor.name;
+	}
+	*ret_user = user;
+	return 0;
+}
+
+int api_listTokens(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {{"user", false}, PAGE_RULES};
+	struct page page = {0};
+	struct db *db = NULL;
+	const char *user = NULL;
+	CLEANUP(mem_freep) struct token_row *rows = NULL;
+	size_t count = 0;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_TOKENS, &page, err) != 0 || parse_user(request, &user, err) != 0 ||
+	    request_read_db(request, &db, err) != 0 ||
+	    tokens_list(db, user, page.position, page.limit + 1, &rows, &count, err) != 0)
+		return -1;
+	bool more = count > (size_t)page.limit;
+	size_t shown = more ? (size_t)page.limit : count;
+	struct str body = {0};
+	OUT(&body, "{\"items\":[");
+	for (size_t i = 0; i < shown; i++) {
+		if (i > 0)
+			OUT(&body, ",");
+		render_token(&body, &rows[i], clock_now_s());
+		OUT(&body, "}");
+	}
+	OUT(&body, "],");
+	page_next(request, &page, more ? rows[shown - 1].id : 0, &body);
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getToken(struct request *request, struct nel_err *err)
+{
+	struct token_row token;
+	struct db *db = NULL;
+	int64_t id = 0;
+	if (request_no_query(request, err) != 0 || parse_id(request->captures[0], &id, err) != 0 ||
+	    request_read_db(request, &db, err) != 0 || service_get_token(db, &request->actor, id, &token, err) != 0)
+		return -1;
+	struct str body = {0};
+	render_token(&body, &token, clock_now_s());
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+static int parse_wish(struct request *request, const json_t *body, struct token_wish *wish, struct nel_err *err)
+{
+	if (body_text(body, "user", false, 1, USER_NAME_MAX, &wish->user, err) != 0 ||
+	    body_role(body, "role", false, &wish->has_role, &wish->role, err) != 0 ||
+	    body_text(body, "label", false, 0, TOKEN_LABEL_MAX, &wish->label, err) != 0 ||
+	    body_expiry(body, clock_now_s(), &wish->expires_at, err) != 0)
+		return -1;
+	if (wish->label == NULL)
+		wish->label = "";
+	return body_idempotency_key(request, &wish->repeat.key, err);
+}
+
+int api_createToken(struct request *request, struct nel_err *err)
+{
+	static const char *const fields[] = {"user", "role", "label", "expires_in", "expires_at", NULL};
+	CLEANUP(json_freep) json_t *body = NULL;
+	char hash[SECRET_HASH_SIZE];
+	struct token_wish wish = {.repeat = {.request_hash = hash}};
+	struct new_token token = {0};
+	struct db *db = NULL;
+	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	    parse_wish(request, body, &wish, err) != 0 || request_db(request, &db, err) != 0)
+		return -1;
+	body_hash(request, body, hash);
+	if (service_make_token(db, &request->actor, &wish, &token, err) != 0) {
+		if (token.clash)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+		return -1;
+	}
+	CLEANUP(mem_freep) char *location = mem_printf("/v1/tokens/%" PRId64, token.row.id);
+	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
+	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	struct str text;
+	reply_secret_room(&text);
+	render_token(&text, &token.row, clock_now_s());
+	OUT(&text, ",\"token\":");
+	out_string(&text, token.secret[0] != '\0' ? token.secret : NULL);
+	OUT(&text, "}");
+	secret_wipe(token.secret);
+	return reply_json_secret(request, MHD_HTTP_CREATED, &text, err);
+}
+
+int api_revokeToken(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	int64_t id = 0;
+	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
+	    parse_id(request->captures[0], &id, err) != 0 || request_db(request, &db, err) != 0 ||
+	    service_revoke_token(db, &request->actor, id, err) != 0)
+		return -1;
+	return reply_nothing(request, err);
+}

@@ -1,0 +1,119 @@
+/* Handlers of /v1/users. */
+#include "api/http/body.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/page.h"
+#include "api/http/reply.h"
+#include "base/mem.h"
+#include "service/people.h"
+
+#include <string.h>
+
+static void render_user(struct str *s, const struct user_row *user)
+{
+	OUT(s, "{\"name\":");
+	out_string(s, user->name);
+	OUT(s, ",\"role\":");
+	out_string(s, role_name(user->role));
+	OUT(s, ",\"created_at\":");
+	out_time(s, user->created_at);
+	OUT(s, "}");
+}
+
+static int reply_user(struct request *request, int status, const struct user_row *user, struct nel_err *err)
+{
+	struct str body = {0};
+	render_user(&body, user);
+	return reply_json_text(request, status, &body, err);
+}
+
+int api_listUsers(struct request *request, struct nel_err *err)
+{
+	static const struct query_rule rules[] = {PAGE_RULES};
+	struct page page = {0};
+	struct db *db = NULL;
+	CLEANUP(mem_freep) struct user_row *rows = NULL;
+	size_t count = 0;
+	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	    page_parse(request, CURSOR_USERS, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    users_list(db, page.position, page.limit + 1, &rows, &count, err) != 0)
+		return -1;
+	bool more = count > (size_t)page.limit;
+	struct str body = {0};
+	OUT(&body, "{\"items\":[");
+	for (size_t i = 0; i < count - (more ? 1 : 0); i++) {
+		if (i > 0)
+			OUT(&body, ",");
+		render_user(&body, &rows[i]);
+	}
+	OUT(&body, "],");
+	page_next(request, &page, more ? page.position + page.limit : 0, &body);
+	OUT(&body, "}");
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+}
+
+int api_getUser(struct request *request, struct nel_err *err)
+{
+	struct user_row user;
+	struct db *db = NULL;
+	const char *name = request->captures[0];
+	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+		return -1;
+	if (request->actor.role != ROLE_ADMIN && strcmp(request->actor.name, name) != 0)
+		return err_set(err, NEL_DENIED, "only the user or an admin may see this");
+	if (users_get(db, name, &user, err) != 0)
+		return -1;
+	return reply_user(request, MHD_HTTP_OK, &user, err);
+}
+
+int api_createUser(struct request *request, struct nel_err *err)
+{
+	static const char *const fields[] = {"name", "role", NULL};
+	CLEANUP(json_freep) json_t *body = NULL;
+	char hash[SECRET_HASH_SIZE];
+	struct repeat repeat = {.request_hash = hash};
+	const char *name = NULL;
+	enum role role = ROLE_USER;
+	bool given = false;
+	bool clash = false;
+	struct user_row user;
+	struct db *db = NULL;
+	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	    body_text(body, "name", true, 1, USER_NAME_MAX, &name, err) != 0 ||
+	    body_role(body, "role", true, &given, &role, err) != 0 ||
+	    body_idempotency_key(request, &repeat.key, err) != 0 || request_db(request, &db, err) != 0)
+		return -1;
+	body_hash(request, body, hash);
+	if (service_add_user(db, &request->actor, name, role, &repeat, &user, &clash, err) != 0) {
+		if (clash)
+			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+		return -1;
+	}
+	CLEANUP(mem_freep) char *location = mem_printf("/v1/users/%s", user.name);
+	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
+	return reply_user(request, MHD_HTTP_CREATED, &user, err);
+}
+
+int api_changeUser(struct request *request, struct nel_err *err)
+{
+	static const char *const fields[] = {"role", NULL};
+	CLEANUP(json_freep) json_t *body = NULL;
+	enum role role = ROLE_USER;
+	bool given = false;
+	struct user_row user;
+	struct db *db = NULL;
+	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	    body_role(body, "role", true, &given, &role, err) != 0 || request_db(request, &db, err) != 0 ||
+	    service_set_role(db, request->captures[0], role, &user, err) != 0)
+		return -1;
+	return reply_user(request, MHD_HTTP_OK, &user, err);
+}
+
+int api_removeUser(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
+	    request_db(request, &db, err) != 0 || service_remove_user(db, request->captures[0], err) != 0)
+		return -1;
+	return reply_nothing(request, err);
+}

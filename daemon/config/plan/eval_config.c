@@ -1,0 +1,297 @@
+/* The pipeline from a submitted text to a plan. Both ways to a plan, from text and from a stored resolved config, end
+ * in build(), so that they cannot differ. */
+#include "config/plan/eval_config.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/compose/compose.h"
+#include "config/compose/free_ports.h"
+#include "config/compose/interpolate.h"
+#include "config/compose/task_names.h"
+#include "config/plan/plan.h"
+#include "config/plan/plan_env.h"
+#include "config/text/yaml_json.h"
+
+#include <string.h>
+
+#define AUXILIARIES "auxiliary_deployments."
+
+static bool is_none(const json_t *deployment)
+{
+	const char *type = json_string_value(json_object_get(deployment, "type"));
+	return type != NULL && strcmp(type, "none") == 0;
+}
+
+/* Finds the parts of ctx->root; after it was filled in. */
+static void open_root(struct plan_ctx *ctx)
+{
+	const struct reader *r = &ctx->reader;
+	ctx->execution = reader_object(r, ctx->root, "", "execution");
+	ctx->deployment = reader_object(r, ctx->root, "", "deployment");
+	ctx->auxiliaries = reader_object(r, ctx->root, "", "auxiliary_deployments");
+	ctx->evaluation = reader_object(r, ctx->root, "", "evaluation");
+	ctx->target = reader_object(r, ctx->root, "", "target");
+	ctx->mounts = reader_object(r, ctx->execution, "/execution", "mounts");
+	ctx->deployment_none = is_none(ctx->deployment);
+}
+
+/* Fills ctx->plan from ctx->root. */
+static void build(struct plan_ctx *ctx)
+{
+	ctx->plan->resolved = json_incref((json_t *)ctx->root);
+	plan_execution(ctx);
+	plan_servers(ctx);
+	plan_tasks(ctx);
+	plan_export(ctx);
+	plan_warnings(ctx);
+}
+
+/* *err is the first problem, and how many more there are. */
+static int refuse(const struct problems *errors, struct nel_err *err)
+{
+	const char *first = errors->count == 0 ? "the config is wrong" : errors->items[0].message;
+	if (errors->count > 1)
+		return err_set(err, NEL_INVALID, "%s (and %zu more)", first, errors->count - 1);
+	return err_set(err, NEL_INVALID, "%s", first);
+}
+
+/* References to auxiliary deployments are resolved by the planner; the rest must be there. */
+static bool keep_reference(const char *key, void *arg)
+{
+	(void)arg;
+	return str_starts_with(key, AUXILIARIES) && (str_ends_with(key, "_url") || str_ends_with(key, ".model_id"));
+}
+
+/* A text of the composed config that needs no interpolation; NULL otherwise. */
+static const char *plain_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(reader_get(object, key));
+	return text == NULL || strstr(text, "${") != NULL ? NULL : text;
+}
+
+static const char *find_username(const struct eval_input *in, const json_t *composed)
+{
+	const json_t *execution = json_object_get(composed, "execution");
+	const char *name = NULL;
+	if (in->username_for != NULL)
+		name = in->username_for(plain_text(execution, "hostname"), plain_text(execution, "cluster"),
+					in->username_arg);
+	return name == NULL ? "" : name;
+}
+
+/* Text to resolved config: parse, compose, interpolate. */
+static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **ret_resolved,
+		   struct source_map **ret_map, struct problems *errors, struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *submitted = NULL;
+	CLEANUP(json_freep) json_t *composed = NULL;
+	CLEANUP(json_freep) json_t *resolved = NULL;
+	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0)
+		return -1;
+	if (!json_is_object(submitted)) {
+		problems_add(
+		    errors, "", 1, 1, "A config is a mapping of sections such as execution and evaluation%s",
+		    json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL
+			? "; if this is the name of a file, curl sends what is in it with an '@' before it: -F "
+			  "config=@FILE, --data-binary @FILE"
+			: "");
+		return refuse(errors, err);
+	}
+	const struct compose_input compose_in = {.submitted = submitted,
+						 .map = *ret_map,
+						 .overrides = in->overrides,
+						 .override_count = in->override_count,
+						 .groups_dir = in->groups_dir,
+						 .mark_ports = true};
+	if (compose(&compose_in, &composed, errors, err) < 0)
+		return -1;
+	if (in->task_count > 0 && task_names_select(composed, in->tasks, in->task_count, *ret_map, err) != 0) {
+		problems_add(errors, "/evaluation/tasks", 0, 0, "%s", err->msg);
+		return -1;
+	}
+	const struct interpolate_env env = {.username = find_username(in, composed),
+					    .allowed_env = in->allowed_env,
+					    .now_s = in->now_s,
+					    .keep = keep_reference};
+	(void)free_ports_settle(composed, NULL);
+	if (interpolate(composed, &env, *ret_map, &resolved, errors, err) < 0)
+		return -1;
+	if (free_ports_settle(composed, resolved)) {
+		json_decref(TAKE(resolved));
+		if (interpolate(composed, &env, *ret_map, &resolved, errors, err) < 0)
+			return -1;
+	}
+	*ret_resolved = TAKE(resolved);
+	*ret_composed = TAKE(composed);
+	return 0;
+}
+
+/* A hostname that nobody gave is fine where no cluster is asked. */
+static void forget_hostname(json_t *composed, json_t *resolved)
+{
+	json_t *execution = json_object_get(composed, "execution");
+	if (!reader_is_missing(json_object_get(execution, "hostname")))
+		return;
+	json_object_set_new(execution, "hostname", json_null());
+	json_object_set_new(json_object_get(resolved, "execution"), "hostname", json_null());
+}
+
+int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct source_map **ret_map,
+		     struct problems *errors, struct problems *warnings, struct nel_err *err)
+{
+	CLEANUP(source_map_freep) struct source_map *map = NULL;
+	CLEANUP(json_freep) json_t *composed = NULL;
+	CLEANUP(json_freep) json_t *resolved = NULL;
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = mem_calloc(1, sizeof *plan);
+	if (resolve(in, &composed, &resolved, &map, errors, err) < 0)
+		return -1;
+	struct plan_ctx ctx = {.reader = {.map = map, .errors = errors, .warnings = warnings},
+			       .root = resolved,
+			       .allow_commands = in->allow_commands,
+			       .need_hostname = in->need_hostname,
+			       .checked_tasks = true,
+			       .plan = plan};
+	const struct reader silent = {0};
+	if (!in->need_hostname)
+		forget_hostname(composed, resolved);
+	plan_fill_legacy(&silent, composed);
+	plan_fill_legacy(&ctx.reader, resolved);
+	plan_fill_missing(&ctx.reader, composed, resolved);
+	plan_fill_tasks(&ctx.reader, resolved, in->catalogue, in->allow_unlisted_tasks);
+	open_root(&ctx);
+	plan_check_keys(&ctx, in->strict);
+	build(&ctx);
+	*ret_plan = TAKE(plan);
+	if (ret_map != NULL)
+		*ret_map = TAKE(map);
+	return errors->count > 0 ? refuse(errors, err) : 0;
+}
+
+int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, struct nel_err *err)
+{
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = mem_calloc(1, sizeof *plan);
+	struct problems errors = {0};
+	struct plan_ctx ctx = {.reader = {.errors = &errors}, .root = resolved, .allow_commands = true, .plan = plan};
+	open_root(&ctx);
+	build(&ctx);
+	int result = errors.count == 0 ? 0 : refuse(&errors, err);
+	problems_done(&errors);
+	if (result == 0)
+		*ret_plan = TAKE(plan);
+	return result;
+}
+
+void eval_plan_free(struct eval_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	char *const texts[] = {plan->hostname,   plan->cluster,   plan->username, plan->account,
+			       plan->output_dir, plan->partition, plan->gres,     plan->gpus_per_node,
+			       plan->subproject, plan->comment,   plan->mpi,      plan->proxy_image,
+			       plan->model};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		free(texts[i]);
+	reader_list_free(plan->resume_on);
+	for (size_t i = 0; i < plan->sbatch_flag_count; i++) {
+		free(plan->sbatch_flags[i].name);
+		free(plan->sbatch_flags[i].value);
+	}
+	free(plan->sbatch_flags);
+	if (plan->deployment != NULL)
+		plan_server_done(plan->deployment);
+	free(plan->deployment);
+	for (size_t i = 0; i < plan->auxiliary_count; i++)
+		plan_server_done(&plan->auxiliaries[i]);
+	free(plan->auxiliaries);
+	for (size_t i = 0; i < plan->job_count; i++)
+		plan_job_done(&plan->jobs[i]);
+	free(plan->jobs);
+	plan_export_free(plan->export_);
+	json_decref(plan->resolved);
+	free(plan);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+	return strcmp(*left, *right);
+}
+
+static void add_secrets(const struct env_group *group, char ***names, size_t *count)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		if (group->vars[i].source != ENV_HOST)
+			continue;
+		*names = mem_realloc(*names, *count + 2, sizeof **names);
+		(*names)[(*count)++] = mem_strdup(group->vars[i].value);
+	}
+}
+
+char **eval_plan_secret_names(const struct eval_plan *plan)
+{
+	char **names = mem_calloc(1, sizeof *names);
+	size_t count = 0, kept = 0;
+	if (plan->deployment != NULL)
+		add_secrets(&plan->deployment->env, &names, &count);
+	for (size_t i = 0; i < plan->auxiliary_count; i++)
+		add_secrets(&plan->auxiliaries[i].env, &names, &count);
+	for (size_t i = 0; i < plan->job_count; i++)
+		add_secrets(&plan->jobs[i].env, &names, &count);
+	if (plan->export_ != NULL)
+		add_secrets(&plan->export_->env, &names, &count);
+	qsort(names, count, sizeof *names, compare_names);
+	for (size_t i = 0; i < count; i++) {
+		if (kept > 0 && strcmp(names[kept - 1], names[i]) == 0)
+			free(names[i]);
+		else
+			names[kept++] = names[i];
+	}
+	names[kept] = NULL;
+	return names;
+}
+
+/* The variable of object that is host:name, as a pointer; NULL when there is none. */
+static char *find_wanted(const json_t *object, const char *base, const char *name)
+{
+	CLEANUP(mem_freep) char *place = reader_join(base, "env_vars");
+	CLEANUP(str_done) struct str advice = {0};
+	const char *variable;
+	json_t *given;
+	json_object_foreach(json_object_get(object, "env_vars"), variable, given) {
+		enum env_source source;
+		const char *value;
+		if (json_is_string(given) && plan_env_parse(json_string_value(given), &source, &value, &advice) &&
+		    source == ENV_HOST && strcmp(value, name) == 0)
+			return reader_join(place, variable);
+	}
+	return NULL;
+}
+
+char *eval_plan_secret_place(const struct eval_plan *plan, const char *name)
+{
+	static const char *const sections[] = {"", "/evaluation", "/deployment", "/export"};
+	const json_t *tasks = json_object_get(json_object_get(plan->resolved, "evaluation"), "tasks");
+	const json_t *endpoint = json_object_get(json_object_get(plan->resolved, "target"), "api_endpoint");
+	const char *api_key = json_string_value(json_object_get(endpoint, "api_key_name"));
+	char *found = NULL;
+	const char *key;
+	json_t *member;
+	size_t i;
+	for (i = 0; i < sizeof sections / sizeof sections[0] && found == NULL; i++) {
+		const char *section = sections[i];
+		found = find_wanted(*section == '\0' ? plan->resolved : json_object_get(plan->resolved, section + 1),
+				    section, name);
+	}
+	json_array_foreach((json_t *)tasks, i, member) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		found = found == NULL ? find_wanted(member, base, name) : found;
+	}
+	json_object_foreach(json_object_get(plan->resolved, "auxiliary_deployments"), key, member) {
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", key);
+		found = found == NULL ? find_wanted(member, base, name) : found;
+	}
+	if (found == NULL)
+		found = mem_strdup(api_key != NULL && strcmp(api_key, name) == 0 ? "/target/api_endpoint/api_key_name"
+										 : "");
+	return found;
+}

@@ -1,0 +1,333 @@
+/* Configs that are allowed but rarely what was meant. Adds warnings only. */
+#include "config/plan/plan.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/compose/free_ports.h"
+#include "config/plan/plan_env.h"
+#include "config/plan/walltime.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define GPUS_MAX 65536
+
+/* The GPUs of one node as execution.gpus_per_node or gres ("gpu:8", "gpu:h100:8") asks for them; 0 when that cannot be
+ * read from it. */
+static int64_t gpus_per_node(const struct eval_plan *plan)
+{
+	const char *text = plan->gpus_per_node != NULL ? plan->gpus_per_node : plan->gres;
+	long long count;
+	if (text == NULL || strchr(text, ',') != NULL)
+		return 0;
+	if (text == plan->gres && !str_starts_with(text, "gpu"))
+		return 0;
+	const char *colon = strrchr(text, ':');
+	const char *number = colon == NULL ? text : colon + 1;
+	return str_to_int(number, 0, GPUS_MAX, &count) ? count : text == plan->gres;
+}
+
+static int64_t factor(const json_t *config, const char *key)
+{
+	const json_t *value = reader_get(config, key);
+	long long number;
+	if (json_is_string(value) && str_to_int(json_string_value(value), 1, GPUS_MAX, &number))
+		return number;
+	number = json_integer_value(value);
+	return number >= 1 && number <= GPUS_MAX ? number : 1;
+}
+
+static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
+{
+	int64_t gpus = gpus_per_node(ctx->plan) * (s->num_nodes / s->num_instances);
+	if (gpus == 0 || reader_get(config, "tensor_parallel_size") == NULL)
+		return;
+	int64_t tensor = factor(config, "tensor_parallel_size");
+	int64_t pipeline = factor(config, "pipeline_parallel_size");
+	int64_t data = factor(config, "data_parallel_size");
+	if (tensor * pipeline * data == gpus)
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "tensor_parallel_size");
+	reader_warn(
+	    &ctx->reader, pointer,
+	    "%s: tensor x pipeline x data parallel (%lld x %lld x %lld) uses %lld GPUs, but each instance holds %lld",
+	    s->name, (long long)tensor, (long long)pipeline, (long long)data, (long long)(tensor * pipeline * data),
+	    (long long)gpus);
+}
+
+/* No tag is the same as `latest`, except for files and digests. */
+static bool is_latest(const char *image)
+{
+	const char *slash = strrchr(image, '/');
+	const char *name = slash == NULL ? image : slash + 1;
+	const char *tag = strchr(name, ':');
+	if (image[0] == '/' || image[0] == '.' || str_ends_with(image, ".sqsh") || strchr(name, '@') != NULL)
+		return false;
+	return tag == NULL || strcmp(tag, ":latest") == 0;
+}
+
+static void warn_latest(const struct plan_ctx *ctx, const char *image, const char *base, const char *key)
+{
+	if (image == NULL || !is_latest(image))
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, key);
+	reader_warn(&ctx->reader, pointer, "The image %s may be another one tomorrow: name a version", image);
+}
+
+/* A server whose command reads /checkpoint must have something there; where something is missing, that was said. */
+static void warn_no_model(const struct plan_ctx *ctx, const char *base, const struct server *s)
+{
+	if (s->command == NULL || strstr(s->command, "/checkpoint") == NULL || ctx->reader.errors->count > 0)
+		return;
+	for (size_t i = 0; i < s->mounts.count; i++)
+		if (str_starts_with(s->mounts.items[i].target, "/checkpoint"))
+			return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "checkpoint_path");
+	reader_warn(&ctx->reader, pointer,
+		    "%s reads its model from /checkpoint, where nothing is mounted: set "
+		    "checkpoint_path, or hf_model_handle",
+		    s->name);
+}
+
+/* A number of the config's own may be anybody's on a node that others share; Ray's are in the group's command. */
+static void warn_port(const struct plan_ctx *ctx, const char *base, const struct server *s)
+{
+	if (free_ports_exclusive(ctx->execution))
+		return;
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "port");
+	if (s->port_reference == NULL)
+		reader_warn(
+		    &ctx->reader, pointer,
+		    "Others may share the nodes and use port %d of %s, which then does not start: leave port out and "
+		    "let the command say ${%s.port}, and a free one is chosen, or ask for whole nodes "
+		    "(sbatch_extra_flags.exclusive: true)",
+		    s->port, s->name, s->env_prefix == NULL ? "deployment" : "auxiliary_deployments.NAME");
+	if (strcmp(s->type, "vllm_ray") == 0)
+		reader_warn(&ctx->reader, base,
+			    "Others may share the nodes and use Ray's ports (6379, 8266 to 8272): ask for whole nodes "
+			    "(sbatch_extra_flags.exclusive: true)");
+}
+
+static void warn_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
+{
+	warn_parallelism(ctx, config, base, s);
+	warn_latest(ctx, s->image, base, "image");
+	warn_no_model(ctx, base, s);
+	warn_port(ctx, base, s);
+}
+
+static void warn_execution(const struct plan_ctx *ctx)
+{
+	const struct reader *r = &ctx->reader;
+	const struct eval_plan *plan = ctx->plan;
+	bool gpus = plan->gres != NULL || (plan->gpus_per_node != NULL && strcmp(plan->gpus_per_node, "0") != 0);
+	if (plan->deployment == NULL && ctx->deployment_none && plan->auxiliary_count == 0 && gpus)
+		reader_warn(
+		    r, "/execution/gres",
+		    "No server is deployed, yet each job holds GPUs: set execution.gres and execution.gpus_per_node "
+		    "to null, sbatch_extra_flags.exclusive to false, and a CPU partition to let them go");
+	if (plan->max_walltime_s >= 0 && plan->walltime_s > plan->max_walltime_s)
+		reader_warn(
+		    r, "/execution/walltime",
+		    "walltime (%lld s) is above max_walltime (%lld s), which is the limit of all attempts together",
+		    (long long)plan->walltime_s, (long long)plan->max_walltime_s);
+	if (plan->readiness_timeout_s > plan->walltime_s)
+		reader_warn(r, "/execution/endpoint_readiness_timeout",
+			    "The wait for the server is longer than the walltime");
+	if (reader_bool(r, ctx->mounts, "/execution/mounts", "mount_home", true))
+		reader_warn(r, "/execution/mounts/mount_home",
+			    "The home directory is mounted into every container, where its files change what runs: "
+			    "mount_home: false keeps it out");
+	if (plan->deployment != NULL && plan->deployment->num_instances > 1)
+		warn_latest(ctx, plan->proxy_image, "/execution/proxy", "image");
+}
+
+/* Variables of one place in the config, as written there. */
+static void warn_variables(const struct plan_ctx *ctx, const json_t *object, const char *base)
+{
+	CLEANUP(mem_freep) char *place = reader_join(base, "env_vars");
+	const char *name;
+	json_t *given;
+	json_object_foreach(json_object_get(object, "env_vars"), name, given) {
+		CLEANUP(str_done) struct str advice = {0};
+		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
+		enum env_source source;
+		const char *value;
+		if (json_is_string(given) && plan_env_parse(json_string_value(given), &source, &value, &advice) &&
+		    source == ENV_LITERAL && strpbrk(value, "$`") != NULL)
+			reader_warn(
+			    &ctx->reader, pointer,
+			    "%s arrives as it is written: '$' and '`' in a lit: value are not expanded here, as the "
+			    "launcher's shell does",
+			    name);
+	}
+}
+
+static bool has_variable(const struct env_group *group, const char *name)
+{
+	for (size_t i = 0; i < group->count; i++)
+		if (strcmp(group->vars[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The launcher exports the server's variables past the server; here each container has its own only. */
+static void warn_server_secrets(const struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	if (plan->deployment == NULL)
+		return;
+	const struct env_group *group = &plan->deployment->env;
+	for (size_t i = 0; i < group->count; i++) {
+		bool elsewhere = plan->job_count == 0;
+		for (size_t k = 0; k < plan->job_count && !elsewhere; k++)
+			elsewhere = has_variable(&plan->jobs[k].env, group->vars[i].name);
+		if (elsewhere || group->vars[i].source != ENV_HOST)
+			continue;
+		CLEANUP(mem_freep) char *pointer = reader_join("/deployment/env_vars", group->vars[i].name);
+		reader_warn(&ctx->reader, pointer,
+			    "Only the server gets %s: put it into evaluation.env_vars too if the evaluations need it",
+			    group->vars[i].name);
+	}
+}
+
+static void warn_no_gpu(const struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	if (plan->deployment == NULL || (plan->gres == NULL && plan->gpus_per_node == NULL) ||
+	    reader_get(ctx->execution, "evaluation_gpu_visible") != NULL)
+		return;
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (has_variable(&plan->jobs[i].env, "NVIDIA_VISIBLE_DEVICES"))
+			return;
+	reader_warn(
+	    &ctx->reader, "/execution/evaluation_gpu_visible",
+	    "Evaluations see no GPU (NVIDIA_VISIBLE_DEVICES is void in them, whatever their image says): true shows "
+	    "them, false says that none is needed");
+}
+
+/* What a config says that the launcher would not understand, where somebody takes it back there. */
+static void warn_not_launchers(const struct plan_ctx *ctx)
+{
+	static const char *const ours[] = {"share_deployment", "share_order", "idle_limit", "move_after", NULL};
+	struct str names = {0};
+	const json_t *resume = json_object_get(ctx->execution, "auto_resume");
+	const json_t *mpi = json_object_get(ctx->execution, "mpi");
+	const char *mode = json_string_value(json_object_get(resume, "mode"));
+	if (reader_get(ctx->execution, "cluster") != NULL)
+		str_append(&names, ", execution.cluster");
+	if (mpi != NULL && (!json_is_string(mpi) || strcmp(json_string_value(mpi), "pmix") != 0))
+		str_append(&names, ", execution.mpi");
+	if (resume != NULL && (mode == NULL || strcmp(mode, "daemon") != 0))
+		str_append(&names, ", execution.auto_resume");
+	for (size_t i = 0; ours[i] != NULL; i++)
+		if (reader_get(ctx->execution, ours[i]) != NULL)
+			str_appendf(&names, ", execution.%s", ours[i]);
+	if (names.len > 0)
+		reader_warn(&ctx->reader, "/execution", "NVIDIA's launcher does not read %s",
+			    str_text(&names) + strlen(", "));
+	str_done(&names);
+}
+
+/* A limit whose form is Slurm's, and perhaps not what was meant by it. */
+static void warn_walltime(const struct plan_ctx *ctx, const char *key)
+{
+	const char *text = json_string_value(reader_get(ctx->execution, key));
+	const char *colon = text == NULL ? NULL : strchr(text, ':');
+	CLEANUP(mem_freep) char *pointer = reader_join("/execution", key);
+	int64_t seconds;
+	if (colon == NULL || walltime_parse(text, &seconds) != 0)
+		return;
+	if (strchr(colon + 1, ':') == NULL && strchr(text, '-') == NULL) {
+		reader_warn(&ctx->reader, pointer,
+			    "'%s' is minutes and seconds to Slurm, %" PRId64 " s; hours are written as HH:MM:SS", text,
+			    seconds);
+		return;
+	}
+	for (; colon != NULL; colon = strchr(colon + 1, ':')) {
+		if (strtol(colon + 1, NULL, 10) < 60)
+			continue;
+		reader_warn(&ctx->reader, pointer,
+			    "'%s' has more than 59 minutes or seconds; it counts as %" PRId64 " s", text, seconds);
+		return;
+	}
+}
+
+struct task_text {
+	char *text;
+	size_t index;
+};
+
+static int compare_task_texts(const void *a, const void *b)
+{
+	const struct task_text *left = a, *right = b;
+	int order = strcmp(left->text, right->text);
+	return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+/* The same task with the same settings twice costs twice and says nothing new. */
+static void warn_repeated_tasks(const struct plan_ctx *ctx)
+{
+	const json_t *tasks = json_object_get(ctx->evaluation, "tasks");
+	size_t count = json_array_size(tasks);
+	if (count < 2 || count > EVAL_JOBS_MAX)
+		return;
+	struct task_text *texts = mem_calloc(count, sizeof *texts);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = (struct task_text){
+		    json_dumps(json_array_get(tasks, i), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY), i};
+	qsort(texts, count, sizeof *texts, compare_task_texts);
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(texts[i].text, texts[i - 1].text) != 0)
+			continue;
+		CLEANUP(mem_freep) char *pointer = reader_join_index("/evaluation/tasks", texts[i].index);
+		reader_warn(&ctx->reader, pointer, "The same task with the same settings as evaluation.tasks[%zu]",
+			    texts[i - 1].index);
+	}
+	for (size_t i = 0; i < count; i++)
+		free(texts[i].text);
+	free(texts);
+}
+
+static void warn_environments(const struct plan_ctx *ctx)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+	warn_variables(ctx, ctx->root, "");
+	warn_variables(ctx, ctx->deployment, "/deployment");
+	warn_variables(ctx, ctx->evaluation, "/evaluation");
+	warn_variables(ctx, json_object_get(ctx->root, "export"), "/export");
+	json_object_foreach((json_t *)ctx->auxiliaries, name, member) {
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", name);
+		warn_variables(ctx, member, base);
+	}
+	json_array_foreach(json_object_get(ctx->evaluation, "tasks"), i, member) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		warn_variables(ctx, member, base);
+	}
+}
+
+void plan_warnings(struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	warn_execution(ctx);
+	warn_environments(ctx);
+	warn_server_secrets(ctx);
+	warn_no_gpu(ctx);
+	warn_walltime(ctx, "walltime");
+	warn_walltime(ctx, "max_walltime");
+	warn_repeated_tasks(ctx);
+	warn_not_launchers(ctx);
+	if (plan->deployment != NULL)
+		warn_server(ctx, ctx->deployment, "/deployment", plan->deployment);
+	for (size_t i = 0; i < plan->auxiliary_count; i++) {
+		const struct server *s = &plan->auxiliaries[i];
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", s->name);
+		warn_server(ctx, json_object_get(ctx->auxiliaries, s->name), base, s);
+	}
+	for (size_t i = 0; i < plan->job_count; i++) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", (size_t)plan->jobs[i].index);
+		warn_latest(ctx, plan->jobs[i].container, base, "container");
+	}
+}

@@ -1,0 +1,144 @@
+/* The daemon's own settings file. Read-only once loaded; a reload makes a new one. */
+#ifndef NEL_CONFIG_SETTINGS_SETTINGS_H
+#define NEL_CONFIG_SETTINGS_SETTINGS_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/network.h"
+#include "config/text/problem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SETTINGS_PATH_DEFAULT "/etc/nel-slurmd/nel-slurmd.yaml"
+
+enum accounting_mode { ACCOUNTING_AUTO, ACCOUNTING_SACCT, ACCOUNTING_NONE };
+
+struct settings_listen {
+	bool is_unix;
+	char *path;    /* of the unix socket */
+	char *address; /* "127.0.0.1", "::1" */
+	int port;      /* 0 lets the kernel choose */
+};
+
+struct settings_variable {
+	char *name;
+	char *value;
+};
+
+struct settings_cluster {
+	char *name;
+	char *hostname;
+	char *address; /* what to connect to; equals hostname when not set */
+	int port;
+	char *known_hosts_file;
+	bool identity_per_user;
+	char *username;     /* NULL with per_user */
+	char *key_file;     /* NULL with per_user and with an agent */
+	char *agent_socket; /* of an ssh-agent; NULL: none */
+	char *agent_key;    /* the public half of the only key of the agent that is to be used; NULL: any */
+	int max_sessions;
+	int64_t poll_interval_s;
+	enum accounting_mode accounting;
+	char *proxy_command; /* NULL: none */
+	struct settings_variable *environment;
+	size_t environment_count;
+	char **output_roots;        /* NULL-terminated; empty: anywhere */
+	int64_t connect_timeout_s;  /* 15 */
+	int64_t command_timeout_s;  /* 60: how long one remote command may take */
+	int64_t idle_timeout_s;     /* 300: idle sessions are closed */
+	int64_t absence_deadline_s; /* 300 */
+	int64_t refusal_deadline_s; /* 86400: how long a refusal that may pass is waited out */
+	int64_t results_wait_s;     /* 60: how long results.yml is looked for after a success */
+	int64_t submitted_jobs;     /* of everybody in its Slurm at once; -1: no limit */
+	bool draining; /* takes no new submissions: `drain` says so, or a reload no longer has it while jobs live */
+	bool borrowed; /* its texts belong to the settings before, which had it last (config/settings/settings_reload.h)
+			*/
+};
+
+/* What one person may have, and the weight of the person's turns. */
+struct settings_person {
+	char *name;             /* NULL: everybody else */
+	int64_t active_jobs;    /* begun and not ended */
+	int64_t submitted_jobs; /* in Slurm at once */
+	int64_t weight;
+};
+
+/* Where webhooks may go. */
+struct settings_webhooks {
+	bool allow_private;             /* also to addresses that are not public */
+	struct network_range *networks; /* to those of them that are in these */
+	size_t network_count;
+	bool allow_http;  /* without TLS */
+	int64_t per_user; /* 20: how many one person may have */
+};
+
+#define SETTINGS_ROLES 3
+
+struct settings {
+	char *path; /* of the file */
+	struct settings_listen *listen;
+	size_t listen_count;
+	int socket_mode;     /* of unix sockets: 0660 */
+	char *tls_cert_file; /* NULL: no TLS */
+	char *tls_key_file;
+	bool insecure;
+	char *database;
+	char *master_key_file;
+	char *groups_dir; /* NULL: none */
+	char *tasks_file; /* NULL: the built-in catalogue */
+	char *log_level;  /* "info" */
+	struct {
+		int64_t config_bytes;             /* 1048576 */
+		int64_t active_jobs_per_user;     /* 200 */
+		int64_t submitted_jobs_per_user;  /* 50 */
+		int64_t connections_per_address;  /* 2000; open at once, of one TCP address */
+		int64_t requests_per_second;      /* 50; of one token, account or address */
+		int64_t failed_logins_per_minute; /* 20; of one address or account */
+	} limits;
+	struct settings_person *people; /* those who have limits or a weight of their own, by name */
+	size_t person_count;
+	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
+	char **allow_unlisted_tasks; /* roles; default: admin, user */
+	char **allow_mounts[SETTINGS_ROLES]; /* settings_mount_prefixes() */
+	char **proxy_accounts;               /* names or uids of a trusted proxy; NULL: none */
+	char *proxy_user_header;             /* in which it names the user; NULL: no proxy */
+	int64_t audit_keep_days;             /* 0: the audit is kept for ever */
+	char **allowed_env;                  /* variables ${oc.env:...} may read; default none */
+	struct settings_webhooks webhooks;
+	int64_t secrets_keep_days; /* 7: after the end of an evaluation that did not succeed */
+	int64_t logs_keep_bytes;   /* 262144: of each log of an ended job, its last ones; 0: none */
+	bool metrics_public;       /* GET /metrics without credentials */
+	int64_t events_keep_days;  /* older events are pruned; 0: never */
+	int64_t
+	    evaluations_keep_days; /* evaluations that ended longer ago are pruned with all that is theirs; 0: never */
+	struct settings_cluster *clusters;
+	size_t cluster_count;
+};
+
+/* Loads and checks the file. -1: INVALID (or NOTFOUND); err->msg names file, line, key and a suggestion for the first
+ * problem and `problems` (may be NULL) has them all. */
+int settings_load(const char *path, struct settings **ret_settings, struct problems *problems, struct nel_err *err);
+void settings_free(struct settings *settings);
+DEFINE_FREEP(struct settings, settings, settings_free)
+
+/* The cluster with that name, or NULL. Of two with one name the first is the one for new submissions; the other is
+ * drained. */
+const struct settings_cluster *settings_cluster_by_name(const struct settings *settings, const char *name);
+/* The cluster with that hostname, or NULL. */
+const struct settings_cluster *settings_cluster_by_hostname(const struct settings *settings, const char *hostname);
+
+/* A person's limits and weight; for those without their own, everybody's. The name in it is borrowed. */
+struct settings_person settings_person_of(const struct settings *settings, const char *name);
+
+/* The cluster as jobs of that identity know it (db/identities.h: a shared account, or "<person>/<account>"); NULL. */
+const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,
+						   const char *identity);
+
+/* Are the two reached in the same way: host, account, key, number of sessions? */
+bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b);
+
+/* Under which a role's mounts have to lie, NULL-terminated; NULL: anywhere. Borrowed. */
+char *const *settings_mount_prefixes(const struct settings *settings, const char *role);
+
+#endif
