@@ -3,12 +3,39 @@
 
 #include "api/http/json_out.h"
 #include "api/http/reply.h"
-#include "api/v1/render.h"
 #include "base/log.h"
 
 #include <errno.h>
 
 #define RETRY_AFTER_S "5"
+
+static void problem_item(struct str *s, const json_t *problem)
+{
+	const json_t *line = json_object_get(problem, "line");
+	const json_t *column = json_object_get(problem, "column");
+	OUT(s, "{\"pointer\":");
+	out_string(s, json_string_value(json_object_get(problem, "pointer")));
+	OUT(s, ",\"message\":");
+	out_string(s, json_string_value(json_object_get(problem, "message")));
+	OUT(s, ",\"line\":");
+	out_int_or_null(s, json_integer_value(line), json_is_integer(line));
+	OUT(s, ",\"column\":");
+	out_int_or_null(s, json_integer_value(column), json_is_integer(column));
+	OUT(s, "}");
+}
+
+void problem_list(struct str *s, const json_t *problems)
+{
+	size_t i = 0;
+	const json_t *problem = NULL;
+	OUT(s, "[");
+	json_array_foreach(problems, i, problem) {
+		if (i > 0)
+			OUT(s, ",");
+		problem_item(s, problem);
+	}
+	OUT(s, "]");
+}
 
 int problem_status(const struct nel_err *err, bool has_errors)
 {
@@ -71,7 +98,7 @@ int problem_reply(struct request *request)
 	out_string(&body, request->id);
 	if (request->errors != NULL) {
 		OUT(&body, ",\"errors\":");
-		render_problems(&body, request->errors);
+		problem_list(&body, request->errors);
 	}
 	OUT(&body, "}");
 	return reply_text(request, status, "application/problem+json", &body, NULL);

@@ -11,4 +11,7 @@ int problem_reply(struct request *request);
 /* The HTTP status of an error. */
 int problem_status(const struct nel_err *err, bool has_errors);
 
+/* An array of {"pointer","message","line","column"}; members that an item lacks become null. */
+void problem_list(struct str *s, const json_t *problems);
+
 #endif

@@ -2,40 +2,13 @@
 #include "api/v1/render.h"
 
 #include "api/http/csv_out.h"
+#include "api/http/problem.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
 #include <string.h>
 
 #define SHORT_HASH 16 /* digits: enough to tell a team's apart */
-
-static void render_problem(struct str *s, const json_t *problem)
-{
-	const json_t *line = json_object_get(problem, "line");
-	const json_t *column = json_object_get(problem, "column");
-	OUT(s, "{\"pointer\":");
-	out_string(s, json_string_value(json_object_get(problem, "pointer")));
-	OUT(s, ",\"message\":");
-	out_string(s, json_string_value(json_object_get(problem, "message")));
-	OUT(s, ",\"line\":");
-	out_int_or_null(s, json_integer_value(line), json_is_integer(line));
-	OUT(s, ",\"column\":");
-	out_int_or_null(s, json_integer_value(column), json_is_integer(column));
-	OUT(s, "}");
-}
-
-void render_problems(struct str *s, const json_t *problems)
-{
-	size_t i = 0;
-	const json_t *problem = NULL;
-	OUT(s, "[");
-	json_array_foreach(problems, i, problem) {
-		if (i > 0)
-			OUT(s, ",");
-		render_problem(s, problem);
-	}
-	OUT(s, "]");
-}
 
 /* text: a JSON array as the store keeps it. Nearly always empty, so that case takes no parser. */
 static void render_stored_problems(struct str *s, const char *text)
@@ -45,7 +18,7 @@ static void render_stored_problems(struct str *s, const char *text)
 		return;
 	}
 	json_t *problems = json_loads(text, 0, NULL);
-	render_problems(s, problems);
+	problem_list(s, problems);
 	json_decref(problems);
 }
 

@@ -12,9 +12,6 @@
 
 #include <jansson.h>
 
-/* An array of {"pointer","message","line","column"}; members that an item lacks become null. */
-void render_problems(struct str *s, const json_t *problems);
-
 /* jobs: all of the evaluation's, by index. */
 void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs);
 
