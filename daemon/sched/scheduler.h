@@ -6,8 +6,8 @@
 
 #include "base/secret.h"
 #include "config/settings/settings.h"
-#include "sched/fair_share.h"
 #include "remote/workers.h"
+#include "sched/fair_share.h"
 
 struct scheduler;
 
