@@ -7,10 +7,7 @@
 #include "api/http/wait_room.h"
 #include "base/mem.h"
 
-#define USER_RULES \
-	{ \
-		"user", false \
-	}
+static const struct query_rule user_rules[] = {{"user", false}};
 
 int api_listIdentities(struct request *request, struct nel_err *err)
 {
@@ -29,10 +26,9 @@ static const char *user_of(const struct request *request)
 
 int api_getIdentity(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {USER_RULES};
 	CLEANUP(json_freep) json_t *identity = NULL;
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
+	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
 	    request_read_db(request, &db, err) != 0 ||
 	    service_identity(request->service, db, &request->actor, user_of(request), request->captures[0], &identity,
 			     err) != 0)
@@ -59,15 +55,14 @@ int api_putIdentity(struct request *request, struct nel_err *err)
 
 int api_deleteIdentity(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {USER_RULES};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 ||
+	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
+	    request_no_body(request, err) != 0 || request_db(request, &db, err) != 0 ||
 	    service_delete_identity(request->service, db, &request->actor, user_of(request), request->captures[0],
 				    err) != 0)
 		return -1;
 	return reply_response(request, MHD_HTTP_NO_CONTENT, NULL,
-			      MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT), err);
+			      MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), err);
 }
 
 /* The handler's state while a lane tries. */
@@ -97,15 +92,14 @@ static int tried(struct request *request, struct nel_err *err)
 
 int api_checkIdentity(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {USER_RULES};
 	struct cluster_check *check = NULL;
 	struct db *db = NULL;
 	struct identity_row *row = mem_calloc(1, sizeof *row);
 	request->state = row;
 	request->state_free = row_free;
 	request->resume = tried;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 ||
+	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
+	    request_no_body(request, err) != 0 || request_db(request, &db, err) != 0 ||
 	    service_try_identity(request->service, db, &request->actor, user_of(request), request->captures[0], row,
 				 &check, err) != 0)
 		return -1;

@@ -15,10 +15,9 @@ struct bell {
 	int ears[BELL_EARS_MAX]; /* descriptors + 1; 0: free */
 };
 
-#define BELL_INITIALIZER \
-	{ \
-		.lock = PTHREAD_MUTEX_INITIALIZER \
-	}
+/* clang-format off */
+#define BELL_INITIALIZER {.lock = PTHREAD_MUTEX_INITIALIZER}
+/* clang-format on */
 
 /* *ret_fd becomes readable when the bell rings, from now on (eventfd(2)). BUSY: too many listen. */
 int bell_listen(struct bell *bell, int *ret_fd, struct nel_err *err);

@@ -1,4 +1,5 @@
-/* For cppcheck only: the loop macros of jansson and uthash in words that it understands without their headers. */
+/* For cppcheck only: the macros of jansson and uthash in words that it understands without their headers. */
+#define JSON_INTEGER_FORMAT "lld"
 #define json_object_foreach(object, key, value) for (key = first(object), value = of(object, key); key; key = next(key))
 #define json_object_foreach_safe(object, n, key, value) \
 	for (key = first(object), n = next(key), value = of(object, key); key; key = n)

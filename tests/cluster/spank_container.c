@@ -153,14 +153,10 @@ static int set_entrypoint(int val, const char *value, int remote)
 	return set_flag(&args.entrypoint, val, "container-entrypoint", "no-container-entrypoint");
 }
 
-#define TEXT_OPTION(name, arg, help, id) \
-	{ \
-		(char *)(name), (char *)(arg), (char *)(help), 1, (id), set_text \
-	}
-#define FLAG_OPTION(name, help, val, set) \
-	{ \
-		(char *)(name), NULL, (char *)(help), 0, (val), (set) \
-	}
+/* clang-format off */
+#define TEXT_OPTION(name, arg, help, id) {(char *)(name), (char *)(arg), (char *)(help), 1, (id), set_text}
+#define FLAG_OPTION(name, help, val, set) {(char *)(name), NULL, (char *)(help), 0, (val), (set)}
+/* clang-format on */
 
 static struct spank_option options[] = {
     TEXT_OPTION("container-image", "[USER@][REGISTRY#]IMAGE[:TAG]|PATH", "[pyxis] the image to use", OPT_IMAGE),

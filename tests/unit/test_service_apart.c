@@ -36,7 +36,8 @@ static void test_apart_refusal_of_shared_accounts(void **state)
 	    {"//proc/1/cwd", "process"},
 	    {"/data/proc", NULL},
 	};
-	char *roots[] = {(char *)(uintptr_t) "/data/runs/", NULL};
+	char data_runs[] = "/data/runs/";
+	char *roots[] = {data_runs, NULL};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		const char *why = apart_refusal(cases[i].source, "/shared/out", roots, NULL);
@@ -49,7 +50,9 @@ static void test_apart_refusal_of_shared_accounts(void **state)
 
 static void test_apart_refusal_of_what_no_prefix_allows(void **state)
 {
-	char *prefixes[] = {(char *)(uintptr_t) "/shared/models/", (char *)(uintptr_t) "/data", NULL};
+	char models[] = "/shared/models/";
+	char data[] = "/data";
+	char *prefixes[] = {models, data, NULL};
 	char *none[] = {NULL};
 	(void)state;
 	assert_null(apart_refusal("/shared/models", NULL, NULL, prefixes));

@@ -266,10 +266,10 @@ static void test_proxy_command_gets_little_of_the_environment(void **state)
 	setenv("NOTIFY_SOCKET", "/run/notify", 1);
 	setenv("SSH_AUTH_SOCK", "/run/agent", 1);
 	assert_int_equal(proxy_command_start("exec env", &fd, &diag_fd, &pid, &err), 0);
-	for (ssize_t n = 0; size<sizeof text - 1; size += n> 0 ? (size_t)n : 0) {
+	for (ssize_t n = 1; n > 0 && size + 1 < sizeof text; size += (size_t)n) {
 		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000);
-		if ((n = read(fd, text + size, sizeof text - 1 - size)) <= 0)
-			break;
+		n = read(fd, text + size, sizeof text - 1 - size);
+		assert_true(n >= 0);
 	}
 	text[size] = '\0';
 	proxy_command_stop(pid);

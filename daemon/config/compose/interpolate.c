@@ -352,7 +352,7 @@ static enum resolver_lookup lookup(const char *key, void *arg, json_t **ret_valu
 
 static json_t *unknown_key(const char *key, const struct walk *w, struct nel_err *err)
 {
-	const char *keys[KEYS_MAX];
+	const char *keys[KEYS_MAX] = {NULL};
 	size_t count = 0;
 	const char *member = NULL;
 	json_t *value = NULL;

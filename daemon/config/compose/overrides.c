@@ -219,7 +219,7 @@ static char *suggest(json_t *config, const struct path *path, size_t found)
 {
 	size_t ignored = 0;
 	json_t *parent = find(config, path, found, &ignored);
-	const char *keys[KEYS_MAX];
+	const char *keys[KEYS_MAX] = {NULL};
 	size_t count = 0;
 	const char *key = NULL;
 	json_t *value = NULL;
