@@ -483,6 +483,15 @@ def test_run_understands_the_launcher_s_options(nel, ann):
     assert "launcher's" in nel.err
 
 
+def test_run_takes_overrides_from_a_file(nel, ann):
+    (nel.folder / "site.overrides").write_text("# of the site\n\nexecution.walltime=00:30:00\r\n  # and\nexecution.account=team")
+    identity = nel("run", "config.yaml", "--overrides", "site.overrides", "-o", "execution.account=other").strip()
+    config = ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()
+    assert (config["execution"]["walltime"], config["execution"]["account"]) == ("00:30:00", "other")
+    nel("run", "config.yaml", "--overrides", "no-such-file", code=2)
+    assert "there is no file 'no-such-file'" in nel.err
+
+
 def test_ids_may_be_cut_short_as_long_as_they_are_unique(nel, ann, daemon):
     identity = ann.submit(CONFIG).json()["id"]
     daemon.execute("UPDATE evaluations SET id = ? WHERE id = ?", "feedbeef" + identity[8:], identity)

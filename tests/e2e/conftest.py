@@ -6,10 +6,13 @@ were not there before. $NEL_BIN is the daemon (default build/debug/nel-slurmd)."
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -106,28 +109,87 @@ def out_of_walltime(bed, model_server, tmp_path_factory):
 class Quickstart:
     """examples/quickstart, which builds and has a cluster of its own; so it runs beside the other tests."""
 
-    def __init__(self, directory):
-        self.log_file = directory / "log"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NEL_")}
+    def __init__(self, directory, *arguments):
+        self.log_file = directory / f"log{len(list(directory.iterdir()))}"
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("NEL_")}
+        self.environment["TMPDIR"] = str(directory)
+        self.directory = directory
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen([ROOT / "examples/quickstart"], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=directory, env=environment, start_new_session=True)
+            self.process = subprocess.Popen([ROOT / "examples/quickstart", *arguments], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd=directory, env=self.environment, start_new_session=True)
+
+    def text(self):
+        return self.log_file.read_text(errors="replace")
+
+    def wait_for(self, what, timeout_s):
+        wait_for(what, lambda: what in self.text() or self.process.poll() is not None, timeout_s)
+        assert what in self.text(), self.text()[-4000:]
 
     def wait(self, timeout_s):
-        status = self.process.wait(timeout_s)
-        return status, self.log_file.read_text(errors="replace")
+        return self.process.wait(timeout_s), self.text()
+
+    def states(self):
+        """The directories that runs have left."""
+        return sorted(self.directory.glob("nel-quickstart.*"))
+
+    def stop(self):
+        """What --stop says, with which everything that was left must go."""
+        said = ""
+        for state in self.states():
+            done = subprocess.run([ROOT / "examples/quickstart", "--stop", state], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, env=self.environment, timeout=120)
+            assert done.returncode == 0, done.stdout + done.stderr
+            said += done.stdout
+        assert self.states() == []
+        return said
+
+    def processes(self):
+        """Those that have its directory among their arguments or in their environment."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+            except OSError:
+                continue
+            if f"{self.directory}/nel-quickstart".encode() in text:
+                found.append(text)
+        return found
 
     def end(self):
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(120)
+        self.stop()
+        shutil.rmtree(self.directory)
+
+
+def quickstart_directory():
+    """Through which the accounts of its cluster find their way; pytest's own are for root alone."""
+    directory = Path(tempfile.mkdtemp(prefix="nel-e2e-"))
+    directory.chmod(0o755)
+    return directory
 
 
 @pytest.fixture(scope="session")
-def quickstart(bed, tmp_path_factory):
-    run = Quickstart(tmp_path_factory.mktemp("quickstart"))
+def quickstart(bed):
+    """One that stays up."""
+    run = Quickstart(quickstart_directory(), "--keep")
     yield run
     run.end()
+
+
+@pytest.fixture
+def make_quickstart(bed):
+    runs = []
+
+    def make(*arguments, beside=None):
+        runs.append(Quickstart(beside.directory if beside else quickstart_directory(), *arguments))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        if run.directory.exists():
+            run.end()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -139,4 +201,4 @@ def _beside(request):
 
 def pytest_collection_modifyitems(items):
     """What was started beside the others comes last."""
-    items.sort(key=lambda item: "quickstart" in item.fixturenames)
+    items.sort(key=lambda item: "quickstart" in " ".join(item.fixturenames))

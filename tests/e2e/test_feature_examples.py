@@ -1,103 +1,76 @@
-"""The examples that show one feature each run to scores, unchanged but for what any site changes: cluster, account, paths,
-images."""
+"""Every example config runs to scores as it stands, by nelctl with the one file of overrides, on the test clusters and with the
+settings and stored secrets of examples/quickstart."""
 
 import re
-from pathlib import Path
+import subprocess
 
 import pytest
 
 from configs import SCORE
 from daemon import Daemon, cluster_settings
-from submissions import artifact, export_log
-from testbed import ROOT
+from testbed import ROOT, wait_for
 
 EXAMPLES = ROOT / "examples"
-TIMEOUT_S = 240  # of all together: most want whole nodes
+OVERRIDES = EXAMPLES / "quickstart.overrides"
+CONFIGS = sorted(path.name for pattern in ("*.yaml", "*.json") for path in EXAMPLES.glob(pattern) if path.name != "nel-slurmd.yaml")
+TIMEOUT_S = 400  # of all together: most want whole nodes, and there are two
 
-EXPORTER = "'nemo-evaluator-launcher() { echo would export \"$2\" to \"$4\"; }'"
-SERVE = "'vllm serve model --port ${deployment.port} --served-model-name ${deployment.served_model_name}'"
 
-# Each with its cluster, who submits it, and overrides of what the site lacks.
-SUBMITTED = {
-    "vllm-ray-two-nodes": ("alpha", "user", []),
-    "sglang": ("beta", "user", []),
-    "nim": ("beta", "user", []),
-    "trtllm": ("beta", "user", []),
-    "generic": ("beta", "user", [f"deployment.command={SERVE}"]),
-    "two-instances-haproxy": ("alpha", "user", []),
-    "judge": ("alpha", "user", []),
-    "dataset-and-commands": ("alpha", "admin", []),
-    "own-task-image": ("alpha", "user", []),
-    "auto-export": ("alpha", "user", [f"execution.auto_export.launcher_install_cmd={EXPORTER}"]),
-    "auto-resume": ("alpha", "user", ["execution.partition=batch"]),
-    "site-group": ("alpha", "user", ["deployment.image=nel-test", "deployment.checkpoint_path=CHECKPOINT"]),
-}
-SECRETS = ("NGC_API_KEY", "MLFLOW_TRACKING_TOKEN", "WANDB_API_KEY")
+def from_quickstart(name):
+    """The value of a line `name=(...)` of the script."""
+    return re.search(rf"^{name}=\((.*)\)$", (EXAMPLES / "quickstart").read_text(), re.M).group(1).split()
 
 
 @pytest.fixture(scope="module")
 def daemon(bed, tmp_path_factory):
-    """With the site's groups of the examples."""
-    clusters = [cluster_settings(bed, name, name) for name in ("alpha", "beta")]
-    daemon = Daemon(tmp_path_factory.mktemp("daemon"), clusters, groups_dir=str(EXAMPLES / "groups"))
+    """With the site's groups of the examples, and who may use commands, as the quickstart's daemon."""
+    daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed)], groups_dir=str(EXAMPLES / "groups"),
+                    allow={"commands": ["admin", "user"]})
     daemon.start()
+    for name in from_quickstart("secrets"):
+        daemon.client.call("PUT", f"/v1/secrets/{name}", 201, data="a secret", headers={"Content-Type": "text/plain"})
     yield daemon
     daemon.end()
 
 
-def at_home(bed, model_server, text):
-    """The example with our paths and images."""
-    data, tool = bed.output / "ifeval", bed.output / "summarize.sh"
-    data.mkdir(exist_ok=True)
-    (data / "questions.jsonl").write_text("{}\n")
-    tool.write_text('echo "in $1: $(ls "$1")"\n')
-    text = text.replace("/shared/data/ifeval", str(data)).replace("/shared/tools/summarize.sh", str(tool))
-    text = text.replace("https://models.example.com/v1/chat/completions", model_server.url)
-    text = text.replace("/shared/images/our-harness.sqsh", bed.env["NEL_SQSH_IMAGE"])
-    text = text.replace("/shared/cache/nim", bed.env["NEL_CACHE"])
-    text = re.sub(r"/shared/models/[\w.-]+", bed.env["NEL_CHECKPOINT"], text)
-    return re.sub(r"(?m)^( *(image|- container|container): )(?!/)(?!python)\S+", r"\1nel-test", text)
-
-
 @pytest.fixture(scope="module")
-def evaluations(bed, daemon, model_server):
+def evaluations(daemon):
+    """All at once; name of the file: id."""
     made = {}
-    for name, (cluster, role, overrides) in SUBMITTED.items():
-        text = at_home(bed, model_server, (EXAMPLES / f"{name}.yaml").read_text())
-        site = [f"execution.hostname=login.{cluster}.example", f"execution.account={bed.env['NEL_ACCOUNT']}",
-                f"execution.output_dir={bed.output}/examples"]
-        site += [override.replace("CHECKPOINT", bed.env["NEL_CHECKPOINT"]) for override in overrides]
-        env = {**model_server.env, **dict.fromkeys(SECRETS, "a secret")}
-        made[name] = (daemon.admin if role == "admin" else daemon.client).submit(text, env, site)
+    for name in CONFIGS:
+        done = subprocess.run([EXAMPLES / "nelctl", "run", EXAMPLES / name, "--overrides", OVERRIDES], text=True,
+                              capture_output=True, timeout=60,
+                              env={"PATH": "/usr/bin:/bin", "NEL_URL": daemon.client.base, "NEL_TOKEN": daemon.tokens["user"]})
+        assert done.returncode == 0, done.stderr
+        made[name] = done.stdout.strip()
     return made
 
 
 def jobs_of(daemon, evaluations, name):
-    ended = daemon.client.wait_end(evaluations[name]["id"], timeout_s=TIMEOUT_S)
+    ended = daemon.client.wait_end(evaluations[name], timeout_s=TIMEOUT_S)
     return [daemon.client.job(job["id"]) for job in ended["jobs"]]
 
 
-@pytest.mark.parametrize("name", SUBMITTED)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_example_runs_to_scores(daemon, evaluations, name):
     for job in jobs_of(daemon, evaluations, name):
         assert set(daemon.client.scores(job["id"]).values()) == {SCORE}
 
 
-def test_every_example_is_run_here_or_in_test_examples():
-    here = set(SUBMITTED)
-    there = re.findall(r"[\w-]+\.(?=yaml|json)", (Path(__file__).parent / "test_examples.py").read_text())
-    configs = {path.stem for path in EXAMPLES.iterdir() if path.suffix in (".yaml", ".json")} - {"nel-slurmd"}
-    assert configs == here | {name.rstrip(".") for name in there}
+def text_of(daemon, job, path):
+    return daemon.client.get(f"/v1/jobs/{job['id']}/{path}").text
 
 
 def test_commands_example_leaves_its_summary(daemon, evaluations):
-    (job,) = jobs_of(daemon, evaluations, "dataset-and-commands")
-    assert re.search(r"in /results: .*results\.yml", artifact(job, "summary.txt"), re.S)
+    (job,) = jobs_of(daemon, evaluations, "dataset-and-commands.yaml")
+    assert re.search(r"in /results: .*results\.yml", text_of(daemon, job, "artifacts/summary.txt"), re.S)
 
 
 def test_export_example_exports_to_both(daemon, evaluations):
-    (job,) = jobs_of(daemon, evaluations, "auto-export")
-    text = export_log(job)
+    (job,) = jobs_of(daemon, evaluations, "auto-export.yaml")
+    export = wait_for("the export ends", lambda: daemon.client.job(job["id"])["export"]["state"] not in ("pending", "running")
+                      and daemon.client.job(job["id"])["export"])
+    assert export["state"] == "succeeded", export
+    (name,) = [log["name"] for log in daemon.client.get(f"/v1/jobs/{job['id']}/logs")["items"] if log["name"].startswith("export-")]
     for destination in ("mlflow", "wandb"):
-        assert f"would export {job['id']} to {destination}" in text
-    assert artifact(job, "export.tsv") == "mlflow\t0\nwandb\t0\n"
+        assert f"would export {job['id']} to {destination}" in text_of(daemon, job, f"logs/{name}")

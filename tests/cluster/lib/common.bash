@@ -8,6 +8,7 @@
 #   site           munged, for both clusters
 #   alpha, beta    the login node: slurmctld and sshd (alpha: MariaDB and slurmdbd too)
 #   a1-a3, b1      a compute node: slurmd and all its jobs
+#   models         the endpoint of a provider, https://models.example.com; only with network: bridge
 #
 # Ending a box's first process ends everything in it, also what users left running, and with its
 # namespaces go its mounts and network interface.
@@ -106,6 +107,7 @@ address_of() {
     a2) last=12 ;;
     a3) last=13 ;;
     b1) last=21 ;;
+    models) last=31 ;;
     *) die "no address for $1" ;;
     esac
     echo "$subnet.$last"
@@ -145,7 +147,7 @@ in_box() {
     nsenter --target "$init" --mount --uts --net --pid -- "$@"
 }
 
-# A node's box in bridge mode gets a network of its own: `lo`, and eth0 on the bridge.
+# A node's box (and that of the endpoint) in bridge mode gets a network of its own: `lo`, and eth0 on the bridge.
 join_bridge() {
     local box=$1 init
     init=$(box_init "$box")
@@ -156,7 +158,7 @@ join_bridge() {
     in_box "$box" ip link set eth0 up
 }
 
-# Run as a box's first process: its host name, its /etc/hosts, for a node its own /tmp (in which $dir is, when
+# Run as a box's first process: its host name, its /etc/hosts, /shared, for a node its own /tmp (in which $dir is, when
 # it is below /tmp on the host), then it sleeps; SIGCHLD ignored, so that orphans leave no zombies.
 # shellcheck disable=SC2016
 box_script='
@@ -164,6 +166,7 @@ box_script='
     dir=$1 box=$2 name=$3 own_tmp=$4
     echo "$name" >/proc/sys/kernel/hostname
     mount --bind "$dir/hosts" /etc/hosts
+    mount --bind "$dir/shared" /shared
     if [ -n "$own_tmp" ]; then
         mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$dir/scratch"
         case $dir in
@@ -186,7 +189,9 @@ start_box() {
     [[ -z ${nodes_of[$box]-} ]] || name=$box-login
     if [[ -n $(cluster_of "$box") ]]; then
         own_tmp=1
-        [[ $network != bridge ]] || net=(--net)
+    fi
+    if [[ $network == bridge && (-n $own_tmp || $box == models) ]]; then
+        net=(--net)
     fi
     env -i PATH="$PATH" LANG=C.UTF-8 "NEL_CLUSTER_BOX=$dir:$box" \
         setsid unshare --uts --mount --pid --fork --kill-child --mount-proc "${net[@]}" -- \

@@ -200,6 +200,7 @@ write_hosts() {
         for node in a1 a2 a3 b1; do
             printf '%s %s\n' "$(address_of "$node")" "$node"
         done
+        printf '%s models.example.com\n' "$(address_of models)"
     } >"$dir/hosts"
 }
 

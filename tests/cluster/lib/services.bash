@@ -28,6 +28,21 @@ keep_munged() {
     keep_up site munged start_munged munged_answers
 }
 
+# The endpoint that the examples send to: a provider's, with TLS, on an address of its own.
+start_models() {
+    start_daemon models model-server "$here/model-server" --port 443 --certificate "$dir/lib/models.pem" \
+        --model meta/llama-3.1-8b-instruct
+}
+models_answer() {
+    curl --silent --fail --max-time 5 --cacert "$dir/lib/models.crt" --resolve "models.example.com:443:$(address_of models)" \
+        https://models.example.com/v1/models
+}
+keep_models() {
+    [[ $network == bridge ]] || return 0
+    start_box models
+    keep_up models model-server start_models models_answer
+}
+
 create_database() {
     [[ -d $dir/mariadb/data/mysql ]] && return 0
     mariadb-install-db --no-defaults --datadir="$dir/mariadb/data" --user=root --skip-test-db --skip-name-resolve \

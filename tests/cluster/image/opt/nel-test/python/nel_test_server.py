@@ -18,6 +18,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -151,8 +152,8 @@ def stop(signum, _frame):
     os._exit(0)
 
 
-def serve(name, host, port, models, api_key=None):
-    """Serves until it is told to stop. models: the names that requests may use."""
+def serve(name, host, port, models, api_key=None, certificate=None):
+    """Serves until it is told to stop. models: the names that requests may use; certificate: a PEM file with its key, for TLS."""
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     if os.environ.get("NEL_TEST_SERVER_EXIT"):
@@ -166,7 +167,11 @@ def serve(name, host, port, models, api_key=None):
     server = Server((host, port), Handler)
     server.options = {"models": models, "api_key": api_key}
     server.hung = []
-    log("INFO:     %s serving %s on http://%s:%d" % (name, ", ".join(models), host, server.server_port))
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    log("INFO:     %s serving %s on %s://%s:%d" % (name, ", ".join(models), "https" if certificate else "http", host, server.server_port))
     server.serve_forever()
 
 
