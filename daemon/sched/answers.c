@@ -26,9 +26,6 @@
 #define CANCEL_REPEAT_MS 30000
 #define RESULTS_LOOK_MS 3000
 #define COLLECT_TRIES_MAX 3 /* then the end is stored without the scores; they follow when the cluster answers */
-#define SACCT_PAUSE_S 10    /* after sacct has failed, and up to */
-#define SACCT_PAUSE_MAX_S 300
-#define OBSERVATION_BACKOFF 10 /* a failing cluster is asked this many times less often, at most */
 
 /* Did the cluster refuse the login? An unknown host key is another thing. */
 static bool is_refusal(const struct action *action)
@@ -68,7 +65,7 @@ static struct active_chain *find(struct scheduler *s, const struct action_item *
 
 static void land(struct scheduler *s, const struct action *action)
 {
-	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	if (action->kind == DO_SUBMIT && watch != NULL)
 		watch->sending--;
 	if (watch != NULL && !action->failed)
@@ -130,7 +127,7 @@ static int wait_for_change(struct scheduler *s, struct active_chain *chain, cons
 {
 	char text[NEL_ERR_MSG_MAX];
 	char at[CLOCK_RFC3339_SIZE];
-	const struct cluster_watch *watch = cluster_watch_of(s, chain);
+	const struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 	int64_t patience_s = watch != NULL ? watch->cluster->refusal_deadline_s : 0;
 	int64_t last_s = chain->attempt.intended_at + patience_s;
 	bool untold = result->outcome == SUBMIT_UNTOLD;
@@ -179,7 +176,7 @@ static bool unsent(const struct action *action, const struct action_item *item, 
 static int take_submitted(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	char wait[NEL_ERR_MSG_MAX + 80];
-	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	int64_t limit_due_ms = 0;
 	describe_wait(action, wait);
 	if (is_refusal(action) && watch != NULL)
@@ -240,47 +237,6 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 	return 0;
 }
 
-/* For those who look at the cluster: how its observation goes. why NULL: well. */
-static void note_stats(struct scheduler *s, struct cluster_watch *watch, const char *why)
-{
-	pthread_mutex_lock(&s->watch_lock);
-	struct observation_stats *stats = &watch->stats;
-	stats->failures = watch->failures;
-	if (why == NULL)
-		stats->observed_at = clock_now_s();
-	snprintf(stats->error, sizeof stats->error, "%.*s", (int)sizeof stats->error - 1, why != NULL ? why : "");
-	memcpy(stats->accounting_error, watch->sacct_error, sizeof stats->accounting_error);
-	pthread_mutex_unlock(&s->watch_lock);
-}
-
-static void observation_failed(struct scheduler *s, struct cluster_watch *watch, const char *why)
-{
-	int64_t interval_s = watch->cluster->poll_interval_s;
-	watch->failures++;
-	watch->next_ms =
-	    clock_mono_ms() +
-	    backoff_s(watch->failures, interval_s, interval_s * OBSERVATION_BACKOFF, randombytes_random()) * 1000;
-	note_stats(s, watch, why);
-	log_warning("cluster cannot be observed", LOG_S("cluster", watch->cluster->name),
-		    LOG_N("failures", watch->failures), LOG_S("error", why));
-}
-
-/* The next one: sooner while things change, with a tenth of jitter either way. */
-static void plan_observation(struct cluster_watch *watch, bool changed)
-{
-	int64_t most_ms = watch->cluster->poll_interval_s * 1000;
-	if (watch->failures > 0)
-		log_info("cluster can be observed again", LOG_S("cluster", watch->cluster->name),
-			 LOG_N("failures", watch->failures));
-	watch->failures = 0;
-	watch->interval_ms = changed ? FIRST_OBSERVATION_MS : watch->interval_ms * 2;
-	if (watch->interval_ms > most_ms)
-		watch->interval_ms = most_ms;
-	int64_t jitter_ms =
-	    (int64_t)(randombytes_uniform((uint32_t)(watch->interval_ms / 5) + 1)) - watch->interval_ms / 10;
-	watch->next_ms = clock_mono_ms() + watch->interval_ms + jitter_ms;
-}
-
 /* An attempt that ended without success and without a step of the progress counter was for nothing. */
 static int count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
 {
@@ -307,49 +263,6 @@ static int tell_attempt(struct scheduler *s, const struct active_chain *chain, i
 	if (ended_before != 0 || attempt->ended_at == 0)
 		return 0;
 	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, chain, err);
-}
-
-static void note_cost(struct scheduler *s, struct cluster_watch *watch, const struct action *action)
-{
-	pthread_mutex_lock(&s->watch_lock);
-	struct observation_stats *stats = &watch->stats;
-	bool bad = action->failed || action->observed.slurm_failed;
-	stats->looks += !bad;
-	stats->bad_looks += bad;
-	stats->looks_ms += action->took_ms;
-	stats->looks_bytes += (int64_t)action->observed.bytes;
-	pthread_mutex_unlock(&s->watch_lock);
-}
-
-/* A sacct that fails, or hangs, is asked less and less; squeue's answers go on without it. */
-static void note_sacct(struct cluster_watch *watch, const struct action *action)
-{
-	const struct observe_reply *reply = &action->observed;
-	if (reply->sacct_failed) {
-		int64_t pause_s =
-		    backoff_s(++watch->sacct_failures, SACCT_PAUSE_S, SACCT_PAUSE_MAX_S, randombytes_random());
-		watch->sacct_ms = clock_mono_ms() + pause_s * 1000;
-		if (watch->sacct_error[0] == '\0')
-			log_warning("accounting does not answer", LOG_S("cluster", watch->cluster->name),
-				    LOG_S("error", reply->message));
-		snprintf(watch->sacct_error, sizeof watch->sacct_error, "%.255s", reply->message);
-	} else if (reply->sacct_asked) {
-		if (watch->sacct_error[0] != '\0')
-			log_info("accounting answers again", LOG_S("cluster", watch->cluster->name));
-		watch->sacct_failures = 0;
-		watch->sacct_ms = 0;
-		watch->sacct_error[0] = '\0';
-	}
-}
-
-/* An answer, or a part of one, has come: what may be asked again? */
-static void release_watch(struct cluster_watch *watch, const struct action *action)
-{
-	if (action->early)
-		watch->sacct_since_ms = clock_mono_ms();
-	watch->sacct_asked = action->early || (watch->sacct_asked && !action->told_early);
-	if (!action->told_early)
-		watch->observing = false;
 }
 
 /* Works the answer into the chains. */
@@ -395,36 +308,37 @@ static int take_early(struct scheduler *s, struct cluster_watch *watch, const st
 		      struct nel_err *err)
 {
 	bool changed = false;
-	release_watch(watch, action);
+	cluster_watch_release(watch, action->early, action->told_early);
 	watch->accounting_known = true;
 	watch->accounting = action->use_sacct;
 	int rc = take_rows(s, watch, action, &changed, err);
-	plan_observation(watch, changed);
-	note_stats(s, watch, NULL);
+	cluster_watch_plan(watch, changed);
+	cluster_watch_note_stats(&s->watches, watch, NULL);
 	return rc;
 }
 
 static int take_observed(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	bool changed = false;
 	if (watch == NULL)
 		return 0;
 	if (action->early)
 		return take_early(s, watch, action, err);
-	release_watch(watch, action);
-	note_cost(s, watch, action);
+	cluster_watch_release(watch, action->early, action->told_early);
+	cluster_watch_note_cost(&s->watches, watch, action->failed || action->observed.slurm_failed, action->took_ms,
+				(int64_t)action->observed.bytes);
 	if (action->failed || action->observed.slurm_failed) {
-		observation_failed(s, watch, action->failed ? action->err.msg : action->observed.message);
+		cluster_watch_failed(&s->watches, watch, action->failed ? action->err.msg : action->observed.message);
 		return 0;
 	}
 	watch->accounting_known = true;
 	watch->accounting = action->use_sacct;
-	note_sacct(watch, action);
+	cluster_watch_note_sacct(watch, &action->observed);
 	int rc = take_rows(s, watch, action, &changed, err);
 	if (!action->told_early)
-		plan_observation(watch, changed);
-	note_stats(s, watch, NULL);
+		cluster_watch_plan(watch, changed);
+	cluster_watch_note_stats(&s->watches, watch, NULL);
 	return rc;
 }
 
@@ -445,7 +359,7 @@ static int take_cancelled(struct scheduler *s, const struct action *action, stru
 		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
 		chain->tries = 0;
 		chain->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
-		cluster_watch_quicken(cluster_watch_of(s, chain));
+		cluster_watch_quicken(cluster_watch_of(&s->watches, chain));
 	}
 	return 0;
 }
@@ -512,7 +426,7 @@ static int keep_logs(struct scheduler *s, const struct active_chain *chain, cons
 
 static bool wait_for_results(struct scheduler *s, struct active_chain *chain, const struct action *action)
 {
-	const struct cluster_watch *watch = cluster_watch_of(s, chain);
+	const struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 	if (watch == NULL || !results_awaited(chain, action, watch->cluster->results_wait_s))
 		return false;
 	chain->due_ms = clock_mono_ms() + RESULTS_LOOK_MS;
@@ -598,7 +512,7 @@ static const char *cluster_fault(const struct action *action)
 /* Tells of a cluster that can no longer be worked with, and when it can again; each once, also over restarts. */
 static int note_reach(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	const char *why = cluster_fault(action);
 	bool reached = why == NULL;
 	/* Where each person has a key of his own, a refused one says nothing of the cluster. */
@@ -611,9 +525,9 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 	if (watch->reachable == reached)
 		return 0;
 	/* Read again, by others on the cluster, too, and in case this transaction fails. */
-	for (size_t i = 0; i < s->watch_count; i++)
-		if (strcmp(s->watches[i]->name, action->cluster) == 0)
-			s->watches[i]->reach_known = false;
+	for (size_t i = 0; i < s->watches.count; i++)
+		if (strcmp(s->watches.items[i]->name, action->cluster) == 0)
+			s->watches.items[i]->reach_known = false;
 	return event_log_cluster(s->db, action->cluster, why, clock_now_s(), err);
 }
 
@@ -643,9 +557,9 @@ void answers_take(struct scheduler *s, struct action *given)
 		log_error("an answer cannot be stored; it will be asked for again", LOG_S("cluster", action->cluster),
 			  LOG_S("error", err.msg));
 		core_mark_stale(s);
-		struct cluster_watch *watch = cluster_watch_get(s, action->cluster, action->identity);
+		struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 		if (action->kind == DO_OBSERVE && watch != NULL) {
-			release_watch(watch, action);
+			cluster_watch_release(watch, action->early, action->told_early);
 			watch->next_ms = clock_mono_ms() + 1000;
 		}
 		return;

@@ -64,7 +64,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 		case ACTION_NONE:
 			chain->turn = 0;
 			if (to_be_admitted(chain, now_s))
-				due_add(cluster_watch_of(s, chain) != NULL ? waiting : sends, chain);
+				due_add(cluster_watch_of(&s->watches, chain) != NULL ? waiting : sends, chain);
 			break;
 		case ACTION_SUBMIT:
 			chain->turn = 0;
@@ -79,7 +79,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 /* Adds those whose turn has come to the sends. */
 static void admit(struct scheduler *s, struct due_list *waiting, struct due_list *sends)
 {
-	size_t count = fair_share_take(s->fair_share, s->known_settings, &s->chains, waiting->items, waiting->count);
+	size_t count = fair_share_take(s->fair_share, s->watches.settings, &s->chains, waiting->items, waiting->count);
 	for (size_t i = 0; i < count; i++)
 		due_add(sends, waiting->items[i]);
 }
@@ -87,10 +87,10 @@ static void admit(struct scheduler *s, struct due_list *waiting, struct due_list
 /* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */
 static void retry_limited(struct scheduler *s)
 {
-	for (size_t i = 0; i < s->watch_count; i++) {
-		struct cluster_watch *watch = s->watches[i];
+	for (size_t i = 0; i < s->watches.count; i++) {
+		struct cluster_watch *watch = s->watches.items[i];
 		if (watch->freed > 0 && s->limits_met)
-			s->limits_met = fair_share_retry(s->fair_share, s->known_settings, &s->chains,
+			s->limits_met = fair_share_retry(s->fair_share, s->watches.settings, &s->chains,
 							 watch->cluster->name, watch->identity, watch->freed);
 		watch->freed = 0;
 	}
@@ -269,7 +269,7 @@ static void hold_group(struct scheduler *s, struct active_chain **group, size_t 
 static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
 {
 	struct nel_err err = {0};
-	struct cluster_watch *watch = cluster_watch_of(s, group[0]);
+	struct cluster_watch *watch = cluster_watch_of(&s->watches, group[0]);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	if (watch == NULL) {
 		CLEANUP(mem_freep)
@@ -399,7 +399,7 @@ static void dispatch_sends(struct scheduler *s, struct due_list *sends, const st
 	qsort(groups, count, sizeof *groups, by_turn);
 	for (size_t i = 0; i < count; i++) {
 		struct active_chain *first = groups[i].items[0];
-		const struct cluster_watch *watch = cluster_watch_of(s, first);
+		const struct cluster_watch *watch = cluster_watch_of(&s->watches, first);
 		if (watch != NULL && watch->refused_ms > clock_mono_ms())
 			hold_refused(s, groups[i].items, groups[i].count, watch);
 		else if ((watch == NULL || watch->sending < sends_max(watch)) &&
@@ -411,15 +411,15 @@ static void dispatch_sends(struct scheduler *s, struct due_list *sends, const st
 static bool has_one_of(struct scheduler *s, const struct due_list *list, const struct cluster_watch *watch)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (cluster_watch_of(s, list->items[i]) == watch)
+		if (cluster_watch_of(&s->watches, list->items[i]) == watch)
 			return true;
 	return false;
 }
 
 static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels)
 {
-	for (size_t n = 0; n < s->watch_count; n++) {
-		struct cluster_watch *watch = s->watches[n];
+	for (size_t n = 0; n < s->watches.count; n++) {
+		struct cluster_watch *watch = s->watches.items[n];
 		if (!has_one_of(s, cancels, watch))
 			continue;
 		CLEANUP(action_freep)
@@ -429,7 +429,7 @@ static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels
 		size_t taken = 0;
 		for (size_t i = 0; i < cancels->count && taken < CANCELS_MAX; i++) {
 			struct active_chain *chain = cancels->items[i];
-			if (cluster_watch_of(s, chain) != watch)
+			if (cluster_watch_of(&s->watches, chain) != watch)
 				continue;
 			fill_item(&action->items[action->count++], chain);
 			mine[taken++] = chain;
@@ -462,7 +462,7 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 {
 	for (size_t i = 0; i < collects->count; i++) {
 		struct active_chain *chain = collects->items[i];
-		struct cluster_watch *watch = cluster_watch_of(s, chain);
+		struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 		int64_t timeout_s = watch != NULL ? watch->cluster->command_timeout_s : 60;
 		CLEANUP(action_freep)
 		struct action *action =
@@ -470,7 +470,7 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 		fill_item(&action->items[action->count++], chain);
 		action->items[0].export_wish = exports_wish(chain, clock_now_s());
 		action->items[0].export_only = exports_followed(chain);
-		action->items[0].keep_bytes = s->known_settings->logs_keep_bytes;
+		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
 		if (add_env(s, chain, action) != 0) {
 			core_back_off(chain, 1, 60);
 			continue;
@@ -500,36 +500,32 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 		watch->next_ms = clock_mono_ms() + 1000;
 }
 
-static bool is_due(const struct cluster_watch *watch, int64_t now_ms)
-{
-	return !watch->observing && watch->next_ms <= now_ms;
-}
-
 /* One look at all chains, whatever the number of watches. */
 static void dispatch_observations(struct scheduler *s)
 {
 	int64_t now_ms = clock_mono_ms();
 	bool any = false;
-	for (size_t i = 0; i < s->watch_count; i++) {
-		s->watches[i]->observable = NULL;
-		s->watches[i]->observable_count = 0;
-		any = any || is_due(s->watches[i], now_ms);
+	for (size_t i = 0; i < s->watches.count; i++) {
+		s->watches.items[i]->observable = NULL;
+		s->watches.items[i]->observable_count = 0;
+		any = any || cluster_watch_is_due(s->watches.items[i], now_ms);
 	}
 	if (!any)
 		return;
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
 	HASH_ITER(hh, s->chains.by_seq, chain, next) {
-		struct cluster_watch *watch = active_chain_is_observable(chain) ? cluster_watch_of(s, chain) : NULL;
-		if (watch == NULL || !is_due(watch, now_ms))
+		struct cluster_watch *watch =
+		    active_chain_is_observable(chain) ? cluster_watch_of(&s->watches, chain) : NULL;
+		if (watch == NULL || !cluster_watch_is_due(watch, now_ms))
 			continue;
 		chain->next_observable = watch->observable;
 		watch->observable = chain;
 		watch->observable_count++;
 	}
-	for (size_t i = 0; i < s->watch_count; i++)
-		if (s->watches[i]->observable_count > 0)
-			observe_cluster(s, s->watches[i]);
+	for (size_t i = 0; i < s->watches.count; i++)
+		if (s->watches.items[i]->observable_count > 0)
+			observe_cluster(s, s->watches.items[i]);
 }
 
 void dispatch_all(struct scheduler *s)

@@ -17,18 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FAILURE_LINES 20 /* of the log, kept with a chain that failed */
-
-void cluster_watch_quicken(struct cluster_watch *watch)
-{
-	if (watch == NULL)
-		return;
-	int64_t most_ms = watch->cluster->poll_interval_s * 1000;
-	watch->interval_ms = FIRST_OBSERVATION_MS < most_ms ? FIRST_OBSERVATION_MS : most_ms;
-	int64_t soon_ms = clock_mono_ms() + watch->interval_ms;
-	if (watch->failures == 0 && watch->next_ms > soon_ms)
-		watch->next_ms = soon_ms;
-}
+#define FAILURE_LINES 20
 
 void core_back_off(struct active_chain *chain, int64_t base_s, int64_t max_s)
 {
@@ -98,7 +87,7 @@ int core_move(struct scheduler *s, struct active_chain *chain, enum chain_event 
 	}
 	if (chain_state_is_end(chain->job.state))
 		set_pending(chain, action == ACTION_COLLECT ? ACTION_COLLECT : ACTION_NONE);
-	struct cluster_watch *watch = cluster_watch_of(s, chain);
+	struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 	if (from != chain->job.state)
 		cluster_watch_quicken(watch);
 	if (watch != NULL && (chain->job.state == CHAIN_RESUMING || chain_state_is_end(chain->job.state)))
@@ -265,7 +254,7 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
 		if (core_attach(s, chain, err) != 0)
 			return -1;
-		cluster_watch_of(s, chain); /* what is observed needs a watch, though nothing be sent */
+		cluster_watch_of(&s->watches, chain); /* what is observed needs a watch, though nothing be sent */
 	}
 	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->chains.by_seq)));
 	return 0;
@@ -320,10 +309,10 @@ void core_mark_stale(struct scheduler *s)
 static void look_around(struct scheduler *s)
 {
 	if (atomic_exchange(&s->nudged, false))
-		cluster_watch_take_nudges(s);
+		cluster_watches_take_nudges(&s->watches, &s->chains);
 	const struct settings *settings = atomic_load(&s->settings);
-	if (settings != s->known_settings)
-		cluster_watch_adopt(s, settings);
+	if (settings != s->watches.settings)
+		cluster_watches_adopt(&s->watches, settings);
 }
 
 static void tick(struct scheduler *s)
@@ -367,7 +356,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 {
 	struct scheduler *s = mem_calloc(1, sizeof *s);
 	atomic_store(&s->settings, settings);
-	s->known_settings = settings;
+	cluster_watches_init(&s->watches, settings);
 	s->lanes = lanes;
 	s->master_key = master_key;
 	s->fair_share = fair_share_new();
@@ -375,7 +364,6 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
 	s->inbox = queue_new(1024 + LANES_QUEUED_MAX + LANES_THREADS_MAX);
-	pthread_mutex_init(&s->watch_lock, NULL);
 	int sys = 0;
 	if (db_open(settings->database, &s->db, err) != 0 || load_all(s, err) != 0 ||
 	    (sys = pthread_create(&s->thread, NULL, scheduler_main, s)) != 0) {
@@ -413,12 +401,11 @@ void scheduler_free(struct scheduler *s)
 		while (queue_length(s->inbox) > 0)
 			action_free(queue_pop(s->inbox, 0));
 	}
-	pthread_mutex_destroy(&s->watch_lock);
 	active_chains_done(&s->chains);
 	fair_share_free(s->fair_share);
 	db_close(s->db);
 	queue_free(s->inbox);
-	cluster_watch_free(s);
+	cluster_watches_done(&s->watches);
 	free(s);
 }
 
@@ -446,4 +433,16 @@ void scheduler_load(struct scheduler *s, struct scheduler_load *ret_load)
 int64_t scheduler_silence_ms(const struct scheduler *s)
 {
 	return clock_mono_ms() - atomic_load(&s->last_tick_ms);
+}
+
+void scheduler_nudge(struct scheduler *s, const char *cluster, const char *identity)
+{
+	if (cluster_watches_nudge(&s->watches, cluster, identity) && !atomic_exchange(&s->nudged, true))
+		queue_push(s->inbox, NULL);
+}
+
+void scheduler_observation(struct scheduler *s, const char *cluster, const char *identity,
+			   struct observation_stats *ret_stats)
+{
+	cluster_watches_stats(&s->watches, cluster, identity, ret_stats);
 }

@@ -8,6 +8,7 @@
 #include "config/settings/settings.h"
 #include "remote/workers.h"
 #include "sched/fair_share.h"
+#include "sched/observation_stats.h"
 
 struct scheduler;
 
@@ -27,19 +28,6 @@ void scheduler_nudge(struct scheduler *scheduler, const char *cluster, const cha
 /* Ends the thread after the answer it is working on. Lanes may still deliver; what comes is dropped. */
 void scheduler_stop(struct scheduler *scheduler);
 void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and lanes_stop(); accepts NULL */
-
-/* How the observation of a cluster goes. */
-struct observation_stats {
-	int64_t observed_at;        /* UTC; 0: not yet */
-	int failures;               /* in a row */
-	char error[512];            /* of the last failure; "" when the last one went well */
-	char accounting_error[256]; /* of sacct, when it did not answer; "" when it did */
-	/* Since the start. */
-	int64_t looks;       /* that went well */
-	int64_t bad_looks;   /* that failed */
-	int64_t looks_ms;    /* that all took together */
-	int64_t looks_bytes; /* that all read */
-};
 
 /* How much there is to do. */
 struct scheduler_load {

@@ -24,9 +24,8 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 	scene->settings.clusters = &scene->cluster;
 	scene->settings.cluster_count = 1;
 	scene->s.db = f->db;
-	scene->s.known_settings = &scene->settings;
+	cluster_watches_init(&scene->s.watches, &scene->settings);
 	atomic_store(&scene->s.settings, &scene->settings);
-	pthread_mutex_init(&scene->s.watch_lock, NULL);
 	static int number;
 	struct evaluation_row evaluation = sample_evaluation(++number);
 	assert_ok(f, evaluations_insert(f->db, &evaluation, err));
@@ -49,7 +48,7 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 	assert_ok(f, jobs_update(f->db, &row, err));
 	scene->chain = active_chains_put(&scene->s.chains, &row);
 	assert_ok(f, core_attach(&scene->s, scene->chain, err));
-	struct cluster_watch *watch = cluster_watch_of(&scene->s, scene->chain);
+	struct cluster_watch *watch = cluster_watch_of(&scene->s.watches, scene->chain);
 	watch->reach_known = true; /* nothing is to be told of the cluster */
 	watch->reachable = true;
 }
@@ -57,8 +56,7 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 static void scene_done(struct scene *scene)
 {
 	active_chains_done(&scene->s.chains);
-	cluster_watch_free(&scene->s);
-	pthread_mutex_destroy(&scene->s.watch_lock);
+	cluster_watches_done(&scene->s.watches);
 }
 
 static struct action *answer(const struct scene *scene, enum action_kind kind)
