@@ -45,9 +45,26 @@ struct active_chains {
 /* Takes row's contents over (row is zeroed). An entry that was there is replaced. */
 struct active_chain *active_chains_put(struct active_chains *set, struct job_row *row);
 struct active_chain *active_chains_find(const struct active_chains *set, int64_t seq);
+/* Only when it still has that attempt, and memory is what the store has: the chain that an answer is about. */
+struct active_chain *active_chains_find_attempt(const struct active_chains *set, int64_t seq, int attempt);
 void active_chains_remove(struct active_chains *set, struct active_chain *chain);
 void active_chains_done(struct active_chains *set);
+/* After a failed transaction: what it touched is read again from the store before it is used. */
+void active_chains_mark_stale(struct active_chains *set);
 
+/* What it waits for from now on, at once. */
+void active_chain_set_pending(struct active_chain *chain, enum chain_action pending);
+/* What pends has failed: it waits, longer each time. */
+void active_chain_back_off(struct active_chain *chain, int64_t base_s, int64_t max_s);
+
+/* May its next attempt go when its turn comes? */
+bool active_chain_awaits_turn(const struct active_chain *chain, int64_t now_s);
+/* Does an attempt queue the next one itself? */
+bool active_chain_resumes_in_job(const struct active_chain *chain);
+/* Did Slurm end the attempt in the middle of its work (time limit, preemption, a dead node)? */
+bool active_chain_was_cut_off(const struct active_chain *chain);
+/* Why it ends: of one that is being cancelled, the cancellation. Borrowed. */
+const char *active_chain_end_reason(const struct active_chain *chain, const char *reason);
 /* Does Slurm know, or perhaps know, an attempt of it that has not ended? */
 bool active_chain_is_observable(const struct active_chain *chain);
 

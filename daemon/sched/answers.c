@@ -10,12 +10,14 @@
 #include "db/identities.h"
 #include "db/job_logs.h"
 #include "db/totals.h"
+#include "sched/advance.h"
 #include "sched/event_log.h"
 #include "sched/exports.h"
 #include "sched/reconcile.h"
 #include "sched/remote_audit.h"
 #include "sched/results.h"
 #include "sched/scheduler_state.h"
+#include "sched/transition.h"
 #include "slurm/slurm_state.h"
 
 #include <inttypes.h>
@@ -54,12 +56,9 @@ static void describe_wait(const struct action *action, char buf[NEL_ERR_MSG_MAX 
  */
 static struct active_chain *find(struct scheduler *s, const struct action_item *item)
 {
-	struct active_chain *chain = active_chains_find(&s->chains, item->seq);
-	if (chain == NULL)
-		return NULL;
-	if (chain->stale || chain->attempt.number != item->attempt)
-		return NULL;
-	chain->touched = true;
+	struct active_chain *chain = active_chains_find_attempt(&s->chains, item->seq, item->attempt);
+	if (chain != NULL)
+		chain->touched = true;
 	return chain;
 }
 
@@ -75,11 +74,6 @@ static void land(struct scheduler *s, const struct action *action)
 		if (chain != NULL)
 			chain->in_flight = false;
 	}
-}
-
-static const char *end_reason(const struct active_chain *chain, const char *reason)
-{
-	return chain->job.state == CHAIN_CANCELLING && chain->job.reason != NULL ? chain->job.reason : reason;
 }
 
 static int accepted(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
@@ -98,7 +92,7 @@ static int accepted(struct scheduler *s, struct active_chain *chain, const struc
 	    totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
 		       chain->attempt.gpus * chain->attempt.time_limit_s, err) != 0)
 		return -1;
-	return core_move(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+	return advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
 
 /* Slurm has refused it for a limit, and nothing of it runs. *due_ms: when the others of the same answer are tried
@@ -108,7 +102,7 @@ static int wait_for_room(struct scheduler *s, struct active_chain *chain, const 
 {
 	char text[NEL_ERR_MSG_MAX];
 	char at[CLOCK_RFC3339_SIZE];
-	core_back_off(chain, 5, 300);
+	active_chain_back_off(chain, 5, 300);
 	if (*due_ms == 0)
 		*due_ms = chain->due_ms;
 	chain->due_ms = *due_ms;
@@ -134,9 +128,9 @@ static int wait_for_change(struct scheduler *s, struct active_chain *chain, cons
 	if (watch != NULL && clock_now_s() >= last_s) {
 		snprintf(text, sizeof text, "refused for %" PRId64 " s (refusal_deadline_s)%s: %s", patience_s,
 			 untold ? ", which no limit of the number of jobs explains" : "", result->message);
-		return core_end(s, chain, EVENT_REFUSED, end_reason(chain, text), err);
+		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, text), err);
 	}
-	core_back_off(chain, 5, 300);
+	active_chain_back_off(chain, 5, 300);
 	if (*due_ms == 0)
 		*due_ms = chain->due_ms;
 	chain->due_ms = *due_ms;
@@ -154,14 +148,15 @@ static int submit_result(struct scheduler *s, struct active_chain *chain, const 
 	chain->limited = false;
 	switch (result->outcome) {
 	case SUBMIT_ACCEPTED: return accepted(s, chain, result, err);
-	case SUBMIT_REFUSED: return core_end(s, chain, EVENT_REFUSED, end_reason(chain, result->message), err);
+	case SUBMIT_REFUSED:
+		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, result->message), err);
 	case SUBMIT_LIMIT: return wait_for_room(s, chain, result, due_ms, err);
 	case SUBMIT_UNTOLD:
 	case SUBMIT_PASSING: return wait_for_change(s, chain, result, due_ms, err);
 	case SUBMIT_RETRY:
 	case SUBMIT_IN_DOUBT: break;
 	}
-	core_back_off(chain, 5, 300);
+	active_chain_back_off(chain, 5, 300);
 	snprintf(text, sizeof text, "cluster %s: %s", chain->job.cluster, result->message);
 	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
@@ -189,18 +184,18 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 		if (!action->failed && i < action->submitted.count) {
 			rc = submit_result(s, chain, &action->submitted.items[i], &limit_due_ms, err);
 		} else if (unsent(action, &action->items[i], chain)) {
-			const char *reason = end_reason(chain, action->err.msg);
+			const char *reason = active_chain_end_reason(chain, action->err.msg);
 			/* Earlier attempts left files, and secrets, on the cluster. */
-			rc = chain->attempt.number == 1 ? core_drop(s, chain, reason, err)
-							: core_end(s, chain, EVENT_REFUSED, reason, err);
+			rc = chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+							: advance_end(s, chain, EVENT_REFUSED, reason, err);
 		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send &&
 			   chain->job.started_at == 0) { /* a chain that has run had a directory that could be used */
-			rc = core_end(s, chain, EVENT_REFUSED, end_reason(chain, action->err.msg), err);
+			rc = advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, action->err.msg), err);
 		} else {
 			if (is_refusal(action) && watch != NULL)
 				chain->due_ms = watch->refused_ms;
 			else
-				core_back_off(chain, 2, 120);
+				active_chain_back_off(chain, 2, 120);
 			rc = transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
 		}
 		if (rc != 0)
@@ -211,7 +206,7 @@ static int take_submitted(struct scheduler *s, const struct action *action, stru
 
 static int judged(struct scheduler *s, struct active_chain *chain, const struct judgement *j, struct nel_err *err)
 {
-	const char *reason = j->reason[0] != '\0' ? end_reason(chain, j->reason) : NULL;
+	const char *reason = j->reason[0] != '\0' ? active_chain_end_reason(chain, j->reason) : NULL;
 	const char *waiting_on = chain->job.waiting_on;
 	bool ignored = !j->has_event || chain_rule_for(chain->job.state, j->event)->ignored;
 	if (ignored)
@@ -220,7 +215,7 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 	case EVENT_SEEN_PENDING:
 	case EVENT_SEEN_RUNNING: {
 		CLEANUP(mem_freep) char *copy = mem_strdup(waiting_on);
-		return core_move(s, chain, j->event, NULL, copy, err);
+		return advance_apply(s, chain, j->event, NULL, copy, err);
 	}
 	case EVENT_ADMIT:
 	case EVENT_ACCEPTED:
@@ -232,7 +227,7 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 	case EVENT_END_CANCELLED:
 	case EVENT_LOST:
 	case EVENT_CANCEL:
-	case EVENT_RESUME: return core_end(s, chain, j->event, reason, err);
+	case EVENT_RESUME: return advance_end(s, chain, j->event, reason, err);
 	}
 	return 0;
 }
@@ -351,7 +346,7 @@ static int take_cancelled(struct scheduler *s, const struct action *action, stru
 		if (chain == NULL || chain->pending != ACTION_CANCEL)
 			continue;
 		if (action->failed) {
-			core_back_off(chain, 2, 120);
+			active_chain_back_off(chain, 2, 120);
 			if (transition_waiting_on(s->db, chain, wait, clock_now_s(), err) != 0)
 				return -1;
 			continue;
@@ -375,7 +370,8 @@ static char *final_reason(const struct active_chain *chain, const struct action 
 		return mem_strdup(reason);
 	}
 	char line[400];
-	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0' || core_was_cut_off(chain))
+	if (action->collected.log_tail == NULL || action->collected.log_tail[0] == '\0' ||
+	    active_chain_was_cut_off(chain))
 		return mem_strdup(reason); /* what was in the log when Slurm ended the attempt is not why */
 	collect_telling_line(action->collected.log_tail, line, sizeof line);
 	return mem_printf("%s; %s ends with: %s", reason != NULL ? reason : "failed", action->collected.log_name, line);
@@ -384,7 +380,7 @@ static char *final_reason(const struct active_chain *chain, const struct action 
 static int finish(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
 {
 	chain->ending = false;
-	return core_move(s, chain, chain->end_event, reason, NULL, err);
+	return advance_apply(s, chain, chain->end_event, reason, NULL, err);
 }
 
 static int collect_failed(struct scheduler *s, struct active_chain *chain, const struct action *action,
@@ -393,11 +389,11 @@ static int collect_failed(struct scheduler *s, struct active_chain *chain, const
 	int tries = chain->tries;
 	bool hopeless = action->err.kind == NEL_NOTFOUND; /* the settings no longer have the cluster */
 	if (chain->ending && (hopeless || tries + 1 >= COLLECT_TRIES_MAX) &&
-	    (finish(s, chain, chain->end_reason, err) != 0 || core_note_failure(s, chain, NULL, NULL, err) != 0))
+	    (finish(s, chain, chain->end_reason, err) != 0 || advance_note_failure(s, chain, NULL, NULL, err) != 0))
 		return -1;
 	chain->pending = ACTION_COLLECT;
 	chain->tries = tries;
-	core_back_off(chain, 2, 300);
+	active_chain_back_off(chain, 2, 300);
 	if (!chain->ending)
 		return exports_missed(s->db, chain, clock_now_s(), err);
 	char wait[NEL_ERR_MSG_MAX + 80];
@@ -458,7 +454,7 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 		if (finish(s, chain, reason, err) != 0)
 			return -1;
 	}
-	if (first && core_note_failure(s, chain, action->collected.log_name, action->collected.log_tail, err) != 0)
+	if (first && advance_note_failure(s, chain, action->collected.log_name, action->collected.log_tail, err) != 0)
 		return -1;
 	if (!ends && first && evaluations_touch(s->db, chain->job.evaluation_seq, clock_now_s(), err) != 0)
 		return -1;
@@ -469,7 +465,7 @@ static int take_collected(struct scheduler *s, const struct action *action, stru
 	chain->pending = open ? ACTION_COLLECT : ACTION_NONE;
 	if (open) {
 		chain->tries = first ? 0 : tries;
-		core_back_off(chain, EXPORT_LOOK_MIN_S, EXPORT_LOOK_MAX_S);
+		active_chain_back_off(chain, EXPORT_LOOK_MIN_S, EXPORT_LOOK_MAX_S);
 		return 0;
 	}
 	chain->job.collected = true;
@@ -556,7 +552,7 @@ void answers_take(struct scheduler *s, struct action *given)
 	if (db_begin(s->db, &err) != 0 || take(s, action, &err) != 0 || db_commit(s->db, &err) != 0) {
 		log_error("an answer cannot be stored; it will be asked for again", LOG_S("cluster", action->cluster),
 			  LOG_S("error", err.msg));
-		core_mark_stale(s);
+		active_chains_mark_stale(&s->chains);
 		struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 		if (action->kind == DO_OBSERVE && watch != NULL) {
 			cluster_watch_release(watch, action->early, action->told_early);

@@ -6,8 +6,10 @@
 #include "base/str.h"
 #include "chain/budget.h"
 #include "db/evaluations.h"
+#include "sched/advance.h"
 #include "sched/exports.h"
 #include "sched/scheduler_state.h"
+#include "sched/transition.h"
 #include "slurm/script.h"
 
 #include <inttypes.h>
@@ -41,12 +43,6 @@ static int by_evaluation(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static bool to_be_admitted(const struct active_chain *chain, int64_t now_s)
-{
-	return (chain->job.state == CHAIN_QUEUED || chain->job.state == CHAIN_RESUMING) && !chain->ending &&
-	       chain->job.not_before <= now_s;
-}
-
 /* waiting: those that may go when their turn comes. busy: those whose submission is under way. */
 static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_list *busy, struct due_list *sends,
 		     struct due_list *cancels, struct due_list *collects)
@@ -63,7 +59,7 @@ static void sort_out(struct scheduler *s, struct due_list *waiting, struct due_l
 		switch (chain->pending) {
 		case ACTION_NONE:
 			chain->turn = 0;
-			if (to_be_admitted(chain, now_s))
+			if (active_chain_awaits_turn(chain, now_s))
 				due_add(cluster_watch_of(&s->watches, chain) != NULL ? waiting : sends, chain);
 			break;
 		case ACTION_SUBMIT:
@@ -96,11 +92,6 @@ static void retry_limited(struct scheduler *s)
 	}
 }
 
-static bool resumes_in_job(const struct active_chain *chain)
-{
-	return strcmp(chain->job.resume_mode, "in_job") == 0;
-}
-
 static void fill_item(struct action_item *item, const struct active_chain *chain)
 {
 	*item = (struct action_item){
@@ -119,7 +110,7 @@ static void fill_item(struct action_item *item, const struct active_chain *chain
 	    .budget_from = chain->job.budget_from_attempt,
 	    .budget_left_s = chain->job.budget_limit_s >= 0 ? chain->job.budget_limit_s - chain->used_before_s
 							    : chain->job.budget_limit_s,
-	    .in_job = resumes_in_job(chain),
+	    .in_job = active_chain_resumes_in_job(chain),
 	};
 }
 
@@ -166,7 +157,7 @@ static int plan_attempt(const struct active_chain *chain, const struct eval_plan
 	/* Only once, so not in mode in_job: the next attempt would be queued from the same script. */
 	bool node_failed = before->number > 0 && before->slurm_state != NULL && before->nodes != NULL &&
 			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL &&
-			   !resumes_in_job(chain);
+			   !active_chain_resumes_in_job(chain);
 	*ret_row = (struct attempt_row){
 	    .job_seq = chain->seq,
 	    .number = number,
@@ -211,9 +202,9 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 	int64_t limit_s =
 	    budget_next_time_limit(chain->job.walltime_s, chain->job.budget_limit_s, chain->job.budget_used_s);
 	if (limit_s == 0 && chain->job.state == CHAIN_RESUMING)
-		return core_end(s, chain, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
+		return advance_end(s, chain, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
 	if (limit_s == 0)
-		return core_end(s, chain, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
+		return advance_end(s, chain, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
 	struct attempt_row row = {0};
 	chain->touched = true;
 	if (plan_attempt(chain, plan, limit_s, now_s, &row, err) != 0 ||
@@ -231,7 +222,7 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 	chain->first_send = true;
 	char reason[96];
 	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s", row.number, limit_s);
-	return core_move(s, chain, EVENT_ADMIT, reason, "the cluster to take the job", err);
+	return advance_apply(s, chain, EVENT_ADMIT, reason, "the cluster to take the job", err);
 }
 
 static int intend_group(struct scheduler *s, struct active_chain **group, size_t count, const struct eval_plan *plan,
@@ -254,15 +245,15 @@ static void hold_group(struct scheduler *s, struct active_chain **group, size_t 
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	int rc = db_begin(s->db, &err);
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		core_back_off(group[i], 5, 300);
+		active_chain_back_off(group[i], 5, 300);
 		if (final && group[i]->pending == ACTION_NONE)
-			rc = core_end(s, group[i], EVENT_END_FAILURE, why, &err);
+			rc = advance_end(s, group[i], EVENT_END_FAILURE, why, &err);
 		else
 			rc = transition_waiting_on(s->db, group[i], why, clock_now_s(), &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
-		core_mark_stale(s);
+		active_chains_mark_stale(&s->chains);
 	}
 }
 
@@ -282,7 +273,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		log_error("an evaluation cannot be read", LOG_S("eval", group[0]->job.evaluation),
 			  LOG_S("error", err.msg));
 		for (size_t i = 0; i < count; i++)
-			core_back_off(group[i], 5, 300);
+			active_chain_back_off(group[i], 5, 300);
 		return;
 	}
 	CLEANUP(json_freep) json_t *resolved = json_loads(row.resolved, 0, NULL);
@@ -295,9 +286,9 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	fault_point("submit-before-intent");
 	if (intend_group(s, group, count, plan, &err) != 0) {
 		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
-		core_mark_stale(s);
+		active_chains_mark_stale(&s->chains);
 		for (size_t i = 0; i < count; i++)
-			core_back_off(group[i], 1, 60);
+			active_chain_back_off(group[i], 1, 60);
 		return;
 	}
 	fault_point("submit-intended");
@@ -319,7 +310,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	action->sealed_env_size = row.sealed_env_size;
 	if (!push(s, action)) {
 		for (size_t i = 0; i < count; i++)
-			core_back_off(group[i], 1, 30);
+			active_chain_back_off(group[i], 1, 30);
 		return;
 	}
 	action = NULL;
@@ -346,7 +337,7 @@ static void hold_refused(struct scheduler *s, struct active_chain **group, size_
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
-		core_mark_stale(s);
+		active_chains_mark_stale(&s->chains);
 	}
 }
 
@@ -440,7 +431,7 @@ static void dispatch_cancels(struct scheduler *s, const struct due_list *cancels
 		for (size_t i = 0; i < taken; i++) {
 			mine[i]->in_flight = pushed;
 			if (!pushed)
-				core_back_off(mine[i], 1, 30);
+				active_chain_back_off(mine[i], 1, 30);
 		}
 	}
 }
@@ -472,14 +463,14 @@ static void dispatch_collects(struct scheduler *s, const struct due_list *collec
 		action->items[0].export_only = exports_followed(chain);
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
 		if (add_env(s, chain, action) != 0) {
-			core_back_off(chain, 1, 60);
+			active_chain_back_off(chain, 1, 60);
 			continue;
 		}
 		chain->in_flight = push(s, action);
 		if (chain->in_flight)
 			action = NULL;
 		else
-			core_back_off(chain, 1, 30);
+			active_chain_back_off(chain, 1, 30);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "chain/budget.h"
 #include "db/failures.h"
+#include "sched/advance.h"
 #include "sched/config_hash_backlog.h"
 #include "sched/pruning.h"
 #include "sched/scheduler_state.h"
@@ -19,150 +20,6 @@
 
 #define FAILURE_LINES 20
 
-void core_back_off(struct active_chain *chain, int64_t base_s, int64_t max_s)
-{
-	chain->tries++;
-	chain->due_ms = clock_mono_ms() + backoff_s(chain->tries, base_s, max_s, randombytes_random()) * 1000;
-}
-
-static void set_pending(struct active_chain *chain, enum chain_action pending)
-{
-	chain->pending = pending;
-	chain->tries = 0;
-	chain->due_ms = 0;
-}
-
-/* What a chain in this state needs, as far as the store tells. */
-static enum chain_action pending_of(const struct active_chain *chain)
-{
-	switch (chain->job.state) {
-	case CHAIN_SUBMITTING: return ACTION_SUBMIT;
-	/* An attempt whose id is not known may be on its way to Slurm: sending it again, under its name, gives the id
-	 * that is then cancelled. */
-	case CHAIN_CANCELLING: return chain->attempt.slurm_job_id == NULL ? ACTION_SUBMIT : ACTION_CANCEL;
-	case CHAIN_QUEUED:
-	case CHAIN_PENDING:
-	case CHAIN_RUNNING:
-	case CHAIN_RESUMING: return ACTION_NONE;
-	case CHAIN_SUCCEEDED:
-	case CHAIN_FAILED:
-	case CHAIN_CANCELLED:
-	case CHAIN_BUDGET_EXHAUSTED: return chain->job.collected ? ACTION_NONE : ACTION_COLLECT;
-	}
-	return ACTION_NONE;
-}
-
-int core_attach(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
-{
-	attempt_row_done(&chain->attempt);
-	chain->attempt = (struct attempt_row){0};
-	int64_t elapsed_s = 0;
-	if (chain->job.attempt > 0 &&
-	    (attempts_get(s->db, chain->seq, chain->job.attempt, &chain->attempt, err) != 0 ||
-	     attempts_elapsed(s->db, chain->seq, chain->job.budget_from_attempt, &elapsed_s, err) != 0))
-		return -1;
-	bool counts = chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt;
-	chain->used_before_s = elapsed_s - (counts ? chain->attempt.elapsed_s : 0);
-	chain->stale = false;
-	chain->ending = false;
-	chain->first_send = false;
-	chain->limited = false;
-	if (!chain->in_flight)
-		set_pending(chain, pending_of(chain));
-	return 0;
-}
-
-int core_move(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
-	      const char *waiting_on, struct nel_err *err)
-{
-	enum chain_action action = ACTION_NONE;
-	enum chain_state from = chain->job.state;
-	if (transition_apply(s->db, chain, event, reason, waiting_on, clock_now_s(), &action, err) != 0)
-		return -1;
-	switch (action) {
-	case ACTION_SUBMIT: set_pending(chain, ACTION_SUBMIT); break;
-	case ACTION_CANCEL: set_pending(chain, pending_of(chain)); break;
-	case ACTION_COLLECT:
-	case ACTION_NONE: break;
-	}
-	if (chain_state_is_end(chain->job.state))
-		set_pending(chain, action == ACTION_COLLECT ? ACTION_COLLECT : ACTION_NONE);
-	struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
-	if (from != chain->job.state)
-		cluster_watch_quicken(watch);
-	if (watch != NULL && (chain->job.state == CHAIN_RESUMING || chain_state_is_end(chain->job.state)))
-		watch->freed++;
-	if (!chain_state_is_end(chain->job.state) || action == ACTION_COLLECT)
-		return 0;
-	chain->job.collected = true;
-	if (core_note_failure(s, chain, NULL, NULL, err) != 0)
-		return -1;
-	return jobs_set_collected(s->db, chain->seq, err);
-}
-
-static const char *last_lines(const char *text, int count)
-{
-	const char *at = text + strlen(text);
-	if (at > text && at[-1] == '\n')
-		at--;
-	while (at > text && (at[-1] != '\n' || --count > 0))
-		at--;
-	return at;
-}
-
-bool core_was_cut_off(const struct active_chain *chain)
-{
-	return chain->attempt.slurm_state != NULL && slurm_state_class(chain->attempt.slurm_state) == SLURM_RESUMABLE;
-}
-
-int core_note_failure(struct scheduler *s, const struct active_chain *chain, const char *log, const char *lines,
-		      struct nel_err *err)
-{
-	if (chain->job.state == CHAIN_SUCCEEDED)
-		return 0;
-	/* The last lines of a chain that somebody cancelled tell of no fault. */
-	if (chain->job.cancel_requested_at != 0)
-		return failures_delete(s->db, chain->seq, err);
-	/* Nor what was in the log when the attempt was cut off. */
-	if (core_was_cut_off(chain))
-		lines = NULL;
-	const char *shown = lines != NULL && lines[0] != '\0' ? last_lines(lines, FAILURE_LINES) : NULL;
-	return failures_set(s->db, chain->seq, shown != NULL ? log : NULL, shown, advice_for(chain->job.reason, lines),
-			    err);
-}
-
-int core_end(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
-	     struct nel_err *err)
-{
-	const struct chain_rule *rule = chain_rule_for(chain->job.state, event);
-	char waiting_on[64] = "its turn";
-	char until[CLOCK_RFC3339_SIZE];
-	if (chain->job.not_before > clock_now_s())
-		snprintf(waiting_on, sizeof waiting_on, "a back-off until %s",
-			 clock_rfc3339(chain->job.not_before, until));
-	if (rule->action != ACTION_COLLECT)
-		return core_move(s, chain, event, reason, rule->to == CHAIN_RESUMING ? waiting_on : NULL, err);
-	/* The scores are stored together with the end, so that whoever sees the end finds them. */
-	chain->touched = true;
-	chain->ending = true;
-	chain->end_event = event;
-	free(chain->end_reason);
-	chain->end_reason = mem_strdup(reason);
-	set_pending(chain, ACTION_COLLECT);
-	return transition_store(s->db, chain, clock_now_s(), err);
-}
-
-int core_drop(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
-{
-	if (core_move(s, chain, EVENT_REFUSED, reason, NULL, err) != 0)
-		return -1;
-	set_pending(chain, ACTION_NONE);
-	chain->job.collected = true;
-	if (core_note_failure(s, chain, NULL, NULL, err) != 0)
-		return -1;
-	return jobs_set_collected(s->db, chain->seq, err);
-}
-
 /* A person asked for the end of a chain. */
 static int carry_out_cancel(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
@@ -170,14 +27,14 @@ static int carry_out_cancel(struct scheduler *s, struct active_chain *chain, str
 	snprintf(reason, sizeof reason, "cancelled by %s",
 		 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
 	if (chain_rule_for(chain->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
-		return core_end(s, chain, EVENT_CANCEL, reason, err);
-	if (core_move(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
+		return advance_end(s, chain, EVENT_CANCEL, reason, err);
+	if (advance_apply(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
 		return -1;
 	if (!chain->first_send || chain->in_flight)
 		return 0;
 	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
-	return chain->attempt.number == 1 ? core_drop(s, chain, reason, err)
-					  : core_end(s, chain, EVENT_REFUSED, reason, err);
+	return chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+					  : advance_end(s, chain, EVENT_REFUSED, reason, err);
 }
 
 /* A person asked that an ended chain goes on. */
@@ -201,7 +58,7 @@ static int carry_out_resume(struct scheduler *s, struct active_chain *chain, str
 	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0)
 		return -1;
 	if (jobs_clear_resume(s->db, chain->seq, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
-	    core_move(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
+	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
 	/* What was stored of the end no longer holds. */
 	chain->ending = false;
@@ -209,7 +66,7 @@ static int carry_out_resume(struct scheduler *s, struct active_chain *chain, str
 	chain->export_misses = 0;
 	chain->results_since_ms = 0;
 	job->cancel_requested_at = 0;
-	set_pending(chain, ACTION_NONE);
+	active_chain_set_pending(chain, ACTION_NONE);
 	return 0;
 }
 
@@ -237,7 +94,7 @@ static int take_marked(struct scheduler *s, struct nel_err *err)
 			ending = known->ending;
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
 		chain->touched = true;
-		if (known == NULL && core_attach(s, chain, err) != 0)
+		if (known == NULL && advance_attach(s, chain, err) != 0)
 			return -1;
 		if (!ending && carry_out_wishes(s, chain, err) != 0)
 			return -1;
@@ -252,7 +109,7 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
-		if (core_attach(s, chain, err) != 0)
+		if (advance_attach(s, chain, err) != 0)
 			return -1;
 		cluster_watch_of(&s->watches, chain); /* what is observed needs a watch, though nothing be sent */
 	}
@@ -276,7 +133,7 @@ static void reload_stale(struct scheduler *s)
 			continue;
 		}
 		active_chains_put(&s->chains, &row);
-		if (core_attach(s, chain, &err) != 0) {
+		if (advance_attach(s, chain, &err) != 0) {
 			chain->stale = true;
 			log_error("a chain cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 		}
@@ -290,18 +147,6 @@ static void forget_finished(struct scheduler *s)
 	HASH_ITER(hh, s->chains.by_seq, chain, next) {
 		if (chain_state_is_end(chain->job.state) && chain->job.collected && !chain->in_flight && !chain->stale)
 			active_chains_remove(&s->chains, chain);
-	}
-}
-
-/* After a failed transaction: what it touched is stale. */
-void core_mark_stale(struct scheduler *s)
-{
-	struct active_chain *chain = NULL;
-	struct active_chain *next = NULL;
-	HASH_ITER(hh, s->chains.by_seq, chain, next) {
-		if (chain->touched)
-			chain->stale = true;
-		chain->touched = false;
 	}
 }
 
@@ -323,7 +168,7 @@ static void tick(struct scheduler *s)
 		struct nel_err err;
 		if (take_marked(s, &err) != 0) {
 			log_error("marked jobs cannot be taken", LOG_S("error", err.msg));
-			core_mark_stale(s);
+			active_chains_mark_stale(&s->chains);
 			atomic_store(&s->wanted, true);
 		}
 		fault_point("wishes-taken");

@@ -7,7 +7,6 @@
 #include "sched/cluster_watch.h"
 #include "sched/fair_share.h"
 #include "sched/scheduler.h"
-#include "sched/transition.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,34 +33,6 @@ struct scheduler {
 };
 
 #define TICK_MAX_MS 1000
-
-/* Reads the newest attempt and sets what the chain needs, after its job row was (re)read from the store. */
-int core_attach(struct scheduler *s, struct active_chain *chain, struct nel_err *err);
-
-/* What pends has failed: it waits, longer each time. */
-void core_back_off(struct active_chain *chain, int64_t base_s, int64_t max_s);
-
-/* The end of an attempt or chain is known: stores it at once, or first has results and log collected. */
-int core_end(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
-	     struct nel_err *err);
-
-/* The intended attempt is refused, and nothing of it has reached the cluster: no cluster is needed to end the chain. */
-int core_drop(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err);
-
-/* Did Slurm end the attempt in the middle of its work (time limit, preemption, a dead node)? */
-bool core_was_cut_off(const struct active_chain *chain);
-
-/* A chain has ended without success (one that succeeded is left alone): stores the end of the log that matters, or NULL
- * and NULL, and what to try. */
-int core_note_failure(struct scheduler *s, const struct active_chain *chain, const char *log, const char *lines,
-		      struct nel_err *err);
-
-/* Applies an event and follows the table's action. */
-int core_move(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
-	      const char *waiting_on, struct nel_err *err);
-
-/* After a failed transaction: what it touched is read again from the store before it is used. */
-void core_mark_stale(struct scheduler *s);
 
 /* dispatch.c: hands out the remote work that is due. */
 void dispatch_all(struct scheduler *s);

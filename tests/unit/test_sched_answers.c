@@ -2,6 +2,7 @@
 #include "base/queue.h"
 #include "db/attempts.h"
 #include "db_fixture.h"
+#include "sched/advance.h"
 #include "sched/scheduler_state.h"
 
 struct scene {
@@ -47,7 +48,7 @@ static void scene_init(struct scene *scene, struct fixture *f, enum chain_state 
 	assert_ok(f, attempts_update(f->db, &attempt, err));
 	assert_ok(f, jobs_update(f->db, &row, err));
 	scene->chain = active_chains_put(&scene->s.chains, &row);
-	assert_ok(f, core_attach(&scene->s, scene->chain, err));
+	assert_ok(f, advance_attach(&scene->s, scene->chain, err));
 	struct cluster_watch *watch = cluster_watch_of(&scene->s.watches, scene->chain);
 	watch->reach_known = true; /* nothing is to be told of the cluster */
 	watch->reachable = true;
@@ -151,7 +152,7 @@ static void test_answers_take_a_failing_statement_leaves_no_chain_half_changed(v
 		struct job_row row = {0};
 		assert_ok(f, jobs_get_seq(f->db, scene.chain->seq, &row, &f->err));
 		active_chains_put(&scene.s.chains, &row);
-		assert_ok(f, core_attach(&scene.s, scene.chain, &f->err));
+		assert_ok(f, advance_attach(&scene.s, scene.chain, &f->err));
 		assert_int_equal(scene.chain->pending, pending);
 		answers_take(&scene.s, cases[i].make(&scene));
 		if (scene.chain->job.state != cases[i].after || scene.chain->stale)
