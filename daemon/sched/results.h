@@ -3,7 +3,7 @@
 #ifndef NEL_SCHED_RESULTS_H
 #define NEL_SCHED_RESULTS_H
 
-#include "sched/actions.h"
+#include "sched/action.h"
 #include "sched/active_chain.h"
 
 /* Is the job about to end well, and its results.yml not (yet) what its evaluation has left? File systems that are

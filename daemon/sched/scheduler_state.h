@@ -2,7 +2,7 @@
 #ifndef NEL_SCHED_SCHEDULER_STATE_H
 #define NEL_SCHED_SCHEDULER_STATE_H
 
-#include "sched/actions.h"
+#include "sched/action.h"
 #include "sched/active_chain.h"
 #include "sched/cluster_watch.h"
 #include "sched/fair_share.h"

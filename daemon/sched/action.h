@@ -1,7 +1,7 @@
 /* Remote work that the scheduler hands to lanes and gets back with its answer: submit, observe, cancel, collect. The
  * lane thread touches nothing but the action; the scheduler owns it before and after. */
-#ifndef NEL_SCHED_ACTIONS_H
-#define NEL_SCHED_ACTIONS_H
+#ifndef NEL_SCHED_ACTION_H
+#define NEL_SCHED_ACTION_H
 
 #include "base/ids.h"
 #include "base/queue.h"

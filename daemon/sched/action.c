@@ -1,4 +1,4 @@
-#include "sched/actions.h"
+#include "sched/action.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
