@@ -1,19 +1,50 @@
-/* Remote work that the scheduler hands to lanes and gets back with its answer: submit, observe, cancel, collect. The
- * lane thread touches nothing but the action; the scheduler owns it before and after. */
+/* Remote work: the scheduler prepares an action, a remote worker runs it, and the scheduler takes its answer. Each kind
+ * is a row of a table (scheduler.c) and has a file of its own, action_<name>.c. */
 #ifndef NEL_SCHED_ACTION_H
 #define NEL_SCHED_ACTION_H
 
 #include "base/ids.h"
+#include "base/mask.h"
 #include "base/queue.h"
 #include "base/secret.h"
 #include "config/plan/eval_config.h"
 #include "remote/workers.h"
+#include "sched/active_chain.h"
+#include "slurm/cancel.h"
 #include "slurm/collect.h"
 #include "slurm/observe.h"
 #include "slurm/scores.h"
 #include "slurm/submit.h"
 
-enum action_kind { DO_SUBMIT, DO_OBSERVE, DO_CANCEL, DO_COLLECT };
+struct action;
+struct scheduler;
+
+/* A row of the table of actions. */
+struct action_type {
+	const char *name; /* in the audit "remote.<name>" */
+	/* Scheduler thread: is a chain due for it, which is in no other action and waits for nothing? NULL: it is not
+	 * about single chains. */
+	bool (*is_due)(const struct active_chain *chain, int64_t now_s);
+	/* Scheduler thread: hands out what is due. What changes a chain is committed before it is sent. */
+	void (*prepare)(struct scheduler *s, const struct chain_list *due);
+	/* A remote worker's thread, which touches nothing but the action: does it. -1: the answer is that it failed. */
+	int (*run)(struct action *action, struct ssh_pool *pool, struct nel_err *err);
+	/* Scheduler thread: an answer has come, and whatever becomes of it, what was busy is free again. */
+	void (*release)(struct scheduler *s, const struct action *action);
+	/* Scheduler thread: works an answer into the chains, within its transaction. They are marked as touched. */
+	int (*take)(struct scheduler *s, const struct action *action, struct nel_err *err);
+	/* Scheduler thread: the answer could not be stored. NULL: what the chains, read again, are due for says when
+	 * it is asked for again. */
+	void (*ask_again)(struct scheduler *s, const struct action *action);
+	/* Where a test may have the daemon die: an answer has been worked in and not committed; it is committed. */
+	const char *taken_point;
+	const char *stored_point;
+};
+
+extern const struct action_type action_submit;
+extern const struct action_type action_observe;
+extern const struct action_type action_cancel;
+extern const struct action_type action_collect;
 
 /* One job in an action; strings owned by the action. */
 struct action_item {
@@ -33,15 +64,15 @@ struct action_item {
 	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
 	bool in_job;           /* the attempt may have queued the next one itself */
 
-	/* DO_COLLECT */
+	/* action_collect */
 	enum collect_export_wish export_wish;
 	bool export_only;
-	int64_t keep_bytes; /* of logs; of DO_COLLECT, as those before */
+	int64_t keep_bytes; /* of logs; of action_collect, as those before */
 };
 
 struct action {
 	struct lane_work work; /* first */
-	enum action_kind kind;
+	const struct action_type *type;
 	struct queue *inbox; /* where the answer goes */
 	int64_t timeout_ms;
 	char *cluster;
@@ -49,17 +80,17 @@ struct action {
 	struct action_item *items;
 	size_t count;
 
-	/* DO_SUBMIT */
+	/* action_submit */
 	char evaluation[IDS_EVALUATION_SIZE];
 	char *rundir;
 	struct eval_plan *plan;
-	const struct secret_key *master_key; /* these three, and evaluation, of DO_COLLECT, too */
+	const struct secret_key *master_key; /* these three, and evaluation, of action_collect, too */
 	unsigned char *sealed_env;
 	size_t sealed_env_size;
 	struct submit_reply submitted;
 	bool sent; /* something may have reached the cluster */
 
-	/* DO_OBSERVE */
+	/* action_observe */
 	bool ask_accounting; /* find out first whether there is any */
 	bool use_sacct;      /* and what was found */
 	bool skip_sacct;     /* it has not answered lately */
@@ -67,20 +98,41 @@ struct action {
 	bool told_early;     /* that part has gone before: the rest is what sacct says */
 	struct observe_reply observed;
 
-	/* DO_COLLECT: one item */
+	/* action_collect: one item */
 	struct collect_reply collected;
 	struct scores scores;
 	bool scores_failed; /* results.yml is there and cannot be read: why is in scores_err */
 	struct nel_err scores_err;
 
-	int64_t took_ms; /* from the lane's first step to its last */
+	int64_t took_ms; /* from the worker's first step to its last */
 	bool failed;     /* err says why; the answers above are empty */
 	struct nel_err err;
 };
 
-struct action *action_new(enum action_kind kind, struct queue *inbox, const char *cluster, const char *identity,
-			  int64_t timeout_ms, size_t capacity);
+struct action *action_new(const struct action_type *type, struct queue *inbox, const char *cluster,
+			  const char *identity, int64_t timeout_ms, size_t capacity);
 void action_free(struct action *action); /* accepts NULL */
 DEFINE_FREEP(struct action, action, action_free)
+
+/* One more item, about the chain; there must be room for it. */
+void action_add(struct action *action, const struct active_chain *chain);
+/* Gives it to a remote worker; false when none would have it (it stays the caller's; the chains try again later). */
+bool action_push(struct action *action, struct lanes *lanes);
+
+/* The environment of the evaluation, to be freed with secret_free_json(); and what knows the secrets in it, which the
+ * job may have printed. */
+int action_open_env(const struct action *action, json_t **ret_env, struct nel_err *err);
+int action_open_mask(const struct action *action, struct mask **ret_mask, struct nel_err *err);
+/* How what an item is about is cancelled; borrows the item's strings. */
+struct cancel_order action_cancel_order(const struct action_item *item);
+
+/* An answer has come: its chains are in flight no more; and one that is no failure shows that the login was let in. */
+void action_release_chains(struct scheduler *s, const struct action *action);
+
+/* Of an answer: did the cluster refuse the login? An unknown host key is another thing. */
+bool action_was_refused(const struct action *action);
+#define ACTION_WAIT_SIZE (NEL_ERR_MSG_MAX + 80)
+/* What a chain waits on while its cluster cannot be worked with. */
+void action_describe_wait(const struct action *action, char ret_text[ACTION_WAIT_SIZE]);
 
 #endif

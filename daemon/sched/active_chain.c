@@ -75,6 +75,12 @@ struct active_chain *active_chains_find_attempt(const struct active_chains *set,
 	return chain != NULL && !chain->stale && chain->attempt.number == attempt ? chain : NULL;
 }
 
+void active_chains_touch(struct active_chain *const *chains, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		chains[i]->touched = true;
+}
+
 void active_chains_mark_stale(struct active_chains *set)
 {
 	struct active_chain *chain = NULL;
@@ -118,4 +124,13 @@ bool active_chain_was_cut_off(const struct active_chain *chain)
 const char *active_chain_end_reason(const struct active_chain *chain, const char *reason)
 {
 	return chain->job.state == CHAIN_CANCELLING && chain->job.reason != NULL ? chain->job.reason : reason;
+}
+
+void chain_list_add(struct chain_list *list, struct active_chain *chain)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+		list->items = mem_realloc(list->items, list->capacity, sizeof(struct active_chain *));
+	}
+	list->items[list->count++] = chain;
 }

@@ -42,6 +42,15 @@ struct active_chains {
 	struct active_chain *by_seq; /* uthash */
 };
 
+/* Chains of a set, in the order in which they are handled. Zeroed it is empty; items are freed by its owner. */
+struct chain_list {
+	struct active_chain **items;
+	size_t count;
+	size_t capacity;
+};
+
+void chain_list_add(struct chain_list *list, struct active_chain *chain);
+
 /* Takes row's contents over (row is zeroed). An entry that was there is replaced. */
 struct active_chain *active_chains_put(struct active_chains *set, struct job_row *row);
 struct active_chain *active_chains_find(const struct active_chains *set, int64_t seq);
@@ -49,6 +58,8 @@ struct active_chain *active_chains_find(const struct active_chains *set, int64_t
 struct active_chain *active_chains_find_attempt(const struct active_chains *set, int64_t seq, int attempt);
 void active_chains_remove(struct active_chains *set, struct active_chain *chain);
 void active_chains_done(struct active_chains *set);
+/* A transaction is about to change them: to be called before it does, by whoever began it. */
+void active_chains_touch(struct active_chain *const *chains, size_t count);
 /* After a failed transaction: what it touched is read again from the store before it is used. */
 void active_chains_mark_stale(struct active_chains *set);
 

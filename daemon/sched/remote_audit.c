@@ -10,25 +10,22 @@
 #define DAY_S (24 * 3600)
 #define DAEMON "daemon" /* no person's name has to fear it: it is told by its role, which is none */
 
-static const char *const names[] = {[DO_SUBMIT] = "remote.submit",
-				    [DO_OBSERVE] = "remote.observe",
-				    [DO_CANCEL] = "remote.cancel",
-				    [DO_COLLECT] = "remote.collect"};
-
 static const char *failure_of(const struct action *action)
 {
 	if (action->failed)
 		return action->err.msg;
-	return action->kind == DO_OBSERVE && action->observed.slurm_failed ? action->observed.message : NULL;
+	return action->observed.slurm_failed ? action->observed.message : NULL;
 }
 
 static int store(struct scheduler *s, const struct action *action, const char *actor, const char *target,
 		 const char *detail, struct nel_err *err)
 {
 	const char *why = failure_of(action);
+	char name[32];
+	snprintf(name, sizeof name, "remote.%s", action->type->name);
 	const struct audit_entry entry = {.actor = actor,
 					  .source = DAEMON,
-					  .action = names[action->kind],
+					  .action = name,
 					  .target = target,
 					  .cluster = action->cluster,
 					  .outcome = why == NULL ? AUDIT_OK : AUDIT_FAILED,
@@ -77,7 +74,7 @@ static int store_for(struct scheduler *s, const struct action *action, const cha
 
 int remote_audit_store(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	if (action->kind == DO_OBSERVE) {
+	if (action->type == &action_observe) {
 		char detail[AUDIT_DETAIL_MAX];
 		snprintf(detail, sizeof detail, "as %s", action->identity);
 		return store(s, action, DAEMON, action->cluster, detail, err);

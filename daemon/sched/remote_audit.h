@@ -2,6 +2,7 @@
 #ifndef NEL_SCHED_REMOTE_AUDIT_H
 #define NEL_SCHED_REMOTE_AUDIT_H
 
+#include "sched/action.h"
 #include "sched/scheduler_state.h"
 
 /* One row for each person whose jobs the action was for; observations are the daemon's own. The same done again with

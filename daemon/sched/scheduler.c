@@ -4,103 +4,16 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "chain/budget.h"
-#include "db/failures.h"
+#include "sched/action.h"
 #include "sched/advance.h"
+#include "sched/answers.h"
 #include "sched/config_hash_backlog.h"
 #include "sched/pruning.h"
+#include "sched/requests.h"
 #include "sched/scheduler_state.h"
-#include "slurm/advice.h"
-#include "slurm/slurm_state.h"
 
-#include <inttypes.h>
-#include <sodium.h>
-#include <stdio.h>
-#include <string.h>
-
-#define FAILURE_LINES 20
-
-/* A person asked for the end of a chain. */
-static int carry_out_cancel(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
-{
-	char reason[128];
-	snprintf(reason, sizeof reason, "cancelled by %s",
-		 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
-	if (chain_rule_for(chain->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
-		return advance_end(s, chain, EVENT_CANCEL, reason, err);
-	if (advance_apply(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
-		return -1;
-	if (!chain->first_send || chain->in_flight)
-		return 0;
-	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
-	return chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
-					  : advance_end(s, chain, EVENT_REFUSED, reason, err);
-}
-
-/* A person asked that an ended chain goes on. */
-static int carry_out_resume(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
-{
-	struct job_row *job = &chain->job;
-	char reason[256];
-	if (job->resume_resets_budget) {
-		job->budget_from_attempt = job->attempt + 1;
-		job->budget_used_s = 0;
-		chain->used_before_s = 0;
-		snprintf(reason, sizeof reason, "resumed by %s with a new walltime budget", job->resume_requested_by);
-	} else {
-		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
-			 job->resume_requested_by, job->budget_used_s);
-	}
-	job->failures = 0;
-	job->not_before = 0;
-	free(job->export_);
-	job->export_ = NULL;
-	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0)
-		return -1;
-	if (jobs_clear_resume(s->db, chain->seq, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
-	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
-		return -1;
-	/* What was stored of the end no longer holds. */
-	chain->ending = false;
-	job->collected = false;
-	chain->export_misses = 0;
-	chain->results_since_ms = 0;
-	job->cancel_requested_at = 0;
-	active_chain_set_pending(chain, ACTION_NONE);
-	return 0;
-}
-
-static int carry_out_wishes(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
-{
-	bool ended = chain_state_is_end(chain->job.state);
-	if (chain->job.resume_requested_at != 0)
-		return ended && chain->job.state != CHAIN_SUCCEEDED ? carry_out_resume(s, chain, err)
-								    : jobs_clear_resume(s->db, chain->seq, err);
-	if (chain->job.cancel_requested_at != 0 && !ended && chain->job.state != CHAIN_CANCELLING)
-		return carry_out_cancel(s, chain, err);
-	return 0;
-}
-
-static int take_marked(struct scheduler *s, struct nel_err *err)
-{
-	CLEANUP(job_list_done) struct job_list list = {0};
-	CLEANUP(db_rollbackp) struct db *tx = s->db;
-	if (db_begin(s->db, err) != 0 || jobs_take_attention(s->db, &list, err) != 0)
-		return -1;
-	for (size_t i = 0; i < list.count; i++) {
-		bool ending = false;
-		struct active_chain *known = active_chains_find(&s->chains, list.items[i].seq);
-		if (known != NULL)
-			ending = known->ending;
-		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
-		chain->touched = true;
-		if (known == NULL && advance_attach(s, chain, err) != 0)
-			return -1;
-		if (!ending && carry_out_wishes(s, chain, err) != 0)
-			return -1;
-	}
-	return db_commit(s->db, err);
-}
+#define TICK_MS 250  /* at most between rounds */
+#define AGAIN_MS 100 /* after requests that could not be taken */
 
 static int load_all(struct scheduler *s, struct nel_err *err)
 {
@@ -150,7 +63,7 @@ static void forget_finished(struct scheduler *s)
 	}
 }
 
-/* Wishes of other threads: logins that may work now, settings that were read anew. */
+/* Requests of other threads: logins that may work now, settings that were read anew. */
 static void look_around(struct scheduler *s)
 {
 	if (atomic_exchange(&s->nudged, false))
@@ -160,20 +73,58 @@ static void look_around(struct scheduler *s)
 		cluster_watches_adopt(&s->watches, settings);
 }
 
+/* The table of actions, in the order in which what is due is handed out. */
+static const struct action_type *const action_types[] = {&action_submit, &action_cancel, &action_collect,
+							 &action_observe};
+#define ACTION_TYPES (sizeof action_types / sizeof action_types[0])
+
+/* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */
+static void retry_limited(struct scheduler *s)
+{
+	for (size_t i = 0; i < s->watches.count; i++) {
+		struct cluster_watch *watch = s->watches.items[i];
+		if (watch->freed > 0 && s->limits_met)
+			s->limits_met = fair_share_retry(s->fair_share, s->watches.settings, &s->chains,
+							 watch->cluster->name, watch->identity, watch->freed);
+		watch->freed = 0;
+	}
+}
+
+static void hand_out(struct scheduler *s)
+{
+	struct chain_list due[ACTION_TYPES] = {0};
+	int64_t now_s = clock_now_s();
+	int64_t mono_ms = clock_mono_ms();
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		if (chain->in_flight || chain->stale || chain->due_ms > mono_ms)
+			continue;
+		for (size_t i = 0; i < ACTION_TYPES; i++)
+			if (action_types[i]->is_due != NULL && action_types[i]->is_due(chain, now_s))
+				chain_list_add(&due[i], chain);
+	}
+	for (size_t i = 0; i < ACTION_TYPES; i++) {
+		action_types[i]->prepare(s, &due[i]);
+		free(due[i].items);
+	}
+}
+
 static void tick(struct scheduler *s)
 {
 	look_around(s);
 	reload_stale(s);
 	if (atomic_exchange(&s->wanted, false)) {
 		struct nel_err err;
-		if (take_marked(s, &err) != 0) {
+		if (requests_take(s, &err) != 0) {
 			log_error("marked jobs cannot be taken", LOG_S("error", err.msg));
 			active_chains_mark_stale(&s->chains);
 			atomic_store(&s->wanted, true);
 		}
 		fault_point("wishes-taken");
 	}
-	dispatch_all(s);
+	retry_limited(s);
+	hand_out(s);
 	forget_finished(s);
 	pruning_step(s);
 	config_hash_backlog_step(s);
@@ -186,7 +137,7 @@ static void *scheduler_main(void *arg)
 	while (!atomic_load(&s->stopping)) {
 		atomic_store(&s->last_tick_ms, clock_mono_ms());
 		tick(s);
-		struct action *action = queue_pop(s->inbox, atomic_load(&s->wanted) ? 100 : TICK_MAX_MS / 4);
+		struct action *action = queue_pop(s->inbox, atomic_load(&s->wanted) ? AGAIN_MS : TICK_MS);
 		while (action != NULL && !atomic_load(&s->stopping)) {
 			answers_take(s, action);
 			action = queue_pop(s->inbox, 0);
@@ -205,7 +156,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	s->lanes = lanes;
 	s->master_key = master_key;
 	s->fair_share = fair_share_new();
-	atomic_store(&s->wanted, true); /* wishes stored while the daemon was down */
+	atomic_store(&s->wanted, true); /* requests stored while the daemon was down */
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */
 	s->inbox = queue_new(1024 + LANES_QUEUED_MAX + LANES_THREADS_MAX);

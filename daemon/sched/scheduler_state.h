@@ -1,12 +1,14 @@
-/* What the scheduler's files share: its state, and the steps of one tick. Scheduler thread only. */
+/* What the scheduler's files share: its state. Scheduler thread only, but for what is atomic. */
 #ifndef NEL_SCHED_SCHEDULER_STATE_H
 #define NEL_SCHED_SCHEDULER_STATE_H
 
-#include "sched/action.h"
+#include "base/queue.h"
+#include "base/secret.h"
+#include "db/db.h"
+#include "remote/workers.h"
 #include "sched/active_chain.h"
 #include "sched/cluster_watch.h"
 #include "sched/fair_share.h"
-#include "sched/scheduler.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,13 +33,5 @@ struct scheduler {
 	struct fair_share *fair_share;
 	bool limits_met; /* a chain may be waiting for a limit of Slurm's own */
 };
-
-#define TICK_MAX_MS 1000
-
-/* dispatch.c: hands out the remote work that is due. */
-void dispatch_all(struct scheduler *s);
-
-/* answers.c: one answer of a lane, in one transaction. Frees the action. */
-void answers_take(struct scheduler *s, struct action *action);
 
 #endif

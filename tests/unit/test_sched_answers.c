@@ -3,6 +3,7 @@
 #include "db/attempts.h"
 #include "db_fixture.h"
 #include "sched/advance.h"
+#include "sched/answers.h"
 #include "sched/scheduler_state.h"
 
 struct scene {
@@ -60,9 +61,9 @@ static void scene_done(struct scene *scene)
 	cluster_watches_done(&scene->s.watches);
 }
 
-static struct action *answer(const struct scene *scene, enum action_kind kind)
+static struct action *answer(const struct scene *scene, const struct action_type *type)
 {
-	struct action *action = action_new(kind, NULL, alpha, account, 1000, 1);
+	struct action *action = action_new(type, NULL, alpha, account, 1000, 1);
 	action->items[0] = (struct action_item){.seq = scene->chain->seq, .attempt = 1, .first_send = true};
 	action->count = 1;
 	return action;
@@ -70,7 +71,7 @@ static struct action *answer(const struct scene *scene, enum action_kind kind)
 
 static struct action *accepted(const struct scene *scene)
 {
-	struct action *action = answer(scene, DO_SUBMIT);
+	struct action *action = answer(scene, &action_submit);
 	action->submitted.items = mem_calloc(1, sizeof *action->submitted.items);
 	action->submitted.count = 1;
 	struct submit_result *result = &action->submitted.items[0];
@@ -82,7 +83,7 @@ static struct action *accepted(const struct scene *scene)
 
 static struct action *refused_login(const struct scene *scene)
 {
-	struct action *action = answer(scene, DO_SUBMIT);
+	struct action *action = answer(scene, &action_submit);
 	action->failed = true;
 	err_set(&action->err, NEL_DENIED, "refused");
 	err_because(&action->err, NEL_DENIED, NEL_REASON_LOGIN);
@@ -91,14 +92,14 @@ static struct action *refused_login(const struct scene *scene)
 
 static struct action *collected(const struct scene *scene)
 {
-	struct action *action = answer(scene, DO_COLLECT);
+	struct action *action = answer(scene, &action_collect);
 	action->collected.progress = 5;
 	return action;
 }
 
 static struct action *observed(const struct scene *scene)
 {
-	struct action *action = answer(scene, DO_OBSERVE);
+	struct action *action = answer(scene, &action_observe);
 	action->observed.items = mem_calloc(1, sizeof *action->observed.items);
 	action->observed.count = 1;
 	struct observation *o = &action->observed.items[0];
@@ -176,7 +177,7 @@ static void test_answers_take_a_refusal_is_told_by_its_reason(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct scene scene;
 		scene_init(&scene, f, CHAIN_SUBMITTING);
-		struct action *action = answer(&scene, DO_SUBMIT);
+		struct action *action = answer(&scene, &action_submit);
 		action->failed = true;
 		err_set(&action->err, NEL_DENIED, "%s", cases[i].message);
 		err_because(&action->err, NEL_DENIED, cases[i].reason);

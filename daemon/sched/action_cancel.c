@@ -1,0 +1,102 @@
+/* Cancel: Slurm is told to end an attempt, again and again until an observation shows the end. */
+#include "sched/action.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "sched/scheduler_state.h"
+#include "sched/transition.h"
+
+#include <string.h>
+
+#define CANCELS_MAX 500 /* in one remote command */
+#define CANCEL_REPEAT_MS 30000
+
+static bool is_due(const struct active_chain *chain, int64_t now_s)
+{
+	(void)now_s;
+	return chain->pending == ACTION_CANCEL;
+}
+
+static bool has_one_of(struct scheduler *s, const struct chain_list *list, const struct cluster_watch *watch)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (cluster_watch_of(&s->watches, list->items[i]) == watch)
+			return true;
+	return false;
+}
+
+static void prepare(struct scheduler *s, const struct chain_list *due)
+{
+	for (size_t n = 0; n < s->watches.count; n++) {
+		struct cluster_watch *watch = s->watches.items[n];
+		if (!has_one_of(s, due, watch))
+			continue;
+		CLEANUP(action_freep)
+		struct action *action = action_new(&action_cancel, s->inbox, watch->cluster->name, watch->identity,
+						   watch->cluster->command_timeout_s * 1000, CANCELS_MAX);
+		struct active_chain *mine[CANCELS_MAX];
+		size_t taken = 0;
+		for (size_t i = 0; i < due->count && taken < CANCELS_MAX; i++) {
+			struct active_chain *chain = due->items[i];
+			if (cluster_watch_of(&s->watches, chain) != watch)
+				continue;
+			action_add(action, chain);
+			mine[taken++] = chain;
+		}
+		bool pushed = action_push(action, s->lanes);
+		if (pushed)
+			action = NULL;
+		for (size_t i = 0; i < taken; i++) {
+			mine[i]->in_flight = pushed;
+			if (!pushed)
+				active_chain_back_off(mine[i], 1, 30);
+		}
+	}
+}
+
+static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	struct cancel_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++)
+		orders[i] = action_cancel_order(&action->items[i]);
+	fault_point("cancel-before-exec");
+	int rc = slurm_cancel(pool, orders, action->count, action->timeout_ms, err);
+	fault_point("cancel-after-exec");
+	free(orders);
+	return rc;
+}
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	char wait[ACTION_WAIT_SIZE];
+	action_describe_wait(action, wait);
+	for (size_t i = 0; i < action->count; i++) {
+		struct active_chain *chain =
+		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
+		if (chain == NULL || chain->pending != ACTION_CANCEL)
+			continue;
+		if (action->failed) {
+			active_chain_back_off(chain, 2, 120);
+			if (transition_waiting_on(s->db, chain, wait, clock_now_s(), err) != 0)
+				return -1;
+			continue;
+		}
+		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
+		chain->tries = 0;
+		chain->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
+		cluster_watch_quicken(cluster_watch_of(&s->watches, chain));
+	}
+	return 0;
+}
+
+const struct action_type action_cancel = {
+    .name = "cancel",
+    .is_due = is_due,
+    .prepare = prepare,
+    .run = run,
+    .release = action_release_chains,
+    .take = take,
+    .taken_point = "cancel-taken",
+    .stored_point = "cancel-stored",
+};

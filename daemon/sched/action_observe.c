@@ -1,0 +1,256 @@
+/* Observe: one remote command for an identity on a cluster tells of all its chains; what it means for each is judged by
+ * reconcile.h. */
+#include "sched/action.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "db/totals.h"
+#include "sched/advance.h"
+#include "sched/event_log.h"
+#include "sched/reconcile.h"
+#include "sched/transition.h"
+#include "slurm/slurm_state.h"
+
+#include <string.h>
+
+#define ASK_AGAIN_MS 1000
+
+static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
+{
+	CLEANUP(action_freep)
+	struct action *action = action_new(&action_observe, s->inbox, watch->cluster->name, watch->identity,
+					   watch->cluster->command_timeout_s * 1000, watch->observable_count);
+	for (const struct active_chain *chain = watch->observable; chain != NULL; chain = chain->next_observable)
+		action_add(action, chain);
+	action->ask_accounting = !watch->accounting_known;
+	action->use_sacct = watch->accounting;
+	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
+	watch->observing = action_push(action, s->lanes);
+	if (watch->observing)
+		action = NULL;
+	else
+		watch->next_ms = clock_mono_ms() + ASK_AGAIN_MS;
+}
+
+/* One look at all chains, whatever the number of watches. */
+static void prepare(struct scheduler *s, const struct chain_list *due)
+{
+	(void)due;
+	int64_t now_ms = clock_mono_ms();
+	bool any = false;
+	for (size_t i = 0; i < s->watches.count; i++) {
+		s->watches.items[i]->observable = NULL;
+		s->watches.items[i]->observable_count = 0;
+		any = any || cluster_watch_is_due(s->watches.items[i], now_ms);
+	}
+	if (!any)
+		return;
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		struct cluster_watch *watch =
+		    active_chain_is_observable(chain) ? cluster_watch_of(&s->watches, chain) : NULL;
+		if (watch == NULL || !cluster_watch_is_due(watch, now_ms))
+			continue;
+		chain->next_observable = watch->observable;
+		watch->observable = chain;
+		watch->observable_count++;
+	}
+	for (size_t i = 0; i < s->watches.count; i++)
+		if (s->watches.items[i]->observable_count > 0)
+			observe_cluster(s, s->watches.items[i]);
+}
+
+/* The scheduler takes what squeue says while sacct is asked. */
+static void tell_early(struct observe_reply *reply, void *arg)
+{
+	struct action *whole = arg;
+	struct action *part =
+	    action_new(&action_observe, whole->inbox, whole->cluster, whole->identity, 0, whole->count);
+	part->early = true;
+	part->use_sacct = whole->use_sacct;
+	part->observed = *reply;
+	for (size_t i = 0; i < whole->count; i++)
+		part->items[part->count++] =
+		    (struct action_item){.seq = whole->items[i].seq, .attempt = whole->items[i].attempt};
+	whole->told_early = queue_push(part->inbox, part);
+	if (!whole->told_early)
+		action_free(part);
+}
+
+static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	if (action->ask_accounting && slurm_has_accounting(pool, action->timeout_ms, &action->use_sacct, err) != 0)
+		return -1;
+	struct observe_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++) {
+		const struct action_item *item = &action->items[i];
+		orders[i] = (struct observe_order){.slurm_job_id = item->slurm_job_id,
+						   .job_name = item->job_name,
+						   .job_dir = item->job_dir,
+						   .submitted_at = item->submitted_at,
+						   .attempt = item->attempt};
+	}
+	const struct observe_early early = {.take = tell_early, .arg = action};
+	int rc = slurm_observe(pool, orders, action->count, action->use_sacct && !action->skip_sacct,
+			       action->timeout_ms, &early, &action->observed, err);
+	free(orders);
+	return rc;
+}
+
+static void release(struct scheduler *s, const struct action *action)
+{
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	if (watch != NULL)
+		cluster_watch_release(watch, action->early, action->told_early);
+}
+
+static void ask_again(struct scheduler *s, const struct action *action)
+{
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	if (watch != NULL)
+		watch->next_ms = clock_mono_ms() + ASK_AGAIN_MS;
+}
+
+static int judged(struct scheduler *s, struct active_chain *chain, const struct judgement *j, struct nel_err *err)
+{
+	const char *reason = j->reason[0] != '\0' ? active_chain_end_reason(chain, j->reason) : NULL;
+	const char *waiting_on = chain->job.waiting_on;
+	bool ignored = !j->has_event || chain_rule_for(chain->job.state, j->event)->ignored;
+	if (ignored)
+		return j->changed ? transition_store(s->db, chain, clock_now_s(), err) : 0;
+	switch (j->event) {
+	case EVENT_SEEN_PENDING:
+	case EVENT_SEEN_RUNNING: {
+		CLEANUP(mem_freep) char *copy = mem_strdup(waiting_on);
+		return advance_apply(s, chain, j->event, NULL, copy, err);
+	}
+	case EVENT_ADMIT:
+	case EVENT_ACCEPTED:
+	case EVENT_REFUSED:
+	case EVENT_END_SUCCESS:
+	case EVENT_END_CONTINUE:
+	case EVENT_END_BUDGET:
+	case EVENT_END_FAILURE:
+	case EVENT_END_CANCELLED:
+	case EVENT_LOST:
+	case EVENT_CANCEL:
+	case EVENT_RESUME: return advance_end(s, chain, j->event, reason, err);
+	}
+	return 0;
+}
+
+/* An attempt that ended without success and without a step of the progress counter was for nothing. */
+static int count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
+	const char *cluster = chain->job.cluster;
+	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
+	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
+	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
+	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
+		return -1;
+	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", wasted ? elapsed_s * attempt->gpus : 0, err);
+}
+
+/* An observation has been worked into the row: was its attempt seen to start, or to end? */
+static int tell_attempt(struct scheduler *s, const struct active_chain *chain, int64_t started_before,
+			int64_t ended_before, int64_t now_s, struct nel_err *err)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	if (started_before == 0 && attempt->started_at != 0 &&
+	    event_log_attempt(s->db, chain, "attempt.started", now_s, err) != 0)
+		return -1;
+	if (ended_before != 0 || attempt->ended_at == 0)
+		return 0;
+	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, chain, err);
+}
+
+/* Works the answer into the chains. */
+static int take_rows(struct scheduler *s, const struct cluster_watch *watch, const struct action *action, bool *changed,
+		     struct nel_err *err)
+{
+	const struct reconcile_rules rules = {.accounting = action->use_sacct,
+					      .accounting_error = watch->sacct_error,
+					      .absence_deadline_s = watch->cluster->absence_deadline_s,
+					      .now_s = clock_now_s()};
+	CLEANUP(mem_freep) int64_t *seen = mem_calloc(action->count, sizeof *seen);
+	size_t seen_count = 0;
+	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
+		struct active_chain *chain =
+		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
+		const struct observation *o = &action->observed.items[i];
+		if (chain == NULL || !active_chain_is_observable(chain))
+			continue;
+		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
+			seen[seen_count++] = chain->seq;
+			chain->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
+		}
+		/* sacct took its time, and squeue has been asked again. */
+		if (action->told_early && (o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE))
+			continue;
+		if (action->told_early && chain->seen_alive_ms > watch->sacct_since_ms)
+			continue;
+		if (o->squeue == SIGHT_SEEN)
+			chain->seen_alive_ms = clock_mono_ms();
+		struct judgement j;
+		int64_t started_before = chain->attempt.started_at;
+		int64_t ended_before = chain->attempt.ended_at;
+		reconcile(&chain->job, &chain->attempt, chain->used_before_s, o, &rules, &j);
+		*changed = *changed || j.changed;
+		if (tell_attempt(s, chain, started_before, ended_before, rules.now_s, err) != 0 ||
+		    judged(s, chain, &j, err) != 0)
+			return -1;
+	}
+	return seen_count > 0 ? jobs_set_observed(s->db, seen, seen_count, rules.now_s, err) : 0;
+}
+
+/* What squeue says, before sacct has answered: squeue may be asked again meanwhile. */
+static int take_early(struct scheduler *s, struct cluster_watch *watch, const struct action *action,
+		      struct nel_err *err)
+{
+	bool changed = false;
+	watch->accounting_known = true;
+	watch->accounting = action->use_sacct;
+	int rc = take_rows(s, watch, action, &changed, err);
+	cluster_watch_plan(watch, changed);
+	cluster_watch_note_stats(&s->watches, watch, NULL);
+	return rc;
+}
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	bool changed = false;
+	if (watch == NULL)
+		return 0;
+	if (action->early)
+		return take_early(s, watch, action, err);
+	cluster_watch_note_cost(&s->watches, watch, action->failed || action->observed.slurm_failed, action->took_ms,
+				(int64_t)action->observed.bytes);
+	if (action->failed || action->observed.slurm_failed) {
+		cluster_watch_failed(&s->watches, watch, action->failed ? action->err.msg : action->observed.message);
+		return 0;
+	}
+	watch->accounting_known = true;
+	watch->accounting = action->use_sacct;
+	cluster_watch_note_sacct(watch, &action->observed);
+	int rc = take_rows(s, watch, action, &changed, err);
+	if (!action->told_early)
+		cluster_watch_plan(watch, changed);
+	cluster_watch_note_stats(&s->watches, watch, NULL);
+	return rc;
+}
+
+const struct action_type action_observe = {
+    .name = "observe",
+    .prepare = prepare,
+    .run = run,
+    .release = release,
+    .take = take,
+    .ask_again = ask_again,
+    .taken_point = "observe-taken",
+    .stored_point = "observe-stored",
+};

@@ -1,0 +1,423 @@
+/* Submit: attempts are intended, sent to Slurm in one remote command for an evaluation, and their ids stored. */
+#include "sched/action.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "db/evaluations.h"
+#include "db/totals.h"
+#include "sched/advance.h"
+#include "sched/attempt_intent.h"
+#include "sched/event_log.h"
+#include "sched/transition.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SUBMIT_TIMEOUT_MIN_S 60
+
+/* An attempt that is intended and of which Slurm's answer is not known, or a chain that waits for its turn. */
+static bool is_due(const struct active_chain *chain, int64_t now_s)
+{
+	return chain->pending == ACTION_SUBMIT ||
+	       (chain->pending == ACTION_NONE && active_chain_awaits_turn(chain, now_s));
+}
+
+/* Nothing can be sent for the group now: `why` is what it waits on, or, for attempts not yet intended and with `final`,
+ * the reason of its end. */
+static void hold_group(struct scheduler *s, struct active_chain **group, size_t count, const char *why, bool final)
+{
+	struct nel_err err;
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int rc = db_begin(s->db, &err);
+	active_chains_touch(group, count);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		active_chain_back_off(group[i], 5, 300);
+		if (final && group[i]->pending == ACTION_NONE)
+			rc = advance_end(s, group[i], EVENT_END_FAILURE, why, &err);
+		else
+			rc = transition_waiting_on(s->db, group[i], why, clock_now_s(), &err);
+	}
+	if (rc != 0 || db_commit(s->db, &err) != 0) {
+		log_error("jobs cannot be held", LOG_S("error", err.msg));
+		active_chains_mark_stale(&s->chains);
+	}
+}
+
+/* The cluster refuses the login of this identity: its chains say so, and wait until it is tried again. */
+static void hold_refused(struct scheduler *s, struct active_chain **group, size_t count,
+			 const struct cluster_watch *watch)
+{
+	struct nel_err err;
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int rc = db_begin(s->db, &err);
+	active_chains_touch(group, count);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		group[i]->due_ms = watch->refused_ms;
+		rc = transition_waiting_on(s->db, group[i], watch->refused_why, clock_now_s(), &err);
+	}
+	if (rc != 0 || db_commit(s->db, &err) != 0) {
+		log_error("jobs cannot be held", LOG_S("error", err.msg));
+		active_chains_mark_stale(&s->chains);
+	}
+}
+
+static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
+{
+	struct nel_err err = {0};
+	struct cluster_watch *watch = cluster_watch_of(&s->watches, group[0]);
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (watch == NULL) {
+		CLEANUP(mem_freep)
+		char *why = mem_printf("the settings to name cluster %s with account %s again", group[0]->job.cluster,
+				       group[0]->job.identity);
+		hold_group(s, group, count, why, false);
+		return;
+	}
+	if (evaluations_get(s->db, group[0]->job.evaluation, true, &row, &err) != 0) {
+		log_error("an evaluation cannot be read", LOG_S("eval", group[0]->job.evaluation),
+			  LOG_S("error", err.msg));
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 5, 300);
+		return;
+	}
+	CLEANUP(json_freep) json_t *resolved = json_loads(row.resolved, 0, NULL);
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
+	if (resolved == NULL || eval_config_replan(resolved, &plan, &err) != 0) {
+		err_prefix(&err, "the stored config cannot be used");
+		hold_group(s, group, count, err.msg, true);
+		return;
+	}
+	fault_point("submit-before-intent");
+	if (attempt_intent_store(s, group, count, plan, &err) != 0) {
+		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
+		active_chains_mark_stale(&s->chains);
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 1, 60);
+		return;
+	}
+	fault_point("submit-intended");
+	int64_t timeout_s = watch->cluster->command_timeout_s;
+	CLEANUP(action_freep)
+	struct action *action =
+	    action_new(&action_submit, s->inbox, watch->cluster->name, watch->identity,
+		       (timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) * 1000, count);
+	for (size_t i = 0; i < count; i++)
+		if (group[i]->pending == ACTION_SUBMIT)
+			action_add(action, group[i]);
+	if (action->count == 0)
+		return;
+	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
+	action->rundir = TAKE(row.rundir);
+	action->plan = TAKE(plan);
+	action->master_key = s->master_key;
+	action->sealed_env = TAKE(row.sealed_env);
+	action->sealed_env_size = row.sealed_env_size;
+	if (!action_push(action, s->lanes)) {
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 1, 30);
+		return;
+	}
+	action = NULL;
+	watch->sending++;
+	fault_point("submit-pushed");
+	for (size_t i = 0; i < count; i++) {
+		if (group[i]->pending != ACTION_SUBMIT)
+			continue;
+		group[i]->in_flight = true;
+		group[i]->first_send = false;
+	}
+}
+
+/* A session is left for observations, cancels and readers: a burst of submissions can take minutes. */
+static int sends_max(const struct cluster_watch *watch)
+{
+	return watch->cluster->max_sessions > 1 ? watch->cluster->max_sessions - 1 : 1;
+}
+
+/* What goes in one remote command: chains of one evaluation. */
+struct send {
+	struct active_chain **items;
+	size_t count;
+	int64_t turn; /* the first of theirs */
+};
+
+static int by_evaluation(const void *a, const void *b)
+{
+	const struct active_chain *x = *(struct active_chain *const *)a;
+	const struct active_chain *y = *(struct active_chain *const *)b;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+	const struct send *x = a;
+	const struct send *y = b;
+	if (x->turn != y->turn)
+		return x->turn < y->turn ? -1 : 1;
+	return by_evaluation(x->items, y->items);
+}
+
+/* Is an earlier part of the evaluation on its way? The run directory takes one at a time. */
+static bool is_busy(const struct chain_list *busy, int64_t evaluation_seq)
+{
+	for (size_t i = 0; i < busy->count; i++)
+		if (busy->items[i]->job.evaluation_seq == evaluation_seq)
+			return true;
+	return false;
+}
+
+static void find_busy(const struct active_chains *chains, struct chain_list *ret_busy)
+{
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	HASH_ITER(hh, chains->by_seq, chain, next) {
+		if (chain->in_flight && chain->pending == ACTION_SUBMIT)
+			chain_list_add(ret_busy, chain);
+	}
+}
+
+static void send_all(struct scheduler *s, struct chain_list *sends, const struct chain_list *busy)
+{
+	qsort(sends->items, sends->count, sizeof *sends->items, by_evaluation);
+	CLEANUP(mem_freep) struct send *groups = mem_calloc(sends->count, sizeof *groups);
+	size_t count = 0;
+	for (size_t i = 0; i < sends->count; i++) {
+		struct active_chain **item = &sends->items[i];
+		if (i == 0 || item[0]->job.evaluation_seq != item[-1]->job.evaluation_seq)
+			groups[count++] = (struct send){.items = item, .turn = item[0]->turn};
+		groups[count - 1].count++;
+		if (item[0]->turn < groups[count - 1].turn)
+			groups[count - 1].turn = item[0]->turn;
+	}
+	qsort(groups, count, sizeof *groups, by_turn);
+	for (size_t i = 0; i < count; i++) {
+		struct active_chain *first = groups[i].items[0];
+		const struct cluster_watch *watch = cluster_watch_of(&s->watches, first);
+		if (watch != NULL && watch->refused_ms > clock_mono_ms())
+			hold_refused(s, groups[i].items, groups[i].count, watch);
+		else if ((watch == NULL || watch->sending < sends_max(watch)) &&
+			 !is_busy(busy, first->job.evaluation_seq))
+			send_group(s, groups[i].items, groups[i].count);
+	}
+}
+
+/* Chains that wait for their turn go when fair_share.h says so; the others have been sent before, or are to be told
+ * that the settings no longer have their cluster. */
+static void prepare(struct scheduler *s, const struct chain_list *due)
+{
+	struct chain_list waiting = {0};
+	struct chain_list sends = {0};
+	struct chain_list busy = {0};
+	for (size_t i = 0; i < due->count; i++) {
+		struct active_chain *chain = due->items[i];
+		bool waits = chain->pending == ACTION_NONE && cluster_watch_of(&s->watches, chain) != NULL;
+		chain->turn = 0;
+		chain_list_add(waits ? &waiting : &sends, chain);
+	}
+	size_t count = fair_share_take(s->fair_share, s->watches.settings, &s->chains, waiting.items, waiting.count);
+	for (size_t i = 0; i < count; i++)
+		chain_list_add(&sends, waiting.items[i]);
+	if (sends.count > 0) {
+		find_busy(&s->chains, &busy);
+		send_all(s, &sends, &busy);
+	}
+	free(waiting.items);
+	free(sends.items);
+	free(busy.items);
+}
+
+static const char *lookup_secret(const char *name, void *arg)
+{
+	return json_string_value(json_object_get(arg, name));
+}
+
+static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	json_t *env = NULL;
+	if (action_open_env(action, &env, err) != 0)
+		return -1;
+	struct attempt_order *orders = mem_calloc(action->count, sizeof *orders);
+	for (size_t i = 0; i < action->count; i++) {
+		const struct action_item *item = &action->items[i];
+		orders[i] = (struct attempt_order){.job_index = item->job_index,
+						   .number = item->attempt,
+						   .job_name = item->job_name,
+						   .time_limit_s = item->time_limit_s,
+						   .after_job = item->after_job,
+						   .adopt_only = item->adopt_only,
+						   .exclude_node = item->exclude_node,
+						   .budget_from = item->budget_from,
+						   .budget_left_s = item->budget_left_s};
+	}
+	struct rundir_input input = {.plan = action->plan,
+				     .evaluation = action->evaluation,
+				     .rundir = action->rundir,
+				     .orders = orders,
+				     .order_count = action->count,
+				     .shared = strchr(action->identity, '/') == NULL, /* no person's own */
+				     .secret = lookup_secret,
+				     .secret_arg = env};
+	fault_point("submit-before-exec");
+	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, &action->sent, err);
+	fault_point("submit-after-exec");
+	/* A login shell that is not one may answer with what it was sent. */
+	CLEANUP(mask_freep) struct mask *mask = mask_new(env);
+	if (rc != 0)
+		mask_text(mask, err->msg, false);
+	for (size_t i = 0; i < action->submitted.count; i++)
+		mask_text(mask, action->submitted.items[i].message, false);
+	free(orders);
+	secret_free_json(env);
+	return rc;
+}
+
+static void release(struct scheduler *s, const struct action *action)
+{
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	if (watch != NULL)
+		watch->sending--;
+	action_release_chains(s, action);
+}
+
+static int accepted(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+		    struct nel_err *err)
+{
+	free(chain->attempt.slurm_job_id);
+	chain->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
+	chain->attempt.submitted_at = result->submitted_at;
+	free(chain->job.slurm_job_id);
+	chain->job.slurm_job_id = mem_strdup(result->slurm_job_id);
+	chain->pending = ACTION_NONE;
+	chain->tries = 0;
+	chain->due_ms = 0;
+	if (event_log_attempt(s->db, chain, "attempt.submitted", clock_now_s(), err) != 0 ||
+	    totals_add(s->db, "attempts_submitted", chain->job.cluster, "", 1, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
+		       chain->attempt.gpus * chain->attempt.time_limit_s, err) != 0)
+		return -1;
+	return advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+}
+
+/* Slurm has refused it for a limit, and nothing of it runs. *due_ms: when the others of the same answer are tried
+ * again, 0 for the first; so that they go together. */
+static int wait_for_room(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			 int64_t *due_ms, struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	char at[CLOCK_RFC3339_SIZE];
+	active_chain_back_off(chain, 5, 300);
+	if (*due_ms == 0)
+		*due_ms = chain->due_ms;
+	chain->due_ms = *due_ms;
+	chain->limited = true;
+	s->limits_met = true;
+	snprintf(text, sizeof text, "room under a limit of Slurm's on %s, since %s: %s", chain->job.cluster,
+		 clock_rfc3339(chain->attempt.intended_at, at), result->message);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
+}
+
+/* The same, without knowing whether it can ever be taken: for a limit that is not named, or for something that may
+ * pass.
+ */
+static int wait_for_change(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			   int64_t *due_ms, struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	char at[CLOCK_RFC3339_SIZE];
+	const struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
+	int64_t patience_s = watch != NULL ? watch->cluster->refusal_deadline_s : 0;
+	int64_t last_s = chain->attempt.intended_at + patience_s;
+	bool untold = result->outcome == SUBMIT_UNTOLD;
+	if (watch != NULL && clock_now_s() >= last_s) {
+		snprintf(text, sizeof text, "refused for %" PRId64 " s (refusal_deadline_s)%s: %s", patience_s,
+			 untold ? ", which no limit of the number of jobs explains" : "", result->message);
+		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, text), err);
+	}
+	active_chain_back_off(chain, 5, 300);
+	if (*due_ms == 0)
+		*due_ms = chain->due_ms;
+	chain->due_ms = *due_ms;
+	snprintf(text, sizeof text, "Slurm on %s%s, until %s at most: %s", chain->job.cluster,
+		 untold ? ", which does not say whether for the number of jobs or for the size or time of this one"
+			: " to take it",
+		 clock_rfc3339(last_s, at), result->message);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
+}
+
+static int submit_result(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+			 int64_t *due_ms, struct nel_err *err)
+{
+	char text[NEL_ERR_MSG_MAX];
+	chain->limited = false;
+	switch (result->outcome) {
+	case SUBMIT_ACCEPTED: return accepted(s, chain, result, err);
+	case SUBMIT_REFUSED:
+		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, result->message), err);
+	case SUBMIT_LIMIT: return wait_for_room(s, chain, result, due_ms, err);
+	case SUBMIT_UNTOLD:
+	case SUBMIT_PASSING: return wait_for_change(s, chain, result, due_ms, err);
+	case SUBMIT_RETRY:
+	case SUBMIT_IN_DOUBT: break;
+	}
+	active_chain_back_off(chain, 5, 300);
+	snprintf(text, sizeof text, "cluster %s: %s", chain->job.cluster, result->message);
+	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
+}
+
+/* Is the attempt to be cancelled, and has nothing of it reached the cluster? Notes that nothing has. */
+static bool unsent(const struct action *action, const struct action_item *item, struct active_chain *chain)
+{
+	chain->first_send = item->first_send && !action->sent;
+	return chain->first_send && chain->job.state == CHAIN_CANCELLING;
+}
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	char wait[ACTION_WAIT_SIZE];
+	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	int64_t limit_due_ms = 0;
+	action_describe_wait(action, wait);
+	if (action_was_refused(action) && watch != NULL)
+		cluster_watch_refused(watch, wait);
+	for (size_t i = 0; i < action->count; i++) {
+		struct active_chain *chain =
+		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
+		if (chain == NULL || chain->pending != ACTION_SUBMIT)
+			continue;
+		int rc = 0;
+		if (!action->failed && i < action->submitted.count) {
+			rc = submit_result(s, chain, &action->submitted.items[i], &limit_due_ms, err);
+		} else if (unsent(action, &action->items[i], chain)) {
+			const char *reason = active_chain_end_reason(chain, action->err.msg);
+			/* Earlier attempts left files, and secrets, on the cluster. */
+			rc = chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+							: advance_end(s, chain, EVENT_REFUSED, reason, err);
+		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send &&
+			   chain->job.started_at == 0) { /* a chain that has run had a directory that could be used */
+			rc = advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, action->err.msg), err);
+		} else {
+			if (action_was_refused(action) && watch != NULL)
+				chain->due_ms = watch->refused_ms;
+			else
+				active_chain_back_off(chain, 2, 120);
+			rc = transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
+		}
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}
+
+const struct action_type action_submit = {
+    .name = "submit",
+    .is_due = is_due,
+    .prepare = prepare,
+    .run = run,
+    .release = release,
+    .take = take,
+    .taken_point = "submit-taken",
+    .stored_point = "submit-stored",
+};

@@ -1,0 +1,14 @@
+/* The intent to submit: the next attempt's row with its script, committed before anything is sent, so that a crash
+ * neither loses an attempt nor sends one twice. Scheduler thread. */
+#ifndef NEL_SCHED_ATTEMPT_INTENT_H
+#define NEL_SCHED_ATTEMPT_INTENT_H
+
+#include "config/plan/eval_config.h"
+#include "sched/scheduler_state.h"
+
+/* One transaction: every chain of the group to which nothing pends gets its next attempt, or, when its budget has no
+ * room for one, its end. The chains are of the evaluation that plan is of. */
+int attempt_intent_store(struct scheduler *s, struct active_chain **group, size_t count, const struct eval_plan *plan,
+			 struct nel_err *err);
+
+#endif

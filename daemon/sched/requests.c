@@ -1,0 +1,89 @@
+#include "sched/requests.h"
+
+#include "db/failures.h"
+#include "sched/advance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* A person asked for the end of a chain. */
+static int cancel(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
+{
+	char reason[128];
+	snprintf(reason, sizeof reason, "cancelled by %s",
+		 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
+	if (chain_rule_for(chain->job.state, EVENT_CANCEL)->to != CHAIN_CANCELLING)
+		return advance_end(s, chain, EVENT_CANCEL, reason, err);
+	if (advance_apply(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) != 0)
+		return -1;
+	if (!chain->first_send || chain->in_flight)
+		return 0;
+	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
+	return chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+					  : advance_end(s, chain, EVENT_REFUSED, reason, err);
+}
+
+/* A person asked that an ended chain goes on. */
+static int resume(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
+{
+	struct job_row *job = &chain->job;
+	char reason[256];
+	if (job->resume_resets_budget) {
+		job->budget_from_attempt = job->attempt + 1;
+		job->budget_used_s = 0;
+		chain->used_before_s = 0;
+		snprintf(reason, sizeof reason, "resumed by %s with a new walltime budget", job->resume_requested_by);
+	} else {
+		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
+			 job->resume_requested_by, job->budget_used_s);
+	}
+	job->failures = 0;
+	job->not_before = 0;
+	free(job->export_);
+	job->export_ = NULL;
+	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0)
+		return -1;
+	if (jobs_clear_resume(s->db, chain->seq, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
+	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
+		return -1;
+	/* What was stored of the end no longer holds. */
+	chain->ending = false;
+	job->collected = false;
+	chain->export_misses = 0;
+	chain->results_since_ms = 0;
+	job->cancel_requested_at = 0;
+	active_chain_set_pending(chain, ACTION_NONE);
+	return 0;
+}
+
+static int carry_out(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
+{
+	bool ended = chain_state_is_end(chain->job.state);
+	if (chain->job.resume_requested_at != 0)
+		return ended && chain->job.state != CHAIN_SUCCEEDED ? resume(s, chain, err)
+								    : jobs_clear_resume(s->db, chain->seq, err);
+	if (chain->job.cancel_requested_at != 0 && !ended && chain->job.state != CHAIN_CANCELLING)
+		return cancel(s, chain, err);
+	return 0;
+}
+
+int requests_take(struct scheduler *s, struct nel_err *err)
+{
+	CLEANUP(job_list_done) struct job_list list = {0};
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	if (db_begin(s->db, err) != 0 || jobs_take_attention(s->db, &list, err) != 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++) {
+		bool ending = false;
+		struct active_chain *known = active_chains_find(&s->chains, list.items[i].seq);
+		if (known != NULL)
+			ending = known->ending;
+		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
+		chain->touched = true;
+		if (known == NULL && advance_attach(s, chain, err) != 0)
+			return -1;
+		if (!ending && carry_out(s, chain, err) != 0)
+			return -1;
+	}
+	return db_commit(s->db, err);
+}
