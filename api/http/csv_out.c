@@ -34,5 +34,5 @@ void csv_text(struct str *s, const char *text)
 void csv_double(struct str *s, double number)
 {
 	if (isfinite(number))
-		out_double(s, number);
+		out_digits(s, number);
 }

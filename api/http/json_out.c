@@ -1,12 +1,18 @@
 /* Owns how values are written as JSON text. */
 #include "api/http/json_out.h"
 
-#include "api/http/utf8.h"
+#include "base/clock.h"
+#include "base/utf8.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+void json_out_done(struct json_out *out)
+{
+	str_done(&out->text);
+}
 
 static bool is_plain(unsigned char c)
 {
@@ -14,50 +20,113 @@ static bool is_plain(unsigned char c)
 }
 
 /* Appends the character at p, which is not plain; returns its size. */
-static size_t append_special(struct str *s, const unsigned char *p, size_t left)
+static size_t append_special(struct str *s, const char *p, size_t left)
 {
+	uint32_t code = 0;
 	if (*p == '"' || *p == '\\') {
 		str_append_c(s, '\\');
-		str_append_c(s, (char)*p);
+		str_append_c(s, *p);
 		return 1;
 	}
-	if (*p < 0x20) {
+	if ((unsigned char)*p < 0x20) {
 		str_appendf(s, "\\u%04x", *p);
 		return 1;
 	}
-	size_t size = utf8_character(p, left);
+	size_t size = utf8_decode(p, left, &code);
 	if (size == 0) {
-		OUT(s, "\\ufffd");
+		str_append(s, "\\ufffd");
 		return 1;
 	}
 	str_append_n(s, p, size);
 	return size;
 }
 
-void out_string(struct str *s, const char *text)
+static void append_string(struct str *s, const char *text)
 {
-	if (text == NULL) {
-		OUT(s, "null");
-		return;
-	}
-	const unsigned char *p = (const unsigned char *)text;
 	size_t left = strlen(text);
 	str_append_c(s, '"');
 	while (left > 0) {
 		size_t plain = 0;
-		while (plain < left && is_plain(p[plain]))
+		while (plain < left && is_plain((unsigned char)text[plain]))
 			plain++;
 		if (plain == 0)
-			plain = append_special(s, p, left);
+			plain = append_special(s, text, left);
 		else
-			str_append_n(s, p, plain);
-		p += plain;
+			str_append_n(s, text, plain);
+		text += plain;
 		left -= plain;
 	}
 	str_append_c(s, '"');
 }
 
-void out_int(struct str *s, int64_t number)
+static void append_comma(struct json_out *out)
+{
+	if (out->comma)
+		str_append_c(&out->text, ',');
+}
+
+void out_name_n(struct json_out *out, const char *name, size_t size)
+{
+	append_comma(out);
+	str_append_c(&out->text, '"');
+	str_append_n(&out->text, name, size);
+	str_append_n(&out->text, "\":", 2);
+	out->comma = false;
+}
+
+void out_key(struct json_out *out, const char *key)
+{
+	append_comma(out);
+	append_string(&out->text, key);
+	str_append_c(&out->text, ':');
+	out->comma = false;
+}
+
+/* What comes before each value, and what it leaves for the next one. */
+static struct str *begin_value(struct json_out *out, const char *name)
+{
+	if (name != NULL)
+		out_name(out, name);
+	else
+		append_comma(out);
+	out->comma = true;
+	return &out->text;
+}
+
+static void begin(struct json_out *out, const char *name, char begin, char end)
+{
+	assert(out->depth < JSON_OUT_DEPTH_MAX);
+	str_append_c(begin_value(out, name), begin);
+	out->ends[out->depth++] = end;
+	out->comma = false;
+}
+
+void out_object(struct json_out *out, const char *name)
+{
+	begin(out, name, '{', '}');
+}
+
+void out_array(struct json_out *out, const char *name)
+{
+	begin(out, name, '[', ']');
+}
+
+void out_end(struct json_out *out)
+{
+	assert(out->depth > 0);
+	str_append_c(&out->text, out->ends[--out->depth]);
+	out->comma = true;
+}
+
+void out_string(struct json_out *out, const char *name, const char *text)
+{
+	if (text != NULL)
+		append_string(begin_value(out, name), text);
+	else
+		out_null(out, name);
+}
+
+void out_int(struct json_out *out, const char *name, int64_t number)
 {
 	char digits[24];
 	char *p = digits + sizeof digits;
@@ -67,25 +136,20 @@ void out_int(struct str *s, int64_t number)
 	while ((rest /= 10) != 0);
 	if (number < 0)
 		*--p = '-';
-	str_append_n(s, p, (size_t)(digits + sizeof digits - p));
+	str_append_n(begin_value(out, name), p, (size_t)(digits + sizeof digits - p));
 }
 
-void out_int_or_null(struct str *s, int64_t number, bool known)
+void out_int_or_null(struct json_out *out, const char *name, int64_t number, bool known)
 {
 	if (known)
-		out_int(s, number);
+		out_int(out, name, number);
 	else
-		OUT(s, "null");
+		out_null(out, name);
 }
 
-/* The shortest of 15 to 17 digits that reads back as the same number. */
-void out_double(struct str *s, double number)
+void out_digits(struct str *s, double number)
 {
 	char text[40];
-	if (!isfinite(number)) {
-		OUT(s, "null");
-		return;
-	}
 	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(text, sizeof text, "%.*g", digits, number);
 		if (strtod(text, NULL) == number)
@@ -94,46 +158,39 @@ void out_double(struct str *s, double number)
 	str_append(s, text);
 }
 
-void out_bool(struct str *s, bool value)
+void out_double(struct json_out *out, const char *name, double number)
 {
-	str_append(s, value ? "true" : "false");
+	if (isfinite(number))
+		out_digits(begin_value(out, name), number);
+	else
+		out_null(out, name);
 }
 
-static void put_digits(char *to, unsigned value, int count)
+void out_bool(struct json_out *out, const char *name, bool value)
 {
-	for (int i = count - 1; i >= 0; i--, value /= 10)
-		to[i] = (char)('0' + value % 10);
+	str_append(begin_value(out, name), value ? "true" : "false");
 }
 
-/* As clock_rfc3339(), but without the C library's time zone lock, which all HTTP threads would share. Days to a date by
- * eras of 400 years, as the proleptic Gregorian calendar repeats after those. */
-void out_time(struct str *s, int64_t at_s)
+void out_null(struct json_out *out, const char *name)
 {
-	if (at_s == 0) {
-		OUT(s, "null");
-		return;
-	}
-	int64_t second = at_s % 86400;
-	int64_t days = at_s / 86400;
-	if (second < 0) {
-		second += 86400;
-		days--;
-	}
-	days += 719468; /* from 0000-03-01 */
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	unsigned day_of_era = (unsigned)(days - era * 146097);
-	unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	unsigned shifted_month = (5 * day_of_year + 2) / 153; /* March is 0 */
-	unsigned day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-	unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-	unsigned year = (unsigned)(year_of_era + (unsigned)(era * 400) + (month <= 2));
-	char text[] = "\"0000-00-00T00:00:00Z\"";
-	put_digits(text + 1, year, 4);
-	put_digits(text + 6, month, 2);
-	put_digits(text + 9, day, 2);
-	put_digits(text + 12, (unsigned)second / 3600, 2);
-	put_digits(text + 15, (unsigned)second / 60 % 60, 2);
-	put_digits(text + 18, (unsigned)second % 60, 2);
-	str_append_n(s, text, sizeof text - 1);
+	str_append_n(begin_value(out, name), "null", 4);
+}
+
+void out_time(struct json_out *out, const char *name, int64_t at_s)
+{
+	char text[CLOCK_RFC3339_SIZE];
+	out_string(out, name, at_s != 0 ? clock_rfc3339(at_s, text) : NULL);
+}
+
+void out_json(struct json_out *out, const char *name, const char *json)
+{
+	if (json != NULL)
+		out_json_n(out, name, json, strlen(json));
+	else
+		out_null(out, name);
+}
+
+void out_json_n(struct json_out *out, const char *name, const char *json, size_t size)
+{
+	str_append_n(begin_value(out, name), json, size);
 }

@@ -1,8 +1,6 @@
 /* Owns how a list says where it goes on. */
 #include "api/http/page.h"
 
-#include "api/http/json_out.h"
-
 #include <string.h>
 
 int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_page, struct nel_err *err)
@@ -42,15 +40,14 @@ void page_link(struct request *request, const struct page *page, int64_t positio
 	str_done(&link);
 }
 
-void page_next(struct request *request, const struct page *page, int64_t position, struct str *body)
+void page_next(struct request *request, const struct page *page, int64_t position, struct json_out *out)
 {
 	char cursor[CURSOR_SIZE];
-	OUT(body, "\"next\":");
 	if (position == 0) {
-		OUT(body, "null");
+		out_null(out, "next");
 		return;
 	}
 	cursor_format(page->kind, position, cursor);
-	out_string(body, cursor);
+	out_string(out, "next", cursor);
 	page_link(request, page, position);
 }

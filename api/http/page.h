@@ -3,6 +3,7 @@
 #define NEL_API_HTTP_PAGE_H
 
 #include "api/http/cursor.h"
+#include "api/http/json_out.h"
 #include "api/http/request.h"
 
 #define PAGE_LIMIT_MAX 500
@@ -24,7 +25,7 @@ struct page {
 int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_page, struct nel_err *err);
 
 /* Appends `"next":` with the cursor of the page that begins at `position` (null for 0) and adds the Link header. */
-void page_next(struct request *request, const struct page *page, int64_t position, struct str *body);
+void page_next(struct request *request, const struct page *page, int64_t position, struct json_out *out);
 
 /* The Link header alone; nothing for 0. */
 void page_link(struct request *request, const struct page *page, int64_t position);

@@ -9,32 +9,26 @@
 
 #define RETRY_AFTER_S "5"
 
-static void problem_item(struct str *s, const json_t *problem)
+static void problem_item(struct json_out *out, const json_t *problem)
 {
 	const json_t *line = json_object_get(problem, "line");
 	const json_t *column = json_object_get(problem, "column");
-	OUT(s, "{\"pointer\":");
-	out_string(s, json_string_value(json_object_get(problem, "pointer")));
-	OUT(s, ",\"message\":");
-	out_string(s, json_string_value(json_object_get(problem, "message")));
-	OUT(s, ",\"line\":");
-	out_int_or_null(s, json_integer_value(line), json_is_integer(line));
-	OUT(s, ",\"column\":");
-	out_int_or_null(s, json_integer_value(column), json_is_integer(column));
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_string(out, "pointer", json_string_value(json_object_get(problem, "pointer")));
+	out_string(out, "message", json_string_value(json_object_get(problem, "message")));
+	out_int_or_null(out, "line", json_integer_value(line), json_is_integer(line));
+	out_int_or_null(out, "column", json_integer_value(column), json_is_integer(column));
+	out_end(out);
 }
 
-void problem_list(struct str *s, const json_t *problems)
+void problem_list(struct json_out *out, const char *name, const json_t *problems)
 {
 	size_t i = 0;
 	const json_t *problem = NULL;
-	OUT(s, "[");
-	json_array_foreach(problems, i, problem) {
-		if (i > 0)
-			OUT(s, ",");
-		problem_item(s, problem);
-	}
-	OUT(s, "]");
+	out_array(out, name);
+	json_array_foreach(problems, i, problem)
+		problem_item(out, problem);
+	out_end(out);
 }
 
 int problem_status(const struct nel_err *err, bool has_errors)
@@ -87,19 +81,16 @@ int problem_reply(struct request *request)
 	log_fault(request, status);
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
-	struct str body = {0};
-	OUT(&body, "{\"type\":\"about:blank\",\"title\":");
-	out_string(&body, MHD_get_reason_phrase_for((unsigned)status));
-	OUT(&body, ",\"status\":");
-	out_int(&body, status);
-	OUT(&body, ",\"detail\":");
-	out_string(&body, detail_of(&request->err));
-	OUT(&body, ",\"request_id\":");
-	out_string(&body, request->id);
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_string(&body, "type", "about:blank");
+	out_string(&body, "title", MHD_get_reason_phrase_for((unsigned)status));
+	out_int(&body, "status", status);
+	out_string(&body, "detail", detail_of(&request->err));
+	out_string(&body, "request_id", request->id);
 	if (request->errors != NULL) {
-		OUT(&body, ",\"errors\":");
-		problem_list(&body, request->errors);
+		problem_list(&body, "errors", request->errors);
 	}
-	OUT(&body, "}");
-	return reply_text(request, status, "application/problem+json", &body, NULL);
+	out_end(&body);
+	return reply_text(request, status, "application/problem+json", &body.text, NULL);
 }

@@ -2,6 +2,7 @@
 #ifndef NEL_API_HTTP_PROBLEM_H
 #define NEL_API_HTTP_PROBLEM_H
 
+#include "api/http/json_out.h"
 #include "api/http/request.h"
 
 /* Makes the reply for request->err, with request->fail_status and request->errors where they are set. 0, or -1 when not
@@ -12,6 +13,6 @@ int problem_reply(struct request *request);
 int problem_status(const struct nel_err *err, bool has_errors);
 
 /* An array of {"pointer","message","line","column"}; members that an item lacks become null. */
-void problem_list(struct str *s, const json_t *problems);
+void problem_list(struct json_out *out, const char *name, const json_t *problems);
 
 #endif

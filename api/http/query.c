@@ -1,9 +1,9 @@
 /* Owns the decoding and checking of what stands in a URI. */
 #include "api/http/query.h"
 
-#include "api/http/utf8.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

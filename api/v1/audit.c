@@ -5,37 +5,24 @@
 #include "api/http/page.h"
 #include "api/http/reply.h"
 
-static void render_row(struct str *s, const struct audit_row *row)
+static void render_row(struct json_out *out, const struct audit_row *row)
 {
-	OUT(s, "{\"seq\":");
-	out_int(s, row->seq);
-	OUT(s, ",\"at\":");
-	out_time(s, row->at);
-	OUT(s, ",\"last_at\":");
-	out_time(s, row->last_at);
-	OUT(s, ",\"count\":");
-	out_int(s, row->count);
-	OUT(s, ",\"actor\":");
-	out_string(s, row->actor);
-	OUT(s, ",\"role\":");
-	out_string(s, row->role);
-	OUT(s, ",\"source\":");
-	out_string(s, row->source);
-	OUT(s, ",\"request_id\":");
-	out_string(s, row->request);
-	OUT(s, ",\"action\":");
-	out_string(s, row->action);
-	OUT(s, ",\"target\":");
-	out_string(s, row->target);
-	OUT(s, ",\"cluster\":");
-	out_string(s, row->cluster);
-	OUT(s, ",\"outcome\":");
-	out_string(s, row->outcome);
-	OUT(s, ",\"status\":");
-	out_int_or_null(s, row->status, row->status != 0);
-	OUT(s, ",\"detail\":");
-	out_string(s, row->detail);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_int(out, "seq", row->seq);
+	out_time(out, "at", row->at);
+	out_time(out, "last_at", row->last_at);
+	out_int(out, "count", row->count);
+	out_string(out, "actor", row->actor);
+	out_string(out, "role", row->role);
+	out_string(out, "source", row->source);
+	out_string(out, "request_id", row->request);
+	out_string(out, "action", row->action);
+	out_string(out, "target", row->target);
+	out_string(out, "cluster", row->cluster);
+	out_string(out, "outcome", row->outcome);
+	out_int_or_null(out, "status", row->status, row->status != 0);
+	out_string(out, "detail", row->detail);
+	out_end(out);
 }
 
 static int parse_filter(struct request *request, const struct page *page, struct audit_filter *filter,
@@ -69,15 +56,13 @@ int api_listAudit(struct request *request, struct nel_err *err)
 	    request_read_db(request, &db, err) != 0 || audit_list(db, &filter, &list, err) != 0)
 		return -1;
 	size_t shown = list.count > (size_t)page.limit ? (size_t)page.limit : list.count;
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
-	for (size_t i = 0; i < shown; i++) {
-		if (i > 0)
-			OUT(&body, ",");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
+	for (size_t i = 0; i < shown; i++)
 		render_row(&body, &list.items[i]);
-	}
-	OUT(&body, "],");
+	out_end(&body);
 	page_next(request, &page, shown < list.count ? list.items[shown - 1].seq : 0, &body);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

@@ -1,6 +1,5 @@
 #include "api/v1/differs.h"
 
-#include "api/http/json_out.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -29,17 +28,14 @@ void differs_add(json_t *names, const json_t *a, const json_t *b)
 	add_of(names, b, a);
 }
 
-void differs_render(struct str *s, const json_t *names)
+void differs_render(struct json_out *out, const char *name, const json_t *names)
 {
-	const char *separator = "[";
-	const char *name = NULL;
+	const char *part = NULL;
 	json_t *ignored = NULL;
-	json_object_foreach((json_t *)names, name, ignored) {
-		str_append(s, separator);
-		out_string(s, name);
-		separator = ",";
-	}
-	str_append(s, json_object_size(names) > 0 ? "]" : "[]");
+	out_array(out, name);
+	json_object_foreach((json_t *)names, part, ignored)
+		out_string(out, NULL, part);
+	out_end(out);
 }
 
 void differs_append_text(struct str *s, const json_t *names, const json_t *parts)

@@ -27,7 +27,7 @@ int api_getEvaluation(struct request *request, struct nel_err *err)
 	if (cached != NULL)
 		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	struct revision revision = {0};
 	if (revisions_evaluation(db, id, &revision, err) == 0) {
 		if (read_is_known(request, &revision, id))
@@ -38,8 +38,8 @@ int api_getEvaluation(struct request *request, struct nel_err *err)
 	if (read_evaluation(db, id, false, &row, err) != 0 ||
 	    read_render_evaluation(request, db, &row, &body, err) != 0)
 		return -1;
-	read_cache_store(cache, id, &body, request->etag);
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	read_cache_store(cache, id, &body.text, request->etag);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
@@ -84,19 +84,18 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 
 /* The list has one row more than the page when there is a next one. */
 static int render_list(struct request *request, struct db *db, const struct page *page,
-		       const struct evaluation_list *list, struct str *body, struct nel_err *err)
+		       const struct evaluation_list *list, struct json_out *out, struct nel_err *err)
 {
 	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
-	OUT(body, "{\"items\":[");
+	out_object(out, NULL);
+	out_array(out, "items");
 	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			OUT(body, ",");
-		if (read_render_evaluation(request, db, &list->items[i], body, err) != 0)
+		if (read_render_evaluation(request, db, &list->items[i], out, err) != 0)
 			return -1;
 	}
-	OUT(body, "],");
-	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, body);
-	OUT(body, "}");
+	out_end(out);
+	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, out);
+	out_end(out);
 	return 0;
 }
 
@@ -134,10 +133,10 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 		return -1;
 	filter.config_hash = like.config_hash;
 	CLEANUP(evaluation_list_done) struct evaluation_list list = {0};
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	if (evaluations_list(db, &filter, &list, err) != 0 || render_list(request, db, &page, &list, &body, err) != 0)
 		return -1;
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getEvaluationConfig(struct request *request, struct nel_err *err)

@@ -161,20 +161,18 @@ static void poll_free(void *arg)
 static int reply_list(struct request *request, const struct event_list *list, int64_t next, int64_t last,
 		      struct nel_err *err)
 {
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	for (size_t i = 0; i < list->count; i++) {
 		CLEANUP(mem_freep) char *text = event_json(&list->items[i]);
-		if (i > 0)
-			OUT(&body, ",");
-		str_append(&body, text);
+		out_json(&body, NULL, text);
 	}
-	OUT(&body, "],\"next\":");
-	out_int(&body, next);
-	OUT(&body, ",\"last\":");
-	out_int(&body, last);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	out_int(&body, "next", next);
+	out_int(&body, "last", last);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int refuse_pruned(struct request *request, const struct wish *wish, int64_t first, struct nel_err *err)

@@ -70,24 +70,26 @@ static int list_came(struct request *request, struct nel_err *err)
 			*err = answer->err;
 		return kept > 0 ? 0 : -1;
 	}
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct remote_entry *entry = &answer->entries[i];
-		str_append(&body, i > 0 ? ",{" : "{");
-		str_append(&body, content->folder == REMOTE_LOGS ? "\"name\":" : "\"path\":");
-		out_string(&body, entry->path);
-		str_append(&body, entry->escaped ? ",\"escaped\":true" : "");
-		OUT(&body, ",\"size\":");
-		out_int(&body, entry->size);
-		OUT(&body, ",\"modified_at\":");
-		out_time(&body, entry->modified_at);
-		str_append(&body, content->folder == REMOTE_LOGS ? ",\"kept_from\":null}" : "}");
+		out_object(&body, NULL);
+		out_string(&body, content->folder == REMOTE_LOGS ? "name" : "path", entry->path);
+		if (entry->escaped)
+			out_bool(&body, "escaped", true);
+		out_int(&body, "size", entry->size);
+		out_time(&body, "modified_at", entry->modified_at);
+		if (content->folder == REMOTE_LOGS)
+			out_null(&body, "kept_from");
+		out_end(&body);
 	}
-	OUT(&body, "],\"next\":null,\"truncated\":");
-	out_bool(&body, answer->truncated);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	out_null(&body, "next");
+	out_bool(&body, "truncated", answer->truncated);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int list_files(struct request *request, enum remote_folder folder, const char *prefix, struct nel_err *err)

@@ -22,18 +22,17 @@ static int parse_state(const struct request *request, const char **ret_state, st
 }
 
 /* The list has one row more than the page when there is a next one. */
-static void render_list(struct request *request, const struct page *page, const struct job_list *list, struct str *body)
+static void render_list(struct request *request, const struct page *page, const struct job_list *list,
+			struct json_out *out)
 {
 	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
-	OUT(body, "{\"items\":[");
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			OUT(body, ",");
-		render_job(body, &list->items[i]);
-	}
-	OUT(body, "],");
-	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, body);
-	OUT(body, "}");
+	out_object(out, NULL);
+	out_array(out, "items");
+	for (size_t i = 0; i < count; i++)
+		render_job(out, &list->items[i]);
+	out_end(out);
+	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, out);
+	out_end(out);
 }
 
 int api_listJobs(struct request *request, struct nel_err *err)
@@ -61,9 +60,9 @@ int api_listJobs(struct request *request, struct nel_err *err)
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
 		service_show_place(request->service, &list.items[i]);
-	struct str body = {0};
+	struct json_out body = {0};
 	render_list(request, &page, &list, &body);
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int reply_job(struct request *request, struct db *db, int status, struct nel_err *err)
@@ -76,9 +75,9 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
 		return -1;
 	service_show_place(request->service, &job);
-	struct str body = {0};
+	struct json_out body = {0};
 	render_job_detail(&body, &job, &attempts, &history, &failure);
-	return reply_json_text(request, status, &body, err);
+	return reply_json_text(request, status, &body.text, err);
 }
 
 int api_getJob(struct request *request, struct nel_err *err)

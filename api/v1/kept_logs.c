@@ -28,22 +28,23 @@ int kept_logs_list(struct request *request, const struct job_row *job, struct ne
 		return -1;
 	if (list.count == 0)
 		return 0;
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	for (size_t i = 0; i < list.count; i++) {
 		const struct job_log_row *row = &list.items[i];
-		str_append(&body, i > 0 ? ",{\"name\":" : "{\"name\":");
-		out_string(&body, row->name);
-		OUT(&body, ",\"size\":");
-		out_int(&body, row->size);
-		OUT(&body, ",\"modified_at\":");
-		out_time(&body, row->modified_at);
-		OUT(&body, ",\"kept_from\":");
-		out_int(&body, row->kept_from);
-		OUT(&body, "}");
+		out_object(&body, NULL);
+		out_string(&body, "name", row->name);
+		out_int(&body, "size", row->size);
+		out_time(&body, "modified_at", row->modified_at);
+		out_int(&body, "kept_from", row->kept_from);
+		out_end(&body);
 	}
-	OUT(&body, "],\"next\":null,\"truncated\":false}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err) != 0 ? -1 : 1;
+	out_end(&body);
+	out_null(&body, "next");
+	out_bool(&body, "truncated", false);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err) != 0 ? -1 : 1;
 }
 
 int64_t kept_logs_tail(const struct job_log_row *row, int64_t lines)

@@ -2,9 +2,9 @@
 
 #include "api/http/json_out.h"
 #include "api/http/sse.h"
-#include "api/http/utf8.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -12,12 +12,19 @@
 
 #define EVENT_BYTES_MAX 16384 /* of the log, in one event */
 
+/* The size of the character at p; 0 when it is none. */
+static size_t character(const unsigned char *p, size_t size)
+{
+	uint32_t code = 0;
+	return utf8_decode((const char *)p, size, &code);
+}
+
 /* How many bytes are text; a NUL byte is none. */
 static size_t text_length(const unsigned char *p, size_t size)
 {
 	size_t at = 0;
 	while (at < size && at < EVENT_BYTES_MAX) {
-		size_t length = p[at] == 0 ? 0 : utf8_character(p + at, size - at);
+		size_t length = p[at] == 0 ? 0 : character(p + at, size - at);
 		if (length == 0)
 			break;
 		at += length;
@@ -37,7 +44,7 @@ static bool may_go_on(const unsigned char *p, size_t size)
 		memset(whole, 0x80, sizeof whole);
 		whole[1] = fill[i];
 		memcpy(whole, p, size);
-		if (utf8_character(whole, want) == want)
+		if (character(whole, want) == want)
 			return true;
 	}
 	return false;
@@ -46,17 +53,18 @@ static bool may_go_on(const unsigned char *p, size_t size)
 static size_t binary_length(const unsigned char *p, size_t size)
 {
 	size_t at = 1;
-	while (at < size && at < EVENT_BYTES_MAX && (p[at] == 0 || utf8_character(p + at, size - at) == 0))
+	while (at < size && at < EVENT_BYTES_MAX && (p[at] == 0 || character(p + at, size - at) == 0))
 		at++;
 	return at;
 }
 
 static void append_event(struct str *out, const char *prefix, int64_t offset, const char *data, size_t size, bool text)
 {
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	CLEANUP(mem_freep) char *value = NULL;
 	char id[320];
-	str_appendf(&body, "{\"offset\":%" PRId64 ",\"%s\":", offset, text ? "text" : "base64");
+	out_object(&body, NULL);
+	out_int(&body, "offset", offset);
 	if (text) {
 		value = mem_dup(data, size);
 	} else {
@@ -64,10 +72,10 @@ static void append_event(struct str *out, const char *prefix, int64_t offset, co
 		value = mem_calloc(1, length);
 		sodium_bin2base64(value, length, (const unsigned char *)data, size, sodium_base64_VARIANT_ORIGINAL);
 	}
-	out_string(&body, value);
-	str_append_c(&body, '}');
+	out_string(&body, text ? "text" : "base64", value);
+	out_end(&body);
 	snprintf(id, sizeof id, "%s%" PRId64, prefix, offset + (int64_t)size);
-	sse_event(out, id, NULL, str_text(&body));
+	sse_event(out, id, NULL, str_text(&body.text));
 }
 
 size_t log_events_data(struct str *out, const char *prefix, int64_t offset, const char *data, size_t size, bool all)

@@ -82,25 +82,21 @@ static void id_prefix(const struct follower *f, char prefix[LOG_NAME_SIZE + 2])
 /* An event that marks a place: the beginning of a file, its end. */
 static void mark(struct follower *f, const char *event, const char *state, const char *reason)
 {
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	char prefix[LOG_NAME_SIZE + 2];
 	char id[LOG_NAME_SIZE + 32];
-	OUT(&body, "{\"name\":");
-	out_string(&body, f->name[0] != '\0' ? f->name : NULL);
-	OUT(&body, ",\"attempt\":");
-	out_int_or_null(&body, f->attempt, f->attempt > 0);
-	OUT(&body, ",\"offset\":");
-	out_int(&body, f->at);
+	out_object(&body, NULL);
+	out_string(&body, "name", f->name[0] != '\0' ? f->name : NULL);
+	out_int_or_null(&body, "attempt", f->attempt, f->attempt > 0);
+	out_int(&body, "offset", f->at);
 	if (state != NULL) {
-		OUT(&body, ",\"state\":");
-		out_string(&body, state);
-		OUT(&body, ",\"reason\":");
-		out_string(&body, reason);
+		out_string(&body, "state", state);
+		out_string(&body, "reason", reason);
 	}
-	OUT(&body, "}");
+	out_end(&body);
 	id_prefix(f, prefix);
 	snprintf(id, sizeof id, "%s%" PRId64, prefix, f->at);
-	sse_event(&f->out, f->name[0] != '\0' ? id : NULL, event, str_text(&body));
+	sse_event(&f->out, f->name[0] != '\0' ? id : NULL, event, str_text(&body.text));
 }
 
 static void emit(struct follower *f, const char *data, size_t size, bool all)

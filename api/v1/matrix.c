@@ -2,11 +2,11 @@
 #include "api/v1/matrix.h"
 
 #include "api/http/csv_out.h"
-#include "api/http/json_out.h"
 #include "api/v1/differs.h"
 #include "api/v1/render.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -303,85 +303,67 @@ static struct difference compare_with_baseline(const struct matrix *matrix, cons
 	return difference;
 }
 
-static void render_cell(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
+static void render_cell(struct json_out *out, const struct matrix *matrix, const struct row *row, size_t column)
 {
 	const struct result_of_job *cell = cell_at(matrix, row, column);
 	if (cell == NULL) {
-		OUT(s, "null");
+		out_null(out, NULL);
 		return;
 	}
-	OUT(s, "{\"value\":");
-	out_double(s, cell->row.value);
-	OUT(s, ",\"stderr\":");
-	out_double(s, cell->row.stderr_);
-	OUT(s, ",\"count\":");
-	out_int_or_null(s, cell->row.count, cell->row.count >= 0);
-	OUT(s, ",\"job\":");
-	out_string(s, cell->job);
-	OUT(s, ",\"ended_at\":");
-	out_time(s, cell->ended_at);
+	out_object(out, NULL);
+	out_double(out, "value", cell->row.value);
+	out_double(out, "stderr", cell->row.stderr_);
+	out_int_or_null(out, "count", cell->row.count, cell->row.count >= 0);
+	out_string(out, "job", cell->job);
+	out_time(out, "ended_at", cell->ended_at);
 	if (matrix->baseline != NULL) {
 		CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
-		OUT(s, ",\"delta\":");
-		out_double(s, difference.delta);
-		OUT(s, ",\"delta_stderr\":");
-		out_double(s, difference.stderr_);
-		OUT(s, ",\"differs\":");
-		differs_render(s, difference.differs);
+		out_double(out, "delta", difference.delta);
+		out_double(out, "delta_stderr", difference.stderr_);
+		differs_render(out, "differs", difference.differs);
 	}
-	OUT(s, "}");
+	out_end(out);
 }
 
-static void render_column(struct str *s, const struct column *column)
+static void render_column(struct json_out *out, const struct column *column)
 {
-	OUT(s, "{\"task\":");
-	out_string(s, column->task);
-	OUT(s, ",\"group\":");
-	out_bool(s, column->group);
-	OUT(s, ",\"metric\":");
-	out_string(s, column->metric);
-	OUT(s, ",\"score\":");
-	out_string(s, column->score);
-	OUT(s, ",");
-	render_protocol(s, column->basis);
-	OUT(s, ",\"differs\":");
-	differs_render(s, column->differs);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_string(out, "task", column->task);
+	out_bool(out, "group", column->group);
+	out_string(out, "metric", column->metric);
+	out_string(out, "score", column->score);
+	render_protocol(out, column->basis);
+	differs_render(out, "differs", column->differs);
+	out_end(out);
 }
 
-static void render_row(struct str *s, const struct matrix *matrix, const struct row *row)
+static void render_row(struct json_out *out, const struct matrix *matrix, const struct row *row)
 {
-	OUT(s, "{\"model\":");
-	out_string(s, row->model);
-	OUT(s, ",");
-	render_subject(s, row->basis);
-	OUT(s, ",\"differs\":");
-	differs_render(s, row->differs);
-	OUT(s, ",\"baseline\":");
-	out_bool(s, row == matrix->baseline);
-	OUT(s, ",\"cells\":[");
-	for (size_t column = 0; column < matrix->column_count; column++) {
-		str_append(s, column > 0 ? "," : "");
-		render_cell(s, matrix, row, column);
-	}
-	OUT(s, "]}");
+	out_object(out, NULL);
+	out_string(out, "model", row->model);
+	render_subject(out, row->basis);
+	differs_render(out, "differs", row->differs);
+	out_bool(out, "baseline", row == matrix->baseline);
+	out_array(out, "cells");
+	for (size_t column = 0; column < matrix->column_count; column++)
+		render_cell(out, matrix, row, column);
+	out_end(out);
+	out_end(out);
 }
 
-void matrix_render(struct str *s, const struct matrix *matrix)
+void matrix_render(struct json_out *out, const struct matrix *matrix)
 {
-	OUT(s, "{\"baseline\":");
-	out_string(s, matrix->baseline != NULL ? matrix->baseline->model : NULL);
-	OUT(s, ",\"columns\":[");
-	for (size_t column = 0; column < matrix->column_count; column++) {
-		str_append(s, column > 0 ? "," : "");
-		render_column(s, &matrix->columns[column]);
-	}
-	OUT(s, "],\"rows\":[");
-	for (size_t i = 0; i < matrix->row_count; i++) {
-		str_append(s, i > 0 ? "," : "");
-		render_row(s, matrix, &matrix->rows[i]);
-	}
-	OUT(s, "]}");
+	out_object(out, NULL);
+	out_string(out, "baseline", matrix->baseline != NULL ? matrix->baseline->model : NULL);
+	out_array(out, "columns");
+	for (size_t column = 0; column < matrix->column_count; column++)
+		render_column(out, &matrix->columns[column]);
+	out_end(out);
+	out_array(out, "rows");
+	for (size_t i = 0; i < matrix->row_count; i++)
+		render_row(out, matrix, &matrix->rows[i]);
+	out_end(out);
+	out_end(out);
 }
 
 static void csv_heading(struct str *s, const struct column *column, const char *what)
@@ -419,7 +401,7 @@ static void csv_cell(struct str *s, const struct matrix *matrix, const struct ro
 	csv_double(s, cell != NULL ? cell->row.stderr_ : NAN);
 	str_append_c(s, ',');
 	if (cell != NULL && cell->row.count >= 0)
-		out_int(s, cell->row.count);
+		str_appendf(s, "%" PRId64, cell->row.count);
 	str_append_c(s, ',');
 	csv_text(s, cell != NULL ? cell->job : NULL);
 	if (matrix->baseline != NULL)
@@ -430,11 +412,11 @@ void matrix_render_csv(struct str *s, const struct matrix *matrix)
 {
 	static const char *const what[] = {"", " stderr", " count", " job", " delta", " delta stderr", " differs"};
 	size_t parts = matrix->baseline != NULL ? 7 : 4;
-	OUT(s, "model");
+	str_append(s, "model");
 	for (size_t column = 0; column < matrix->column_count; column++)
 		for (size_t part = 0; part < parts; part++)
 			csv_heading(s, &matrix->columns[column], what[part]);
-	OUT(s, ",checkpoint,subject\r\n");
+	str_append(s, ",checkpoint,subject\r\n");
 	for (size_t i = 0; i < matrix->row_count; i++) {
 		const struct row *row = &matrix->rows[i];
 		csv_text(s, row->model);
@@ -444,6 +426,6 @@ void matrix_render_csv(struct str *s, const struct matrix *matrix)
 		csv_text(s, row->basis->checkpoint);
 		str_append_c(s, ',');
 		render_short_hash_csv(s, row->basis->subject_hash);
-		OUT(s, "\r\n");
+		str_append(s, "\r\n");
 	}
 }

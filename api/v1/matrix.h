@@ -3,6 +3,7 @@
 #ifndef NEL_API_V1_MATRIX_H
 #define NEL_API_V1_MATRIX_H
 
+#include "api/http/json_out.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -21,7 +22,7 @@ int matrix_new(const struct result_of_job_list *list, const char *baseline, stru
 void matrix_free(struct matrix *matrix); /* accepts NULL */
 DEFINE_FREEP(struct matrix, matrix, matrix_free)
 
-void matrix_render(struct str *s, const struct matrix *matrix);     /* schema ScoreMatrix */
-void matrix_render_csv(struct str *s, const struct matrix *matrix); /* a heading, then a line a row */
+void matrix_render(struct json_out *out, const struct matrix *matrix); /* schema ScoreMatrix */
+void matrix_render_csv(struct str *s, const struct matrix *matrix);    /* a heading, then a line a row */
 
 #endif

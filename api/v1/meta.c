@@ -8,22 +8,23 @@ int api_whoami(struct request *request, struct nel_err *err)
 {
 	if (request_no_query(request, err) != 0)
 		return -1;
-	struct str body = {0};
-	OUT(&body, "{\"user\":");
-	out_string(&body, request->actor.name);
-	OUT(&body, ",\"role\":");
-	out_string(&body, role_name(request->actor.role));
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_string(&body, "user", request->actor.name);
+	out_string(&body, "role", role_name(request->actor.role));
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getHealth(struct request *request, struct nel_err *err)
 {
 	if (request_no_query(request, err) != 0)
 		return -1;
-	struct str body = {0};
-	OUT(&body, "{\"status\":\"ok\"}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_string(&body, "status", "ok");
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getReadiness(struct request *request, struct nel_err *err)

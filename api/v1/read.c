@@ -62,24 +62,24 @@ int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_
 	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_NOTFOUND, "no job \"%s\"", id) : -1;
 }
 
-int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row, struct str *body,
-			   struct nel_err *err)
+int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row,
+			   struct json_out *out, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list jobs = {0};
 	if (jobs_of_evaluation(db, row->id, &jobs, err) != 0)
 		return -1;
 	for (size_t i = 0; i < jobs.count; i++)
 		service_show_place(request->service, &jobs.items[i]);
-	render_evaluation(body, row, &jobs);
+	render_evaluation(out, row, &jobs);
 	return 0;
 }
 
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	if (read_evaluation(db, id, false, &row, err) != 0 ||
 	    read_render_evaluation(request, db, &row, &body, err) != 0)
 		return -1;
-	return reply_json_text(request, status, &body, err);
+	return reply_json_text(request, status, &body.text, err);
 }

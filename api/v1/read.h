@@ -2,6 +2,7 @@
 #ifndef NEL_API_V1_READ_H
 #define NEL_API_V1_READ_H
 
+#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request.h"
 #include "db/evaluations.h"
@@ -14,8 +15,8 @@ int read_evaluation(struct db *db, const char *id, bool with_texts, struct evalu
 int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 
 /* Appends the evaluation with its jobs. */
-int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row, struct str *body,
-			   struct nel_err *err);
+int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row,
+			   struct json_out *out, struct nel_err *err);
 
 /* Replies with the evaluation and its jobs. */
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err);

@@ -19,19 +19,17 @@ static void state_free(void *state)
 	free(state);
 }
 
-static void render_value(struct str *s, const struct result_row *row)
+static void render_value(struct json_out *out, const char *name, const struct result_row *row)
 {
 	if (row == NULL) {
-		OUT(s, "null");
+		out_null(out, name);
 		return;
 	}
-	OUT(s, "{\"value\":");
-	out_double(s, row->value);
-	OUT(s, ",\"stderr\":");
-	out_double(s, row->stderr_);
-	OUT(s, ",\"count\":");
-	out_int_or_null(s, row->count, row->count >= 0);
-	OUT(s, "}");
+	out_object(out, name);
+	out_double(out, "value", row->value);
+	out_double(out, "stderr", row->stderr_);
+	out_int_or_null(out, "count", row->count, row->count >= 0);
+	out_end(out);
 }
 
 static bool same_value(const struct result_row *a, const struct result_row *b)
@@ -59,30 +57,26 @@ struct tally {
 };
 
 /* row: one of the two, either of which may be NULL. */
-static void render_change(struct str *s, const struct result_row *row, const struct result_row *before,
+static void render_change(struct json_out *out, const struct result_row *row, const struct result_row *before,
 			  const struct result_row *after)
 {
-	OUT(s, "{\"task\":");
-	out_string(s, row->task);
-	OUT(s, ",\"group\":");
-	out_bool(s, row->group);
-	OUT(s, ",\"metric\":");
-	out_string(s, row->metric);
-	OUT(s, ",\"score\":");
-	out_string(s, row->score);
-	OUT(s, ",\"before\":");
-	render_value(s, before);
-	OUT(s, ",\"after\":");
-	render_value(s, after);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_string(out, "task", row->task);
+	out_bool(out, "group", row->group);
+	out_string(out, "metric", row->metric);
+	out_string(out, "score", row->score);
+	render_value(out, "before", before);
+	render_value(out, "after", after);
+	out_end(out);
 }
 
 /* Both lists have the same order, so one walk over the two finds what differs. */
-static struct tally render_changes(struct str *s, const struct refresh *refresh)
+static struct tally render_changes(struct json_out *out, const struct refresh *refresh)
 {
 	struct tally tally = {0};
 	size_t b = 0;
 	size_t a = 0;
+	out_array(out, NULL);
 	while (b < refresh->before.count || a < refresh->after.count) {
 		const struct result_row *before = b < refresh->before.count ? &refresh->before.items[b] : NULL;
 		const struct result_row *after = a < refresh->after.count ? &refresh->after.items[a] : NULL;
@@ -96,37 +90,35 @@ static struct tally render_changes(struct str *s, const struct refresh *refresh)
 		tally.removed += order < 0;
 		tally.added += order > 0;
 		tally.changed += order == 0;
-		if (tally.removed + tally.added + tally.changed > 1)
-			OUT(s, ",");
-		render_change(s, order > 0 ? after : before, order > 0 ? NULL : before, order < 0 ? NULL : after);
+		render_change(out, order > 0 ? after : before, order > 0 ? NULL : before, order < 0 ? NULL : after);
 	}
+	out_end(out);
 	return tally;
 }
 
-static void render_refresh(struct str *s, const struct job_row *job, const struct refresh *refresh, int64_t modified_at,
-			   struct tally *ret_tally)
+static void render_refresh(struct json_out *out, const struct job_row *job, const struct refresh *refresh,
+			   int64_t modified_at, struct tally *ret_tally)
 {
-	CLEANUP(str_done) struct str changes = {0};
+	CLEANUP(json_out_done) struct json_out changes = {0};
 	struct tally tally = render_changes(&changes, refresh);
-	OUT(s, "{\"job\":");
-	out_string(s, job->id);
-	OUT(s, ",\"state\":");
-	out_string(s, chain_state_name(job->state));
-	OUT(s, ",\"partial\":");
-	out_bool(s, job->state != CHAIN_SUCCEEDED);
-	OUT(s, ",\"modified_at\":");
-	out_time(s, modified_at);
-	str_appendf(s, ",\"counts\":{\"added\":%d,\"changed\":%d,\"removed\":%d,\"unchanged\":%d}", tally.added,
-		    tally.changed, tally.removed, tally.unchanged);
-	OUT(s, ",\"changes\":[");
-	str_append(s, str_text(&changes));
-	OUT(s, "],\"items\":[");
+	out_object(out, NULL);
+	out_string(out, "job", job->id);
+	out_string(out, "state", chain_state_name(job->state));
+	out_bool(out, "partial", job->state != CHAIN_SUCCEEDED);
+	out_time(out, "modified_at", modified_at);
+	out_object(out, "counts");
+	out_int(out, "added", tally.added);
+	out_int(out, "changed", tally.changed);
+	out_int(out, "removed", tally.removed);
+	out_int(out, "unchanged", tally.unchanged);
+	out_end(out);
+	out_json_n(out, "changes", changes.text.data, changes.text.len);
+	out_array(out, "items");
 	const struct render_score_of of = render_score_of_job(job, &refresh->basis);
-	for (size_t i = 0; i < refresh->after.count; i++) {
-		str_append(s, i > 0 ? "," : "");
-		render_score(s, &of, &refresh->after.items[i]);
-	}
-	OUT(s, "]}");
+	for (size_t i = 0; i < refresh->after.count; i++)
+		render_score(out, &of, &refresh->after.items[i]);
+	out_end(out);
+	out_end(out);
 	*ret_tally = tally;
 }
 
@@ -161,13 +153,13 @@ static int file_came(struct request *request, struct nel_err *err)
 	if (service_refresh_results(request->service, db, job, answer->data != NULL ? answer->data : "", answer->size,
 				    &order, &refresh, err) != 0)
 		return err->kind == NEL_INVALID ? unreadable(request, err->msg, err) : -1;
-	struct str body = {0};
+	struct json_out body = {0};
 	struct tally tally = {0};
 	render_refresh(&body, job, &refresh, answer->modified_at, &tally);
 	log_info("scores read again", LOG_S("request", request->id), LOG_S("job", job->id),
 		 LOG_S("user", request->actor.name), LOG_N("added", tally.added), LOG_N("changed", tally.changed),
 		 LOG_N("removed", tally.removed));
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_refreshJobResults(struct request *request, struct nel_err *err)

@@ -6,207 +6,153 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define SHORT_HASH 16 /* digits: enough to tell a team's apart */
 
 /* text: a JSON array as the store keeps it. Nearly always empty, so that case takes no parser. */
-static void render_stored_problems(struct str *s, const char *text)
+static void render_warnings(struct json_out *out, const char *text)
 {
 	if (text == NULL || strcmp(text, "[]") == 0) {
-		OUT(s, "[]");
+		out_array(out, "warnings");
+		out_end(out);
 		return;
 	}
 	json_t *problems = json_loads(text, 0, NULL);
-	problem_list(s, problems);
+	problem_list(out, "warnings", problems);
 	json_decref(problems);
 }
 
-static void render_counts(struct str *s, const struct job_list *jobs)
+static void render_counts(struct json_out *out, const struct job_list *jobs)
 {
 	int counts[CHAIN_STATE_COUNT] = {0};
 	for (size_t i = 0; i < jobs->count; i++)
 		counts[jobs->items[i].state]++;
-	OUT(s, "{\"total\":");
-	out_int(s, (int64_t)jobs->count);
-	for (int state = 0; state < CHAIN_STATE_COUNT; state++) {
-		OUT(s, ",\"");
-		str_append(s, chain_state_name((enum chain_state)state));
-		OUT(s, "\":");
-		out_int(s, counts[state]);
-	}
-	OUT(s, "}");
+	out_object(out, "counts");
+	out_int(out, "total", (int64_t)jobs->count);
+	for (int state = 0; state < CHAIN_STATE_COUNT; state++)
+		out_int(out, chain_state_name((enum chain_state)state), counts[state]);
+	out_end(out);
 }
 
-static void render_labels(struct str *s, const struct label *labels, size_t count)
+static void render_labels(struct json_out *out, const struct label *labels, size_t count)
 {
-	OUT(s, "{");
+	out_object(out, "labels");
 	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			OUT(s, ",");
-		out_string(s, labels[i].key);
-		OUT(s, ":");
-		out_string(s, labels[i].value);
+		out_key(out, labels[i].key);
+		out_string(out, NULL, labels[i].value);
 	}
-	OUT(s, "}");
+	out_end(out);
 }
 
-void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs)
+void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
 {
-	OUT(s, "{\"id\":");
-	out_string(s, row->id);
-	OUT(s, ",\"user\":");
-	out_string(s, row->user);
-	OUT(s, ",\"cluster\":");
-	out_string(s, row->cluster);
-	OUT(s, ",\"state\":");
-	out_string(s, row->state);
-	OUT(s, ",\"created_at\":");
-	out_time(s, row->created_at);
-	OUT(s, ",\"updated_at\":");
-	out_time(s, row->updated_at);
-	OUT(s, ",\"labels\":");
-	render_labels(s, row->labels, row->label_count);
-	OUT(s, ",\"model\":");
-	out_string(s, row->model);
-	OUT(s, ",\"config_hash\":");
-	out_string(s, row->config_hash);
-	OUT(s, ",\"images\":");
-	str_append(s, row->images); /* the service's own JSON */
-	OUT(s, ",\"counts\":");
-	render_counts(s, jobs);
-	OUT(s, ",\"warnings\":");
-	render_stored_problems(s, row->warnings);
-	OUT(s, ",\"jobs\":[");
-	for (size_t i = 0; i < jobs->count; i++) {
-		if (i > 0)
-			OUT(s, ",");
-		render_job(s, &jobs->items[i]);
-	}
-	OUT(s, "]}");
+	out_object(out, NULL);
+	out_string(out, "id", row->id);
+	out_string(out, "user", row->user);
+	out_string(out, "cluster", row->cluster);
+	out_string(out, "state", row->state);
+	out_time(out, "created_at", row->created_at);
+	out_time(out, "updated_at", row->updated_at);
+	render_labels(out, row->labels, row->label_count);
+	out_string(out, "model", row->model);
+	out_string(out, "config_hash", row->config_hash);
+	out_json(out, "images", row->images); /* the service's own JSON */
+	render_counts(out, jobs);
+	render_warnings(out, row->warnings);
+	out_array(out, "jobs");
+	for (size_t i = 0; i < jobs->count; i++)
+		render_job(out, &jobs->items[i]);
+	out_end(out);
+	out_end(out);
 }
 
-static void render_budget(struct str *s, const struct job_row *job)
+static void render_budget(struct json_out *out, const struct job_row *job)
 {
 	bool limited = job->budget_limit_s >= 0;
 	int64_t remaining = job->budget_limit_s - job->budget_used_s;
-	OUT(s, "{\"limit_s\":");
-	out_int_or_null(s, job->budget_limit_s, limited);
-	OUT(s, ",\"used_s\":");
-	out_int(s, job->budget_used_s);
-	OUT(s, ",\"remaining_s\":");
-	out_int_or_null(s, remaining > 0 ? remaining : 0, limited);
-	OUT(s, "}");
+	out_object(out, "budget");
+	out_int_or_null(out, "limit_s", job->budget_limit_s, limited);
+	out_int(out, "used_s", job->budget_used_s);
+	out_int_or_null(out, "remaining_s", remaining > 0 ? remaining : 0, limited);
+	out_end(out);
 }
 
-static void render_job_status(struct str *s, const struct job_row *job)
+static void render_job_status(struct json_out *out, const struct job_row *job)
 {
-	OUT(s, ",\"state\":");
-	out_string(s, chain_state_name(job->state));
-	OUT(s, ",\"reason\":");
-	out_string(s, job->reason);
-	OUT(s, ",\"waiting_on\":");
-	out_string(s, job->waiting_on);
-	OUT(s, ",\"slurm_job_id\":");
-	out_string(s, job->slurm_job_id);
-	OUT(s, ",\"attempt\":");
-	out_int(s, job->attempt);
-	OUT(s, ",\"progress\":");
+	out_string(out, "state", chain_state_name(job->state));
+	out_string(out, "reason", job->reason);
+	out_string(out, "waiting_on", job->waiting_on);
+	out_string(out, "slurm_job_id", job->slurm_job_id);
+	out_int(out, "attempt", job->attempt);
 	if (job->progress >= 0) {
-		OUT(s, "{\"requests\":");
-		out_int(s, job->progress);
-		OUT(s, "}");
+		out_object(out, "progress");
+		out_int(out, "requests", job->progress);
+		out_end(out);
 	} else {
-		OUT(s, "null");
+		out_null(out, "progress");
 	}
-	OUT(s, ",\"budget\":");
-	render_budget(s, job);
-	OUT(s, ",\"export\":");
-	str_append(s, job->export_ != NULL ? job->export_ : "null"); /* the scheduler's own JSON */
-	OUT(s, ",\"warnings\":");
-	str_append(s, job->warnings != NULL ? job->warnings : "[]"); /* and this is */
+	render_budget(out, job);
+	out_json(out, "export", job->export_);                                   /* the scheduler's own JSON */
+	out_json(out, "warnings", job->warnings != NULL ? job->warnings : "[]"); /* and this is */
 }
 
-/* Without the closing brace, so that more members may follow. */
-static void render_job_open(struct str *s, const struct job_row *job)
+static void job_members(struct json_out *out, const struct job_row *job)
 {
-	OUT(s, "{\"id\":");
-	out_string(s, job->id);
-	OUT(s, ",\"evaluation\":");
-	out_string(s, job->evaluation);
-	OUT(s, ",\"task\":");
-	out_string(s, job->task);
-	OUT(s, ",\"index\":");
-	out_int(s, job->index);
-	render_job_status(s, job);
-	OUT(s, ",\"observed_at\":");
-	out_time(s, job->observed_at);
-	OUT(s, ",\"created_at\":");
-	out_time(s, job->created_at);
-	OUT(s, ",\"started_at\":");
-	out_time(s, job->started_at);
-	OUT(s, ",\"ended_at\":");
-	out_time(s, job->ended_at);
-	OUT(s, ",\"rundir\":");
-	out_string(s, job->job_dir);
+	out_string(out, "id", job->id);
+	out_string(out, "evaluation", job->evaluation);
+	out_string(out, "task", job->task);
+	out_int(out, "index", job->index);
+	render_job_status(out, job);
+	out_time(out, "observed_at", job->observed_at);
+	out_time(out, "created_at", job->created_at);
+	out_time(out, "started_at", job->started_at);
+	out_time(out, "ended_at", job->ended_at);
+	out_string(out, "rundir", job->job_dir);
 }
 
-void render_job(struct str *s, const struct job_row *job)
+void render_job(struct json_out *out, const struct job_row *job)
 {
-	render_job_open(s, job);
-	OUT(s, "}");
+	out_object(out, NULL);
+	job_members(out, job);
+	out_end(out);
 }
 
 /* remaining_s: of the walltime budget after this attempt; -1: there is no bound, or it is of a budget that was reset.
  */
-static void render_attempt(struct str *s, const struct attempt_row *attempt, int64_t remaining_s)
+static void render_attempt(struct json_out *out, const struct attempt_row *attempt, int64_t remaining_s)
 {
 	bool ended = attempt->exit_code >= 0;
-	OUT(s, "{\"number\":");
-	out_int(s, attempt->number);
-	OUT(s, ",\"slurm_job_id\":");
-	out_string(s, attempt->slurm_job_id);
-	OUT(s, ",\"slurm_state\":");
-	out_string(s, attempt->slurm_state);
-	OUT(s, ",\"exit_code\":");
-	out_int_or_null(s, attempt->exit_code, ended);
-	OUT(s, ",\"signal\":");
-	out_int_or_null(s, attempt->signal, ended);
-	OUT(s, ",\"nodes\":");
-	out_string(s, attempt->nodes);
-	OUT(s, ",\"submitted_at\":");
-	out_time(s, attempt->submitted_at);
-	OUT(s, ",\"started_at\":");
-	out_time(s, attempt->started_at);
-	OUT(s, ",\"ended_at\":");
-	out_time(s, attempt->ended_at);
-	OUT(s, ",\"elapsed_s\":");
-	out_int_or_null(s, attempt->elapsed_s, attempt->elapsed_s >= 0);
-	OUT(s, ",\"time_limit_s\":");
-	out_int(s, attempt->time_limit_s);
-	OUT(s, ",\"pending_reason\":");
-	out_string(s, attempt->pending_reason);
-	OUT(s, ",\"start_estimate\":");
-	out_time(s, attempt->start_estimate);
-	OUT(s, ",\"budget_remaining_s\":");
-	out_int_or_null(s, remaining_s, remaining_s >= 0);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_int(out, "number", attempt->number);
+	out_string(out, "slurm_job_id", attempt->slurm_job_id);
+	out_string(out, "slurm_state", attempt->slurm_state);
+	out_int_or_null(out, "exit_code", attempt->exit_code, ended);
+	out_int_or_null(out, "signal", attempt->signal, ended);
+	out_string(out, "nodes", attempt->nodes);
+	out_time(out, "submitted_at", attempt->submitted_at);
+	out_time(out, "started_at", attempt->started_at);
+	out_time(out, "ended_at", attempt->ended_at);
+	out_int_or_null(out, "elapsed_s", attempt->elapsed_s, attempt->elapsed_s >= 0);
+	out_int(out, "time_limit_s", attempt->time_limit_s);
+	out_string(out, "pending_reason", attempt->pending_reason);
+	out_time(out, "start_estimate", attempt->start_estimate);
+	out_int_or_null(out, "budget_remaining_s", remaining_s, remaining_s >= 0);
+	out_end(out);
 }
 
-static void render_change(struct str *s, const struct history_row *change)
+static void render_change(struct json_out *out, const struct history_row *change)
 {
-	OUT(s, "{\"at\":");
-	out_time(s, change->at);
-	OUT(s, ",\"from\":");
-	out_string(s, change->from);
-	OUT(s, ",\"to\":");
-	out_string(s, change->to);
-	OUT(s, ",\"reason\":");
-	out_string(s, change->reason);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_time(out, "at", change->at);
+	out_string(out, "from", change->from);
+	out_string(out, "to", change->to);
+	out_string(out, "reason", change->reason);
+	out_end(out);
 }
 
-static void render_attempts(struct str *s, const struct job_row *job, const struct attempt_list *attempts)
+static void render_attempts(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts)
 {
 	int64_t used_s = 0;
 	for (size_t i = 0; i < attempts->count; i++) {
@@ -215,55 +161,49 @@ static void render_attempts(struct str *s, const struct job_row *job, const stru
 		if (counts && attempt->elapsed_s > 0)
 			used_s += attempt->elapsed_s;
 		int64_t left_s = job->budget_limit_s > used_s ? job->budget_limit_s - used_s : 0;
-		if (i > 0)
-			OUT(s, ",");
-		render_attempt(s, attempt, counts ? left_s : -1);
+		render_attempt(out, attempt, counts ? left_s : -1);
 	}
 }
 
-static void render_lines(struct str *s, const char *text)
+static void render_lines(struct json_out *out, const char *text)
 {
-	const char *separator = "";
 	while (text != NULL && *text != '\0') {
 		size_t length = strcspn(text, "\n");
 		CLEANUP(mem_freep) char *line = mem_dup(text, length);
-		str_append(s, separator);
-		out_string(s, line);
-		separator = ",";
+		out_string(out, NULL, line);
 		text += length + (text[length] == '\n');
 	}
 }
 
-static void render_failure(struct str *s, const struct failure_row *failure)
+static void render_failure(struct json_out *out, const struct failure_row *failure)
 {
 	if (failure->log == NULL && failure->advice == NULL) {
-		OUT(s, "null");
+		out_null(out, "failure");
 		return;
 	}
-	OUT(s, "{\"log\":");
-	out_string(s, failure->log);
-	OUT(s, ",\"lines\":[");
-	render_lines(s, failure->lines);
-	OUT(s, "],\"advice\":");
-	out_string(s, failure->advice);
-	OUT(s, "}");
+	out_object(out, "failure");
+	out_string(out, "log", failure->log);
+	out_array(out, "lines");
+	render_lines(out, failure->lines);
+	out_end(out);
+	out_string(out, "advice", failure->advice);
+	out_end(out);
 }
 
-void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+void render_job_detail(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts,
 		       const struct history_list *history, const struct failure_row *failure)
 {
-	render_job_open(s, job);
-	OUT(s, ",\"failure\":");
-	render_failure(s, failure);
-	OUT(s, ",\"attempts\":[");
-	render_attempts(s, job, attempts);
-	OUT(s, "],\"history\":[");
-	for (size_t i = 0; i < history->count; i++) {
-		if (i > 0)
-			OUT(s, ",");
-		render_change(s, &history->items[i]);
-	}
-	OUT(s, "]}");
+	out_object(out, NULL);
+	job_members(out, job);
+	render_failure(out, failure);
+	out_array(out, "attempts");
+	render_attempts(out, job, attempts);
+	out_end(out);
+	out_array(out, "history");
+	for (size_t i = 0; i < history->count; i++)
+		render_change(out, &history->items[i]);
+	out_end(out);
+	out_end(out);
 }
 
 struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis)
@@ -279,45 +219,37 @@ struct render_score_of render_score_of_job(const struct job_row *job, const stru
 	};
 }
 
-static void out_short_hash(struct str *s, const char *hash)
+static void out_short_hash(struct json_out *out, const char *name, const char *hash)
 {
 	CLEANUP(mem_freep) char *text = hash != NULL ? mem_strndup(hash, SHORT_HASH) : NULL;
-	out_string(s, text);
+	out_string(out, name, text);
 }
 
-void render_subject(struct str *s, const struct job_basis *basis)
+void render_subject(struct json_out *out, const struct job_basis *basis)
 {
-	OUT(s, "\"checkpoint\":");
-	out_string(s, basis->checkpoint);
-	OUT(s, ",\"subject\":");
-	out_short_hash(s, basis->subject_hash);
+	out_string(out, "checkpoint", basis->checkpoint);
+	out_short_hash(out, "subject", basis->subject_hash);
 }
 
-void render_protocol(struct str *s, const struct job_basis *basis)
+void render_protocol(struct json_out *out, const struct job_basis *basis)
 {
-	OUT(s, "\"harness\":");
-	out_string(s, basis->harness);
-	OUT(s, ",\"image\":");
-	out_string(s, basis->image);
-	OUT(s, ",\"params\":");
-	str_append(s, basis->params != NULL ? basis->params : "null"); /* the service's own JSON */
-	OUT(s, ",\"params_hash\":");
-	out_string(s, basis->params_hash);
-	OUT(s, ",\"protocol\":");
-	out_short_hash(s, basis->protocol_hash);
+	out_string(out, "harness", basis->harness);
+	out_string(out, "image", basis->image);
+	out_json(out, "params", basis->params); /* the service's own JSON */
+	out_string(out, "params_hash", basis->params_hash);
+	out_short_hash(out, "protocol", basis->protocol_hash);
 }
 
-void render_basis(struct str *s, const struct job_basis *basis)
+void render_basis(struct json_out *out, const struct job_basis *basis)
 {
 	if (basis->subject_parts == NULL || basis->protocol_parts == NULL) {
-		OUT(s, "null");
+		out_null(out, NULL);
 		return;
 	}
-	OUT(s, "{\"subject\":");
-	str_append(s, basis->subject_parts);
-	OUT(s, ",\"protocol\":");
-	str_append(s, basis->protocol_parts);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_json(out, "subject", basis->subject_parts);
+	out_json(out, "protocol", basis->protocol_parts);
+	out_end(out);
 }
 
 void render_short_hash_csv(struct str *s, const char *hash)
@@ -326,39 +258,25 @@ void render_short_hash_csv(struct str *s, const char *hash)
 	csv_text(s, text);
 }
 
-void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row)
+void render_score(struct json_out *out, const struct render_score_of *of, const struct result_row *row)
 {
-	OUT(s, "{\"evaluation\":");
-	out_string(s, of->evaluation);
-	OUT(s, ",\"job\":");
-	out_string(s, of->job);
-	OUT(s, ",\"user\":");
-	out_string(s, of->user);
-	OUT(s, ",\"model\":");
-	out_string(s, of->model);
-	OUT(s, ",\"state\":");
-	out_string(s, of->state);
-	OUT(s, ",\"ended_at\":");
-	out_time(s, of->ended_at);
-	OUT(s, ",\"task\":");
-	out_string(s, row->task);
-	OUT(s, ",\"group\":");
-	out_bool(s, row->group);
-	OUT(s, ",\"metric\":");
-	out_string(s, row->metric);
-	OUT(s, ",\"score\":");
-	out_string(s, row->score);
-	OUT(s, ",\"value\":");
-	out_double(s, row->value);
-	OUT(s, ",\"stderr\":");
-	out_double(s, row->stderr_);
-	OUT(s, ",\"count\":");
-	out_int_or_null(s, row->count, row->count >= 0);
-	OUT(s, ",");
-	render_subject(s, of->basis);
-	OUT(s, ",");
-	render_protocol(s, of->basis);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_string(out, "evaluation", of->evaluation);
+	out_string(out, "job", of->job);
+	out_string(out, "user", of->user);
+	out_string(out, "model", of->model);
+	out_string(out, "state", of->state);
+	out_time(out, "ended_at", of->ended_at);
+	out_string(out, "task", row->task);
+	out_bool(out, "group", row->group);
+	out_string(out, "metric", row->metric);
+	out_string(out, "score", row->score);
+	out_double(out, "value", row->value);
+	out_double(out, "stderr", row->stderr_);
+	out_int_or_null(out, "count", row->count, row->count >= 0);
+	render_subject(out, of->basis);
+	render_protocol(out, of->basis);
+	out_end(out);
 }
 
 void render_score_csv_heading(struct str *s)
@@ -389,7 +307,7 @@ void render_score_csv(struct str *s, const struct render_score_of *of, const str
 	csv_double(s, row->stderr_);
 	str_append_c(s, ',');
 	if (row->count >= 0)
-		out_int(s, row->count);
+		str_appendf(s, "%" PRId64, row->count);
 	const struct job_basis *basis = of->basis;
 	str_append_c(s, ',');
 	csv_text(s, basis->checkpoint);

@@ -13,10 +13,10 @@
 #include <jansson.h>
 
 /* jobs: all of the evaluation's, by index. */
-void render_evaluation(struct str *s, const struct evaluation_row *row, const struct job_list *jobs);
+void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs);
 
-void render_job(struct str *s, const struct job_row *job);
-void render_job_detail(struct str *s, const struct job_row *job, const struct attempt_list *attempts,
+void render_job(struct json_out *out, const struct job_row *job);
+void render_job_detail(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts,
 		       const struct history_list *history, const struct failure_row *failure);
 
 /* Which job a score belongs to. */
@@ -31,14 +31,14 @@ struct render_score_of {
 };
 /* Borrows from both. */
 struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis);
-void render_score(struct str *s, const struct render_score_of *of, const struct result_row *row);
+void render_score(struct json_out *out, const struct render_score_of *of, const struct result_row *row);
 
 /* The members that say of what a score is, and how it came to be. */
-void render_subject(struct str *s, const struct job_basis *basis);
-void render_protocol(struct str *s, const struct job_basis *basis);
+void render_subject(struct json_out *out, const struct job_basis *basis);
+void render_protocol(struct json_out *out, const struct job_basis *basis);
 
 /* All that is known of both; an object, or null. */
-void render_basis(struct str *s, const struct job_basis *basis);
+void render_basis(struct json_out *out, const struct job_basis *basis);
 void render_short_hash_csv(struct str *s, const char *hash);
 
 /* CSV (RFC 4180) of the same, with its heading. */

@@ -26,24 +26,22 @@ static int parse_format(const struct request *request, bool *ret_csv, struct nel
 	return 0;
 }
 
-static void render_rows(struct str *body, bool csv, const struct render_score_of *of, const struct result_row *row,
-			bool first)
+static void render_rows(struct json_out *out, bool csv, const struct render_score_of *of, const struct result_row *row)
 {
 	if (csv) {
-		render_score_csv(body, of, row);
+		render_score_csv(&out->text, of, row);
 		return;
 	}
-	if (!first)
-		OUT(body, ",");
-	render_score(body, of, row);
+	render_score(out, of, row);
 }
 
-static void open_body(struct str *body, bool csv)
+static void open_body(struct json_out *out, bool csv)
 {
 	if (csv)
-		render_score_csv_heading(body);
+		render_score_csv_heading(&out->text);
 	else
-		OUT(body, "{\"items\":[");
+		out_object(out, NULL);
+	out_array(out, "items");
 }
 
 int api_getJobResults(struct request *request, struct nel_err *err)
@@ -60,26 +58,27 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	    likenesses_basis(db, job.seq, &basis, err) != 0)
 		return -1;
 	const struct render_score_of of = render_score_of_job(&job, &basis);
-	struct str body = {0};
+	struct json_out body = {0};
 	open_body(&body, csv);
 	for (size_t i = 0; i < list.count; i++)
-		render_rows(&body, csv, &of, &list.items[i], i == 0);
+		render_rows(&body, csv, &of, &list.items[i]);
 	if (csv)
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
-	OUT(&body, "],\"next\":null");
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
+	out_end(&body);
+	out_null(&body, "next");
 	if (list.count > 0) {
-		OUT(&body, ",\"basis\":");
+		out_name(&body, "basis");
 		render_basis(&body, &basis);
 	}
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 /* page NULL: the list is all there is. */
 static int reply_list(struct request *request, const struct page *page, bool csv, const struct result_of_job_list *list,
 		      struct nel_err *err)
 {
-	struct str body = {0};
+	struct json_out body = {0};
 	int64_t next = page != NULL ? list->last_job_seq : 0;
 	open_body(&body, csv);
 	for (size_t i = 0; i < list->count; i++) {
@@ -93,16 +92,16 @@ static int reply_list(struct request *request, const struct page *page, bool csv
 		    .ended_at = item->ended_at,
 		    .basis = item->basis,
 		};
-		render_rows(&body, csv, &of, &item->row, i == 0);
+		render_rows(&body, csv, &of, &item->row);
 	}
 	if (csv) {
 		page_link(request, page, next);
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
 	}
-	OUT(&body, "],");
+	out_end(&body);
 	page_next(request, page, next, &body);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int reply_matrix(struct request *request, bool csv, const struct result_of_job_list *list, struct nel_err *err)
@@ -110,13 +109,13 @@ static int reply_matrix(struct request *request, bool csv, const struct result_o
 	CLEANUP(matrix_freep) struct matrix *matrix = NULL;
 	if (matrix_new(list, query_get(&request->query, "baseline"), &matrix, err) != 0)
 		return -1;
-	struct str body = {0};
+	struct json_out body = {0};
 	if (csv) {
-		matrix_render_csv(&body, matrix);
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body, err);
+		matrix_render_csv(&body.text, matrix);
+		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
 	}
 	matrix_render(&body, matrix);
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 /* Which of the three forms of the list is asked for. */

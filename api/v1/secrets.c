@@ -5,8 +5,8 @@
 #include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "api/http/reply.h"
-#include "api/http/utf8.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <string.h>
 #include <strings.h>
@@ -26,53 +26,44 @@ static int parse_scope(struct request *request, bool *ret_given, bool *ret_team,
 }
 
 /* ",a,b," as a list, "" as null. */
-static void render_list(struct str *s, const char *list)
+static void render_list(struct json_out *out, const char *name, const char *list)
 {
 	if (list[0] == '\0') {
-		OUT(s, "null");
+		out_null(out, name);
 		return;
 	}
-	OUT(s, "[");
+	out_array(out, name);
 	for (const char *at = list + 1; *at != '\0';) {
 		size_t len = strcspn(at, ",");
 		CLEANUP(mem_freep) char *item = mem_strndup(at, len);
-		str_append(s, at > list + 1 ? "," : "");
-		out_string(s, item);
+		out_string(out, NULL, item);
 		at += len + (at[len] == ',');
 	}
-	OUT(s, "]");
+	out_end(out);
 }
 
-static void render_secret(struct str *s, const struct secret_row *row)
+static void render_secret(struct json_out *out, const struct secret_row *row)
 {
-	OUT(s, "{\"name\":");
-	out_string(s, row->name);
-	OUT(s, ",\"scope\":");
-	out_string(s, row->owner[0] == '\0' ? "team" : "user");
+	out_object(out, NULL);
+	out_string(out, "name", row->name);
+	out_string(out, "scope", row->owner[0] == '\0' ? "team" : "user");
 	if (row->owner[0] == '\0') {
-		OUT(s, ",\"users\":");
-		render_list(s, row->use.users);
-		OUT(s, ",\"hosts\":");
-		render_list(s, row->use.hosts);
+		render_list(out, "users", row->use.users);
+		render_list(out, "hosts", row->use.hosts);
 	}
-	OUT(s, ",\"created_at\":");
-	out_time(s, row->created_at);
-	OUT(s, ",\"updated_at\":");
-	out_time(s, row->updated_at);
-	OUT(s, "}");
+	out_time(out, "created_at", row->created_at);
+	out_time(out, "updated_at", row->updated_at);
+	out_end(out);
 }
 
-static int append_owner(struct db *db, const char *owner, struct str *body, struct nel_err *err)
+static int append_owner(struct db *db, const char *owner, struct json_out *out, struct nel_err *err)
 {
 	CLEANUP(mem_freep) struct secret_row *rows = NULL;
 	size_t count = 0;
 	if (secrets_list(db, owner, &rows, &count, err) != 0)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		if (body->data[body->len - 1] == '}')
-			OUT(body, ",");
-		render_secret(body, &rows[i]);
-	}
+	for (size_t i = 0; i < count; i++)
+		render_secret(out, &rows[i]);
 	return 0;
 }
 
@@ -81,15 +72,18 @@ int api_listSecrets(struct request *request, struct nel_err *err)
 	bool given = false;
 	bool team = false;
 	struct db *db = NULL;
-	CLEANUP(str_done) struct str body = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	if (parse_scope(request, &given, &team, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
-	OUT(&body, "{\"items\":[");
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	if ((!team && append_owner(db, request->actor.name, &body, err) != 0) ||
 	    ((team || !given) && append_owner(db, SECRETS_TEAM, &body, err) != 0))
 		return -1;
-	OUT(&body, "],\"next\":null}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	out_null(&body, "next");
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 /* The object's text, for which the object is to be kept; or the whole body, when it is text. */
@@ -164,9 +158,9 @@ static int put(struct request *request, bool team, const json_t *given, const ch
 	    service_put_secret(request->service, db, &request->actor, team, request->captures[0], value, size, &limits,
 			       &row, &is_new, err) != 0)
 		return -1;
-	struct str body = {0};
+	struct json_out body = {0};
 	render_secret(&body, &row);
-	return reply_json_text(request, is_new ? MHD_HTTP_CREATED : MHD_HTTP_OK, &body, err);
+	return reply_json_text(request, is_new ? MHD_HTTP_CREATED : MHD_HTTP_OK, &body.text, err);
 }
 
 int api_putSecret(struct request *request, struct nel_err *err)

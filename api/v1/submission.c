@@ -1,9 +1,9 @@
 /* Owns what was submitted until the service has it, and its limits. */
 #include "api/v1/submission.h"
 
-#include "api/http/utf8.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <sodium.h>
 #include <string.h>

@@ -18,9 +18,10 @@ int api_listTasks(struct request *request, struct nel_err *err)
 	CLEANUP(mem_freep) char *items = json_dumps(tasks, JSON_COMPACT);
 	if (items == NULL)
 		return err_set(err, NEL_INTERNAL, "the catalogue is no JSON");
-	struct str body = {0};
-	str_appendf(&body, "{\"items\":%s,", items);
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_json(&body, "items", items);
 	page_next(request, &page, more ? page.position + page.limit : 0, &body);
-	str_append_c(&body, '}');
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

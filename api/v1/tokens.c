@@ -18,27 +18,17 @@ static const char *state_of(const struct token_row *token, int64_t now_s)
 	return token->expires_at != 0 && token->expires_at <= now_s ? "expired" : "active";
 }
 
-/* Without the closing brace: a new one's secret follows. */
-static void render_token(struct str *s, const struct token_row *token, int64_t now_s)
+static void token_members(struct json_out *out, const struct token_row *token, int64_t now_s)
 {
-	OUT(s, "{\"id\":");
-	out_int(s, token->id);
-	OUT(s, ",\"user\":");
-	out_string(s, token->user);
-	OUT(s, ",\"role\":");
-	out_string(s, role_name(token->role));
-	OUT(s, ",\"label\":");
-	out_string(s, token->label);
-	OUT(s, ",\"state\":");
-	out_string(s, state_of(token, now_s));
-	OUT(s, ",\"created_at\":");
-	out_time(s, token->created_at);
-	OUT(s, ",\"expires_at\":");
-	out_time(s, token->expires_at);
-	OUT(s, ",\"last_used_at\":");
-	out_time(s, token->last_used_at);
-	OUT(s, ",\"revoked_at\":");
-	out_time(s, token->revoked_at);
+	out_int(out, "id", token->id);
+	out_string(out, "user", token->user);
+	out_string(out, "role", role_name(token->role));
+	out_string(out, "label", token->label);
+	out_string(out, "state", state_of(token, now_s));
+	out_time(out, "created_at", token->created_at);
+	out_time(out, "expires_at", token->expires_at);
+	out_time(out, "last_used_at", token->last_used_at);
+	out_time(out, "revoked_at", token->revoked_at);
 }
 
 /* The ids are numbers from 1 on. */
@@ -79,18 +69,18 @@ int api_listTokens(struct request *request, struct nel_err *err)
 		return -1;
 	bool more = count > (size_t)page.limit;
 	size_t shown = more ? (size_t)page.limit : count;
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	for (size_t i = 0; i < shown; i++) {
-		if (i > 0)
-			OUT(&body, ",");
-		render_token(&body, &rows[i], clock_now_s());
-		OUT(&body, "}");
+		out_object(&body, NULL);
+		token_members(&body, &rows[i], clock_now_s());
+		out_end(&body);
 	}
-	OUT(&body, "],");
+	out_end(&body);
 	page_next(request, &page, more ? rows[shown - 1].id : 0, &body);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getToken(struct request *request, struct nel_err *err)
@@ -101,10 +91,11 @@ int api_getToken(struct request *request, struct nel_err *err)
 	if (request_no_query(request, err) != 0 || parse_id(request->captures[0], &id, err) != 0 ||
 	    request_read_db(request, &db, err) != 0 || service_get_token(db, &request->actor, id, &token, err) != 0)
 		return -1;
-	struct str body = {0};
-	render_token(&body, &token, clock_now_s());
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	token_members(&body, &token, clock_now_s());
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 static int parse_wish(struct request *request, const json_t *body, struct token_wish *wish, struct nel_err *err)
@@ -139,14 +130,14 @@ int api_createToken(struct request *request, struct nel_err *err)
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/tokens/%" PRId64, token.row.id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	struct str text;
-	reply_secret_room(&text);
-	render_token(&text, &token.row, clock_now_s());
-	OUT(&text, ",\"token\":");
-	out_string(&text, token.secret[0] != '\0' ? token.secret : NULL);
-	OUT(&text, "}");
+	struct json_out text = {0};
+	reply_secret_room(&text.text);
+	out_object(&text, NULL);
+	token_members(&text, &token.row, clock_now_s());
+	out_string(&text, "token", token.secret[0] != '\0' ? token.secret : NULL);
+	out_end(&text);
 	secret_wipe(token.secret);
-	return reply_json_secret(request, MHD_HTTP_CREATED, &text, err);
+	return reply_json_secret(request, MHD_HTTP_CREATED, &text.text, err);
 }
 
 int api_revokeToken(struct request *request, struct nel_err *err)

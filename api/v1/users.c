@@ -9,22 +9,20 @@
 
 #include <string.h>
 
-static void render_user(struct str *s, const struct user_row *user)
+static void render_user(struct json_out *out, const struct user_row *user)
 {
-	OUT(s, "{\"name\":");
-	out_string(s, user->name);
-	OUT(s, ",\"role\":");
-	out_string(s, role_name(user->role));
-	OUT(s, ",\"created_at\":");
-	out_time(s, user->created_at);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_string(out, "name", user->name);
+	out_string(out, "role", role_name(user->role));
+	out_time(out, "created_at", user->created_at);
+	out_end(out);
 }
 
 static int reply_user(struct request *request, int status, const struct user_row *user, struct nel_err *err)
 {
-	struct str body = {0};
+	struct json_out body = {0};
 	render_user(&body, user);
-	return reply_json_text(request, status, &body, err);
+	return reply_json_text(request, status, &body.text, err);
 }
 
 int api_listUsers(struct request *request, struct nel_err *err)
@@ -39,17 +37,15 @@ int api_listUsers(struct request *request, struct nel_err *err)
 	    users_list(db, page.position, page.limit + 1, &rows, &count, err) != 0)
 		return -1;
 	bool more = count > (size_t)page.limit;
-	struct str body = {0};
-	OUT(&body, "{\"items\":[");
-	for (size_t i = 0; i < count - (more ? 1 : 0); i++) {
-		if (i > 0)
-			OUT(&body, ",");
+	struct json_out body = {0};
+	out_object(&body, NULL);
+	out_array(&body, "items");
+	for (size_t i = 0; i < count - (more ? 1 : 0); i++)
 		render_user(&body, &rows[i]);
-	}
-	OUT(&body, "],");
+	out_end(&body);
 	page_next(request, &page, more ? page.position + page.limit : 0, &body);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getUser(struct request *request, struct nel_err *err)

@@ -11,75 +11,51 @@
 #include <string.h>
 
 /* ",a,b," as an array; null when every kind is wanted. */
-static void render_kinds(struct str *s, const char *kinds)
+static void render_kinds(struct json_out *out, const char *name, const char *kinds)
 {
 	if (kinds[0] == '\0') {
-		OUT(s, "null");
+		out_null(out, name);
 		return;
 	}
-	OUT(s, "[");
+	out_array(out, name);
 	for (const char *p = kinds + 1; *p != '\0';) {
 		size_t size = strcspn(p, ",");
-		if (p > kinds + 1)
-			OUT(s, ",");
-		OUT(s, "\"");
-		str_append_n(s, p, size); /* names of event_kinds */
-		OUT(s, "\"");
+		CLEANUP(mem_freep) char *kind = mem_strndup(p, size);
+		out_string(out, NULL, kind);
 		p += size + (p[size] == ',' ? 1 : 0);
 	}
-	OUT(s, "]");
+	out_end(out);
 }
 
-/* Without the closing brace. */
-static void render_open(struct str *s, const struct webhook_row *row)
+static void webhook_members(struct json_out *out, const struct webhook_row *row)
 {
-	OUT(s, "{\"id\":");
-	out_string(s, row->id);
-	OUT(s, ",\"user\":");
-	out_string(s, row->user);
-	OUT(s, ",\"url\":");
-	out_string(s, row->url);
-	OUT(s, ",\"kinds\":");
-	render_kinds(s, row->kinds);
-	OUT(s, ",\"scope\":");
-	out_string(s, row->all ? "all" : "own");
-	OUT(s, ",\"state\":");
-	out_string(s, row->disabled_at != 0 ? "disabled" : row->failing_since != 0 ? "failing" : "active");
-	OUT(s, ",\"disabled_reason\":");
-	out_string(s, row->disabled_reason);
-	OUT(s, ",\"created_at\":");
-	out_time(s, row->created_at);
-	OUT(s, ",\"failing_since\":");
-	out_time(s, row->failing_since);
-	OUT(s, ",\"disabled_at\":");
-	out_time(s, row->disabled_at);
+	out_string(out, "id", row->id);
+	out_string(out, "user", row->user);
+	out_string(out, "url", row->url);
+	render_kinds(out, "kinds", row->kinds);
+	out_string(out, "scope", row->all ? "all" : "own");
+	out_string(out, "state", row->disabled_at != 0 ? "disabled" : row->failing_since != 0 ? "failing" : "active");
+	out_string(out, "disabled_reason", row->disabled_reason);
+	out_time(out, "created_at", row->created_at);
+	out_time(out, "failing_since", row->failing_since);
+	out_time(out, "disabled_at", row->disabled_at);
 }
 
-static void render_delivery(struct str *s, const struct delivery_row *row)
+static void render_delivery(struct json_out *out, const struct delivery_row *row)
 {
-	OUT(s, "{\"seq\":");
-	out_int(s, row->seq);
-	OUT(s, ",\"event\":");
-	out_int_or_null(s, row->event, row->event != 0);
-	OUT(s, ",\"kind\":");
-	out_string(s, row->kind);
-	OUT(s, ",\"state\":");
-	out_string(s, delivery_state_name(row->state));
-	OUT(s, ",\"happened_at\":");
-	out_time(s, row->happened_at);
-	OUT(s, ",\"tries\":");
-	out_int(s, row->tries);
-	OUT(s, ",\"last_at\":");
-	out_time(s, row->last_at);
-	OUT(s, ",\"next_at\":");
-	out_time(s, row->next_at);
-	OUT(s, ",\"status\":");
-	out_int_or_null(s, row->status, row->status != 0);
-	OUT(s, ",\"error\":");
-	out_string(s, row->error);
-	OUT(s, ",\"took_ms\":");
-	out_int_or_null(s, row->took_ms, row->took_ms >= 0);
-	OUT(s, "}");
+	out_object(out, NULL);
+	out_int(out, "seq", row->seq);
+	out_int_or_null(out, "event", row->event, row->event != 0);
+	out_string(out, "kind", row->kind);
+	out_string(out, "state", delivery_state_name(row->state));
+	out_time(out, "happened_at", row->happened_at);
+	out_int(out, "tries", row->tries);
+	out_time(out, "last_at", row->last_at);
+	out_time(out, "next_at", row->next_at);
+	out_int_or_null(out, "status", row->status, row->status != 0);
+	out_string(out, "error", row->error);
+	out_int_or_null(out, "took_ms", row->took_ms, row->took_ms >= 0);
+	out_end(out);
 }
 
 /* The member kinds, as the store has it. */
@@ -118,16 +94,16 @@ static int take_scope(const json_t *body, bool *ret_all, struct nel_err *err)
 
 static int reply_made(struct request *request, const struct new_webhook *made, struct nel_err *err)
 {
-	struct str body;
-	reply_secret_room(&body);
+	struct json_out body = {0};
+	reply_secret_room(&body.text);
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/webhooks/%s", made->row.id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 	request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	render_open(&body, &made->row);
-	OUT(&body, ",\"secret\":");
-	out_string(&body, made->secret[0] != '\0' ? made->secret : NULL);
-	OUT(&body, "}");
-	return reply_json_secret(request, MHD_HTTP_CREATED, &body, err);
+	out_object(&body, NULL);
+	webhook_members(&body, &made->row);
+	out_string(&body, "secret", made->secret[0] != '\0' ? made->secret : NULL);
+	out_end(&body);
+	return reply_json_secret(request, MHD_HTTP_CREATED, &body.text, err);
 }
 
 int api_createWebhook(struct request *request, struct nel_err *err)
@@ -157,33 +133,36 @@ int api_createWebhook(struct request *request, struct nel_err *err)
 int api_listWebhooks(struct request *request, struct nel_err *err)
 {
 	CLEANUP(webhook_list_done) struct webhook_list list = {0};
-	struct str body = {0};
+	struct json_out body = {0};
 	struct db *db = NULL;
 	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    service_list_webhooks(db, &request->actor, &list, err) != 0)
 		return -1;
-	OUT(&body, "{\"items\":[");
+	out_object(&body, NULL);
+	out_array(&body, "items");
 	for (size_t i = 0; i < list.count; i++) {
-		if (i > 0)
-			OUT(&body, ",");
-		render_open(&body, &list.items[i]);
-		OUT(&body, "}");
+		out_object(&body, NULL);
+		webhook_members(&body, &list.items[i]);
+		out_end(&body);
 	}
-	OUT(&body, "],\"next\":null}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	out_null(&body, "next");
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_getWebhook(struct request *request, struct nel_err *err)
 {
 	CLEANUP(webhook_row_done) struct webhook_row row = {0};
-	struct str body = {0};
+	struct json_out body = {0};
 	struct db *db = NULL;
 	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    service_get_webhook(db, &request->actor, request->captures[0], &row, err) != 0)
 		return -1;
-	render_open(&body, &row);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_object(&body, NULL);
+	webhook_members(&body, &row);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
 int api_removeWebhook(struct request *request, struct nel_err *err)
@@ -199,14 +178,14 @@ int api_removeWebhook(struct request *request, struct nel_err *err)
 int api_testWebhook(struct request *request, struct nel_err *err)
 {
 	CLEANUP(delivery_row_done) struct delivery_row delivery = {0};
-	struct str body = {0};
+	struct json_out body = {0};
 	struct db *db = NULL;
 	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
 	    request_db(request, &db, err) != 0 ||
 	    service_test_webhook(request->service, db, &request->actor, request->captures[0], &delivery, err) != 0)
 		return -1;
 	render_delivery(&body, &delivery);
-	return reply_json_text(request, MHD_HTTP_ACCEPTED, &body, err);
+	return reply_json_text(request, MHD_HTTP_ACCEPTED, &body.text, err);
 }
 
 int api_listWebhookDeliveries(struct request *request, struct nel_err *err)
@@ -215,7 +194,7 @@ int api_listWebhookDeliveries(struct request *request, struct nel_err *err)
 	CLEANUP(webhook_row_done) struct webhook_row row = {0};
 	CLEANUP(delivery_list_done) struct delivery_list list = {0};
 	struct page page = {0};
-	struct str body = {0};
+	struct json_out body = {0};
 	struct db *db = NULL;
 	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
 	    page_parse(request, CURSOR_DELIVERIES, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
@@ -223,14 +202,12 @@ int api_listWebhookDeliveries(struct request *request, struct nel_err *err)
 	    deliveries_list(db, row.id, page.position, page.limit + 1, &list, err) != 0)
 		return -1;
 	size_t count = list.count > (size_t)page.limit ? (size_t)page.limit : list.count;
-	OUT(&body, "{\"items\":[");
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			OUT(&body, ",");
+	out_object(&body, NULL);
+	out_array(&body, "items");
+	for (size_t i = 0; i < count; i++)
 		render_delivery(&body, &list.items[i]);
-	}
-	OUT(&body, "],");
+	out_end(&body);
 	page_next(request, &page, count < list.count ? list.items[count - 1].seq : 0, &body);
-	OUT(&body, "}");
-	return reply_json_text(request, MHD_HTTP_OK, &body, err);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

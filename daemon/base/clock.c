@@ -1,7 +1,6 @@
 #include "base/clock.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -69,12 +68,42 @@ void clock_fake_set_ms(int64_t ms)
 	atomic_store(&fake_ms, ms);
 }
 
+#define FIRST_S -62135596800LL /* 0001-01-01T00:00:00Z */
+#define LAST_S 253402300799LL  /* 9999-12-31T23:59:59Z */
+
+static void put_digits(char *to, unsigned value, int count)
+{
+	for (int i = count - 1; i >= 0; i--, value /= 10)
+		to[i] = (char)('0' + value % 10);
+}
+
+/* Days to a date by eras of 400 years, as the proleptic Gregorian calendar repeats after those; without the C library's
+ * time zone lock, which all HTTP threads would share. */
 const char *clock_rfc3339(int64_t at_s, char buf[CLOCK_RFC3339_SIZE])
 {
-	struct tm tm;
-	time_t t = (time_t)at_s;
-	if (gmtime_r(&t, &tm) == NULL || strftime(buf, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(buf, CLOCK_RFC3339_SIZE, "1970-01-01T00:00:00Z");
+	at_s = at_s < FIRST_S ? FIRST_S : at_s > LAST_S ? LAST_S : at_s;
+	int64_t second = at_s % 86400;
+	int64_t days = at_s / 86400;
+	if (second < 0) {
+		second += 86400;
+		days--;
+	}
+	days += 719468; /* from 0000-03-01 */
+	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+	unsigned day_of_era = (unsigned)(days - era * 146097);
+	unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	unsigned shifted_month = (5 * day_of_year + 2) / 153; /* March is 0 */
+	unsigned day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+	unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
+	unsigned year = (unsigned)(year_of_era + (unsigned)(era * 400) + (month <= 2));
+	memcpy(buf, "0000-00-00T00:00:00Z", sizeof "0000-00-00T00:00:00Z");
+	put_digits(buf, year, 4);
+	put_digits(buf + 5, month, 2);
+	put_digits(buf + 8, day, 2);
+	put_digits(buf + 11, (unsigned)second / 3600, 2);
+	put_digits(buf + 14, (unsigned)second / 60 % 60, 2);
+	put_digits(buf + 17, (unsigned)second % 60, 2);
 	return buf;
 }
 

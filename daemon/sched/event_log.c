@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/utf8.h"
+#include "base/utf8.h"
 #include "db/events.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/utf8.h"
+#include "base/utf8.h"
 #include "slurm/records.h"
 #include "slurm/remote.h"
 

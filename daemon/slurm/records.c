@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "config/text/scalar.h"
-#include "config/text/utf8.h"
 
 #include <string.h>
 #include <uthash.h>

@@ -1,6 +1,6 @@
 /* Media types, entity tags, and UTF-8. */
 #include "api/http/media.h"
-#include "api/http/utf8.h"
+#include "base/utf8.h"
 #include "cmocka_all.h"
 
 #include <string.h>

@@ -23,13 +23,13 @@ static void test_out_string_any_bytes_are_valid_json(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct str s = {0};
-		out_string(&s, cases[i].text);
-		assert_string_equal(str_text(&s), cases[i].want);
-		json_t *parsed = json_loads(str_text(&s), JSON_DECODE_ANY, NULL);
+		struct json_out out = {0};
+		out_string(&out, NULL, cases[i].text);
+		assert_string_equal(str_text(&out.text), cases[i].want);
+		json_t *parsed = json_loads(str_text(&out.text), JSON_DECODE_ANY, NULL);
 		assert_non_null(parsed);
 		json_decref(parsed);
-		str_done(&s);
+		json_out_done(&out);
 	}
 }
 
@@ -39,43 +39,55 @@ static void test_out_numbers_read_back_the_same(void **state)
 	static const double doubles[] = {0.0, 0.1, 1.0 / 3.0, 1e-300, 65.4321, -2.5e17};
 	(void)state;
 	for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
-		struct str s = {0};
-		out_int(&s, integers[i]);
-		assert_true(strtoll(str_text(&s), NULL, 10) == integers[i]);
-		str_done(&s);
+		struct json_out out = {0};
+		out_int(&out, NULL, integers[i]);
+		assert_true(strtoll(str_text(&out.text), NULL, 10) == integers[i]);
+		json_out_done(&out);
 	}
 	for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
-		struct str s = {0};
-		out_double(&s, doubles[i]);
-		assert_true(strtod(str_text(&s), NULL) == doubles[i]);
-		str_done(&s);
+		struct json_out out = {0};
+		out_double(&out, NULL, doubles[i]);
+		assert_true(strtod(str_text(&out.text), NULL) == doubles[i]);
+		json_out_done(&out);
 	}
-	struct str s = {0};
-	out_double(&s, 0.1);
-	out_double(&s, NAN);
-	out_double(&s, INFINITY);
-	assert_string_equal(str_text(&s), "0.1nullnull");
-	str_done(&s);
 }
 
-static void test_out_time_same_as_the_clock_module(void **state)
+static void test_out_nesting_and_commas(void **state)
 {
 	(void)state;
-	/* Leap days, ends of years and centuries, and every day of some years. */
-	for (int64_t day = 1; day < 60000; day += day % 1461 < 800 ? 1 : 13) {
-		char buf[CLOCK_RFC3339_SIZE];
-		int64_t at = day * 86400 + day * 7919 % 86400;
-		struct str s = {0};
-		out_time(&s, at);
-		clock_rfc3339(at, buf);
-		assert_int_equal(s.len, strlen(buf) + 2);
-		assert_memory_equal(s.data + 1, buf, strlen(buf));
-		str_done(&s);
+	struct json_out out = {0};
+	out_object(&out, NULL);
+	out_array(&out, "empty");
+	out_end(&out);
+	out_array(&out, "items");
+	for (int i = 0; i < 2; i++) {
+		out_object(&out, NULL);
+		out_int(&out, "n", i);
+		out_bool(&out, "even", i == 0);
+		out_end(&out);
 	}
-	struct str s = {0};
-	out_time(&s, 0);
-	assert_string_equal(str_text(&s), "null");
-	str_done(&s);
+	out_double(&out, NULL, 0.1);
+	out_double(&out, NULL, NAN);
+	out_double(&out, NULL, INFINITY);
+	out_end(&out);
+	out_object(&out, "labels");
+	out_key(&out, "a\"b");
+	out_string(&out, NULL, "c");
+	out_name(&out, "d");
+	out_object(&out, NULL);
+	out_end(&out);
+	out_end(&out);
+	out_json(&out, "raw", "[1]");
+	out_json(&out, "none", NULL);
+	out_int_or_null(&out, "unknown", 7, false);
+	out_time(&out, "never", 0);
+	out_time(&out, "at", 1000000000);
+	out_end(&out);
+	assert_string_equal(str_text(&out.text),
+			    "{\"empty\":[],\"items\":[{\"n\":0,\"even\":true},{\"n\":1,\"even\":false},0.1,null,null],"
+			    "\"labels\":{\"a\\\"b\":\"c\",\"d\":{}},\"raw\":[1],\"none\":null,\"unknown\":null,"
+			    "\"never\":null,\"at\":\"2001-09-09T01:46:40Z\"}");
+	json_out_done(&out);
 }
 
 static struct job_row make_job(enum chain_state job_state)
@@ -94,12 +106,13 @@ static struct job_row make_job(enum chain_state job_state)
 	return job;
 }
 
-static json_t *parse(struct str *s)
+static json_t *parse(struct json_out *out)
 {
 	json_error_t error;
-	json_t *json = json_loads(str_text(s), 0, &error);
+	json_t *json = json_loads(str_text(&out->text), 0, &error);
 	assert_non_null(json);
-	str_done(s);
+	json_out_done(out);
+	*out = (struct json_out){0};
 	return json;
 }
 
@@ -108,10 +121,10 @@ static void test_render_job_unknown_values_are_null(void **state)
 	static const char *const nulls[] = {"reason",      "waiting_on", "slurm_job_id", "progress",
 					    "observed_at", "started_at", "ended_at"};
 	struct job_row job = make_job(CHAIN_QUEUED);
-	struct str s = {0};
+	struct json_out out = {0};
 	(void)state;
-	render_job(&s, &job);
-	json_t *json = parse(&s);
+	render_job(&out, &job);
+	json_t *json = parse(&out);
 	assert_int_equal(json_object_size(json), 18);
 	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
 		assert_true(json_is_null(json_object_get(json, nulls[i])));
@@ -122,8 +135,8 @@ static void test_render_job_unknown_values_are_null(void **state)
 
 	job.budget_limit_s = -1;
 	job.progress = 7;
-	render_job(&s, &job);
-	json = parse(&s);
+	render_job(&out, &job);
+	json = parse(&out);
 	budget = json_object_get(json, "budget");
 	assert_true(json_is_null(json_object_get(budget, "limit_s")));
 	assert_true(json_is_null(json_object_get(budget, "remaining_s")));
@@ -152,10 +165,10 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	    .labels = labels,
 	    .label_count = 1,
 	};
-	struct str s = {0};
+	struct json_out out = {0};
 	(void)state;
-	render_evaluation(&s, &row, &jobs);
-	json_t *json = parse(&s);
+	render_evaluation(&out, &row, &jobs);
+	json_t *json = parse(&out);
 	assert_int_equal(json_object_size(json), 13);
 	assert_string_equal(json_string_value(json_object_get(json, "config_hash")), "cafe");
 	assert_int_equal(json_array_size(json_object_get(json, "images")), 1);
@@ -182,12 +195,12 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	const struct history_list history = {changes, 2};
 	const struct failure_row failure = {
 	    .log = (char *)"client-7.log", .lines = (char *)"one\n\ntwo \"x\"\n", .advice = (char *)"try"};
-	struct str s = {0};
+	struct json_out out = {0};
 	(void)state;
 	job.budget_limit_s = 100;
 	job.budget_from_attempt = 1;
-	render_job_detail(&s, &job, &attempt_list, &history, &failure);
-	json_t *json = parse(&s);
+	render_job_detail(&out, &job, &attempt_list, &history, &failure);
+	json_t *json = parse(&out);
 	const json_t *told = json_object_get(json, "failure");
 	assert_string_equal(json_string_value(json_object_get(told, "log")), "client-7.log");
 	assert_int_equal(json_array_size(json_object_get(told, "lines")), 3);
@@ -206,7 +219,7 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	assert_string_equal(json_string_value(json_object_get(change, "to")), "queued");
 	json_decref(json);
 
-	struct str plain = {0};
+	struct json_out plain = {0};
 	job.budget_from_attempt = 2; /* a new budget since */
 	render_job_detail(&plain, &job, &attempt_list, &history, &(const struct failure_row){0});
 	json = parse(&plain);
@@ -230,15 +243,15 @@ static void test_render_score_csv_fields_are_quoted(void **state)
 				       .value = 0.5,
 				       .stderr_ = NAN,
 				       .count = -1};
-	struct str s = {0};
+	struct json_out out = {0};
 	(void)state;
-	render_score_csv(&s, &of, &row);
-	assert_string_equal(str_text(&s),
+	render_score_csv(&out.text, &of, &row);
+	assert_string_equal(str_text(&out.text),
 			    "e,e.0,ann,\"a,\"\"b\"\"\",succeeded,2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
 			    "0.5,,,/ckpt,0123456789abcdef,ifeval,,\"{\"\"a\"\":1}\",,\r\n");
-	str_done(&s);
-	render_score(&s, &of, &row);
-	json_t *json = parse(&s);
+	json_out_done(&out);
+	render_score(&out, &of, &row);
+	json_t *json = parse(&out);
 	assert_true(json_is_null(json_object_get(json, "stderr")));
 	assert_true(json_is_true(json_object_get(json, "group")));
 	assert_string_equal(json_string_value(json_object_get(json, "subject")), "0123456789abcdef");
@@ -252,7 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_out_string_any_bytes_are_valid_json),
 	    cmocka_unit_test(test_out_numbers_read_back_the_same),
-	    cmocka_unit_test(test_out_time_same_as_the_clock_module),
+	    cmocka_unit_test(test_out_nesting_and_commas),
 	    cmocka_unit_test(test_render_job_unknown_values_are_null),
 	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
 	    cmocka_unit_test(test_render_job_detail_attempts_and_history),

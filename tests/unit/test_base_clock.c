@@ -1,4 +1,4 @@
-/* Waits are on the monotonic clock. */
+/* Waits are on the monotonic clock; times as text. */
 #include "base/clock.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -30,10 +31,38 @@ static void test_wait_lasts_as_long_as_the_monotonic_clock_says(void **state)
 	pthread_cond_destroy(&cond);
 }
 
+static void test_rfc3339_same_as_the_c_library(void **state)
+{
+	(void)state;
+	/* Leap days, ends of years and centuries, and every day of some years. */
+	for (int64_t day = -1000; day < 60000; day += day < 0 || day % 1461 < 800 ? 1 : 13) {
+		char text[CLOCK_RFC3339_SIZE];
+		char want[CLOCK_RFC3339_SIZE];
+		struct tm tm;
+		int64_t back = 0;
+		time_t at = (time_t)(day * 86400 + (day + 1000) * 7919 % 86400);
+		assert_non_null(gmtime_r(&at, &tm));
+		strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		assert_string_equal(clock_rfc3339(at, text), want);
+		assert_int_equal(clock_parse_rfc3339(text, &back), 0);
+		assert_true(back == at);
+	}
+}
+
+static void test_rfc3339_stays_within_four_digits_of_year(void **state)
+{
+	char text[CLOCK_RFC3339_SIZE];
+	(void)state;
+	assert_string_equal(clock_rfc3339(INT64_MAX, text), "9999-12-31T23:59:59Z");
+	assert_string_equal(clock_rfc3339(INT64_MIN, text), "0001-01-01T00:00:00Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wait_lasts_as_long_as_the_monotonic_clock_says),
+	    cmocka_unit_test(test_rfc3339_same_as_the_c_library),
+	    cmocka_unit_test(test_rfc3339_stays_within_four_digits_of_year),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

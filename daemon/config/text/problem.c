@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* A JSON value to block-style YAML that people can read: libyaml's emitter, with a style chosen for each string. */
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "config/text/scalar.h"
-#include "config/text/utf8.h"
 #include "config/text/yaml_json.h"
 
 #include <string.h>

@@ -4,9 +4,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "config/text/json_places.h"
 #include "config/text/scalar.h"
-#include "config/text/utf8.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* UTF-8 as RFC 3629 defines it. */
-#include "config/text/utf8.h"
+#include "base/utf8.h"
 
 size_t utf8_decode(const char *text, size_t size, uint32_t *ret_code)
 {
@@ -24,4 +24,16 @@ size_t utf8_decode(const char *text, size_t size, uint32_t *ret_code)
 		return 0;
 	*ret_code = code;
 	return length;
+}
+
+bool utf8_ok(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size;) {
+		uint32_t code = 0;
+		size_t length = utf8_decode(text + i, size - i, &code);
+		if (length == 0)
+			return false;
+		i += length;
+	}
+	return true;
 }
