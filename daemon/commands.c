@@ -238,7 +238,8 @@ static int run_backup(const struct command_line *line)
 /* A whole file ("-": standard input) in memory. */
 static int read_text(const char *path, struct str *ret_text, struct nel_err *err)
 {
-	CLEANUP(fd_closep) int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(fd_closep)
+	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, NEL_NOTFOUND, errno, "cannot read %s", path);
 	char buf[65536];

@@ -45,14 +45,14 @@ static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, c
 	int64_t tensor = factor(config, "tensor_parallel_size");
 	int64_t pipeline = factor(config, "pipeline_parallel_size");
 	int64_t data = factor(config, "data_parallel_size");
-	if (tensor * pipeline * data == gpus)
+	int64_t used = tensor * pipeline * data;
+	if (used == gpus)
 		return;
 	CLEANUP(mem_freep) char *pointer = reader_join(base, "tensor_parallel_size");
 	reader_warn(
 	    &ctx->reader, pointer,
 	    "%s: tensor x pipeline x data parallel (%lld x %lld x %lld) uses %lld GPUs, but each instance holds %lld",
-	    s->name, (long long)tensor, (long long)pipeline, (long long)data, (long long)(tensor * pipeline * data),
-	    (long long)gpus);
+	    s->name, (long long)tensor, (long long)pipeline, (long long)data, (long long)used, (long long)gpus);
 }
 
 /* No tag is the same as `latest`, except for files and digests. */
