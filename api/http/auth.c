@@ -124,20 +124,18 @@ static int check_nobody(struct request *request, struct nel_err *err)
 	return unauthorized(request, challenge, "a bearer token is needed", err);
 }
 
-/* Routes that are open to all: those that tell whether the daemon lives are not counted. */
-static int check_open(struct request *request, struct nel_err *err)
+static bool is_open(const struct request *request)
 {
-	const char *operation = request->route->operation;
-	if (strcmp(operation, "getHealth") == 0 || strcmp(operation, "getReadiness") == 0)
-		return 0;
-	return check_rate(request, LIMIT_PEER, peer_number(request), err);
+	enum route_access access = request->route->access;
+	return access == ACCESS_OPEN || (access == ACCESS_METRICS && request->service->settings->metrics_public);
 }
 
 int auth_check(struct request *request, bool on_unix, struct nel_err *err)
 {
-	bool metrics = strcmp(request->route->operation, "getMetrics") == 0;
-	if (request->route->role == ROUTE_ROLE_NONE || (metrics && request->service->settings->metrics_public))
-		return check_open(request, err);
+	if (request->route->access == ACCESS_ALWAYS)
+		return 0;
+	if (is_open(request))
+		return check_rate(request, LIMIT_PEER, peer_number(request), err);
 	const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
 	int result = -1;
 	if (on_unix && proxy_is_peer(server_proxy(request->server), request))

@@ -84,6 +84,14 @@ static int check_head(struct request *request, bool on_unix, struct nel_err *err
 	return request_check_length(request, err);
 }
 
+/* What every handler may rely on. */
+static int check_input(struct request *request, struct nel_err *err)
+{
+	if (request_check_query(request, request->route->query, err) != 0)
+		return -1;
+	return request->route->body == BODY_EMPTY ? request_no_body(request, err) : 0;
+}
+
 /* A refused body is not waited for when the client asks first, or when it is too long to read for nothing. */
 static bool refuse_at_once(const struct request *request)
 {
@@ -131,7 +139,10 @@ static enum MHD_Result request_is_complete(struct request *request, bool on_unix
 		request->refused = check_head(request, on_unix, &request->err) != 0;
 	if (request->refused)
 		return send_problem(request);
-	return after_handler(request, request->route->handle(request, &request->err));
+	int result = check_input(request, &request->err);
+	if (result == 0)
+		result = request->route->handle(request, &request->err);
+	return after_handler(request, result);
 }
 
 static enum MHD_Result go_on(struct request *request, const char *method, const char *version, const char *data,

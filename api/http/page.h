@@ -15,13 +15,6 @@ struct page {
 	int64_t position; /* of the cursor; 0 without one */
 };
 
-/* The rules that every list's table has. */
-#define PAGE_RULES \
-	{"limit", false}, \
-	{ \
-		"cursor", false \
-	}
-
 int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_page, struct nel_err *err);
 
 /* Appends `"next":` with the cursor of the page that begins at `position` (null for 0) and adds the Link header. */

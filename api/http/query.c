@@ -95,12 +95,18 @@ void query_params_done(struct query *query)
 	*query = (struct query){0};
 }
 
-static const struct query_rule *find_rule(const struct query_rule *rules, size_t rule_count, const char *name)
+/* Is `name` one of the words of `known`? *ret_repeatable: it has a '*' there. */
+static bool find_known(const char *known, const char *name, bool *ret_repeatable)
 {
-	for (size_t i = 0; i < rule_count; i++)
-		if (strcmp(rules[i].name, name) == 0)
-			return &rules[i];
-	return NULL;
+	size_t size = strlen(name);
+	for (const char *word = known; *word != '\0';) {
+		size_t length = strcspn(word, " ");
+		*ret_repeatable = length > 0 && word[length - 1] == '*';
+		if (size > 0 && size == length - *ret_repeatable && memcmp(word, name, size) == 0)
+			return true;
+		word += length + strspn(word + length, " ");
+	}
+	return false;
 }
 
 static bool stands_before(const struct query *query, size_t index)
@@ -111,16 +117,17 @@ static bool stands_before(const struct query *query, size_t index)
 	return false;
 }
 
-int query_check(const struct query *query, const struct query_rule *rules, size_t rule_count, struct nel_err *err)
+int query_check(const struct query *query, const char *known, struct nel_err *err)
 {
 	struct str unknown = {0};
 	const char *twice = NULL;
 	for (size_t i = 0; i < query->count; i++) {
 		const char *name = query->items[i].name;
-		const struct query_rule *rule = find_rule(rules, rule_count, name);
-		if (rule == NULL && !stands_before(query, i))
+		bool repeatable = false;
+		bool is_known = find_known(known, name, &repeatable);
+		if (!is_known && !stands_before(query, i))
 			str_appendf(&unknown, "%s\"%.64s\"", unknown.len == 0 ? "" : ", ", name);
-		else if (rule != NULL && !rule->repeatable && stands_before(query, i))
+		else if (is_known && !repeatable && stands_before(query, i))
 			twice = name;
 	}
 	int result = 0;

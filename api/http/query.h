@@ -21,14 +21,6 @@ struct query {
 	size_t count;
 };
 
-/* A parameter that a route knows. */
-struct query_rule {
-	const char *name;
-	bool repeatable;
-};
-
-#define QUERY_RULES(rules) (sizeof(rules) / sizeof((rules)[0]))
-
 /* Decodes %XX in place (and '+' as a space, when plus_is_space). INVALID: a '%' without two hex digits, or a result
  * that has control characters or is not UTF-8. `what` names the text in the message. */
 int query_decode(char *text, bool plus_is_space, const char *what, struct nel_err *err);
@@ -38,9 +30,9 @@ int query_decode(char *text, bool plus_is_space, const char *what, struct nel_er
 int query_parse(char *text, struct query *ret_query, struct nel_err *err);
 void query_params_done(struct query *query);
 
-/* INVALID, naming them, when there are parameters without a rule, or a parameter that is not repeatable stands twice.
- */
-int query_check(const struct query *query, const struct query_rule *rules, size_t rule_count, struct nel_err *err);
+/* known: names with a space between, those that may stand more than once with a '*' behind ("after kind*"). INVALID,
+ * naming them, when there are others, or one that is not repeatable stands twice. */
+int query_check(const struct query *query, const char *known, struct nel_err *err);
 
 /* The first value of that name, or NULL. */
 const char *query_get(const struct query *query, const char *name);

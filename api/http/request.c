@@ -156,18 +156,13 @@ int request_take_body(struct request *request, const char *data, size_t size, st
 	return 0;
 }
 
-int request_check_query(struct request *request, const struct query_rule *rules, size_t count, struct nel_err *err)
+int request_check_query(struct request *request, const char *known, struct nel_err *err)
 {
 	if (request->raw_query == NULL)
 		return 0;
 	if (query_parse(request->raw_query, &request->query, err) != 0)
 		return -1;
-	return query_check(&request->query, rules, count, err);
-}
-
-int request_no_query(struct request *request, struct nel_err *err)
-{
-	return request_check_query(request, NULL, 0, err);
+	return query_check(&request->query, known, err);
 }
 
 int request_read_object(struct request *request, json_t **ret_object, struct nel_err *err)

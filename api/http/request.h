@@ -121,10 +121,8 @@ int request_check_length(struct request *request, struct nel_err *err);
  * request is then refused and further pieces are dropped. */
 int request_take_body(struct request *request, const char *data, size_t size, struct nel_err *err);
 
-/* INVALID (naming them) when the query has parameters that are not in the rules. */
-int request_check_query(struct request *request, const struct query_rule *rules, size_t count, struct nel_err *err);
-/* As that, for a route without any parameter. */
-int request_no_query(struct request *request, struct nel_err *err);
+/* Takes the query apart; `known` as in query_check(). */
+int request_check_query(struct request *request, const char *known, struct nel_err *err);
 
 /* The body as a JSON object, NULL when it is empty; json_decref()ed by the caller. INVALID when it is something else,
  * with status 415 when its type is not application/json. */

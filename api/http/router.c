@@ -11,7 +11,8 @@
 #define ROLE_NUMBER_ADMIN ROLE_ADMIN
 
 static const struct route routes[] = {
-#define ROUTE(method, path, operation, role) {#method, path, #operation, ROLE_NUMBER_##role, api_##operation},
+#define ROUTE(method, path, operation, role, access, body, query) \
+	{#method, path, #operation, ROLE_NUMBER_##role, ACCESS_##access, BODY_##body, query, api_##operation},
 #include "api/routes.def"
 #undef ROUTE
 };

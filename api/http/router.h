@@ -6,11 +6,18 @@
 
 #define ROUTE_ROLE_NONE (-1)
 
+/* As routes.def explains them. */
+enum route_access { ACCESS_LOGIN, ACCESS_OPEN, ACCESS_ALWAYS, ACCESS_METRICS };
+enum route_body { BODY_NONE, BODY_EMPTY, BODY_READ };
+
 struct route {
 	const char *method;
 	const char *path;
 	const char *operation;
 	int role; /* the least enum role, or ROUTE_ROLE_NONE */
+	enum route_access access;
+	enum route_body body;
+	const char *query; /* for query_check() */
 	int (*handle)(struct request *request, struct nel_err *err);
 };
 

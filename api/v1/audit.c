@@ -45,14 +45,11 @@ static int parse_filter(struct request *request, const struct page *page, struct
 
 int api_listAudit(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"actor", false}, {"action", false}, {"target", false},
-						  {"since", false}, {"until", false},  PAGE_RULES};
 	struct page page = {0};
 	struct audit_filter filter;
 	struct db *db = NULL;
 	CLEANUP(audit_list_done) struct audit_list list = {0};
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_AUDIT, &page, err) != 0 || parse_filter(request, &page, &filter, err) != 0 ||
+	if (page_parse(request, CURSOR_AUDIT, &page, err) != 0 || parse_filter(request, &page, &filter, err) != 0 ||
 	    request_read_db(request, &db, err) != 0 || audit_list(db, &filter, &list, err) != 0)
 		return -1;
 	size_t shown = list.count > (size_t)page.limit ? (size_t)page.limit : list.count;

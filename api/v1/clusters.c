@@ -8,7 +8,7 @@
 int api_listClusters(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	CLEANUP(json_freep) json_t *clusters = service_clusters(request->service, db);
 	return reply_json(request, MHD_HTTP_OK, clusters, err);
@@ -18,7 +18,7 @@ int api_getCluster(struct request *request, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *cluster = NULL;
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (request_read_db(request, &db, err) != 0 ||
 	    service_cluster(request->service, db, request->captures[0], &cluster, err) != 0)
 		return -1;
 	return reply_json(request, MHD_HTTP_OK, cluster, err);
@@ -38,13 +38,10 @@ static int check_came(struct request *request, struct nel_err *err)
 
 int api_checkCluster(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"account", false}, {"partition", false}, {"output_dir", false}, {"job", false}};
 	struct cluster_check *check = NULL;
 	struct preflight_wish wish = {0};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 || request_no_body(request, err) != 0 ||
-	    query_get_bool(&request->query, "job", false, &wish.job, err) != 0 || request_db(request, &db, err) != 0)
+	if (query_get_bool(&request->query, "job", false, &wish.job, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	wish.account = query_get(&request->query, "account");
 	wish.partition = query_get(&request->query, "partition");

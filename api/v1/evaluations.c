@@ -18,8 +18,7 @@ int api_getEvaluation(struct request *request, struct nel_err *err)
 	struct db *db = NULL;
 	int64_t version = 0;
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
-	    db_data_version(db, &version, err) != 0)
+	if (request_read_db(request, &db, err) != 0 || db_data_version(db, &version, err) != 0)
 		return -1;
 	struct read_cache *cache = server_read_cache(request->server);
 	version += service_places_version(request->service); /* both only grow */
@@ -112,16 +111,11 @@ static int find_like(const struct request *request, struct db *db, struct evalua
 
 int api_listEvaluations(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"id", false},    {"state", false}, {"user", false},  {"cluster", false}, {"task", false}, {"model", false},
-	    {"label", false}, {"since", false}, {"until", false}, {"like", false},    PAGE_RULES,
-	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	struct evaluation_filter filter = {0};
 	struct page page = {0};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
+	if (page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
@@ -141,10 +135,8 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 
 int api_getEvaluationConfig(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"form", false}};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    request_read_db(request, &db, err) != 0)
+	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	const char *form = query_get(&request->query, "form");
 	bool resolved = form != NULL && strcmp(form, "resolved") == 0;
@@ -163,8 +155,7 @@ int api_cancelEvaluation(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0)
+	if (request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_is_evaluation(id))
 		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
@@ -179,8 +170,7 @@ int api_resumeEvaluation(struct request *request, struct nel_err *err)
 	bool reset_budget = false;
 	const char *id = request->captures[0];
 	CLEANUP(secret_json_freep) json_t *env = NULL;
-	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
-	    request_db(request, &db, err) != 0)
+	if (body_resume(request, &reset_budget, &env, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_is_evaluation(id))
 		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);

@@ -100,15 +100,9 @@ static int parse_stream(const struct request *request, bool *ret_stream, struct 
 
 static int parse_wish(struct request *request, struct wish *wish, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"after", false}, {"wait", false}, {"limit", false}, {"stream", false}, {"evaluation", false},
-	    {"job", false},   {"user", false}, {"kind", true},   {"state", false},  {"cluster", false},
-	};
 	static const char *const names[] = {"evaluation", "job", "user", "cluster", "state"};
 	long long limit = 0;
 	long long wait_s = 0;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0)
-		return -1;
 	const struct query *query = &request->query;
 	if (query_get_int(query, "limit", 1, PAGE_LIMIT_MAX, PAGE_LIMIT_DEFAULT, &limit, err) != 0 ||
 	    query_get_int(query, "wait", 0, WAIT_MAX_S, 0, &wait_s, err) != 0 ||

@@ -111,7 +111,7 @@ static int list_files(struct request *request, enum remote_folder folder, const 
 
 int api_listJobLogs(struct request *request, struct nel_err *err)
 {
-	return request_no_query(request, err) != 0 ? -1 : list_files(request, REMOTE_LOGS, "", err);
+	return list_files(request, REMOTE_LOGS, "", err);
 }
 
 static int tar_came(struct request *request, struct nel_err *err)
@@ -163,9 +163,6 @@ static int send_tar(struct request *request, const char *path, struct nel_err *e
 
 int api_listJobArtifacts(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"prefix", false}, {"format", false}, {"path", false}};
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0)
-		return -1;
 	const char *format = query_get(&request->query, "format");
 	const char *path = query_get(&request->query, "path");
 	const char *prefix = query_get(&request->query, "prefix");
@@ -329,11 +326,9 @@ static int read_range(struct request *request, long long tail, struct range *ret
 
 int api_getJobArtifact(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"tail", false}};
 	long long tail = 0;
 	struct range range;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
+	if (query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
 	    read_range(request, tail, &range, err) != 0)
 		return -1;
 	struct content *content = mem_calloc(1, sizeof *content);
@@ -467,13 +462,11 @@ static int check_follow(struct request *request, bool follow, long long tail, st
 
 int api_getJobLog(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"tail", false}, {"follow", false}, {"offset", false}};
 	long long tail = 0;
 	bool follow = false;
 	const char *name = request->captures[1];
 	struct range range;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
+	if (query_get_int(&request->query, "tail", 1, TAIL_LINES_MAX, 0, &tail, err) != 0 ||
 	    query_get_bool(&request->query, "follow", false, &follow, err) != 0 ||
 	    check_follow(request, follow, tail, err) != 0 || read_range(request, tail, &range, err) != 0)
 		return -1;

@@ -7,13 +7,11 @@
 #include "api/http/wait_room.h"
 #include "base/mem.h"
 
-static const struct query_rule user_rules[] = {{"user", false}};
-
 int api_listIdentities(struct request *request, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *list = NULL;
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (request_read_db(request, &db, err) != 0 ||
 	    service_identities(request->service, db, &request->actor, &list, err) != 0)
 		return -1;
 	return reply_json(request, MHD_HTTP_OK, list, err);
@@ -28,8 +26,7 @@ int api_getIdentity(struct request *request, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *identity = NULL;
 	struct db *db = NULL;
-	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
-	    request_read_db(request, &db, err) != 0 ||
+	if (request_read_db(request, &db, err) != 0 ||
 	    service_identity(request->service, db, &request->actor, user_of(request), request->captures[0], &identity,
 			     err) != 0)
 		return -1;
@@ -44,7 +41,7 @@ int api_putIdentity(struct request *request, struct nel_err *err)
 	const char *username = NULL;
 	struct db *db = NULL;
 	bool made = false;
-	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	if (body_object(request, fields, &body, err) != 0 ||
 	    body_text(body, "username", false, 1, IDENTITY_USERNAME_MAX, &username, err) != 0 ||
 	    request_db(request, &db, err) != 0 ||
 	    service_put_identity(request->service, db, &request->actor, request->captures[0], username, &made,
@@ -56,8 +53,7 @@ int api_putIdentity(struct request *request, struct nel_err *err)
 int api_deleteIdentity(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
-	    request_no_body(request, err) != 0 || request_db(request, &db, err) != 0 ||
+	if (request_db(request, &db, err) != 0 ||
 	    service_delete_identity(request->service, db, &request->actor, user_of(request), request->captures[0],
 				    err) != 0)
 		return -1;
@@ -98,8 +94,7 @@ int api_checkIdentity(struct request *request, struct nel_err *err)
 	request->state = row;
 	request->state_free = row_free;
 	request->resume = tried;
-	if (request_check_query(request, user_rules, QUERY_RULES(user_rules), err) != 0 ||
-	    request_no_body(request, err) != 0 || request_db(request, &db, err) != 0 ||
+	if (request_db(request, &db, err) != 0 ||
 	    service_try_identity(request->service, db, &request->actor, user_of(request), request->captures[0], row,
 				 &check, err) != 0)
 		return -1;

@@ -37,14 +37,10 @@ static void render_list(struct request *request, const struct page *page, const 
 
 int api_listJobs(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"state", false}, {"evaluation", false}, {"user", false}, {"cluster", false}, {"task", false}, PAGE_RULES,
-	};
 	struct job_filter filter = {0};
 	struct page page = {0};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_state(request, &filter.state, err) != 0 ||
+	if (page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_state(request, &filter.state, err) != 0 ||
 	    request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
@@ -85,7 +81,7 @@ int api_getJob(struct request *request, struct nel_err *err)
 	struct db *db = NULL;
 	struct revision revision = {0};
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	if (revisions_job(db, id, &revision, err) == 0) {
 		if (read_is_known(request, &revision, id))
@@ -102,8 +98,7 @@ int api_cancelJob(struct request *request, struct nel_err *err)
 	int index = 0;
 	struct db *db = NULL;
 	const char *id = request->captures[0];
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0)
+	if (request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_parse_job(id, evaluation, &index))
 		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
@@ -120,8 +115,7 @@ int api_resumeJob(struct request *request, struct nel_err *err)
 	struct db *db = NULL;
 	const char *id = request->captures[0];
 	CLEANUP(secret_json_freep) json_t *env = NULL;
-	if (request_no_query(request, err) != 0 || body_resume(request, &reset_budget, &env, err) != 0 ||
-	    request_db(request, &db, err) != 0)
+	if (body_resume(request, &reset_budget, &env, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	if (!ids_parse_job(id, evaluation, &index))
 		return err_set(err, NEL_NOTFOUND, "no job \"%.64s\"", id);
@@ -135,12 +129,10 @@ int api_resumeJob(struct request *request, struct nel_err *err)
 
 int api_getJobScript(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"attempt", false}};
 	CLEANUP(job_row_done) struct job_row job = {0};
 	struct db *db = NULL;
 	long long number = 0;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_int(&request->query, "attempt", 1, INT32_MAX, 0, &number, err) != 0 ||
+	if (query_get_int(&request->query, "attempt", 1, INT32_MAX, 0, &number, err) != 0 ||
 	    request_read_db(request, &db, err) != 0 || read_job(db, request->captures[0], &job, err) != 0)
 		return -1;
 	if (number == 0)

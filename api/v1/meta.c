@@ -6,8 +6,6 @@
 
 int api_whoami(struct request *request, struct nel_err *err)
 {
-	if (request_no_query(request, err) != 0)
-		return -1;
 	struct json_out body = {0};
 	out_object(&body, NULL);
 	out_string(&body, "user", request->actor.name);
@@ -18,8 +16,6 @@ int api_whoami(struct request *request, struct nel_err *err)
 
 int api_getHealth(struct request *request, struct nel_err *err)
 {
-	if (request_no_query(request, err) != 0)
-		return -1;
 	struct json_out body = {0};
 	out_object(&body, NULL);
 	out_string(&body, "status", "ok");
@@ -31,8 +27,6 @@ int api_getReadiness(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
 	struct nel_err fault = {0};
-	if (request_no_query(request, err) != 0)
-		return -1;
 	CLEANUP(json_freep) json_t *report = NULL;
 	bool open = request_db(request, &db, &fault) == 0;
 	bool ready = service_ready(request->service, db, open ? NULL : fault.msg, &report);
@@ -42,8 +36,6 @@ int api_getReadiness(struct request *request, struct nel_err *err)
 int api_getOpenapi(struct request *request, struct nel_err *err)
 {
 	const struct embed_file *file = embed_find("openapi.yaml");
-	if (request_no_query(request, err) != 0)
-		return -1;
 	if (file == NULL)
 		return err_set(err, NEL_INTERNAL, "openapi.yaml is not in the program");
 	struct str body = {0};

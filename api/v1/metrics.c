@@ -237,7 +237,7 @@ int api_getMetrics(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
 	struct str body = {0};
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	if (render_store(&body, db, err) != 0) {
 		str_done(&body);

@@ -165,11 +165,9 @@ static int file_came(struct request *request, struct nel_err *err)
 int api_refreshJobResults(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	static const struct query_rule rules[] = {{"changed", false}};
 	bool changed = false;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    query_get_bool(&request->query, "changed", false, &changed, err) != 0 ||
-	    request_no_body(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (query_get_bool(&request->query, "changed", false, &changed, err) != 0 ||
+	    request_read_db(request, &db, err) != 0)
 		return -1;
 	struct job_row *job = mem_calloc(1, sizeof *job);
 	request->state = job;

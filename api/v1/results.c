@@ -46,14 +46,12 @@ static void open_body(struct json_out *out, bool csv)
 
 int api_getJobResults(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"format", false}};
 	CLEANUP(job_row_done) struct job_row job = {0};
 	CLEANUP(result_list_done) struct result_list list = {0};
 	CLEANUP(job_basis_done) struct job_basis basis = {0};
 	struct db *db = NULL;
 	bool csv = false;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0 ||
 	    likenesses_basis(db, job.seq, &basis, err) != 0)
 		return -1;
@@ -189,20 +187,13 @@ static int reply_latest(struct request *request, struct db *db, const struct wis
 
 int api_listResults(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"task", false},  {"metric", false},   {"score", false},   {"model", false},
-	    {"label", false}, {"user", false},     {"cluster", false}, {"evaluation", false},
-	    {"state", false}, {"since", false},    {"until", false},   {"latest", false},
-	    {"form", false},  {"baseline", false}, {"format", false},  PAGE_RULES,
-	};
 	CLEANUP(mem_freep) char *label_key = NULL;
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
 	struct result_filter filter = {0};
 	struct page page = {0};
 	struct wish wish = {0};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wish(request, &wish, err) != 0 ||
+	if (page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wish(request, &wish, err) != 0 ||
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");

@@ -14,9 +14,6 @@
 /* Whose: ?scope=user (the one who asks) or ?scope=team. */
 static int parse_scope(struct request *request, bool *ret_given, bool *ret_team, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"scope", false}};
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0)
-		return -1;
 	const char *scope = query_get(&request->query, "scope");
 	*ret_given = scope != NULL;
 	*ret_team = scope != NULL && strcmp(scope, "team") == 0;
@@ -184,8 +181,7 @@ int api_deleteSecret(struct request *request, struct nel_err *err)
 	bool given = false;
 	bool team = false;
 	struct db *db = NULL;
-	if (parse_scope(request, &given, &team, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 ||
+	if (parse_scope(request, &given, &team, err) != 0 || request_db(request, &db, err) != 0 ||
 	    service_delete_secret(db, &request->actor, team, request->captures[0], err) != 0)
 		return -1;
 	return reply_nothing(request, err);

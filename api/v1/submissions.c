@@ -199,12 +199,9 @@ static int parse_options(const struct query *query, struct submit_options *optio
 
 int api_submitEvaluation(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {
-	    {"override", true}, {"task", true}, {"dry_run", false}, {"check", false}, {"strict", false}};
 	CLEANUP(submission_done) struct submission submission = {0};
 	struct submit_options options = {0};
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    parse_options(&request->query, &options, err) != 0 || parse_body(request, &submission, err) != 0 ||
+	if (parse_options(&request->query, &options, err) != 0 || parse_body(request, &submission, err) != 0 ||
 	    add_from_query(&request->query, &submission, err) != 0)
 		return -1;
 	return submit(request, &submission, &options, err);

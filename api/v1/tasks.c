@@ -5,10 +5,8 @@
 
 int api_listTasks(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"search", false}, {"harness", false}, PAGE_RULES};
 	struct page page = {0};
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_TASKS, &page, err) != 0)
+	if (page_parse(request, CURSOR_TASKS, &page, err) != 0)
 		return -1;
 	bool more = false;
 	CLEANUP(json_freep)

@@ -56,14 +56,12 @@ static int parse_user(struct request *request, const char **ret_user, struct nel
 
 int api_listTokens(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {{"user", false}, PAGE_RULES};
 	struct page page = {0};
 	struct db *db = NULL;
 	const char *user = NULL;
 	CLEANUP(mem_freep) struct token_row *rows = NULL;
 	size_t count = 0;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_TOKENS, &page, err) != 0 || parse_user(request, &user, err) != 0 ||
+	if (page_parse(request, CURSOR_TOKENS, &page, err) != 0 || parse_user(request, &user, err) != 0 ||
 	    request_read_db(request, &db, err) != 0 ||
 	    tokens_list(db, user, page.position, page.limit + 1, &rows, &count, err) != 0)
 		return -1;
@@ -88,8 +86,8 @@ int api_getToken(struct request *request, struct nel_err *err)
 	struct token_row token;
 	struct db *db = NULL;
 	int64_t id = 0;
-	if (request_no_query(request, err) != 0 || parse_id(request->captures[0], &id, err) != 0 ||
-	    request_read_db(request, &db, err) != 0 || service_get_token(db, &request->actor, id, &token, err) != 0)
+	if (parse_id(request->captures[0], &id, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    service_get_token(db, &request->actor, id, &token, err) != 0)
 		return -1;
 	struct json_out body = {0};
 	out_object(&body, NULL);
@@ -118,8 +116,8 @@ int api_createToken(struct request *request, struct nel_err *err)
 	struct token_wish wish = {.repeat = {.request_hash = hash}};
 	struct new_token token = {0};
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
-	    parse_wish(request, body, &wish, err) != 0 || request_db(request, &db, err) != 0)
+	if (body_object(request, fields, &body, err) != 0 || parse_wish(request, body, &wish, err) != 0 ||
+	    request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);
 	if (service_make_token(db, &request->actor, &wish, &token, err) != 0) {
@@ -144,8 +142,7 @@ int api_revokeToken(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
 	int64_t id = 0;
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    parse_id(request->captures[0], &id, err) != 0 || request_db(request, &db, err) != 0 ||
+	if (parse_id(request->captures[0], &id, err) != 0 || request_db(request, &db, err) != 0 ||
 	    service_revoke_token(db, &request->actor, id, err) != 0)
 		return -1;
 	return reply_nothing(request, err);

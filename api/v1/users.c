@@ -27,13 +27,11 @@ static int reply_user(struct request *request, int status, const struct user_row
 
 int api_listUsers(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {PAGE_RULES};
 	struct page page = {0};
 	struct db *db = NULL;
 	CLEANUP(mem_freep) struct user_row *rows = NULL;
 	size_t count = 0;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_USERS, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (page_parse(request, CURSOR_USERS, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    users_list(db, page.position, page.limit + 1, &rows, &count, err) != 0)
 		return -1;
 	bool more = count > (size_t)page.limit;
@@ -53,7 +51,7 @@ int api_getUser(struct request *request, struct nel_err *err)
 	struct user_row user;
 	struct db *db = NULL;
 	const char *name = request->captures[0];
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	if (request->actor.role != ROLE_ADMIN && strcmp(request->actor.name, name) != 0)
 		return err_set(err, NEL_DENIED, "only the user or an admin may see this");
@@ -74,7 +72,7 @@ int api_createUser(struct request *request, struct nel_err *err)
 	bool clash = false;
 	struct user_row user;
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	if (body_object(request, fields, &body, err) != 0 ||
 	    body_text(body, "name", true, 1, USER_NAME_MAX, &name, err) != 0 ||
 	    body_role(body, "role", true, &given, &role, err) != 0 ||
 	    body_idempotency_key(request, &repeat.key, err) != 0 || request_db(request, &db, err) != 0)
@@ -98,9 +96,8 @@ int api_changeUser(struct request *request, struct nel_err *err)
 	bool given = false;
 	struct user_row user;
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
-	    body_role(body, "role", true, &given, &role, err) != 0 || request_db(request, &db, err) != 0 ||
-	    service_set_role(db, request->captures[0], role, &user, err) != 0)
+	if (body_object(request, fields, &body, err) != 0 || body_role(body, "role", true, &given, &role, err) != 0 ||
+	    request_db(request, &db, err) != 0 || service_set_role(db, request->captures[0], role, &user, err) != 0)
 		return -1;
 	return reply_user(request, MHD_HTTP_OK, &user, err);
 }
@@ -108,8 +105,7 @@ int api_changeUser(struct request *request, struct nel_err *err)
 int api_removeUser(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 || service_remove_user(db, request->captures[0], err) != 0)
+	if (request_db(request, &db, err) != 0 || service_remove_user(db, request->captures[0], err) != 0)
 		return -1;
 	return reply_nothing(request, err);
 }

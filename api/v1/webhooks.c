@@ -115,7 +115,7 @@ int api_createWebhook(struct request *request, struct nel_err *err)
 	char hash[SECRET_HASH_SIZE];
 	struct webhook_wish wish = {.repeat = {.request_hash = hash}};
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || body_object(request, fields, &body, err) != 0 ||
+	if (body_object(request, fields, &body, err) != 0 ||
 	    body_text(body, "url", true, 1, WEBHOOK_URL_MAX, &wish.url, err) != 0 ||
 	    take_kinds(body, &kinds, err) != 0 || take_scope(body, &wish.all, err) != 0 ||
 	    body_idempotency_key(request, &wish.repeat.key, err) != 0 || request_db(request, &db, err) != 0)
@@ -135,8 +135,7 @@ int api_listWebhooks(struct request *request, struct nel_err *err)
 	CLEANUP(webhook_list_done) struct webhook_list list = {0};
 	struct json_out body = {0};
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
-	    service_list_webhooks(db, &request->actor, &list, err) != 0)
+	if (request_read_db(request, &db, err) != 0 || service_list_webhooks(db, &request->actor, &list, err) != 0)
 		return -1;
 	out_object(&body, NULL);
 	out_array(&body, "items");
@@ -156,7 +155,7 @@ int api_getWebhook(struct request *request, struct nel_err *err)
 	CLEANUP(webhook_row_done) struct webhook_row row = {0};
 	struct json_out body = {0};
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (request_read_db(request, &db, err) != 0 ||
 	    service_get_webhook(db, &request->actor, request->captures[0], &row, err) != 0)
 		return -1;
 	out_object(&body, NULL);
@@ -168,8 +167,7 @@ int api_getWebhook(struct request *request, struct nel_err *err)
 int api_removeWebhook(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 ||
+	if (request_db(request, &db, err) != 0 ||
 	    service_remove_webhook(request->service, db, &request->actor, request->captures[0], err) != 0)
 		return -1;
 	return reply_nothing(request, err);
@@ -180,8 +178,7 @@ int api_testWebhook(struct request *request, struct nel_err *err)
 	CLEANUP(delivery_row_done) struct delivery_row delivery = {0};
 	struct json_out body = {0};
 	struct db *db = NULL;
-	if (request_no_query(request, err) != 0 || request_no_body(request, err) != 0 ||
-	    request_db(request, &db, err) != 0 ||
+	if (request_db(request, &db, err) != 0 ||
 	    service_test_webhook(request->service, db, &request->actor, request->captures[0], &delivery, err) != 0)
 		return -1;
 	render_delivery(&body, &delivery);
@@ -190,14 +187,12 @@ int api_testWebhook(struct request *request, struct nel_err *err)
 
 int api_listWebhookDeliveries(struct request *request, struct nel_err *err)
 {
-	static const struct query_rule rules[] = {PAGE_RULES};
 	CLEANUP(webhook_row_done) struct webhook_row row = {0};
 	CLEANUP(delivery_list_done) struct delivery_list list = {0};
 	struct page page = {0};
 	struct json_out body = {0};
 	struct db *db = NULL;
-	if (request_check_query(request, rules, QUERY_RULES(rules), err) != 0 ||
-	    page_parse(request, CURSOR_DELIVERIES, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (page_parse(request, CURSOR_DELIVERIES, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    service_get_webhook(db, &request->actor, request->captures[0], &row, err) != 0 ||
 	    deliveries_list(db, row.id, page.position, page.limit + 1, &list, err) != 0)
 		return -1;

@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT, UnixConnection, Client
 
 ROLES = ["none", "viewer", "user", "admin"]
-TABLE = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+)\)$', (ROOT / "api/routes.def").read_text(), re.M)
+TABLE = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), .*\)$', (ROOT / "api/routes.def").read_text(), re.M)
 DOCUMENT = yaml.safe_load((Path(ROOT) / "openapi.yaml").read_text())
 # What is somebody's has an id of ann's; other names are such that nothing is there.
 ABSENT = {"id": "0123456789abcdef", "name": "not-there", "path": "not/there"}
