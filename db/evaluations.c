@@ -215,8 +215,10 @@ static struct statement list_config_hash = {
     .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_config_hash WHERE config_hash = ?1 AND seq <= ?2"
 	   " ORDER BY seq DESC",
 };
+/* Few begin with as many digits as the API asks for: they are found by the index, and sorted. Without
+ * the '+' older versions of SQLite go through all rows in the order of seq. */
 static struct statement list_id = {
-    .sql = "SELECT seq FROM evaluations WHERE id >= ?1 AND id < ?1 || 'g' AND seq <= ?2 ORDER BY seq DESC",
+    .sql = "SELECT seq FROM evaluations WHERE id >= ?1 AND id < ?1 || 'g' AND +seq <= ?2 ORDER BY +seq DESC",
 };
 static struct statement list_task = {
     .sql = "SELECT evaluation_seq FROM jobs INDEXED BY jobs_task_evaluation WHERE task = ?1 AND evaluation_seq <= ?2"
