@@ -169,7 +169,7 @@ static int tell_attempt(struct scheduler *s, const struct active_chain *chain, i
 }
 
 /* Works the answer into the chains. */
-static int take_rows(struct scheduler *s, const struct cluster_watch *watch, const struct action *action, bool *changed,
+static int take_rows(struct scheduler *s, struct cluster_watch *watch, const struct action *action, bool *changed,
 		     struct nel_err *err)
 {
 	const struct reconcile_rules rules = {.accounting = action->use_sacct,
@@ -196,6 +196,7 @@ static int take_rows(struct scheduler *s, const struct cluster_watch *watch, con
 		if (o->squeue == SIGHT_SEEN)
 			chain->seen_alive_ms = clock_mono_ms();
 		struct judgement j;
+		cluster_watch_note_state(watch, o->state, chain->job.id);
 		int64_t started_before = chain->attempt.started_at;
 		int64_t ended_before = chain->attempt.ended_at;
 		reconcile(&chain->job, &chain->attempt, chain->used_before_s, o, &rules, &j);

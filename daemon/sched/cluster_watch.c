@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain/budget.h"
+#include "slurm/slurm_state.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -168,6 +169,19 @@ void cluster_watch_note_sacct(struct cluster_watch *watch, const struct observe_
 		watch->sacct_ms = 0;
 		watch->sacct_error[0] = '\0';
 	}
+}
+
+void cluster_watch_note_state(struct cluster_watch *watch, const char *state, const char *job)
+{
+	char word[32];
+	size_t used = strlen(watch->unknown_states);
+	snprintf(word, sizeof word, "%s ", state);
+	if (state[0] == '\0' || slurm_state_class(state) != SLURM_UNKNOWN ||
+	    strstr(watch->unknown_states, word) != NULL || used + strlen(word) >= sizeof watch->unknown_states)
+		return;
+	memcpy(watch->unknown_states + used, word, strlen(word) + 1);
+	log_warning("Slurm says a state that is not known here; nothing follows from it",
+		    LOG_S("cluster", watch->cluster->name), LOG_S("state", state), LOG_S("job", job));
 }
 
 void cluster_watches_adopt(struct cluster_watches *watches, const struct settings *settings)

@@ -27,11 +27,12 @@ struct cluster_watch {
 
 	bool accounting_known;
 	bool accounting;
-	bool sacct_asked;       /* it is still to answer, while squeue may be asked again */
-	int64_t sacct_since_ms; /* monotonic: since when */
-	int sacct_failures;     /* in a row */
-	int64_t sacct_ms;       /* monotonic: it is not asked before */
-	char sacct_error[256];  /* why not; "" when it has answered */
+	bool sacct_asked;         /* it is still to answer, while squeue may be asked again */
+	int64_t sacct_since_ms;   /* monotonic: since when */
+	int sacct_failures;       /* in a row */
+	int64_t sacct_ms;         /* monotonic: it is not asked before */
+	char sacct_error[256];    /* why not; "" when it has answered */
+	char unknown_states[256]; /* words of its Slurm's that the log has been told of, each with a ' ' behind */
 
 	bool reach_known; /* reachable is what the log of events says */
 	bool reachable;
@@ -74,6 +75,8 @@ void cluster_watch_plan(struct cluster_watch *watch, bool changed);
 void cluster_watch_failed(struct cluster_watches *watches, struct cluster_watch *watch, const char *why);
 /* A sacct that fails, or hangs, is asked less and less; squeue's answers go on without it. */
 void cluster_watch_note_sacct(struct cluster_watch *watch, const struct observe_reply *reply);
+/* Newer Slurm has states that are not known here: the log is told of each word once. */
+void cluster_watch_note_state(struct cluster_watch *watch, const char *state, const char *job);
 
 /* For those who look at the cluster: how its observation goes, why NULL: well; and what it cost. */
 void cluster_watch_note_stats(struct cluster_watches *watches, struct cluster_watch *watch, const char *why);

@@ -89,7 +89,7 @@ static bool note_times(struct job_row *job, struct attempt_row *attempt, int64_t
 	return changed;
 }
 
-/* What a job that has begun waits on: "" nothing. */
+/* What a job that does not wait for its start waits on: "" nothing. */
 static const char *held_up(const char *state)
 {
 	if (strcmp(state, "SUSPENDED") == 0)
@@ -99,6 +99,9 @@ static const char *held_up(const char *state)
 	if (strcmp(state, "STOPPED") == 0)
 		return "Slurm: STOPPED: it was sent SIGSTOP and keeps its nodes; `scontrol resume` or scancel "
 		       "--signal=CONT lets it go on";
+	if (slurm_state_class(state) == SLURM_UNKNOWN)
+		return "Slurm: a state that is not known here (slurm_state of the attempt): nothing follows from it, "
+		       "and the job counts as before until Slurm says another one";
 	if (slurm_state_class(state) == SLURM_REVOKED)
 		return "Slurm: REVOKED: another cluster of the federation has started the job, and this cluster does "
 		       "not say "

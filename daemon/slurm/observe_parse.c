@@ -210,6 +210,14 @@ static int rank(const char *state)
 	return 0;
 }
 
+/* "?" is what Slurm's commands print for a state that they do not know themselves: the job is there. */
+static void read_state(const char *text, char ret_state[24])
+{
+	slurm_state_word(text, ret_state);
+	if (ret_state[0] == '\0')
+		memcpy(ret_state, "?", 2);
+}
+
 static void read_nodes(const char *text, char *buf, size_t size)
 {
 	record_text(strcmp(text, "None assigned") == 0 || strcmp(text, "(null)") == 0 ? "" : text, buf, size);
@@ -224,8 +232,8 @@ static void read_queue_row(struct parser *p, struct record *record)
 	char **f = record->fields;
 	struct heard *heard = find_heard(p, f[1], record_number(f[3], EPOCH_MAX, 0), f[8], &nodes);
 	char state[24];
-	slurm_state_word(f[2], state);
-	if (heard == NULL || state[0] == '\0' || (heard->queue_seen && rank(state) < rank(heard->queue_state)))
+	read_state(f[2], state);
+	if (heard == NULL || (heard->queue_seen && rank(state) < rank(heard->queue_state)))
 		return;
 	heard->queue_seen = true;
 	memcpy(heard->queue_state, state, sizeof state);
@@ -257,8 +265,8 @@ static void read_acct_row(struct parser *p, struct record *record)
 	int64_t submitted = record_number(f[4], EPOCH_MAX, 0);
 	struct heard *heard = find_heard(p, f[1], submitted, f[8], &nodes);
 	char state[24];
-	slurm_state_word(f[2], state);
-	if (heard == NULL || state[0] == '\0')
+	read_state(f[2], state);
+	if (heard == NULL)
 		return;
 	int64_t elapsed = record_number(f[7], ELAPSED_MAX, 0);
 	heard->acct_elapsed += elapsed;
@@ -377,13 +385,13 @@ static void read_message(struct parser *p, struct record *record)
 
 static void use_queue(const struct heard *heard, struct observation *o)
 {
-	bool pending = slurm_state_class(heard->queue_state) == SLURM_PENDING;
+	enum slurm_class class = slurm_state_class(heard->queue_state);
 	memcpy(o->state, heard->queue_state, sizeof o->state);
 	memcpy(o->nodes, heard->queue_nodes, sizeof o->nodes);
-	if (pending) {
+	if (class == SLURM_PENDING) {
 		memcpy(o->reason, heard->queue_reason, sizeof o->reason);
 		o->start_estimate = heard->queue_start;
-	} else {
+	} else if (class != SLURM_UNKNOWN) { /* then it might be an estimate */
 		o->started_at = heard->queue_start;
 	}
 	/* Of a live job, squeue's end is what its time limit allows. */

@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from world import free_port, until
+from world import free_port, sshd_sessions, until
 
 # All of /etc: a mount on a single file goes when somebody else replaces the file, as useradd does.
 MOUNT = 'mount --bind "$1/etc" /etc && shift && exec "$@"'
@@ -105,18 +105,14 @@ class LoginNode:
         text = Path(self.directory, "log").read_text(errors="replace")
         return f"listening on {self.address} port {self.port}" in text and self.sshd.poll() is None
 
-    def sessions(self):
-        done = subprocess.run(["pgrep", "-P", str(self.sshd.pid)], capture_output=True, text=True)
-        return [int(pid) for pid in done.stdout.split()]
-
     def cut(self):
-        for pid in self.sessions():
+        for pid in sshd_sessions(self.sshd.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         """With its sessions."""
-        sessions = self.sessions()
+        sessions = sshd_sessions(self.sshd.pid)
         self.sshd.kill()
         self.sshd.wait()
         for pid in sessions:

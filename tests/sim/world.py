@@ -70,15 +70,11 @@ class Sim:
     def _processes(self):
         """Everything that a session of this login node started and that still runs, and the sessions."""
         mark = f"NEL_SIM_SOCKET={self.directory}/socket".encode()
-        listener = self.sshd_pid()
-        sessions, rest = [], []
-        for name in filter(str.isdigit, os.listdir("/proc")):
+        sessions, rest = sshd_sessions(self.sshd_pid()), []
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             with contextlib.suppress(OSError):
-                parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
-                if parent == listener:
-                    sessions.append(int(name))
-                elif mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                    rest.append(int(name))
+                if pid not in sessions and mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    rest.append(pid)
         return sessions, [pid for pid in rest if not self._is_simulator(pid)]
 
     def _is_simulator(self, pid):
@@ -421,6 +417,21 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def sshd_sessions(listener):
+    """The processes of a listener's sessions. A session has two, of which the second has the connection, for root too since
+    OpenSSH 9.9."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            comm, _, rest = Path(f"/proc/{name}/stat").read_text().partition("(")[2].rpartition(")")
+            if comm.startswith("sshd"):
+                children.setdefault(int(rest.split()[1]), []).append(int(name))
+    found = children.get(listener, [])
+    for pid in found:
+        found += children.get(pid, [])
+    return found
 
 
 def until(ask, seconds, what):

@@ -187,11 +187,42 @@ static void test_answers_take_a_refusal_is_told_by_its_reason(void **state)
 	}
 }
 
+static void test_answers_take_each_unknown_state_is_told_once(void **state)
+{
+	static const char *const words[] = {"RUNNING", "NEW_A", "NEW_A", "NEW_B", "NEW_A", "?", "RUNNING", "?"};
+	struct fixture *f = *state;
+	struct scene scene;
+	char text[4096] = "";
+	CLEANUP(file_closep) FILE *told = tmpfile();
+	int errors = dup(STDERR_FILENO);
+	scene_init(&scene, f, CHAIN_PENDING);
+	assert_true(dup2(fileno(told), STDERR_FILENO) >= 0);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		struct action *action = observed(&scene);
+		snprintf(action->observed.items[0].state, sizeof action->observed.items[0].state, "%s", words[i]);
+		answers_take(&scene.s, action);
+		assert_int_equal(scene.chain->job.state, CHAIN_RUNNING);
+	}
+	dup2(errors, STDERR_FILENO);
+	close(errors);
+	rewind(told);
+	assert_true(fread(text, 1, sizeof text - 1, told) > 0);
+	int count = 0;
+	for (const char *at = text; (at = strstr(at, "not known here")) != NULL; at++)
+		count++;
+	assert_int_equal(count, 3);
+	assert_non_null(strstr(text, "state=NEW_A"));
+	assert_non_null(strstr(text, "state=NEW_B"));
+	scene_done(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_answers_take_a_failing_statement_leaves_no_chain_half_changed,
 					    fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_answers_take_each_unknown_state_is_told_once, fixture_setup,
+					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_answers_take_a_refusal_is_told_by_its_reason, fixture_setup,
 					    fixture_teardown),
 	};

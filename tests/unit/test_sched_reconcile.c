@@ -69,11 +69,24 @@ static void test_reconcile_each_slurm_state_gives_its_event(void **state)
 		const char *word;
 		int event; /* -1: none */
 	} cases[] = {
-	    {"PENDING", EVENT_SEEN_PENDING},   {"REQUEUED", EVENT_SEEN_PENDING},   {"CONFIGURING", EVENT_SEEN_RUNNING},
-	    {"RUNNING", EVENT_SEEN_RUNNING},   {"COMPLETING", EVENT_SEEN_RUNNING}, {"COMPLETED", EVENT_END_SUCCESS},
-	    {"TIMEOUT", EVENT_END_CONTINUE},   {"PREEMPTED", EVENT_END_CONTINUE},  {"NODE_FAIL", EVENT_END_CONTINUE},
-	    {"BOOT_FAIL", EVENT_END_CONTINUE}, {"FAILED", EVENT_END_FAILURE},      {"OUT_OF_MEMORY", EVENT_END_FAILURE},
-	    {"DEADLINE", EVENT_END_FAILURE},   {"CANCELLED", EVENT_END_CANCELLED}, {"SOMETHING_NEW", -1},
+	    {"PENDING", EVENT_SEEN_PENDING},
+	    {"REQUEUED", EVENT_SEEN_PENDING},
+	    {"CONFIGURING", EVENT_SEEN_RUNNING},
+	    {"RUNNING", EVENT_SEEN_RUNNING},
+	    {"COMPLETING", EVENT_SEEN_RUNNING},
+	    {"COMPLETED", EVENT_END_SUCCESS},
+	    {"TIMEOUT", EVENT_END_CONTINUE},
+	    {"PREEMPTED", EVENT_END_CONTINUE},
+	    {"NODE_FAIL", EVENT_END_CONTINUE},
+	    {"BOOT_FAIL", EVENT_END_CONTINUE},
+	    {"FAILED", EVENT_END_FAILURE},
+	    {"OUT_OF_MEMORY", EVENT_END_FAILURE},
+	    {"DEADLINE", EVENT_END_FAILURE},
+	    {"CANCELLED", EVENT_END_CANCELLED},
+	    {"SOMETHING_NEW", -1},
+	    {"EXPEDITING", EVENT_SEEN_RUNNING},
+	    {"LAUNCH_FAILED", EVENT_SEEN_PENDING},
+	    {"?", -1},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(job_row_done) struct job_row job = make_job();
@@ -573,6 +586,31 @@ static void test_reconcile_suspended_says_so(void **state)
 	assert_null(job.waiting_on);
 }
 
+/* Whatever else is known of it. */
+static void test_reconcile_a_state_that_is_not_known_never_ends_a_chain(void **state)
+{
+	(void)state;
+	for (int by_sacct = 0; by_sacct < 2; by_sacct++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		attempt.absent_since = NOW - 100000;
+		struct observation o = seen("SOMETHING_NEW");
+		o.squeue = by_sacct ? SIGHT_ABSENT : SIGHT_SEEN;
+		o.sacct = by_sacct ? SIGHT_SEEN : SIGHT_UNOBSERVABLE;
+		o.exit_code = 1;
+		o.elapsed_s = 10000000;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_false(j.has_event);
+		assert_non_null(strstr(job.waiting_on, "not known here"));
+		assert_string_equal(attempt.slurm_state, "SOMETHING_NEW");
+		assert_int_equal(attempt.absent_since, 0);
+		o = seen("RUNNING");
+		j = run(&job, &attempt, &o, &with_accounting);
+		assert_int_equal(j.event, EVENT_SEEN_RUNNING);
+		assert_null(job.waiting_on);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -581,6 +619,7 @@ int main(void)
 	    cmocka_unit_test(test_reconcile_preemption_that_on_leaves_out_ends_the_chain),
 	    cmocka_unit_test(test_reconcile_revoked_goes_by_the_stamps_or_ends_with_that_reason),
 	    cmocka_unit_test(test_reconcile_suspended_says_so),
+	    cmocka_unit_test(test_reconcile_a_state_that_is_not_known_never_ends_a_chain),
 	    cmocka_unit_test(test_reconcile_without_accounting_a_cancelled_script_is_cancelled),
 	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
 	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),

@@ -362,6 +362,9 @@ static void test_collect_tells_of_the_export(void **state)
 	    {"77", "77|PENDING|1|nel-export-job", COLLECT_EXPORT_DROP, COLLECT_EXPORT_PENDING, "", ""},
 	    {"77", "77|PENDING|1|nel-export-job", COLLECT_EXPORT_CANCEL, COLLECT_EXPORT_GONE, "CANCELLED", ""},
 	    {"77", "77|TIMEOUT|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_GONE, "TIMEOUT", ""},
+	    {"77", "77|SOMETHING_NEW|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_RUNNING, "",
+	     ".export.env"},
+	    {"77", "77|?|1|nel-export-job", COLLECT_EXPORT_FOLLOW, COLLECT_EXPORT_RUNNING, "", ".export.env"},
 	    {"77", "77|RUNNING|1|another", COLLECT_EXPORT_CANCEL, COLLECT_EXPORT_GONE, "", ""},
 	};
 	CLEANUP(mem_freep) char *dir = job_dir();

@@ -74,7 +74,10 @@ static void test_parse_sightings_and_states(void **state)
 	     SIGHT_SEEN, "PREEMPTED"},
 	    /* What cannot be read is left out. */
 	    {"q|12|RUNNING\nq\nf|7|1|1|1|1\nf|x\nzzz|1\n|||\na|12|||||||\n", SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
-	    {Q("12", "", "1000", "ours-e.1"), SIGHT_ABSENT, SIGHT_UNOBSERVABLE, ""},
+	    /* A state that Slurm's own commands have no word for: the job is there. */
+	    {Q("12", "", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "?"},
+	    {Q("12", "?", "1000", "ours-e.1"), SIGHT_SEEN, SIGHT_UNOBSERVABLE, "?"},
+	    {"w|12\n" A("12", "?", "1000", "5", "ours-e.1"), SIGHT_ABSENT, SIGHT_SEEN, "?"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct observation o = parse_one(cases[i].lines);

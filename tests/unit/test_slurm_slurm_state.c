@@ -43,7 +43,20 @@ static void test_state_class_words_are_sorted(void **state)
 	    {"", SLURM_UNKNOWN},
 	    {"completed", SLURM_UNKNOWN},
 	    {"COMPLETEDX", SLURM_UNKNOWN},
-	    {"LAUNCH_FAILED", SLURM_UNKNOWN},
+	    {"?", SLURM_UNKNOWN},
+	    {"RESIZING", SLURM_RUNNING},
+	    {"EXPEDITING", SLURM_RUNNING},
+	    {"POWER_UP_NODE", SLURM_RUNNING},
+	    {"UPDATE_DB", SLURM_RUNNING},
+	    {"LAUNCH_FAILED", SLURM_PENDING},
+	    {"RECONFIG_FAIL", SLURM_PENDING},
+	    {"CANCELLED,COMPLETING", SLURM_RUNNING},
+	    {"PREEMPTED,REQUEUED", SLURM_PENDING},
+	    {"FAILED,SOMETHING_NEW", SLURM_UNKNOWN},
+	    {"SOMETHING_NEW,FAILED", SLURM_UNKNOWN},
+	    {"RUNNING,SOMETHING_NEW", SLURM_RUNNING},
+	    {"RUNNING+LAUNCH_FAILED", SLURM_RUNNING},
+	    {"FAILED,", SLURM_FAILED},
 	    {"A_WORD_MUCH_LONGER_THAN_ANY_THAT_SLURM_HAS", SLURM_UNKNOWN},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -57,6 +70,8 @@ static void test_state_word_is_bare_and_bounded(void **state)
 	assert_string_equal(slurm_state_word("CANCELLED by 1000", buf), "CANCELLED");
 	assert_string_equal(slurm_state_word("COMPLETED+", buf), "COMPLETED");
 	assert_string_equal(slurm_state_word("OUT_OF_MEMORY", buf), "OUT_OF_MEMORY");
+	assert_string_equal(slurm_state_word("TIMEOUT,COMPLETING,UPDATE_DB", buf), "COMPLETING");
+	assert_string_equal(slurm_state_word(",,", buf), "");
 	assert_string_equal(slurm_state_word("|x", buf), "");
 	assert_string_equal(slurm_state_word("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", buf), "AAAAAAAAAAAAAAAAAAAAAAA");
 }

@@ -71,15 +71,14 @@ ask_for_export() { # ID
         [[ $mark == q && $name == "$wanted" ]] || continue
         case $state in
         PENDING | CONFIGURING | REQUEUED | REQUEUE_HOLD | REQUEUE_FED | RESV_DEL_HOLD | SPECIAL_EXIT) what=pending ;;
-        RUNNING | COMPLETING | SUSPENDED | STOPPED | SIGNALING | STAGE_OUT | RESIZING) what=running ;;
-        *) text=$state ;;
+        *) is_end "$state" && text=$state || what=running ;;
         esac
     done <<<"$rows"
     [[ $what == gone && -z $text ]] || return
     # slurmctld forgets what has ended; there may be no accounting.
     rows=$(ask sacct --allocations --noheader --parsable2 --jobs="$1" --format=State,JobName) || return
     while IFS='|' read -r state name; do
-        [[ $name != "$wanted" || $state == RUNNING || $state == PENDING ]] || text=${state%% *}
+        [[ $name != "$wanted" ]] || ! is_end "$state" || text=${state%% *}
     done <<<"$rows"
 }
 

@@ -64,6 +64,14 @@ is_away() { # MESSAGE
     return 1
 }
 
+# Is that the state of a job that has ended? A word that is not known here is none: newer Slurm has more of them.
+is_end() { # STATE
+    case ${1%% *} in
+    BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | NODE_FAIL | OUT_OF_MEMORY | PREEMPTED | TIMEOUT) return 0 ;;
+    esac
+    return 1
+}
+
 # Runs one of Slurm's commands (or a function) that only asks, or is safe to repeat, within the time that the daemon waits
 # for this script. Standard error goes where standard output does. What hangs, or does not stop talking, must not pile up
 # on the login node: the command is ended with all that it started, and nobody waits for one that cannot be.

@@ -44,12 +44,8 @@ join_ids() {
     printf '%s' "$*"
 }
 
-is_live() {
-    case $1 in
-    PENDING | CONFIGURING | RUNNING | COMPLETING | SUSPENDED | STOPPED | SIGNALING | STAGE_OUT | REQUEUED | \
-        REQUEUE_FED | REQUEUE_HOLD | RESV_DEL_HOLD | RESIZING | REVOKED | SPECIAL_EXIT) return 0 ;;
-    esac
-    return 1
+is_live() { # STATE, "" when squeue has not said any
+    [[ -n $1 ]] && ! is_end "$1"
 }
 
 # Prints the rows of wanted jobs; notes the state of each (of an array: of a live element when there is one).

@@ -106,10 +106,17 @@ sshd_answers() {
 }
 keep_sshd() { keep_up "$1" sshd start_sshd sshd_answers; }
 
-# The listener's children are the sessions, whose own children are what users run.
+# The processes of sshd's sessions, not what users run in them. Each has two: a child of the listener's and, where the
+# login is done, a child of that one, which has the connection.
+session_pids() {
+    local monitors
+    monitors=$(in_box "$1" pgrep -d , -P "$(cat "$dir/run/$1.sshd.pid")") || return 0
+    printf '%s\n' "${monitors//,/$'\n'}"
+    in_box "$1" pgrep -x -P "$monitors" 'sshd(-session)?' || true
+}
 end_sessions() {
     local sessions=()
-    mapfile -t sessions < <(in_box "$1" pgrep -P "$(cat "$dir/run/$1.sshd.pid")")
+    mapfile -t sessions < <(session_pids "$1")
     if ((${#sessions[@]} > 0)); then
         in_box "$1" kill -KILL "${sessions[@]}" 2>/dev/null || true
     fi

@@ -22,6 +22,7 @@ readonly ports_spare=16 ports_timeout_s=120
 readonly sealed_mib_max=64 # of results.yml
 readonly stop_room_s=55    # before the end of the budget, and at most a quarter of it: less than an attempt can use
 readonly exit_out_of_time=124
+readonly slurm_ends="BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT" # states of ended jobs
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
 addresses=()      # the IPv4 address of each

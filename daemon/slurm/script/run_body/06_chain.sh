@@ -45,7 +45,7 @@ ask_fate() { # SLURM-ID NAME
         text=$(scontrol --oneliner show job "$1" 2>/dev/null)
         if [[ $text != *" JobName=$2 "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
             break
-        elif [[ ${BASH_REMATCH[1]} != COMPLETING && ${BASH_REMATCH[1]} != RUNNING ]]; then
+        elif [[ ${BASH_REMATCH[1]} =~ ^($slurm_ends)$ ]]; then
             printf '%s %d\n' "${BASH_REMATCH[1]}" "$(seconds_of "${BASH_REMATCH[2]}")"
             return
         fi
@@ -53,8 +53,8 @@ ask_fate() { # SLURM-ID NAME
     done
     # One line for each time that Slurm started it; the last one says how it ended.
     timeout 20 sacct --allocations --duplicates --noheader --parsable2 --jobs="$1" --format=JobName,State,ElapsedRaw \
-        2>/dev/null | awk -F '|' -v name="$2" '$1 == name { split($2, word, " "); sum += $3 } END {
-            if (word[1] == "" || word[1] ~ /RUNNING|PENDING/) exit 1
+        2>/dev/null | awk -F '|' -v name="$2" -v ends="^($slurm_ends)\$" '$1 == name { split($2, word, " "); sum += $3 } END {
+            if (word[1] !~ ends) exit 1
             print word[1], sum }'
 }
 
