@@ -26,6 +26,10 @@ from testbed import ROOT, SCRIPTS, Testbed, wait_for  # noqa: E402
 API_KEY = "sk-e2e-model-server-key"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write", action="store_true", help="test_openapi_examples.py: take the real replies into openapi.yaml")
+
+
 def pytest_configure():
     """A run that is ended from outside ends what it has started, too."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 1))
