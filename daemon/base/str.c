@@ -195,6 +195,23 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
 	return last[b_len];
 }
 
+char *str_tidy_path(const char *path)
+{
+	struct str out = {0};
+	for (const char *at = path; *at != '\0';) {
+		size_t skip = strspn(at, "/");
+		size_t len = strcspn(at + skip, "/");
+		if (len > 0 && !(len == 1 && at[skip] == '.')) {
+			str_append_c(&out, '/');
+			str_append_n(&out, at + skip, len);
+		}
+		at += skip + len;
+	}
+	if (out.len == 0)
+		str_append_c(&out, '/');
+	return str_take(&out);
+}
+
 const char *str_nearest(const char *word, const char *const *candidates, size_t count)
 {
 	size_t len = strlen(word);

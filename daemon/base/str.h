@@ -31,6 +31,9 @@ void str_append_shell(struct str *s, const char *text);
 /* Ends lines that end as on Windows ("\r\n") with a newline alone. In place; NULL is nothing. */
 void str_unix_lines(char *text);
 
+/* A path without doubled, trailing and "." parts, and with a "/" in front, so that paths can be compared; free() it. */
+char *str_tidy_path(const char *path);
+
 /* Appends token escaped for a JSON pointer (RFC 6901), with a '/' before it. */
 void str_append_pointer(struct str *s, const char *token);
 void str_append_pointer_index(struct str *s, size_t index);

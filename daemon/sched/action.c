@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/identities.h"
+#include "db/output_dirs.h"
 #include "sched/scheduler_state.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ void action_free(struct action *action)
 	free(action->cluster);
 	free(action->identity);
 	free(action->rundir);
+	output_dirs_free(action->used_output_dirs);
 	eval_plan_free(action->plan);
 	free(action->sealed_env);
 	submit_reply_done(&action->submitted);

@@ -83,6 +83,7 @@ struct action {
 	/* action_submit */
 	char evaluation[IDS_EVALUATION_SIZE];
 	char *rundir;
+	char **used_output_dirs; /* of the cluster; NULL: people do not share the account */
 	struct eval_plan *plan;
 	const struct secret_key *master_key; /* these three, and evaluation, of action_collect, too */
 	unsigned char *sealed_env;

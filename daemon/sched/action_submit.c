@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/evaluations.h"
+#include "db/output_dirs.h"
 #include "db/totals.h"
 #include "sched/advance.h"
 #include "sched/attempt_intent.h"
@@ -90,6 +91,14 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		hold_group(s, group, count, err.msg, true);
 		return;
 	}
+	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
+	bool shared = strchr(watch->identity, '/') == NULL; /* no person's own */
+	if (shared && output_dirs_list(s->db, watch->cluster->name, &output_dirs, &err) != 0) {
+		log_error("the output directories of a cluster cannot be read", LOG_S("error", err.msg));
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 5, 300);
+		return;
+	}
 	fault_point("submit-before-intent");
 	if (attempt_intent_store(s, group, count, plan, &err) != 0) {
 		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
@@ -111,6 +120,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		return;
 	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
 	action->rundir = TAKE(row.rundir);
+	action->used_output_dirs = TAKE(output_dirs);
 	action->plan = TAKE(plan);
 	action->master_key = s->master_key;
 	action->sealed_env = TAKE(row.sealed_env);
@@ -257,7 +267,8 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 				     .rundir = action->rundir,
 				     .orders = orders,
 				     .order_count = action->count,
-				     .shared = strchr(action->identity, '/') == NULL, /* no person's own */
+				     .shared = action->used_output_dirs != NULL,
+				     .used_output_dirs = (const char *const *)action->used_output_dirs,
 				     .secret = lookup_secret,
 				     .secret_arg = env};
 	fault_point("submit-before-exec");

@@ -2,26 +2,11 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/output_dirs.h"
 
 #include <string.h>
 
-/* Without doubled, trailing and "." parts, so that paths can be compared; free(). */
-static char *tidy(const char *path)
-{
-	struct str out = {0};
-	for (const char *at = path; *at != '\0';) {
-		size_t skip = strspn(at, "/");
-		size_t len = strcspn(at + skip, "/");
-		if (len > 0 && !(len == 1 && at[skip] == '.')) {
-			str_append_c(&out, '/');
-			str_append_n(&out, at + skip, len);
-		}
-		at += skip + len;
-	}
-	if (out.len == 0)
-		str_append_c(&out, '/');
-	return str_take(&out);
-}
+#define RUNS_BELOW "run directories of everybody lie below it: mount the directory that is needed, not one above"
 
 /* Is path root, or below it? Both tidy. */
 static bool lies_under(const char *path, const char *root)
@@ -33,7 +18,7 @@ static bool lies_under(const char *path, const char *root)
 /* Does a directory above this one, or it itself, have to be mounted for path to be seen? Untidy root. */
 static bool shows(const char *path, const char *root)
 {
-	CLEANUP(mem_freep) char *there = tidy(root);
+	CLEANUP(mem_freep) char *there = str_tidy_path(root);
 	return lies_under(there, path);
 }
 
@@ -73,17 +58,17 @@ static const char *bad_part(const char *path, bool shared)
 
 const char *apart_refusal(const char *source, const char *output_dir, char *const *output_roots, char *const *prefixes)
 {
-	CLEANUP(mem_freep) char *path = tidy(source);
+	CLEANUP(mem_freep) char *path = str_tidy_path(source);
 	const char *why = output_dir != NULL || prefixes != NULL ? bad_part(path, output_dir != NULL) : NULL;
 	bool contains = output_dir != NULL && shows(path, output_dir);
 	for (char *const *root = output_roots; output_dir != NULL && root != NULL && *root != NULL; root++)
 		contains = contains || shows(path, *root);
 	if (why == NULL && contains)
-		why = "run directories of everybody lie below it: mount the directory that is needed, not one above";
+		why = RUNS_BELOW;
 	if (why != NULL || prefixes == NULL)
 		return why;
 	for (; *prefixes != NULL; prefixes++) {
-		CLEANUP(mem_freep) char *prefix = tidy(*prefixes);
+		CLEANUP(mem_freep) char *prefix = str_tidy_path(*prefixes);
 		if (lies_under(path, prefix))
 			return NULL;
 	}
@@ -94,19 +79,38 @@ const char *apart_refusal(const char *source, const char *output_dir, char *cons
 struct look {
 	const struct eval_plan *plan;
 	const struct settings_cluster *cluster;
+	struct db *db;
 	char *const *prefixes;
 	void (*refused)(const char *pointer, const char *message, void *arg);
 	void *arg;
 };
 
+/* *ret_why: why the path may not be mounted, or NULL. */
+static int judge(const struct look *look, const char *source, const char **ret_why, struct nel_err *err)
+{
+	bool shared = !look->cluster->identity_per_user;
+	bool found = false;
+	*ret_why =
+	    apart_refusal(source, shared ? look->plan->output_dir : NULL, look->cluster->output_roots, look->prefixes);
+	if (*ret_why != NULL || !shared)
+		return 0;
+	CLEANUP(mem_freep) char *path = str_tidy_path(source);
+	if (output_dirs_have_below(look->db, look->cluster->name, path, &found, err) != 0)
+		return -1;
+	if (found)
+		*ret_why = RUNS_BELOW;
+	return 0;
+}
+
 /* The place is that of the mount in execution.mounts.<group> when it is there, else the other one. */
-static void look_at(const struct look *look, const struct mount_list *mounts, const char *group, const char *other)
+static int look_at(const struct look *look, const struct mount_list *mounts, const char *group, const char *other,
+		   struct nel_err *err)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
 		const char *source = mounts->items[i].source;
-		const char *why =
-		    apart_refusal(source, look->cluster->identity_per_user ? NULL : look->plan->output_dir,
-				  look->cluster->output_roots, look->prefixes);
+		const char *why = NULL;
+		if (judge(look, source, &why, err) != 0)
+			return -1;
 		if (why == NULL)
 			continue;
 		struct str pointer = {0};
@@ -129,31 +133,37 @@ static void look_at(const struct look *look, const struct mount_list *mounts, co
 		look->refused(str_text(&pointer), message, look->arg);
 		str_done(&pointer);
 	}
+	return 0;
 }
 
-void apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,
-			const struct settings_cluster *cluster, const char *role,
-			void (*refused)(const char *pointer, const char *message, void *arg), void *arg)
+int apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,
+		       const struct settings_cluster *cluster, struct db *db, const char *role,
+		       void (*refused)(const char *pointer, const char *message, void *arg), void *arg,
+		       struct nel_err *err)
 {
 	const struct look look = {.plan = plan,
 				  .cluster = cluster,
+				  .db = db,
 				  .prefixes = settings_mount_prefixes(settings, role),
 				  .refused = refused,
 				  .arg = arg};
-	if (plan->deployment != NULL)
-		look_at(&look, &plan->deployment->mounts, "deployment", "/deployment");
+	if (plan->deployment != NULL &&
+	    look_at(&look, &plan->deployment->mounts, "deployment", "/deployment", err) != 0)
+		return -1;
 	for (size_t i = 0; i < plan->auxiliary_count; i++) {
 		const struct server *server = &plan->auxiliaries[i];
 		CLEANUP(mem_freep) char *group = mem_printf("auxiliary/%s", server->name);
 		CLEANUP(mem_freep) char *other = mem_printf("/auxiliary_deployments/%s", server->name);
-		look_at(&look, &server->mounts, group, other);
+		if (look_at(&look, &server->mounts, group, other, err) != 0)
+			return -1;
 	}
 	for (size_t i = 0; i < plan->job_count; i++) {
 		CLEANUP(mem_freep) char *other = mem_printf("/evaluation/tasks/%d", plan->jobs[i].index);
-		look_at(&look, &plan->jobs[i].mounts, "evaluation", other);
+		if (look_at(&look, &plan->jobs[i].mounts, "evaluation", other, err) != 0)
+			return -1;
 	}
-	if (plan->export_ != NULL)
-		look_at(&look, &plan->export_->mounts, "export", "/execution/auto_export");
+	return plan->export_ == NULL ? 0
+				     : look_at(&look, &plan->export_->mounts, "export", "/execution/auto_export", err);
 }
 
 bool apart_leave_home_out(struct eval_plan *plan)

@@ -22,11 +22,11 @@ struct cluster_check {
 	void *arg;
 };
 
-int cluster_check_new(const struct planned *planned, const char *evaluation, int64_t now_s,
+int cluster_check_new(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		      struct cluster_check **ret_check, struct nel_err *err)
 {
 	struct check_question *question = NULL;
-	if (plan_question(planned, evaluation, now_s, &question, err) != 0)
+	if (plan_question(planned, db, evaluation, now_s, &question, err) != 0)
 		return -1;
 	struct cluster_check *check = mem_calloc(1, sizeof *check);
 	*check = (struct cluster_check){.cluster = mem_strdup(planned->cluster->name),

@@ -10,7 +10,7 @@
 struct cluster_check;
 
 /* Of the first attempts of all jobs; evaluation and now_s as for plan_describe(). */
-int cluster_check_new(const struct planned *planned, const char *evaluation, int64_t now_s,
+int cluster_check_new(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		      struct cluster_check **ret_check, struct nel_err *err);
 
 /* Of a login alone. */

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/text/yaml_json.h"
+#include "db/output_dirs.h"
 #include "service/apart.h"
 #include "service/secrets.h"
 #include "slurm/check.h"
@@ -226,15 +227,17 @@ static void leave_home_out(struct planned *planned)
 	}
 }
 
-static void check_mounts(struct checks *c)
+static int check_mounts(struct checks *c, struct nel_err *err)
 {
 	const struct settings_cluster *cluster = c->planned->cluster;
 	if (cluster == NULL || c->in->offline)
-		return;
-	apart_check_mounts(c->planned->plan, c->in->settings, cluster, role_name(c->in->request->actor->role),
-			   add_refusal, c);
+		return 0;
+	if (apart_check_mounts(c->planned->plan, c->in->settings, cluster, c->in->db,
+			       role_name(c->in->request->actor->role), add_refusal, c, err) != 0)
+		return -1;
 	if (!cluster->identity_per_user)
 		leave_home_out(c->planned);
+	return 0;
 }
 
 static bool role_in(char *const *roles, enum role role)
@@ -282,7 +285,8 @@ int plan_make(const struct plan_input *in, struct planned *ret_planned, struct p
 	check_cluster(&checks);
 	check_output_dir(&checks);
 	check_username(&checks);
-	check_mounts(&checks);
+	if (check_mounts(&checks, err) != 0)
+		return -1;
 	check_secrets(&checks);
 	if (sound)
 		check_scripts(&planned, errors);
@@ -390,9 +394,12 @@ int plan_describe(const struct planned *planned, const char *evaluation, int64_t
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
 }
 
-int plan_question(const struct planned *planned, const char *evaluation, int64_t now_s,
+int plan_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		  struct check_question **ret_question, struct nel_err *err)
 {
+	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
+	if (output_dirs_list(db, planned->cluster->name, &output_dirs, err) != 0)
+		return -1;
 	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
 	struct attempt_order *orders = first_orders(planned->plan, evaluation);
 	const struct check_input input = {.plan = planned->plan,
@@ -401,6 +408,7 @@ int plan_question(const struct planned *planned, const char *evaluation, int64_t
 					  .orders = orders,
 					  .order_count = planned->plan->job_count,
 					  .shared = !planned->cluster->identity_per_user,
+					  .used_output_dirs = (const char *const *)output_dirs,
 					  .has_accounts = planned->cluster->accounting != ACCOUNTING_NONE};
 	int rc = check_question_new(&input, ret_question, err);
 	free_orders(orders, planned->plan->job_count);

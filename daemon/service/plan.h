@@ -15,6 +15,7 @@ struct plan_input {
 	const struct submit_request *request;
 	const struct secret_names *stored;      /* service/secrets.h; NULL: none */
 	const struct identity_list *identities; /* the person's; NULL: none */
+	struct db *db;                          /* knows of other evaluations; NULL only offline */
 	bool offline; /* a render: the host need not be one of the settings', and secrets may be missing */
 	int64_t now_s;
 };
@@ -38,7 +39,7 @@ int plan_describe(const struct planned *planned, const char *evaluation, int64_t
 struct check_question; /* slurm/check.h */
 
 /* What a cluster is asked about the plan, which has one. */
-int plan_question(const struct planned *planned, const char *evaluation, int64_t now_s,
+int plan_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		  struct check_question **ret_question, struct nel_err *err);
 
 /* Writes the job directories below `dir`, which stands for the run directory on the cluster. Secrets are the request's

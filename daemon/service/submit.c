@@ -46,6 +46,7 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 					 .request = request,
 					 .stored = &stored,
 					 .identities = &identities,
+					 .db = db,
 					 .now_s = now_s};
 	if (plan_make(&input, ret_planned, &errors, err) == 0)
 		return 0;
@@ -63,7 +64,7 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	ids_new_evaluation(id);
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0)
 		return -1;
-	if (request->check_cluster && cluster_check_new(&planned, id, now_s, &ret_reply->check, err) != 0)
+	if (request->check_cluster && cluster_check_new(&planned, db, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
 }

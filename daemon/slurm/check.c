@@ -209,6 +209,10 @@ int check_question_new(const struct check_input *in, struct check_question **ret
 	remote_set(&question->data, "NEL_ACCOUNT", in->plan->account);
 	remote_set_number(&question->data, "NEL_HAS_ACCOUNTS", in->has_accounts ? 1 : 0);
 	remote_set_number(&question->data, "NEL_SHARED", in->shared ? 1 : 0);
+	remote_array_begin(&question->data, "NEL_USED_OUTPUT_DIRS");
+	for (const char *const *dir = in->used_output_dirs; dir != NULL && *dir != NULL; dir++)
+		remote_array_add(&question->data, *dir);
+	remote_array_end(&question->data);
 	add_item(question, CHECK_ACCOUNT, mem_strdup(in->plan->account));
 	add_partitions(question, in->plan);
 	const char *const dirs[] = {in->plan->output_dir, NULL};
@@ -367,6 +371,7 @@ int slurm_check(struct ssh_pool *pool, const struct check_question *question, in
 		struct check_reply *ret_reply, struct nel_err *err)
 {
 	struct remote_call call = {.script = "check",
+				   .asks_mounts = true,
 				   .data = str_text(&question->data),
 				   .output_max = OUTPUT_MAX + question->count * OUTPUT_MAX_PER_ITEM,
 				   .timeout_ms = timeout_ms};

@@ -55,8 +55,9 @@ struct check_input {
 	const char *rundir;
 	const struct attempt_order *orders; /* the first attempt of every job, in the order of the jobs */
 	size_t order_count;
-	bool shared;       /* struct submit_package */
-	bool has_accounts; /* false: the settings say that the cluster keeps no accounting */
+	bool shared;                         /* struct submit_package */
+	const char *const *used_output_dirs; /* struct rundir_input */
+	bool has_accounts;                   /* false: the settings say that the cluster keeps no accounting */
 };
 
 /* Everything that is asked about a plan, as text of its own: it needs the plan no more, and goes to any thread. */

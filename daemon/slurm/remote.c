@@ -64,7 +64,7 @@ void remote_array_end(struct str *data)
 
 static void append_script(struct str *s, const char *name)
 {
-	char *path = mem_printf("daemon/slurm/script/remote_%s.sh", name);
+	char *path = mem_printf("daemon/slurm/script/%s.sh", name);
 	const struct embed_file *file = embed_find(path);
 	assert(file != NULL);
 	str_append_n(s, file->data, file->size);
@@ -93,8 +93,11 @@ static void render_script(const struct remote_call *call, const char *const *env
 	remote_set_number(s, "NEL_PAYLOAD_SIZE", (int64_t)call->payload_size);
 	if (call->data != NULL)
 		str_append(s, call->data);
-	append_script(s, "common");
-	append_script(s, call->script);
+	append_script(s, "remote_common");
+	if (call->asks_mounts)
+		append_script(s, "run_body/09_mounts");
+	CLEANUP(mem_freep) char *script = mem_printf("remote_%s", call->script);
+	append_script(s, script);
 	str_appendf(s, "\n}\n#%s", mark);
 }
 

@@ -11,6 +11,7 @@
 
 struct remote_call {
 	const char *script;  /* "submit" for remote_submit.sh */
+	bool asks_mounts;    /* it needs run_body/09_mounts.sh */
 	const char *data;    /* assignments of upper-case NEL_ variables, made with the functions below; NULL: none */
 	const void *payload; /* what the script reads from standard input; may hold secrets */
 	size_t payload_size;

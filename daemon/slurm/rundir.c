@@ -252,6 +252,16 @@ static int add_job(struct rundir_files *files, const struct rundir_input *in, co
 	return 0;
 }
 
+/* One to a line; a path with a newline in it has no run directories. */
+static void add_output_dirs(struct rundir_files *files, const struct rundir_input *in)
+{
+	struct str text = {0};
+	for (const char *const *dir = in->used_output_dirs; dir != NULL && *dir != NULL; dir++)
+		str_appendf(&text, "%s\n", *dir);
+	size_t size = text.len;
+	add(files, mem_strdup(".output_dirs"), str_take(&text), size, 0600, false);
+}
+
 /* Before any file is made, so that what is missing is told for all jobs at once. */
 static int check_all_secrets(const struct rundir_input *in, struct nel_err *err)
 {
@@ -277,6 +287,8 @@ int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, 
 	int rc = check_all_secrets(in, err);
 	for (size_t i = 0; rc == 0 && i < in->order_count; i++)
 		rc = add_job(&files, in, &in->orders[i], err);
+	if (rc == 0 && in->shared)
+		add_output_dirs(&files, in);
 	if (rc == 0)
 		*ret_files = files;
 	else

@@ -31,14 +31,16 @@ struct rundir_input {
 	const char *rundir;                 /* absolute, on the cluster */
 	const struct attempt_order *orders; /* the attempts to send; a job without one has no files */
 	size_t order_count;
-	bool shared; /* struct submit_package */
+	bool shared;                         /* struct submit_package */
+	const char *const *used_output_dirs; /* of everybody's evaluations there; NULL-terminated */
 	secret_lookup secret;
 	void *secret_arg;
 };
 
 /* Every file: per job run.sub 0700, config_ef.yaml and .secrets.env 0600, logs/ and artifacts/ 0700, and for an export
  * artifacts/export_config.yml and artifacts/config.yml, which the launcher's exporters read. (run.sub itself writes the
- * proxies' configurations: the nodes' addresses are known only there.) INVALID when secrets are missing (naming all).
+ * proxies' configurations: the nodes' addresses are known only there.) Where people share the account, .output_dirs
+ * 0600 has what must not be mounted (script/run_body/09_mounts.sh). INVALID when secrets are missing (naming all).
  */
 int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, struct nel_err *err);
 

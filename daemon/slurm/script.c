@@ -56,10 +56,8 @@ char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_
 	char stamp[32] = "";
 	if (gmtime_r(&at, &utc) != NULL)
 		strftime(stamp, sizeof stamp, "%Y%m%d_%H%M%S", &utc);
-	size_t size = strlen(plan->output_dir);
-	while (size > 0 && plan->output_dir[size - 1] == '/')
-		size--;
-	return mem_printf("%.*s/%s-%s", (int)size, plan->output_dir, stamp, evaluation);
+	CLEANUP(mem_freep) char *output_dir = str_tidy_path(plan->output_dir);
+	return mem_printf("%s/%s-%s", strcmp(output_dir, "/") == 0 ? "" : output_dir, stamp, evaluation);
 }
 
 char *script_job_dir(const char *rundir, const struct plan_job *job)

@@ -147,6 +147,7 @@ int submit_send(struct ssh_pool *pool, const struct submit_package *package, int
 	render_data(package, &data);
 	struct remote_call call = {.ret_sent = ret_sent,
 				   .script = "submit",
+				   .asks_mounts = true,
 				   .data = str_text(&data),
 				   .payload = package->tar,
 				   .payload_size = package->tar_size,

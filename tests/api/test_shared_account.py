@@ -25,6 +25,17 @@ def test_mount_of_anything_else_is_planned(ann):
     assert "/shared/models:/m" in script
 
 
+@pytest.mark.parametrize("source, status", [
+    ("/shared/teams", 422), ("/shared/teams/bob", 422), ("/shared/teams//bob/./", 422), ("/shared/teams/bob/out", 422),
+    ("/shared/teams/bo", 200), ("/shared/teams/bob/out/models", 200), ("/shared/teams/bob0", 200)])
+def test_mount_above_the_runs_of_another_evaluation_422(ann, bob, source, status):
+    out = {"config": CONFIG, "overrides": ["execution.output_dir=/shared/./teams//bob/out/"]}
+    assert bob.post("/v1/evaluations", 202, json=out).json()["jobs"][0]["rundir"].startswith("/shared/teams/bob/out/2")
+    body = plan(ann, {"evaluation": source}, status)
+    if status == 422:
+        assert "run directories of everybody lie below it" in body["errors"][0]["message"]
+
+
 def test_dataset_of_another_run_422(ann):
     override = f"++evaluation.tasks.0.dataset_dir=/shared/out/{RUN}/mmlu.0/artifacts"
     errors = plan(ann, {}, 422, overrides=[override])["errors"]

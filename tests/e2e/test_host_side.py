@@ -41,7 +41,7 @@ def test_variables_act_in_the_container_alone(bed, daemon, model_server, source)
 
 WHO_HOLDS = """
 mkdir -p fs/team/out bind home && mount --bind fs bind && cd / && HOME=$1/home
-source <(sed -n '/^holds()/,/^}/p; /^refuse_source()/,/^}/p' "$2")
+source "$2"
 for path in bind bind/team bind/team/out bind/team/models; do
     mkdir -p "$1/$path" && refuse_source "$1/$path" "$1/fs/team/out" >/dev/null && echo "$path"
 done
@@ -49,7 +49,7 @@ done
 
 
 def test_directory_above_the_run_directories_is_refused_by_its_other_name_too(tmp_path):
-    common = ROOT / "daemon/slurm/script/remote_common.sh"
-    command = ["unshare", "-rm", "bash", "-c", WHO_HOLDS, "bash", str(tmp_path), str(common)]
+    mounts = ROOT / "daemon/slurm/script/run_body/09_mounts.sh"
+    command = ["unshare", "-rm", "bash", "-c", WHO_HOLDS, "bash", str(tmp_path), str(mounts)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert done.stdout.split() == ["bind", "bind/team", "bind/team/out"], done.stderr

@@ -288,6 +288,7 @@ check_output_dirs() {
 
 check_paths() {
     local i path message
+    ((!NEL_SHARED)) || note_output_dirs ${NEL_USED_OUTPUT_DIRS[@]+"${NEL_USED_OUTPUT_DIRS[@]}"}
     for i in "${!NEL_PATHS[@]}"; do
         path=${NEL_PATHS[i]}
         if ((NEL_SHARED)) && message=$(refuse_source "$path" "${NEL_OUTPUT_DIRS[0]}"); then

@@ -163,34 +163,6 @@ all_names_inside() { # DESCRIPTOR FOLDER
     ((links <= 1)) || (($(find "$2" -xdev -type f -inum "$inode" -printf x 2>/dev/null | wc -c) >= links))
 }
 
-# Is the directory that path, or above it? By another name, too: it may be mounted in two places.
-holds() { # DIRECTORY PATH
-    local at=${2%/}
-    until [[ ${at:-/} -ef $1 ]]; do
-        [[ -n $at ]] || return 1
-        at=${at%/*}
-    done
-}
-
-# Where people share the account: says why a path may not be mounted, and is true when it may not. Those who share it could
-# read each other's secrets, or its keys. Links are followed first.
-refuse_source() { # PATH OUTPUT-DIRECTORY
-    local path home output run='[0-9]*_[0-9]*-*'
-    path=$(realpath -e -- "$1" 2>/dev/null)/ && home=$(realpath -m -- ~) && output=$(realpath -m -- "$2") || return 1
-    [[ $path != // ]] || path=/
-    if [[ $path =~ /[0-9]{8}_[0-9]{6}-[0-9a-f]{16}/ ]]; then
-        printf 'it is within a run directory'
-    elif holds "$path" "$home" || holds "$path" "$output" || compgen -G "$(printf %q "$path")$run/.claim" >/dev/null; then
-        printf 'run directories, or the home of the account, lie below it'
-    elif [[ $path == */.ssh/* || ($path == "$home"/.* && $path != "$home"/.cache/*) ]]; then
-        printf 'it leads to keys, or to settings of the account'
-    elif [[ $path == /proc/* ]]; then
-        printf 'it leads elsewhere for each process'
-    else
-        return 1
-    fi
-}
-
 # Enters a job's directory and sets base, its path as the kernel has it. Links may lead to the run directory; it and the
 # job's in it are none.
 enter_job() { # DIRECTORY

@@ -461,6 +461,10 @@ command -v sbatch >/dev/null || fail remote "there is no sbatch on the path of $
 make_rundir
 take_lock
 unpack
+if ((NEL_SHARED)); then
+    mapfile -t output_dirs <.output_dirs
+    note_output_dirs ${output_dirs[@]+"${output_dirs[@]}"}
+fi
 for task in "${!NEL_TASK_DIRS[@]}"; do
     is_read || exit
     submit_task "$task"

@@ -1,5 +1,28 @@
 # ---- Steps: every container is one srun ----
 
+# Where people share the account, what is mounted was looked at before sbatch; a link may have been turned since.
+check_mounts() { # MOUNTS
+    local why
+    why=$(refuse_mounts "${NEL_JOB_DIR%/*}/.output_dirs" "$1") || return 0
+    fail "$why"
+}
+
+# Says which of the mounts is refused and why, and is true when one is.
+refuse_mounts() { # FILE OF OUTPUT DIRECTORIES MOUNTS
+    local why mount list output_dirs used_output_dirs
+    [[ -f $1 ]] || return 1
+    mapfile -t output_dirs < <(peek "$1")
+    note_output_dirs "${output_dirs[@]}"
+    IFS=, read -r -a list <<<"$2"
+    for mount in "${list[@]}"; do
+        if [[ $mount != "$artifacts:/results" ]] && why=$(refuse_source "${mount%%:*}" "${1%/*/*}"); then
+            printf '%s is not mounted for people who share the account %s: %s' "${mount%%:*}" "$(id -un)" "$why"
+            return
+        fi
+    done
+    return 1
+}
+
 # A variable that a container takes from the node has to be there: better known now than after the model was loaded.
 check_runtime_variables() {
     local i

@@ -48,6 +48,7 @@ start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
     pre_command=$filled
     fill_in "${NEL_SERVER_COMMAND[s]}"
     in_container serve "$3" "$pre_command" "$filled"
+    check_mounts "${NEL_SERVER_MOUNTS[s]}"
     start_step "$4" "$4-%A-%t.log" "$(server_consumer "$s")" "${#variables[@]}" "${variables[@]}" \
         "${options[@]}" "${container_command[@]}"
     server_pids+=($!)

@@ -37,6 +37,7 @@ run_evaluation() { # returns the exit code of the evaluation
     fill_in "$NEL_POST_CMD"
     in_container evaluate "$pre_command" "$filled"
     ((!terminated)) || return 143
+    check_mounts "$NEL_EVALUATION_MOUNTS"
     say "starting the evaluation (logs/client-$SLURM_JOB_ID.log)"
     start_step evaluation client-%A.log evaluation "${#evaluation_env[@]}" "${evaluation_env[@]}" \
         "${options[@]}" "${container_command[@]}"

@@ -24,7 +24,7 @@ submit_export() {
         done
         timeout -k 5 "$sbatch_timeout_s" sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
             --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
-            --output="$logs/export-%A.log" "$script" "$export_dir" "${step[@]}" </dev/null 2>&1
+            --output="$logs/export-%A.log" "$script" "$export_dir" "$NEL_EXPORT_MOUNTS" "${step[@]}" </dev/null 2>&1
         status=$?
         ((status != 124 && status != 137)) || printf 'sbatch did not answer within %d s' "$sbatch_timeout_s"
         exit "$status"
@@ -70,16 +70,20 @@ print_secrets() { # SECRETS-FILE CONSUMER NAME...
 # The job's data are arguments of the script, not part of it.
 write_export_script() {
     printf '#!/bin/bash\n# Written by run.sub: exports the scores of a finished evaluation.\n'
-    declare -f become_step put enter export_scores
+    declare -f become_step put peek enter holds note_output_dirs refuse_source refuse_mounts export_scores
     printf 'export_scores "$@"\n'
 }
 
 # The batch script of the export job. Its exit code in the directory's file `end` says that it has ended.
-export_scores() { # DIRECTORY, and the arguments of become_step
+export_scores() { # DIRECTORY MOUNTS, and the arguments of become_step
     local status NEL_JOB_DIR=${1%/*}
-    (become_step "${@:2}")
-    status=$?
-    [[ -z $2 ]] || rm -f "$2"
+    if refuse_mounts "${1%/*/*}/.output_dirs" "$2"; then
+        status=1
+    else
+        (become_step "${@:3}")
+        status=$?
+    fi
+    [[ -z $3 ]] || rm -f "$3"
     (enter "$1" && printf '%d\n' "$status" | put end)
     printf 'the export ended with exit code %d\n' "$status"
     exit "$status"
