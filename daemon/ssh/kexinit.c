@@ -28,7 +28,8 @@ static const struct {
      "known_hosts; "
      "with an RSA key alone libssh2 1.11 is needed here"},
     {CIPHER_OUT, "cipher",
-     "permit aes256-ctr there (Ciphers of sshd_config); libssh2 1.11 here has the AES-GCM ones as well"},
+     "permit aes256-ctr there (Ciphers of sshd_config); libssh2 1.11 here has the AES-GCM ones as well, and 1.11.1 "
+     "ChaCha20"},
     {MAC_OUT, "MAC",
      "permit hmac-sha2-256 or hmac-sha2-512 there (MACs of sshd_config); libssh2 1.11 here has their -etm forms as "
      "well"},
