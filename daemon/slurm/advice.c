@@ -118,8 +118,9 @@ static const struct rule reason_rules[] = {
     {"invalid qos", "Check --qos; `sacctmgr show assoc user=$USER` on the cluster lists what your account may use."},
     {"requested node configuration is not available", "No node of the partition has what is asked for: check "
 						      "execution.gpus_per_node, execution.gres and the partition."},
-    {"requested time limit is invalid", "execution.walltime is above the partition's limit: lower it (the chain goes "
-					"on in further attempts) or change execution.partition."},
+    {"requested time limit is invalid", "execution.walltime is above the partition's limit, or more than "
+					"sbatch_extra_flags.deadline leaves: lower it (the chain goes on in further "
+					"attempts), or change execution.partition or the deadline."},
     {"more processors requested than permitted", "The nodes do not have as many CPUs: lower "
 						 "execution.num_nodes or execution.ntasks_per_node."},
     {"requested partition configuration not available", "The partition has not as many nodes, or they are out of "

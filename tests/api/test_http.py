@@ -59,10 +59,17 @@ def test_method_wrong_405_with_allow(ann, method, path, allow):
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v2/evaluations", "/v1/evaluations/", "/v1/evaluations//config",
-                                  "/v1/Evaluations", "/v1/Users", "/metric", "/favicon.ico", "//v1/jobs",
+                                  "/v1/Evaluations", "/v1/Users", "/metric", "/favicon.ico",
                                   "/v1/jobs/0123456789abcdef.0/logs/"])
 def test_path_unknown_404(ann, path):
     ann.get(path, 404)
+
+
+def test_path_with_two_slashes_first_404(daemon):
+    """By hand: newer clients make one of them."""
+    token = daemon.tokens["ann"].encode()
+    answer = raw(daemon, b"GET //v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + token + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 404 ") and b"application/problem+json" in answer
 
 
 def test_request_id_taken_when_sane_made_when_not(ann):

@@ -261,7 +261,7 @@ def test_extra_flags_reach_slurm_as_written(bed, run):
     shown = bed.run("alpha", "scontrol", "show", "job", job["slurm_job_id"])
     assert "Comment=who's there? \"$HOME\" $(id)" in shown
     assert "Nice=7" in shown and "ExcNodeList=a1" in shown and "Partition=gpu" in shown
-    assert "TresPerNode=gres:gpu:2" in shown
+    assert re.search("TresPerNode=gres[:/]gpu:2", shown)  # as 22.05, or 23.02 and later, write it
     assert re.search(r"JobName=team-our-project\.lm-evaluation-harness\.ifeval\.0-", shown)
     script = (rundir(job) / "run.sub").read_text()
     assert "\n#SBATCH --spread-job\n" in script and "overcommit" not in script and "exclusive" not in script
