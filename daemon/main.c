@@ -1,14 +1,17 @@
 /* nel-slurmd: start order, stop order, signals.
  *
- * Who owns what:
+ * Who owns what (daemon/README.md says more):
  *   thread                    how many                  owns
  *   main                      1                         settings, catalogue, master key; waits for signals, reloads
- *   scheduler                 1                         the live chains, whose states it alone writes; a connection
- *   lanes                     by need; bounded          an SSH session at a time, and the action it carries out
- *   lanes' tender             1                         idle sessions, and lanes that are not needed
+ *   scheduler                 1                         the active chains, whose states it alone writes; a connection
+ *   remote workers            by need; bounded          an SSH session at a time, and the action it carries out
+ *   their tender              1                         idle sessions, and lanes that are not needed
  *   readers                   1 a lane that is read from  an SSH session, with log followers and transfers on it
+ *   resolvers (ssh/dial.c)    1 a name looked up        the look-up; detached
  *   HTTP (libmicrohttpd)      one a core                its requests; a database connection each
- *   feed                      1                         who waits for events, and wakes them (api/feed)
+ *   reaper (http/server.c)    1                         shuts connections that are slow to send a request
+ *   streams' tender           1                         wakes and ends the streams that wait (http/stream.c)
+ *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread

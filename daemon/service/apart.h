@@ -1,6 +1,6 @@
 /* What is done to keep people apart whose jobs run as one account on a cluster: mounts that would lead to other
  * people's runs, or to the account's own files, are refused, and its home is not mounted. It hinders, and is no wall
- * (README, "One account for all"). Symbolic links are looked at on the cluster (refuse_source() of
+ * (nel-slurmd(8), "One account for all"). Symbolic links are looked at on the cluster (refuse_source() of
  * script/run_body/09_mounts.sh). */
 #ifndef NEL_SERVICE_APART_H
 #define NEL_SERVICE_APART_H

@@ -73,7 +73,7 @@ def deliveries(client, hook):
 
 
 def signature(secret, headers, body):
-    """The recipe of the README."""
+    """The recipe of api/README.md."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()

@@ -1,4 +1,4 @@
-"""The recipes of README.md run as they stand, and examples/nelctl works, against a real daemon and cluster."""
+"""The recipes of README.md and api/README.md run as they stand, and examples/nelctl works, against a real daemon and cluster."""
 
 import json
 import os
@@ -13,11 +13,13 @@ from daemon import Daemon, cluster_settings
 from testbed import ROOT
 
 NEL = ROOT / "examples/nelctl"
-SECTION = re.search(r"^## Recipes\n(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)[1]
-RECIPES = dict(re.findall(r"^<!-- recipe: (.+?) -->\n```bash\n(.*?)^```$", SECTION, re.M | re.S))
+TEXT = (ROOT / "README.md").read_text() + (ROOT / "api/README.md").read_text()
+RECIPES = dict(re.findall(r"^<!-- recipe: (.+?) -->\n```bash\n(.*?)^```$", TEXT, re.M | re.S))
 
 # What each prints, as a pattern for all of it.
 PRINTS = {
+    "first submission": r'\["[0-9a-f]{16}\.0","\w+"\]\n',
+    "first watch": r'(?s)data: ?\{.*"kind":"evaluation\.ended".*\}\n.*ifeval acc 0\.75\n',
     "function": r'\{"user":"e2e-user","role":"user".*\}\s*',
     "secret": r"API_KEY 20\S+Z\n",
     "submit YAML": r"[0-9a-f]{16}\n",
@@ -77,7 +79,7 @@ trap '{ declare -p | grep -E "^declare -- [a-z]+=" || true; declare -f; } >state
 
 
 def test_every_block_of_the_recipes_is_a_recipe_with_a_test():
-    assert SECTION.count("```bash") == SECTION.count("```") / 2 == SECTION.count("<!-- recipe: ") == len(RECIPES)
+    assert TEXT.count("```bash") == TEXT.count("```") / 2 == TEXT.count("<!-- recipe: ") == len(RECIPES)
     assert list(RECIPES) == list(PRINTS)
 
 

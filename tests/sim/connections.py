@@ -1,4 +1,4 @@
-"""The faults of connections and logins, each with an sshd of its own kind: what DESIGN and README promise of SSH. They
+"""The faults of connections and logins, each with an sshd of its own kind: what nel-slurmd(8) promises of SSH. They
 join the others in scenarios.SCENARIOS."""
 
 import os

@@ -1,4 +1,4 @@
-/* The state diagram in README.md is the one that the table prints. */
+/* The state diagram in daemon/README.md is the one that the table prints. */
 #include "chain/diagram.h"
 
 #include "base/cleanup.h"
@@ -14,7 +14,7 @@
 
 static char *read_readme(void)
 {
-	CLEANUP(file_closep) FILE *file = fopen(NEL_SOURCE_DIR "/README.md", "re");
+	CLEANUP(file_closep) FILE *file = fopen(NEL_SOURCE_DIR "/daemon/README.md", "re");
 	assert_non_null(file);
 	struct str text = {0};
 	char chunk[4096];

@@ -1,5 +1,5 @@
 /* An evaluation config from text to a checked plan: the pipeline (parse, compose, interpolate, fill in, check) and the
- * typed result that daemon/slurm renders. Owns the meaning of each config key (the keys are listed in the README). */
+ * typed result that daemon/slurm renders. Owns the meaning of each config key. */
 #ifndef NEL_CONFIG_PLAN_EVAL_CONFIG_H
 #define NEL_CONFIG_PLAN_EVAL_CONFIG_H
 
