@@ -272,6 +272,21 @@ static const struct server *server_at(const struct eval_plan *plan, size_t index
 	return index < plan->auxiliary_count ? &plan->auxiliaries[index] : NULL;
 }
 
+/* Ports of servers that nothing but their commands knows of. */
+static void append_more_ports(const struct script_data *data, struct str *s)
+{
+	const struct server *server;
+	str_append(s, "\n# Further ports that are chosen on the nodes.\nreadonly NEL_MORE_PORTS=(\n");
+	for (size_t i = 0; (server = server_at(data->plan, i)) != NULL; i++) {
+		for (char **at = server->ray_port_references; at != NULL && *at != NULL; at++) {
+			str_append(s, "    ");
+			append_quoted(s, *at);
+			str_append_c(s, '\n');
+		}
+	}
+	str_append(s, ")\n");
+}
+
 /* JUDGE_CHAT_URL of the auxiliaries: the number of the server, the variable, the path. Health is nobody's endpoint. */
 static int append_endpoints(const struct script_data *data, struct str *s, struct nel_err *err)
 {
@@ -319,6 +334,7 @@ static int append_servers(const struct script_data *data, struct str *s, struct 
 	str_append_c(s, '\n');
 	if (proxy && append_text(s, "NEL_PROXY_IMAGE", data->plan->proxy_image, err) != 0)
 		return -1;
+	append_more_ports(data, s);
 	return append_endpoints(data, s, err);
 }
 

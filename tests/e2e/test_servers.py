@@ -229,6 +229,31 @@ def test_instances_and_their_proxy_listen_on_ports_that_are_free_on_each_node(ru
     assert f"bind *:{proxy}\n" in config and len(re.findall(rf"server instance\d \S+:{port_of(job)} ", config)) == 2
 
 
+def ray(site):
+    return unset(site.vllm(task(8, delay_s=1, parallelism=1), deployment={"type": "vllm_ray"}, execution={
+        "num_nodes": 2, "sbatch_extra_flags": {"exclusive": False, "nodelist": "a1,a2"}}))
+
+
+@submission()
+def one_ray(site):
+    return ray(site)
+
+
+@submission()
+def other_ray(site):
+    return ray(site)
+
+
+def test_two_ray_clusters_on_the_same_nodes_have_ports_of_their_own(run):
+    jobs = [run("one_ray"), run("other_ray")]
+    chosen = [dict(re.findall(r"port (\d+): nel-port\(deployment-ray-(\w+):\d+\)", log(job, "slurm-*.log"))) for job in jobs]
+    assert [len(set(ports.values())) for ports in chosen] == [9, 9]
+    assert not set(chosen[0]) & set(chosen[1])
+    for job in jobs:
+        assert "node_2" in log(job, "server-0-*-0.log")
+        assert len(re.findall("POST /v1/chat/completions", log(job, "server-0-*-0.log"))) == 8
+
+
 @submission()
 def own_nim(site):
     return unset(site.config({"type": "nim", "image": site.env["NEL_IMAGE"],

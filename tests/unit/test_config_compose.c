@@ -467,7 +467,9 @@ static void test_compose_vllm_ray_starts_ray_then_the_base_command(void **state)
 	json_t *config =
 	    resolve(SLURM "deployment: vllm_ray]\ndeployment: {served_model_name: m, pipeline_parallel_size: 2}", NULL);
 	const char *command = json_string_value(at(config, "deployment.command"));
-	assert_non_null(strstr(command, "ray start --head"));
+	assert_non_null(strstr(command, "ray start --head --port=\"$ray_port\" $ray_ports --dashboard-port=8265 "
+					"--ray-client-server-port=10001\n"));
+	assert_non_null(strstr(command, "\nray_port=6379\n"));
 	assert_non_null(strstr(command, "$(ray status"));
 	assert_non_null(strstr(command, "--pipeline-parallel-size=2"));
 	assert_non_null(strstr(command, " --distributed-executor-backend ray\n"));

@@ -49,6 +49,61 @@ static void test_plan_on_shared_nodes_refers_to_a_port_wherever_it_stands(void *
 	assert_string_equal(again->deployment->port_reference, REFERENCE);
 }
 
+/* How often the text has the part. */
+static int count_of(const char *text, const char *part)
+{
+	int count = 0;
+	for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part))
+		count++;
+	return count;
+}
+
+static void test_plan_of_vllm_ray_refers_to_every_port_of_ray_that_is_the_groups(void **state)
+{
+	(void)state;
+	static const char *const exclusive[] = {"execution.sbatch_extra_flags.exclusive=true"};
+	static const struct {
+		const char *text;
+		const char *const *overrides;
+		int references; /* of Ray's */
+		const char *part;
+	} cases[] = {
+	    {VLLM "}\n" SHARED, NULL, 9, "ray_port=nel-port(deployment-ray-gcs:6379)\n"},
+	    {VLLM "}\n" SHARED, NULL, 9, " --dashboard-port=nel-port(deployment-ray-dashboard:8265) "},
+	    {VLLM "}\n" SHARED, exclusive, 0, "ray_port=6379\n"},
+	    {VLLM ", ray_ports: {gcs: 7000}}\n" SHARED, NULL, 8, "ray_port=7000\n"},
+	    {VLLM ", command: 'ray start --port 6379'}\n" SHARED, NULL, 0, "--port 6379"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(eval_plan_freep)
+		struct eval_plan *plan =
+		    plan_of("vllm_ray", cases[i].text, cases[i].overrides, cases[i].overrides != NULL);
+		int references = 0;
+		while (plan->deployment->ray_port_references[references] != NULL)
+			references++;
+		assert_int_equal(references, cases[i].references);
+		assert_int_equal(count_of(plan->deployment->command, "nel-port(deployment-ray-"), references);
+		assert_non_null(strstr(plan->deployment->command, cases[i].part));
+	}
+}
+
+static void test_numbers_of_a_text_stand_in_place_of_references(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+	} cases[] = {{"", ""},
+		     {"--port nel-port(deployment:8000) x", "--port 8000 x"},
+		     {"nel-port(a:1)nel-port(b-ray-gcs:6379)", "16379"},
+		     {"nel-port(", "nel-port("},
+		     {"nel-port(a:0)", "nel-port(a:0)"},
+		     {"nel-port(a:nel-port(b:2))", "nel-port(a:2)"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(mem_freep) char *got = free_ports_numbers(cases[i].text);
+		assert_string_equal(got, cases[i].want);
+	}
+}
+
 static void test_plan_with_a_port_of_its_own_or_exclusive_nodes_keeps_the_number(void **state)
 {
 	(void)state;
@@ -126,6 +181,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_plan_on_shared_nodes_refers_to_a_port_wherever_it_stands),
+	    cmocka_unit_test(test_plan_of_vllm_ray_refers_to_every_port_of_ray_that_is_the_groups),
+	    cmocka_unit_test(test_numbers_of_a_text_stand_in_place_of_references),
 	    cmocka_unit_test(test_plan_with_a_port_of_its_own_or_exclusive_nodes_keeps_the_number),
 	    cmocka_unit_test(test_plan_of_a_command_that_does_not_read_the_port_keeps_the_number),
 	    cmocka_unit_test(test_plan_of_a_nim_tells_it_the_port),

@@ -45,6 +45,23 @@ char *free_ports_reference(const char *auxiliary, int number)
 	return mem_printf(OPENING "%s-proxy:%d)", auxiliary, number);
 }
 
+char *free_ports_numbers(const char *text)
+{
+	struct str out = {0};
+	for (const char *at = text; *at != '\0';) {
+		int number;
+		size_t size = str_starts_with(at, OPENING) ? strcspn(at, ")") : 0;
+		CLEANUP(mem_freep) char *reference = size > 0 ? mem_strndup(at, size + 1) : NULL;
+		if (free_ports_parse(reference, &number)) {
+			str_appendf(&out, "%d", number);
+			at += size + 1;
+		} else {
+			str_append_c(&out, *at++);
+		}
+	}
+	return str_take(&out);
+}
+
 static void mark(json_t *object, const char *key, const char *name)
 {
 	const json_t *port = json_object_get(object, key);
@@ -53,14 +70,26 @@ static void mark(json_t *object, const char *key, const char *name)
 		    object, key, json_sprintf(OPENING "%s:%" JSON_INTEGER_FORMAT ")", name, json_integer_value(port)));
 }
 
+static void mark_server(json_t *server, const char *name)
+{
+	const char *key;
+	json_t *port;
+	mark(server, "port", name);
+	json_t *ports = json_object_get(server, FREE_PORTS_RAY);
+	json_object_foreach(ports, key, port) {
+		CLEANUP(mem_freep) char *whole = mem_printf("%s-ray-%s", name, key);
+		mark(ports, key, whole);
+	}
+}
+
 void free_ports_mark(json_t *config)
 {
 	const char *name;
 	json_t *server;
 	for (const char *const *key = server_keys; *key != NULL; key++)
-		mark(json_object_get(config, *key), "port", *key);
+		mark_server(json_object_get(config, *key), *key);
 	json_object_foreach(json_object_get(config, "auxiliary_deployments"), name, server)
-		mark(server, "port", name);
+		mark_server(server, name);
 	mark(proxy_config(config), "haproxy_port", "proxy");
 }
 
@@ -118,7 +147,23 @@ static bool tell_nim(json_t *server, const char *reference)
 	return true;
 }
 
-static bool settle_server(json_t *server, const json_t *seen, const json_t *common, bool auxiliary, bool exclusive)
+/* Ray's ports stand in the command of the group: in another one they mean nothing. */
+static bool settle_ray(json_t *server, const json_t *seen, bool exclusive)
+{
+	json_t *ports = json_object_get(server, FREE_PORTS_RAY);
+	const char *key;
+	json_t *port;
+	bool changed = false;
+	json_object_foreach(ports, key, port) {
+		const char *reference = json_string_value(port);
+		if (exclusive ||
+		    (seen != NULL && reference != NULL && !has_text(json_object_get(seen, "command"), reference)))
+			changed |= unmark(ports, key);
+	}
+	return changed;
+}
+
+static bool settle_port(json_t *server, const json_t *seen, const json_t *common, bool auxiliary, bool exclusive)
 {
 	const char *reference = json_string_value(json_object_get(server, "port"));
 	int number;
@@ -129,6 +174,12 @@ static bool settle_server(json_t *server, const json_t *seen, const json_t *comm
 	if (seen == NULL || reads_port(seen, common, auxiliary, reference))
 		return false;
 	return tell_nim(server, reference) || unmark(server, "port");
+}
+
+static bool settle_server(json_t *server, const json_t *seen, const json_t *common, bool auxiliary, bool exclusive)
+{
+	bool changed = settle_ray(server, seen, exclusive);
+	return settle_port(server, seen, common, auxiliary, exclusive) || changed;
 }
 
 /* Only a deployment of several instances has a proxy whose port the config may name. */

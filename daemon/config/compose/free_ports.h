@@ -12,6 +12,9 @@
 /* Are the nodes the job's alone? execution: with its sbatch_extra_flags, where only the bare flag says so. */
 bool free_ports_exclusive(const json_t *execution);
 
+/* The key of a server's ports of Ray, by their names; only the command of the group reads them. */
+#define FREE_PORTS_RAY "ray_ports"
+
 /* Puts references in place of the ports of a group's config, which is placed as in the composed one. */
 void free_ports_mark(json_t *config);
 
@@ -22,6 +25,9 @@ bool free_ports_settle(json_t *composed, const json_t *resolved);
 
 /* The reference to the port of an auxiliary's proxy, which no config names. free(). */
 char *free_ports_reference(const char *auxiliary, int number);
+
+/* The text with the groups' numbers in place of all references; free(). */
+char *free_ports_numbers(const char *text);
 
 /* Is the text a reference? *ret_number: the group's number. */
 bool free_ports_parse(const char *text, int *ret_number);

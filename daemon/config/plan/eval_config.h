@@ -60,11 +60,12 @@ struct server {
 	int port;
 	char *port_reference; /* of a port that is chosen on the node (config/compose/free_ports.h), in place of port;
 				 or NULL */
-	int num_nodes;        /* all instances together */
-	int num_instances;    /* divides num_nodes */
-	int n_tasks;          /* over all instances */
-	int first_node;       /* index of its first node in the allocation */
-	int proxy_port;       /* used when num_instances > 1 */
+	char **ray_port_references; /* of Ray's, likewise; NULL-terminated, or NULL */
+	int num_nodes;              /* all instances together */
+	int num_instances;          /* divides num_nodes */
+	int n_tasks;                /* over all instances */
+	int first_node;             /* index of its first node in the allocation */
+	int proxy_port;             /* used when num_instances > 1 */
 	char *proxy_port_reference;
 	char *health_path;
 	char *proxy_health_path;

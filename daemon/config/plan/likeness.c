@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/compose/free_ports.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -152,10 +153,17 @@ static void find_secrets_in(const struct env_group *env, const json_t *value, js
 	}
 }
 
+/* A text with the groups' numbers of ports in it, whatever is chosen on the node. */
+static json_t *numbered(const char *text)
+{
+	CLEANUP(mem_freep) char *out = free_ports_numbers(text != NULL ? text : "");
+	return json_string(out);
+}
+
 static json_t *variable(const struct maker *m, const struct env_var *var, const json_t *used)
 {
 	switch (var->source) {
-	case ENV_LITERAL: return json_string(var->value);
+	case ENV_LITERAL: return numbered(var->value);
 	case ENV_RUNTIME: return json_pack("{s:s}", "runtime", var->value);
 	case ENV_HOST: break;
 	}
@@ -189,10 +197,11 @@ static size_t layout_option(const char *at)
 	return 0;
 }
 
-static json_t *command_of(const char *command)
+static json_t *command_of(const char *given)
 {
 	CLEANUP(str_done) struct str text = {0};
-	for (const char *at = command != NULL ? command : ""; *at != '\0';) {
+	CLEANUP(mem_freep) char *command = free_ports_numbers(given != NULL ? given : "");
+	for (const char *at = command; *at != '\0';) {
 		bool begins = at == command || strchr(SPACE, at[-1]) != NULL;
 		size_t skip = begins && *at == '-' ? layout_option(at) : 0;
 		if (skip == 0) {
@@ -223,7 +232,7 @@ static json_t *server_of(const struct maker *m, const struct server *server, con
 	set_part(parts, "type", text_or_null(server->type));
 	set_part(parts, "image", text_or_null(server->image));
 	set_part(parts, "command", command_of(server->command));
-	set_part(parts, "pre_cmd", text_or_null(server->pre_cmd));
+	set_part(parts, "pre_cmd", numbered(server->pre_cmd));
 	set_part(parts, "environment", environment_of(m, &server->env, used));
 	set_part(parts, "mounts", mounts_of(&server->mounts, checkpoint));
 	return parts;
@@ -303,8 +312,8 @@ static json_t *request_of(const struct maker *m, const json_t *config)
 static json_t *commands_of(const struct plan_job *job)
 {
 	json_t *commands = json_object();
-	set_part(commands, "pre_cmd", text_or_null(job->pre_cmd));
-	set_part(commands, "post_cmd", text_or_null(job->post_cmd));
+	set_part(commands, "pre_cmd", numbered(job->pre_cmd));
+	set_part(commands, "post_cmd", numbered(job->post_cmd));
 	return commands;
 }
 

@@ -12,7 +12,7 @@
 	"type", "image", "command", "base_command", "port", "served_model_name", "endpoints", "env_vars", "pre_cmd", \
 	    "checkpoint_path", "cache_path", "extra_args", "hf_model_handle", "tensor_parallel_size", \
 	    "pipeline_parallel_size", "data_parallel_size", "gpu_memory_utilization", "distributed_executor_backend", \
-	    "max_model_len", "n_tasks"
+	    "ray_ports", "max_model_len", "n_tasks"
 
 /* One section: where it is, what it may hold, and whether anything else is an error. */
 struct section {

@@ -88,6 +88,22 @@ static int read_port(const struct reader *r, const json_t *config, const char *b
 	return number;
 }
 
+static void read_ray_ports(const struct reader *r, const json_t *config, const char *base, struct server *s)
+{
+	json_t *ports = (json_t *)(uintptr_t)reader_object(r, config, base, FREE_PORTS_RAY);
+	CLEANUP(mem_freep) char *place = reader_join(base, FREE_PORTS_RAY);
+	size_t count = 0;
+	const char *key;
+	json_t *port;
+	s->ray_port_references = mem_calloc(json_object_size(ports) + 1, sizeof *s->ray_port_references);
+	json_object_foreach(ports, key, port) {
+		char *reference = NULL;
+		read_port(r, ports, place, key, 0, &reference);
+		if (reference != NULL)
+			s->ray_port_references[count++] = reference;
+	}
+}
+
 /* What the deployment and the auxiliaries have in common. */
 static void read_common(struct plan_ctx *ctx, const json_t *config, const char *base, struct server *s)
 {
@@ -95,6 +111,7 @@ static void read_common(struct plan_ctx *ctx, const json_t *config, const char *
 	s->image = reader_need_text(r, config, base, "image", READER_TOKEN);
 	s->served_model_name = reader_need_text(r, config, base, "served_model_name", READER_LINE);
 	s->port = read_port(r, config, base, "port", 8000, &s->port_reference);
+	read_ray_ports(r, config, base, s);
 	s->pre_cmd = plan_shell_code(ctx, config, base, "pre_cmd");
 	read_endpoints(ctx, config, base, s);
 	check_one_model(ctx, config, base);
@@ -362,6 +379,9 @@ void plan_server_done(struct server *s)
 	free(s->pre_cmd);
 	free(s->served_model_name);
 	free(s->port_reference);
+	for (char **reference = s->ray_port_references; reference != NULL && *reference != NULL; reference++)
+		free(*reference);
+	free(s->ray_port_references);
 	free(s->proxy_port_reference);
 	free(s->health_path);
 	free(s->proxy_health_path);

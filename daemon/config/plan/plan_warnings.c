@@ -89,7 +89,7 @@ static void warn_no_model(const struct plan_ctx *ctx, const char *base, const st
 		    s->name);
 }
 
-/* A number of the config's own may be anybody's on a node that others share; Ray's are in the group's command. */
+/* A number of the config's own may be anybody's on a node that others share. */
 static void warn_port(const struct plan_ctx *ctx, const char *base, const struct server *s)
 {
 	if (free_ports_exclusive(ctx->execution))
@@ -102,10 +102,12 @@ static void warn_port(const struct plan_ctx *ctx, const char *base, const struct
 		    "let the command say ${%s.port}, and a free one is chosen, or ask for whole nodes "
 		    "(sbatch_extra_flags.exclusive: true)",
 		    s->port, s->name, s->env_prefix == NULL ? "deployment" : "auxiliary_deployments.NAME");
-	if (strcmp(s->type, "vllm_ray") == 0)
-		reader_warn(&ctx->reader, base,
-			    "Others may share the nodes and use Ray's ports (6379, 8266 to 8272): ask for whole nodes "
-			    "(sbatch_extra_flags.exclusive: true)");
+	if (strcmp(s->type, "vllm_ray") == 0 && s->ray_port_references[0] == NULL)
+		reader_warn(
+		    &ctx->reader, base,
+		    "Others may share the nodes and use Ray's ports, which are those of the config: leave command and "
+		    "ray_ports to the group, and free ones are chosen, or ask for whole nodes "
+		    "(sbatch_extra_flags.exclusive: true)");
 }
 
 static void warn_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)

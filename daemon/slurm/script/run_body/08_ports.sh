@@ -6,7 +6,7 @@
 choose_ports() {
     local s reference start i word port wanted=0 ended=0 candidates=() launcher=()
     local -A count=()
-    for reference in ${NEL_SERVER_PORT[@]+"${NEL_SERVER_PORT[@]}" "${NEL_SERVER_PROXY_PORT[@]}"}; do
+    for reference in ${NEL_SERVER_PORT[@]+"${NEL_SERVER_PORT[@]}" "${NEL_SERVER_PROXY_PORT[@]}"} "${NEL_MORE_PORTS[@]}"; do
         [[ $reference != 'nel-port('* ]] || chosen_ports[$reference]=
     done
     wanted=${#chosen_ports[@]}
