@@ -342,3 +342,25 @@ def test_render_with_settings_holds_to_them(fresh, tmp_path):
     done = render(tmp_path, GPU_CONFIG.replace("alpha.example", "beta.example"), "--config", str(daemon.settings))
     assert done.returncode == 1
     assert "c.yaml:8:3: /execution/output_dir: " in done.stderr and "/data" in done.stderr
+
+
+# ---- ports that the config sets on nodes that others may share ----
+
+SHARED = ["execution.sbatch_extra_flags.exclusive=false"]
+
+
+@pytest.mark.parametrize("overrides, pointers", [
+    ([], []),
+    (SHARED, []),
+    ([*SHARED, "deployment.port=8000"], ["/deployment/port"]),
+    (["deployment.port=8000"], []),
+    ([*SHARED, "deployment=vllm_ray"], []),
+    ([*SHARED, "deployment=vllm_ray", "deployment.ray_ports.gcs=6379"], ["/deployment/ray_ports/gcs"]),
+    ([*SHARED, "deployment=vllm_ray", "deployment.command='ray start --port ${deployment.port}'"], ["/deployment"]),
+    (["deployment=vllm_ray", "deployment.command='ray start --port ${deployment.port}'"], []),
+])
+def test_fixed_ports_on_nodes_that_others_may_share_are_warned_of(admin, overrides, pointers):
+    body = {"config": GPU_CONFIG, "overrides": overrides, "env": {"HF_TOKEN": SECRET}}
+    reply = admin.post("/v1/evaluations?dry_run=true", 200, json=body)
+    warnings = [item for item in reply.json()["warnings"] if "may share the nodes" in item["message"]]
+    assert [item["pointer"] for item in warnings] == pointers

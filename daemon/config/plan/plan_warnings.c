@@ -89,8 +89,32 @@ static void warn_no_model(const struct plan_ctx *ctx, const char *base, const st
 		    s->name);
 }
 
+static void warn_ray_ports(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
+{
+	const char *key;
+	json_t *port;
+	if (s->ray_port_references[0] == NULL) {
+		reader_warn(
+		    &ctx->reader, base,
+		    "Others may share the nodes and use Ray's ports, which are those of the config: leave command and "
+		    "ray_ports to the group, and free ones are chosen, or ask for whole nodes "
+		    "(sbatch_extra_flags.exclusive: true)");
+		return;
+	}
+	json_object_foreach(json_object_get(config, FREE_PORTS_RAY), key, port) {
+		CLEANUP(mem_freep) char *ports = reader_join(base, FREE_PORTS_RAY);
+		CLEANUP(mem_freep) char *pointer = reader_join(ports, key);
+		if (json_is_integer(port))
+			reader_warn(&ctx->reader, pointer,
+				    "Others may share the nodes and use port %" JSON_INTEGER_FORMAT
+				    ": leave it out, and a "
+				    "free one is chosen, or ask for whole nodes (sbatch_extra_flags.exclusive: true)",
+				    json_integer_value(port));
+	}
+}
+
 /* A number of the config's own may be anybody's on a node that others share. */
-static void warn_port(const struct plan_ctx *ctx, const char *base, const struct server *s)
+static void warn_port(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
 {
 	if (free_ports_exclusive(ctx->execution))
 		return;
@@ -102,12 +126,8 @@ static void warn_port(const struct plan_ctx *ctx, const char *base, const struct
 		    "let the command say ${%s.port}, and a free one is chosen, or ask for whole nodes "
 		    "(sbatch_extra_flags.exclusive: true)",
 		    s->port, s->name, s->env_prefix == NULL ? "deployment" : "auxiliary_deployments.NAME");
-	if (strcmp(s->type, "vllm_ray") == 0 && s->ray_port_references[0] == NULL)
-		reader_warn(
-		    &ctx->reader, base,
-		    "Others may share the nodes and use Ray's ports, which are those of the config: leave command and "
-		    "ray_ports to the group, and free ones are chosen, or ask for whole nodes "
-		    "(sbatch_extra_flags.exclusive: true)");
+	if (strcmp(s->type, "vllm_ray") == 0 || json_object_get(config, FREE_PORTS_RAY) != NULL)
+		warn_ray_ports(ctx, config, base, s);
 }
 
 static void warn_server(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
@@ -115,7 +135,7 @@ static void warn_server(const struct plan_ctx *ctx, const json_t *config, const 
 	warn_parallelism(ctx, config, base, s);
 	warn_latest(ctx, s->image, base, "image");
 	warn_no_model(ctx, base, s);
-	warn_port(ctx, base, s);
+	warn_port(ctx, config, base, s);
 }
 
 static void warn_execution(const struct plan_ctx *ctx)

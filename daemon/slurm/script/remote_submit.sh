@@ -285,9 +285,23 @@ check_sources() { # TASK
 # limit, and it does not say which). slurmctld's own answers come as "Batch job submission failed".
 classify() { # STATUS MESSAGE
     case $2 in
-    *MaxSubmitJob* | *GrpSubmitJob* | *'unable to accept job'* | *'job queue full'*) printf limit ;;
-    *'artition not available'* | *'presently disabled'* | *[Mm]aintenance* | *'ncompatible versions'* | \
-        *'rotocol version'* | *'ncompatible Slurm plugin'* | *'version mismatch'* | *'shared librar'* | \
+    *MaxSubmitJob* | *GrpSubmitJob* | *MaxJobCount* | *'unable to accept job'* | *'job queue full'*) printf limit ;;
+    *'send failure'* | *'receive failure'* | *'shutdown failure'* | *'Unexpected message'* | *'missing socket'* | \
+        *'nsane message length'* | *'zero length message'* | *'message length < 0'* | *'entire message'* | \
+        *'Header lengths are longer'* | *'Socket timed out'* | *'Zero Bytes'* | *'ing file descriptor'* | *' would block'* | \
+        *'Connection reset'* | *'Connection rejected'* | *'forced closed'* | *'timed out writing'* | *'timed out reading'* | \
+        *'delayed socket error'* | *'shutting down and closing'* | *'roken pipe'* | *'connection abort'* | \
+        *[Tt]'ransport endpoint'* | *'nterrupted system call'*) printf in_doubt ;;
+    *'timed out establishing'*) printf retry ;;
+    *'Connection timed out'*) printf in_doubt ;;
+    *'artition not available'* | *'artition configuration not available now'* | *'in DOWN state'* | *'nodes are busy'* | \
+        *'node not available'* | *'No available nodes'* | *'lack available resources'* | *'nsufficient resources in topology'* | \
+        *'powered up nodes reached'* | *'in held state'* | *'presently disabled'* | *'submissions disabled'* | \
+        *[Mm]aintenance* | *'PrologSlurmctld is still'* | *'usage threshold'* | *'urrently not available'* | \
+        *'urrently unavailable'* | *'aiting for burst buffer'* | *'Slurm internal error'* | *'connect to database'* | \
+        *'Database connection'* | *'another sibling'* | *'No eligible clusters'* | *'ncompatible versions'* | \
+        *'rotocol version'* | *'ncompatible Slurm plugin'* | *'ncompatible plugin'* | *'version mismatch'* | *'Plugin '[a-z]* | \
+        *'plugin type not loaded'* | *'of plugin file'* | *'Lua function execution'* | *'TLS missing'* | *'shared librar'* | \
         *'shared object file'* | *'Unable to open file'*) printf passing ;;
     *[Rr]'eservation'*)
         [[ $2 == *'ccess denied'* ]] && printf refused || printf passing
@@ -301,11 +315,12 @@ classify() { # STATUS MESSAGE
             printf untold
         fi
         ;;
-    *'Socket timed out'* | *'Zero Bytes'* | *'Message receive failure'* | *'Connection reset'* | *'Unexpected message'* | \
-        *'Transport endpoint'* | *'Header lengths are longer'*) printf in_doubt ;;
-    *'Unable to contact'* | *'Connection refused'* | *'Connection timed out'* | *'Connection failure'* | *'connect failure'* | \
-        *'temporarily'* | *'dependency problem'* | *'standby mode'* | *[Aa]'uthentication'* | *[Mm]'unge'* | *'No space left'* | \
-        *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
+    *'Rejecting authentication'*) printf refused ;;
+    *'Unable to contact'* | *'onnection refused'* | *'onnection failure'* | *'connect failure'* | *'find an address'* | \
+        *'Network is unreachable'* | *'emporary failure'* | *'temporarily'* | *'try again'* | *'Rate limit exceeded'* | \
+        *'dependency problem'* | *'standby mode'* | *[Aa]'uthentication'* | *[Cc]'redential'* | *'Token Generation'* | \
+        *[Mm]'unge'* | *'emory management'* | *'Cannot allocate memory'* | *'Too many open files'* | *'No space left'* | \
+        *'quota exceeded'* | *'I/O error writing script'* | *'Unable to resolve'* | *'configuration source'* | \
         *'configuration file'*) printf retry ;;
     *)
         if (($1 == 126 || $1 == 127)) || is_away "$2"; then
