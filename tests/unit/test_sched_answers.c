@@ -1,77 +1,9 @@
-/* Answers of lanes whose transaction fails: memory must follow the store again. */
-#include "base/queue.h"
-#include "db/attempts.h"
-#include "db_fixture.h"
-#include "sched/advance.h"
-#include "sched/answers.h"
-#include "sched/scheduler_state.h"
-
-struct scene {
-	struct fixture *f;
-	struct settings settings;
-	struct settings_cluster cluster;
-	struct scheduler s;
-	struct active_chain *chain;
-};
-
-static char alpha[] = "alpha";
-static char account[] = "svc-nel";
-
-/* One chain in the state, with its first attempt. */
-static void scene_init(struct scene *scene, struct fixture *f, enum chain_state state)
-{
-	struct nel_err *err = &f->err;
-	*scene = (struct scene){.f = f};
-	scene->cluster = (struct settings_cluster){.name = alpha, .username = account, .poll_interval_s = 30};
-	scene->settings.clusters = &scene->cluster;
-	scene->settings.cluster_count = 1;
-	scene->s.db = f->db;
-	cluster_watches_init(&scene->s.watches, &scene->settings);
-	atomic_store(&scene->s.settings, &scene->settings);
-	static int number;
-	struct evaluation_row evaluation = sample_evaluation(++number);
-	assert_ok(f, evaluations_insert(f->db, &evaluation, err));
-	struct job_row job = sample_job(&evaluation, 0);
-	job.state = state;
-	assert_ok(f, jobs_insert(f->db, &job, err));
-	struct job_row row = {0};
-	assert_ok(f, jobs_get_seq(f->db, job.seq, &row, err));
-	row.attempt = 1;
-	const struct attempt_row attempt = {.job_seq = job.seq,
-					    .number = 1,
-					    .job_name = evaluation.id,
-					    .time_limit_s = 60,
-					    .slurm_job_id = state == CHAIN_SUBMITTING ? NULL : (char *)"77",
-					    .intended_at = 5,
-					    .elapsed_s = -1,
-					    .exit_code = -1};
-	assert_ok(f, attempts_insert(f->db, &attempt, "#!/bin/bash\n", "true\n", err));
-	assert_ok(f, attempts_update(f->db, &attempt, err));
-	assert_ok(f, jobs_update(f->db, &row, err));
-	scene->chain = active_chains_put(&scene->s.chains, &row);
-	assert_ok(f, advance_attach(&scene->s, scene->chain, err));
-	struct cluster_watch *watch = cluster_watch_of(&scene->s.watches, scene->chain);
-	watch->reach_known = true; /* nothing is to be told of the cluster */
-	watch->reachable = true;
-}
-
-static void scene_done(struct scene *scene)
-{
-	active_chains_done(&scene->s.chains);
-	cluster_watches_done(&scene->s.watches);
-}
-
-static struct action *answer(const struct scene *scene, const struct action_type *type)
-{
-	struct action *action = action_new(type, NULL, alpha, account, 1000, 1);
-	action->items[0] = (struct action_item){.seq = scene->chain->seq, .attempt = 1, .first_send = true};
-	action->count = 1;
-	return action;
-}
+/* Answers of remote workers whose transaction fails: memory must follow the store again. */
+#include "sched_fixture.h"
 
 static struct action *accepted(const struct scene *scene)
 {
-	struct action *action = answer(scene, &action_submit);
+	struct action *action = answer_new(scene, &action_submit);
 	action->submitted.items = mem_calloc(1, sizeof *action->submitted.items);
 	action->submitted.count = 1;
 	struct submit_result *result = &action->submitted.items[0];
@@ -83,7 +15,7 @@ static struct action *accepted(const struct scene *scene)
 
 static struct action *refused_login(const struct scene *scene)
 {
-	struct action *action = answer(scene, &action_submit);
+	struct action *action = answer_new(scene, &action_submit);
 	action->failed = true;
 	err_set(&action->err, NEL_DENIED, "refused");
 	err_because(&action->err, NEL_DENIED, NEL_REASON_LOGIN);
@@ -92,14 +24,14 @@ static struct action *refused_login(const struct scene *scene)
 
 static struct action *collected(const struct scene *scene)
 {
-	struct action *action = answer(scene, &action_collect);
+	struct action *action = answer_new(scene, &action_collect);
 	action->collected.progress = 5;
 	return action;
 }
 
 static struct action *observed(const struct scene *scene)
 {
-	struct action *action = answer(scene, &action_observe);
+	struct action *action = answer_new(scene, &action_observe);
 	action->observed.items = mem_calloc(1, sizeof *action->observed.items);
 	action->observed.count = 1;
 	struct observation *o = &action->observed.items[0];
@@ -135,7 +67,8 @@ static void test_answers_take_a_failing_statement_leaves_no_chain_half_changed(v
 	struct fixture *f = *state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct scene scene;
-		scene_init(&scene, f, cases[i].before);
+		const struct before before = {.state = cases[i].before};
+		scene_init(&scene, f, &before);
 		enum chain_action pending = scene.chain->pending;
 		char sql[200];
 		for (size_t k = 0; k < 2; k++) {
@@ -176,8 +109,9 @@ static void test_answers_take_a_refusal_is_told_by_its_reason(void **state)
 	struct fixture *f = *state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct scene scene;
-		scene_init(&scene, f, CHAIN_SUBMITTING);
-		struct action *action = answer(&scene, &action_submit);
+		const struct before before = {.state = CHAIN_SUBMITTING};
+		scene_init(&scene, f, &before);
+		struct action *action = answer_new(&scene, &action_submit);
 		action->failed = true;
 		err_set(&action->err, NEL_DENIED, "%s", cases[i].message);
 		err_because(&action->err, NEL_DENIED, cases[i].reason);
@@ -195,7 +129,8 @@ static void test_answers_take_each_unknown_state_is_told_once(void **state)
 	char text[4096] = "";
 	CLEANUP(file_closep) FILE *told = tmpfile();
 	int errors = dup(STDERR_FILENO);
-	scene_init(&scene, f, CHAIN_PENDING);
+	const struct before before = {.state = CHAIN_PENDING};
+	scene_init(&scene, f, &before);
 	assert_true(dup2(fileno(told), STDERR_FILENO) >= 0);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		struct action *action = observed(&scene);
@@ -216,12 +151,75 @@ static void test_answers_take_each_unknown_state_is_told_once(void **state)
 	scene_done(&scene);
 }
 
+static struct action *failed(const struct scene *scene, enum nel_err_kind kind, enum nel_err_reason reason)
+{
+	struct action *action = answer_new(scene, &action_cancel);
+	action->failed = true;
+	err_set(&action->err, kind, "no such luck");
+	err_because(&action->err, kind, reason);
+	return action;
+}
+
+/* Once, and once when it can be reached again; what says nothing of the cluster is not told of. */
+static void test_answers_take_tells_of_a_cluster_that_is_out_of_reach(void **state)
+{
+	static const struct {
+		enum nel_err_kind kind;
+		enum nel_err_reason reason;
+		const char *events;
+	} cases[] = {
+	    {NEL_REMOTE, NEL_REASON_NONE, "cluster.unreachable cluster.reachable"},
+	    {NEL_DENIED, NEL_REASON_LOGIN, "cluster.unreachable cluster.reachable"},
+	    {NEL_DENIED, NEL_REASON_HOST_KEY, "cluster.unreachable cluster.reachable"},
+	    {NEL_BUSY, NEL_REASON_NONE, ""},
+	    {NEL_INVALID, NEL_REASON_NONE, ""},
+	    {NEL_NOTFOUND, NEL_REASON_NONE, ""},
+	};
+	static const struct before before = {.state = CHAIN_CANCELLING, .cancelled = true};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct scene scene;
+		scene_init(&scene, *state, &before);
+		scene.watch->reach_known = false; /* as after a start */
+		answers_take(&scene.s, failed(&scene, cases[i].kind, cases[i].reason));
+		answers_take(&scene.s, failed(&scene, cases[i].kind, cases[i].reason));
+		scene.watch->reach_known = false;
+		answers_take(&scene.s, failed(&scene, cases[i].kind, cases[i].reason));
+		answers_take(&scene.s, answer_new(&scene, &action_cancel));
+		answers_take(&scene.s, answer_new(&scene, &action_cancel));
+		assert_events(err_kind_name(cases[i].kind), *state, cases[i].events);
+		scene_done(&scene);
+	}
+}
+
+/* An answer about a chain that is gone, on a cluster that the settings no longer have. */
+static void test_answers_take_of_what_is_gone_changes_nothing(void **state)
+{
+	static const struct before before = {.state = CHAIN_CANCELLING, .cancelled = true};
+	const struct action_type *const types[] = {&action_submit, &action_observe, &action_cancel, &action_collect};
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct scene scene;
+		scene_init(&scene, *state, &before);
+		struct action *action = answer_new(&scene, types[i]);
+		action->items[0].seq = 123456789;
+		action->identity[0] = 'X';
+		answers_take(&scene.s, action);
+		assert_events("gone", *state, "");
+		assert_int_equal(scene.chain->job.state, CHAIN_CANCELLING);
+		assert_false(scene.chain->stale);
+		scene_done(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_answers_take_a_failing_statement_leaves_no_chain_half_changed,
 					    fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_answers_take_each_unknown_state_is_told_once, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_answers_take_tells_of_a_cluster_that_is_out_of_reach, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_answers_take_of_what_is_gone_changes_nothing, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_answers_take_a_refusal_is_told_by_its_reason, fixture_setup,
 					    fixture_teardown),

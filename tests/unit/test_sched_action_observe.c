@@ -1,0 +1,327 @@
+/* What an observation makes of a chain, and of what is known of its cluster: rows before, answer, rows after. What each
+ * state of Slurm's means for an attempt stands in test_sched_reconcile.c. */
+#include "sched_fixture.h"
+
+static struct observation *seen(struct action *action, enum sighting squeue, enum sighting sacct, const char *state)
+{
+	action->observed.items = mem_calloc(1, sizeof *action->observed.items);
+	action->observed.count = 1;
+	action->use_sacct = true;
+	action->observed.sacct_asked = true;
+	struct observation *o = &action->observed.items[0];
+	*o = (struct observation){.squeue = squeue,
+				  .sacct = sacct,
+				  .progress = -1,
+				  .stamp_exit = -1,
+				  .elapsed_s = -1,
+				  .stamp_elapsed_s = -1,
+				  .exit_code = -1};
+	snprintf(o->state, sizeof o->state, "%s", state);
+	return o;
+}
+
+static struct action *waiting(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	struct observation *o = seen(action, SIGHT_SEEN, SIGHT_UNOBSERVABLE, "PENDING");
+	snprintf(o->reason, sizeof o->reason, "Resources");
+	return action;
+}
+
+static struct action *running(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	struct observation *o = seen(action, SIGHT_SEEN, SIGHT_UNOBSERVABLE, "RUNNING");
+	o->started_at = NOW_S - 20;
+	o->elapsed_s = 20;
+	o->progress = 3;
+	snprintf(o->nodes, sizeof o->nodes, "n1");
+	return action;
+}
+
+static struct action *ended(struct scene *scene, const char *slurm_state, int exit_code)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	struct observation *o = seen(action, SIGHT_ABSENT, SIGHT_SEEN, slurm_state);
+	o->started_at = NOW_S - 400;
+	o->ended_at = NOW_S;
+	o->elapsed_s = 400;
+	o->exit_code = exit_code;
+	snprintf(o->nodes, sizeof o->nodes, "n1");
+	return action;
+}
+
+static struct action *completed(struct scene *scene)
+{
+	return ended(scene, "COMPLETED", 0);
+}
+
+static struct action *timeout(struct scene *scene)
+{
+	return ended(scene, "TIMEOUT", 0);
+}
+
+static struct action *failed_job(struct scene *scene)
+{
+	return ended(scene, "FAILED", 3);
+}
+
+static struct action *cancelled(struct scene *scene)
+{
+	return ended(scene, "CANCELLED", 0);
+}
+
+static struct action *absent(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	seen(action, SIGHT_ABSENT, SIGHT_ABSENT, "");
+	return action;
+}
+
+static struct action *unobservable(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	seen(action, SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, "");
+	return action;
+}
+
+static struct action *squeue_failed(struct scene *scene)
+{
+	struct action *action = unobservable(scene);
+	action->observed.slurm_failed = true;
+	snprintf(action->observed.message, sizeof action->observed.message, "squeue: timed out");
+	return action;
+}
+
+static struct action *connection_lost(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	action->failed = true;
+	err_set(&action->err, NEL_REMOTE, "the connection was cut");
+	return action;
+}
+
+static struct action *early_absent(struct scene *scene)
+{
+	struct action *action = answer_new(scene, &action_observe);
+	seen(action, SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, "");
+	action->early = true;
+	return action;
+}
+
+static struct action *early_running(struct scene *scene)
+{
+	struct action *action = running(scene);
+	action->early = true;
+	return action;
+}
+
+/* sacct took its time; squeue has been asked again since, and has had the job then. */
+static struct action *end_that_is_older_than_a_sight(struct scene *scene)
+{
+	struct action *action = completed(scene);
+	action->told_early = true;
+	scene->watch->sacct_since_ms = clock_mono_ms() - 5000;
+	scene->chain->seen_alive_ms = clock_mono_ms() - 1000;
+	return action;
+}
+
+static struct action *end_told_late(struct scene *scene)
+{
+	struct action *action = end_that_is_older_than_a_sight(scene);
+	scene->chain->seen_alive_ms = clock_mono_ms() - 9000;
+	return action;
+}
+
+static void test_take_observe(void **state)
+{
+	static const struct {
+		const char *name;
+		struct before before;
+		struct action *(*answer)(struct scene *scene);
+		struct after after;
+	} cases[] = {
+	    {"it waits in Slurm",
+	     {.state = CHAIN_PENDING},
+	     waiting,
+	     {.state = CHAIN_PENDING, .waiting_on = "Resources", .events = ""}},
+	    {"it has begun",
+	     {.state = CHAIN_PENDING},
+	     running,
+	     {.state = CHAIN_RUNNING, .events = "attempt.started job.state evaluation.state"}},
+	    {"it runs on",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 20},
+	     running,
+	     {.state = CHAIN_RUNNING, .events = ""}},
+	    {"Slurm has requeued it",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 20},
+	     waiting,
+	     {.state = CHAIN_PENDING, .waiting_on = "Resources", .events = "job.state evaluation.state"}},
+	    {"it ended well: the end is told with the scores",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400},
+	     completed,
+	     {.state = CHAIN_RUNNING, .pending = ACTION_COLLECT, .ending = true, .events = "attempt.ended"}},
+	    {"it ended well before it was seen running",
+	     {.state = CHAIN_PENDING},
+	     completed,
+	     {.state = CHAIN_PENDING,
+	      .pending = ACTION_COLLECT,
+	      .ending = true,
+	      .events = "attempt.started attempt.ended"}},
+	    {"a time-out, and another attempt follows",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400},
+	     timeout,
+	     {.state = CHAIN_RESUMING,
+	      .reason = "attempt 1 ended with TIMEOUT and will be continued",
+	      .waiting_on = "its turn",
+	      .events = "attempt.ended job.state evaluation.state"}},
+	    {"a time-out, and the budget is spent",
+	     {.state = CHAIN_RUNNING,
+	      .slurm_state = "RUNNING",
+	      .started_at = NOW_S - 400,
+	      .attempt = 2,
+	      .budget_limit_s = 500},
+	     timeout,
+	     {.state = CHAIN_RUNNING, .pending = ACTION_COLLECT, .ending = true, .events = "attempt.ended"}},
+	    {"a time-out, and nothing is resumed",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400, .resume_mode = "off"},
+	     timeout,
+	     {.state = CHAIN_RUNNING, .pending = ACTION_COLLECT, .ending = true, .events = "attempt.ended"}},
+	    {"it failed",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400},
+	     failed_job,
+	     {.state = CHAIN_RUNNING, .pending = ACTION_COLLECT, .ending = true, .events = "attempt.ended"}},
+	    {"it was to be cancelled, and is",
+	     {.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .started_at = NOW_S - 400, .cancelled = true},
+	     cancelled,
+	     {.state = CHAIN_CANCELLING,
+	      .pending = ACTION_COLLECT,
+	      .reason = "cancelled by anna",
+	      .ending = true,
+	      .events = "attempt.ended"}},
+	    {"it was to be cancelled, and ran into its time limit first",
+	     {.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .started_at = NOW_S - 400, .cancelled = true},
+	     timeout,
+	     {.state = CHAIN_CANCELLING,
+	      .pending = ACTION_COLLECT,
+	      .reason = "cancelled by anna",
+	      .ending = true,
+	      .events = "attempt.ended"}},
+	    {"neither squeue nor sacct has it: it may be back",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400},
+	     absent,
+	     {.state = CHAIN_RUNNING, .events = ""}},
+	    {"neither has it, for longer than the deadline",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400, .absent_since = NOW_S - 301},
+	     absent,
+	     {.state = CHAIN_RUNNING, .pending = ACTION_COLLECT, .ending = true, .events = "attempt.ended"}},
+	    {"nothing was learnt of it, for longer than the deadline: no end",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400, .absent_since = NOW_S - 301},
+	     unobservable,
+	     {.state = CHAIN_RUNNING, .events = ""}},
+	    {"squeue's part of an answer has begun it",
+	     {.state = CHAIN_PENDING},
+	     early_running,
+	     {.state = CHAIN_RUNNING, .events = "attempt.started job.state evaluation.state"}},
+	    {"squeue's part lacks it: sacct may have its end",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .absent_since = NOW_S - 301},
+	     early_absent,
+	     {.state = CHAIN_RUNNING, .events = ""}},
+	    {"sacct's end is older than squeue's sight: another source says that it lives",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING"},
+	     end_that_is_older_than_a_sight,
+	     {.state = CHAIN_RUNNING, .events = ""}},
+	    {"sacct's end, told after squeue's part",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING"},
+	     end_told_late,
+	     {.state = CHAIN_RUNNING,
+	      .pending = ACTION_COLLECT,
+	      .ending = true,
+	      .events = "attempt.started attempt.ended"}},
+	    {"squeue failed: nothing is learnt of the chain",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING", .absent_since = NOW_S - 301},
+	     squeue_failed,
+	     {.state = CHAIN_RUNNING, .events = "cluster.unreachable"}},
+	    {"the connection was cut",
+	     {.state = CHAIN_RUNNING, .slurm_state = "RUNNING"},
+	     connection_lost,
+	     {.state = CHAIN_RUNNING, .events = "cluster.unreachable"}},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_take(cases[i].name, *state, &cases[i].before, cases[i].answer, &cases[i].after);
+}
+
+/* An answer frees the watch for the next observation, whether it can be stored or not. */
+static void test_take_observe_frees_its_watch(void **state)
+{
+	static const struct before before = {.state = CHAIN_PENDING};
+	for (int stored = 0; stored < 2; stored++) {
+		struct scene scene;
+		scene_init(&scene, *state, &before);
+		struct action *action = running(&scene);
+		scene.watch->observing = true;
+		scene.watch->sacct_asked = true;
+		spoil(&scene);
+		scene.failing = stored ? 0 : 1;
+		answers_take(&scene.s, action);
+		spoil_end(&scene);
+		assert_false(scene.watch->observing);
+		assert_true(scene.watch->sacct_asked); /* an earlier one has still to answer */
+		assert_int_equal(scene.chain->stale, !stored);
+		/* A change is looked after soon; a store that is full a second later. */
+		int64_t next_ms = scene.watch->next_ms - clock_mono_ms();
+		assert_true(next_ms >= 900 && next_ms <= 1100);
+		assert_false(cluster_watch_is_due(scene.watch, clock_mono_ms()));
+		assert_true(cluster_watch_is_due(scene.watch, scene.watch->next_ms));
+		scene_done(&scene);
+	}
+}
+
+/* A chain that is in another action stays there. */
+static void test_take_observe_leaves_chains_in_flight(void **state)
+{
+	static const struct before before = {.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .cancelled = true};
+	struct scene scene;
+	scene_init(&scene, *state, &before);
+	scene.chain->in_flight = true;
+	answers_take(&scene.s, running(&scene));
+	assert_true(scene.chain->in_flight);
+	assert_int_equal(scene.chain->pending, ACTION_CANCEL);
+	scene_done(&scene);
+}
+
+static void test_take_observe_counts_what_an_attempt_has_used(void **state)
+{
+	static const struct before before = {
+	    .state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400};
+	static const struct {
+		struct action *(*answer)(struct scene *scene);
+		int64_t wasted;
+	} cases[] = {{completed, 0}, {timeout, 3200}};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct scene scene;
+		scene_init(&scene, f, &before);
+		sql(f, "DELETE FROM totals");
+		answers_take(&scene.s, cases[i].answer(&scene));
+		assert_int_equal(query_number(f->db->sqlite, "SELECT value FROM totals WHERE name = 'gpu_seconds'"),
+				 3200);
+		assert_int_equal(
+		    query_number(f->db->sqlite, "SELECT value FROM totals WHERE name = 'gpu_seconds_wasted'"),
+		    cases[i].wasted);
+		assert_int_equal(scene.chain->job.budget_used_s, 400);
+		scene_done(&scene);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_take_observe, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_frees_its_watch, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_leaves_chains_in_flight, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_counts_what_an_attempt_has_used, fixture_setup,
+					    fixture_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
