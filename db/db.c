@@ -100,6 +100,7 @@ void db_close(struct db *db)
 	for (size_t i = 0; i < db->prepared_count; i++)
 		sqlite3_finalize(db->prepared[i]);
 	free(db->prepared);
+	free(db->tokens);
 	sqlite3_close(db->sqlite); /* rolls back what is open */
 	free(db);
 }

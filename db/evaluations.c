@@ -30,16 +30,6 @@ void evaluation_row_done(struct evaluation_row *row)
 	*row = (struct evaluation_row){0};
 }
 
-void evaluation_list_done(struct evaluation_list *list)
-{
-	if (list == NULL)
-		return;
-	for (size_t i = 0; i < list->count; i++)
-		evaluation_row_done(&list->items[i]);
-	free(list->items);
-	*list = (struct evaluation_list){0};
-}
-
 static struct statement insert_evaluation = {
     .sql = "INSERT INTO evaluations (id, user, cluster, identity, state, model, rundir, submitted_type, config_hash,"
 	   " overrides, warnings, images, updated_at, ended_at, created_at, created_high)"
@@ -302,18 +292,22 @@ static int add_filters(struct postings *postings, struct db *db, const struct ev
 
 static struct statement by_seq = {.sql = "SELECT " ROW_COLUMNS " FROM evaluations WHERE seq = ?"};
 
-static int append_row(struct db *db, struct evaluation_list *list, int64_t seq, struct nel_err *err)
+int evaluations_get_at(struct db *db, int64_t seq, struct evaluation_row *ret_row, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &by_seq);
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	bool found = false;
 	query_bind_int(&q, seq);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	if (!found)
-		return err_set(err, NEL_DB, "evaluation number %" PRId64 " is missing", seq);
-	struct evaluation_row *row = &list->items[list->count++];
-	read_row(&q, row);
-	return read_labels(db, row, err);
+		return err_set(err, NEL_NOTFOUND, "there is no evaluation number %" PRId64, seq);
+	read_row(&q, &row);
+	if (read_labels(db, &row, err) != 0)
+		return -1;
+	*ret_row = row;
+	row = (struct evaluation_row){0};
+	return 0;
 }
 
 int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
@@ -322,20 +316,18 @@ int evaluations_list(struct db *db, const struct evaluation_filter *filter, stru
 	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
-	CLEANUP(evaluation_list_done) struct evaluation_list list = {.items = mem_calloc(limit, sizeof *list.items)};
 	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
 		return -1;
 	int64_t seq = filter->before_seq;
-	while (list.count < limit) {
+	size_t count = 0;
+	for (; count < limit; count++) {
 		if (postings_next(&postings, seq, &seq, err) != 0)
 			return -1;
 		if (seq == 0)
 			break;
-		if (append_row(db, &list, seq, err) != 0)
-			return -1;
+		ret_list->seqs[count] = seq;
 	}
-	*ret_list = list;
-	list = (struct evaluation_list){0};
+	ret_list->count = count;
 	return 0;
 }
 

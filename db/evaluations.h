@@ -37,8 +37,9 @@ struct evaluation_row {
 	size_t label_count;
 };
 
+/* Their numbers. */
 struct evaluation_list {
-	struct evaluation_row *items;
+	int64_t seqs[DB_LIST_MAX];
 	size_t count;
 };
 
@@ -60,7 +61,6 @@ struct evaluation_filter {
 };
 
 void evaluation_row_done(struct evaluation_row *row);
-void evaluation_list_done(struct evaluation_list *list);
 
 /* Inserts row, its texts and its labels; sets row->seq and row->version. Within a transaction. CONFLICT when the id is
  * taken. */
@@ -69,6 +69,9 @@ int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err
 /* with_texts false leaves the long texts NULL. NOTFOUND. */
 int evaluations_get(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row,
 		    struct nel_err *err);
+
+/* The same by number, without the long texts. */
+int evaluations_get_at(struct db *db, int64_t seq, struct evaluation_row *ret_row, struct nel_err *err);
 
 /* Newest first, at most DB_LIST_MAX. */
 int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,

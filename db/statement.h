@@ -50,9 +50,10 @@ struct db {
 	sqlite3 *sqlite;
 	sqlite3_stmt **prepared; /* by slot */
 	size_t prepared_count;
-	bool in_transaction; /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
-	bool in_write;       /* db_begin() was called */
-	bool has_events;     /* the open transaction has inserted some */
+	bool in_transaction;       /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
+	bool in_write;             /* db_begin() was called */
+	bool has_events;           /* the open transaction has inserted some */
+	struct token_memo *tokens; /* those that were asked for last (tokens.c); free()d with it */
 	struct db_audit audit;
 };
 

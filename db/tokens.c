@@ -5,8 +5,11 @@
 #include "db/statement.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #define TOUCH_INTERVAL_S 60
+#define MEMOS 16 /* tokens that a connection remembers */
 
 static struct statement count_valid = {
     .sql = "SELECT count(*) FROM tokens INDEXED BY tokens_user"
@@ -194,8 +197,22 @@ static struct statement find_hash = {
 	   " WHERE t.hash = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)",
 };
 
-int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, bool *ret_stale,
-			struct nel_err *err)
+/* A token as it was while neither another connection nor this one had changed the store. */
+struct token_memo {
+	char hash[SECRET_HASH_SIZE];
+	int64_t data_version;
+	int64_t changes;
+	struct token_row row;
+};
+
+static struct token_memo *memo_of(struct db *db, const char *hash)
+{
+	if (db->tokens == NULL)
+		db->tokens = mem_calloc(MEMOS, sizeof *db->tokens);
+	return &db->tokens[((size_t)hash[0] * 31 + (size_t)hash[1]) % MEMOS];
+}
+
+static int find_valid(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &find_hash);
 	bool found = false;
@@ -205,8 +222,29 @@ int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct t
 		return -1;
 	if (!found)
 		return err_set(err, NEL_NOTFOUND, "the token is unknown, revoked or expired");
-	if (read_row(&q, ret_token, err) != 0)
+	return read_row(&q, ret_token, err);
+}
+
+int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, bool *ret_stale,
+			struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	struct token_memo *memo = memo_of(db, hash);
+	int64_t data_version = 0;
+	int64_t changes = sqlite3_total_changes64(db->sqlite);
+	if (scope_begin_read(&scope, db, err) != 0 || db_data_version(db, &data_version, err) != 0)
 		return -1;
+	bool right = memo->data_version == data_version && memo->changes == changes && strcmp(memo->hash, hash) == 0 &&
+		     (memo->row.expires_at == 0 || memo->row.expires_at > now_s);
+	if (!right) {
+		memo->hash[0] = '\0';
+		if (find_valid(db, hash, now_s, &memo->row, err) != 0)
+			return -1;
+		snprintf(memo->hash, sizeof memo->hash, "%s", hash);
+		memo->data_version = data_version;
+		memo->changes = changes;
+	}
+	*ret_token = memo->row;
 	*ret_stale = ret_token->last_used_at <= now_s - TOUCH_INTERVAL_S;
 	return 0;
 }

@@ -1,65 +1,159 @@
-/* Owns the copies of replies, and when they are thrown away. */
+/* Owns the kept texts, and which of them makes room. */
 #include "api/http/read_cache.h"
 
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
-#define SLOTS 32 /* an id has one place, by its digits, which are random */
-#define BODY_SIZE_MAX (64 * 1024)
+struct entry {
+	struct revision revision; /* its seq and its id are the keys */
+	struct read_instant instant;
+	char etag[READ_CACHE_ETAG_SIZE];
+	char *text;
+	size_t size;
+	bool used; /* since it was last to make room */
+	UT_hash_handle by_seq;
+	UT_hash_handle by_id;
+};
 
 struct read_cache {
-	int64_t data_version;
-	struct read_cached slots[SLOTS]; /* id "": free */
+	pthread_mutex_t lock;
+	struct entry *seqs; /* in the order in which they make room */
+	struct entry *ids;
+	size_t bytes;
 };
 
 struct read_cache *read_cache_new(void)
 {
-	return mem_calloc(1, sizeof(struct read_cache));
+	struct read_cache *cache = mem_calloc(1, sizeof *cache);
+	pthread_mutex_init(&cache->lock, NULL);
+	return cache;
+}
+
+static size_t cost_of(const struct entry *entry)
+{
+	return sizeof *entry + entry->size;
+}
+
+static void drop(struct read_cache *cache, struct entry *entry)
+{
+	cache->bytes -= cost_of(entry);
+	HASH_DELETE(by_seq, cache->seqs, entry);
+	HASH_DELETE(by_id, cache->ids, entry);
+	free(entry->text);
+	free(entry);
 }
 
 void read_cache_clear(struct read_cache *cache)
 {
-	for (size_t i = 0; i < SLOTS; i++) {
-		free(cache->slots[i].body);
-		cache->slots[i] = (struct read_cached){0};
-	}
+	pthread_mutex_lock(&cache->lock);
+	while (cache->seqs != NULL)
+		drop(cache, cache->seqs);
+	pthread_mutex_unlock(&cache->lock);
 }
 
 void read_cache_free(struct read_cache *cache)
 {
-	if (cache != NULL)
-		read_cache_clear(cache);
+	if (cache == NULL)
+		return;
+	read_cache_clear(cache);
+	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
 
-static struct read_cached *slot_of(struct read_cache *cache, const char *id)
+static void give(struct entry *entry, struct str *text, char *ret_etag)
 {
-	size_t sum = 0;
-	for (const char *p = id; *p != '\0'; p++)
-		sum = sum * 31 + (unsigned char)*p;
-	return &cache->slots[sum % SLOTS];
+	entry->used = true;
+	str_append_n(text, entry->text, entry->size);
+	if (ret_etag != NULL)
+		memcpy(ret_etag, entry->etag, sizeof entry->etag);
 }
 
-const struct read_cached *read_cache_find(struct read_cache *cache, int64_t data_version, const char *id)
+static enum read_cached give_if_right(struct entry *entry, struct read_instant instant, struct str *text,
+				      char *ret_etag)
 {
-	if (data_version != cache->data_version)
-		read_cache_clear(cache);
-	cache->data_version = data_version;
-	const struct read_cached *slot = slot_of(cache, id);
-	return slot->body != NULL && strcmp(slot->id, id) == 0 ? slot : NULL;
+	if (entry == NULL)
+		return READ_CACHED_NONE;
+	if (entry->instant.revision < instant.revision ||
+	    (entry->revision.waits && entry->instant.places != instant.places))
+		return READ_CACHED_OLD;
+	give(entry, text, ret_etag);
+	return READ_CACHED_RIGHT;
 }
 
-void read_cache_store(struct read_cache *cache, const char *id, const struct str *body, const char *etag)
+enum read_cached read_cache_now(struct read_cache *cache, const char *id, struct read_instant instant, struct str *text,
+				char ret_etag[READ_CACHE_ETAG_SIZE])
 {
-	struct read_cached *slot = slot_of(cache, id);
-	if (body->len > BODY_SIZE_MAX)
+	struct entry *entry = NULL;
+	pthread_mutex_lock(&cache->lock);
+	HASH_FIND(by_id, cache->ids, id, strlen(id), entry);
+	enum read_cached answer = give_if_right(entry, instant, text, ret_etag);
+	pthread_mutex_unlock(&cache->lock);
+	return answer;
+}
+
+enum read_cached read_cache_now_at(struct read_cache *cache, int64_t seq, struct read_instant instant, struct str *text)
+{
+	struct entry *entry = NULL;
+	pthread_mutex_lock(&cache->lock);
+	HASH_FIND(by_seq, cache->seqs, &seq, sizeof seq, entry);
+	enum read_cached answer = give_if_right(entry, instant, text, NULL);
+	pthread_mutex_unlock(&cache->lock);
+	return answer;
+}
+
+bool read_cache_find(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		     struct str *text, char ret_etag[READ_CACHE_ETAG_SIZE])
+{
+	struct entry *entry = NULL;
+	pthread_mutex_lock(&cache->lock);
+	HASH_FIND(by_seq, cache->seqs, &revision->seq, sizeof revision->seq, entry);
+	bool found = entry != NULL && revision_equal(&entry->revision, revision) &&
+		     (!revision->waits || entry->instant.places == instant.places);
+	if (found) {
+		if (instant.revision > entry->instant.revision)
+			entry->instant = instant;
+		give(entry, text, ret_etag);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return found;
+}
+
+/* The oldest one goes; one that was used meanwhile becomes the youngest. */
+static void make_room(struct read_cache *cache, size_t size)
+{
+	while (cache->seqs != NULL && cache->bytes + size > READ_CACHE_BYTES_MAX) {
+		struct entry *oldest = cache->seqs;
+		if (!oldest->used) {
+			drop(cache, oldest);
+			continue;
+		}
+		oldest->used = false;
+		HASH_DELETE(by_seq, cache->seqs, oldest);
+		HASH_ADD(by_seq, cache->seqs, revision.seq, sizeof oldest->revision.seq, oldest);
+	}
+}
+
+void read_cache_store(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		      const char *text, size_t size, const char *etag)
+{
+	if (size > READ_CACHE_TEXT_MAX)
 		return;
-	free(slot->body);
-	slot->body = mem_dup(body->data, body->len);
-	slot->size = body->len;
-	snprintf(slot->id, sizeof slot->id, "%s", id);
-	snprintf(slot->etag, sizeof slot->etag, "%s", etag);
+	struct entry *entry = mem_calloc(1, sizeof *entry);
+	struct entry *old = NULL;
+	*entry = (struct entry){.revision = *revision, .instant = instant, .text = mem_dup(text, size), .size = size};
+	snprintf(entry->etag, sizeof entry->etag, "%s", etag);
+	pthread_mutex_lock(&cache->lock);
+	HASH_FIND(by_seq, cache->seqs, &revision->seq, sizeof revision->seq, old);
+	if (old != NULL)
+		drop(cache, old);
+	make_room(cache, cost_of(entry));
+	cache->bytes += cost_of(entry);
+	HASH_ADD(by_seq, cache->seqs, revision.seq, sizeof entry->revision.seq, entry);
+	HASH_ADD_KEYPTR(by_id, cache->ids, entry->revision.id, strlen(entry->revision.id), entry);
+	pthread_mutex_unlock(&cache->lock);
 }

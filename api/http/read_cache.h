@@ -1,33 +1,52 @@
-/* Replies that were read from the store a moment ago, of one HTTP thread: valid while nothing in the store has changed.
- * Dashboards and waiting scripts ask for the same few evaluations again and again. */
+/* Evaluations as replies show them, kept between requests and commits. Dashboards and waiting scripts read the same few
+ * again and again, alone and in lists. One for all HTTP threads, of bounded size.
+ *
+ * An instant is db_revision() as it was before a read transaction began: what was right then is right until the next
+ * commit, so that most reads need no look at the store. After a commit the rows' versions (db/revisions.h) say whether
+ * the text is still right, which costs less than to make it anew. `places` is service_places_version(): the text of an
+ * evaluation that waits for its turn shows its place. */
 #ifndef NEL_API_HTTP_READ_CACHE_H
 #define NEL_API_HTTP_READ_CACHE_H
 
-#include "base/ids.h"
 #include "base/str.h"
+#include "db/revisions.h"
 
-#include <stdint.h>
+#define READ_CACHE_BYTES_MAX (8 * 1024 * 1024)
+#define READ_CACHE_TEXT_MAX (64 * 1024) /* a longer one is not kept */
+#define READ_CACHE_ETAG_SIZE 35         /* REQUEST_ETAG_SIZE */
 
 struct read_cache;
 
-struct read_cached {
-	char id[IDS_EVALUATION_SIZE];
-	char *body;
-	size_t size;
-	char etag[40];
+/* When something is read. */
+struct read_instant {
+	int64_t revision;
+	int64_t places;
 };
 
 struct read_cache *read_cache_new(void);
 void read_cache_free(struct read_cache *cache); /* accepts NULL */
 
-/* The reply for that evaluation, or NULL. data_version: of all that replies are made from, now; another one than before
- * empties the cache. Valid until the next call. */
-const struct read_cached *read_cache_find(struct read_cache *cache, int64_t data_version, const char *id);
+enum read_cached {
+	READ_CACHED_NONE,
+	READ_CACHED_OLD, /* there is a text, which may not be right any more */
+	READ_CACHED_RIGHT
+};
 
-/* Keeps a copy, unless the body is very large. After read_cache_find() with the same id. */
-void read_cache_store(struct read_cache *cache, const char *id, const struct str *body, const char *etag);
+/* Appends the text, and fills the entity tag, when it is known to be right at that instant. By id, or by number. */
+enum read_cached read_cache_now(struct read_cache *cache, const char *id, struct read_instant instant, struct str *text,
+				char ret_etag[READ_CACHE_ETAG_SIZE]);
+enum read_cached read_cache_now_at(struct read_cache *cache, int64_t seq, struct read_instant instant,
+				   struct str *text);
 
-/* The thread's own connection is about to write, which data_version does not show. */
+/* The same for a text of that revision, which was read at the instant. */
+bool read_cache_find(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		     struct str *text, char ret_etag[READ_CACHE_ETAG_SIZE]);
+
+/* Nothing of it is right any more: somebody beside this process has changed the store. */
 void read_cache_clear(struct read_cache *cache);
+
+/* Keeps a copy. */
+void read_cache_store(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		      const char *text, size_t size, const char *etag);
 
 #endif

@@ -55,16 +55,6 @@ void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE])
 	ret_etag[REPLY_ETAG_SIZE - 1] = '\0';
 }
 
-int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err)
-{
-	if (reply_not_modified(request, etag)) {
-		counters_revalidated();
-		return 0;
-	}
-	struct MHD_Response *response = MHD_create_response_from_buffer(size, (void *)data, MHD_RESPMEM_MUST_COPY);
-	return reply_response(request, MHD_HTTP_OK, "application/json", response, err);
-}
-
 int reply_text(struct request *request, int status, const char *type, struct str *body, struct nel_err *err)
 {
 	size_t size = body->len;

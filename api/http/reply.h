@@ -14,9 +14,6 @@ int reply_text(struct request *request, int status, const char *type, struct str
 /* A strong entity tag: bodies with another content have another one. */
 void reply_etag(const char *data, size_t size, char ret_etag[REPLY_ETAG_SIZE]);
 
-/* A JSON text that was kept, with its tag, for a GET; copied. 304 as above. */
-int reply_json_copy(struct request *request, const char *data, size_t size, const char *etag, struct nel_err *err);
-
 /* JSON text. */
 int reply_json_text(struct request *request, int status, struct str *body, struct nel_err *err);
 

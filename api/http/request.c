@@ -2,7 +2,6 @@
 #include "api/http/request.h"
 
 #include "api/http/media.h"
-#include "api/http/read_cache.h"
 #include "api/http/server_internal.h"
 #include "api/http/trail.h"
 #include "api/http/wait_room.h"
@@ -199,7 +198,6 @@ int request_db(struct request *request, struct db **ret_db, struct nel_err *err)
 {
 	if (server_db(request->server, ret_db, err) != 0)
 		return -1;
-	read_cache_clear(server_read_cache(request->server));
 	trail_begin(request, *ret_db);
 	return 0;
 }
@@ -213,8 +211,10 @@ int request_read_db(struct request *request, struct db **ret_db, struct nel_err 
 		request->revision = db_revision();
 		if (db_begin_read(db, err) != 0)
 			return -1;
+		request->reading = db;
+		if (server_read_instant(request->server, request->revision, &request->instant, err) != 0)
+			return -1;
 	}
-	request->reading = db;
 	*ret_db = db;
 	return 0;
 }

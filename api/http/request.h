@@ -81,6 +81,7 @@ struct request {
 
 	char etag[REQUEST_ETAG_SIZE]; /* of the reply, when it was made without the body; "" */
 	int64_t revision;             /* of the store, from before the read transaction */
+	int64_t instant;              /* for the cache of replies: server_read_instant() */
 	struct db *reading;           /* has a read transaction open; NULL: none */
 
 	struct waiter *waiter;                                       /* when a lane was asked */

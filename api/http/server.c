@@ -56,6 +56,8 @@ struct api_server {
 	pthread_key_t thread_state;
 	struct wait_room *wait_room;
 	struct limiter *limiter;
+	struct read_cache *read_cache;
+	_Atomic int64_t unseen_commits;
 	struct proxy proxy;
 	struct feed *feed;
 	struct stream_room *stream_room;
@@ -75,14 +77,14 @@ struct api_server {
 
 struct thread_state {
 	struct db *db;
-	struct read_cache *cache;
+	int64_t data_version; /* of its last read transaction */
+	int64_t revision;     /* db_revision() before it */
 };
 
 static void free_thread_state(void *arg)
 {
 	struct thread_state *state = arg;
 	db_close(state->db);
-	read_cache_free(state->cache);
 	free(state);
 }
 
@@ -96,17 +98,36 @@ int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err
 			return -1;
 		}
 		state = mem_calloc(1, sizeof *state);
-		*state = (struct thread_state){.db = db, .cache = read_cache_new()};
+		*state = (struct thread_state){.db = db, .revision = -1};
 		pthread_setspecific(server->thread_state, state);
 	}
 	*ret_db = state->db;
 	return 0;
 }
 
-struct read_cache *server_read_cache(struct api_server *server)
+/* Commits of other processes (nel-slurmd user, token) are in no db_revision(), but change each connection's data
+ * version, as those of this process do. One that may not be this process's makes the instant another one; one that is
+ * certainly not makes an end of all that was kept. */
+int server_read_instant(struct api_server *server, int64_t revision, int64_t *ret_instant, struct nel_err *err)
 {
 	struct thread_state *state = pthread_getspecific(server->thread_state);
-	return state->cache;
+	int64_t data_version = 0;
+	if (db_data_version(state->db, &data_version, err) != 0)
+		return -1;
+	if (data_version != state->data_version) {
+		atomic_fetch_add(&server->unseen_commits, 1);
+		if (revision == state->revision)
+			read_cache_clear(server->read_cache);
+	}
+	state->data_version = data_version;
+	state->revision = revision;
+	*ret_instant = revision + atomic_load(&server->unseen_commits);
+	return 0;
+}
+
+struct read_cache *server_read_cache(struct api_server *server)
+{
+	return server->read_cache;
 }
 
 struct limiter *server_limiter(struct api_server *server)
@@ -355,6 +376,7 @@ int api_server_start(const struct api_options *options, struct api_server **ret_
 	server->database = options->database;
 	server->wait_room = wait_room_new();
 	server->limiter = limiter_new();
+	server->read_cache = read_cache_new();
 	server->listener_count = settings->listen_count;
 	server->listeners = mem_calloc(settings->listen_count, sizeof *server->listeners);
 	for (size_t i = 0; i < settings->listen_count; i++) {
@@ -483,6 +505,7 @@ void api_server_stop(struct api_server *server)
 	pthread_mutex_destroy(&server->lock);
 	wait_room_release(server->wait_room);
 	limiter_free(server->limiter);
+	read_cache_free(server->read_cache);
 	feed_free(server->feed);
 	stream_room_free(server->stream_room);
 	free(server->listeners);

@@ -16,10 +16,12 @@ struct feed;
 /* The calling HTTP thread's connection to the database, opened at its first use and closed when the thread ends. */
 int server_db(struct api_server *server, struct db **ret_db, struct nel_err *err);
 
-/* The calling HTTP thread's cache. Only once server_db() has given it a connection. */
-struct read_cache *server_read_cache(struct api_server *server);
+/* Right after the calling HTTP thread has begun a read transaction: a number that is greater once anybody has changed
+ * the store. revision: db_revision() from before the transaction. */
+int server_read_instant(struct api_server *server, int64_t revision, int64_t *ret_instant, struct nel_err *err);
 
 /* Shared by all HTTP threads. */
+struct read_cache *server_read_cache(struct api_server *server);
 struct limiter *server_limiter(struct api_server *server);
 const struct proxy *server_proxy(const struct api_server *server);
 

@@ -3,9 +3,7 @@
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/page.h"
-#include "api/http/read_cache.h"
 #include "api/http/reply.h"
-#include "api/http/server_internal.h"
 #include "api/v1/read.h"
 #include "service/lifecycle.h"
 
@@ -15,30 +13,12 @@
 
 int api_getEvaluation(struct request *request, struct nel_err *err)
 {
+	CLEANUP(str_done) struct str body = {0};
 	struct db *db = NULL;
-	int64_t version = 0;
-	const char *id = request->captures[0];
-	if (request_read_db(request, &db, err) != 0 || db_data_version(db, &version, err) != 0)
+	if (request_read_db(request, &db, err) != 0 ||
+	    read_evaluation_text(request, db, request->captures[0], &body, err) != 0)
 		return -1;
-	struct read_cache *cache = server_read_cache(request->server);
-	version += service_places_version(request->service); /* both only grow */
-	const struct read_cached *cached = read_cache_find(cache, version, id);
-	if (cached != NULL)
-		return reply_json_copy(request, cached->body, cached->size, cached->etag, err);
-	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
-	CLEANUP(json_out_done) struct json_out body = {0};
-	struct revision revision = {0};
-	if (revisions_evaluation(db, id, &revision, err) == 0) {
-		if (read_is_known(request, &revision, id))
-			return 0;
-	} else if (err->kind != NEL_NOTFOUND) {
-		return -1;
-	}
-	if (read_evaluation(db, id, false, &row, err) != 0 ||
-	    read_render_evaluation(request, db, &row, &body, err) != 0)
-		return -1;
-	read_cache_store(cache, id, &body.text, request->etag);
-	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
+	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }
 
 static int parse_state(const struct request *request, const char **ret_state, struct nel_err *err)
@@ -85,15 +65,18 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 static int render_list(struct request *request, struct db *db, const struct page *page,
 		       const struct evaluation_list *list, struct json_out *out, struct nel_err *err)
 {
+	CLEANUP(str_done) struct str text = {0};
 	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
 	out_object(out, NULL);
 	out_array(out, "items");
 	for (size_t i = 0; i < count; i++) {
-		if (read_render_evaluation(request, db, &list->items[i], out, err) != 0)
+		str_clear(&text);
+		if (read_evaluation_text_at(request, db, list->seqs[i], &text, err) != 0)
 			return -1;
+		out_json_n(out, NULL, text.data, text.len);
 	}
 	out_end(out);
-	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, out);
+	page_next(request, page, count < list->count ? list->seqs[count - 1] : 0, out);
 	out_end(out);
 	return 0;
 }
@@ -126,7 +109,7 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 	if (find_like(request, db, &like, err) != 0)
 		return -1;
 	filter.config_hash = like.config_hash;
-	CLEANUP(evaluation_list_done) struct evaluation_list list = {0};
+	struct evaluation_list list = {0};
 	CLEANUP(json_out_done) struct json_out body = {0};
 	if (evaluations_list(db, &filter, &list, err) != 0 || render_list(request, db, &page, &list, &body, err) != 0)
 		return -1;

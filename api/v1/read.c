@@ -3,32 +3,50 @@
 
 #include "api/http/counters.h"
 #include "api/http/media.h"
+#include "api/http/read_cache.h"
 #include "api/http/reply.h"
+#include "api/http/server_internal.h"
 #include "api/v1/render.h"
 
 #include <inttypes.h>
 
-/* Takes what `text` holds. */
-static bool is_known(struct request *request, struct str *text)
+static struct read_instant instant_of(const struct request *request)
 {
-	str_appendf(text, " %" PRId64, request->service->started_at);
-	reply_etag(text->data, text->len, request->etag);
-	str_done(text);
-	if (!media_etag_matches(request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), request->etag))
-		return false;
-	counters_revalidated();
-	return reply_not_modified(request, request->etag);
+	return (struct read_instant){request->instant, service_places_version(request->service)};
 }
 
-bool read_is_known(struct request *request, const struct revision *revision, const char *id)
+/* Takes what `text` holds. */
+static void make_etag(const struct request *request, struct str *text, char ret_etag[REPLY_ETAG_SIZE])
+{
+	str_appendf(text, " %" PRId64, request->service->started_at);
+	reply_etag(text->data, text->len, ret_etag);
+	str_done(text);
+}
+
+static void etag_of(const struct request *request, const struct revision *revision, const char *id, int64_t places,
+		    char ret_etag[REPLY_ETAG_SIZE])
 {
 	const int64_t numbers[] = {revision->version, revision->updated_at, revision->jobs, revision->observed_at,
-				   revision->waits ? service_places_version(request->service) : -1};
+				   revision->waits ? places : -1};
 	struct str text = {0};
 	str_append(&text, id);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		str_appendf(&text, " %" PRId64, numbers[i]);
-	return is_known(request, &text);
+	make_etag(request, &text, ret_etag);
+}
+
+static bool client_has(const struct request *request)
+{
+	bool has = media_etag_matches(request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), request->etag);
+	if (has)
+		counters_revalidated();
+	return has;
+}
+
+bool read_is_known(struct request *request, const struct revision *revision, const char *id)
+{
+	etag_of(request, revision, id, instant_of(request).places, request->etag);
+	return client_has(request) && reply_not_modified(request, request->etag);
 }
 
 bool read_list_is_known(struct request *request)
@@ -39,16 +57,32 @@ bool read_list_is_known(struct request *request)
 		    service_places_version(request->service));
 	for (size_t i = 0; i < request->query.count; i++)
 		str_appendf(&text, "\n%s=%s", request->query.items[i].name, request->query.items[i].value);
-	return is_known(request, &text);
+	make_etag(request, &text, request->etag);
+	return client_has(request) && reply_not_modified(request, request->etag);
+}
+
+static int check_id(const char *id, struct nel_err *err)
+{
+	return ids_is_evaluation(id) ? 0 : err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
+}
+
+static int not_found(const char *id, struct nel_err *err)
+{
+	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_NOTFOUND, "no evaluation \"%s\"", id) : -1;
 }
 
 int read_evaluation(struct db *db, const char *id, bool with_texts, struct evaluation_row *ret_row, struct nel_err *err)
 {
-	if (!ids_is_evaluation(id))
-		return err_set(err, NEL_NOTFOUND, "no evaluation \"%.64s\"", id);
-	if (evaluations_get(db, id, with_texts, ret_row, err) == 0)
-		return 0;
-	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_NOTFOUND, "no evaluation \"%s\"", id) : -1;
+	if (check_id(id, err) != 0)
+		return -1;
+	return evaluations_get(db, id, with_texts, ret_row, err) == 0 ? 0 : not_found(id, err);
+}
+
+static int find_revision(struct db *db, const char *id, struct revision *ret_revision, struct nel_err *err)
+{
+	if (check_id(id, err) != 0)
+		return -1;
+	return revisions_evaluation(db, id, ret_revision, err) == 0 ? 0 : not_found(id, err);
 }
 
 int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err)
@@ -62,24 +96,84 @@ int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_
 	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_NOTFOUND, "no job \"%s\"", id) : -1;
 }
 
-int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row,
-			   struct json_out *out, struct nel_err *err)
+static void render(struct request *request, const struct evaluation_row *row, struct job_list *jobs,
+		   struct json_out *out)
+{
+	for (size_t i = 0; i < jobs->count; i++)
+		service_show_place(request->service, &jobs->items[i]);
+	render_evaluation(out, row, jobs);
+}
+
+/* Makes the text anew, and keeps it. *row may be empty but for its seq. */
+static int make_text(struct request *request, struct db *db, struct evaluation_row *row, struct str *text,
+		     char ret_etag[REPLY_ETAG_SIZE], struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list jobs = {0};
+	CLEANUP(json_out_done) struct json_out out = {0};
+	struct read_instant instant = instant_of(request);
 	if (jobs_of_evaluation(db, row->id, &jobs, err) != 0)
 		return -1;
-	for (size_t i = 0; i < jobs.count; i++)
-		service_show_place(request->service, &jobs.items[i]);
-	render_evaluation(out, row, &jobs);
+	struct revision revision = revision_of(row, &jobs);
+	render(request, row, &jobs, &out);
+	etag_of(request, &revision, row->id, instant.places, ret_etag);
+	read_cache_store(server_read_cache(request->server), &revision, instant, out.text.data, out.text.len, ret_etag);
+	str_append_n(text, out.text.data, out.text.len);
 	return 0;
+}
+
+static int text_by_revision(struct request *request, struct db *db, const struct revision *revision, struct str *text,
+			    char ret_etag[REPLY_ETAG_SIZE], struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (read_cache_find(server_read_cache(request->server), revision, instant_of(request), text, ret_etag))
+		return 0;
+	if (evaluations_get_at(db, revision->seq, &row, err) != 0)
+		return -1;
+	return make_text(request, db, &row, text, ret_etag, err);
+}
+
+int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	struct revision revision = {0};
+	enum read_cached cached =
+	    read_cache_now(server_read_cache(request->server), id, instant_of(request), text, request->etag);
+	if (cached == READ_CACHED_RIGHT) {
+		client_has(request); /* counts it */
+		return 0;
+	}
+	if (cached == READ_CACHED_NONE && request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL)
+		return read_evaluation(db, id, false, &row, err) != 0
+			   ? -1
+			   : make_text(request, db, &row, text, request->etag, err);
+	if (find_revision(db, id, &revision, err) != 0)
+		return -1;
+	etag_of(request, &revision, id, instant_of(request).places, request->etag);
+	return client_has(request) ? 0 : text_by_revision(request, db, &revision, text, request->etag, err);
+}
+
+int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq, struct str *text, struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	struct revision revision = {0};
+	char etag[REPLY_ETAG_SIZE];
+	enum read_cached cached = read_cache_now_at(server_read_cache(request->server), seq, instant_of(request), text);
+	if (cached == READ_CACHED_RIGHT)
+		return 0;
+	if (cached == READ_CACHED_NONE)
+		return evaluations_get_at(db, seq, &row, err) != 0 ? -1 : make_text(request, db, &row, text, etag, err);
+	return revisions_evaluation_at(db, seq, &revision, err) != 0
+		   ? -1
+		   : text_by_revision(request, db, &revision, text, etag, err);
 }
 
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(job_list_done) struct job_list jobs = {0};
 	CLEANUP(json_out_done) struct json_out body = {0};
-	if (read_evaluation(db, id, false, &row, err) != 0 ||
-	    read_render_evaluation(request, db, &row, &body, err) != 0)
+	if (read_evaluation(db, id, false, &row, err) != 0 || jobs_of_evaluation(db, row.id, &jobs, err) != 0)
 		return -1;
+	render(request, &row, &jobs, &body);
 	return reply_json_text(request, status, &body.text, err);
 }

@@ -2,7 +2,6 @@
 #ifndef NEL_API_V1_READ_H
 #define NEL_API_V1_READ_H
 
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request.h"
 #include "db/evaluations.h"
@@ -14,9 +13,10 @@ int read_evaluation(struct db *db, const char *id, bool with_texts, struct evalu
 		    struct nel_err *err);
 int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 
-/* Appends the evaluation with its jobs. */
-int read_render_evaluation(struct request *request, struct db *db, const struct evaluation_row *row,
-			   struct json_out *out, struct nel_err *err);
+/* Appends the evaluation with its jobs as JSON, from the cache of replies where that has it. By id, for the reply to a
+ * GET: request->etag is filled, and nothing may be appended when the client has that text already; or by number. */
+int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err);
+int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq, struct str *text, struct nel_err *err);
 
 /* Replies with the evaluation and its jobs. */
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err);

@@ -204,7 +204,7 @@ def test_evaluation_read_again_shows_every_change(ann, daemon):
     identity = submit(ann)["id"]
     clients = [daemon.client("ann") for _ in range(8)]
     for number in range(5):
-        daemon.execute("UPDATE evaluations SET model = ? WHERE id = ?", f"org/{number}", identity)
+        daemon.execute("UPDATE evaluations SET model = ?, version = version + 1 WHERE id = ?", f"org/{number}", identity)
         for client in clients * 2:
             assert client.get(f"/v1/evaluations/{identity}").json()["model"] == f"org/{number}"
     for client in clients:

@@ -239,20 +239,23 @@ static int compare(struct fixture *f, struct evaluation_filter filter, const str
 	int at = count;
 	filter.before_seq = 0;
 	for (;;) {
-		CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+		struct evaluation_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 		for (size_t i = 0; i < page.count; i++) {
 			do
 				at--;
 			while (at >= 0 && !lets_through(&filter, &all[at]));
 			assert_true(at >= 0);
-			assert_string_equal(page.items[i].id, all[at].row.id);
-			assert_string_equal(page.items[i].state, all[at].row.state);
-			assert_int_equal(page.items[i].created_at, all[at].row.created_at);
-			assert_int_equal(page.items[i].label_count, all[at].label != NULL);
-			assert_null(page.items[i].resolved);
+			CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+			assert_ok(f, evaluations_get_at(f->db, page.seqs[i], &row, &f->err));
+			assert_true(row.seq == page.seqs[i]);
+			assert_string_equal(row.id, all[at].row.id);
+			assert_string_equal(row.state, all[at].row.state);
+			assert_int_equal(row.created_at, all[at].row.created_at);
+			assert_int_equal(row.label_count, all[at].label != NULL);
+			assert_null(row.resolved);
 			found++;
-			filter.before_seq = page.items[i].seq;
+			filter.before_seq = page.seqs[i];
 		}
 		if (page.count < (size_t)filter.limit)
 			break;
@@ -339,7 +342,7 @@ static void test_evaluations_list_limits(void **state)
 		size_t expected;
 	} cases[] = {{-1, 0}, {0, 0}, {1, 1}, {500, 500}, {DB_LIST_MAX, DB_LIST_MAX}, {1 << 30, DB_LIST_MAX}};
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+		struct evaluation_list page = {0};
 		assert_ok(
 		    f, evaluations_list(f->db, &(struct evaluation_filter){.limit = cases[i].limit}, &page, &f->err));
 		assert_int_equal(page.count, cases[i].expected);
@@ -357,12 +360,14 @@ static void test_evaluations_list_paging_equal_times_while_others_are_stored(voi
 	struct evaluation_filter filter = {.user = "anna", .since_s = 5000, .until_s = 5001, .limit = 9};
 	int expected = 100;
 	for (int next = 101;; next++) {
-		CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+		struct evaluation_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 		for (size_t i = 0; i < page.count; i++, expected--) {
 			struct evaluation_row row = sample_evaluation(expected);
-			assert_string_equal(page.items[i].id, row.id);
-			filter.before_seq = page.items[i].seq;
+			CLEANUP(evaluation_row_done) struct evaluation_row got = {0};
+			assert_ok(f, evaluations_get_at(f->db, page.seqs[i], &got, &f->err));
+			assert_string_equal(got.id, row.id);
+			filter.before_seq = page.seqs[i];
 		}
 		if (page.count < 9)
 			break;
@@ -385,14 +390,16 @@ static void test_evaluations_list_within_read_transaction_is_one_instant(void **
 	const struct evaluation_filter queued = {.state = "queued", .limit = 10};
 	assert_ok(f, db_begin_read(f->db, &f->err));
 	for (int i = 0; i < 2; i++) {
-		CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+		struct evaluation_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &queued, &page, &f->err));
 		assert_int_equal(page.count, 1);
-		assert_string_equal(page.items[0].state, "queued");
+		CLEANUP(evaluation_row_done) struct evaluation_row got = {0};
+		assert_ok(f, evaluations_get_at(f->db, page.seqs[0], &got, &f->err));
+		assert_string_equal(got.state, "queued");
 		assert_ok(f, evaluations_set_state(writer, row.seq, "running", 1, false, &f->err));
 	}
 	db_rollback(f->db);
-	CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+	struct evaluation_list page = {0};
 	assert_ok(f, evaluations_list(f->db, &queued, &page, &f->err));
 	assert_int_equal(page.count, 0);
 }
@@ -407,7 +414,7 @@ static void measure(struct fixture *f, int count, struct cost costs[COUNT(filter
 {
 	for (size_t i = 0; i < COUNT(filters); i++) {
 		for (int from_middle = 0; from_middle < 2; from_middle++) {
-			CLEANUP(evaluation_list_done) struct evaluation_list page = {0};
+			struct evaluation_list page = {0};
 			struct evaluation_filter filter = filters[i];
 			filter.limit = 50;
 			filter.before_seq = from_middle ? count / 2 : 0;
