@@ -50,8 +50,10 @@ static void check_files(struct check *c, const struct settings *settings)
 	for (size_t i = 0; i < settings->cluster_count; i++) {
 		const struct settings_cluster *cluster = &settings->clusters[i];
 		CLEANUP(mem_freep) char *key = mem_printf("cluster %s: the SSH key", cluster->name);
+		CLEANUP(mem_freep) char *certificate = mem_printf("cluster %s: the certificate", cluster->name);
 		CLEANUP(mem_freep) char *hosts = mem_printf("cluster %s: the known_hosts file", cluster->name);
 		need(c, key, cluster->key_file, R_OK, "; ssh-keygen -t ed25519 -N '' -f FILE makes one");
+		need(c, certificate, cluster->certificate_file, R_OK, "");
 		need(c, hosts, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared");
 	}
 	need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");

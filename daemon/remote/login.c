@@ -59,6 +59,7 @@ int lane_target_pool(const struct lane_source *source, const struct settings_clu
 				    .port = cluster->port,
 				    .username = identity,
 				    .key_file = cluster->key_file,
+				    .certificate_file = cluster->certificate_file,
 				    .agent_socket = cluster->agent_socket,
 				    .agent_key = cluster->agent_key,
 				    .known_hosts_file = cluster->known_hosts_file,

@@ -179,29 +179,10 @@ static int ask(const char *socket_path, const volatile bool *stop, const struct 
 	return 0;
 }
 
-/* The blob of a line "type base64 [comment]"; NULL when it is none. free() */
-static unsigned char *read_line(const char *line, size_t *ret_size)
-{
-	const char *body = line + strcspn(line, " \t");
-	body += strspn(body, " \t");
-	size_t room = strcspn(body, " \t\r\n");
-	CLEANUP(mem_freep) unsigned char *data = mem_calloc(room + 1, 1);
-	const char *end = NULL;
-	struct blob blob, type;
-	if (sodium_base642bin(data, room, body, room, NULL, ret_size, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-	    end != body + room)
-		return NULL;
-	blob = (struct blob){data, *ret_size};
-	size_t type_size = strcspn(line, " \t");
-	if (!blob_take_string(&blob, &type) || type.size != type_size || memcmp(type.data, line, type_size) != 0)
-		return NULL;
-	return TAKE(data);
-}
-
 int agent_public_key_check(const char *line, struct nel_err *err)
 {
 	size_t size = 0;
-	CLEANUP(mem_freep) unsigned char *data = read_line(line, &size);
+	CLEANUP(mem_freep) unsigned char *data = blob_from_line(line, &size);
 	struct blob blob = {data, size}, type;
 	if (data == NULL || !blob_take_string(&blob, &type))
 		return err_set(err, NEL_DENIED,
@@ -260,7 +241,7 @@ int agent_list(const char *socket_path, const char *public_key, const volatile b
 	if (public_key != NULL) {
 		if (agent_public_key_check(public_key, err) != 0)
 			return -1;
-		wanted.blob = only = read_line(public_key, &wanted.size);
+		wanted.blob = only = blob_from_line(public_key, &wanted.size);
 	}
 	CLEANUP(mem_freep) unsigned char *reply = NULL;
 	CLEANUP(str_done) struct str request = {0};
@@ -305,6 +286,7 @@ int agent_sign(const char *socket_path, const struct agent_key *key, const void 
 	struct blob blob, both, wanted, algorithm, signature;
 	if (!read_algorithm((struct blob){data, size}, &wanted))
 		return err_set(err, NEL_INTERNAL, "libssh2 asks for a signature of what is no login");
+	wanted = key_file_plain_type(wanted);
 	str_append_c(&request, SIGN_REQUEST);
 	append_string(&request, key->blob, key->blob_size);
 	append_string(&request, data, size);

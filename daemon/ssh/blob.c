@@ -1,6 +1,10 @@
-/* Owns the reading of SSH's strings. */
+/* Owns the reading of SSH's strings, and of the lines that keys are written as. */
 #include "ssh/blob.h"
 
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <sodium.h>
 #include <string.h>
 
 bool blob_take_number(struct blob *from, uint32_t *ret)
@@ -28,4 +32,22 @@ bool blob_take_string(struct blob *from, struct blob *ret)
 bool blob_is(struct blob blob, const char *word)
 {
 	return blob.size == strlen(word) && memcmp(blob.data, word, blob.size) == 0;
+}
+
+unsigned char *blob_from_line(const char *line, size_t *ret_size)
+{
+	const char *body = line + strcspn(line, " \t");
+	body += strspn(body, " \t");
+	size_t room = strcspn(body, " \t\r\n");
+	CLEANUP(mem_freep) unsigned char *data = mem_calloc(room + 1, 1);
+	const char *end = NULL;
+	struct blob blob, type;
+	if (sodium_base642bin(data, room, body, room, NULL, ret_size, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+	    end != body + room)
+		return NULL;
+	blob = (struct blob){data, *ret_size};
+	size_t type_size = strcspn(line, " \t");
+	if (!blob_take_string(&blob, &type) || type.size != type_size || memcmp(type.data, line, type_size) != 0)
+		return NULL;
+	return TAKE(data);
 }

@@ -20,4 +20,7 @@ bool blob_take_string(struct blob *from, struct blob *ret);
 
 bool blob_is(struct blob blob, const char *word);
 
+/* The bytes of a line "type base64 [comment]", as in a .pub file; NULL when it is none. free() */
+unsigned char *blob_from_line(const char *line, size_t *ret_size);
+
 #endif

@@ -46,15 +46,44 @@ static int deny_unknown(const char *path, struct nel_err *err)
 	return err_set(err, NEL_DENIED, "%s is not a private key in OpenSSH or PEM format", path);
 }
 
+#define CERTIFICATE "-cert-v01@openssh.com"
+
+bool key_file_is_certificate(struct blob type)
+{
+	size_t end = strlen(CERTIFICATE);
+	return type.size > end && memcmp(type.data + type.size - end, CERTIFICATE, end) == 0;
+}
+
+struct blob key_file_plain_type(struct blob type)
+{
+	return key_file_is_certificate(type) ? (struct blob){type.data, type.size - strlen(CERTIFICATE)} : type;
+}
+
+/* Found with 1.10 and 1.11.1: the older one sends a signature by the certificate's type, which is right for ECDSA. */
+static int check_certificate(struct blob type, const char *name, struct nel_err *err)
+{
+	struct blob plain = key_file_plain_type(type);
+	if (key_file_takes_rsa() || blob_is(plain, "ecdsa-sha2-nistp256") || blob_is(plain, "ecdsa-sha2-nistp384") ||
+	    blob_is(plain, "ecdsa-sha2-nistp521"))
+		return 0;
+	return err_set(
+	    err, NEL_DENIED,
+	    "%s is a certificate of type %.*s, with which libssh2 %s cannot log in; use one of an ECDSA key, or "
+	    "libssh2 1.11",
+	    name, type.size < 64 ? (int)type.size : 64, (const char *)type.data, libssh2_version(0));
+}
+
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err)
 {
-	if (blob_is(type, "ssh-rsa"))
-		return check_rsa(name, err);
-	if (!blob_is(type, "ssh-ed25519") && !blob_is(type, "ecdsa-sha2-nistp256") &&
-	    !blob_is(type, "ecdsa-sha2-nistp384") && !blob_is(type, "ecdsa-sha2-nistp521"))
+	struct blob plain = key_file_plain_type(type);
+	bool rsa = blob_is(plain, "ssh-rsa");
+	if (!rsa && !blob_is(plain, "ssh-ed25519") && !blob_is(plain, "ecdsa-sha2-nistp256") &&
+	    !blob_is(plain, "ecdsa-sha2-nistp384") && !blob_is(plain, "ecdsa-sha2-nistp521"))
 		return err_set(err, NEL_DENIED, "%s is a key of type %.*s, which is not supported; " USE_OTHERS, name,
 			       type.size < 64 ? (int)type.size : 64, (const char *)type.data);
-	return 0;
+	if (key_file_is_certificate(type))
+		return check_certificate(type, name, err);
+	return rsa ? check_rsa(name, err) : 0;
 }
 
 /* OpenSSH's PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key (a string that begins with its
@@ -72,6 +101,9 @@ static int check_openssh(struct blob key, const char *path, struct nel_err *err)
 	    !blob_take_number(&key, &keys) || !blob_take_string(&key, &public_key) ||
 	    !blob_take_string(&public_key, &type))
 		return deny_unknown(path, err);
+	if (key_file_is_certificate(type))
+		return err_set(err, NEL_DENIED,
+			       "%s has a certificate within, which is not supported; give it beside the key", path);
 	if (key_file_check_type(type, path, err) != 0)
 		return -1;
 	if (!blob_is(cipher, "none"))

@@ -18,8 +18,14 @@ int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct ne
  * the message. */
 int key_file_check(const char *text, const char *path, struct nel_err *err);
 
-/* The same for the type of a key ("ssh-ed25519"), which is called `name` in the message. */
+/* The same for the type of a key ("ssh-ed25519") or of a user certificate ("ssh-ed25519-cert-v01@openssh.com"), which
+ * is called `name` in the message. */
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err);
+
+bool key_file_is_certificate(struct blob type);
+
+/* The type without the end that makes it a certificate's: what signatures are called (PROTOCOL.certkeys). */
+struct blob key_file_plain_type(struct blob type);
 
 /* Can the libssh2 here log in with RSA keys? */
 bool key_file_takes_rsa(void);

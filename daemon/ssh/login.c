@@ -2,8 +2,10 @@
 #include "ssh/login.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "ssh/certificate.h"
 #include "ssh/key_file.h"
 
 #include <string.h>
@@ -22,8 +24,12 @@ int login_prepare(const struct ssh_target *t, const volatile bool *stop, struct 
 {
 	if (t->agent_socket != NULL)
 		return agent_list(t->agent_socket, t->agent_key, stop, &ret_login->agent, err);
-	if (t->key == NULL)
+	if (t->key == NULL) {
+		if (t->certificate_file != NULL &&
+		    certificate_load(t->certificate_file, clock_now_s(), &ret_login->certificate, err) != 0)
+			return -1;
 		return key_file_load(t->key_file, &ret_login->key, &ret_login->key_size, err);
+	}
 	char *copy = mem_dup(t->key, t->key_size);
 	if (key_file_check(copy, key_name(t), err) != 0) {
 		secret_free(copy, t->key_size);
@@ -37,6 +43,7 @@ int login_prepare(const struct ssh_target *t, const volatile bool *stop, struct 
 void login_done(struct login *login)
 {
 	secret_free(login->key, login->key_size);
+	free(login->certificate);
 	agent_keys_done(&login->agent);
 	*login = (struct login){0};
 }
@@ -66,11 +73,15 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
 	if (is_refusal(s, rc))
-		return err_set(err, NEL_DENIED, "%s refused %s for user %s (add its public half to authorized_keys)%s",
-			       t->hostname, what, t->username,
-			       rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
-				   ? "; it knows the key, but asks for more or refuses the account"
-				   : "");
+		return err_set(
+		    err, NEL_DENIED, "%s refused %s for user %s (%s)%s", t->hostname, what, t->username,
+		    t->certificate_file != NULL
+			? "does it trust the authority that signed it, is it of this key, and is the user among "
+			  "its principals?"
+			: "add its public half to authorized_keys",
+		    rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
+			? "; it knows the key, but asks for more or refuses the account"
+			: "");
 	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
 	    rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
 		char *text = NULL;
@@ -83,11 +94,16 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 static int run_key(struct ssh_session *s, const struct login *login, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
-	CLEANUP(mem_freep) char *what = mem_printf("the key %s", key_name(t));
+	const char *certificate = login->certificate;
+	size_t certificate_size = certificate == NULL ? 0 : strlen(certificate);
+	CLEANUP(mem_freep)
+	char *what = certificate == NULL
+			 ? mem_printf("the key %s", key_name(t))
+			 : mem_printf("the key %s with the certificate %s", key_name(t), t->certificate_file);
 	int rc;
 	UNTIL_DONE(s, rc,
-		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), NULL, 0, login->key,
-							 login->key_size, NULL));
+		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), certificate,
+							 certificate_size, login->key, login->key_size, NULL));
 	return rc == 0 ? 0 : judge(s, rc, what, err);
 }
 

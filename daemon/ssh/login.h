@@ -9,6 +9,7 @@
 struct login {
 	char *key; /* a copy, wiped at the end; NULL with an agent */
 	size_t key_size;
+	char *certificate; /* of the key; NULL: none */
 	struct agent_keys agent;
 };
 

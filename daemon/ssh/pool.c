@@ -36,17 +36,22 @@ struct slot {
 	int64_t used_ms; /* monotonic */
 };
 
-/* What a file looked like; a change of the key or of known_hosts makes a refused login worth another try. */
+/* What a file looked like. */
 struct stamp {
 	int64_t mtime_s, mtime_ns, size;
 	uint64_t inode;
+};
+
+/* A change of one of these makes a refused login worth another try. */
+struct stamps {
+	struct stamp key, certificate, known_hosts;
 };
 
 /* The last refusal. */
 struct denial {
 	bool set;
 	int64_t retry_at_ms; /* monotonic */
-	struct stamp key, known_hosts;
+	struct stamps stamps;
 	struct nel_err err;
 };
 
@@ -74,6 +79,7 @@ static void copy_target(struct ssh_target *to, const struct ssh_target *from)
 	to->address = mem_strdup(from->address);
 	to->username = mem_strdup(from->username);
 	to->key_file = mem_strdup(from->key_file);
+	to->certificate_file = mem_strdup(from->certificate_file);
 	to->key = from->key == NULL ? NULL : mem_dup(from->key, from->key_size);
 	to->key_name = mem_strdup(from->key_name);
 	to->agent_socket = mem_strdup(from->agent_socket);
@@ -89,6 +95,7 @@ static void free_target(struct ssh_target *target)
 	free((char *)target->address);
 	free((char *)target->username);
 	free((char *)target->key_file);
+	free((char *)target->certificate_file);
 	secret_free((char *)target->key, target->key_size);
 	free((char *)target->key_name);
 	free((char *)target->agent_socket);
@@ -171,26 +178,37 @@ static const char *key_path(const struct ssh_target *target)
 	return target->key == NULL ? target->key_file : NULL;
 }
 
+static struct stamps stamps_of(const struct ssh_target *target)
+{
+	return (struct stamps){.key = stamp_of(key_path(target)),
+			       .certificate = stamp_of(target->certificate_file),
+			       .known_hosts = stamp_of(target->known_hosts_file)};
+}
+
 static bool same_stamp(struct stamp a, struct stamp b)
 {
 	return a.mtime_s == b.mtime_s && a.mtime_ns == b.mtime_ns && a.size == b.size && a.inode == b.inode;
 }
 
+static bool same_stamps(const struct stamps *a, const struct stamps *b)
+{
+	return same_stamp(a->key, b->key) && same_stamp(a->certificate, b->certificate) &&
+	       same_stamp(a->known_hosts, b->known_hosts);
+}
+
 /* Under the lock: the remembered refusal into *err and -1, unless it is time for another try. */
-static int check_denial(struct ssh_pool *pool, struct stamp key, struct stamp known_hosts, struct nel_err *err)
+static int check_denial(struct ssh_pool *pool, const struct stamps *stamps, struct nel_err *err)
 {
 	struct denial *d = &pool->denial;
 	if (!d->set)
 		return 0;
-	bool same = same_stamp(d->key, key) && same_stamp(d->known_hosts, known_hosts);
-	if (same && clock_mono_ms() < d->retry_at_ms) {
+	if (same_stamps(&d->stamps, stamps) && clock_mono_ms() < d->retry_at_ms) {
 		if (err != NULL)
 			*err = d->err;
 		return -1;
 	}
 	/* One tries; for the others it stays as it is. */
-	d->key = key;
-	d->known_hosts = known_hosts;
+	d->stamps = *stamps;
 	d->retry_at_ms = clock_mono_ms() + DENIED_RETRY_MS;
 	return 0;
 }
@@ -228,12 +246,11 @@ static struct slot *find_slot(struct ssh_pool *pool, bool *ret_wait)
 }
 
 /* Under the lock: takes the slot, unless the host is left alone or refuses the key. */
-static int enter(struct ssh_pool *pool, struct slot *slot, struct stamp key, struct stamp known_hosts,
-		 struct nel_err *err)
+static int enter(struct ssh_pool *pool, struct slot *slot, const struct stamps *stamps, struct nel_err *err)
 {
 	if (!breaker_enter(&pool->breaker))
 		return say_broken(pool, err);
-	if (!slot->open && check_denial(pool, key, known_hosts, err) != 0) {
+	if (!slot->open && check_denial(pool, stamps, err) != 0) {
 		breaker_cancel(&pool->breaker);
 		return -1;
 	}
@@ -244,8 +261,7 @@ static int enter(struct ssh_pool *pool, struct slot *slot, struct stamp key, str
 /* Makes a slot the caller's; *ret_probe when this is the breaker's probe. */
 static int acquire(struct ssh_pool *pool, struct slot **ret_slot, bool *ret_probe, struct nel_err *err)
 {
-	struct stamp key = stamp_of(key_path(&pool->target));
-	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
+	const struct stamps stamps = stamps_of(&pool->target);
 	int rc = -1;
 	bool wait;
 	pthread_mutex_lock(&pool->lock);
@@ -254,7 +270,7 @@ static int acquire(struct ssh_pool *pool, struct slot **ret_slot, bool *ret_prob
 		pthread_cond_wait(&pool->tended, &pool->lock);
 	if (slot == NULL) {
 		err_set(err, NEL_BUSY, "all %d SSH sessions to %s are in use", pool->slot_count, pool->target.cluster);
-	} else if (enter(pool, slot, key, known_hosts, err) == 0) {
+	} else if (enter(pool, slot, &stamps, err) == 0) {
 		*ret_slot = slot;
 		*ret_probe = pool->breaker.state == BREAKER_HALF_OPEN;
 		rc = 0;
@@ -298,8 +314,7 @@ static bool is_host_fault(const struct nel_err *err, bool sent)
 /* met: the server had answered; a fault before that is the gate's to count. */
 static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool met, bool sent, bool probe)
 {
-	struct stamp key = stamp_of(key_path(&pool->target));
-	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
+	const struct stamps stamps = stamps_of(&pool->target);
 	pthread_mutex_lock(&pool->lock);
 	struct ssh_pool_stats *stats = &pool->stats;
 	if (met && is_host_fault(err, sent))
@@ -307,11 +322,8 @@ static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool 
 	else if (probe)
 		breaker_cancel(&pool->breaker);
 	if (err->kind == NEL_DENIED)
-		pool->denial = (struct denial){.set = true,
-					       .retry_at_ms = clock_mono_ms() + DENIED_RETRY_MS,
-					       .key = key,
-					       .known_hosts = known_hosts,
-					       .err = *err};
+		pool->denial = (struct denial){
+		    .set = true, .retry_at_ms = clock_mono_ms() + DENIED_RETRY_MS, .stamps = stamps, .err = *err};
 	if (err->sys != ECANCELED && err->kind != NEL_BUSY) {
 		stats->failures++;
 		stats->last_kind = err->kind;
@@ -423,11 +435,10 @@ int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *given, struct ss
 int ssh_pool_lend(struct ssh_pool *pool, struct ssh_session **ret_session, struct nel_err *err)
 {
 	struct nel_err own = {0};
-	struct stamp key = stamp_of(key_path(&pool->target));
-	struct stamp known_hosts = stamp_of(pool->target.known_hosts_file);
+	const struct stamps stamps = stamps_of(&pool->target);
 	pthread_mutex_lock(&pool->lock);
 	assert(pool->lent.state == SLOT_FREE);
-	int rc = enter(pool, &pool->lent, key, known_hosts, err);
+	int rc = enter(pool, &pool->lent, &stamps, err);
 	bool probe = pool->breaker.state == BREAKER_HALF_OPEN;
 	pthread_mutex_unlock(&pool->lock);
 	if (rc != 0)

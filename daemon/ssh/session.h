@@ -18,8 +18,9 @@ struct ssh_target {
 	const char *username;
 	/* One of the three, looked at in the order agent_socket, key, key_file. Keys are ed25519, ECDSA or
 	 * RSA; before libssh2 1.11 RSA is refused with the reason. */
-	const char *key_file; /* private key, as ssh-keygen writes it */
-	const char *key;      /* the same text in memory; copies of it are wiped */
+	const char *key_file;         /* private key, as ssh-keygen writes it */
+	const char *certificate_file; /* beside key_file: its certificate; read anew for each login; or NULL */
+	const char *key;              /* the same text in memory; copies of it are wiped */
 	size_t key_size;
 	const char *key_name; /* what messages call the key in memory, as "of alice (GET /v1/identities)"; or NULL */
 	const char *agent_socket; /* of an ssh-agent, whose keys are tried in its order */

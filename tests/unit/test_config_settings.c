@@ -257,6 +257,10 @@ static const struct {
      "SSH_AUTH_SOCK"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, agent: /s, key_file: /k}}]\n",
      "/clusters/0/identity/key_file", 1, "either"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, agent: /s, certificate_file: /c}}]\n",
+     "/clusters/0/identity", 1, "certificate_file goes with key_file"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, certificate_file: c}}]\n",
+     "/clusters/0/identity/certificate_file", 1, "absolute"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, agent_key: x}}]\n",
      "/clusters/0/identity/agent", 1, "goes with"},
     {"clusters: [{name: a, hostname: a, identity: {username: u/v, key_file: /k}}]\n", "/clusters/0/identity", 1, "'/'"},
@@ -391,6 +395,20 @@ static void test_settings_load_agent_and_drain(void **state)
 	assert_false(settings_cluster_same(&s->clusters[0], &s->clusters[1]));
 }
 
+static void test_settings_load_certificate(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	CLEANUP(settings_freep) struct settings *s = NULL;
+	if (load("clusters:\n  - {name: a, hostname: a, identity: {username: u, key_file: /k, certificate_file: /c}}\n"
+		 "  - {name: b, hostname: b, identity: {username: u, key_file: /k}}\n",
+		 &s, NULL, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(s->clusters[0].certificate_file, "/c");
+	assert_null(s->clusters[1].certificate_file);
+	assert_false(settings_cluster_same(&s->clusters[0], &s->clusters[1]));
+}
+
 int main(void)
 {
 	unsetenv("SSH_AUTH_SOCK");
@@ -403,6 +421,7 @@ int main(void)
 	    cmocka_unit_test(test_settings_load_master_key_comes_from_credentials_directory),
 	    cmocka_unit_test(test_settings_load_no_file_is_not_found),
 	    cmocka_unit_test(test_settings_load_agent_and_drain),
+	    cmocka_unit_test(test_settings_load_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

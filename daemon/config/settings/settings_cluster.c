@@ -36,7 +36,7 @@ static const char *const cluster_keys[] = {"name",
 					   "submitted_jobs",
 					   "drain",
 					   NULL};
-static const char *const identity_keys[] = {"username", "key_file", "agent", "agent_key", NULL};
+static const char *const identity_keys[] = {"username", "key_file", "certificate_file", "agent", "agent_key", NULL};
 
 static const struct {
 	const char *name;
@@ -100,6 +100,9 @@ static void read_shared(const struct reader *r, const json_t *identity, const ch
 	c->key_file = settings_path(r, identity, base, "key_file", !agent);
 	if (agent && c->key_file != NULL)
 		reader_error(r, pointer, "The key is either in key_file or with the agent");
+	c->certificate_file = settings_path(r, identity, base, "certificate_file", false);
+	if (agent && c->certificate_file != NULL)
+		reader_error(r, base, "certificate_file goes with key_file; an agent has its certificates itself");
 	if (c->username != NULL && strchr(c->username, '/') != NULL)
 		reader_error(r, base, "An account's name has no '/'");
 }
@@ -269,10 +272,10 @@ bool settings_cluster_same(const struct settings_cluster *a, const struct settin
 	return equal(a->hostname, b->hostname) && equal(a->address, b->address) && a->port == b->port &&
 	       equal(a->known_hosts_file, b->known_hosts_file) && a->identity_per_user == b->identity_per_user &&
 	       equal(a->username, b->username) && equal(a->key_file, b->key_file) &&
-	       equal(a->agent_socket, b->agent_socket) && equal(a->agent_key, b->agent_key) &&
-	       a->max_sessions == b->max_sessions && equal(a->proxy_command, b->proxy_command) &&
-	       a->connect_timeout_s == b->connect_timeout_s && a->idle_timeout_s == b->idle_timeout_s &&
-	       same_environment(a, b);
+	       equal(a->certificate_file, b->certificate_file) && equal(a->agent_socket, b->agent_socket) &&
+	       equal(a->agent_key, b->agent_key) && a->max_sessions == b->max_sessions &&
+	       equal(a->proxy_command, b->proxy_command) && a->connect_timeout_s == b->connect_timeout_s &&
+	       a->idle_timeout_s == b->idle_timeout_s && same_environment(a, b);
 }
 
 void settings_cluster_done(struct settings_cluster *c)
@@ -283,6 +286,7 @@ void settings_cluster_done(struct settings_cluster *c)
 	free(c->known_hosts_file);
 	free(c->username);
 	free(c->key_file);
+	free(c->certificate_file);
 	free(c->agent_socket);
 	free(c->agent_key);
 	free(c->proxy_command);

@@ -87,8 +87,8 @@ END
 write_node_files() {
     local cluster=$1 node gpu
     : >"$dir/$cluster/gres.conf"
-    # What slurmd of 24.11 wants without cgroups; those of 22.05 do not know the plugin (cgroup.conf(5)).
-    if [[ $(slurmd -V) =~ ^slurm\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= 24)); then
+    # What newer slurmd wants without cgroups; those before 23.02 do not know the plugin (cgroup.conf(5)).
+    if [[ $(slurmd -V) =~ ^slurm[a-z-]*\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= 23)); then
         echo 'CgroupPlugin=disabled' >"$dir/$cluster/cgroup.conf"
     fi
     for node in ${nodes_of[$cluster]}; do
