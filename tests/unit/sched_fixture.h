@@ -37,8 +37,9 @@ struct scene {
 struct before {
 	enum chain_state state;
 	bool nobody;                  /* knows a Slurm job of it */
-	int attempt;                  /* its number; 0: 1 */
+	int attempt;                  /* its number; 0: 1, and none of a queued one */
 	const char *slurm_state;      /* of the attempt */
+	const char *nodes;            /* likewise */
 	int64_t started_at;           /* the job's and the attempt's */
 	bool cancelled;               /* asked for by anna */
 	const char *resume_mode;      /* NULL: daemon */
@@ -105,7 +106,7 @@ static inline void scene_init(struct scene *scene, struct fixture *f, const stru
 	assert_ok(f, jobs_insert(f->db, &scene->job, err));
 	struct job_row row = {0};
 	assert_ok(f, jobs_get_seq(f->db, scene->job.seq, &row, err));
-	row.attempt = before->attempt > 0 ? before->attempt : 1;
+	row.attempt = before->attempt > 0 ? before->attempt : before->state != CHAIN_QUEUED;
 	row.budget_from_attempt = 1;
 	row.started_at = before->started_at;
 	row.export_ = mem_strdup(before->export_);
@@ -121,6 +122,7 @@ static inline void scene_init(struct scene *scene, struct fixture *f, const stru
 						      .intended_at = NOW_S - 50,
 						      .slurm_job_id = newest ? row.slurm_job_id : (char *)"76",
 						      .slurm_state = (char *)(newest ? before->slurm_state : "TIMEOUT"),
+						      .nodes = (char *)(newest ? before->nodes : NULL),
 						      .started_at = newest ? before->started_at : NOW_S - 500,
 						      .absent_since = newest ? before->absent_since : 0,
 						      .elapsed_s = newest ? -1 : 100,

@@ -1,0 +1,186 @@
+/* The intent to submit: rows before, rows after, and every write failing in turn. */
+#include "sched/attempt_intent.h"
+
+#include "sched_fixture.h"
+
+static struct plan_job plan_jobs[] = {{.index = 0,
+				       .task = (char *)"gsm8k",
+				       .file_name = (char *)"gsm8k",
+				       .container = (char *)"image:1",
+				       .endpoint_type = (char *)"chat",
+				       .pre_cmd = (char *)"",
+				       .post_cmd = (char *)""}};
+
+static struct eval_plan plan_new(void)
+{
+	return (struct eval_plan){.account = (char *)"team",
+				  .output_dir = (char *)"/shared/out",
+				  .partition = (char *)"batch",
+				  .gres = (char *)"gpu:8",
+				  .subproject = (char *)"nel",
+				  .mpi = (char *)"pmix",
+				  .ntasks_per_node = 1,
+				  .total_nodes = 2,
+				  .walltime_s = 3600,
+				  .max_walltime_s = 432000,
+				  .readiness_timeout_s = 3600,
+				  .proxy_image = (char *)"haproxy:latest",
+				  .jobs = plan_jobs,
+				  .job_count = COUNT(plan_jobs)};
+}
+
+/* What the attempt that is intended asks for. */
+struct intent {
+	int number; /* 0: none is */
+	int64_t time_limit_s;
+	const char *after_job;
+	const char *exclude_node;
+};
+
+static void assert_intent(const char *name, const struct scene *scene, const struct intent *intent)
+{
+	struct fixture *f = scene->f;
+	CLEANUP(attempt_row_done) struct attempt_row row = {0};
+	CLEANUP(mem_freep) char *script = NULL;
+	if (intent->number == 0) {
+		assert_int_equal(scene->chain->attempt.number, scene->chain->job.attempt);
+		return;
+	}
+	assert_ok(f, attempts_get(f->db, scene->chain->seq, intent->number, &row, &f->err));
+	if (scene->chain->attempt.number != intent->number || row.time_limit_s != intent->time_limit_s)
+		fail_msg("%s: attempt %d for %d s", name, scene->chain->attempt.number, (int)row.time_limit_s);
+	assert_part(name, "after_job", row.after_job, intent->after_job);
+	assert_part(name, "exclude_node", row.exclude_node, intent->exclude_node);
+	assert_part(name, "the Slurm job", row.slurm_job_id, NULL);
+	assert_int_equal(row.gpus, 16);
+	assert_int_equal(row.intended_at, NOW_S);
+	assert_true(scene->chain->first_send);
+	assert_null(scene->chain->job.slurm_job_id);
+	assert_ok(f, attempts_script(f->db, scene->chain->seq, intent->number, &script, &f->err));
+	assert_part(name, "its script", script, row.job_name);
+}
+
+static void assert_stored(const char *name, struct fixture *f, const struct before *before, const struct after *after,
+			  const struct intent *intent)
+{
+	struct eval_plan plan = plan_new();
+	int writes = 0;
+	for (int failing = 0; failing <= writes; failing++) {
+		struct scene scene;
+		scene_init(&scene, f, before);
+		scene.chain->job.budget_used_s = before->budget_limit_s > 0 ? 300 : 0;
+		CLEANUP(mem_freep) char *was = dump(f);
+		spoil(&scene);
+		scene.failing = failing;
+		int rc = attempt_intent_store(&scene.s, &scene.chain, 1, &plan, &f->err);
+		spoil_end(&scene);
+		CLEANUP(mem_freep) char *is = dump(f);
+		if (failing == 0) {
+			assert_ok(f, rc);
+			writes = scene.writes;
+			assert_after(name, &scene, after);
+			assert_intent(name, &scene, intent);
+		} else if (rc == 0 || strcmp(was, is) != 0 || !scene.chain->touched) {
+			fail_msg("%s: write %d of %d failed: %d, touched %d", name, failing, writes, rc,
+				 scene.chain->touched);
+		}
+		scene_done(&scene);
+	}
+}
+
+#define SENT(reason_) \
+	{ \
+		.state = CHAIN_SUBMITTING, .pending = ACTION_SUBMIT, .reason = (reason_), \
+		.waiting_on = "the cluster to take the job", .events = "job.state evaluation.state" \
+	}
+
+static void test_store(void **state)
+{
+	static const struct {
+		const char *name;
+		struct before before;
+		struct after after;
+		struct intent intent;
+	} cases[] = {
+	    {"the first attempt",
+	     {.state = CHAIN_QUEUED},
+	     SENT("attempt 1, for at most 3600 s"),
+	     {1, 3600, NULL, NULL}},
+	    {"the next one goes after the one before",
+	     {.state = CHAIN_RESUMING, .slurm_state = "TIMEOUT", .nodes = "n3"},
+	     SENT("attempt 2, for at most 3600 s"),
+	     {2, 3600, "77", NULL}},
+	    {"and not to a node that failed",
+	     {.state = CHAIN_RESUMING, .slurm_state = "NODE_FAIL", .nodes = "n3"},
+	     SENT("attempt 2"),
+	     {2, 3600, "77", "n3"}},
+	    {"of several nodes it is not known which",
+	     {.state = CHAIN_RESUMING, .slurm_state = "NODE_FAIL", .nodes = "n[3-4]"},
+	     SENT("attempt 2"),
+	     {2, 3600, "77", NULL}},
+	    {"in mode in_job the script would ask for it again and again",
+	     {.state = CHAIN_RESUMING, .slurm_state = "NODE_FAIL", .nodes = "n3", .resume_mode = "in_job"},
+	     SENT("attempt 2"),
+	     {2, 3600, "77", NULL}},
+	    {"no longer than what the budget leaves",
+	     {.state = CHAIN_RESUMING, .slurm_state = "TIMEOUT", .budget_limit_s = 1000},
+	     SENT("attempt 2, for at most 660 s"),
+	     {2, 660, "77", NULL}},
+	    {"a budget that leaves less than a minute ends the chain",
+	     {.state = CHAIN_RESUMING, .slurm_state = "TIMEOUT", .budget_limit_s = 359},
+	     {.state = CHAIN_RESUMING, .pending = ACTION_COLLECT, .ending = true, .events = ""},
+	     {0}},
+	    {"a budget that never held a minute",
+	     {.state = CHAIN_QUEUED, .budget_limit_s = 359},
+	     {.state = CHAIN_FAILED,
+	      .reason = "execution.max_walltime is shorter than 60 s",
+	      .events = "job.state evaluation.state evaluation.ended",
+	      .collected = true},
+	     {0}},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_stored(cases[i].name, *state, &cases[i].before, &cases[i].after, &cases[i].intent);
+}
+
+/* What is to be sent again keeps its attempt: it goes under its name. */
+static void test_store_leaves_an_attempt_that_is_intended(void **state)
+{
+	static const struct before before = {.state = CHAIN_SUBMITTING};
+	struct fixture *f = *state;
+	struct eval_plan plan = plan_new();
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	CLEANUP(mem_freep) char *was = dump(f);
+	assert_ok(f, attempt_intent_store(&scene.s, &scene.chain, 1, &plan, &f->err));
+	CLEANUP(mem_freep) char *is = dump(f);
+	assert_string_equal(was, is);
+	assert_int_equal(scene.chain->attempt.number, 1);
+	assert_false(scene.chain->first_send);
+	scene_done(&scene);
+}
+
+/* A task that its evaluation does not have. */
+static void test_store_refuses_a_job_that_the_plan_has_not(void **state)
+{
+	static const struct before before = {.state = CHAIN_QUEUED};
+	struct fixture *f = *state;
+	struct eval_plan plan = plan_new();
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	plan.job_count = 0;
+	assert_refused(f, NEL_DB, attempt_intent_store(&scene.s, &scene.chain, 1, &plan, &f->err));
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM attempts"), 0);
+	scene_done(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_store, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_store_leaves_an_attempt_that_is_intended, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_store_refuses_a_job_that_the_plan_has_not, fixture_setup,
+					    fixture_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
