@@ -18,7 +18,7 @@
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
 #define TIMEOUT_SLACK_S 90
 #define ELAPSED_GRAIN_S 60
-#define SACCT_WAIT "accounting, which knows how it ended and does not answer: "
+#define WAITING_ON_SIZE 600
 
 static bool replace_text(char **text, const char *now)
 {
@@ -109,6 +109,20 @@ static const char *held_up(const char *state)
 	return "";
 }
 
+/* What the job waits on by what Slurm said of it last: not on anything that was waited for since. */
+static bool note_said_last(struct job_row *job, const struct attempt_row *attempt)
+{
+	char waiting_on[WAITING_ON_SIZE];
+	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "";
+	if (slurm_state_class(state) == SLURM_PENDING)
+		pending_describe(attempt->pending_reason != NULL ? attempt->pending_reason : "",
+				 attempt->start_estimate, waiting_on, sizeof waiting_on);
+	else
+		snprintf(waiting_on, sizeof waiting_on, "%s",
+			 state[0] == '\0' && job->state == CHAIN_PENDING ? "Slurm" : held_up(state));
+	return replace_text(&job->waiting_on, waiting_on);
+}
+
 static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, enum slurm_class class, int64_t now_s)
 {
@@ -118,7 +132,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	if (o->nodes[0] != '\0')
 		changed |= replace_text(&attempt->nodes, o->nodes);
 	if (pending) {
-		char waiting_on[600];
+		char waiting_on[WAITING_ON_SIZE];
 		/* Slurm guesses anew all the time: small moves are not worth a write for every waiting job. */
 		if (pending_estimate_moved(attempt->start_estimate, o->start_estimate, now_s))
 			changed |= replace_number(&attempt->start_estimate, o->start_estimate);
@@ -149,14 +163,15 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	return changed;
 }
 
-/* Appends how long the attempt ran, where, and what the budget leaves. */
-static void tell_use(const struct job_row *job, const struct attempt_row *attempt, struct judgement *j)
+/* Appends how long the attempt ran, where, and what the budget leaves. named: the reason is about the attempt so far.
+ */
+static void tell_use(const struct job_row *job, const struct attempt_row *attempt, bool named, struct judgement *j)
 {
 	size_t used = strlen(j->reason);
 	char *at = j->reason + used;
 	size_t size = sizeof j->reason - used;
 	int64_t left_s = job->budget_limit_s - job->budget_used_s;
-	if (strncmp(j->reason, "attempt ", strlen("attempt ")) == 0)
+	if (named)
 		snprintf(at, size, "; it ran");
 	else
 		snprintf(at, size, "%sattempt %d ran", used > 0 ? "; " : "", attempt->number);
@@ -230,7 +245,7 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
 		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s and will be continued", attempt->number,
 			 state);
 	}
-	tell_use(job, attempt, j);
+	tell_use(job, attempt, j->event != EVENT_END_BUDGET, j);
 }
 
 /* In mode in_job the attempt before queues the next one, which may then turn out to have nothing to do: it is withdrawn
@@ -251,7 +266,7 @@ static bool judge_idle(const struct job_row *job, const struct attempt_row *atte
 	snprintf(j->reason, sizeof j->reason, "attempt %d, which attempt %d had queued, %s; %s", attempt->number,
 		 attempt->number - 1, withdrawn ? "was withdrawn before it began" : "found nothing to do",
 		 spent ? "the walltime budget is spent" : "another one takes its place");
-	tell_use(job, attempt, j);
+	tell_use(job, attempt, true, j);
 	return true;
 }
 
@@ -319,7 +334,7 @@ static void judge_cancelled(const struct job_row *job, const struct attempt_row 
 		snprintf(j->reason, sizeof j->reason,
 			 "Slurm job %s was cancelled on the cluster%s%s, not through this service",
 			 attempt->slurm_job_id, o->cancelled_by[0] != '\0' ? " by user " : "", o->cancelled_by);
-	tell_use(job, attempt, j);
+	tell_use(job, attempt, false, j);
 }
 
 static void judge_state(struct job_row *job, struct attempt_row *attempt, const struct observation *o, int64_t now_s,
@@ -336,7 +351,7 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 		judge(j, EVENT_END_SUCCESS);
 		snprintf(j->reason, sizeof j->reason, "attempt %d had finished when Slurm ended it with %s",
 			 attempt->number, state);
-		tell_use(job, attempt, j);
+		tell_use(job, attempt, true, j);
 		return;
 	}
 	switch (class) {
@@ -344,7 +359,7 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 	case SLURM_RUNNING: judge(j, EVENT_SEEN_RUNNING); return;
 	case SLURM_SUCCEEDED:
 		judge(j, EVENT_END_SUCCESS);
-		tell_use(job, attempt, j);
+		tell_use(job, attempt, false, j);
 		return;
 	case SLURM_CANCELLED: judge_cancelled(job, attempt, o, j); return;
 	case SLURM_RESUMABLE:
@@ -356,10 +371,10 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 			snprintf(j->reason, sizeof j->reason,
 				 "attempt %d ended with %s, which execution.auto_resume.on leaves out", attempt->number,
 				 state);
-			tell_use(job, attempt, j);
+			tell_use(job, attempt, true, j);
 		} else {
 			judge_failure(attempt, state, j);
-			tell_use(job, attempt, j);
+			tell_use(job, attempt, false, j);
 		}
 		return;
 	case SLURM_REVOKED:
@@ -405,8 +420,7 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	bool withdrawn = strcmp(o->fate, FATE_WITHDRAWN) == 0;
 	if ((!rules->accounting || withdrawn) && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
 		return;
-	if (job->waiting_on != NULL && strncmp(job->waiting_on, SACCT_WAIT, strlen(SACCT_WAIT)) == 0)
-		j->changed |= replace_text(&job->waiting_on, "");
+	j->changed |= note_said_last(job, attempt);
 	if (attempt->absent_since == 0) {
 		attempt->absent_since = rules->now_s;
 		j->changed = true;
@@ -419,7 +433,7 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	judge(j, EVENT_LOST);
 	snprintf(j->reason, sizeof j->reason, "Slurm job %s is unknown to squeue%s for %" PRId64 " s",
 		 attempt->slurm_job_id, rules->accounting ? " and sacct" : "", absent_s);
-	tell_use(job, attempt, j);
+	tell_use(job, attempt, false, j);
 }
 
 /* squeue no longer has the job, and the one that would know its end does not answer. */
@@ -428,7 +442,7 @@ static bool note_silence(struct job_row *job, const char *why)
 	char text[400];
 	if (why == NULL || why[0] == '\0')
 		return false;
-	snprintf(text, sizeof text, SACCT_WAIT "%s", why);
+	snprintf(text, sizeof text, "accounting, which knows how it ended and does not answer: %s", why);
 	return replace_text(&job->waiting_on, text);
 }
 

@@ -427,6 +427,7 @@ static void test_reconcile_without_accountings_answer_says_whose_is_missing(void
 	struct attempt_row attempt = make_attempt();
 	struct observation o = nothing_seen();
 	struct judgement j;
+	attempt.slurm_state = mem_strdup("RUNNING");
 	o.sacct = SIGHT_UNOBSERVABLE;
 	rules.accounting_error = "";
 	reconcile(&job, &attempt, 0, &o, &rules, &j);
@@ -442,6 +443,16 @@ static void test_reconcile_without_accountings_answer_says_whose_is_missing(void
 	o.sacct = SIGHT_ABSENT;
 	reconcile(&job, &attempt, 0, &o, &rules, &j);
 	assert_null(job.waiting_on);
+	/* One that was pending waits again on what Slurm said last. */
+	free(attempt.slurm_state);
+	attempt.slurm_state = mem_strdup("PENDING");
+	attempt.pending_reason = mem_strdup("Resources");
+	o.sacct = SIGHT_UNOBSERVABLE;
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_non_null(strstr(job.waiting_on, "accounting"));
+	o.sacct = SIGHT_ABSENT;
+	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	assert_non_null(strstr(job.waiting_on, "Slurm: Resources: "));
 	job_row_done(&job);
 	attempt_row_done(&attempt);
 }
