@@ -13,7 +13,6 @@
 #define OUTPUT_MAX (64 * 1024)
 #define OUTPUT_MAX_PER_ITEM 1024
 #define TEXT_SIZE 512
-#define EPOCH_MAX 99999999999LL
 
 /* One thing that is asked. */
 struct item {
@@ -142,14 +141,6 @@ static void add_paths(struct check_question *question, const struct eval_plan *p
 	remote_array_end(&question->data);
 }
 
-static const struct plan_job *find_job(const struct eval_plan *plan, int index)
-{
-	for (size_t i = 0; i < plan->job_count; i++)
-		if (plan->jobs[i].index == index)
-			return &plan->jobs[i];
-	return NULL;
-}
-
 /* The script puts the body behind each header: that is run.sub. */
 static int add_scripts(struct check_question *question, const struct check_input *in, struct nel_err *err)
 {
@@ -158,7 +149,7 @@ static int add_scripts(struct check_question *question, const struct check_input
 	remote_set(&question->data, "NEL_BODY", script_body());
 	remote_array_begin(&question->data, "NEL_HEADERS");
 	for (size_t i = 0; i < count; i++) {
-		const struct plan_job *job = find_job(in->plan, in->orders[i].job_index);
+		const struct plan_job *job = eval_plan_job(in->plan, in->orders[i].job_index);
 		if (job == NULL)
 			return err_set(err, NEL_INTERNAL, "the plan has no job %d", in->orders[i].job_index);
 		CLEANUP(mem_freep) char *job_dir = script_job_dir(in->rundir, job);
@@ -300,7 +291,7 @@ static bool read_answer(const struct check_question *question, struct record *re
 	if (index < 0 || (size_t)index >= question->count || reply->items[index].message != NULL)
 		return false;
 	const struct item *item = &question->items[index];
-	int64_t at_s = record_number(record->fields[3], EPOCH_MAX, 0);
+	int64_t at_s = record_time(record->fields[3]);
 	int64_t start = item->kind == CHECK_SBATCH ? at_s : 0;
 	record_text(record->fields[4], text, sizeof text);
 	reply->items[index] = (struct check_result){

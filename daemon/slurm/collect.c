@@ -95,7 +95,7 @@ static bool read_kept(struct records *records, struct record *record, struct col
 	reply->kept[reply->kept_count++] = (struct collect_log){
 	    .name = mem_strdup(record->fields[5]),
 	    .size = size,
-	    .modified_at = record_number(record->fields[3], 99999999999LL, 0),
+	    .modified_at = record_time(record->fields[3]),
 	    .from = from,
 	    .data = mem_dup(data, (size_t)bytes),
 	    .data_size = (size_t)bytes,

@@ -12,7 +12,6 @@
 #define PATH_SIZE_MAX 4096
 #define LIST_OUTPUT_MAX (8 * 1024 * 1024)
 #define HEADER_MAX 4096
-#define EPOCH_MAX 99999999999LL
 #define END_MARK "\nend\n"
 
 void remote_files_done(struct remote_files *files)
@@ -127,7 +126,7 @@ static void add_entry(struct remote_files *files, const char *entry)
 	    .path = escaped != NULL ? escaped : mem_strdup(record.fields[2]),
 	    .escaped = escaped != NULL,
 	    .size = record_number(record.fields[0], INT64_MAX, 0),
-	    .modified_at = record_number(record.fields[1], EPOCH_MAX, 0),
+	    .modified_at = record_time(record.fields[1]),
 	};
 }
 
@@ -178,7 +177,7 @@ int files_parse_chunk(const char *text, size_t size, struct remote_chunk *ret_ch
 					   .size = got,
 					   .offset = start,
 					   .file_size = file_size,
-					   .modified_at = record_number(record.fields[2], EPOCH_MAX, 0)};
+					   .modified_at = record_time(record.fields[2])};
 	memcpy(ret_chunk->version, record.fields[4], strlen(record.fields[4]) + 1);
 	return 0;
 }

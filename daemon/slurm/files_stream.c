@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define HEAD_MAX (64 * 1024) /* with what a login shell prints */
-#define EPOCH_MAX 99999999999LL
 
 static int render(const char *const *environment, const char *job_dir, const char *folder, const char *path,
 		  const char *mode, struct str *data, char ret_command[REMOTE_COMMAND_SIZE], char **ret_input,
@@ -66,7 +65,7 @@ static int read_head(struct files_stream *stream, struct record *record, struct 
 		return unreadable(err);
 	const char *version = record->fields[4];
 	stream->file_size = record_number(record->fields[1], INT64_MAX / 2, -1);
-	stream->modified_at = record_number(record->fields[2], EPOCH_MAX, 0);
+	stream->modified_at = record_time(record->fields[2]);
 	if (stream->file_size < 0 || strlen(version) >= FILES_VERSION_SIZE ||
 	    strspn(version, "0123456789.-") != strlen(version))
 		return unreadable(err);

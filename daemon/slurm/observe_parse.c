@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EPOCH_MAX 99999999999LL
 #define ELAPSED_MAX 999999999999LL
 #define SUBMIT_SLACK_S 2
 #define ID_SIZE 21
@@ -230,15 +229,15 @@ static void read_queue_row(struct parser *p, struct record *record)
 	if (!record_split(record, 9, 9))
 		return;
 	char **f = record->fields;
-	struct heard *heard = find_heard(p, f[1], record_number(f[3], EPOCH_MAX, 0), f[8], &nodes);
+	struct heard *heard = find_heard(p, f[1], record_time(f[3]), f[8], &nodes);
 	char state[24];
 	read_state(f[2], state);
 	if (heard == NULL || (heard->queue_seen && rank(state) < rank(heard->queue_state)))
 		return;
 	heard->queue_seen = true;
 	memcpy(heard->queue_state, state, sizeof state);
-	heard->queue_start = record_number(f[4], EPOCH_MAX, 0);
-	heard->queue_end = record_number(f[5], EPOCH_MAX, 0);
+	heard->queue_start = record_time(f[4]);
+	heard->queue_end = record_time(f[5]);
 	heard->queue_elapsed = observe_parse_elapsed(f[6]);
 	record_text(strcmp(f[7], "None") == 0 ? "" : f[7], heard->queue_reason, sizeof heard->queue_reason);
 	read_nodes(nodes, heard->queue_nodes, sizeof heard->queue_nodes);
@@ -262,7 +261,7 @@ static void read_acct_row(struct parser *p, struct record *record)
 	if (!record_split(record, 9, 9))
 		return;
 	char **f = record->fields;
-	int64_t submitted = record_number(f[4], EPOCH_MAX, 0);
+	int64_t submitted = record_time(f[4]);
 	struct heard *heard = find_heard(p, f[1], submitted, f[8], &nodes);
 	char state[24];
 	read_state(f[2], state);
@@ -283,8 +282,8 @@ static void read_acct_row(struct parser *p, struct record *record)
 	const char *by = strstr(f[2], "CANCELLED by ");
 	record_text(by == f[2] ? by + strlen("CANCELLED by ") : "", heard->cancelled_by, sizeof heard->cancelled_by);
 	read_exit_code(f[3], &heard->acct_exit, &heard->acct_signal);
-	heard->acct_start = record_number(f[5], EPOCH_MAX, 0);
-	heard->acct_end = record_number(f[6], EPOCH_MAX, 0);
+	heard->acct_start = record_time(f[5]);
+	heard->acct_end = record_time(f[6]);
 	read_nodes(nodes, heard->acct_nodes, sizeof heard->acct_nodes);
 }
 
@@ -331,7 +330,7 @@ static void read_stamps(struct observation *o, char *starts, char *ends, int64_t
 	int64_t open_start = 0;
 	int count = 0;
 	while (count < STAMPS_MAX && next_item(&starts, &start_text)) {
-		int64_t start = record_number(start_text, EPOCH_MAX, 0);
+		int64_t start = record_time(start_text);
 		o->stamp_started = count++ == 0 ? start : o->stamp_started;
 		o->stamp_ended = 0;
 		o->stamp_exit = -1;
@@ -342,7 +341,7 @@ static void read_stamps(struct observation *o, char *starts, char *ends, int64_t
 		char *exit_text = strchr(end_text, ':');
 		if (exit_text != NULL)
 			*exit_text++ = '\0';
-		o->stamp_ended = record_number(end_text, EPOCH_MAX, 0);
+		o->stamp_ended = record_time(end_text);
 		o->stamp_exit = exit_text == NULL ? -1 : (int)record_number(exit_text, 255, -1);
 		if (o->stamp_ended > start)
 			total += o->stamp_ended - start;
@@ -365,7 +364,7 @@ static void read_files(struct parser *p, struct record *record)
 		return;
 	struct observation *o = &p->reply.items[index];
 	o->progress = record_number(f[2], INT64_MAX, -1);
-	read_stamps(o, f[4], f[5], record_number(f[3], EPOCH_MAX, 0));
+	read_stamps(o, f[4], f[5], record_time(f[3]));
 	slurm_state_word(f[6], o->fate);
 }
 
@@ -458,7 +457,7 @@ static void read_record(struct parser *p, struct record *record)
 	else if (record_is(record, "m"))
 		read_message(p, record);
 	else if (record_is(record, "now") && record_split(record, 2, 2))
-		p->reply.cluster_now = record_number(record->fields[1], EPOCH_MAX, 0);
+		p->reply.cluster_now = record_time(record->fields[1]);
 }
 
 int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,

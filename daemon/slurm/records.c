@@ -103,6 +103,11 @@ int64_t record_number(const char *text, int64_t max, int64_t fallback)
 	return str_to_int(text, 0, max, &value) ? value : fallback;
 }
 
+int64_t record_time(const char *text)
+{
+	return record_number(text, 99999999999, 0);
+}
+
 /* Writes at most max bytes of cleaned text to out; returns how many. */
 static size_t clean(const char *data, size_t size, bool keep_lines, char *out, size_t max)
 {

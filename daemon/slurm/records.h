@@ -49,6 +49,9 @@ int records_truncated(struct nel_err *err);
 /* A decimal number within [0, max]; otherwise the fallback. */
 int64_t record_number(const char *text, int64_t max, int64_t fallback);
 
+/* Seconds since the epoch, before the year 5138; 0 for whatever else it is. */
+int64_t record_time(const char *text);
+
 /* Copies text into buf of that size as one line of valid UTF-8 (RFC 3629): control characters become spaces, wrong
  * bytes '?', and it is cut between characters. */
 void record_text(const char *text, char *buf, size_t size);

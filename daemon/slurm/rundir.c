@@ -222,18 +222,10 @@ static void add_export(struct rundir_files *files, const char *dir, const struct
 	add_text(files, dir, "artifacts/config.yml", yaml_json_emit(plan->resolved), 0600);
 }
 
-static const struct plan_job *find_job(const struct eval_plan *plan, int index)
-{
-	for (size_t i = 0; i < plan->job_count; i++)
-		if (plan->jobs[i].index == index)
-			return &plan->jobs[i];
-	return NULL;
-}
-
 static int add_job(struct rundir_files *files, const struct rundir_input *in, const struct attempt_order *order,
 		   struct nel_err *err)
 {
-	const struct plan_job *job = find_job(in->plan, order->job_index);
+	const struct plan_job *job = eval_plan_job(in->plan, order->job_index);
 	if (job == NULL)
 		return err_set(err, NEL_INVALID, "there is no job %d", order->job_index);
 	CLEANUP(mem_freep) char *job_dir = script_job_dir(in->rundir, job);
@@ -267,7 +259,7 @@ static int check_all_secrets(const struct rundir_input *in, struct nel_err *err)
 {
 	struct consumers all = {0};
 	for (size_t i = 0; i < in->order_count; i++) {
-		const struct plan_job *job = find_job(in->plan, in->orders[i].job_index);
+		const struct plan_job *job = eval_plan_job(in->plan, in->orders[i].job_index);
 		if (job == NULL)
 			continue;
 		struct consumers consumers;

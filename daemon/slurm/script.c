@@ -178,14 +178,6 @@ static int append_options(struct str *s, const struct eval_plan *plan, const str
 	return append_chain(s, order, err);
 }
 
-static const struct plan_job *find_job(const struct eval_plan *plan, int index)
-{
-	for (size_t i = 0; i < plan->job_count; i++)
-		if (plan->jobs[i].index == index)
-			return &plan->jobs[i];
-	return NULL;
-}
-
 /* job_dir is part of mounts ("source:target,...") and of the names of logs, which have no way of quoting. */
 static int check_job_dir(const char *job_dir, struct nel_err *err)
 {
@@ -203,7 +195,7 @@ static int check_job_dir(const char *job_dir, struct nel_err *err)
 int script_render_header(const struct eval_plan *plan, const struct attempt_order *order, const char *evaluation,
 			 const char *job_dir, struct str *ret_header, struct nel_err *err)
 {
-	const struct plan_job *job = find_job(plan, order->job_index);
+	const struct plan_job *job = eval_plan_job(plan, order->job_index);
 	if (job == NULL)
 		return err_set(err, NEL_INVALID, "there is no job %d", order->job_index);
 	if (check_job_dir(job_dir, err) != 0)

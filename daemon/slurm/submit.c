@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define OUTPUT_MAX (64 * 1024 + SUBMIT_TASKS_MAX * 1024)
-#define EPOCH_MAX 99999999999LL
 
 void submit_reply_done(struct submit_reply *reply)
 {
@@ -44,7 +43,7 @@ static bool read_result(struct record *record, struct submit_result *result)
 		if (!observe_is_job_id(id))
 			return false;
 		memcpy(result->slurm_job_id, id, strlen(id) + 1);
-		result->submitted_at = record_number(at, EPOCH_MAX, 0);
+		result->submitted_at = record_time(at);
 		return true;
 	}
 	return false;
@@ -158,14 +157,6 @@ int submit_send(struct ssh_pool *pool, const struct submit_package *package, int
 	return submit_parse(result.output, result.output_size, package->task_count, ret_reply, err);
 }
 
-static const struct plan_job *find_job(const struct eval_plan *plan, int index)
-{
-	for (size_t i = 0; i < plan->job_count; i++)
-		if (plan->jobs[i].index == index)
-			return &plan->jobs[i];
-	return NULL;
-}
-
 /* The tasks of the orders, with what they own. */
 struct tasks {
 	struct submit_task *items;
@@ -193,7 +184,7 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 	tasks->sources = mem_calloc(in->order_count, sizeof *tasks->sources);
 	for (size_t i = 0; i < in->order_count; i++) {
 		const struct attempt_order *order = &in->orders[i];
-		const struct plan_job *job = find_job(in->plan, order->job_index);
+		const struct plan_job *job = eval_plan_job(in->plan, order->job_index);
 		if (job == NULL)
 			return err_set(err, NEL_INTERNAL, "the plan has no job %d", order->job_index);
 		tasks->dirs[i] = script_job_dir(in->rundir, job);

@@ -181,6 +181,14 @@ int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, stru
 	return result;
 }
 
+const struct plan_job *eval_plan_job(const struct eval_plan *plan, int index)
+{
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (plan->jobs[i].index == index)
+			return &plan->jobs[i];
+	return NULL;
+}
+
 void eval_plan_free(struct eval_plan *plan)
 {
 	if (plan == NULL)

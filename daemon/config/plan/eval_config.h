@@ -157,6 +157,9 @@ struct eval_plan {
 void eval_plan_free(struct eval_plan *plan); /* accepts NULL */
 DEFINE_FREEP(struct eval_plan, eval_plan, eval_plan_free)
 
+/* The job with that index; NULL when there is none. */
+const struct plan_job *eval_plan_job(const struct eval_plan *plan, int index);
+
 /* What the pipeline needs besides the text; all borrowed. */
 struct eval_input {
 	const char *text; /* YAML or JSON */
