@@ -8,19 +8,12 @@
 #include <math.h>
 #include <string.h>
 
-static void result_row_done(struct result_row *row)
-{
-	free(row->task);
-	free(row->metric);
-	free(row->score);
-}
-
 void result_list_done(struct result_list *list)
 {
 	if (list == NULL)
 		return;
 	for (size_t i = 0; i < list->count; i++)
-		result_row_done(&list->items[i]);
+		score_done(&list->items[i]);
 	free(list->items);
 	*list = (struct result_list){0};
 }
@@ -36,7 +29,7 @@ void result_of_job_list_done(struct result_of_job_list *list)
 		free(item->model);
 		free(item->user);
 		free(item->state);
-		result_row_done(&item->row);
+		score_done(&item->row);
 	}
 	free(list->items);
 	for (size_t i = 0; i < list->basis_count; i++) {
@@ -65,7 +58,7 @@ static struct statement insert_result = {
 	   " coalesce((SELECT protocol FROM job_likenesses WHERE job = ?1), 0))",
 };
 
-static int insert_of_job(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
+static int insert_of_job(struct db *db, int64_t job_seq, const struct score *rows, size_t count, int64_t now_s,
 			 struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &insert_result);
@@ -89,7 +82,7 @@ static int insert_of_job(struct db *db, int64_t job_seq, const struct result_row
 	return 0;
 }
 
-int results_replace(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
+int results_replace(struct db *db, int64_t job_seq, const struct score *rows, size_t count, int64_t now_s,
 		    struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
@@ -101,7 +94,7 @@ int results_replace(struct db *db, int64_t job_seq, const struct result_row *row
 
 #define ROW_COLUMNS "task, is_group, metric, score, value, stderr, count"
 
-static void read_row(struct query *q, struct result_row *row)
+static void read_row(struct query *q, struct score *row)
 {
 	row->task = query_text(q);
 	row->group = query_int(q) != 0;

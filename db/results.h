@@ -2,20 +2,11 @@
 #ifndef NEL_DB_RESULTS_H
 #define NEL_DB_RESULTS_H
 
+#include "base/score.h"
 #include "db/likenesses.h"
 
-struct result_row {
-	char *task; /* as results.yml names it */
-	bool group;
-	char *metric;
-	char *score;
-	double value;
-	double stderr_; /* NAN unknown */
-	int64_t count;  /* -1 unknown */
-};
-
 struct result_list {
-	struct result_row *items;
+	struct score *items;
 	size_t count;
 };
 
@@ -23,7 +14,7 @@ void result_list_done(struct result_list *list);
 
 /* Replaces the job's scores; of two with the same task, group, metric and score the later one counts. Within a
  * transaction. INVALID when a value is not finite; an error that is not finite is stored as unknown. */
-int results_replace(struct db *db, int64_t job_seq, const struct result_row *rows, size_t count, int64_t now_s,
+int results_replace(struct db *db, int64_t job_seq, const struct score *rows, size_t count, int64_t now_s,
 		    struct nel_err *err);
 int results_of_job(struct db *db, int64_t job_seq, struct result_list *ret_list, struct nel_err *err);
 
@@ -56,7 +47,7 @@ struct result_of_job {
 	char *state; /* of the job: scores of one that has not succeeded may be of a part of the samples */
 	int64_t ended_at;
 	const struct job_basis *basis; /* the list's */
-	struct result_row row;
+	struct score row;
 };
 
 struct result_of_job_list {

@@ -75,7 +75,7 @@ static int compare_numbers(int64_t a, int64_t b)
 }
 
 /* By group, task, metric and score. */
-static int compare_names(const struct result_row *x, const struct result_row *y)
+static int compare_names(const struct score *x, const struct score *y)
 {
 	int order = compare_task(x->group, x->task, y->group, y->task);
 	if (order == 0)
@@ -114,7 +114,7 @@ static void choose_columns(struct matrix *matrix, const struct result_of_job **s
 {
 	matrix->columns = mem_calloc(count, sizeof *matrix->columns);
 	for (size_t i = 0; i < count;) {
-		const struct result_row *row = &sorted[i]->row;
+		const struct score *row = &sorted[i]->row;
 		size_t best = i;
 		size_t best_size = 0;
 		size_t end = i;

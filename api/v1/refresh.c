@@ -19,7 +19,7 @@ static void state_free(void *state)
 	free(state);
 }
 
-static void render_value(struct json_out *out, const char *name, const struct result_row *row)
+static void render_value(struct json_out *out, const char *name, const struct score *row)
 {
 	if (row == NULL) {
 		out_null(out, name);
@@ -32,14 +32,14 @@ static void render_value(struct json_out *out, const char *name, const struct re
 	out_end(out);
 }
 
-static bool same_value(const struct result_row *a, const struct result_row *b)
+static bool same_value(const struct score *a, const struct score *b)
 {
 	bool same_error = a->stderr_ == b->stderr_ || (a->stderr_ != a->stderr_ && b->stderr_ != b->stderr_);
 	return a->value == b->value && same_error && a->count == b->count;
 }
 
 /* The order of results_of_job(). */
-static int compare_names(const struct result_row *a, const struct result_row *b)
+static int compare_names(const struct score *a, const struct score *b)
 {
 	if (a->group != b->group)
 		return (int)a->group - (int)b->group;
@@ -57,8 +57,8 @@ struct tally {
 };
 
 /* row: one of the two, either of which may be NULL. */
-static void render_change(struct json_out *out, const struct result_row *row, const struct result_row *before,
-			  const struct result_row *after)
+static void render_change(struct json_out *out, const struct score *row, const struct score *before,
+			  const struct score *after)
 {
 	out_object(out, NULL);
 	out_string(out, "task", row->task);
@@ -78,8 +78,8 @@ static struct tally render_changes(struct json_out *out, const struct refresh *r
 	size_t a = 0;
 	out_array(out, NULL);
 	while (b < refresh->before.count || a < refresh->after.count) {
-		const struct result_row *before = b < refresh->before.count ? &refresh->before.items[b] : NULL;
-		const struct result_row *after = a < refresh->after.count ? &refresh->after.items[a] : NULL;
+		const struct score *before = b < refresh->before.count ? &refresh->before.items[b] : NULL;
+		const struct score *after = a < refresh->after.count ? &refresh->after.items[a] : NULL;
 		int order = before == NULL ? 1 : after == NULL ? -1 : compare_names(before, after);
 		b += order <= 0;
 		a += order >= 0;

@@ -258,7 +258,7 @@ void render_short_hash_csv(struct str *s, const char *hash)
 	csv_text(s, text);
 }
 
-void render_score(struct json_out *out, const struct render_score_of *of, const struct result_row *row)
+void render_score(struct json_out *out, const struct render_score_of *of, const struct score *row)
 {
 	out_object(out, NULL);
 	out_string(out, "evaluation", of->evaluation);
@@ -285,7 +285,7 @@ void render_score_csv_heading(struct str *s)
 		      "checkpoint,subject,harness,image,params,params_hash,protocol\r\n");
 }
 
-void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row)
+void render_score_csv(struct str *s, const struct render_score_of *of, const struct score *row)
 {
 	const char *const texts[] = {of->evaluation, of->job, of->user, of->model, of->state};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -31,7 +31,7 @@ struct render_score_of {
 };
 /* Borrows from both. */
 struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis);
-void render_score(struct json_out *out, const struct render_score_of *of, const struct result_row *row);
+void render_score(struct json_out *out, const struct render_score_of *of, const struct score *row);
 
 /* The members that say of what a score is, and how it came to be. */
 void render_subject(struct json_out *out, const struct job_basis *basis);
@@ -43,6 +43,6 @@ void render_short_hash_csv(struct str *s, const char *hash);
 
 /* CSV (RFC 4180) of the same, with its heading. */
 void render_score_csv_heading(struct str *s);
-void render_score_csv(struct str *s, const struct render_score_of *of, const struct result_row *row);
+void render_score_csv(struct str *s, const struct render_score_of *of, const struct score *row);
 
 #endif

@@ -26,7 +26,7 @@ static int parse_format(const struct request *request, bool *ret_csv, struct nel
 	return 0;
 }
 
-static void render_rows(struct json_out *out, bool csv, const struct render_score_of *of, const struct result_row *row)
+static void render_rows(struct json_out *out, bool csv, const struct render_score_of *of, const struct score *row)
 {
 	if (csv) {
 		render_score_csv(&out->text, of, row);

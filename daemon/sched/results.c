@@ -87,22 +87,6 @@ static void add_doubts(json_t *warnings, const struct action *action, bool first
 		add(warnings, mem_strdup("the evaluation finished no request, and wrote scores all the same"));
 }
 
-static int store(struct db *db, int64_t job_seq, const struct scores *scores, int64_t now_s, struct nel_err *err)
-{
-	CLEANUP(mem_freep) struct result_row *rows = mem_calloc(scores->count, sizeof *rows);
-	for (size_t i = 0; i < scores->count; i++) {
-		const struct score *score = &scores->items[i];
-		rows[i] = (struct result_row){.task = score->task,
-					      .group = score->group,
-					      .metric = score->metric,
-					      .score = score->score,
-					      .value = score->value,
-					      .stderr_ = score->stderr_,
-					      .count = score->count};
-	}
-	return results_replace(db, job_seq, rows, scores->count, now_s, err);
-}
-
 static int store_warnings(struct db *db, struct active_chain *chain, const char *seal, const json_t *warnings,
 			  int64_t now_s, struct nel_err *err)
 {
@@ -137,7 +121,8 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 	/* Of a look at the running job there may be scores, which were partial. */
 	static const struct scores none = {0};
 	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;
-	if ((scores->count > 0 || succeeded) && store(db, chain->seq, scores, now_s, err) != 0)
+	if ((scores->count > 0 || succeeded) &&
+	    results_replace(db, chain->seq, scores->items, scores->count, now_s, err) != 0)
 		return -1;
 	if (scores->count > 0 && event_log_results(db, chain, scores, now_s, err) != 0)
 		return -1;

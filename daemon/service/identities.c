@@ -1,6 +1,7 @@
 #include "service/identities.h"
 
 #include "base/clock.h"
+#include "base/json_or_null.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/ssh_key.h"
@@ -45,12 +46,6 @@ static int get(struct db *db, const char *user, const char *cluster, struct iden
 }
 
 /* ---- how one is shown ---- */
-
-static json_t *time_or_null(int64_t at_s)
-{
-	char text[CLOCK_RFC3339_SIZE];
-	return at_s == 0 ? json_null() : json_string(clock_rfc3339(at_s, text));
-}
 
 /* What a running lane has found since the last check counts. */
 static void take_news(struct service *service, struct identity_row *row)
@@ -98,7 +93,8 @@ static json_t *describe(struct service *service, struct identity_row *row)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:o, s:o}", "user", row->user, "cluster",
 			 row->cluster, "username", row->username, "public_key", row->public_key, "authorized_keys",
 			 line, "state", identity_state_name(row->state), "error", row->error, "instructions", text,
-			 "created_at", time_or_null(row->created_at), "checked_at", time_or_null(row->checked_at));
+			 "created_at", json_or_null_time(row->created_at), "checked_at",
+			 json_or_null_time(row->checked_at));
 }
 
 int service_identities(struct service *service, struct db *db, const struct actor *actor, json_t **ret_list,

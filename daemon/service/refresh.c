@@ -6,11 +6,8 @@
 #include "service/secrets.h"
 #include "slurm/scores.h"
 
-#include <math.h>
 #include <sodium.h>
 #include <string.h>
-
-#define EVENT_SCORES_MAX 50
 
 void refresh_done(struct refresh *refresh)
 {
@@ -35,41 +32,13 @@ static int check_unchanged(struct db *db, const struct job_row *job, struct nel_
 		       chain_state_name(now.state));
 }
 
-static int replace(struct db *db, int64_t job_seq, const struct scores *scores, struct nel_err *err)
-{
-	CLEANUP(mem_freep) struct result_row *rows = mem_calloc(scores->count, sizeof *rows);
-	for (size_t i = 0; i < scores->count; i++) {
-		const struct score *score = &scores->items[i];
-		rows[i] = (struct result_row){.task = score->task,
-					      .group = score->group,
-					      .metric = score->metric,
-					      .score = score->score,
-					      .value = score->value,
-					      .stderr_ = score->stderr_,
-					      .count = score->count};
-	}
-	return results_replace(db, job_seq, rows, scores->count, clock_now_s(), err);
-}
-
-static json_t *number_or_null(double number)
-{
-	return isfinite(number) ? json_real(number) : json_null();
-}
-
 /* results.recorded, as the scheduler writes it at a job's end (openapi.yaml, schema Event). */
 static int record(struct db *db, const struct job_row *job, const struct result_list *list, struct nel_err *err)
 {
-	json_t *scores = json_array();
-	for (size_t i = 0; i < list->count && i < EVENT_SCORES_MAX; i++) {
-		const struct result_row *row = &list->items[i];
-		json_array_append_new(scores,
-				      json_pack("{s:s, s:b, s:s, s:s, s:o, s:o}", "task", row->task, "group",
-						(int)row->group, "metric", row->metric, "score", row->score, "value",
-						number_or_null(row->value), "stderr", number_or_null(row->stderr_)));
-	}
 	CLEANUP(json_freep)
 	json_t *data = json_pack("{s:s, s:s, s:s, s:i, s:I, s:o}", "cluster", job->cluster, "model", job->model, "task",
-				 job->task, "index", job->index, "count", (json_int_t)list->count, "scores", scores);
+				 job->task, "index", job->index, "count", (json_int_t)list->count, "scores",
+				 score_list_json(list->items, list->count));
 	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
 	if (text == NULL)
 		return err_set(err, NEL_INTERNAL, "an event is no JSON");
@@ -141,7 +110,8 @@ int service_refresh_results(struct service *service, struct db *db, const struct
 	CLEANUP(mem_freep) char *warnings = warn(&scores, changed, order->by);
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0 || check_unchanged(db, job, err) != 0 ||
-	    results_of_job(db, job->seq, &refresh.before, err) != 0 || replace(db, job->seq, &scores, err) != 0 ||
+	    results_of_job(db, job->seq, &refresh.before, err) != 0 ||
+	    results_replace(db, job->seq, scores.items, scores.count, clock_now_s(), err) != 0 ||
 	    results_of_job(db, job->seq, &refresh.after, err) != 0 ||
 	    likenesses_basis(db, job->seq, &refresh.basis, err) != 0 || record(db, job, &refresh.after, err) != 0 ||
 	    store_seal(db, job, seal, warnings, err) != 0 || db_commit(db, err) != 0)

@@ -2,6 +2,7 @@
 
 #include "base/account.h"
 #include "base/clock.h"
+#include "base/json_or_null.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "db/jobs.h"
@@ -97,12 +98,6 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 	return 0;
 }
 
-static json_t *time_or_null(int64_t at_s)
-{
-	char text[CLOCK_RFC3339_SIZE];
-	return at_s == 0 ? json_null() : json_string(clock_rfc3339(at_s, text));
-}
-
 /* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else: also when another
  * account found the host failing. */
 static const char *health(const struct ssh_pool_stats *ssh, const struct observation_stats *sight)
@@ -122,7 +117,7 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	struct observation_stats sight;
 	scheduler_observation(service->scheduler, cluster->name, cluster->username, &sight);
 	json_t *observation =
-	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", time_or_null(sight.observed_at), "failures",
+	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", json_or_null_time(sight.observed_at), "failures",
 		      sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL, "accounting_error",
 		      sight.accounting_error[0] != '\0' ? sight.accounting_error : NULL);
 	json_t *breaker = json_pack("{s:s, s:I}", "state", breaker_state_name(ssh->breaker), "retry_in_s",
@@ -133,9 +128,10 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 			 "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
 			 cluster->draining ? "draining" : "active", "identity", cluster->username, "active_identities",
 			 stats.lanes, "health", health(ssh, &sight), "sessions", sessions, "breaker", breaker,
-			 "last_ok_at", time_or_null(ssh->last_ok_s), "last_error_at", time_or_null(ssh->last_error_s),
-			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation,
-			 "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
+			 "last_ok_at", json_or_null_time(ssh->last_ok_s), "last_error_at",
+			 json_or_null_time(ssh->last_error_s), "last_error",
+			 ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "queued",
+			 (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
 			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 

@@ -16,11 +16,8 @@
 
 void scores_done(struct scores *scores)
 {
-	for (size_t i = 0; i < scores->count; i++) {
-		free(scores->items[i].task);
-		free(scores->items[i].metric);
-		free(scores->items[i].score);
-	}
+	for (size_t i = 0; i < scores->count; i++)
+		score_done(&scores->items[i]);
 	free(scores->items);
 	free(scores->first_left_out);
 	*scores = (struct scores){0};

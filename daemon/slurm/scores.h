@@ -4,22 +4,13 @@
 
 #include "base/err.h"
 #include "base/mask.h"
+#include "base/score.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define SCORES_COUNT_MAX 10000 /* further ones are dropped */
-
-struct score {
-	char *task; /* as results.yml names it */
-	bool group; /* it stands under results.groups */
-	char *metric;
-	char *score;
-	double value;
-	double stderr_; /* NAN unknown */
-	int64_t count;  /* samples; -1 unknown */
-};
 
 struct scores {
 	struct score *items;

@@ -236,13 +236,13 @@ static void test_render_score_csv_fields_are_quoted(void **state)
 					.harness = (char *)"ifeval",
 					.params = (char *)"{\"a\":1}"};
 	const struct render_score_of of = {"e.0", "e", "ann", "a,\"b\"", "succeeded", 1000000000, &basis};
-	const struct result_row row = {.task = "line\nbreak",
-				       .group = true,
-				       .metric = "acc",
-				       .score = "micro",
-				       .value = 0.5,
-				       .stderr_ = NAN,
-				       .count = -1};
+	const struct score row = {.task = "line\nbreak",
+				  .group = true,
+				  .metric = "acc",
+				  .score = "micro",
+				  .value = 0.5,
+				  .stderr_ = NAN,
+				  .count = -1};
 	struct json_out out = {0};
 	(void)state;
 	render_score_csv(&out.text, &of, &row);

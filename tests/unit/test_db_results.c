@@ -16,24 +16,23 @@ static int64_t add_job(struct fixture *f, int number)
 	return job.seq;
 }
 
-static struct result_row score(const char *task, bool group, const char *metric, const char *name, double value)
+static struct score score(const char *task, bool group, const char *metric, const char *name, double value)
 {
-	return (struct result_row){.task = (char *)task,
-				   .group = group,
-				   .metric = (char *)metric,
-				   .score = (char *)name,
-				   .value = value,
-				   .stderr_ = NAN,
-				   .count = -1};
+	return (struct score){.task = (char *)task,
+			      .group = group,
+			      .metric = (char *)metric,
+			      .score = (char *)name,
+			      .value = value,
+			      .stderr_ = NAN,
+			      .count = -1};
 }
 
 static void test_results_replace_and_read_back(void **state)
 {
 	struct fixture *f = *state;
 	int64_t job = add_job(f, 1);
-	struct result_row first[] = {score("gsm8k", false, "exact", "strict", 0.5),
-				     score("gsm8k", true, "exact", "strict", 1),
-				     score("aime", false, "pass", "k", -2.25)};
+	struct score first[] = {score("gsm8k", false, "exact", "strict", 0.5),
+				score("gsm8k", true, "exact", "strict", 1), score("aime", false, "pass", "k", -2.25)};
 	first[0].stderr_ = 0.125;
 	first[0].count = 1319;
 	first[1].stderr_ = INFINITY; /* no error at all */
@@ -44,8 +43,8 @@ static void test_results_replace_and_read_back(void **state)
 	static const int order[] = {2, 0, 1}; /* tasks by name, then groups */
 	assert_int_equal(list.count, COUNT(order));
 	for (size_t i = 0; i < COUNT(order); i++) {
-		const struct result_row *expected = &first[order[i]];
-		const struct result_row *got = &list.items[i];
+		const struct score *expected = &first[order[i]];
+		const struct score *got = &list.items[i];
 		assert_string_equal(got->task, expected->task);
 		assert_string_equal(got->metric, expected->metric);
 		assert_string_equal(got->score, expected->score);
@@ -58,8 +57,7 @@ static void test_results_replace_and_read_back(void **state)
 			assert_true(isnan(got->stderr_));
 	}
 
-	struct result_row second[] = {score("mmlu", false, "acc", "micro", 0.1),
-				      score("mmlu", false, "acc", "micro", 0.7)};
+	struct score second[] = {score("mmlu", false, "acc", "micro", 0.1), score("mmlu", false, "acc", "micro", 0.7)};
 	assert_ok(f, results_replace(f->db, job, second, COUNT(second), 11, &f->err));
 	result_list_done(&list);
 	assert_ok(f, results_of_job(f->db, job, &list, &f->err));
@@ -75,11 +73,11 @@ static void test_results_replace_not_finite_is_refused_and_keeps_the_old_ones(vo
 {
 	struct fixture *f = *state;
 	int64_t job = add_job(f, 1);
-	struct result_row good = score("gsm8k", false, "exact", "strict", 0.5);
+	struct score good = score("gsm8k", false, "exact", "strict", 0.5);
 	assert_ok(f, results_replace(f->db, job, &good, 1, 10, &f->err));
 	static const double values[] = {NAN, INFINITY, -INFINITY};
 	for (size_t i = 0; i < COUNT(values); i++) {
-		struct result_row rows[] = {score("a", false, "m", "s", 1), score("b", false, "m", "s", values[i])};
+		struct score rows[] = {score("a", false, "m", "s", 1), score("b", false, "m", "s", values[i])};
 		assert_refused(f, NEL_INVALID, results_replace(f->db, job, rows, COUNT(rows), 11, &f->err));
 	}
 	assert_refused(f, NEL_DB, results_replace(f->db, 99, &good, 1, 11, &f->err)); /* there is no such job */
@@ -102,13 +100,13 @@ struct stored {
 	const char *model;
 	const char *label; /* of the key "team"; NULL: none */
 	size_t count;
-	struct result_row rows[SCORES_MAX]; /* in the order in which they are read */
+	struct score rows[SCORES_MAX]; /* in the order in which they are read */
 };
 
 static int by_key(const void *a, const void *b)
 {
-	const struct result_row *x = a;
-	const struct result_row *y = b;
+	const struct score *x = a;
+	const struct score *y = b;
 	int order = x->group != y->group ? x->group - y->group : strcmp(x->task, y->task);
 	return order != 0 ? order : strcmp(x->metric, y->metric);
 }
@@ -155,7 +153,7 @@ static struct stored *fill_store(struct fixture *f, int count)
 	return all;
 }
 
-static bool lets_through(const struct result_filter *filter, const struct stored *stored, const struct result_row *row)
+static bool lets_through(const struct result_filter *filter, const struct stored *stored, const struct score *row)
 {
 	return (filter->task == NULL || strcmp(filter->task, row->task) == 0) &&
 	       (filter->metric == NULL || strcmp(filter->metric, row->metric) == 0) &&
@@ -275,8 +273,7 @@ static void test_results_list_every_filter_matches_a_naive_one(void **state)
 		compare(f, random_filter(&seed, all, count), all, count);
 }
 
-static bool same_key(const struct stored *a, const struct result_row *x, const struct stored *b,
-		     const struct result_row *y)
+static bool same_key(const struct stored *a, const struct score *x, const struct stored *b, const struct score *y)
 {
 	return strcmp(a->model, b->model) == 0 && strcmp(x->task, y->task) == 0 && x->group == y->group &&
 	       strcmp(x->metric, y->metric) == 0;
@@ -284,7 +281,7 @@ static bool same_key(const struct stored *a, const struct result_row *x, const s
 
 /* Is there a newer job that has succeeded with a score of the same model, task and metric? */
 static bool is_superseded(const struct result_filter *filter, const struct stored *all, int count, int at,
-			  const struct result_row *row)
+			  const struct score *row)
 {
 	for (int i = at + 1; i < count; i++)
 		for (size_t k = 0; all[i].job.state == CHAIN_SUCCEEDED && k < all[i].count; k++)
@@ -310,7 +307,7 @@ static void test_results_newest_matches_a_naive_one(void **state)
 		size_t expected = 0;
 		for (int at = 0; at < count; at++) {
 			for (size_t r = 0; all[at].job.state == CHAIN_SUCCEEDED && r < all[at].count; r++) {
-				const struct result_row *row = &all[at].rows[r];
+				const struct score *row = &all[at].rows[r];
 				if (!lets_through(&filter, &all[at], row) ||
 				    is_superseded(&filter, all, count, at, row))
 					continue;
@@ -334,7 +331,7 @@ static void test_results_replace_goes_by_the_jobs_likeness(void **state)
 	struct fixture *f = *state;
 	const struct likeness_row of[] = {{"aa", "{\"checkpoint\":\"/a\"}"}, {"bb", "{\"checkpoint\":\"/b\"}"}};
 	const struct likeness_row how = {"cc", "{\"harness\":\"h\"}"};
-	const struct result_row row = {
+	const struct score row = {
 	    .task = (char *)"mmlu", .metric = (char *)"acc", .score = (char *)"micro", .value = 0.5, .count = -1};
 	for (int i = 0; i < 3; i++) {
 		struct evaluation_row evaluation = sample_evaluation(i + 1);

@@ -20,7 +20,7 @@ static void add_job(struct fixture *f, struct active_chain *chain)
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
 	assert_ok(f, jobs_get_seq(f->db, job.seq, &chain->job, &f->err));
 	chain->seq = job.seq;
-	struct result_row partial = {.task = "t", .metric = "m", .score = "s", .value = 0.125, .count = -1};
+	struct score partial = {.task = "t", .metric = "m", .score = "s", .value = 0.125, .count = -1};
 	assert_ok(f, results_replace(f->db, chain->seq, &partial, 1, 1, &f->err));
 }
 
