@@ -32,6 +32,7 @@
 #define DESCRIPTORS_KEPT 256         /* for the rest of the daemon, when connections are limited by RLIMIT_NOFILE */
 #define IDLE_TIMEOUT_S 30            /* without a byte either way */
 #define READ_DEADLINE_MS (60 * 1000) /* from a connection's last reply until its next request is complete */
+#define REAP_PAUSE_MS 1000
 #if MHD_VERSION >= 0x00097701
 #define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL
 #else
@@ -216,10 +217,7 @@ static void *reap(void *arg)
 	struct api_server *server = arg;
 	pthread_mutex_lock(&server->lock);
 	while (!server->stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec++;
-		pthread_cond_timedwait(&server->stop, &server->lock, &until);
+		clock_cond_wait(&server->stop, &server->lock, REAP_PAUSE_MS);
 		shut_slow_connections(server);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -355,12 +353,8 @@ static int start_with_tls(struct api_server *server, struct nel_err *err)
 
 static void init_reaper(struct api_server *server)
 {
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&server->lock, NULL);
-	pthread_cond_init(&server->stop, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_cond_init(&server->stop);
 }
 
 int api_server_start(const struct api_options *options, struct api_server **ret_server, struct nel_err *err)

@@ -2,6 +2,7 @@
 #include "api/http/stream.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -11,10 +12,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define BLOCK_BYTES (128 * 1024)
-#define TICK_S 1
+#define TICK_MS 1000
 #define KEEPALIVE_IDLE_S 20 /* a client that is gone without a word is found out within a minute */
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
@@ -70,10 +70,7 @@ static void *tend(void *arg)
 	struct stream_room *room = arg;
 	pthread_mutex_lock(&room->lock);
 	while (!room->closed) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += TICK_S;
-		pthread_cond_timedwait(&room->closing, &room->lock, &until);
+		clock_cond_wait(&room->closing, &room->lock, TICK_MS);
 		for (struct stream *stream = room->first; stream != NULL; stream = stream->next) {
 			if (!stream->waiting)
 				continue;
@@ -88,12 +85,8 @@ static void *tend(void *arg)
 struct stream_room *stream_room_new(struct nel_err *err)
 {
 	struct stream_room *room = mem_calloc(1, sizeof *room);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&room->lock, NULL);
-	pthread_cond_init(&room->closing, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_cond_init(&room->closing);
 	int sys = pthread_create(&room->thread, NULL, tend, room);
 	if (sys != 0) {
 		room->closed = true;

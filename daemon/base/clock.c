@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 static _Atomic int64_t fake_ms = -1;
 
@@ -50,7 +49,7 @@ void clock_cond_init(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attributes);
 }
 
-int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms)
+struct timespec clock_cond_deadline(int64_t timeout_ms)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -60,6 +59,12 @@ int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
+	return until;
+}
+
+int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms)
+{
+	const struct timespec until = clock_cond_deadline(timeout_ms);
 	return pthread_cond_timedwait(cond, lock, &until);
 }
 

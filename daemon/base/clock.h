@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 int64_t clock_now_s(void);   /* UTC, seconds since the epoch */
 int64_t clock_now_ms(void);  /* UTC, milliseconds since the epoch */
@@ -13,6 +14,8 @@ int64_t clock_mono_ms(void); /* monotonic milliseconds, for intervals and deadli
 
 /* A condition whose deadlines are on the monotonic clock, so that a clock that is set holds up no wait. */
 void clock_cond_init(pthread_cond_t *cond);
+/* timeout_ms from now as pthread_cond_timedwait() takes it for such a condition, on the real clock even in tests. */
+struct timespec clock_cond_deadline(int64_t timeout_ms);
 /* pthread_cond_timedwait() for at most timeout_ms from now, on the real clock even in tests; 0 or ETIMEDOUT. */
 int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms);
 

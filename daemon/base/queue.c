@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct queue {
 	pthread_mutex_t mutex;
@@ -50,22 +49,9 @@ bool queue_push(struct queue *q, void *item)
 	return room;
 }
 
-static struct timespec deadline_after(int64_t timeout_ms)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += timeout_ms / 1000;
-	ts.tv_nsec += (timeout_ms % 1000) * 1000000;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_sec++;
-		ts.tv_nsec -= 1000000000;
-	}
-	return ts;
-}
-
 void *queue_pop(struct queue *q, int64_t timeout_ms)
 {
-	struct timespec deadline = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
+	struct timespec deadline = clock_cond_deadline(timeout_ms < 0 ? 0 : timeout_ms);
 	void *item = NULL;
 	pthread_mutex_lock(&q->mutex);
 	int waited = 0;
