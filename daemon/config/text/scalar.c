@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "config/text/yaml_json.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -133,6 +134,7 @@ static json_t *int_value(const char *text)
 {
 	const char *digits = NULL;
 	int base = int_base(text, &digits);
+	assert(base != 0);
 	CLEANUP(mem_freep) char *clean = digits_of(text, digits);
 	errno = 0;
 	long long value = strtoll(clean, NULL, base);
