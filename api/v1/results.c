@@ -37,10 +37,11 @@ static void render_rows(struct json_out *out, bool csv, const struct render_scor
 
 static void open_body(struct json_out *out, bool csv)
 {
-	if (csv)
+	if (csv) {
 		render_score_csv_heading(&out->text);
-	else
-		out_object(out, NULL);
+		return;
+	}
+	out_object(out, NULL);
 	out_array(out, "items");
 }
 

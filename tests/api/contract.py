@@ -1,5 +1,7 @@
 """openapi.yaml as a contract: checks each request that was answered well, and every reply, against it."""
 
+import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -127,8 +129,18 @@ class Contract:
             if kind == "application/problem+json":
                 if value["status"] != reply.status_code or value["request_id"] != reply.headers["X-Request-Id"]:
                     raise ContractError("the problem document and the reply differ in status or request id")
-        elif kind == "text/csv" and not reply.text.endswith("\r\n"):
+        elif kind == "text/csv":
+            self.check_csv(reply.text)
+
+    def check_csv(self, text):
+        if not text.endswith("\r\n"):
             raise ContractError("CSV lines end with CRLF")
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        except csv.Error as error:
+            raise ContractError(f"CSV: {error}") from None
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ContractError("a row of the CSV has more or fewer fields than its heading")
 
     def check(self, reply):
         """A requests.Response with its request. A request against the contract must not have been answered well."""

@@ -166,6 +166,7 @@ def test_matrix_of_nothing_is_empty(store):
     ann = daemon.client("ann")
     assert ann.get("/v1/results?form=matrix&task=none").json() == {"baseline": None, "columns": [], "rows": []}
     assert ann.get("/v1/results?form=matrix&task=none&format=csv").text == "model,checkpoint,subject\r\n"
+    assert ann.get("/v1/results?task=none&format=csv").text.split(",")[-1] == "protocol\r\n"
 
 
 @pytest.mark.parametrize("query, words", [
