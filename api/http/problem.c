@@ -88,9 +88,10 @@ int problem_reply(struct request *request)
 	out_int(&body, "status", status);
 	out_string(&body, "detail", detail_of(&request->err));
 	out_string(&body, "request_id", request->id);
-	if (request->errors != NULL) {
+	if (request->errors != NULL)
 		problem_list(&body, "errors", request->errors);
-	}
+	if (json_array_size(request->warnings) > 0)
+		problem_list(&body, "warnings", request->warnings);
 	out_end(&body);
 	return reply_text(request, status, "application/problem+json", &body.text, NULL);
 }

@@ -70,6 +70,7 @@ void request_free(struct request *request)
 	str_done(&request->body);
 	query_params_done(&request->query);
 	json_decref(request->errors);
+	json_decref(request->warnings);
 	free(request);
 }
 

@@ -71,8 +71,9 @@ struct request {
 	bool refused; /* err is the reply, once the body is read */
 
 	struct nel_err err;
-	int fail_status; /* overrides what err.kind maps to; 0: not */
-	json_t *errors;  /* for the problem's "errors"; NULL: none */
+	int fail_status;  /* overrides what err.kind maps to; 0: not */
+	json_t *errors;   /* for the problem's "errors"; NULL: none */
+	json_t *warnings; /* with errors, for the problem's "warnings" */
 
 	struct request_header headers[REQUEST_HEADERS_MAX]; /* of the reply */
 	size_t header_count;

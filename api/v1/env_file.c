@@ -100,7 +100,11 @@ static int read_variable(struct reader *r, struct submission *s, struct nel_err 
 	r->at += name_size;
 	r->at += strspn(r->at, SPACE);
 	if (*r->at != '=')
-		return err_set(err, NEL_INVALID, "line %d: not NAME=value", line);
+		return err_set(err, NEL_INVALID, "line %d: not NAME=value%s", line,
+			       line == 1 && strchr(r->at, '\n') == NULL
+				   ? "; if this is the name of a file, curl sends what is in it with an '@' before it: "
+				     "-F env_file=@FILE"
+				   : "");
 	r->at++;
 	r->at += strspn(r->at, SPACE);
 	struct str value = {0};

@@ -177,7 +177,9 @@ static int submit(struct request *request, const struct submission *submission, 
 	if (result == 0)
 		return reply_submitted(request, db, &reply, err);
 	shift_places(reply.errors, submission);
+	shift_places(reply.warnings, submission);
 	request->errors = TAKE(reply.errors);
+	request->warnings = TAKE(reply.warnings);
 	if (reply.clash)
 		request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 	return -1;

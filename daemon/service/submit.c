@@ -24,6 +24,7 @@
 void submit_reply_to_client_done(struct submit_reply_to_client *reply)
 {
 	json_decref(reply->errors);
+	json_decref(reply->warnings);
 	json_decref(reply->dry_run);
 	cluster_check_free(reply->check);
 	*reply = (struct submit_reply_to_client){0};
@@ -50,8 +51,11 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 					 .now_s = now_s};
 	if (plan_make(&input, ret_planned, &errors, err) == 0)
 		return 0;
-	if (errors.count > 0)
+	if (errors.count > 0) {
 		reply->errors = problems_to_json(&errors);
+		reply->warnings =
+		    problems_to_json(&ret_planned->warnings); /* a mistyped key may be why another is missing */
+	}
 	return -1;
 }
 

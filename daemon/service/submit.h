@@ -44,6 +44,7 @@ struct submit_reply_to_client {
 	bool repeated;               /* the Idempotency-Key was known: id is the first one's */
 	bool clash;                  /* set on CONFLICT: the Idempotency-Key belongs to another request */
 	json_t *errors;              /* set on INVALID: an array of {"pointer","message","line","column"} */
+	json_t *warnings;            /* with errors: the same of what is not wrong */
 	json_t *dry_run;             /* set by service_plan() */
 	struct cluster_check *check; /* set by service_plan() when wanted, for service_check_cluster() */
 };

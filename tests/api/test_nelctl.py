@@ -118,6 +118,7 @@ def test_run_of_a_wrong_config_shows_every_place(nel):
     (nel.folder / "bad.yaml").write_text(CONFIG.replace("mount_home: false", "mount_hom: false").replace("account: acct", "a: b"))
     nel("run", "bad.yaml", code=4)
     assert re.search(r"line \d+, column \d+: /execution/mounts/mount_hom: .*mount_home", nel.err)
+    assert re.search(r"^  warning: line \d+, column \d+: /execution/a: Unknown key", nel.err, re.M)
     assert "/execution/account" in nel.err and "(422)" in nel.err
 
 
@@ -492,17 +493,22 @@ def test_run_takes_overrides_from_a_file(nel, ann):
     assert "there is no file 'no-such-file'" in nel.err
 
 
+def set_beginning(daemon, identity, digits):
+    daemon.execute("UPDATE evaluations SET id = ?1 || substr(id, 9) WHERE id = ?2", digits, identity)
+    daemon.execute("UPDATE jobs SET id = ?1 || substr(id, 9), evaluation = ?1 || substr(evaluation, 9) WHERE evaluation = ?2", digits,
+                   identity)
+
+
 def test_ids_may_be_cut_short_as_long_as_they_are_unique(nel, ann, daemon):
     identity = ann.submit(CONFIG).json()["id"]
-    daemon.execute("UPDATE evaluations SET id = ? WHERE id = ?", "feedbeef" + identity[8:], identity)
-    daemon.execute("UPDATE jobs SET id = ?1 || substr(id, 9) WHERE id LIKE ?2 || '.%'", "feedbeef", identity)
+    set_beginning(daemon, identity, "feedbeef")
     other = ann.submit(CONFIG).json()["id"]
     assert "feedbeef" in nel("status", "feedbee")
     assert "feedbeef" in nel("status", "feedbeef.0")
     nel("status", "fee", code=2)
     nel("status", "0123" if other[:4] != "0123" else "4567", code=4)
     assert "no evaluation whose id begins with" in nel.err
-    daemon.execute("UPDATE evaluations SET id = ? WHERE id = ?", "feedbee0" + other[8:], other)
+    set_beginning(daemon, other, "feedbee0")
     nel("status", "feedbee", code=2)
     assert "several ids begin with feedbee" in nel.err
 

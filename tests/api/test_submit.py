@@ -115,6 +115,20 @@ def test_submit_by_curl_with_the_wrong_option_is_told_the_right_one(ann):
     assert "-F config=@FILE" in reply.json()["errors"][0]["message"]
 
 
+def test_submit_refused_for_a_key_that_is_mistyped_names_both(ann):
+    problem = ann.submit(CONFIG.replace("account: acct", "acount: acct"), status=422).json()
+    assert [error["pointer"] for error in problem["errors"]] == ["/execution/account"]
+    (warning,) = [one for one in problem["warnings"] if one["pointer"] == "/execution/acount"]
+    assert "did you mean 'account'" in warning["message"]
+    assert CONFIG.replace("account: acct", "acount: acct").splitlines()[warning["line"] - 1].strip() == "acount: acct"
+
+
+def test_submit_file_name_in_place_of_an_env_file_is_told_the_sign(ann):
+    reply = ann.post("/v1/evaluations", 400, files={"config": ("c", CONFIG), "env_file": (None, "secrets/.env")})
+    assert reply.json()["detail"] == ("env_file: line 1: not NAME=value; if this is the name of a file, curl sends what is in it with"
+                                      " an '@' before it: -F env_file=@FILE")
+
+
 def test_submit_override_errors_point_at_what_they_name(ann):
     reply = ann.submit(CONFIG, 422, params={"override": ["execution.walltme=1", "execution.account=["]})
     assert "/execution/account" in pointers(reply)
