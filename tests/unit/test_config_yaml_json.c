@@ -1,5 +1,6 @@
 /* YAML and JSON text to values and back. The expected values are those of PyYAML's safe loader, but for sexagesimal
  * numbers and timestamps, which stay strings here. */
+#include "config/text/scalar.h"
 #include "config/text/yaml_json.h"
 
 #include "base/mem.h"
@@ -463,6 +464,33 @@ static void test_yaml_json_emit_numbers_read_back_exactly(void **state)
 	}
 }
 
+/* As Python's repr() has them: the fewest digits that read back. */
+static void test_scalar_format_real_is_the_shortest(void **state)
+{
+	(void)state;
+	static const struct {
+		double value;
+		const char *want;
+	} cases[] = {
+	    {0.1, "0.1"},
+	    {0.30000000000000004, "0.30000000000000004"},
+	    {1.0 / 3.0, "0.3333333333333333"},
+	    {123456789.12345679, "123456789.12345679"},
+	    {5e-324, "5e-324"},
+	    {2.2250738585072014e-308, "2.2250738585072014e-308"},
+	    {1.23456789e-310, "1.23456789e-310"},
+	    {1.7976931348623157e308, "1.7976931348623157e+308"},
+	    {1e16, "1e+16"},
+	    {123456789012345680.0, "1.2345678901234568e+17"},
+	    {-0.0, "-0.0"},
+	    {100.0, "100.0"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[SCALAR_REAL_SIZE];
+		assert_string_equal(scalar_format_real(cases[i].value, text), cases[i].want);
+	}
+}
+
 static void test_yaml_json_parse_many_directives_refused(void **state)
 {
 	(void)state;
@@ -500,6 +528,7 @@ int main(void)
 	    cmocka_unit_test(test_yaml_json_emit_is_block_style_that_people_can_read),
 	    cmocka_unit_test(test_yaml_json_emit_reads_back_as_the_same_value),
 	    cmocka_unit_test(test_yaml_json_emit_numbers_read_back_exactly),
+	    cmocka_unit_test(test_scalar_format_real_is_the_shortest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "config/compose/defaults_entry.h"
 #include "config/compose/groups.h"
 #include "config/compose/merge.h"
+#include "config/text/tree.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -292,11 +293,12 @@ static void expand_entry(struct expansion *x, const struct parent *parent, const
 static void add_self(const struct parent *parent, const json_t *config, struct defaults_items *ret_items)
 {
 	struct defaults_items items = {.items = mem_calloc(1, sizeof *items.items), .count = 1};
-	json_t *own = json_deep_copy(config);
+	bool moves = parent->from != NULL && *parent->from != '\0' && strcmp(parent->from, parent->to) != 0;
+	json_t *own = moves ? tree_copy(config) : json_copy((json_t *)config);
 	json_object_del(own, "defaults");
 	if (parent->path == NULL)
 		json_object_del(own, "hydra"); /* how Hydra itself runs: nothing of the evaluation's */
-	if (parent->from != NULL && *parent->from != '\0' && strcmp(parent->from, parent->to) != 0)
+	if (moves)
 		merge_move_references(own, parent->from, parent->to);
 	items.items[0] = (struct defaults_item){own, mem_strdup(parent->path == NULL ? "" : parent->path),
 						mem_strdup(parent->package)};

@@ -1,24 +1,25 @@
-/* Interpolation. The config is copied; an index knows the parent of each of the copy's containers and interpolated
- * strings, so that relative keys and error places can be told; each string is resolved once and its value kept. */
+/* Interpolation. An index knows the parent of each of the config's containers and interpolated strings, so that
+ * relative keys and error places can be told; each string is resolved once and its value kept. */
 #include "config/compose/interpolate.h"
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/resolvers.h"
+#include "config/text/tree.h"
 #include "config/text/value_grammar.h"
 
 #include <string.h>
 #include <uthash.h>
 
 /* References can multiply what they refer to; these bound the result. */
-#define INTERPOLATE_NODES_MAX 400000
-#define INTERPOLATE_BYTES_MAX (16 * 1024 * 1024)
+#define INTERPOLATE_NODES_MAX 120000 /* by tree_weight() */
+#define INTERPOLATE_BYTES_MAX (4 * 1024 * 1024)
 #define INTERPOLATE_DEPTH_MAX 200 /* containers and references within each other */
 #define KEYS_MAX 256              /* candidates for a suggestion */
 
 enum node_state { NODE_NEW, NODE_OPEN, NODE_DONE, NODE_FAILED };
 
-/* A container or an interpolated string of the copy. */
+/* A container or an interpolated string of the config. */
 struct node {
 	UT_hash_handle hh;
 	const json_t *json; /* the table's key */
@@ -33,7 +34,7 @@ struct node {
 struct context {
 	const struct interpolate_env *env;
 	const struct source_map *map;
-	json_t *root;
+	json_t *root; /* borrowed; it is not changed */
 	struct node *nodes;
 	struct node *current; /* the string being resolved */
 	size_t made_nodes;
@@ -150,7 +151,7 @@ static json_t *copy_container(struct context *c, const json_t *value, struct nel
 		json_t *member = copy(c, child, err);
 		if (member == NULL)
 			return NULL;
-		json_object_set_new(made, key, member);
+		json_object_set_new_nocheck(made, key, member);
 	}
 	json_array_foreach(value, index, child) {
 		json_t *item = copy(c, child, err);
@@ -161,13 +162,14 @@ static json_t *copy_container(struct context *c, const json_t *value, struct nel
 	return TAKE(made);
 }
 
-/* A copy of a resolved value, paid for. */
+/* A copy of a resolved value, paid for; scalars are shared. */
 static json_t *copy(struct context *c, const json_t *value, struct nel_err *err)
 {
 	json_t *made = NULL;
-	if (enter(c, err) == 0 && spend(c, 1, json_is_string(value) ? json_string_length(value) : 0, err) == 0)
+	if (enter(c, err) == 0 && spend(c, json_is_real(value) ? TREE_REAL : 1,
+					json_is_string(value) ? json_string_length(value) : 0, err) == 0)
 		made = json_is_object(value) || json_is_array(value) ? copy_container(c, value, err)
-								     : json_deep_copy(value);
+								     : json_incref((json_t *)value);
 	c->depth--;
 	return made;
 }
@@ -230,7 +232,7 @@ static json_t *resolve_container(struct context *c, json_t *json, struct nel_err
 		json_t *member = resolve_value(c, child, err);
 		ok = ok && member != NULL;
 		if (member != NULL)
-			json_object_set_new(made, key, member);
+			json_object_set_new_nocheck(made, key, member);
 	}
 	json_array_foreach(json, index, child) {
 		json_t *item = resolve_value(c, child, err);
@@ -241,7 +243,7 @@ static json_t *resolve_container(struct context *c, json_t *json, struct nel_err
 	return ok ? TAKE(made) : NULL;
 }
 
-/* A value of the copy with everything in it resolved: a new value. */
+/* A value of the config with everything in it resolved: a new value. */
 static json_t *resolve_value(struct context *c, json_t *json, struct nel_err *err)
 {
 	json_t *made = NULL;
@@ -296,7 +298,7 @@ static json_t *start_of(struct context *c, const char **key)
 
 /* A walk along a key. */
 struct walk {
-	json_t *at;       /* borrowed from the copy, or from `held` */
+	json_t *at;       /* borrowed from the config, or from `held` */
 	json_t *held;     /* a resolved value that the walk went into */
 	json_t *stopped;  /* where a part was not found: borrowed */
 	char *stopped_at; /* the part that was not found */
@@ -527,6 +529,8 @@ static int resolve_step(struct context *c, const char *text, const char **p, con
 		*single = TAKE(value);
 		return 0;
 	}
+	if (spend(c, tree_weight(value), 0, err) != 0)
+		return -1;
 	CLEANUP(mem_freep) char *value_text = value_to_text(value);
 	str_append(out, value_text);
 	return spend(c, 0, strlen(value_text), err);
@@ -545,21 +549,21 @@ static json_t *resolve_text(struct context *c, const char *text, struct nel_err 
 
 static void context_done(struct context *c)
 {
-	struct node *node = NULL;
-	struct node *next = NULL;
-	HASH_ITER(hh, c->nodes, node, next) {
-		HASH_DEL(c->nodes, node);
+	struct node *node = c->nodes;
+	HASH_CLEAR(hh, c->nodes);
+	while (node != NULL) {
+		struct node *next = node->hh.next;
 		json_decref(node->value);
 		free(node);
+		node = next;
 	}
-	json_decref(c->root);
 }
 
 int interpolate(const json_t *config, const struct interpolate_env *env, const struct source_map *map,
 		json_t **ret_config, struct problems *problems, struct nel_err *err)
 {
 	CLEANUP(context_done)
-	struct context c = {.env = env, .map = map, .root = json_deep_copy(config), .problems = problems, .err = err};
+	struct context c = {.env = env, .map = map, .root = (json_t *)config, .problems = problems, .err = err};
 	struct nel_err own = {0};
 	index_value(&c, c.root, NULL, NULL, 0);
 	CLEANUP(json_freep) json_t *made = resolve_value(&c, c.root, &own);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/text/tree.h"
 #include "config/text/value_grammar.h"
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ void merge_into(json_t *dst, const json_t *src)
 		if (json_is_object(old) && json_is_object(value))
 			merge_into(old, value);
 		else
-			json_object_set_new(dst, key, json_deep_copy(value));
+			json_object_set_new(dst, key, tree_copy(value));
 	}
 }
 

@@ -93,33 +93,40 @@ static bool is_used(const json_t *root, const char *pointer, const json_t *paren
 	return true;
 }
 
+static bool walk_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *resolved,
+			 const struct reader_step *at);
+
+/* Of the value at a place: true when it is missing and wanted, or something in it is. */
+static bool look_for_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *parent,
+			     json_t *resolved, const struct reader_step *at)
+{
+	if (!reader_is_missing(composed))
+		return walk_missing(r, root, composed, resolved, at);
+	CLEANUP(mem_freep) char *pointer = reader_pointer(at);
+	if (at->key == NULL || is_used(root, pointer, parent, at->key)) {
+		reader_missing(r, pointer);
+		return true;
+	}
+	if (json_is_object(parent))
+		json_object_set_new(parent, at->key, json_null());
+	return false;
+}
+
 /* Walks composed and the resolved value beside it; true when something is missing. */
 static bool walk_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *resolved,
-			 const char *base)
+			 const struct reader_step *at)
 {
 	bool missing = false;
 	const char *key;
 	json_t *member;
 	size_t i;
 	json_object_foreach((json_t *)composed, key, member) {
-		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
-		if (!reader_is_missing(member)) {
-			missing |= walk_missing(r, root, member, json_object_get(resolved, key), pointer);
-		} else if (is_used(root, pointer, resolved, key)) {
-			reader_missing(r, pointer);
-			missing = true;
-		} else if (json_is_object(resolved)) {
-			json_object_set_new(resolved, key, json_null());
-		}
+		const struct reader_step step = {.parent = at, .key = key};
+		missing |= look_for_missing(r, root, member, resolved, json_object_get(resolved, key), &step);
 	}
 	json_array_foreach((json_t *)composed, i, member) {
-		CLEANUP(mem_freep) char *pointer = reader_join_index(base, i);
-		if (reader_is_missing(member)) {
-			reader_missing(r, pointer);
-			missing = true;
-		} else {
-			missing |= walk_missing(r, root, member, json_array_get(resolved, i), pointer);
-		}
+		const struct reader_step step = {.parent = at, .index = i};
+		missing |= look_for_missing(r, root, member, resolved, json_array_get(resolved, i), &step);
 	}
 	return missing;
 }
@@ -127,8 +134,8 @@ static bool walk_missing(const struct reader *r, json_t *root, const json_t *com
 void plan_fill_missing(const struct reader *r, const json_t *composed, json_t *root)
 {
 	/* What refers to a missing value is missing, too; that is only worth saying when nothing else was. */
-	if (!walk_missing(r, root, composed, root, ""))
-		(void)walk_missing(r, root, root, root, "");
+	if (!walk_missing(r, root, composed, root, NULL))
+		(void)walk_missing(r, root, root, root, NULL);
 }
 
 /* Several harnesses have a task of this name: an error that lists them. */

@@ -105,27 +105,38 @@ static void check_auxiliaries(const struct plan_ctx *ctx, bool strict)
 	}
 }
 
+static bool lies_in(const struct reader_step *at, const char *section)
+{
+	if (at->parent == NULL)
+		return false;
+	while (at->parent != NULL)
+		at = at->parent;
+	return at->key != NULL && strcmp(at->key, section) == 0;
+}
+
 /* Interpolation leaves references to auxiliary deployments to the evaluator config; anywhere else they would survive.
  */
-static void check_references(const struct reader *r, const json_t *value, const char *base)
+static void check_references(const struct reader *r, const json_t *value, const struct reader_step *at)
 {
 	const char *key;
 	json_t *member;
 	size_t i;
-	if (str_ends_with(base, "/nemo_evaluator_config") && str_starts_with(base, "/evaluation/"))
+	if (at != NULL && at->key != NULL && strcmp(at->key, "nemo_evaluator_config") == 0 && lies_in(at, "evaluation"))
 		return;
-	if (json_is_string(value) && strstr(json_string_value(value), "${auxiliary_deployments.") != NULL)
+	if (json_is_string(value) && strstr(json_string_value(value), "${auxiliary_deployments.") != NULL) {
+		CLEANUP(mem_freep) char *pointer = reader_pointer(at);
 		reader_error(
-		    r, base,
+		    r, pointer,
 		    "URL and model_id of an auxiliary deployment can be named in nemo_evaluator_config only; shell "
 		    "code in the evaluation has them as variables such as JUDGE_CHAT_URL");
+	}
 	json_object_foreach((json_t *)value, key, member) {
-		CLEANUP(mem_freep) char *pointer = reader_join(base, key);
-		check_references(r, member, pointer);
+		const struct reader_step step = {.parent = at, .key = key};
+		check_references(r, member, &step);
 	}
 	json_array_foreach((json_t *)value, i, member) {
-		CLEANUP(mem_freep) char *pointer = reader_join_index(base, i);
-		check_references(r, member, pointer);
+		const struct reader_step step = {.parent = at, .index = i};
+		check_references(r, member, &step);
 	}
 }
 
@@ -135,7 +146,7 @@ void plan_check_keys(const struct plan_ctx *ctx, bool strict)
 		const struct section *s = &sections[i];
 		reader_keys(&ctx->reader, at(ctx->root, s->pointer), s->pointer, s->keys, s->strict || strict);
 	}
-	check_references(&ctx->reader, ctx->root, "");
+	check_references(&ctx->reader, ctx->root, NULL);
 	check_tasks(ctx);
 	check_auxiliaries(ctx, strict);
 	check_gone(ctx, "/evaluation", "overrides", overrides_advice);

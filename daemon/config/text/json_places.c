@@ -46,6 +46,16 @@ static void skip_string(struct walk *w)
 	w->at++;
 }
 
+/* The key of size bytes, its quotes included. */
+static void append_key(struct str *pointer, const char *quoted, size_t size)
+{
+	bool escaped = memchr(quoted, '\\', size) != NULL;
+	CLEANUP(json_freep) json_t *key = escaped ? json_loadb(quoted, size, JSON_DECODE_ANY, NULL) : NULL;
+	CLEANUP(mem_freep) char *plain = escaped ? NULL : mem_strndup(quoted + 1, size - 2);
+	const char *text = escaped ? json_string_value(key) : plain;
+	str_append_pointer(pointer, text == NULL ? "" : text);
+}
+
 static void put(struct walk *w, int line, int at_column)
 {
 	if (w->map != NULL)
@@ -71,9 +81,7 @@ static bool walk_item(struct walk *w, bool object, size_t index, int depth)
 	if (object) {
 		const char *start = w->at;
 		skip_string(w);
-		json_t *key = json_loadb(start, (size_t)(w->at - start), JSON_DECODE_ANY, NULL);
-		str_append_pointer(&w->pointer, key == NULL ? "" : json_string_value(key));
-		json_decref(key);
+		append_key(&w->pointer, start, (size_t)(w->at - start));
 		skip_space(w);
 		w->at++; /* ':' */
 		skip_space(w);

@@ -70,6 +70,24 @@ char *reader_join_index(const char *base, size_t index)
 	return str_take(&s);
 }
 
+static void append_pointer(struct str *s, const struct reader_step *step)
+{
+	if (step == NULL)
+		return;
+	append_pointer(s, step->parent);
+	if (step->key != NULL)
+		str_append_pointer(s, step->key);
+	else
+		str_append_pointer_index(s, step->index);
+}
+
+char *reader_pointer(const struct reader_step *step)
+{
+	struct str s = {0};
+	append_pointer(&s, step);
+	return str_take(&s);
+}
+
 static void append_step(struct str *s, const char *step, size_t size)
 {
 	if (size != 0 && strspn(step, "0123456789") >= size) {

@@ -38,6 +38,16 @@ void reader_missing(const struct reader *r, const char *pointer);
 char *reader_join(const char *base, const char *key);
 char *reader_join_index(const char *base, size_t index);
 
+/* A place on the way down a value, for walks that seldom have to say where they are. */
+struct reader_step {
+	const struct reader_step *parent; /* NULL: the member of the root */
+	const char *key;                  /* NULL: index */
+	size_t index;
+};
+
+/* The pointer to the place; "" for NULL. free(). */
+char *reader_pointer(const struct reader_step *step);
+
 /* A pointer as people write keys: "/evaluation/tasks/0/name" is "evaluation.tasks[0].name"; free(). */
 char *reader_dotted(const char *pointer);
 

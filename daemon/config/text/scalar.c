@@ -18,6 +18,8 @@ static const char *const falses[] = {"no", "No", "NO", "false", "False", "FALSE"
 static const char *const not_finite[] = {".inf",  ".Inf",  ".INF", "+.inf", "+.Inf", "+.INF", "-.inf",
 					 "-.Inf", "-.INF", ".nan", ".NaN",  ".NAN",  NULL};
 
+#define WORD_MAX 5 /* bytes of the longest of these */
+
 static bool digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -110,11 +112,12 @@ static double int_as_real(const char *digits, int base)
 
 enum scalar_kind scalar_kind(const char *text)
 {
-	if (str_in(text, nulls))
+	bool word = strnlen(text, WORD_MAX + 1) <= WORD_MAX;
+	if (word && str_in(text, nulls))
 		return SCALAR_NULL;
-	if (str_in(text, trues) || str_in(text, falses))
+	if (word && (str_in(text, trues) || str_in(text, falses)))
 		return SCALAR_BOOL;
-	if (str_in(text, not_finite))
+	if (word && str_in(text, not_finite))
 		return SCALAR_NOT_FINITE;
 	const char *digits = NULL;
 	int base = int_base(text, &digits);
@@ -152,7 +155,7 @@ json_t *scalar_value(const char *text, enum scalar_kind kind)
 	case SCALAR_NOT_FINITE:
 	case SCALAR_STRING: break;
 	}
-	return json_string(text);
+	return json_string_nocheck(text);
 }
 
 json_t *yaml_json_scalar(const char *text)
@@ -160,13 +163,29 @@ json_t *yaml_json_scalar(const char *text)
 	return scalar_value(text, scalar_kind(text));
 }
 
+/* The fewest digits after the first that read back as the same double; 16 always do. More are never further off than
+ * fewer, so that halving finds them. */
+static int find_precision(double value)
+{
+	char digits[SCALAR_REAL_SIZE];
+	int low = 0;
+	int high = 16;
+	while (low < high) {
+		int middle = (low + high) / 2;
+		snprintf(digits, sizeof digits, "%.*e", middle, value);
+		if (strtod(digits, NULL) == value)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 const char *scalar_format_real(double value, char buf[SCALAR_REAL_SIZE])
 {
 	char digits[SCALAR_REAL_SIZE];
-	int precision = 0;
-	do /* 17 significant digits always read back as the same double */
-		snprintf(digits, sizeof digits, "%.*e", precision, value);
-	while (strtod(digits, NULL) != value && ++precision < 17);
+	int precision = find_precision(value);
+	snprintf(digits, sizeof digits, "%.*e", precision, value);
 	char *e = strchr(digits, 'e');
 	long exponent = strtol(e + 1, NULL, 10);
 	if (exponent < -4 || exponent >= 16) {

@@ -30,11 +30,12 @@ void source_map_free(struct source_map *map)
 {
 	if (map == NULL)
 		return;
-	struct place *place = NULL;
-	struct place *next = NULL;
-	HASH_ITER(hh, map->places, place, next) {
-		HASH_DEL(map->places, place);
+	struct place *place = map->places;
+	HASH_CLEAR(hh, map->places);
+	while (place != NULL) {
+		struct place *next = place->hh.next;
 		free(place);
+		place = next;
 	}
 	free(map);
 }
@@ -45,11 +46,13 @@ void source_map_put(struct source_map *map, const char *pointer, int line, int c
 	if (size > POINTER_BYTES_MAX)
 		return;
 	struct place *place = NULL;
-	HASH_FIND(hh, map->places, pointer, size, place);
+	unsigned hash = 0;
+	HASH_VALUE(pointer, size, hash);
+	HASH_FIND_BYHASHVALUE(hh, map->places, pointer, size, hash, place);
 	if (place == NULL) {
 		place = mem_calloc(1, sizeof *place + size + 1);
 		memcpy(place->pointer, pointer, size + 1);
-		HASH_ADD_KEYPTR(hh, map->places, place->pointer, size, place);
+		HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->places, place->pointer, size, hash, place);
 	}
 	place->line = line;
 	place->column = column;

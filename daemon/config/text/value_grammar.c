@@ -356,19 +356,20 @@ json_t *value_parse(const char *text, struct nel_err *err)
 
 static void append_text(struct str *out, const json_t *value, bool inside);
 
-static void append_repr(struct str *out, const json_t *value)
+static void append_repr(struct str *out, const char *text)
 {
-	const char *text = json_string_value(value);
 	char quote = strchr(text, '\'') != NULL && strchr(text, '"') == NULL ? '"' : '\'';
 	str_append_c(out, quote);
-	for (; *text != '\0'; text++) {
-		if (*text == '\n') {
-			str_append(out, "\\n");
-			continue;
-		}
-		if (*text == quote || *text == '\\')
-			str_append_c(out, '\\');
-		str_append_c(out, *text);
+	const char special[] = {'\n', '\\', quote, '\0'};
+	while (*text != '\0') {
+		size_t plain = strcspn(text, special);
+		str_append_n(out, text, plain);
+		text += plain;
+		if (*text == '\0')
+			break;
+		str_append_c(out, '\\');
+		str_append_c(out, *text == '\n' ? 'n' : *text);
+		text++;
 	}
 	str_append_c(out, quote);
 }
@@ -381,9 +382,8 @@ static void append_container(struct str *out, const json_t *value)
 	const char *separator = "";
 	str_append_c(out, json_is_object(value) ? '{' : '[');
 	json_object_foreach((json_t *)value, key, item) {
-		CLEANUP(json_freep) json_t *key_value = json_string(key);
 		str_append(out, separator);
-		append_repr(out, key_value);
+		append_repr(out, key);
 		str_append(out, ": ");
 		append_text(out, item, true);
 		separator = ", ";
@@ -404,7 +404,7 @@ static void append_text(struct str *out, const json_t *value, bool inside)
 	case JSON_ARRAY: append_container(out, value); break;
 	case JSON_STRING:
 		if (inside)
-			append_repr(out, value);
+			append_repr(out, json_string_value(value));
 		else
 			str_append(out, json_string_value(value));
 		break;

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "config/text/json_places.h"
 #include "config/text/scalar.h"
+#include "config/text/tree.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include <yaml.h>
 
 /* Bytes of all scalars after aliases are expanded: 100,000 aliases of one long string are a bomb as well. */
-#define YAML_TEXT_BYTES_MAX (16 * 1024 * 1024)
+#define YAML_TEXT_BYTES_MAX (4 * 1024 * 1024)
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define CORE_TAG "tag:yaml.org,2002:"
@@ -135,7 +136,7 @@ static int read_alias(struct reader *r, const yaml_event_t *event, int depth, js
 	if (count(r, event->start_mark, anchor->nodes, anchor->bytes) != 0 ||
 	    check_depth(r, event->start_mark, depth + anchor->depth - 1) != 0)
 		return -1;
-	*ret_value = json_deep_copy(anchor->value);
+	*ret_value = tree_copy(anchor->value);
 	return 0;
 }
 
@@ -200,7 +201,7 @@ static int read_scalar(struct reader *r, const yaml_event_t *event, json_t **ret
 	if (event->data.scalar.tag != NULL)
 		return tagged_value(r, event, text, ret_value);
 	if (!event->data.scalar.plain_implicit) {
-		*ret_value = json_string(text);
+		*ret_value = json_string_nocheck(text);
 		return 0;
 	}
 	enum scalar_kind kind = scalar_kind(text);
@@ -319,7 +320,7 @@ static int read_member(struct reader *r, const yaml_event_t *key_event, int dept
 		return -1;
 	if (merge)
 		return add_merge(r, event.start_mark, merged, value);
-	json_object_set_new(own, key, TAKE(value));
+	json_object_set_new_nocheck(own, key, TAKE(value));
 	return 0;
 }
 
