@@ -293,7 +293,7 @@ static int render_out(const struct command_line *line, const struct planned *pla
 		return plan_write(planned, request, id, line->output, err);
 	}
 	CLEANUP(json_freep) json_t *document = NULL;
-	if (plan_describe(planned, id, clock_now_s(), &document, err) != 0)
+	if (plan_describe(planned, id, clock_now_s(), SIZE_MAX, &document, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *text = json_dumps(document, JSON_INDENT(2));
 	puts(text);

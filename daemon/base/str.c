@@ -84,13 +84,15 @@ char *str_take(struct str *s)
 void str_append_shell(struct str *s, const char *text)
 {
 	str_append_c(s, '\'');
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '\'')
+	while (*text != '\0') {
+		size_t plain = strcspn(text, "'\r");
+		str_append_n(s, text, plain);
+		text += plain;
+		if (*text == '\'')
 			str_append(s, "'\\''");
-		else if (*p == '\r') /* sbatch refuses a script that has one before a newline */
+		else if (*text == '\r') /* sbatch refuses a script that has one before a newline */
 			str_append(s, "'$'\\r''");
-		else
-			str_append_c(s, *p);
+		text += *text != '\0';
 	}
 	str_append_c(s, '\'');
 }

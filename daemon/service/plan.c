@@ -185,9 +185,11 @@ static void check_secrets(const struct checks *c)
 	free(names);
 }
 
-/* What only shows when the script is written: values that an sbatch option cannot hold. */
+/* What only shows when the script is written: values that an sbatch option cannot hold, and what all of them come to.
+ */
 static void check_scripts(const struct planned *planned, struct problems *errors)
 {
+	size_t size = 0;
 	for (size_t i = 0; i < planned->plan->job_count; i++) {
 		struct nel_err err;
 		struct str header = {0};
@@ -201,7 +203,15 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 			CLEANUP(mem_freep) char *pointer = mem_printf("/evaluation/tasks/%zu", i);
 			problems_add(errors, pointer, 0, 0, "%s", err.msg);
 		}
+		size += header.len;
 		str_done(&header);
+		if (size > PLAN_SCRIPTS_MAX) {
+			problems_add(errors, "/evaluation/tasks", 0, 0,
+				     "the run.sub of these tasks come to more than %d bytes, with the commands and "
+				     "variables of all servers in each: split the evaluation, or make these shorter",
+				     PLAN_SCRIPTS_MAX);
+			return;
+		}
 	}
 }
 
@@ -332,19 +342,17 @@ static const char *request_secret(const char *name, void *arg)
 }
 
 static int build_files(const struct planned *planned, const struct submit_request *request, const char *evaluation,
-		       const char *rundir, struct rundir_files *ret_files, struct nel_err *err)
+		       const char *rundir, const struct attempt_order *orders, size_t order_count,
+		       struct rundir_files *ret_files, struct nel_err *err)
 {
-	struct attempt_order *orders = first_orders(planned->plan, evaluation);
 	const struct rundir_input input = {.plan = planned->plan,
 					   .evaluation = evaluation,
 					   .rundir = rundir,
 					   .orders = orders,
-					   .order_count = planned->plan->job_count,
+					   .order_count = order_count,
 					   .secret = request_secret,
 					   .secret_arg = (void *)(uintptr_t)request};
-	int rc = rundir_build(&input, ret_files, err);
-	free_orders(orders, planned->plan->job_count);
-	return rc;
+	return rundir_build(&input, ret_files, err);
 }
 
 static json_t *describe_file(const struct rundir_file *file)
@@ -357,40 +365,65 @@ static json_t *describe_file(const struct rundir_file *file)
 			 (json_int_t)(file->secret ? 0 : file->size), "content", content);
 }
 
+/* files: of this job; NULL: they are not shown. */
 static json_t *describe_job(const struct planned *planned, const struct plan_job *job, const struct rundir_files *files)
 {
-	CLEANUP(mem_freep) char *prefix = mem_printf("%s.%d/", job->file_name, job->index);
-	CLEANUP(mem_freep) char *script_path = mem_printf("%srun.sub", prefix);
-	CLEANUP(mem_freep) char *secrets = rundir_secrets_redacted(planned->plan, job);
-	json_t *list = json_array();
+	CLEANUP(mem_freep) char *secrets = files != NULL ? rundir_secrets_redacted(planned->plan, job) : NULL;
+	json_t *list = files != NULL ? json_array() : json_null();
 	json_t *script = json_null();
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; files != NULL && i < files->count; i++) {
 		const struct rundir_file *file = &files->items[i];
-		if (!str_starts_with(file->path, prefix))
-			continue;
-		if (strcmp(file->path, script_path) == 0)
+		if (str_ends_with(file->path, "/run.sub"))
 			script = json_stringn(file->data, file->size);
 		else
 			json_array_append_new(list, describe_file(file));
 	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s}", "task", job->task, "index", job->index, "container",
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s?}", "task", job->task, "index", job->index, "container",
 			 job->container, "endpoint_type", job->endpoint_type != NULL ? job->endpoint_type : "",
 			 "script", script, "files", list, "secrets", secrets);
 }
 
-int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, json_t **ret_document,
-		  struct nel_err *err)
+/* The jobs with their files, as long as these come to less than shown_max bytes. */
+static int describe_jobs(const struct planned *planned, const char *evaluation, const char *rundir, size_t shown_max,
+			 json_t *jobs, size_t *ret_shown, struct nel_err *err)
+{
+	const struct eval_plan *plan = planned->plan;
+	struct attempt_order *orders = first_orders(plan, evaluation);
+	size_t size = 0;
+	int rc = 0;
+	*ret_shown = 0;
+	for (size_t i = 0; rc == 0 && i < plan->job_count; i++) {
+		CLEANUP(rundir_files_done) struct rundir_files files = {0};
+		bool shown = size < shown_max;
+		if (shown)
+			rc = build_files(planned, NULL, evaluation, rundir, &orders[i], 1, &files, err);
+		for (size_t f = 0; f < files.count; f++)
+			size += files.items[f].size;
+		*ret_shown += shown;
+		json_array_append_new(jobs, describe_job(planned, &plan->jobs[i], shown ? &files : NULL));
+	}
+	free_orders(orders, plan->job_count);
+	return rc;
+}
+
+int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
+		  json_t **ret_document, struct nel_err *err)
 {
 	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
-	CLEANUP(rundir_files_done) struct rundir_files files = {0};
-	if (build_files(planned, NULL, evaluation, rundir, &files, err) != 0)
+	CLEANUP(json_freep) json_t *jobs = json_array();
+	CLEANUP(json_freep) json_t *warnings = problems_to_json(&planned->warnings);
+	size_t shown = 0;
+	if (describe_jobs(planned, evaluation, rundir, shown_max, jobs, &shown, err) != 0)
 		return -1;
-	json_t *jobs = json_array();
-	for (size_t i = 0; i < planned->plan->job_count; i++)
-		json_array_append_new(jobs, describe_job(planned, &planned->plan->jobs[i], &files));
-	*ret_document = json_pack("{s:O, s:s?, s:s, s:o, s:o}", "config", planned->plan->resolved, "cluster",
+	if (shown < planned->plan->job_count)
+		json_array_append_new(
+		    warnings, json_pack("{s:s, s:o}", "pointer", "/evaluation/tasks", "message",
+					json_sprintf("The files of the first %zu of %zu jobs are shown here, for they "
+						     "are large together; ?task=NAME shows those of a task",
+						     shown, planned->plan->job_count)));
+	*ret_document = json_pack("{s:O, s:s?, s:s, s:O, s:O}", "config", planned->plan->resolved, "cluster",
 				  planned->cluster != NULL ? planned->cluster->name : NULL, "rundir", rundir,
-				  "warnings", problems_to_json(&planned->warnings), "jobs", jobs);
+				  "warnings", warnings, "jobs", jobs);
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
 }
 
@@ -445,7 +478,10 @@ int plan_write(const struct planned *planned, const struct submit_request *reque
 	CLEANUP(mem_freep) char *rundir = realpath(dir, NULL);
 	if (rundir == NULL)
 		return err_sys(err, NEL_INVALID, errno, "cannot use the directory %s", dir);
-	if (build_files(planned, request, evaluation, rundir, &files, err) != 0)
+	struct attempt_order *orders = first_orders(planned->plan, evaluation);
+	int rc = build_files(planned, request, evaluation, rundir, orders, planned->plan->job_count, &files, err);
+	free_orders(orders, planned->plan->job_count);
+	if (rc != 0)
 		return -1;
 	for (size_t i = 0; i < files.count; i++) {
 		const struct rundir_file *file = &files.items[i];

@@ -8,6 +8,9 @@
 #include "service/submit.h"
 
 #define PLAN_PLACEHOLDER "<redacted>"
+#define PLAN_SCRIPTS_MAX \
+	(16 * 1024 * 1024)               /* bytes of all jobs' run.sub without their bodies; 1,000 plain ones: 6 MiB */
+#define PLAN_SHOWN_MAX (4 * 1024 * 1024) /* bytes of files in the reply to a dry run: some 50 plain tasks */
 
 struct plan_input {
 	const struct settings *settings;
@@ -32,9 +35,10 @@ void planned_done(struct planned *planned);
 /* -1: INVALID with every problem in `errors`; ret_planned has the warnings then, and no plan. */
 int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err);
 
-/* The document of a dry run (see service_plan()); evaluation is the id that its names show. */
-int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, json_t **ret_document,
-		  struct nel_err *err);
+/* The document of a dry run (see service_plan()); evaluation is the id that its names show. Once the files shown come
+ * to shown_max bytes, those of further jobs are null, which a warning tells. */
+int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
+		  json_t **ret_document, struct nel_err *err);
 
 struct check_question; /* slurm/check.h */
 

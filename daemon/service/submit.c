@@ -70,7 +70,7 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 		return -1;
 	if (request->check_cluster && cluster_check_new(&planned, db, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
-	return plan_describe(&planned, id, now_s, &ret_reply->dry_run, err);
+	return plan_describe(&planned, id, now_s, PLAN_SHOWN_MAX, &ret_reply->dry_run, err);
 }
 
 static void fill_labels(struct evaluation_row *row, const struct submit_request *request)

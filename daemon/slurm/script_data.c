@@ -18,16 +18,13 @@ static const char *const fixed_names[] = {"BASHOPTS", "BASH_VERSINFO", "EUID", "
  * quotes), so no line of the data may begin with '#'. */
 static void append_quoted(struct str *s, const char *text)
 {
-	struct str part = {0};
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '#' && part.len > 0 && p[-1] == '\n') {
-			str_append_shell(s, str_text(&part));
-			str_clear(&part);
-		}
-		str_append_c(&part, *p);
+	const char *end;
+	while ((end = strstr(text, "\n#")) != NULL) {
+		CLEANUP(mem_freep) char *part = mem_strndup(text, (size_t)(end - text) + 1);
+		str_append_shell(s, part);
+		text = end + 1;
 	}
-	str_append_shell(s, str_text(&part));
-	str_done(&part);
+	str_append_shell(s, text);
 }
 
 static int append_word(struct str *s, const char *what, const char *text, struct nel_err *err)
@@ -354,6 +351,8 @@ void script_append_name(struct str *s, const char *name)
 					     "HOSTALIASES", "RES_OPTIONS", "TAR_OPTIONS", "PERL*",
 					     "PARALLEL*",   "PYTHON*",     "LUA_*",       "POSIXLY_CORRECT"};
 	for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++) {
+		if (toupper((unsigned char)*name) != *acting[i])
+			continue;
 		size_t len = strcspn(acting[i], "*");
 		if (strncasecmp(name, acting[i], len) == 0 && (acting[i][len] == '*' || name[len] == '\0')) {
 			str_append(s, "NEL_INSIDE_");

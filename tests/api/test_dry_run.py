@@ -63,6 +63,31 @@ def test_dry_run_document_is_complete(ann):
         assert files[".secrets.env"]["content"] is None and files[".secrets.env"]["size"] == 0
 
 
+def test_dry_run_of_many_jobs_shows_the_files_of_the_first(ann):
+    config = yaml.safe_load(CONFIG)
+    config["evaluation"]["tasks"] = [{"name": "hellaswag"}] * 300
+    reply = dry_run(ann, json.dumps(config))
+    body = reply.json()
+    shown = [job["files"] is not None for job in body["jobs"]]
+    count = shown.index(False)
+    assert len(shown) == 300 and count > 20 and not any(shown[count:])
+    assert len(reply.content) < 6 * 1024 * 1024
+    assert all(job["script"] is None and job["secrets"] is None for job in body["jobs"][count:])
+    assert [w for w in body["warnings"] if f"first {count} of 300 jobs" in w["message"] and "?task=" in w["message"]]
+    last = dry_run(ann, json.dumps(config), task="hellaswag.299").json()["jobs"]
+    assert len(last) == 1 and last[0]["files"]
+
+
+def test_scripts_of_all_jobs_have_a_limit(ann):
+    servers = {f"s{i}": {"type": "vllm", "image": "i", "command": "c", "port": 8000 + i, "served_model_name": "m",
+                         "endpoints": {"chat": "/c", "health": "/h"}} for i in range(30)}
+    config = yaml.safe_load(GPU_CONFIG)
+    config["env_vars"] = {f"V{i}": "lit:" + "x" * 4000 for i in range(150)}
+    config["auxiliary_deployments"] = servers
+    error = dry_run(ann, json.dumps(config), 422).json()["errors"][0]
+    assert error["pointer"] == "/evaluation/tasks" and "run.sub" in error["message"]
+
+
 @pytest.mark.parametrize("check", [{}, {"check": "cluster"}], ids=["plain", "check"])
 def test_dry_run_secret_is_redacted_whole(ann, daemon, check):
     envelope = json.dumps({"config": GPU_CONFIG, "env": {"HF_TOKEN": SECRET}})

@@ -375,9 +375,146 @@ static void test_eval_config_plan_many_tasks_with_a_large_config_are_refused(voi
 	eval_done(&r);
 }
 
+/* n tasks that share a list of `values` (or one text of that many bytes). */
+static void run_shared(size_t tasks_count, size_t values, bool text, struct eval_result *r)
+{
+	CLEANUP(json_freep) json_t *config = eval_json(EVAL_BASE);
+	json_t *evaluation = json_object_get(config, "evaluation");
+	json_t *list = json_array();
+	json_t *shared = json_array();
+	CLEANUP(mem_freep) char *filler = mem_calloc(values + 1, 1);
+	memset(filler, 'x', values);
+	for (size_t i = 0; i < tasks_count; i++)
+		json_array_append_new(list, json_pack("{s:s}", "name", "hellaswag"));
+	for (size_t i = 0; !text && i < values; i++)
+		json_array_append_new(shared, json_integer(1));
+	if (text)
+		json_array_append_new(shared, json_string(filler));
+	json_object_set_new(evaluation, "tasks", list);
+	json_object_set_new(evaluation, "nemo_evaluator_config", json_pack("{s:o}", "x", shared));
+	CLEANUP(mem_freep) char *dumped = json_dumps(config, 0);
+	struct eval_input in = eval_input_of(dumped, true);
+	eval_run_input(&in, r);
+}
+
+static void test_eval_config_plan_work_of_shared_values_is_bounded(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t tasks, values;
+		bool text;
+		bool fits;
+	} cases[] = {
+	    {1, 90000, false, true},   {10, 9000, false, true},   {10, 11000, false, false},
+	    {1000, 80, false, true},   {1000, 100, false, false}, {100, 80000, true, true},
+	    {100, 90000, true, false}, {1000, 7000, true, true},  {1000, 9000, true, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		run_shared(cases[i].tasks, cases[i].values, cases[i].text, &r);
+		if (cases[i].fits != (r.status == 0))
+			eval_fail("shared values", &r);
+		if (!cases[i].fits)
+			assert_non_null(eval_find(&r.errors, "/evaluation/tasks", "split it"));
+		eval_done(&r);
+	}
+}
+
+/* What was accepted once is planned again, whatever the limits are now. */
+static void test_eval_config_replan_asks_for_no_size(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	run_shared(1, 200, false, &r);
+	assert_int_equal(r.status, 0);
+	json_t *tasks_list = json_object_get(json_object_get(r.plan->resolved, "evaluation"), "tasks");
+	for (int i = 1; i < EVAL_JOBS_MAX; i++)
+		json_array_append(tasks_list, json_array_get(tasks_list, 0));
+	struct eval_plan *again = NULL;
+	assert_int_equal(eval_config_replan(r.plan->resolved, &again, NULL), 0);
+	assert_int_equal(again->job_count, EVAL_JOBS_MAX);
+	eval_plan_free(again);
+	eval_done(&r);
+}
+
+static void test_eval_config_plan_reals_count_more(void **state)
+{
+	(void)state;
+	for (int count = 14000; count <= 16000; count += 2000) {
+		struct eval_result r;
+		CLEANUP(json_freep) json_t *config = eval_json(EVAL_BASE);
+		json_t *list = json_array();
+		for (int i = 0; i < count; i++)
+			json_array_append_new(list, json_real(0.1));
+		json_object_set_new(json_object_get(config, "evaluation"), "nemo_evaluator_config",
+				    json_pack("{s:o}", "x", list));
+		CLEANUP(mem_freep) char *text = json_dumps(config, 0);
+		struct eval_input in = eval_input_of(text, true);
+		eval_run_input(&in, &r);
+		assert_int_equal(r.status, count == 14000 ? 0 : -1);
+		eval_done(&r);
+	}
+}
+
+/* The parts of the global config are in memory once, whatever the number of tasks; what a task writes is its own. */
+static void test_eval_config_plan_tasks_share_the_global_config(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	eval_ok(EVAL_BASE,
+		"{'evaluation': {'nemo_evaluator_config': {'config': {'params': {'extra': {'a': {'b': 1}, 'c': 2}}}, "
+		"'target': {'api_endpoint': {'adapter_config': {'x': 1}}}},"
+		" 'tasks': [{'name': 'hellaswag'}, {'name': 'hellaswag'}, {'name': 'hellaswag', "
+		"'nemo_evaluator_config': {'config': {'params': {'extra': {'c': 3}}}}}]}}",
+		&r);
+	const json_t *given = json_object_get(json_object_get(r.plan->resolved, "evaluation"), "nemo_evaluator_config");
+	const json_t *params = json_object_get(json_object_get(given, "config"), "params");
+	const json_t *extra = json_object_get(params, "extra");
+	assert_null(json_object_get(json_object_get(given, "config"), "type"));
+	assert_null(json_object_get(given, "metadata"));
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *config = json_object_get(r.plan->jobs[i].evaluator_config, "config");
+		const json_t *own = json_object_get(config, "params");
+		assert_string_equal(json_string_value(json_object_get(config, "type")), "hellaswag");
+		if (i < 2)
+			assert_ptr_equal(own, params);
+		own = json_object_get(own, "extra");
+		assert_ptr_equal(json_object_get(own, "a"), json_object_get(extra, "a"));
+		assert_int_equal(json_integer_value(json_object_get(own, "c")), i < 2 ? 2 : 3);
+	}
+	eval_done(&r);
+}
+
+/* References to auxiliary deployments are put into a copy of what they stand in, and of nothing else. */
+static void test_eval_config_plan_references_copy_their_path_only(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	eval_ok(EVAL_JUDGE,
+		"{'evaluation': {'nemo_evaluator_config': {'config': {'params': {'judge': ['auxiliary_deployments.judge"
+		".model_id', 1], 'rest': {'a': 1}}}}, 'tasks': [{'name': 'hellaswag'}, {'name': 'hellaswag'}]}}",
+		&r);
+	const json_t *given = json_object_get(json_object_get(r.plan->resolved, "evaluation"), "nemo_evaluator_config");
+	const json_t *params = json_object_get(json_object_get(given, "config"), "params");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(params, "judge"), 0)),
+			    "auxiliary_deployments.judge.model_id");
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *config = json_object_get(r.plan->jobs[i].evaluator_config, "config");
+		const json_t *own = json_object_get(config, "params");
+		assert_string_equal(json_string_value(json_array_get(json_object_get(own, "judge"), 0)), "org/judge");
+		assert_ptr_equal(json_object_get(own, "rest"), json_object_get(params, "rest"));
+	}
+	eval_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_eval_config_plan_work_of_shared_values_is_bounded),
+	    cmocka_unit_test(test_eval_config_replan_asks_for_no_size),
+	    cmocka_unit_test(test_eval_config_plan_reals_count_more),
+	    cmocka_unit_test(test_eval_config_plan_tasks_share_the_global_config),
+	    cmocka_unit_test(test_eval_config_plan_references_copy_their_path_only),
 	    cmocka_unit_test(test_eval_config_plan_task_gets_container_and_types),
 	    cmocka_unit_test(test_eval_config_plan_own_images_warn_where_the_catalogue_differs),
 	    cmocka_unit_test(test_eval_config_plan_unlisted_tasks_need_permission_but_files_do_not),

@@ -171,7 +171,8 @@ int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, stru
 {
 	CLEANUP(eval_plan_freep) struct eval_plan *plan = mem_calloc(1, sizeof *plan);
 	struct problems errors = {0};
-	struct plan_ctx ctx = {.reader = {.errors = &errors}, .root = resolved, .allow_commands = true, .plan = plan};
+	struct plan_ctx ctx = {
+	    .reader = {.errors = &errors}, .root = resolved, .allow_commands = true, .stored = true, .plan = plan};
 	open_root(&ctx);
 	build(&ctx);
 	int result = errors.count == 0 ? 0 : refuse(&errors, err);

@@ -18,19 +18,31 @@ struct place {
 	const char *pointer;
 };
 
+/* The task's values over the global ones. What only one of them has is shared with it, not copied: a global config goes
+ * into up to EVAL_JOBS_MAX of these. */
 static json_t *merge(const json_t *under, const json_t *over)
 {
-	json_t *merged = json_deep_copy(under);
+	json_t *merged = json_copy((json_t *)under);
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)over, key, value) {
-		const json_t *old = json_object_get(merged, key);
+		const json_t *old = json_object_get(under, key);
 		if (json_is_object(old) && json_is_object(value))
 			json_object_set_new(merged, key, merge(old, value));
 		else
-			json_object_set_new(merged, key, json_deep_copy(value));
+			json_object_set(merged, key, value);
 	}
 	return merged;
+}
+
+/* A mapping that is about to be written to becomes the config's own. */
+static json_t *own(json_t *object, const char *key)
+{
+	json_t *member = json_object_get(object, key);
+	if (!json_is_object(member))
+		return NULL;
+	json_object_set_new(object, key, json_copy(member));
+	return json_object_get(object, key);
 }
 
 static const json_t *follow(const json_t *object, const char *const *path)
@@ -156,45 +168,66 @@ static char *resolve_text(const struct place *at, const char *text)
 	return str_take(&out);
 }
 
-static json_t *resolve(const struct place *at, const json_t *value)
+static json_t *resolve(const struct place *at, json_t *value);
+
+/* The object with its members resolved; itself, shared, when none has a reference. */
+static json_t *resolve_object(const struct place *at, json_t *object)
+{
+	json_t *resolved = json_incref(object);
+	const char *key;
+	json_t *member;
+	json_object_foreach(object, key, member) {
+		CLEANUP(json_freep) json_t *now = resolve(at, member);
+		if (now == member)
+			continue;
+		if (resolved == object) {
+			json_decref(resolved);
+			resolved = json_copy(object);
+		}
+		json_object_set(resolved, key, now);
+	}
+	return resolved;
+}
+
+static json_t *resolve_array(const struct place *at, json_t *array)
+{
+	json_t *resolved = json_incref(array);
+	size_t i;
+	json_t *item;
+	json_array_foreach(array, i, item) {
+		CLEANUP(json_freep) json_t *now = resolve(at, item);
+		if (now == item)
+			continue;
+		if (resolved == array) {
+			json_decref(resolved);
+			resolved = json_copy(array);
+		}
+		json_array_set(resolved, i, now);
+	}
+	return resolved;
+}
+
+static json_t *resolve(const struct place *at, json_t *value)
 {
 	if (json_is_string(value) && strstr(json_string_value(value), REFERENCE) != NULL) {
 		CLEANUP(mem_freep) char *text = resolve_text(at, json_string_value(value));
 		return json_string(text);
 	}
-	if (json_is_object(value)) {
-		json_t *object = json_object();
-		const char *key;
-		json_t *member;
-		json_object_foreach((json_t *)value, key, member) {
-			json_object_set_new(object, key, resolve(at, member));
-		}
-		return object;
-	}
-	if (json_is_array(value)) {
-		json_t *array = json_array();
-		size_t i;
-		json_t *item;
-		json_array_foreach((json_t *)value, i, item) {
-			json_array_append_new(array, resolve(at, item));
-		}
-		return array;
-	}
-	return json_incref((json_t *)value);
+	if (json_is_object(value))
+		return resolve_object(at, value);
+	return json_is_array(value) ? resolve_array(at, value) : json_incref(value);
 }
 
-/* The merged and resolved config as its author wrote it. */
-static json_t *merged_config(const struct plan_ctx *ctx, const json_t *task, const char *base)
+static json_t *resolved_config(const struct plan_ctx *ctx, const json_t *object, const char *base, const char *pointer)
 {
-	const struct reader *r = &ctx->reader;
-	CLEANUP(mem_freep) char *pointer = reader_join(base, KEY);
-	CLEANUP(json_freep) json_t *none = json_object();
-	const json_t *under = reader_object(r, ctx->evaluation, "/evaluation", KEY);
-	const json_t *over = reader_object(r, task, base, KEY);
-	struct place global = {ctx, "/evaluation/" KEY}, own = {ctx, pointer};
-	CLEANUP(json_freep) json_t *first = resolve(&global, under == NULL ? none : under);
-	CLEANUP(json_freep) json_t *second = resolve(&own, over == NULL ? none : over);
-	return merge(first, second);
+	const json_t *config = reader_object(&ctx->reader, object, base, KEY);
+	const struct place at = {ctx, pointer};
+	return config == NULL ? json_object() : resolve(&at, (json_t *)config);
+}
+
+json_t *evaluator_config_global(const struct plan_ctx *ctx)
+{
+	return resolved_config(ctx, ctx->evaluation, "/evaluation", "/evaluation/" KEY);
 }
 
 static const char *endpoint_path(const struct server *s, const char *name)
@@ -248,13 +281,17 @@ static void set_target(const struct plan_ctx *ctx, json_t *config, const struct 
 	SET_TEXT(json_string_value(reader_get(target, "api_key_name")), "target", "api_endpoint", "api_key_name");
 }
 
-json_t *evaluator_config_build(const struct plan_ctx *ctx, const json_t *task, const char *base,
+json_t *evaluator_config_build(const struct plan_ctx *ctx, const json_t *global, const json_t *task, const char *base,
 			       const struct plan_job *job)
 {
 	const struct reader *r = &ctx->reader;
 	CLEANUP(mem_freep) char *pointer = reader_join(base, KEY);
-	CLEANUP(json_freep) json_t *config = merged_config(ctx, task, base);
+	CLEANUP(json_freep) json_t *of_task = resolved_config(ctx, task, base, pointer);
+	CLEANUP(json_freep) json_t *config = merge(global, of_task);
 	json_t *value;
+	own(own(config, "target"), "api_endpoint");
+	own(config, "config");
+	own(config, "metadata");
 	set_target(ctx, config, job, base, pointer);
 	SET_TEXT(job->task, "config", "type");
 	SET_TEXT("/results", "config", "output_dir");

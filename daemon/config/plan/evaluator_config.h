@@ -7,10 +7,14 @@
 /* Bytes that all jobs' config_ef.yaml may take together: each holds the whole resolved config. */
 #define EVALUATOR_CONFIGS_MAX (128 * 1024 * 1024)
 
-/* A new object: the global nemo_evaluator_config with the task's merged over it, references to auxiliary deployments
- * resolved, and what the launcher fills in (each only if absent). `base` is the task's place. Never NULL; problems go
- * to the reader. The resolved config is shared, not copied. */
-json_t *evaluator_config_build(const struct plan_ctx *ctx, const json_t *task, const char *base,
+/* A new reference: the global nemo_evaluator_config with references to auxiliary deployments resolved. Never NULL;
+ * problems go to the reader. */
+json_t *evaluator_config_global(const struct plan_ctx *ctx);
+
+/* A new object: the global config with the task's nemo_evaluator_config merged over it, resolved likewise, and what the
+ * launcher fills in (each only if absent). `base` is the task's place. Never NULL; problems go to the reader. Its parts
+ * are shared with global, task, and the resolved config: not to be changed. */
+json_t *evaluator_config_build(const struct plan_ctx *ctx, const json_t *global, const json_t *task, const char *base,
 			       const struct plan_job *job);
 
 /* A member of the merged config by its path, NULL when absent: whether global or task gives it already. Borrowed from

@@ -138,6 +138,14 @@ static void find_secrets(const struct env_group *env, const char *text, json_t *
 	}
 }
 
+static bool has_secrets(const struct env_group *env)
+{
+	for (size_t i = 0; i < env->count; i++)
+		if (env->vars[i].source == ENV_HOST)
+			return true;
+	return false;
+}
+
 /* The same of all texts in a value: what a reader built has a bounded depth. */
 static void find_secrets_in(const struct env_group *env, const json_t *value, json_t *used)
 {
@@ -345,7 +353,8 @@ static json_t *protocol_of(const struct maker *m, const struct plan_job *job, co
 	CLEANUP(json_freep) json_t *used = json_object();
 	find_secrets(&job->env, job->pre_cmd, used);
 	find_secrets(&job->env, job->post_cmd, used);
-	find_secrets_in(&job->env, config, used);
+	if (has_secrets(&job->env))
+		find_secrets_in(&job->env, config, used);
 	const json_t *type = json_object_get(json_object_get(config, "config"), "type");
 	set_part(parts, "harness", json_incref((json_t *)type));
 	set_part(parts, "image", text_or_null(job->container));

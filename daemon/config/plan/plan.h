@@ -14,6 +14,13 @@
 #define PLAN_PORT_MAX 65535
 #define PLAN_NAME_MAX 200 /* bytes of a task's or auxiliary deployment's name */
 
+/* Values in a config, by tree_weight(): what is written more than once is large only with many reals. */
+#define PLAN_NODES_MAX 120000
+
+/* What the tasks of an evaluation take from it, times their number. A submission's CPU time is in proportion. */
+#define PLAN_SHARED_NODES_MAX 100000 /* by tree_weight() */
+#define PLAN_SHARED_SIZE_MAX (8 * 1024 * 1024)
+
 struct plan_ctx {
 	struct reader reader;
 	const json_t *root;                                                                /* the resolved config */
@@ -21,6 +28,7 @@ struct plan_ctx {
 	bool deployment_none;
 	bool allow_commands;
 	bool need_hostname;
+	bool stored;        /* the config was accepted before: its size is not asked again */
 	bool checked_tasks; /* plan_fill_tasks() has complained of tasks without container already */
 	struct eval_plan *plan;
 };

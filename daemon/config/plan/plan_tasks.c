@@ -6,6 +6,7 @@
 #include "config/plan/evaluator_config.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
+#include "config/text/tree.h"
 
 #include <string.h>
 
@@ -123,7 +124,8 @@ static char *read_gpu_visible(const struct plan_ctx *ctx, const struct plan_job 
 	return reader_text(&ctx->reader, ctx->execution, "/execution", "evaluation_gpu_visible", READER_TOKEN);
 }
 
-static void read_task(struct plan_ctx *ctx, const json_t *task, const char *base, struct plan_job *job)
+static void read_task(struct plan_ctx *ctx, const json_t *global, const json_t *task, const char *base,
+		      struct plan_job *job)
 {
 	const struct reader *r = &ctx->reader;
 	read_name(ctx, task, base, job);
@@ -136,7 +138,7 @@ static void read_task(struct plan_ctx *ctx, const json_t *task, const char *base
 	read_env(ctx, task, base, job);
 	read_dataset(ctx, task, base, job);
 	plan_env_settle(&job->env);
-	job->evaluator_config = evaluator_config_build(ctx, task, base, job);
+	job->evaluator_config = evaluator_config_build(ctx, global, task, base, job);
 }
 
 static const json_t *find_tasks(const struct plan_ctx *ctx)
@@ -158,15 +160,64 @@ static const json_t *find_tasks(const struct plan_ctx *ctx)
 	return NULL;
 }
 
+struct weight {
+	size_t nodes, size; /* size: of its JSON, nearly */
+};
+
+static void weigh(const json_t *value, struct weight *w)
+{
+	size_t i;
+	const char *key;
+	json_t *member;
+	w->nodes += json_is_real(value) ? TREE_REAL : 1;
+	w->size += json_is_string(value) ? json_string_length(value) + 3 : 4;
+	json_array_foreach(value, i, member)
+		weigh(member, w);
+	json_object_foreach((json_t *)value, key, member) {
+		w->size += strlen(key) + 3;
+		weigh(member, w);
+	}
+}
+
+/* What every task takes from the evaluation is read, hashed and written for each of them. */
+static bool shared_fits(const struct plan_ctx *ctx, size_t tasks)
+{
+	struct weight shared = {0};
+	const char *key;
+	json_t *member;
+	json_object_foreach((json_t *)ctx->evaluation, key, member)
+		if (strcmp(key, "tasks") != 0)
+			weigh(member, &shared);
+	weigh(json_object_get(ctx->root, "env_vars"), &shared);
+	weigh(json_object_get(ctx->mounts, "evaluation"), &shared);
+	if (shared.size <= PLAN_SHARED_SIZE_MAX / tasks && shared.nodes <= PLAN_SHARED_NODES_MAX / tasks)
+		return true;
+	reader_error(
+	    &ctx->reader, EVALUATION "/tasks",
+	    "%zu tasks that each take %zu values (%zu bytes) from evaluation (nemo_evaluator_config, env_vars, "
+	    "...) are too much for one evaluation; split it",
+	    tasks, shared.nodes, shared.size);
+	return false;
+}
+
 /* Each job's file carries the whole config: bound what they come to. */
 static bool fits(const struct plan_ctx *ctx, size_t tasks)
 {
-	size_t size = json_dumpb(ctx->root, NULL, 0, JSON_COMPACT);
-	if (size <= EVALUATOR_CONFIGS_MAX / tasks)
+	struct weight whole = {0};
+	if (ctx->stored)
 		return true;
+	weigh(ctx->root, &whole);
+	if (whole.nodes > PLAN_NODES_MAX) {
+		reader_error(&ctx->reader, "",
+			     "A config of more than %d values (a number with a fraction counts as %d)", PLAN_NODES_MAX,
+			     TREE_REAL);
+		return false;
+	}
+	if (whole.size <= EVALUATOR_CONFIGS_MAX / tasks)
+		return tasks == 1 || shared_fits(ctx, tasks);
 	reader_error(&ctx->reader, EVALUATION "/tasks",
 		     "%zu tasks with a config of %zu bytes each are too much for one evaluation; split it", tasks,
-		     size);
+		     whole.size);
 	return false;
 }
 
@@ -178,6 +229,7 @@ void plan_tasks(struct plan_ctx *ctx)
 	json_t *task;
 	if (tasks == NULL || !fits(ctx, json_array_size(tasks)))
 		return;
+	CLEANUP(json_freep) json_t *global = evaluator_config_global(ctx);
 	plan->jobs = mem_calloc(json_array_size(tasks), sizeof *plan->jobs);
 	json_array_foreach((json_t *)tasks, i, task) {
 		CLEANUP(mem_freep) char *base = reader_join_index(EVALUATION "/tasks", i);
@@ -187,7 +239,7 @@ void plan_tasks(struct plan_ctx *ctx)
 		}
 		struct plan_job *job = &plan->jobs[plan->job_count++];
 		job->index = (int)i;
-		read_task(ctx, task, base, job);
+		read_task(ctx, global, task, base, job);
 	}
 }
 
