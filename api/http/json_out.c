@@ -23,9 +23,9 @@ static bool is_plain(unsigned char c)
 static size_t append_special(struct str *s, const char *p, size_t left)
 {
 	uint32_t code = 0;
-	if (*p == '"' || *p == '\\') {
+	if (*p == '"' || *p == '\\' || *p == '\n') {
 		str_append_c(s, '\\');
-		str_append_c(s, *p);
+		str_append_c(s, *p == '\n' ? 'n' : *p);
 		return 1;
 	}
 	if ((unsigned char)*p < 0x20) {
@@ -41,9 +41,8 @@ static size_t append_special(struct str *s, const char *p, size_t left)
 	return size;
 }
 
-static void append_string(struct str *s, const char *text)
+static void append_string(struct str *s, const char *text, size_t left)
 {
-	size_t left = strlen(text);
 	str_append_c(s, '"');
 	while (left > 0) {
 		size_t plain = 0;
@@ -77,7 +76,7 @@ void out_name_n(struct json_out *out, const char *name, size_t size)
 void out_key(struct json_out *out, const char *key)
 {
 	append_comma(out);
-	append_string(&out->text, key);
+	append_string(&out->text, key, strlen(key));
 	str_append_c(&out->text, ':');
 	out->comma = false;
 }
@@ -121,7 +120,7 @@ void out_end(struct json_out *out)
 void out_string(struct json_out *out, const char *name, const char *text)
 {
 	if (text != NULL)
-		append_string(begin_value(out, name), text);
+		append_string(begin_value(out, name), text, strlen(text));
 	else
 		out_null(out, name);
 }
@@ -193,4 +192,53 @@ void out_json(struct json_out *out, const char *name, const char *json)
 void out_json_n(struct json_out *out, const char *name, const char *json, size_t size)
 {
 	str_append_n(begin_value(out, name), json, size);
+}
+
+static void out_real(struct json_out *out, const char *name, double number)
+{
+	struct str *s = begin_value(out, name);
+	size_t begin = s->len;
+	out_digits(s, number);
+	if (strpbrk(s->data + begin, ".e") == NULL) /* so that it is read as a real again */
+		str_append(s, ".0");
+}
+
+static void out_members(struct json_out *out, const json_t *value)
+{
+	const char *key = NULL;
+	json_t *member = NULL;
+	size_t i = 0;
+	out->comma = false;
+	json_object_foreach((json_t *)value, key, member) {
+		out_key(out, key);
+		out_value(out, NULL, member);
+	}
+	json_array_foreach(value, i, member)
+		out_value(out, NULL, member);
+	out->comma = true;
+}
+
+/* Not out_object(): a config nests deeper than JSON_OUT_DEPTH_MAX. */
+void out_value(struct json_out *out, const char *name, const json_t *value)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		str_append_c(begin_value(out, name), '{');
+		out_members(out, value);
+		str_append_c(&out->text, '}');
+		break;
+	case JSON_ARRAY:
+		str_append_c(begin_value(out, name), '[');
+		out_members(out, value);
+		str_append_c(&out->text, ']');
+		break;
+	case JSON_STRING:
+		append_string(begin_value(out, name), json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER: out_int(out, name, json_integer_value(value)); break;
+	case JSON_REAL: out_real(out, name, json_real_value(value)); break;
+	case JSON_TRUE: out_bool(out, name, true); break;
+	case JSON_FALSE: out_bool(out, name, false); break;
+	case JSON_NULL: out_null(out, name); break;
+	}
 }

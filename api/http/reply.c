@@ -2,6 +2,7 @@
 #include "api/http/reply.h"
 
 #include "api/http/counters.h"
+#include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -103,10 +104,9 @@ int reply_json_secret(struct request *request, int status, struct str *body, str
 
 int reply_json(struct request *request, int status, const json_t *json, struct nel_err *err)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-	if (text == NULL)
+	if (json == NULL)
 		return err_set(err, NEL_INTERNAL, "a reply is no JSON");
-	size_t size = strlen(text);
-	struct str body = {.data = text, .len = size, .cap = size + 1};
-	return reply_json_text(request, status, &body, err);
+	struct json_out body = {0};
+	out_value(&body, NULL, json);
+	return reply_json_text(request, status, &body.text, err);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define ID_START_MIN 4
+#define LIST_SIZE_MAX \
+	(2 * 1024 * 1024) /* bytes at which a page ends, whatever its limit: one evaluation may have 0.5 MB */
 
 int api_getEvaluation(struct request *request, struct nel_err *err)
 {
@@ -66,12 +68,13 @@ static int render_list(struct request *request, struct db *db, const struct page
 		       const struct evaluation_list *list, struct json_out *out, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str text = {0};
-	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
+	size_t most = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
+	size_t count = 0;
 	out_object(out, NULL);
 	out_array(out, "items");
-	for (size_t i = 0; i < count; i++) {
+	while (count < most && out->text.len < LIST_SIZE_MAX) {
 		str_clear(&text);
-		if (read_evaluation_text_at(request, db, list->seqs[i], &text, err) != 0)
+		if (read_evaluation_text_at(request, db, list->seqs[count++], &text, err) != 0)
 			return -1;
 		out_json_n(out, NULL, text.data, text.len);
 	}

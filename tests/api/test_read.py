@@ -90,6 +90,23 @@ def test_list_pages_have_all_once_newest_first(ann, many):
         assert count == replies
 
 
+def test_list_page_of_large_evaluations_ends_early(fresh):
+    service = fresh()
+    service.start()
+    ann = service.client("ann")
+    headers = {"Authorization": f"Bearer {ann.token}"}  # without openapi.yaml's schemas, which take a minute for so much
+    config = yaml.safe_load(CONFIG)
+    config["execution"]["output_dir"] = "/shared" + 9 * ("/" + "a" * 200)
+    config["evaluation"]["tasks"] = [{"name": "hellaswag"}] * 100
+    ids = [ann.session.post(ann.base + "/v1/evaluations", json=config, headers=headers, timeout=60).json()["id"] for _ in range(14)]
+    first = ann.session.get(ann.base + "/v1/evaluations?limit=500", headers=headers, timeout=60)
+    page = first.json()
+    assert 1 < len(page["items"]) < 14 and len(first.content) < 3 * 1024 * 1024
+    rest = ann.session.get(ann.base + "/v1/evaluations", params={"limit": 500, "cursor": page["next"]}, headers=headers, timeout=60).json()
+    assert [one["id"] for one in page["items"] + rest["items"]] == ids[::-1] and rest["next"] is None
+    assert all(len(one["jobs"]) == 100 for one in page["items"] + rest["items"])
+
+
 def test_list_jobs_pages_have_all_once(ann, many):
     items, _ = pages(ann, "/v1/jobs", 500, evaluation=many[5])
     assert [i["id"] for i in items] == [f"{many[5]}.1", f"{many[5]}.0"]

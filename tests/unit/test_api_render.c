@@ -16,7 +16,7 @@ static void test_out_string_any_bytes_are_valid_json(void **state)
 	    {NULL, "null"},
 	    {"", "\"\""},
 	    {"a\"b\\c", "\"a\\\"b\\\\c\""},
-	    {"\n\x01", "\"\\u000a\\u0001\""},
+	    {"\n\t\x01", "\"\\n\\u0009\\u0001\""},
 	    {"\x7f", "\"\x7f\""},
 	    {"caf\xc3\xa9!", "\"caf\xc3\xa9!\""},
 	    {"x\xffy\xc3", "\"x\\ufffdy\\ufffd\""},
@@ -48,6 +48,29 @@ static void test_out_numbers_read_back_the_same(void **state)
 		struct json_out out = {0};
 		out_double(&out, NULL, doubles[i]);
 		assert_true(strtod(str_text(&out.text), NULL) == doubles[i]);
+		json_out_done(&out);
+	}
+}
+
+static void test_out_value_is_what_jansson_reads_back(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {
+	    "{\"a\":[],\"b\":{},\"c\":[1,-2,{\"d\":[true,false,null]}],\"e\":\"x\\n\\ty\\\"\\\\ \u00e9\",\"f\":0.1}",
+	    "[1.0,1e300,-5e-324,100.5,9007199254740993]",
+	    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+	    "\"\"",
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		json_t *value = json_loads(cases[i], JSON_DECODE_ANY, NULL);
+		assert_non_null(value);
+		struct json_out out = {0};
+		out_value(&out, NULL, value);
+		json_t *back = json_loads(str_text(&out.text), JSON_DECODE_ANY, NULL);
+		if (!json_equal(value, back))
+			fail_msg("%s became %s", cases[i], str_text(&out.text));
+		json_decref(back);
+		json_decref(value);
 		json_out_done(&out);
 	}
 }
@@ -265,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_out_string_any_bytes_are_valid_json),
 	    cmocka_unit_test(test_out_numbers_read_back_the_same),
+	    cmocka_unit_test(test_out_value_is_what_jansson_reads_back),
 	    cmocka_unit_test(test_out_nesting_and_commas),
 	    cmocka_unit_test(test_render_job_unknown_values_are_null),
 	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
