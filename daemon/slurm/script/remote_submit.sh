@@ -408,7 +408,7 @@ follows_nothing() { # TASK
 }
 
 submit() { # TASK CLAIM
-    local said output status doubtful outcome at tidied
+    local said output status doubtful outcome at tidied named=''
     end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
     run_sbatch "$2"
@@ -422,12 +422,13 @@ submit() { # TASK CLAIM
         return
     fi
     guard
+    [[ $'\n'$said$'\n' =~ $'\n'[0-9]+(\;[^$'\n']*)?$'\n' ]] && named=1
     if ((status == 0)); then
         ! find_submitted "$1" "$2" || return 0
         outcome=in_doubt
         output="sbatch succeeded, but printed other than a job's id: $said $output"
-    elif [[ -n $doubtful || $'\n'$said$'\n' =~ $'\n'[0-9]+(\;[^$'\n']*)?$'\n' ]]; then
-        outcome=in_doubt
+    elif [[ -n $doubtful || (-n $named && $output != *'Batch job submission failed'*) ]]; then
+        outcome=in_doubt # a wrapper may have failed after sbatch
     else
         outcome=$(classify "$status" "$output$said")
     fi

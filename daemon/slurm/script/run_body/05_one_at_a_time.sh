@@ -69,6 +69,8 @@ leave() {
         status=$exit_out_of_time
         note_fate TIMEOUT
     fi
+    # In the time of grace of a preemption Slurm's SIGTERM may end the steps, and so this script, before it comes here.
+    ((status == 0)) || [[ -n $fate ]] || note_why
     is_overtaken || settle_chain "$status"
     stop_watching
     stop_servers
