@@ -40,13 +40,15 @@ find_fate() { # ATTEMPT
 
 # Prints what slurmctld, or accounting, says of a job's end: state and seconds. Fails when neither knows.
 ask_fate() { # SLURM-ID NAME
-    local text tries
+    local text tries state ran
     for ((tries = 0; tries < 5; tries++)); do
         text=$(scontrol --oneliner show job "$1" 2>/dev/null)
         if [[ $text != *" JobName=$2 "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
             break
-        elif [[ ${BASH_REMATCH[1]} =~ ^($slurm_ends)$ ]]; then
-            printf '%s %d\n' "${BASH_REMATCH[1]}" "$(seconds_of "${BASH_REMATCH[2]}")"
+        fi
+        state=${BASH_REMATCH[1]} ran=${BASH_REMATCH[2]}
+        if [[ $state =~ ^($slurm_ends)$ ]]; then
+            printf '%s %d\n' "$state" "$(seconds_of "$ran")"
             return
         fi
         sleep "$probe_interval_s"
