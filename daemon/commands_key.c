@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "commands_internal.h"
 #include "database_lock.h"
-#include "db/sealed.h"
+#include "db/key_rotation.h"
 
 #include <errno.h>
 #include <inttypes.h>

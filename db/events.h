@@ -8,7 +8,7 @@
 #ifndef NEL_DB_EVENTS_H
 #define NEL_DB_EVENTS_H
 
-#include "base/bell.h"
+#include "base/notifier.h"
 #include "db/db.h"
 
 /* Every kind there is, NULL-terminated. */

@@ -2,8 +2,8 @@
 #include "api/http/request.h"
 
 #include "api/http/media.h"
+#include "api/http/request_audit.h"
 #include "api/http/server_internal.h"
-#include "api/http/trail.h"
 #include "api/http/wait_room.h"
 #include "base/clock.h"
 #include "base/mem.h"

@@ -14,7 +14,7 @@
 #include "api/v1/read.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "service/tails.h"
+#include "service/log_followers.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "service/tails.h"
+#include "service/log_followers.h"
 #include "service/transfer.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
 
 #include "base/ids.h"
 #include "db/tokens.h"
-#include "service/repeat.h"
+#include "service/idempotency.h"
 #include "service/service.h"
 
 #define TOKEN_LIFE_MAX_S (10LL * 366 * 24 * 3600)

@@ -14,7 +14,7 @@
 #include <jansson.h>
 
 struct lanes;          /* remote/workers.h */
-struct tails;          /* service/tails.h */
+struct tails;          /* service/log_followers.h */
 struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */
 

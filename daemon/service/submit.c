@@ -13,9 +13,9 @@
 #include "db/likenesses.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
+#include "service/idempotency.h"
 #include "service/identities.h"
 #include "service/plan.h"
-#include "service/repeat.h"
 #include "service/secrets.h"
 #include "slurm/script.h"
 

@@ -3,7 +3,7 @@
 #define NEL_SERVICE_SUBMIT_H
 
 #include "base/ids.h"
-#include "service/repeat.h"
+#include "service/idempotency.h"
 #include "service/service.h"
 
 #define SUBMIT_OVERRIDES_MAX 200

@@ -1,9 +1,9 @@
 #include "service/webhook_sender.h"
 
-#include "base/bell.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/notifier.h"
 #include "db/events.h"
 #include "db/webhooks.h"
 #include "service/event_json.h"

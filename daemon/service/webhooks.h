@@ -3,7 +3,7 @@
 #define NEL_SERVICE_WEBHOOKS_H
 
 #include "db/webhooks.h"
-#include "service/repeat.h"
+#include "service/idempotency.h"
 #include "service/service.h"
 #include "service/webhook_rules.h"
 

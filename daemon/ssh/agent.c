@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "ssh/blob.h"
 #include "ssh/key_file.h"
-#include "ssh/wire.h"
+#include "ssh/transport.h"
 
 #include <errno.h>
 #include <poll.h>

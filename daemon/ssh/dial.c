@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ssh/wire.h"
+#include "ssh/transport.h"
 
 #include <errno.h>
 #include <netdb.h>

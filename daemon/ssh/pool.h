@@ -7,7 +7,7 @@
 #define NEL_SSH_POOL_H
 
 #include "ssh/breaker.h"
-#include "ssh/gate.h"
+#include "ssh/host_limit.h"
 #include "ssh/session.h"
 
 struct ssh_pool;

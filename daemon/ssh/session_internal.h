@@ -4,7 +4,7 @@
 #define NEL_SSH_SESSION_INTERNAL_H
 
 #include "ssh/session.h"
-#include "ssh/wire.h"
+#include "ssh/transport.h"
 
 #include <libssh2.h>
 #include <sys/types.h>

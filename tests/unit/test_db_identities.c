@@ -2,7 +2,7 @@
 #include "db_fixture.h"
 
 #include "db/identities.h"
-#include "db/sealed.h"
+#include "db/key_rotation.h"
 #include "db/users.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

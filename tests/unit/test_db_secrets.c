@@ -1,7 +1,7 @@
-/* db/secrets.c and db/sealed.c: stored secrets, and the change of the key that seals. */
+/* db/secrets.c and db/key_rotation.c: stored secrets, and the change of the key that seals. */
 #include "db_fixture.h"
 
-#include "db/sealed.h"
+#include "db/key_rotation.h"
 #include "db/secrets.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -165,7 +165,7 @@ static void test_sealed_columns_are_all_blobs_of_the_schema(void **state)
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		const char *column = (const char *)sqlite3_column_text(stmt, 0);
 		if (!sealed_has_column(column))
-			fail_msg("%s is not in db/sealed.c", column);
+			fail_msg("%s is not in db/key_rotation.c", column);
 		found++;
 	}
 	sqlite3_finalize(stmt);

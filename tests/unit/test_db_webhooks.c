@@ -2,7 +2,7 @@
 #include "cmocka_all.h"
 #include "db_fixture.h"
 
-#include "db/sealed.h"
+#include "db/key_rotation.h"
 #include "db/users.h"
 #include "db/webhooks.h"
 

@@ -7,8 +7,8 @@
  *
  * Every fault of the connection is reported by wire_wait() alone: libssh2 is only told to come back later, so that all
  * packets that had arrived are still used. One owner, as the session. */
-#ifndef NEL_SSH_WIRE_H
-#define NEL_SSH_WIRE_H
+#ifndef NEL_SSH_TRANSPORT_H
+#define NEL_SSH_TRANSPORT_H
 
 #include "base/err.h"
 #include "base/str.h"

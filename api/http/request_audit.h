@@ -2,8 +2,8 @@
  * transaction of the write, or, when there was none (it was refused, it changed nothing), in one of its own before the
  * reply; and one an hour for each person and job whose files are read from the cluster. Not for 401 and 429: whoever
  * has no credentials cannot fill the store. */
-#ifndef NEL_API_HTTP_TRAIL_H
-#define NEL_API_HTTP_TRAIL_H
+#ifndef NEL_API_HTTP_REQUEST_AUDIT_H
+#define NEL_API_HTTP_REQUEST_AUDIT_H
 
 #include "api/http/request.h"
 

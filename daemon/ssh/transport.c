@@ -1,5 +1,5 @@
 /* Owns the socket of a connection and what waits to be sent on it. */
-#include "ssh/wire.h"
+#include "ssh/transport.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 /* A bell: whoever changed something rings it, and threads that wait for descriptors hear it. Rings that come close
  * together are heard as one. Thread-safe. */
-#ifndef NEL_BASE_BELL_H
-#define NEL_BASE_BELL_H
+#ifndef NEL_BASE_NOTIFIER_H
+#define NEL_BASE_NOTIFIER_H
 
 #include "base/err.h"
 

@@ -1,9 +1,9 @@
 /* Owns the count of handshakes under way and the breaker, for each host. */
-#include "ssh/gate.h"
+#include "ssh/host_limit.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ssh/wire.h"
+#include "ssh/transport.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* Everything in the store that is sealed with the master key (base/secret.h), in one table of columns, and the change
- * to another key. A new sealed column gets its row in sealed.c; a test holds all BLOB columns to that. */
-#ifndef NEL_DB_SEALED_H
-#define NEL_DB_SEALED_H
+ * to another key. A new sealed column gets its row in key_rotation.c; a test holds all BLOB columns to that. */
+#ifndef NEL_DB_KEY_ROTATION_H
+#define NEL_DB_KEY_ROTATION_H
 
 #include "base/secret.h"
 #include "db/db.h"

@@ -1,5 +1,5 @@
 /* Owns what a request leaves in the audit table. */
-#include "api/http/trail.h"
+#include "api/http/request_audit.h"
 
 #include "api/http/peer.h"
 #include "api/http/router.h"

@@ -1,5 +1,5 @@
 /* Owns the followed files: their rings, their followers, and the remote reader of each account. */
-#include "service/tails.h"
+#include "service/log_followers.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,7 +1,7 @@
 /* Requests that may come twice: with an Idempotency-Key, what the first one made is the answer to its repeats, for 24
  * h. Keys are each person's own, over all kinds of requests. */
-#ifndef NEL_SERVICE_REPEAT_H
-#define NEL_SERVICE_REPEAT_H
+#ifndef NEL_SERVICE_IDEMPOTENCY_H
+#define NEL_SERVICE_IDEMPOTENCY_H
 
 #include "db/idempotency.h"
 

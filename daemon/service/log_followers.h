@@ -1,7 +1,7 @@
 /* Log files that somebody follows: whatever the number of followers, one remote reader for each account on a cluster
  * reads each file once, into a ring. Followers take from the ring; who falls behind it reads from the file. */
-#ifndef NEL_SERVICE_TAILS_H
-#define NEL_SERVICE_TAILS_H
+#ifndef NEL_SERVICE_LOG_FOLLOWERS_H
+#define NEL_SERVICE_LOG_FOLLOWERS_H
 
 #include "db/jobs.h"
 #include "service/service.h"

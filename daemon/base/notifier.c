@@ -1,5 +1,5 @@
 /* Owns who hears a bell. */
-#include "base/bell.h"
+#include "base/notifier.h"
 
 #include <errno.h>
 #include <stdint.h>

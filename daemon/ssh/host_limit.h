@@ -1,8 +1,8 @@
 /* What the pools of one host share, whosever they are: how many SSH handshakes may go on at once, since OpenSSH drops
  * connections at random beyond MaxStartups (10:30:100), and the circuit breaker that leaves a host alone whose sshd
  * cannot be reached, until one probe finds it again. Thread-safe. */
-#ifndef NEL_SSH_GATE_H
-#define NEL_SSH_GATE_H
+#ifndef NEL_SSH_HOST_LIMIT_H
+#define NEL_SSH_HOST_LIMIT_H
 
 #include "base/err.h"
 #include "ssh/breaker.h"

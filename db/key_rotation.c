@@ -1,5 +1,5 @@
 /* Owns the table key_check, and the list of all sealed columns. */
-#include "db/sealed.h"
+#include "db/key_rotation.h"
 
 #include "base/mem.h"
 #include "db/statement.h"

@@ -1,4 +1,4 @@
-#include "service/repeat.h"
+#include "service/idempotency.h"
 
 int repeat_find(struct db *db, const char *user, const struct repeat *repeat, int64_t now_s,
 		char ret_made[REPEAT_MADE_SIZE], bool *ret_clash, struct nel_err *err)
