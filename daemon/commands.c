@@ -193,7 +193,7 @@ static int run_migrate(const struct command_line *line)
 	return 0;
 }
 
-void command_leave_trail(const struct command_line *line, const struct settings *settings, struct db *db)
+void command_leave_audit(const struct command_line *line, const struct settings *settings, struct db *db)
 {
 	static char account[64];
 	static char action[64];
@@ -218,7 +218,7 @@ int command_open_database(const struct command_line *line, struct db **ret_db, s
 	CLEANUP(db_freep) struct db *db = NULL;
 	if (db_open(settings->database, &db, err) != 0)
 		return -1;
-	command_leave_trail(line, settings, db);
+	command_leave_audit(line, settings, db);
 	*ret_db = TAKE(db);
 	return 0;
 }

@@ -20,7 +20,7 @@ int command_check(const struct command_line *line);
 int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err);
 
 /* What the command first changes in the store stands in the audit, by the account that runs it. */
-void command_leave_trail(const struct command_line *line, const struct settings *settings, struct db *db);
+void command_leave_audit(const struct command_line *line, const struct settings *settings, struct db *db);
 
 /* commands_people.c: users and tokens. */
 int command_user(const struct command_line *line);

@@ -46,7 +46,7 @@ static int make_next(const struct rotation *r, struct nel_err *err)
  */
 static int drop_broken_next(const struct rotation *r, struct nel_err *err)
 {
-	if (sealed_check_key(r->db, r->key, err) != 0)
+	if (key_rotation_check_key(r->db, r->key, err) != 0)
 		return err_prefix(err, "%s does not open the store, and %s is no whole key: neither is touched",
 				  r->path, r->next_path);
 	if (unlink(r->next_path) != 0)
@@ -70,7 +70,7 @@ static int seal_anew(struct rotation *r, struct nel_err *err)
 {
 	int64_t count = 0;
 	CLEANUP(db_rollbackp) struct db *tx = r->db;
-	if (db_begin(r->db, err) != 0 || sealed_change_key(r->db, r->key, r->next, &count, err) != 0)
+	if (db_begin(r->db, err) != 0 || key_rotation_change_key(r->db, r->key, r->next, &count, err) != 0)
 		return -1;
 	fault_point("rotate-sealed");
 	if (db_commit(r->db, err) != 0)
@@ -82,11 +82,11 @@ static int seal_anew(struct rotation *r, struct nel_err *err)
 static int change_store(struct rotation *r, struct nel_err *err)
 {
 	/* First whether the present key fits: a store that has no value to compare with takes the first one asked. */
-	if (sealed_check_key(r->db, r->key, err) == 0)
+	if (key_rotation_check_key(r->db, r->key, err) == 0)
 		return seal_anew(r, err);
 	if (err->kind != NEL_DENIED)
 		return -1;
-	if (sealed_check_key(r->db, r->next, err) != 0)
+	if (key_rotation_check_key(r->db, r->next, err) != 0)
 		return err_prefix(err, "neither %s nor %s is its key", r->path, r->next_path);
 	puts("the store was sealed anew before; going on from there");
 	return 0;
@@ -131,7 +131,7 @@ static int rotate(struct rotation *r, const struct command_line *line, const str
 	    db_open(settings->database, &r->db, err) != 0 || load_next(r, err) != 0)
 		return -1;
 	fault_point("rotate-made");
-	command_leave_trail(line, settings, r->db);
+	command_leave_audit(line, settings, r->db);
 	if (change_store(r, err) != 0)
 		return -1;
 	fault_point("rotate-committed");

@@ -51,14 +51,14 @@ static int make_token(const struct command_line *line, struct db *db, const char
 		      int64_t life_s, struct nel_err *err)
 {
 	struct new_token token = {0};
-	const struct token_wish wish = {.user = name,
-					.has_role = has_role,
-					.role = role,
-					.label = line->label != NULL ? line->label : "",
-					.expires_at = life_s == 0 ? 0 : clock_now_s() + life_s};
-	if (strlen(wish.label) > TOKEN_LABEL_MAX)
+	const struct token_request wanted = {.user = name,
+					     .has_role = has_role,
+					     .role = role,
+					     .label = line->label != NULL ? line->label : "",
+					     .expires_at = life_s == 0 ? 0 : clock_now_s() + life_s};
+	if (strlen(wanted.label) > TOKEN_LABEL_MAX)
 		return err_set(err, NEL_INVALID, "--label has at most %d bytes", TOKEN_LABEL_MAX);
-	if (service_make_token(db, &offline, &wish, &token, err) != 0)
+	if (service_make_token(db, &offline, &wanted, &token, err) != 0)
 		return -1;
 	puts(token.secret);
 	secret_wipe(token.secret);
@@ -70,7 +70,7 @@ static int add_user(const struct command_line *line)
 	struct nel_err err = {0};
 	struct user_row user;
 	bool clash = false;
-	const struct repeat once = {0};
+	const struct idempotency once = {0};
 	CLEANUP(db_freep) struct db *db = NULL;
 	enum role role = ROLE_USER;
 	int rc = parse_role(line->role, &role);

@@ -49,7 +49,7 @@ struct daemon {
 	struct secret_key *master_key;
 	int lock_fd;
 	struct lanes *lanes;
-	struct tails *tails;
+	struct log_followers *followers;
 	struct scheduler *scheduler;
 	struct webhook_sender *webhooks;
 	struct service service;
@@ -63,7 +63,7 @@ static int check_master_key(struct daemon *d, struct nel_err *err)
 	const struct settings *settings = reload_current(&d->settings);
 	if (db_open(settings->database, &db, err) != 0)
 		return -1;
-	if (sealed_check_key(db, d->master_key, err) == 0)
+	if (key_rotation_check_key(db, d->master_key, err) == 0)
 		return 0;
 	return err->kind != NEL_DENIED
 		   ? -1
@@ -90,13 +90,13 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0)
 		return -1;
-	d->tails = tails_new(d->lanes);
+	d->followers = log_followers_new(d->lanes);
 	d->service = (struct service){.settings = settings,
 				      .catalogue = d->catalogue,
 				      .master_key = d->master_key,
 				      .scheduler = d->scheduler,
 				      .lanes = d->lanes,
-				      .tails = d->tails,
+				      .followers = d->followers,
 				      .webhooks = d->webhooks,
 				      .started_at = clock_now_s()};
 	const struct api_options options = {.service = &d->service, .database = settings->database};
@@ -116,7 +116,7 @@ static void stop(struct daemon *d)
 		lanes_stop(d->lanes);
 	scheduler_free(d->scheduler);
 	lanes_free(d->lanes);
-	tails_free(d->tails);
+	log_followers_free(d->followers);
 	ssh_done();
 	if (d->lock_fd >= 0)
 		close(d->lock_fd);

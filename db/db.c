@@ -18,7 +18,7 @@ struct statement *const *const statement_lists[] = {
 	users_statements,
 	tokens_statements,
 	secrets_statements,
-	sealed_statements,
+	key_rotation_statements,
 	audit_statements,
 	idempotency_statements,
 	evaluations_statements,
@@ -180,7 +180,7 @@ int db_commit(struct db *db, struct nel_err *err)
 	if (db->in_write)
 		atomic_fetch_add(&written, 1);
 	if (db->has_events)
-		bell_ring(events_bell());
+		notifier_notify(events_notifier());
 	db->in_transaction = false;
 	db->in_write = false;
 	db->has_events = false;

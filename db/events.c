@@ -31,9 +31,9 @@ void event_list_done(struct event_list *list)
 	*list = (struct event_list){0};
 }
 
-static struct bell committed = BELL_INITIALIZER;
+static struct notifier committed = NOTIFIER_INITIALIZER;
 
-struct bell *events_bell(void)
+struct notifier *events_notifier(void)
 {
 	return &committed;
 }
@@ -57,7 +57,7 @@ int events_insert(struct db *db, int64_t now_s, const char *kind, const char *us
 	if (db->in_transaction)
 		db->has_events = true;
 	else
-		bell_ring(&committed);
+		notifier_notify(&committed);
 	return 0;
 }
 

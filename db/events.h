@@ -44,12 +44,12 @@ void event_row_done(struct event_row *row);
 void event_list_done(struct event_list *list);
 
 /* kind: of event_kinds; user, evaluation and job may be NULL; data is a JSON object's text. Within the transaction of
- * what it tells of; events_bell() rings once that is committed. */
+ * what it tells of; events_notifier() tells once that is committed. */
 int events_insert(struct db *db, int64_t now_s, const char *kind, const char *user, const char *evaluation,
 		  const char *job, const char *data, struct nel_err *err);
 
-/* The bell of all events that this process commits. */
-struct bell *events_bell(void);
+/* The notifier of all events that this process commits. */
+struct notifier *events_notifier(void);
 
 /* The events after number `after` that the filter lets through, oldest first, at most `limit` of them. *ret_settled:
  * the number up to which nothing was left out; give it as the next `after`. It may be less than the last number

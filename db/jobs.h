@@ -94,7 +94,7 @@ int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err
 
 /* The one statement that changes a state: only when the stored one is `from`; also sets reason, waiting_on (NULL
  * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. When an ended job goes on (a
- * manual resume), the wish to cancel it and the collected mark are cleared. CONFLICT when the stored state differs.
+ * manual resume), the request to cancel it and the collected mark are cleared. CONFLICT when the stored state differs.
  * Called by sched only. */
 int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain_state to, const char *reason,
 		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
@@ -108,7 +108,7 @@ int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *w
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
 
-/* The person's wish; the scheduler carries it out. Sets the attention mark. Already ended jobs are left alone.
+/* The person's request; the scheduler carries it out. Sets the attention mark. Already ended jobs are left alone.
  * Asking again marks it again and keeps who asked first. *ret_marked: how many jobs it marked. */
 int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
 			struct nel_err *err);
@@ -117,7 +117,7 @@ int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64
 int jobs_request_resume(struct db *db, const char *job_id, const char *by, bool reset_budget, int64_t now_s,
 			int *ret_marked, struct nel_err *err);
 
-/* The wish to resume was carried out or came to nothing. */
+/* The request to resume was carried out or came to nothing. */
 int jobs_clear_resume(struct db *db, int64_t seq, struct nel_err *err);
 
 /* The times at which many jobs were seen, in one transaction: observed_at of every listed job. version stays. */

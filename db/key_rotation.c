@@ -10,13 +10,13 @@
 #define CHECK_TEXT "nel-slurmd"
 
 /* next: the first row whose key is above the parameter: key, label, sealed value. set: value, key. */
-struct sealed_column {
+struct key_rotation_column {
 	const char *column;
 	struct statement next;
 	struct statement set;
 };
 
-static struct sealed_column columns[] = {
+static struct key_rotation_column columns[] = {
     {"evaluation_texts.sealed_env",
      {.sql = "SELECT t.evaluation, 'env:' || e.id, t.sealed_env FROM evaluation_texts t"
 	     " CROSS JOIN evaluations e ON e.seq = t.evaluation"
@@ -40,7 +40,7 @@ static struct sealed_column columns[] = {
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])
 _Static_assert(COLUMN_COUNT == 5, "the list of statements at the end has two of each");
 
-bool sealed_has_column(const char *column)
+bool key_rotation_has_column(const char *column)
 {
 	for (size_t i = 0; i < COLUMN_COUNT; i++)
 		if (strcmp(columns[i].column, column) == 0)
@@ -75,7 +75,7 @@ static int put_check(struct db *db, const struct secret_key *key, struct nel_err
 	return query_run(&q, err);
 }
 
-int sealed_check_key(struct db *db, const struct secret_key *key, struct nel_err *err)
+int key_rotation_check_key(struct db *db, const struct secret_key *key, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(mem_freep) unsigned char *sealed = NULL;
@@ -93,7 +93,7 @@ int sealed_check_key(struct db *db, const struct secret_key *key, struct nel_err
 }
 
 /* One row: 1 when there was one, 0 at the end. *key is the row's. */
-static int change_next(struct db *db, struct sealed_column *column, const struct secret_key *from,
+static int change_next(struct db *db, struct key_rotation_column *column, const struct secret_key *from,
 		       const struct secret_key *to, int64_t *key, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query next = query_start(db, &column->next);
@@ -124,11 +124,11 @@ static int change_next(struct db *db, struct sealed_column *column, const struct
 	return query_run(&set, err) != 0 ? -1 : 1;
 }
 
-int sealed_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to, int64_t *ret_count,
-		      struct nel_err *err)
+int key_rotation_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to,
+			    int64_t *ret_count, struct nel_err *err)
 {
 	int64_t count = 0;
-	if (sealed_check_key(db, from, err) != 0)
+	if (key_rotation_check_key(db, from, err) != 0)
 		return -1;
 	for (size_t i = 0; i < COLUMN_COUNT; i++) {
 		int64_t key = 0;
@@ -142,19 +142,19 @@ int sealed_change_key(struct db *db, const struct secret_key *from, const struct
 	return 0;
 }
 
-struct statement *const sealed_statements[] = {&columns[0].next,
-					       &columns[0].set,
-					       &columns[1].next,
-					       &columns[1].set,
-					       &columns[2].next,
-					       &columns[2].set,
-					       &columns[3].next,
-					       &columns[3].set,
-					       &columns[4].next,
-					       &columns[4].set,
-					       &read_check,
-					       &insert_check,
-					       NULL};
+struct statement *const key_rotation_statements[] = {&columns[0].next,
+						     &columns[0].set,
+						     &columns[1].next,
+						     &columns[1].set,
+						     &columns[2].next,
+						     &columns[2].set,
+						     &columns[3].next,
+						     &columns[3].set,
+						     &columns[4].next,
+						     &columns[4].set,
+						     &read_check,
+						     &insert_check,
+						     NULL};
 /* Two for each column, the two below them, and NULL. */
-_Static_assert(sizeof sealed_statements / sizeof sealed_statements[0] == 2 * COLUMN_COUNT + 3,
+_Static_assert(sizeof key_rotation_statements / sizeof key_rotation_statements[0] == 2 * COLUMN_COUNT + 3,
 	       "a column is not listed");

@@ -7,15 +7,15 @@
 #include "db/db.h"
 
 /* Is "table.column" in the table? */
-bool sealed_has_column(const char *column);
+bool key_rotation_has_column(const char *column);
 
 /* DENIED when the store is sealed with another key. A store without anything to compare with takes this one as its
  * key. */
-int sealed_check_key(struct db *db, const struct secret_key *key, struct nel_err *err);
+int key_rotation_check_key(struct db *db, const struct secret_key *key, struct nel_err *err);
 
 /* Within a transaction: everything is opened with `from` and sealed with `to`. *ret_count: how many values. DENIED when
  * one does not open. */
-int sealed_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to, int64_t *ret_count,
-		      struct nel_err *err);
+int key_rotation_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to,
+			    int64_t *ret_count, struct nel_err *err);
 
 #endif

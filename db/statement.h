@@ -19,7 +19,7 @@ extern struct statement *const db_statements[];
 extern struct statement *const users_statements[];
 extern struct statement *const tokens_statements[];
 extern struct statement *const secrets_statements[];
-extern struct statement *const sealed_statements[];
+extern struct statement *const key_rotation_statements[];
 extern struct statement *const audit_statements[];
 extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];

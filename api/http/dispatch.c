@@ -165,7 +165,7 @@ enum MHD_Result dispatch_access(void *cls, struct MHD_Connection *connection, co
 	(void)url;
 	enum MHD_Result result = go_on(*request, method, version, data, *data_size, dispatch->on_unix);
 	request_end_read(*request);
-	trail_end(*request);
+	request_audit_end(*request);
 	*data_size = 0;
 	return result;
 }

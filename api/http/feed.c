@@ -18,33 +18,33 @@
 #define ROUND_MS 1000
 #define NEWS_PAUSE_MS 20
 
-/* The lock guards the list, closed and every ear's place. It is taken before libmicrohttpd's own locks (by
+/* The lock guards the list, closed and every listener's place. It is taken before libmicrohttpd's own locks (by
  * MHD_suspend_connection and MHD_resume_connection). */
 struct feed {
 	pthread_mutex_t lock;
-	struct feed_ear *first;
+	struct feed_listener *first;
 	bool closed;
 	_Atomic uint64_t news;
 	_Atomic int listeners[FEED_KIND_COUNT];
 	unsigned listeners_max;
-	int bell; /* readable after commits */
-	int kick; /* readable when the thread is to look at the list again */
+	int notifier; /* readable after commits */
+	int kick;     /* readable when the thread is to look at the list again */
 	pthread_t thread;
 };
 
 /* With the lock held. */
-static void wake(struct feed *feed, struct feed_ear *ear)
+static void wake(struct feed *feed, struct feed_listener *listener)
 {
-	if (ear->previous != NULL)
-		ear->previous->next = ear->next;
+	if (listener->previous != NULL)
+		listener->previous->next = listener->next;
 	else
-		feed->first = ear->next;
-	if (ear->next != NULL)
-		ear->next->previous = ear->previous;
-	ear->next = NULL;
-	ear->previous = NULL;
-	ear->waiting = false;
-	MHD_resume_connection(ear->connection);
+		feed->first = listener->next;
+	if (listener->next != NULL)
+		listener->next->previous = listener->previous;
+	listener->next = NULL;
+	listener->previous = NULL;
+	listener->waiting = false;
+	MHD_resume_connection(listener->connection);
 }
 
 /* With the lock held. Wakes everybody, or those who are due; says how long until the next one is (-1: nobody waits). */
@@ -52,13 +52,13 @@ static int wake_due(struct feed *feed, bool everybody)
 {
 	int64_t now_ms = clock_mono_ms();
 	int64_t next_ms = INT64_MAX;
-	struct feed_ear *next = NULL;
-	for (struct feed_ear *ear = feed->first; ear != NULL; ear = next) {
-		next = ear->next;
-		if (everybody || ear->due_ms <= now_ms)
-			wake(feed, ear);
-		else if (ear->due_ms < next_ms)
-			next_ms = ear->due_ms;
+	struct feed_listener *next = NULL;
+	for (struct feed_listener *listener = feed->first; listener != NULL; listener = next) {
+		next = listener->next;
+		if (everybody || listener->due_ms <= now_ms)
+			wake(feed, listener);
+		else if (listener->due_ms < next_ms)
+			next_ms = listener->due_ms;
 	}
 	if (feed->first == NULL)
 		return -1;
@@ -71,13 +71,13 @@ static void *feed_main(void *arg)
 	struct feed *feed = arg;
 	int timeout_ms = -1;
 	for (;;) {
-		struct pollfd fds[] = {{.fd = feed->bell, .events = POLLIN}, {.fd = feed->kick, .events = POLLIN}};
+		struct pollfd fds[] = {{.fd = feed->notifier, .events = POLLIN}, {.fd = feed->kick, .events = POLLIN}};
 		if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
 			return NULL;
-		bell_heard(feed->kick);
+		notifier_drain(feed->kick);
 		bool news = (fds[0].revents & POLLIN) != 0;
 		if (news) {
-			bell_heard(feed->bell);
+			notifier_drain(feed->notifier);
 			atomic_fetch_add(&feed->news, 1);
 		}
 		pthread_mutex_lock(&feed->lock);
@@ -101,7 +101,7 @@ static void kick(struct feed *feed)
 
 static void release(struct feed *feed)
 {
-	bell_leave(events_bell(), feed->bell);
+	notifier_leave(events_notifier(), feed->notifier);
 	if (feed->kick >= 0)
 		close(feed->kick);
 	pthread_mutex_destroy(&feed->lock);
@@ -113,10 +113,10 @@ int feed_start(unsigned listeners_max, struct feed **ret_feed, struct nel_err *e
 	struct feed *feed = mem_calloc(1, sizeof *feed);
 	pthread_mutex_init(&feed->lock, NULL);
 	feed->listeners_max = listeners_max;
-	feed->bell = -1;
+	feed->notifier = -1;
 	feed->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int sys = feed->kick < 0 ? errno : 0;
-	if (sys != 0 || bell_listen(events_bell(), &feed->bell, err) != 0 ||
+	if (sys != 0 || notifier_listen(events_notifier(), &feed->notifier, err) != 0 ||
 	    (sys = pthread_create(&feed->thread, NULL, feed_main, feed)) != 0) {
 		release(feed);
 		return sys != 0 ? err_sys(err, NEL_INTERNAL, sys, "the feed of events") : -1;
@@ -183,20 +183,20 @@ bool feed_is_closed(struct feed *feed)
 	return closed;
 }
 
-bool feed_wait(struct feed *feed, struct feed_ear *ear, struct MHD_Connection *connection, uint64_t seen,
+bool feed_wait(struct feed *feed, struct feed_listener *listener, struct MHD_Connection *connection, uint64_t seen,
 	       int64_t due_ms)
 {
 	pthread_mutex_lock(&feed->lock);
 	/* A commit that the store's reader missed is counted by the thread before it looks for whom to wake, which
-	 * takes this lock: it either shows here, or finds the ear in the list. */
+	 * takes this lock: it either shows here, or finds the listener in the list. */
 	bool waits = !feed->closed && atomic_load(&feed->news) == seen;
 	bool first = waits && feed->first == NULL;
 	if (waits) {
-		*ear =
-		    (struct feed_ear){.connection = connection, .next = feed->first, .due_ms = due_ms, .waiting = true};
+		*listener = (struct feed_listener){
+		    .connection = connection, .next = feed->first, .due_ms = due_ms, .waiting = true};
 		if (feed->first != NULL)
-			feed->first->previous = ear;
-		feed->first = ear;
+			feed->first->previous = listener;
+		feed->first = listener;
 		MHD_suspend_connection(connection);
 	}
 	pthread_mutex_unlock(&feed->lock);

@@ -13,10 +13,10 @@ struct MHD_Connection;
 struct feed;
 
 /* One listener, part of what its request owns. Zeroed before its first use. */
-struct feed_ear {
+struct feed_listener {
 	struct MHD_Connection *connection;
-	struct feed_ear *next;
-	struct feed_ear *previous;
+	struct feed_listener *next;
+	struct feed_listener *previous;
 	int64_t due_ms; /* monotonic: it is woken then at the latest */
 	bool waiting;
 };
@@ -45,7 +45,7 @@ bool feed_is_closed(struct feed *feed);
 /* Suspends the connection until there are news, or until due_ms. False, and not suspended, when there have been news
  * since feed_news() gave `seen`, or when the feed is closed. The HTTP thread of the connection, within a callback of
  * libmicrohttpd. */
-bool feed_wait(struct feed *feed, struct feed_ear *ear, struct MHD_Connection *connection, uint64_t seen,
+bool feed_wait(struct feed *feed, struct feed_listener *listener, struct MHD_Connection *connection, uint64_t seen,
 	       int64_t due_ms);
 
 #endif

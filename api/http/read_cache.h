@@ -3,7 +3,7 @@
  *
  * An instant is db_revision() as it was before a read transaction began: what was right then is right until the next
  * commit, so that most reads need no look at the store. After a commit the rows' versions (db/revisions.h) say whether
- * the text is still right, which costs less than to make it anew. `places` is service_places_version(): the text of an
+ * the text is still right, which costs less than to make it anew. `places` is service_queue_version(): the text of an
  * evaluation that waits for its turn shows its place. */
 #ifndef NEL_API_HTTP_READ_CACHE_H
 #define NEL_API_HTTP_READ_CACHE_H

@@ -199,7 +199,7 @@ int request_db(struct request *request, struct db **ret_db, struct nel_err *err)
 {
 	if (server_db(request->server, ret_db, err) != 0)
 		return -1;
-	trail_begin(request, *ret_db);
+	request_audit_begin(request, *ret_db);
 	return 0;
 }
 

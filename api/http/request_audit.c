@@ -23,14 +23,14 @@ static void describe(struct request *request)
 					    .keep_s = request->service->settings->audit_keep_days * DAY_S};
 }
 
-static bool leaves_trail(const struct request *request)
+static bool is_audited(const struct request *request)
 {
 	return request_is_write(request) && request->route != NULL && request->actor.name[0] != '\0';
 }
 
-void trail_begin(struct request *request, struct db *db)
+void request_audit_begin(struct request *request, struct db *db)
 {
-	if (!leaves_trail(request) || request->trail.attached != NULL)
+	if (!is_audited(request) || request->trail.attached != NULL)
 		return;
 	describe(request);
 	audit_attach(db, &request->trail.entry);
@@ -54,7 +54,7 @@ static int store_rest(struct request *request, bool hourly, struct nel_err *err)
 		      : audit_insert(db, entry, clock_now_s(), err);
 }
 
-void trail_end(struct request *request)
+void request_audit_end(struct request *request)
 {
 	struct trail *trail = &request->trail;
 	struct nel_err err;
@@ -64,7 +64,7 @@ void trail_end(struct request *request)
 	if (request->phase != REQUEST_REPLIED || trail->stored)
 		return;
 	bool asked_cluster = request->resume != NULL && !request->waits_for_store && request->actor.name[0] != '\0';
-	bool wrote = leaves_trail(request) && !request->changes_nothing;
+	bool wrote = is_audited(request) && !request->changes_nothing;
 	bool unknown = request->status == MHD_HTTP_UNAUTHORIZED || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
 	if (unknown || (!wrote && !asked_cluster))
 		return;

@@ -8,9 +8,9 @@
 #include "api/http/request.h"
 
 /* The thread's connection is about to be written with, for this request. */
-void trail_begin(struct request *request, struct db *db);
+void request_audit_begin(struct request *request, struct db *db);
 
 /* At the end of each callback of libmicrohttpd. */
-void trail_end(struct request *request);
+void request_audit_end(struct request *request);
 
 #endif

@@ -39,15 +39,15 @@ static int check_came(struct request *request, struct nel_err *err)
 int api_checkCluster(struct request *request, struct nel_err *err)
 {
 	struct cluster_check *check = NULL;
-	struct preflight_wish wish = {0};
+	struct preflight_request wanted = {0};
 	struct db *db = NULL;
-	if (query_get_bool(&request->query, "job", false, &wish.job, err) != 0 || request_db(request, &db, err) != 0)
+	if (query_get_bool(&request->query, "job", false, &wanted.job, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
-	wish.account = query_get(&request->query, "account");
-	wish.partition = query_get(&request->query, "partition");
-	wish.output_dir = query_get(&request->query, "output_dir");
-	if (cluster_check_preflight(request->service, db, &request->actor, request->captures[0], &wish, &check, err) !=
-	    0)
+	wanted.account = query_get(&request->query, "account");
+	wanted.partition = query_get(&request->query, "partition");
+	wanted.output_dir = query_get(&request->query, "output_dir");
+	if (cluster_check_preflight(request->service, db, &request->actor, request->captures[0], &wanted, &check,
+				    err) != 0)
 		return -1;
 	request->resume = check_came;
 	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0) {

@@ -23,7 +23,7 @@
 #define STREAM_RETRY_MS 2000
 
 /* What a request wants to hear. Strings are its own, since a stream outlives the query. */
-struct wish {
+struct wanted {
 	struct event_filter filter;
 	char *texts[6];
 	int64_t after;
@@ -33,11 +33,11 @@ struct wish {
 	int64_t wait_s;
 };
 
-static void wish_done(struct wish *wish)
+static void wanted_done(struct wanted *wanted)
 {
-	for (size_t i = 0; i < sizeof wish->texts / sizeof wish->texts[0]; i++)
-		free(wish->texts[i]);
-	*wish = (struct wish){0};
+	for (size_t i = 0; i < sizeof wanted->texts / sizeof wanted->texts[0]; i++)
+		free(wanted->texts[i]);
+	*wanted = (struct wanted){0};
 }
 
 /* --- the request --- */
@@ -71,19 +71,19 @@ static int check_state(const char *state, struct nel_err *err)
 
 /* The place to begin after: the header that a browser sends when it connects again counts more than the URL, which it
  * only repeats. */
-static int parse_after(const struct request *request, struct wish *wish, struct nel_err *err)
+static int parse_after(const struct request *request, struct wanted *wanted, struct nel_err *err)
 {
 	const char *header = request_header(request, "Last-Event-ID");
 	long long after = 0;
-	wish->from_now = query_get(&request->query, "after") == NULL;
+	wanted->from_now = query_get(&request->query, "after") == NULL;
 	if (query_get_int(&request->query, "after", 0, INT64_MAX, 0, &after, err) != 0)
 		return -1;
 	if (header != NULL && header[0] != '\0') {
 		if (!str_to_int(header, 0, INT64_MAX, &after))
 			return err_set(err, NEL_INVALID, "the header Last-Event-ID is not the number of an event");
-		wish->from_now = false;
+		wanted->from_now = false;
 	}
-	wish->after = after;
+	wanted->after = after;
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int parse_stream(const struct request *request, bool *ret_stream, struct 
 	return query_get_bool(&request->query, "stream", *ret_stream, ret_stream, err);
 }
 
-static int parse_wish(struct request *request, struct wish *wish, struct nel_err *err)
+static int parse_wanted(struct request *request, struct wanted *wanted, struct nel_err *err)
 {
 	static const char *const names[] = {"evaluation", "job", "user", "cluster", "state"};
 	long long limit = 0;
@@ -106,39 +106,39 @@ static int parse_wish(struct request *request, struct wish *wish, struct nel_err
 	const struct query *query = &request->query;
 	if (query_get_int(query, "limit", 1, PAGE_LIMIT_MAX, PAGE_LIMIT_DEFAULT, &limit, err) != 0 ||
 	    query_get_int(query, "wait", 0, WAIT_MAX_S, 0, &wait_s, err) != 0 ||
-	    check_state(query_get(query, "state"), err) != 0 || parse_after(request, wish, err) != 0 ||
-	    parse_stream(request, &wish->stream, err) != 0 || parse_kinds(query, &wish->texts[5], err) != 0)
+	    check_state(query_get(query, "state"), err) != 0 || parse_after(request, wanted, err) != 0 ||
+	    parse_stream(request, &wanted->stream, err) != 0 || parse_kinds(query, &wanted->texts[5], err) != 0)
 		return -1;
-	wish->limit = (int)limit;
-	wish->wait_s = wait_s;
+	wanted->limit = (int)limit;
+	wanted->wait_s = wait_s;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		wish->texts[i] = mem_strdup(query_get(query, names[i]));
-	wish->filter = (struct event_filter){.evaluation = wish->texts[0],
-					     .job = wish->texts[1],
-					     .user = wish->texts[2],
-					     .cluster = wish->texts[3],
-					     .state = wish->texts[4],
-					     .kinds = wish->texts[5]};
+		wanted->texts[i] = mem_strdup(query_get(query, names[i]));
+	wanted->filter = (struct event_filter){.evaluation = wanted->texts[0],
+					       .job = wanted->texts[1],
+					       .user = wanted->texts[2],
+					       .cluster = wanted->texts[3],
+					       .state = wanted->texts[4],
+					       .kinds = wanted->texts[5]};
 	return 0;
 }
 
 /* A number that was never given out comes from another store, or from this one before a backup was put back. */
-static int check_place(const struct wish *wish, int64_t last, struct nel_err *err)
+static int check_place(const struct wanted *wanted, int64_t last, struct nel_err *err)
 {
-	if (wish->after <= last)
+	if (wanted->after <= last)
 		return 0;
 	return err_set(err, NEL_INVALID,
 		       "there is no event %" PRId64 " yet, the last one is %" PRId64
 		       ": if a backup was put back, begin anew without a place",
-		       wish->after, last);
+		       wanted->after, last);
 }
 
 /* --- JSON --- */
 
 struct poll {
-	struct wish wish;
+	struct wanted wanted;
 	struct feed *feed;
-	struct feed_ear ear;
+	struct feed_listener listener;
 	int64_t deadline_ms;
 	bool joined;
 };
@@ -148,7 +148,7 @@ static void poll_free(void *arg)
 	struct poll *poll = arg;
 	if (poll->joined)
 		feed_part(poll->feed, FEED_POLL);
-	wish_done(&poll->wish);
+	wanted_done(&poll->wanted);
 	free(poll);
 }
 
@@ -169,20 +169,20 @@ static int reply_list(struct request *request, const struct event_list *list, in
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
-static int refuse_pruned(struct request *request, const struct wish *wish, int64_t first, struct nel_err *err)
+static int refuse_pruned(struct request *request, const struct wanted *wanted, int64_t first, struct nel_err *err)
 {
 	return request_fail(request, MHD_HTTP_GONE, err, NEL_INVALID,
 			    "events after %" PRId64
 			    " were pruned (events.keep_days): the oldest that is kept is %" PRId64 "; after=%" PRId64
 			    " goes on from there",
-			    wish->after, first, first - 1);
+			    wanted->after, first, first - 1);
 }
 
 /* Replies, or suspends the connection and comes back here. */
 static int poll_go_on(struct request *request, struct nel_err *err)
 {
 	struct poll *poll = request->state;
-	struct wish *wish = &poll->wish;
+	struct wanted *wanted = &poll->wanted;
 	struct db *db = NULL;
 	for (;;) {
 		CLEANUP(event_list_done) struct event_list list = {0};
@@ -191,35 +191,35 @@ static int poll_go_on(struct request *request, struct nel_err *err)
 		int64_t settled = 0;
 		uint64_t news = feed_news(poll->feed);
 		if (request_read_db(request, &db, err) != 0 || events_bounds(db, &first, &last, err) != 0 ||
-		    check_place(wish, last, err) != 0)
+		    check_place(wanted, last, err) != 0)
 			return -1;
-		if (wish->after > 0 && wish->after < first - 1)
-			return refuse_pruned(request, wish, first, err);
-		if (events_read(db, &wish->filter, wish->after, wish->limit, &list, &settled, err) != 0)
+		if (wanted->after > 0 && wanted->after < first - 1)
+			return refuse_pruned(request, wanted, first, err);
+		if (events_read(db, &wanted->filter, wanted->after, wanted->limit, &list, &settled, err) != 0)
 			return -1;
 		bool more = settled < last;
 		if (list.count > 0 || more || clock_mono_ms() >= poll->deadline_ms || request_is_head(request) ||
 		    feed_is_closed(poll->feed))
 			return reply_list(request, &list, settled, last, err);
-		wish->after = settled;
+		wanted->after = settled;
 		request_end_read(request);
-		if (feed_wait(poll->feed, &poll->ear, request->connection, news, poll->deadline_ms))
+		if (feed_wait(poll->feed, &poll->listener, request->connection, news, poll->deadline_ms))
 			return 0;
 	}
 }
 
-static int start_poll(struct request *request, struct wish *wish, struct nel_err *err)
+static int start_poll(struct request *request, struct wanted *wanted, struct nel_err *err)
 {
 	struct poll *poll = mem_calloc(1, sizeof *poll);
-	poll->wish = *wish;
-	*wish = (struct wish){0};
+	poll->wanted = *wanted;
+	*wanted = (struct wanted){0};
 	poll->feed = server_feed(request->server);
-	poll->deadline_ms = clock_mono_ms() + poll->wish.wait_s * 1000;
+	poll->deadline_ms = clock_mono_ms() + poll->wanted.wait_s * 1000;
 	request->state = poll;
 	request->state_free = poll_free;
 	request->resume = poll_go_on;
 	request->waits_for_store = true;
-	if (poll->wish.wait_s > 0) {
+	if (poll->wanted.wait_s > 0) {
 		if (feed_join(poll->feed, FEED_POLL, err) != 0)
 			return -1;
 		poll->joined = true;
@@ -234,8 +234,8 @@ struct stream {
 	struct feed *feed;
 	struct MHD_Connection *connection;
 	char request_id[REQUEST_ID_SIZE_MAX + 1];
-	struct wish wish;
-	struct feed_ear ear;
+	struct wanted wanted;
+	struct feed_listener listener;
 	struct str out;
 	size_t sent; /* of out */
 	int64_t ends_ms;
@@ -248,7 +248,7 @@ static void stream_free(void *arg)
 {
 	struct stream *stream = arg;
 	feed_part(stream->feed, FEED_STREAM);
-	wish_done(&stream->wish);
+	wanted_done(&stream->wanted);
 	str_done(&stream->out);
 	free(stream);
 }
@@ -266,17 +266,17 @@ static void append_pruned(struct stream *stream, int64_t first)
 {
 	char id[24];
 	CLEANUP(mem_freep)
-	char *text = mem_printf("{\"after\":%" PRId64 ",\"first\":%" PRId64 "}", stream->wish.after, first);
+	char *text = mem_printf("{\"after\":%" PRId64 ",\"first\":%" PRId64 "}", stream->wanted.after, first);
 	snprintf(id, sizeof id, "%" PRId64, first - 1);
 	sse_event(&stream->out, id, "events.pruned", text);
-	stream->wish.after = first - 1;
+	stream->wanted.after = first - 1;
 }
 
 /* Reads the next events into out. *ret_more: there are others that were not looked at. */
 static int read_more(struct stream *stream, bool *ret_more, struct nel_err *err)
 {
 	CLEANUP(event_list_done) struct event_list list = {0};
-	struct wish *wish = &stream->wish;
+	struct wanted *wanted = &stream->wanted;
 	struct db *db = NULL;
 	int64_t first = 0;
 	int64_t last = 0;
@@ -286,13 +286,13 @@ static int read_more(struct stream *stream, bool *ret_more, struct nel_err *err)
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin_read(db, err) != 0 || events_bounds(db, &first, &last, err) != 0)
 		return -1;
-	if (wish->after < first - 1)
+	if (wanted->after < first - 1)
 		append_pruned(stream, first);
-	if (events_read(db, &wish->filter, wish->after, STREAM_BATCH, &list, &settled, err) != 0)
+	if (events_read(db, &wanted->filter, wanted->after, STREAM_BATCH, &list, &settled, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
 		append_event(stream, &list.items[i]);
-	wish->after = settled;
+	wanted->after = settled;
 	*ret_more = settled < last;
 	return 0;
 }
@@ -318,7 +318,7 @@ enum fill { FILL_DATA, FILL_SUSPENDED, FILL_END };
 static enum fill beat(struct stream *stream)
 {
 	char id[24];
-	snprintf(id, sizeof id, "%" PRId64, stream->wish.after);
+	snprintf(id, sizeof id, "%" PRId64, stream->wanted.after);
 	sse_heartbeat(&stream->out, id);
 	return FILL_DATA;
 }
@@ -344,7 +344,7 @@ static enum fill fill(struct stream *stream)
 		int64_t due_ms = stream->quiet_since_ms + SSE_HEARTBEAT_MS;
 		if (round >= STREAM_BATCHES_MAX || now_ms >= due_ms)
 			return beat(stream);
-		if (!more && feed_wait(stream->feed, &stream->ear, stream->connection, news, due_ms))
+		if (!more && feed_wait(stream->feed, &stream->listener, stream->connection, news, due_ms))
 			return FILL_SUSPENDED;
 	}
 }
@@ -368,26 +368,26 @@ static ssize_t stream_read(void *arg, uint64_t position, char *buffer, size_t ma
 	return (ssize_t)size;
 }
 
-static int start_stream(struct request *request, struct wish *wish, struct nel_err *err)
+static int start_stream(struct request *request, struct wanted *wanted, struct nel_err *err)
 {
 	struct feed *feed = server_feed(request->server);
 	struct db *db = NULL;
 	int64_t first = 0;
 	int64_t last = 0;
 	if (request_read_db(request, &db, err) != 0 || events_bounds(db, &first, &last, err) != 0 ||
-	    check_place(wish, last, err) != 0 || feed_join(feed, FEED_STREAM, err) != 0)
+	    check_place(wanted, last, err) != 0 || feed_join(feed, FEED_STREAM, err) != 0)
 		return -1;
-	if (wish->from_now)
-		wish->after = last;
-	else if (wish->after == 0)
-		wish->after = first - 1; /* "from the beginning" misses nothing that there is */
+	if (wanted->from_now)
+		wanted->after = last;
+	else if (wanted->after == 0)
+		wanted->after = first - 1; /* "from the beginning" misses nothing that there is */
 	struct stream *stream = mem_calloc(1, sizeof *stream);
 	stream->server = request->server;
 	stream->feed = feed;
 	stream->connection = request->connection;
 	memcpy(stream->request_id, request->id, sizeof stream->request_id);
-	stream->wish = *wish;
-	*wish = (struct wish){0};
+	stream->wanted = *wanted;
+	*wanted = (struct wanted){0};
 	stream->quiet_since_ms = clock_mono_ms();
 	stream->ends_ms = stream->quiet_since_ms + STREAM_LIFE_MS;
 	stream->actor = request->actor;
@@ -405,8 +405,8 @@ static int start_stream(struct request *request, struct wish *wish, struct nel_e
 
 int api_listEvents(struct request *request, struct nel_err *err)
 {
-	CLEANUP(wish_done) struct wish wish = {0};
-	if (parse_wish(request, &wish, err) != 0)
+	CLEANUP(wanted_done) struct wanted wanted = {0};
+	if (parse_wanted(request, &wanted, err) != 0)
 		return -1;
-	return wish.stream ? start_stream(request, &wish, err) : start_poll(request, &wish, err);
+	return wanted.stream ? start_stream(request, &wanted, err) : start_poll(request, &wanted, err);
 }

@@ -443,7 +443,7 @@ static int follow_log(struct request *request, struct content *content, const ch
 	content->probe = true;
 	/* One look for the first follower, not for each. */
 	if (start->name[0] == '\0' || (content->tail_lines == 0 && start->offset == 0 &&
-				       tails_has(request->service->tails, &content->job, start->name)))
+				       log_followers_has(request->service->followers, &content->job, start->name)))
 		return log_follow_reply(request, &content->job, start, err);
 	return ask_content(request, content, err);
 }

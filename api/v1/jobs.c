@@ -55,7 +55,7 @@ int api_listJobs(struct request *request, struct nel_err *err)
 	if (jobs_list(db, &filter, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
-		service_show_place(request->service, &list.items[i]);
+		service_show_queue_position(request->service, &list.items[i]);
 	struct json_out body = {0};
 	render_list(request, &page, &list, &body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
@@ -70,7 +70,7 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 	if (read_job(db, request->captures[0], &job, err) != 0 || attempts_of_job(db, job.seq, &attempts, err) != 0 ||
 	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
 		return -1;
-	service_show_place(request->service, &job);
+	service_show_queue_position(request->service, &job);
 	struct json_out body = {0};
 	render_job_detail(&body, &job, &attempts, &history, &failure);
 	return reply_json_text(request, status, &body.text, err);

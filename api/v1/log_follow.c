@@ -137,7 +137,7 @@ static void open_file(struct follower *f)
 {
 	struct nel_err err = {0};
 	f->read_out = false;
-	if (!f->ended && tails_follow(f->service->tails, &f->job, f->name, wake, f, &f->tail, &err) != 0)
+	if (!f->ended && log_followers_follow(f->service->followers, &f->job, f->name, wake, f, &f->tail, &err) != 0)
 		break_off(f, err.msg);
 }
 
@@ -431,7 +431,7 @@ static int begin(struct follower *f, struct nel_err *err)
 		sse_retry(&f->out, RETRY_MS);
 	if (f->name[0] == '\0')
 		return 0;
-	if (!f->ended && tails_follow(f->service->tails, &f->job, f->name, wake, f, &f->tail, err) != 0)
+	if (!f->ended && log_followers_follow(f->service->followers, &f->job, f->name, wake, f, &f->tail, err) != 0)
 		return -1;
 	CLEANUP(attempt_list_done) struct attempt_list list = {0};
 	if (read_job_now(f, &list))

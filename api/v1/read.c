@@ -12,7 +12,7 @@
 
 static struct read_instant instant_of(const struct request *request)
 {
-	return (struct read_instant){request->instant, service_places_version(request->service)};
+	return (struct read_instant){request->instant, service_queue_version(request->service)};
 }
 
 /* Takes what `text` holds. */
@@ -54,7 +54,7 @@ bool read_list_is_known(struct request *request)
 	const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT);
 	struct str text = {0};
 	str_appendf(&text, "%s %s %" PRId64 " %" PRId64, request->path, accept != NULL ? accept : "", request->revision,
-		    service_places_version(request->service));
+		    service_queue_version(request->service));
 	for (size_t i = 0; i < request->query.count; i++)
 		str_appendf(&text, "\n%s=%s", request->query.items[i].name, request->query.items[i].value);
 	make_etag(request, &text, request->etag);
@@ -100,7 +100,7 @@ static void render(struct request *request, const struct evaluation_row *row, st
 		   struct json_out *out)
 {
 	for (size_t i = 0; i < jobs->count; i++)
-		service_show_place(request->service, &jobs->items[i]);
+		service_show_queue_position(request->service, &jobs->items[i]);
 	render_evaluation(out, row, jobs);
 }
 

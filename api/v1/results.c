@@ -118,29 +118,29 @@ static int reply_matrix(struct request *request, bool csv, const struct result_o
 }
 
 /* Which of the three forms of the list is asked for. */
-struct wish {
+struct wanted {
 	bool matrix;
 	bool latest;
 	bool csv;
 };
 
-static int parse_wish(const struct request *request, struct wish *ret_wish, struct nel_err *err)
+static int parse_wanted(const struct request *request, struct wanted *ret_request, struct nel_err *err)
 {
 	const struct query *query = &request->query;
 	const char *form = query_get(query, "form");
-	struct wish wish = {.matrix = form != NULL && strcmp(form, "matrix") == 0};
-	if (form != NULL && !wish.matrix && strcmp(form, "list") != 0)
+	struct wanted wanted = {.matrix = form != NULL && strcmp(form, "matrix") == 0};
+	if (form != NULL && !wanted.matrix && strcmp(form, "list") != 0)
 		return err_set(err, NEL_INVALID, "query parameter \"form\" must be list or matrix");
-	if (query_get_bool(query, "latest", wish.matrix, &wish.latest, err) != 0 ||
-	    parse_format(request, &wish.csv, err) != 0)
+	if (query_get_bool(query, "latest", wanted.matrix, &wanted.latest, err) != 0 ||
+	    parse_format(request, &wanted.csv, err) != 0)
 		return -1;
-	if (wish.matrix && !wish.latest)
+	if (wanted.matrix && !wanted.latest)
 		return err_set(err, NEL_INVALID, "form=matrix shows the latest scores: leave latest=false out");
-	if (!wish.matrix && query_get(query, "baseline") != NULL)
+	if (!wanted.matrix && query_get(query, "baseline") != NULL)
 		return err_set(err, NEL_INVALID, "query parameter \"baseline\" belongs to form=matrix");
-	if (wish.latest && (query_get(query, "limit") != NULL || query_get(query, "cursor") != NULL))
+	if (wanted.latest && (query_get(query, "limit") != NULL || query_get(query, "cursor") != NULL))
 		return err_set(err, NEL_INVALID, "the latest scores come on one page: leave limit and cursor out");
-	*ret_wish = wish;
+	*ret_request = wanted;
 	return 0;
 }
 
@@ -172,7 +172,7 @@ static int parse_filter(const struct request *request, struct result_filter *fil
 	return 0;
 }
 
-static int reply_latest(struct request *request, struct db *db, const struct wish *wish,
+static int reply_latest(struct request *request, struct db *db, const struct wanted *wanted,
 			const struct result_filter *filter, struct nel_err *err)
 {
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
@@ -182,8 +182,8 @@ static int reply_latest(struct request *request, struct db *db, const struct wis
 		return err_set(err, NEL_INVALID,
 			       "there are more than %d latest scores: narrow them down by model, task or metric",
 			       RESULTS_NEWEST_MAX);
-	return wish->matrix ? reply_matrix(request, wish->csv, &list, err)
-			    : reply_list(request, NULL, wish->csv, &list, err);
+	return wanted->matrix ? reply_matrix(request, wanted->csv, &list, err)
+			      : reply_list(request, NULL, wanted->csv, &list, err);
 }
 
 int api_listResults(struct request *request, struct nel_err *err)
@@ -192,17 +192,17 @@ int api_listResults(struct request *request, struct nel_err *err)
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
 	struct result_filter filter = {0};
 	struct page page = {0};
-	struct wish wish = {0};
+	struct wanted wanted = {0};
 	struct db *db = NULL;
-	if (page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wish(request, &wish, err) != 0 ||
+	if (page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wanted(request, &wanted, err) != 0 ||
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
 	if (read_list_is_known(request))
 		return 0;
-	if (wish.latest)
-		return reply_latest(request, db, &wish, &filter, err);
+	if (wanted.latest)
+		return reply_latest(request, db, &wanted, &filter, err);
 	filter.before_seq = page.position;
 	filter.limit = page.limit;
-	return results_list(db, &filter, &list, err) != 0 ? -1 : reply_list(request, &page, wish.csv, &list, err);
+	return results_list(db, &filter, &list, err) != 0 ? -1 : reply_list(request, &page, wanted.csv, &list, err);
 }

@@ -164,10 +164,10 @@ static int submit(struct request *request, const struct submission *submission, 
 	    .label_count = submission->label_count,
 	    .strict = options->strict,
 	    .check_cluster = options->check_cluster,
-	    .repeat = {.request_hash = hash},
+	    .idempotency = {.request_hash = hash},
 	};
 	struct db *db = NULL;
-	if (body_idempotency_key(request, &submit.repeat.key, err) != 0 || request_db(request, &db, err) != 0)
+	if (body_idempotency_key(request, &submit.idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	submission_hash(submission, options->strict, hash);
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};

@@ -96,16 +96,16 @@ int api_getToken(struct request *request, struct nel_err *err)
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
-static int parse_wish(struct request *request, const json_t *body, struct token_wish *wish, struct nel_err *err)
+static int parse_wanted(struct request *request, const json_t *body, struct token_request *wanted, struct nel_err *err)
 {
-	if (body_text(body, "user", false, 1, USER_NAME_MAX, &wish->user, err) != 0 ||
-	    body_role(body, "role", false, &wish->has_role, &wish->role, err) != 0 ||
-	    body_text(body, "label", false, 0, TOKEN_LABEL_MAX, &wish->label, err) != 0 ||
-	    body_expiry(body, clock_now_s(), &wish->expires_at, err) != 0)
+	if (body_text(body, "user", false, 1, USER_NAME_MAX, &wanted->user, err) != 0 ||
+	    body_role(body, "role", false, &wanted->has_role, &wanted->role, err) != 0 ||
+	    body_text(body, "label", false, 0, TOKEN_LABEL_MAX, &wanted->label, err) != 0 ||
+	    body_expiry(body, clock_now_s(), &wanted->expires_at, err) != 0)
 		return -1;
-	if (wish->label == NULL)
-		wish->label = "";
-	return body_idempotency_key(request, &wish->repeat.key, err);
+	if (wanted->label == NULL)
+		wanted->label = "";
+	return body_idempotency_key(request, &wanted->idempotency.key, err);
 }
 
 int api_createToken(struct request *request, struct nel_err *err)
@@ -113,14 +113,14 @@ int api_createToken(struct request *request, struct nel_err *err)
 	static const char *const fields[] = {"user", "role", "label", "expires_in", "expires_at", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	char hash[SECRET_HASH_SIZE];
-	struct token_wish wish = {.repeat = {.request_hash = hash}};
+	struct token_request wanted = {.idempotency = {.request_hash = hash}};
 	struct new_token token = {0};
 	struct db *db = NULL;
-	if (body_object(request, fields, &body, err) != 0 || parse_wish(request, body, &wish, err) != 0 ||
+	if (body_object(request, fields, &body, err) != 0 || parse_wanted(request, body, &wanted, err) != 0 ||
 	    request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);
-	if (service_make_token(db, &request->actor, &wish, &token, err) != 0) {
+	if (service_make_token(db, &request->actor, &wanted, &token, err) != 0) {
 		if (token.clash)
 			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		return -1;

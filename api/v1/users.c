@@ -65,7 +65,7 @@ int api_createUser(struct request *request, struct nel_err *err)
 	static const char *const fields[] = {"name", "role", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	char hash[SECRET_HASH_SIZE];
-	struct repeat repeat = {.request_hash = hash};
+	struct idempotency idempotency = {.request_hash = hash};
 	const char *name = NULL;
 	enum role role = ROLE_USER;
 	bool given = false;
@@ -75,10 +75,10 @@ int api_createUser(struct request *request, struct nel_err *err)
 	if (body_object(request, fields, &body, err) != 0 ||
 	    body_text(body, "name", true, 1, USER_NAME_MAX, &name, err) != 0 ||
 	    body_role(body, "role", true, &given, &role, err) != 0 ||
-	    body_idempotency_key(request, &repeat.key, err) != 0 || request_db(request, &db, err) != 0)
+	    body_idempotency_key(request, &idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);
-	if (service_add_user(db, &request->actor, name, role, &repeat, &user, &clash, err) != 0) {
+	if (service_add_user(db, &request->actor, name, role, &idempotency, &user, &clash, err) != 0) {
 		if (clash)
 			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		return -1;

@@ -113,16 +113,16 @@ int api_createWebhook(struct request *request, struct nel_err *err)
 	CLEANUP(str_done) struct str kinds = {0};
 	CLEANUP(new_webhook_done) struct new_webhook made = {0};
 	char hash[SECRET_HASH_SIZE];
-	struct webhook_wish wish = {.repeat = {.request_hash = hash}};
+	struct webhook_request wanted = {.idempotency = {.request_hash = hash}};
 	struct db *db = NULL;
 	if (body_object(request, fields, &body, err) != 0 ||
-	    body_text(body, "url", true, 1, WEBHOOK_URL_MAX, &wish.url, err) != 0 ||
-	    take_kinds(body, &kinds, err) != 0 || take_scope(body, &wish.all, err) != 0 ||
-	    body_idempotency_key(request, &wish.repeat.key, err) != 0 || request_db(request, &db, err) != 0)
+	    body_text(body, "url", true, 1, WEBHOOK_URL_MAX, &wanted.url, err) != 0 ||
+	    take_kinds(body, &kinds, err) != 0 || take_scope(body, &wanted.all, err) != 0 ||
+	    body_idempotency_key(request, &wanted.idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
-	wish.kinds = str_text(&kinds);
+	wanted.kinds = str_text(&kinds);
 	body_hash(request, body, hash);
-	if (service_make_webhook(request->service, db, &request->actor, &wish, &made, err) != 0) {
+	if (service_make_webhook(request->service, db, &request->actor, &wanted, &made, err) != 0) {
 		if (made.clash)
 			request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		return -1;

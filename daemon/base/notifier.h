@@ -1,5 +1,5 @@
-/* A bell: whoever changed something rings it, and threads that wait for descriptors hear it. Rings that come close
- * together are heard as one. Thread-safe. */
+/* Whoever changed something notifies, and threads that wait for descriptors are told. Notifications that come close
+ * together are one. Thread-safe. */
 #ifndef NEL_BASE_NOTIFIER_H
 #define NEL_BASE_NOTIFIER_H
 
@@ -7,27 +7,27 @@
 
 #include <pthread.h>
 
-#define BELL_EARS_MAX 8
+#define NOTIFIER_LISTENERS_MAX 8
 
-/* Static, with BELL_INITIALIZER. */
-struct bell {
+/* Static, with NOTIFIER_INITIALIZER. */
+struct notifier {
 	pthread_mutex_t lock;
-	int ears[BELL_EARS_MAX]; /* descriptors + 1; 0: free */
+	int listeners[NOTIFIER_LISTENERS_MAX]; /* descriptors + 1; 0: free */
 };
 
 /* clang-format off */
-#define BELL_INITIALIZER {.lock = PTHREAD_MUTEX_INITIALIZER}
+#define NOTIFIER_INITIALIZER {.lock = PTHREAD_MUTEX_INITIALIZER}
 /* clang-format on */
 
-/* *ret_fd becomes readable when the bell rings, from now on (eventfd(2)). BUSY: too many listen. */
-int bell_listen(struct bell *bell, int *ret_fd, struct nel_err *err);
+/* *ret_fd becomes readable at each notification from now on (eventfd(2)). BUSY: too many listen. */
+int notifier_listen(struct notifier *notifier, int *ret_fd, struct nel_err *err);
 /* Closes the descriptor. Accepts -1. */
-void bell_leave(struct bell *bell, int fd);
+void notifier_leave(struct notifier *notifier, int fd);
 
 /* Never blocks. */
-void bell_ring(struct bell *bell);
+void notifier_notify(struct notifier *notifier);
 
-/* Makes the descriptor unreadable until the next ring. */
-void bell_heard(int fd);
+/* Makes the descriptor unreadable until the next notification. */
+void notifier_drain(int fd);
 
 #endif

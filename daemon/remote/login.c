@@ -41,7 +41,7 @@ static struct ssh_pool *make_pool(const struct lane_source *source, const struct
 	    .target = *target,
 	    .max_sessions = cluster->max_sessions,
 	    .idle_timeout_ms = cluster->idle_timeout_s * 1000,
-	    .gate = ssh_gates_get(source->gates, cluster->address, cluster->port, cluster->proxy_command),
+	    .limit = ssh_host_limits_get(source->limits, cluster->address, cluster->port, cluster->proxy_command),
 	    .environment = (const char *const *)environment,
 	    .stop = stop,
 	};

@@ -10,7 +10,7 @@
 struct lane_source {
 	const char *database;
 	const struct secret_key *master_key;
-	struct ssh_gates *gates;
+	struct ssh_host_limits *limits;
 };
 
 /* Makes the pool. Where each person has a key of his own it is read from the store, on a connection of this call alone.

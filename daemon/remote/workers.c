@@ -342,8 +342,8 @@ int lanes_start(const struct settings *settings, const struct secret_key *master
 		struct nel_err *err)
 {
 	struct lanes *lanes = mem_calloc(1, sizeof *lanes);
-	lanes->source =
-	    (struct lane_source){.database = settings->database, .master_key = master_key, .gates = ssh_gates_new(0)};
+	lanes->source = (struct lane_source){
+	    .database = settings->database, .master_key = master_key, .limits = ssh_host_limits_new(0)};
 	lanes->settings = settings;
 	pthread_mutex_init(&lanes->lock, NULL);
 	clock_cond_init(&lanes->work);
@@ -427,7 +427,7 @@ void lanes_free(struct lanes *lanes)
 		free(tally->cluster);
 		free(tally);
 	}
-	ssh_gates_free(lanes->source.gates);
+	ssh_host_limits_free(lanes->source.limits);
 	pthread_cond_destroy(&lanes->work);
 	pthread_cond_destroy(&lanes->tender);
 	pthread_mutex_destroy(&lanes->lock);

@@ -65,7 +65,7 @@ struct action_item {
 	bool in_job;           /* the attempt may have queued the next one itself */
 
 	/* action_collect */
-	enum collect_export_wish export_wish;
+	enum collect_export_request export_request;
 	bool export_only;
 	int64_t keep_bytes; /* of logs; of action_collect, as those before */
 };

@@ -48,7 +48,7 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		struct action *action =
 		    action_new(&action_collect, s->inbox, chain->job.cluster, chain->job.identity, timeout_s * 1000, 1);
 		action_add(action, chain);
-		action->items[0].export_wish = exports_wish(chain, clock_now_s());
+		action->items[0].export_request = exports_request(chain, clock_now_s());
 		action->items[0].export_only = exports_followed(chain);
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
 		if (add_env(s, chain, action) != 0) {
@@ -78,7 +78,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 				       .keep_bytes = action->items[0].keep_bytes,
 				       .attempt = action->items[0].attempt,
 				       .slurm_job_id = action->items[0].slurm_job_id,
-				       .wish = action->items[0].export_wish,
+				       .wanted = action->items[0].export_request,
 				       .export_only = action->items[0].export_only};
 	if (slurm_collect(pool, &wanted, action->timeout_ms, &action->collected, err) != 0)
 		return -1;

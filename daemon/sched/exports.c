@@ -26,7 +26,7 @@ static bool is_overdue(const struct active_chain *chain, int64_t now_s)
 	return chain->job.ended_at != 0 && now_s - chain->job.ended_at > EXPORT_FOLLOW_MAX_S;
 }
 
-enum collect_export_wish exports_wish(const struct active_chain *chain, int64_t now_s)
+enum collect_export_request exports_request(const struct active_chain *chain, int64_t now_s)
 {
 	enum chain_state end =
 	    chain->ending ? chain_rule_for(chain->job.state, chain->end_event)->to : chain->job.state;

@@ -13,7 +13,7 @@
 #define EXPORT_MISSES_MAX 3 /* looks in a row that do not find it; an exit code shows late on network file systems */
 
 /* What the next collecting is to do with an export that has not ended: only a chain that succeeded has one. */
-enum collect_export_wish exports_wish(const struct active_chain *chain, int64_t now_s);
+enum collect_export_request exports_request(const struct active_chain *chain, int64_t now_s);
 
 /* Is everything of the chain but its export collected? */
 bool exports_followed(const struct active_chain *chain);

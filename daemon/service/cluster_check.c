@@ -49,20 +49,21 @@ struct cluster_check *cluster_check_login(const struct settings_cluster *cluster
 }
 
 int cluster_check_preflight(struct service *service, struct db *db, const struct actor *actor, const char *name,
-			    const struct preflight_wish *wish, struct cluster_check **ret_check, struct nel_err *err)
+			    const struct preflight_request *wanted, struct cluster_check **ret_check,
+			    struct nel_err *err)
 {
 	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, name);
-	const char *const own[] = {wish->output_dir, NULL};
+	const char *const own[] = {wanted->output_dir, NULL};
 	char identity[IDENTITY_NAME_SIZE];
 	struct check_question *question = NULL;
 	if (cluster == NULL)
 		return err_set(err, NEL_NOTFOUND, "there is no cluster %s", name);
 	const struct preflight_input input = {
 	    .accounting = cluster->accounting,
-	    .account = wish->account,
-	    .partition = wish->partition,
-	    .output_dirs = wish->output_dir != NULL ? own : (const char *const *)cluster->output_roots,
-	    .job = wish->job};
+	    .account = wanted->account,
+	    .partition = wanted->partition,
+	    .output_dirs = wanted->output_dir != NULL ? own : (const char *const *)cluster->output_roots,
+	    .job = wanted->job};
 	if (service_identity_name(db, actor, cluster, identity, err) != 0 ||
 	    check_preflight_new(&input, &question, err) != 0)
 		return -1;

@@ -17,7 +17,7 @@ int cluster_check_new(const struct planned *planned, struct db *db, const char *
 struct cluster_check *cluster_check_login(const struct settings_cluster *cluster, const char *identity);
 
 /* What somebody wants to know before anything is submitted; all borrowed, NULL: not said. */
-struct preflight_wish {
+struct preflight_request {
 	const char *account;
 	const char *partition;
 	const char *output_dir; /* NULL: the roots of the settings */
@@ -27,7 +27,8 @@ struct preflight_wish {
 /* Has the cluster what submissions need, as the actor who asks? NOTFOUND; INVALID; CONFLICT as
  * service_identity_name(). */
 int cluster_check_preflight(struct service *service, struct db *db, const struct actor *actor, const char *name,
-			    const struct preflight_wish *wish, struct cluster_check **ret_check, struct nel_err *err);
+			    const struct preflight_request *wanted, struct cluster_check **ret_check,
+			    struct nel_err *err);
 void cluster_check_free(struct cluster_check *check); /* accepts NULL */
 
 /* Asks, and takes over the check. The answer's data is JSON text: for a dry run {"checks": [{"name", "ok", "message"}],

@@ -5,9 +5,7 @@
 
 #include "db/idempotency.h"
 
-#define REPEAT_MADE_SIZE IDEMPOTENCY_MADE_SIZE
-
-struct repeat {
+struct idempotency {
 	const char *key;          /* NULL: none, nothing is looked for or noted */
 	const char *request_hash; /* of the operation and everything the client sent */
 };
@@ -15,11 +13,11 @@ struct repeat {
 /* 1: the key is known, *ret_made has the id or name. 0: it is new, or there is none. -1: an error; CONFLICT with
  * *ret_clash set when the key belongs to another request. Once before the work and once within its transaction: two
  * requests with one key may be under way. */
-int repeat_find(struct db *db, const char *user, const struct repeat *repeat, int64_t now_s,
-		char ret_made[REPEAT_MADE_SIZE], bool *ret_clash, struct nel_err *err);
+int service_find_idempotent(struct db *db, const char *user, const struct idempotency *idempotency, int64_t now_s,
+			    char ret_made[IDEMPOTENCY_MADE_SIZE], bool *ret_clash, struct nel_err *err);
 
 /* Within the transaction that makes it. */
-int repeat_note(struct db *db, const char *user, const struct repeat *repeat, const char *made, int64_t now_s,
-		struct nel_err *err);
+int service_note_idempotent(struct db *db, const char *user, const struct idempotency *idempotency, const char *made,
+			    int64_t now_s, struct nel_err *err);
 
 #endif

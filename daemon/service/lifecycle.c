@@ -10,8 +10,8 @@
 #include "service/secrets.h"
 
 /* extra: further members of the event's data, taken over; NULL: none. */
-static int log_wish(struct db *db, const char *kind, const struct job_row *job, const struct actor *actor,
-		    json_t *extra, int64_t now_s, struct nel_err *err)
+static int log_request(struct db *db, const char *kind, const struct job_row *job, const struct actor *actor,
+		       json_t *extra, int64_t now_s, struct nel_err *err)
 {
 	CLEANUP(json_freep)
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:i}", "by", actor->name, "cluster", job->cluster, "model",
@@ -32,7 +32,7 @@ static int log_cancel(struct db *db, const char *job_id, const struct actor *act
 		return -1;
 	if (job.cancel_requested_at != 0 || job.ended_at != 0)
 		return 0;
-	return log_wish(db, "job.cancel_requested", &job, actor, NULL, now_s, err);
+	return log_request(db, "job.cancel_requested", &job, actor, NULL, now_s, err);
 }
 
 static int request_cancel(struct service *service, struct db *db, const struct actor *actor, const struct job_row *jobs,
@@ -115,8 +115,8 @@ static int request_resume(struct service *service, struct db *db, const struct a
 		}
 		if (jobs_request_resume(db, jobs[i].id, actor->name, reset_budget, now_s, &one, err) != 0)
 			return -1;
-		if (one > 0 && log_wish(db, "job.resume_requested", &jobs[i], actor,
-					json_pack("{s:b}", "reset_budget", (int)reset_budget), now_s, err) != 0)
+		if (one > 0 && log_request(db, "job.resume_requested", &jobs[i], actor,
+					   json_pack("{s:b}", "reset_budget", (int)reset_budget), now_s, err) != 0)
 			return -1;
 		marked += one;
 	}

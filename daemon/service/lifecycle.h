@@ -1,4 +1,4 @@
-/* A person's wishes about what is already submitted. HTTP threads. */
+/* A person's requests about what is already submitted. HTTP threads. */
 #ifndef NEL_SERVICE_LIFECYCLE_H
 #define NEL_SERVICE_LIFECYCLE_H
 

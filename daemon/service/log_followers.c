@@ -41,11 +41,11 @@ struct tail {
 	void *arg;
 };
 
-/* An account on a cluster. Lives as long as the tails. */
+/* An account on a cluster. Lives as long as the followers. */
 struct group {
 	struct reading reading; /* first */
 	struct group *next;
-	struct tails *tails;
+	struct log_followers *followers;
 	char *cluster, *identity;
 	struct file *files;
 	struct str input; /* not taken yet */
@@ -55,7 +55,7 @@ struct group {
 	int64_t retry_at_ms, pause_ms;
 };
 
-struct tails {
+struct log_followers {
 	pthread_mutex_t lock; /* of everything here; taken before the lanes' and before what wake() takes */
 	struct lanes *lanes;
 	struct group *groups;
@@ -130,21 +130,21 @@ static void output(struct reading *reading, const char *data, size_t size)
 {
 	struct group *group = (struct group *)reading;
 	struct nel_err err;
-	pthread_mutex_lock(&group->tails->lock);
+	pthread_mutex_lock(&group->followers->lock);
 	if (!group->broken && follow_parse(&group->parser, data, size, take_answer, group, &err) != 0) {
 		group->broken = true;
 		reader_cancel(reading);
 	}
-	pthread_mutex_unlock(&group->tails->lock);
+	pthread_mutex_unlock(&group->followers->lock);
 }
 
 static void input(struct reading *reading, struct str *ret_input)
 {
 	struct group *group = (struct group *)reading;
-	pthread_mutex_lock(&group->tails->lock);
+	pthread_mutex_lock(&group->followers->lock);
 	*ret_input = group->input;
 	group->input = (struct str){0};
-	pthread_mutex_unlock(&group->tails->lock);
+	pthread_mutex_unlock(&group->followers->lock);
 }
 
 static int prepare(struct reading *reading, const char *const *environment, char ret_command[READER_COMMAND_SIZE],
@@ -159,7 +159,7 @@ static int prepare(struct reading *reading, const char *const *environment, char
 static void end(struct reading *reading, const struct nel_err *err)
 {
 	struct group *group = (struct group *)reading;
-	pthread_mutex_lock(&group->tails->lock);
+	pthread_mutex_lock(&group->followers->lock);
 	group->running = false;
 	if (group->files != NULL) {
 		group->pause_ms = group->pause_ms == 0 ? RETRY_MS : 2 * group->pause_ms;
@@ -170,7 +170,7 @@ static void end(struct reading *reading, const struct nel_err *err)
 		log_debug("the log follower ended", LOG_S("cluster", group->cluster),
 			  LOG_S("error", err != NULL ? err->msg : "its output ended"));
 	}
-	pthread_mutex_unlock(&group->tails->lock);
+	pthread_mutex_unlock(&group->followers->lock);
 }
 
 static const struct reading_type follower_type = {.prepare = prepare,
@@ -199,26 +199,26 @@ static int tend(struct group *group, struct nel_err *err)
 		ask_for(file);
 	group->reading = (struct reading){.type = &follower_type};
 	group->running = true;
-	if (lanes_read(group->tails->lanes, group->cluster, group->identity, &group->reading, err) == 0)
+	if (lanes_read(group->followers->lanes, group->cluster, group->identity, &group->reading, err) == 0)
 		return 0;
 	group->running = false;
 	group->retry_at_ms = clock_mono_ms() + RETRY_MS;
 	return -1;
 }
 
-struct tails *tails_new(struct lanes *lanes)
+struct log_followers *log_followers_new(struct lanes *lanes)
 {
-	struct tails *tails = mem_calloc(1, sizeof *tails);
-	tails->lanes = lanes;
-	pthread_mutex_init(&tails->lock, NULL);
-	return tails;
+	struct log_followers *followers = mem_calloc(1, sizeof *followers);
+	followers->lanes = lanes;
+	pthread_mutex_init(&followers->lock, NULL);
+	return followers;
 }
 
-void tails_free(struct tails *tails)
+void log_followers_free(struct log_followers *followers)
 {
-	if (tails == NULL)
+	if (followers == NULL)
 		return;
-	for (struct group *group = tails->groups, *next; group != NULL; group = next) {
+	for (struct group *group = followers->groups, *next; group != NULL; group = next) {
 		next = group->next;
 		follow_parser_done(&group->parser);
 		str_done(&group->input);
@@ -226,13 +226,13 @@ void tails_free(struct tails *tails)
 		free(group->identity);
 		free(group);
 	}
-	pthread_mutex_destroy(&tails->lock);
-	free(tails);
+	pthread_mutex_destroy(&followers->lock);
+	free(followers);
 }
 
-static struct group *find_group(const struct tails *tails, const struct job_row *job)
+static struct group *find_group(const struct log_followers *followers, const struct job_row *job)
 {
-	struct group *group = tails->groups;
+	struct group *group = followers->groups;
 	while (group != NULL &&
 	       (strcmp(group->cluster, job->cluster) != 0 || strcmp(group->identity, job->identity) != 0))
 		group = group->next;
@@ -247,16 +247,16 @@ static struct file *find_file(const struct group *group, const struct job_row *j
 	return file;
 }
 
-static struct group *group_for(struct tails *tails, const struct job_row *job)
+static struct group *group_for(struct log_followers *followers, const struct job_row *job)
 {
-	struct group *group = find_group(tails, job);
+	struct group *group = find_group(followers, job);
 	if (group == NULL) {
 		group = mem_calloc(1, sizeof *group);
-		group->tails = tails;
+		group->followers = followers;
 		group->cluster = mem_strdup(job->cluster);
 		group->identity = mem_strdup(job->identity);
-		group->next = tails->groups;
-		tails->groups = group;
+		group->next = followers->groups;
+		followers->groups = group;
 	}
 	return group;
 }
@@ -275,8 +275,8 @@ static struct file *file_for(struct group *group, const struct job_row *job, con
 		return NULL;
 	}
 	file = mem_calloc(1, sizeof *file);
-	*file =
-	    (struct file){.next = group->files, .group = group, .end = -1, .id = ++group->tails->last_id % 1000000000};
+	*file = (struct file){
+	    .next = group->files, .group = group, .end = -1, .id = ++group->followers->last_id % 1000000000};
 	file->job_dir = mem_strdup(job->job_dir);
 	file->name = mem_strdup(name);
 	group->files = file;
@@ -307,10 +307,10 @@ static void drop_file(struct file *file)
 	free(file);
 }
 
-static int follow(struct tails *tails, const struct job_row *job, const char *name, struct tail *tail,
+static int follow(struct log_followers *followers, const struct job_row *job, const char *name, struct tail *tail,
 		  struct nel_err *err)
 {
-	struct group *group = group_for(tails, job);
+	struct group *group = group_for(followers, job);
 	struct file *file = file_for(group, job, name, err);
 	if (file == NULL)
 		return -1;
@@ -326,17 +326,17 @@ static int follow(struct tails *tails, const struct job_row *job, const char *na
 	return 0;
 }
 
-int tails_follow(struct tails *tails, const struct job_row *job, const char *name, void (*wake)(void *arg), void *arg,
-		 struct tail **ret_tail, struct nel_err *err)
+int log_followers_follow(struct log_followers *followers, const struct job_row *job, const char *name,
+			 void (*wake)(void *arg), void *arg, struct tail **ret_tail, struct nel_err *err)
 {
 	if (!slurm_files_path_ok(name) || job->job_dir[0] != '/' || str_has_control(job->job_dir))
 		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
 	struct tail *tail = mem_calloc(1, sizeof *tail);
 	tail->wake = wake;
 	tail->arg = arg;
-	pthread_mutex_lock(&tails->lock);
-	int rc = follow(tails, job, name, tail, err);
-	pthread_mutex_unlock(&tails->lock);
+	pthread_mutex_lock(&followers->lock);
+	int rc = follow(followers, job, name, tail, err);
+	pthread_mutex_unlock(&followers->lock);
 	if (rc == 0)
 		*ret_tail = tail;
 	else
@@ -348,24 +348,24 @@ void tail_leave(struct tail *tail)
 {
 	if (tail == NULL)
 		return;
-	struct tails *tails = tail->file->group->tails;
-	pthread_mutex_lock(&tails->lock);
+	struct log_followers *followers = tail->file->group->followers;
+	pthread_mutex_lock(&followers->lock);
 	struct tail **at = &tail->file->first;
 	while (*at != tail)
 		at = &(*at)->next;
 	*at = tail->next;
 	if (tail->file->first == NULL)
 		drop_file(tail->file);
-	pthread_mutex_unlock(&tails->lock);
+	pthread_mutex_unlock(&followers->lock);
 	free(tail);
 }
 
 enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max, size_t *ret_size)
 {
 	struct file *file = tail->file;
-	struct tails *tails = file->group->tails;
+	struct log_followers *followers = file->group->followers;
 	enum tail_look look = TAIL_DATA;
-	pthread_mutex_lock(&tails->lock);
+	pthread_mutex_lock(&followers->lock);
 	tend(file->group, NULL);
 	if (tail->generation != file->generation) {
 		tail->generation = file->generation;
@@ -382,25 +382,25 @@ enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max
 		memcpy(buffer + part, file->ring, size - part);
 		*ret_size = size;
 	}
-	pthread_mutex_unlock(&tails->lock);
+	pthread_mutex_unlock(&followers->lock);
 	return look;
 }
 
 int64_t tail_polls(struct tail *tail)
 {
-	struct tails *tails = tail->file->group->tails;
-	pthread_mutex_lock(&tails->lock);
+	struct log_followers *followers = tail->file->group->followers;
+	pthread_mutex_lock(&followers->lock);
 	int64_t polls = tail->file->polls;
-	pthread_mutex_unlock(&tails->lock);
+	pthread_mutex_unlock(&followers->lock);
 	return polls;
 }
 
-bool tails_has(struct tails *tails, const struct job_row *job, const char *name)
+bool log_followers_has(struct log_followers *followers, const struct job_row *job, const char *name)
 {
-	pthread_mutex_lock(&tails->lock);
-	const struct group *group = find_group(tails, job);
+	pthread_mutex_lock(&followers->lock);
+	const struct group *group = find_group(followers, job);
 	const struct file *file = group != NULL ? find_file(group, job, name) : NULL;
 	bool there = file != NULL && file->end >= 0;
-	pthread_mutex_unlock(&tails->lock);
+	pthread_mutex_unlock(&followers->lock);
 	return there;
 }

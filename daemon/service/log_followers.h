@@ -9,16 +9,17 @@
 #define TAILS_FILES_MAX 64            /* for one account on a cluster */
 #define TAILS_RING_BYTES (256 * 1024) /* of each file's end in memory */
 
-struct tails;
+struct log_followers;
 struct tail; /* one follower of one file */
 
-struct tails *tails_new(struct lanes *lanes);
-void tails_free(struct tails *tails); /* when no follower is left and the lanes have stopped; accepts NULL */
+struct log_followers *log_followers_new(struct lanes *lanes);
+void log_followers_free(
+    struct log_followers *followers); /* when no follower is left and the lanes have stopped; accepts NULL */
 
 /* Follows <job_dir>/logs/<name>, which need not be there yet. wake(arg) is called when there is something new; any
  * thread. BUSY (too many files, or as lanes_read()), NOTFOUND (no such cluster in the settings any more). */
-int tails_follow(struct tails *tails, const struct job_row *job, const char *name, void (*wake)(void *arg), void *arg,
-		 struct tail **ret_tail, struct nel_err *err);
+int log_followers_follow(struct log_followers *followers, const struct job_row *job, const char *name,
+			 void (*wake)(void *arg), void *arg, struct tail **ret_tail, struct nel_err *err);
 void tail_leave(struct tail *tail); /* after this wake() is not called any more; accepts NULL */
 
 enum tail_look {
@@ -35,6 +36,6 @@ enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max
 int64_t tail_polls(struct tail *tail);
 
 /* Is the file followed by somebody, and there? */
-bool tails_has(struct tails *tails, const struct job_row *job, const char *name);
+bool log_followers_has(struct log_followers *followers, const struct job_row *job, const char *name);
 
 #endif

@@ -12,22 +12,23 @@
 #include <string.h>
 
 int service_add_user(struct db *db, const struct actor *actor, const char *name, enum role role,
-		     const struct repeat *repeat, struct user_row *ret_user, bool *ret_clash, struct nel_err *err)
+		     const struct idempotency *idempotency, struct user_row *ret_user, bool *ret_clash,
+		     struct nel_err *err)
 {
-	char made[REPEAT_MADE_SIZE];
+	char made[IDEMPOTENCY_MADE_SIZE];
 	int64_t now_s = clock_now_s();
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
 		return -1;
-	int found = repeat_find(db, actor->name, repeat, now_s, made, ret_clash, err);
+	int found = service_find_idempotent(db, actor->name, idempotency, now_s, made, ret_clash, err);
 	if (found < 0)
 		return -1;
 	if (found > 0)
 		return users_get(db, made, ret_user, err);
 	audit_say(db, name, role_name(role));
 	if (users_insert(db, name, role, now_s, err) != 0 ||
-	    repeat_note(db, actor->name, repeat, name, now_s, err) != 0 || users_get(db, name, ret_user, err) != 0 ||
-	    db_commit(db, err) != 0)
+	    service_note_idempotent(db, actor->name, idempotency, name, now_s, err) != 0 ||
+	    users_get(db, name, ret_user, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	fault_point("create-committed");
 	log_info("user added", LOG_S("user", actor->name), LOG_S("name", name), LOG_S("role", role_name(role)));
@@ -72,16 +73,16 @@ static int take_after_parent(struct db *db, const struct actor *actor, struct to
 }
 
 /* Nobody gives more than he has, and no token more than its user may do. */
-static int check_wish(struct db *db, const struct actor *actor, const struct token_wish *wish, int64_t now_s,
-		      struct token_order *order, struct nel_err *err)
+static int check_request(struct db *db, const struct actor *actor, const struct token_request *wanted, int64_t now_s,
+			 struct token_order *order, struct nel_err *err)
 {
 	struct user_row user;
 	if (service_check_owner(actor, order->user, err) != 0)
 		return -1;
 	if (users_get(db, order->user, &user, err) != 0)
 		return -1;
-	order->role = wish->has_role ? wish->role : user.role;
-	if (!wish->has_role && actor->role < user.role)
+	order->role = wanted->has_role ? wanted->role : user.role;
+	if (!wanted->has_role && actor->role < user.role)
 		order->role = actor->role;
 	order->narrow = order->role < user.role;
 	if (order->role > user.role)
@@ -90,7 +91,7 @@ static int check_wish(struct db *db, const struct actor *actor, const struct tok
 	if (order->role > actor->role)
 		return err_set(err, NEL_DENIED, "the role %s may not give the role %s", role_name(actor->role),
 			       role_name(order->role));
-	if (wish->expires_at != 0 && (wish->expires_at <= now_s || wish->expires_at > now_s + TOKEN_LIFE_MAX_S))
+	if (wanted->expires_at != 0 && (wanted->expires_at <= now_s || wanted->expires_at > now_s + TOKEN_LIFE_MAX_S))
 		return err_set(err, NEL_INVALID, "the token must expire after now, and within 10 years");
 	return take_after_parent(db, actor, order, err);
 }
@@ -105,43 +106,44 @@ static int show_repeated(struct db *db, const char *made, struct new_token *ret_
 	return tokens_get(db, id, &ret_token->row, err);
 }
 
-static int insert(struct db *db, const struct actor *actor, const struct token_wish *wish, struct token_order *order,
-		  int64_t now_s, int64_t *ret_id, struct nel_err *err)
+static int insert(struct db *db, const struct actor *actor, const struct token_request *wanted,
+		  struct token_order *order, int64_t now_s, int64_t *ret_id, struct nel_err *err)
 {
-	char made[REPEAT_MADE_SIZE];
+	char made[IDEMPOTENCY_MADE_SIZE];
 	char detail[AUDIT_DETAIL_MAX];
-	if (check_wish(db, actor, wish, now_s, order, err) != 0 || tokens_insert(db, order, now_s, ret_id, err) != 0)
+	if (check_request(db, actor, wanted, now_s, order, err) != 0 ||
+	    tokens_insert(db, order, now_s, ret_id, err) != 0)
 		return -1;
 	snprintf(made, sizeof made, "%" PRId64, *ret_id);
 	snprintf(detail, sizeof detail, "of %s, role %s%s", order->user, role_name(order->role),
 		 order->expires_at != 0 ? ", expires" : "");
 	audit_say(db, made, detail);
-	return repeat_note(db, actor->name, &wish->repeat, made, now_s, err);
+	return service_note_idempotent(db, actor->name, &wanted->idempotency, made, now_s, err);
 }
 
-int service_make_token(struct db *db, const struct actor *actor, const struct token_wish *wish,
+int service_make_token(struct db *db, const struct actor *actor, const struct token_request *wanted,
 		       struct new_token *ret_token, struct nel_err *err)
 {
-	char made[REPEAT_MADE_SIZE];
+	char made[IDEMPOTENCY_MADE_SIZE];
 	char hash[SECRET_HASH_SIZE];
 	int64_t now_s = clock_now_s();
 	int64_t id = 0;
 	struct new_token token = {0};
-	struct token_order order = {.user = wish->user != NULL ? wish->user : actor->name,
+	struct token_order order = {.user = wanted->user != NULL ? wanted->user : actor->name,
 				    .hash = hash,
-				    .label = wish->label,
-				    .expires_at = wish->expires_at};
+				    .label = wanted->label,
+				    .expires_at = wanted->expires_at};
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
 		return -1;
-	int found = repeat_find(db, actor->name, &wish->repeat, now_s, made, &ret_token->clash, err);
+	int found = service_find_idempotent(db, actor->name, &wanted->idempotency, now_s, made, &ret_token->clash, err);
 	if (found < 0)
 		return -1;
 	if (found > 0)
 		return show_repeated(db, made, ret_token, err);
 	ids_new_token(token.secret);
 	secret_token_hash(token.secret, hash);
-	if (insert(db, actor, wish, &order, now_s, &id, err) != 0 || tokens_get(db, id, &token.row, err) != 0 ||
+	if (insert(db, actor, wanted, &order, now_s, &id, err) != 0 || tokens_get(db, id, &token.row, err) != 0 ||
 	    db_commit(db, err) != 0) {
 		secret_wipe(token.secret);
 		return -1;

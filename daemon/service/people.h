@@ -11,20 +11,21 @@
 
 /* CONFLICT: the name is taken, or *ret_clash: the Idempotency-Key belongs to another request. INVALID: the name. */
 int service_add_user(struct db *db, const struct actor *actor, const char *name, enum role role,
-		     const struct repeat *repeat, struct user_row *ret_user, bool *ret_clash, struct nel_err *err);
+		     const struct idempotency *idempotency, struct user_row *ret_user, bool *ret_clash,
+		     struct nel_err *err);
 
 int service_set_role(struct db *db, const char *name, enum role role, struct user_row *ret_user, struct nel_err *err);
 
 /* With the tokens. CONFLICT while the user's jobs are alive; NOTFOUND. */
 int service_remove_user(struct db *db, const char *name, struct nel_err *err);
 
-struct token_wish {
+struct token_request {
 	const char *user; /* NULL: the actor's own */
 	bool has_role;    /* narrower than the user's */
 	enum role role;
 	const char *label;
 	int64_t expires_at; /* 0: never */
-	struct repeat repeat;
+	struct idempotency idempotency;
 };
 
 struct new_token {
@@ -35,7 +36,7 @@ struct new_token {
 
 /* DENIED: somebody else's, or a wider role than the actor has. INVALID: the user has not the role, or the time is
  * past or too far. CONFLICT: too many valid ones, or the key. NOTFOUND: no such user. */
-int service_make_token(struct db *db, const struct actor *actor, const struct token_wish *wish,
+int service_make_token(struct db *db, const struct actor *actor, const struct token_request *wanted,
 		       struct new_token *ret_token, struct nel_err *err);
 
 /* DENIED when it is somebody else's and the actor no admin; NOTFOUND. Revoking twice is no error. */

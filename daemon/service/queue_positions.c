@@ -25,7 +25,7 @@ static char *describe_hold(const struct queue_position *place, const struct job_
 	return NULL;
 }
 
-void service_show_place(struct service *service, struct job_row *job)
+void service_show_queue_position(struct service *service, struct job_row *job)
 {
 	struct queue_position place;
 	if ((job->state != CHAIN_QUEUED && job->state != CHAIN_RESUMING) ||
@@ -37,7 +37,7 @@ void service_show_place(struct service *service, struct job_row *job)
 				     place.queue, job->cluster, hold != NULL ? ": " : "", hold != NULL ? hold : "");
 }
 
-int64_t service_places_version(struct service *service)
+int64_t service_queue_version(struct service *service)
 {
 	return scheduler_queue_version(service->scheduler);
 }

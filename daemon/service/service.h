@@ -14,7 +14,7 @@
 #include <jansson.h>
 
 struct lanes;          /* remote/workers.h */
-struct tails;          /* service/log_followers.h */
+struct log_followers;  /* service/log_followers.h */
 struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */
 
@@ -24,7 +24,7 @@ struct service {
 	const struct settings *_Atomic settings;
 	const struct catalogue *catalogue;
 	const struct secret_key *master_key;
-	struct tails *tails;             /* log files that are followed */
+	struct log_followers *followers; /* log files that are followed */
 	struct scheduler *scheduler;     /* to wake */
 	struct lanes *lanes;             /* to read files through */
 	struct webhook_sender *webhooks; /* to wake */
@@ -73,10 +73,10 @@ json_t *service_tasks(struct service *service, const char *search, const char *h
 		      bool *ret_more);
 
 /* While a job waits for its turn, waiting_on says which: "place 12 of 40 in the queue of alpha: alice has 50 of 50 jobs
- * in Slurm". The places are the scheduler's, not the store's; service_places_version() is another number when they have
+ * in Slurm". The places are the scheduler's, not the store's; service_queue_version() is another number when they have
  * changed, and only grows. */
-void service_show_place(struct service *service, struct job_row *job);
-int64_t service_places_version(struct service *service);
+void service_show_queue_position(struct service *service, struct job_row *job);
+int64_t service_queue_version(struct service *service);
 
 /* Can the daemon do its work (store, scheduler)? *ret_report: {"ready": bool, "checks": {"database": "ok", "scheduler":
  * "ok"}}. fault: why

@@ -202,17 +202,18 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 	for (size_t i = 0; i < plan->job_count; i++)
 		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], err) != 0)
 			return -1;
-	if (repeat_note(db, row->user, &request->repeat, row->id, row->created_at, err) != 0)
+	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
 		return -1;
 	return log_submission(db, row, plan, err);
 }
 
 /* 1: the key is known and reply has the id. 0: it is new. -1: an error. */
-static int find_repeat(struct db *db, const struct submit_request *request, int64_t now_s,
-		       struct submit_reply_to_client *reply, struct nel_err *err)
+static int find_idempotent(struct db *db, const struct submit_request *request, int64_t now_s,
+			   struct submit_reply_to_client *reply, struct nel_err *err)
 {
-	char made[REPEAT_MADE_SIZE];
-	int found = repeat_find(db, request->actor->name, &request->repeat, now_s, made, &reply->clash, err);
+	char made[IDEMPOTENCY_MADE_SIZE];
+	int found =
+	    service_find_idempotent(db, request->actor->name, &request->idempotency, now_s, made, &reply->clash, err);
 	if (found > 0)
 		snprintf(reply->id, sizeof reply->id, "%.*s", (int)sizeof reply->id - 1, made);
 	reply->repeated = found > 0;
@@ -226,7 +227,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(likeness_done) struct likeness likeness = {0};
 	int64_t now_s = clock_now_s();
-	int found = find_repeat(db, request, now_s, ret_reply, err);
+	int found = find_idempotent(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
@@ -237,7 +238,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	if (db_begin(db, err) != 0)
 		return -1;
 	/* Again inside the transaction: two requests with one key may be under way. */
-	found = find_repeat(db, request, now_s, ret_reply, err);
+	found = find_idempotent(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);

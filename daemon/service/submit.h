@@ -34,7 +34,7 @@ struct submit_request {
 	size_t label_count;
 	bool strict;
 	bool check_cluster; /* of service_plan(): prepare a question to the cluster */
-	struct repeat repeat;
+	struct idempotency idempotency;
 };
 
 struct cluster_check; /* service/cluster_check.h */

@@ -45,7 +45,7 @@ struct webhook_sender {
 	const struct secret_key *key;
 	struct db *db;
 	CURLM *multi;
-	int bell;
+	int notifier;
 	pthread_t thread;
 	atomic_bool stopping;
 	atomic_bool wanted;
@@ -344,7 +344,7 @@ static void plan_retry(struct transfer *t, int status)
 {
 	struct delivery_row *delivery = &t->delivery;
 	int64_t now_s = clock_now_s();
-	curl_off_t wished_s = 0;
+	curl_off_t asked_s = 0;
 	bool last = delivery->event == 0 || status == STATUS_GONE || now_s - delivery->happened_at > WEBHOOK_PATIENCE_S;
 	delivery->state = last ? DELIVERY_FAILED : DELIVERY_PENDING;
 	delivery->next_at = 0;
@@ -352,9 +352,9 @@ static void plan_retry(struct transfer *t, int status)
 	if (last)
 		return;
 	int64_t wait_s = webhook_retry_s(delivery->tries, randombytes_random());
-	curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wished_s);
-	if (wished_s > wait_s)
-		wait_s = wished_s < RETRY_AFTER_MAX_S ? wished_s : RETRY_AFTER_MAX_S;
+	curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &asked_s);
+	if (asked_s > wait_s)
+		wait_s = asked_s < RETRY_AFTER_MAX_S ? asked_s : RETRY_AFTER_MAX_S;
 	delivery->next_at = now_s + wait_s;
 }
 
@@ -444,7 +444,7 @@ static void *sender_main(void *arg)
 	struct webhook_sender *s = arg;
 	int64_t look_ms = 0; /* monotonic: when to look for work again */
 	while (!atomic_load(&s->stopping)) {
-		struct curl_waitfd bell = {.fd = s->bell, .events = CURL_WAIT_POLLIN};
+		struct curl_waitfd notifier = {.fd = s->notifier, .events = CURL_WAIT_POLLIN};
 		int running = 0;
 		if (atomic_exchange(&s->wanted, false) || clock_mono_ms() >= look_ms)
 			look_ms = clock_mono_ms() + look(s);
@@ -454,9 +454,9 @@ static void *sender_main(void *arg)
 			continue;
 		}
 		int64_t left_ms = look_ms - clock_mono_ms();
-		curl_multi_poll(s->multi, &bell, 1, left_ms > 0 ? (int)left_ms : 0, NULL);
-		if (bell.revents != 0) {
-			bell_heard(s->bell);
+		curl_multi_poll(s->multi, &notifier, 1, left_ms > 0 ? (int)left_ms : 0, NULL);
+		if (notifier.revents != 0) {
+			notifier_drain(s->notifier);
 			look_ms = 0;
 		}
 	}
@@ -469,7 +469,7 @@ static void sender_free(struct webhook_sender *s)
 		transfer_done(&s->transfers[i]);
 	if (s->multi != NULL)
 		curl_multi_cleanup(s->multi);
-	bell_leave(events_bell(), s->bell);
+	notifier_leave(events_notifier(), s->notifier);
 	db_close(s->db);
 	free(s);
 }
@@ -482,13 +482,13 @@ int webhook_sender_start(const struct settings *settings, const struct secret_ke
 	struct webhook_sender *s = mem_calloc(1, sizeof *s);
 	s->settings = settings;
 	s->key = key;
-	s->bell = -1;
+	s->notifier = -1;
 	s->multi = curl_multi_init();
 	for (size_t i = 0; i < TRANSFERS_MAX; i++)
 		s->transfers[i].sender = s;
 	int sys = s->multi == NULL ? ENOMEM : 0;
 	if (sys != 0 || db_open(settings->database, &s->db, err) != 0 ||
-	    bell_listen(events_bell(), &s->bell, err) != 0 ||
+	    notifier_listen(events_notifier(), &s->notifier, err) != 0 ||
 	    (sys = pthread_create(&s->thread, NULL, sender_main, s)) != 0) {
 		sender_free(s);
 		return sys != 0 ? err_sys(err, NEL_INTERNAL, sys, "the sender of webhooks") : -1;

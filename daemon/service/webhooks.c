@@ -17,17 +17,17 @@ void new_webhook_done(struct new_webhook *made)
 }
 
 /* The row of a new webhook, but for what the store adds. */
-static int fill_row(struct service *service, struct db *db, const struct actor *actor, const struct webhook_wish *wish,
-		    struct new_webhook *made, struct nel_err *err)
+static int fill_row(struct service *service, struct db *db, const struct actor *actor,
+		    const struct webhook_request *wanted, struct new_webhook *made, struct nel_err *err)
 {
 	char label[40];
 	int64_t first = 0;
 	struct webhook_row *row = &made->row;
 	ids_new_evaluation(row->id);
 	row->user = mem_strdup(actor->name);
-	row->url = mem_strdup(wish->url);
-	row->kinds = mem_strdup(wish->kinds);
-	row->all = wish->all;
+	row->url = mem_strdup(wanted->url);
+	row->kinds = mem_strdup(wanted->kinds);
+	row->all = wanted->all;
 	row->created_at = clock_now_s();
 	webhook_new_secret(made->secret);
 	snprintf(label, sizeof label, "webhook:%s", row->id);
@@ -38,17 +38,18 @@ static int fill_row(struct service *service, struct db *db, const struct actor *
 }
 
 int service_make_webhook(struct service *service, struct db *db, const struct actor *actor,
-			 const struct webhook_wish *wish, struct new_webhook *ret_webhook, struct nel_err *err)
+			 const struct webhook_request *wanted, struct new_webhook *ret_webhook, struct nel_err *err)
 {
 	const struct settings_webhooks *rules = &service->settings->webhooks;
 	CLEANUP(new_webhook_done) struct new_webhook made = {0};
-	char known[REPEAT_MADE_SIZE];
+	char known[IDEMPOTENCY_MADE_SIZE];
 	int64_t now_s = clock_now_s();
 	int64_t count = 0;
 	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (webhook_check_url(rules, wish->url, err) != 0 || db_begin(db, err) != 0)
+	if (webhook_check_url(rules, wanted->url, err) != 0 || db_begin(db, err) != 0)
 		return -1;
-	int found = repeat_find(db, actor->name, &wish->repeat, now_s, known, &ret_webhook->clash, err);
+	int found =
+	    service_find_idempotent(db, actor->name, &wanted->idempotency, now_s, known, &ret_webhook->clash, err);
 	if (found != 0)
 		return found < 0 ? -1 : webhooks_get(db, known, &ret_webhook->row, err);
 	if (webhooks_count(db, actor->name, &count, err) != 0)
@@ -58,8 +59,9 @@ int service_make_webhook(struct service *service, struct db *db, const struct ac
 		    err, NEL_CONFLICT,
 		    "%s has %d webhooks, as many as webhooks.per_user of the settings permits: remove one first",
 		    actor->name, (int)count);
-	if (fill_row(service, db, actor, wish, &made, err) != 0 || webhooks_insert(db, &made.row, err) != 0 ||
-	    repeat_note(db, actor->name, &wish->repeat, made.row.id, now_s, err) != 0 || db_commit(db, err) != 0)
+	if (fill_row(service, db, actor, wanted, &made, err) != 0 || webhooks_insert(db, &made.row, err) != 0 ||
+	    service_note_idempotent(db, actor->name, &wanted->idempotency, made.row.id, now_s, err) != 0 ||
+	    db_commit(db, err) != 0)
 		return -1;
 	log_info("webhook made", LOG_S("webhook", made.row.id), LOG_S("user", actor->name));
 	*ret_webhook = made;

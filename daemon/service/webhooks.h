@@ -9,11 +9,11 @@
 
 #define WEBHOOK_KINDS_MAX 32
 
-struct webhook_wish {
+struct webhook_request {
 	const char *url;
 	const char *kinds; /* ",job.state,"; "": every kind */
 	bool all;
-	struct repeat repeat;
+	struct idempotency idempotency;
 };
 
 struct new_webhook {
@@ -26,7 +26,7 @@ void new_webhook_done(struct new_webhook *made);
 
 /* It gets the events that are stored from now on. INVALID: the URL; CONFLICT: too many, or the key. */
 int service_make_webhook(struct service *service, struct db *db, const struct actor *actor,
-			 const struct webhook_wish *wish, struct new_webhook *ret_webhook, struct nel_err *err);
+			 const struct webhook_request *wanted, struct new_webhook *ret_webhook, struct nel_err *err);
 
 /* Everybody's for an admin, else the actor's. */
 int service_list_webhooks(struct db *db, const struct actor *actor, struct webhook_list *ret_list, struct nel_err *err);

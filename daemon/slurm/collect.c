@@ -202,14 +202,14 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int64_t timeout_ms,
 		  struct collect_reply *ret_reply, struct nel_err *err)
 {
-	static const char *const wishes[] = {
+	static const char *const requests[] = {
 	    [COLLECT_EXPORT_FOLLOW] = "follow", [COLLECT_EXPORT_CANCEL] = "cancel", [COLLECT_EXPORT_DROP] = "drop"};
 	CLEANUP(str_done) struct str data = {0};
 	if (order->job_dir[0] != '/' || str_has_control(order->job_dir))
 		return err_set(err, NEL_INVALID, "the job's directory must be an absolute path");
 	remote_set(&data, "NEL_JOB_DIR", order->job_dir);
 	remote_set(&data, "NEL_SLURM_JOB_ID", order->slurm_job_id != NULL ? order->slurm_job_id : "");
-	remote_set(&data, "NEL_EXPORT", wishes[order->wish]);
+	remote_set(&data, "NEL_EXPORT", requests[order->wanted]);
 	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
 	remote_set_number(&data, "NEL_ATTEMPT", order->attempt);

@@ -41,7 +41,7 @@ struct collect_export {
 };
 
 /* What is to be done with an export that has not ended. */
-enum collect_export_wish {
+enum collect_export_request {
 	COLLECT_EXPORT_FOLLOW,
 	COLLECT_EXPORT_CANCEL, /* its job has not succeeded */
 	COLLECT_EXPORT_DROP    /* its secrets are removed, and nobody looks again */
@@ -62,7 +62,7 @@ struct collect_order {
 	int64_t keep_bytes;       /* of each log, its last ones, but COLLECT_KEPT_MAX in all; 0: of none */
 	int attempt;              /* whose seal of the scores is read */
 	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */
-	enum collect_export_wish wish;
+	enum collect_export_request wanted;
 	bool export_only; /* the rest was read before */
 };
 

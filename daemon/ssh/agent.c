@@ -62,7 +62,7 @@ static int deny_garbled(const struct talk *talk, struct nel_err *err)
 
 static int talk_goes_on(const struct talk *talk, struct nel_err *err)
 {
-	if (wire_is_stopped(talk->stop)) {
+	if (transport_is_stopped(talk->stop)) {
 		err_set(err, NEL_REMOTE, "asking the SSH agent at %s: given up, as asked", talk->socket_path);
 		if (err != NULL)
 			err->sys = ECANCELED;

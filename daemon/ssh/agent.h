@@ -1,7 +1,7 @@
 /* A client of ssh-agent: which keys it holds, and signatures by them (draft-ietf-sshm-ssh-agent).
  *
  * libssh2's own client is not used: it writes to the agent through the callback that sends to the server, which is
- * the wire's here, and it waits without limit for an agent that hangs. */
+ * the transport's here, and it waits without limit for an agent that hangs. */
 #ifndef NEL_SSH_AGENT_H
 #define NEL_SSH_AGENT_H
 

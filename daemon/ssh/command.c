@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define START_TIMEOUT_MS 10000
-#define WAIT_LIMIT_MS (3600 * 1000) /* the wire's own deadline, while each reader keeps its own */
+#define WAIT_LIMIT_MS (3600 * 1000) /* the transport's own deadline, while each reader keeps its own */
 #define WRITE_BYTES 32000           /* libssh2 writes at most 32700 at once */
 
 struct ssh_command {
@@ -21,15 +21,15 @@ struct ssh_command {
 
 static int fail(struct ssh_session *s, const char *during, struct nel_err *err)
 {
-	return wire_error(&s->wire, s->ssh, s->target.hostname, during, err);
+	return transport_error(&s->transport, s->ssh, s->target.hostname, during, err);
 }
 
-/* Sends what the window and the wire take. */
+/* Sends what the window and the transport take. */
 static int send_input(struct ssh_command *c)
 {
 	size_t done = 0;
 	ssize_t n = 0;
-	while (done < c->input.len && wire_has_room(&c->session->wire)) {
+	while (done < c->input.len && transport_has_room(&c->session->transport)) {
 		size_t left = c->input.len - done;
 		n = libssh2_channel_write(c->channel, c->input.data + done, left < WRITE_BYTES ? left : WRITE_BYTES);
 		if (n <= 0)
@@ -47,9 +47,10 @@ static int start(struct ssh_command *c, const char *command, struct nel_err *err
 {
 	struct ssh_session *s = c->session;
 	int rc;
-	wire_set_deadline(&s->wire, START_TIMEOUT_MS, s->wire.stop);
+	transport_set_deadline(&s->transport, START_TIMEOUT_MS, s->transport.stop);
 	if (session_open_channel(s, &c->channel, err) != 0) {
-		if (s->wire.fault == WIRE_OK && libssh2_session_last_errno(s->ssh) == LIBSSH2_ERROR_CHANNEL_FAILURE)
+		if (s->transport.fault == WIRE_OK &&
+		    libssh2_session_last_errno(s->ssh) == LIBSSH2_ERROR_CHANNEL_FAILURE)
 			return err_set(err, NEL_BUSY, "%s allows no further command on this connection",
 				       s->target.hostname);
 		return -1;
@@ -57,7 +58,7 @@ static int start(struct ssh_command *c, const char *command, struct nel_err *err
 	libssh2_channel_handle_extended_data2(c->channel, LIBSSH2_CHANNEL_EXTENDED_DATA_IGNORE);
 	do
 		rc = libssh2_channel_exec(c->channel, command);
-	while (rc == LIBSSH2_ERROR_EAGAIN && wire_wait(&s->wire) == 0);
+	while (rc == LIBSSH2_ERROR_EAGAIN && transport_wait(&s->transport) == 0);
 	if (rc != 0)
 		return fail(s, "the start of the command", err);
 	return send_input(c) == 0 ? 0 : fail(s, "the command's input", err);
@@ -73,7 +74,7 @@ int ssh_command_start(struct ssh_session *session, const char *command, const vo
 		ssh_command_abandon(c);
 		return -1;
 	}
-	wire_set_deadline(&session->wire, WAIT_LIMIT_MS, session->wire.stop);
+	transport_set_deadline(&session->transport, WAIT_LIMIT_MS, session->transport.stop);
 	*ret_command = c;
 	return 0;
 }
@@ -114,12 +115,12 @@ void ssh_command_abandon(struct ssh_command *command)
 
 int ssh_session_wait(struct ssh_session *session, bool want_input, int fd, int64_t timeout_ms, struct nel_err *err)
 {
-	wire_set_deadline(&session->wire, WAIT_LIMIT_MS, session->wire.stop);
+	transport_set_deadline(&session->transport, WAIT_LIMIT_MS, session->transport.stop);
 	/* Reading one command's output may have taken in another's, whose turn was before. */
-	if (want_input && session->wire.received != session->looked_at)
+	if (want_input && session->transport.received != session->looked_at)
 		timeout_ms = 0;
-	session->looked_at = session->wire.received;
-	if (wire_wait_with(&session->wire, want_input, fd, timeout_ms) == 0)
+	session->looked_at = session->transport.received;
+	if (transport_wait_with(&session->transport, want_input, fd, timeout_ms) == 0)
 		return 0;
 	return fail(session, "a command", err);
 }

@@ -115,7 +115,7 @@ static int lookup_start(struct lookup *l, struct nel_err *err)
 
 static int give_up(const char *address, int port, const volatile bool *stop, struct nel_err *err)
 {
-	bool stopped = wire_is_stopped(stop);
+	bool stopped = transport_is_stopped(stop);
 	err_set(err, NEL_REMOTE,
 		stopped ? "connecting to %s port %d: given up, as asked" : "connecting to %s port %d: time-out",
 		address, port);
@@ -132,7 +132,7 @@ static void wait_a_moment(struct lookup *l, int64_t left_ms)
 static int lookup_wait(struct lookup *l, int port, int64_t deadline_ms, const volatile bool *stop, struct nel_err *err)
 {
 	pthread_mutex_lock(&l->lock);
-	while (!l->done && !wire_is_stopped(stop)) {
+	while (!l->done && !transport_is_stopped(stop)) {
 		int64_t left_ms = deadline_ms - clock_mono_ms();
 		if (left_ms <= 0)
 			break;
@@ -170,7 +170,7 @@ static int connect_to(const struct addrinfo *a, int64_t until_ms, const volatile
 	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS)
 		return errno;
 	for (;;) {
-		if (wire_is_stopped(stop))
+		if (transport_is_stopped(stop))
 			return ECANCELED;
 		int64_t left_ms = until_ms - clock_mono_ms();
 		if (left_ms <= 0)

@@ -16,7 +16,7 @@
 
 #define WAKE_MS 100
 
-struct ssh_gate {
+struct ssh_host_limit {
 	pthread_mutex_t lock;
 	pthread_cond_t left;
 	int max, inside;
@@ -24,84 +24,84 @@ struct ssh_gate {
 	char fault[512]; /* the last one */
 };
 
-struct ssh_gate *ssh_gate_new(int max)
+struct ssh_host_limit *ssh_host_limit_new(int max)
 {
-	struct ssh_gate *gate = mem_calloc(1, sizeof *gate);
-	pthread_mutex_init(&gate->lock, NULL);
-	clock_cond_init(&gate->left);
-	gate->max = max > 0 ? max : SSH_GATE_DEFAULT;
+	struct ssh_host_limit *limit = mem_calloc(1, sizeof *limit);
+	pthread_mutex_init(&limit->lock, NULL);
+	clock_cond_init(&limit->left);
+	limit->max = max > 0 ? max : SSH_HOST_LIMIT_DEFAULT;
 	uint64_t seed;
 	randombytes_buf(&seed, sizeof seed);
-	breaker_init(&gate->breaker, seed);
-	return gate;
+	breaker_init(&limit->breaker, seed);
+	return limit;
 }
 
-void ssh_gate_free(struct ssh_gate *gate)
+void ssh_host_limit_free(struct ssh_host_limit *limit)
 {
-	if (gate == NULL)
+	if (limit == NULL)
 		return;
-	pthread_cond_destroy(&gate->left);
-	pthread_mutex_destroy(&gate->lock);
-	free(gate);
+	pthread_cond_destroy(&limit->left);
+	pthread_mutex_destroy(&limit->lock);
+	free(limit);
 }
 
 /* Under the lock. */
-static int say_broken(struct ssh_gate *gate, const char *name, struct nel_err *err)
+static int say_broken(struct ssh_host_limit *limit, const char *name, struct nel_err *err)
 {
-	int64_t left_ms = breaker_retry_in_ms(&gate->breaker);
-	if (gate->breaker.state == BREAKER_HALF_OPEN)
-		return err_set(err, NEL_BUSY, "%s is being tried again after: %s", name, gate->fault);
+	int64_t left_ms = breaker_retry_in_ms(&limit->breaker);
+	if (limit->breaker.state == BREAKER_HALF_OPEN)
+		return err_set(err, NEL_BUSY, "%s is being tried again after: %s", name, limit->fault);
 	return err_set(err, NEL_BUSY, "%s is left alone for another %lld s after: %s", name,
-		       (long long)((left_ms + 999) / 1000), gate->fault);
+		       (long long)((left_ms + 999) / 1000), limit->fault);
 }
 
-int ssh_gate_enter(struct ssh_gate *gate, const char *name, int64_t timeout_ms, const volatile bool *stop,
-		   struct nel_err *err)
+int ssh_host_limit_enter(struct ssh_host_limit *limit, const char *name, int64_t timeout_ms, const volatile bool *stop,
+			 struct nel_err *err)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 	int rc = 0;
-	pthread_mutex_lock(&gate->lock);
-	while (gate->inside >= gate->max && rc == 0) {
-		bool stopped = wire_is_stopped(stop);
+	pthread_mutex_lock(&limit->lock);
+	while (limit->inside >= limit->max && rc == 0) {
+		bool stopped = transport_is_stopped(stop);
 		if (stopped || clock_mono_ms() >= until_ms) {
-			rc =
-			    err_set(err, NEL_BUSY, "%d SSH handshakes are under way, which is the limit", gate->inside);
+			rc = err_set(err, NEL_BUSY, "%d SSH handshakes are under way, which is the limit",
+				     limit->inside);
 			if (err != NULL && stopped)
 				err->sys = ECANCELED;
 			break;
 		}
-		clock_cond_wait(&gate->left, &gate->lock, WAKE_MS);
+		clock_cond_wait(&limit->left, &limit->lock, WAKE_MS);
 	}
-	if (rc == 0 && !breaker_enter(&gate->breaker))
-		rc = say_broken(gate, name, err);
+	if (rc == 0 && !breaker_enter(&limit->breaker))
+		rc = say_broken(limit, name, err);
 	else if (rc == 0)
-		gate->inside++;
-	pthread_mutex_unlock(&gate->lock);
+		limit->inside++;
+	pthread_mutex_unlock(&limit->lock);
 	return rc;
 }
 
-void ssh_gate_leave(struct ssh_gate *gate, enum ssh_gate_finding finding, const struct nel_err *err)
+void ssh_host_limit_leave(struct ssh_host_limit *limit, enum ssh_host_limit_finding finding, const struct nel_err *err)
 {
-	pthread_mutex_lock(&gate->lock);
-	gate->inside--;
+	pthread_mutex_lock(&limit->lock);
+	limit->inside--;
 	switch (finding) {
-	case SSH_GATE_ANSWERED: breaker_success(&gate->breaker); break;
-	case SSH_GATE_UNTRIED: breaker_cancel(&gate->breaker); break;
+	case SSH_GATE_ANSWERED: breaker_success(&limit->breaker); break;
+	case SSH_GATE_UNTRIED: breaker_cancel(&limit->breaker); break;
 	case SSH_GATE_FAILED:
-		breaker_failure(&gate->breaker);
-		snprintf(gate->fault, sizeof gate->fault, "%.*s", (int)sizeof gate->fault - 1, err->msg);
+		breaker_failure(&limit->breaker);
+		snprintf(limit->fault, sizeof limit->fault, "%.*s", (int)sizeof limit->fault - 1, err->msg);
 		break;
 	}
-	pthread_cond_signal(&gate->left);
-	pthread_mutex_unlock(&gate->lock);
+	pthread_cond_signal(&limit->left);
+	pthread_mutex_unlock(&limit->lock);
 }
 
-enum breaker_state ssh_gate_breaker(struct ssh_gate *gate, int64_t *ret_retry_in_ms)
+enum breaker_state ssh_host_limit_breaker(struct ssh_host_limit *limit, int64_t *ret_retry_in_ms)
 {
-	pthread_mutex_lock(&gate->lock);
-	enum breaker_state state = gate->breaker.state;
-	*ret_retry_in_ms = breaker_retry_in_ms(&gate->breaker);
-	pthread_mutex_unlock(&gate->lock);
+	pthread_mutex_lock(&limit->lock);
+	enum breaker_state state = limit->breaker.state;
+	*ret_retry_in_ms = breaker_retry_in_ms(&limit->breaker);
+	pthread_mutex_unlock(&limit->lock);
 	return state;
 }
 
@@ -110,36 +110,36 @@ struct entry {
 	char *address;
 	int port;
 	char *proxy_command; /* NULL: none */
-	struct ssh_gate *gate;
+	struct ssh_host_limit *limit;
 };
 
-struct ssh_gates {
+struct ssh_host_limits {
 	pthread_mutex_t lock;
 	int max;
 	struct entry *items;
 	size_t count;
 };
 
-struct ssh_gates *ssh_gates_new(int max)
+struct ssh_host_limits *ssh_host_limits_new(int max)
 {
-	struct ssh_gates *gates = mem_calloc(1, sizeof *gates);
-	pthread_mutex_init(&gates->lock, NULL);
-	gates->max = max;
-	return gates;
+	struct ssh_host_limits *limits = mem_calloc(1, sizeof *limits);
+	pthread_mutex_init(&limits->lock, NULL);
+	limits->max = max;
+	return limits;
 }
 
-void ssh_gates_free(struct ssh_gates *gates)
+void ssh_host_limits_free(struct ssh_host_limits *limits)
 {
-	if (gates == NULL)
+	if (limits == NULL)
 		return;
-	for (size_t i = 0; i < gates->count; i++) {
-		free(gates->items[i].address);
-		free(gates->items[i].proxy_command);
-		ssh_gate_free(gates->items[i].gate);
+	for (size_t i = 0; i < limits->count; i++) {
+		free(limits->items[i].address);
+		free(limits->items[i].proxy_command);
+		ssh_host_limit_free(limits->items[i].limit);
 	}
-	free(gates->items);
-	pthread_mutex_destroy(&gates->lock);
-	free(gates);
+	free(limits->items);
+	pthread_mutex_destroy(&limits->lock);
+	free(limits);
 }
 
 static bool is_way(const struct entry *entry, const char *address, int port, const char *proxy_command)
@@ -151,19 +151,20 @@ static bool is_way(const struct entry *entry, const char *address, int port, con
 	return strcmp(entry->proxy_command, proxy_command) == 0;
 }
 
-struct ssh_gate *ssh_gates_get(struct ssh_gates *gates, const char *address, int port, const char *proxy_command)
+struct ssh_host_limit *ssh_host_limits_get(struct ssh_host_limits *limits, const char *address, int port,
+					   const char *proxy_command)
 {
-	struct ssh_gate *gate = NULL;
-	pthread_mutex_lock(&gates->lock);
-	for (size_t i = 0; i < gates->count && gate == NULL; i++)
-		if (is_way(&gates->items[i], address, port, proxy_command))
-			gate = gates->items[i].gate;
-	if (gate == NULL) {
-		gate = ssh_gate_new(gates->max);
-		gates->items = mem_realloc(gates->items, gates->count + 1, sizeof *gates->items);
-		gates->items[gates->count++] =
-		    (struct entry){mem_strdup(address), port, mem_strdup(proxy_command), gate};
+	struct ssh_host_limit *limit = NULL;
+	pthread_mutex_lock(&limits->lock);
+	for (size_t i = 0; i < limits->count && limit == NULL; i++)
+		if (is_way(&limits->items[i], address, port, proxy_command))
+			limit = limits->items[i].limit;
+	if (limit == NULL) {
+		limit = ssh_host_limit_new(limits->max);
+		limits->items = mem_realloc(limits->items, limits->count + 1, sizeof *limits->items);
+		limits->items[limits->count++] =
+		    (struct entry){mem_strdup(address), port, mem_strdup(proxy_command), limit};
 	}
-	pthread_mutex_unlock(&gates->lock);
-	return gate;
+	pthread_mutex_unlock(&limits->lock);
+	return limit;
 }

@@ -1,5 +1,5 @@
 /* Why two SSH implementations cannot agree: what each side offered in the first packet of its handshake, which is not
- * encrypted (RFC 4253, 7.1). libssh2 only says that it could not; the bytes come from the wire. PURE. */
+ * encrypted (RFC 4253, 7.1). libssh2 only says that it could not; the bytes come from the transport. PURE. */
 #ifndef NEL_SSH_KEXINIT_H
 #define NEL_SSH_KEXINIT_H
 

@@ -53,9 +53,9 @@ static bool is_refusal(const struct ssh_session *s, int rc)
 {
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
 		return true;
-	if (s->wire.disconnect_reason != 0)
-		return s->wire.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
-		       strstr(str_text(&s->wire.diag), "Too many authentication failures") != NULL;
+	if (s->transport.disconnect_reason != 0)
+		return s->transport.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
+		       strstr(str_text(&s->transport.diag), "Too many authentication failures") != NULL;
 	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 }
 
@@ -64,14 +64,14 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 {
 	const struct ssh_target *t = &s->target;
 	/* So does sshd, without a word, when PAM refuses the account of a key that it has accepted. */
-	if (rc == LIBSSH2_ERROR_EAGAIN && s->wire.fault == WIRE_EOF)
+	if (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == WIRE_EOF)
 		return err_set(
 		    err, NEL_DENIED,
 		    "%s closed the connection when user %s logged in with %s (has the account expired, or is "
 		    "it locked?)",
 		    t->hostname, t->username, what);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
-		return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+		return transport_error(&s->transport, s->ssh, t->hostname, "the login", err);
 	if (is_refusal(s, rc))
 		return err_set(
 		    err, NEL_DENIED, "%s refused %s for user %s (%s)%s", t->hostname, what, t->username,
@@ -79,7 +79,7 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 			? "does it trust the authority that signed it, is it of this key, and is the user among "
 			  "its principals?"
 			: "add its public half to authorized_keys",
-		    rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->wire.disconnect_reason == 0
+		    rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && s->transport.disconnect_reason == 0
 			? "; it knows the key, but asks for more or refuses the account"
 			: "");
 	if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED ||
@@ -88,7 +88,7 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 		libssh2_session_last_error(s->ssh, &text, NULL, 0);
 		return err_set(err, NEL_DENIED, "libssh2 cannot use %s: %s", what, text == NULL ? "" : text);
 	}
-	return wire_error(&s->wire, s->ssh, t->hostname, "the login", err);
+	return transport_error(&s->transport, s->ssh, t->hostname, "the login", err);
 }
 
 static int run_key(struct ssh_session *s, const struct login *login, struct nel_err *err)
@@ -121,7 +121,7 @@ static int sign(LIBSSH2_SESSION *ssh, unsigned char **ret_signature, size_t *ret
 	(void)ssh;
 	struct signer *signer = *abstract;
 	const struct ssh_session *s = signer->session;
-	int rc = agent_sign(s->target.agent_socket, signer->key, data, size, s->wire.stop, ret_signature, ret_size,
+	int rc = agent_sign(s->target.agent_socket, signer->key, data, size, s->transport.stop, ret_signature, ret_size,
 			    &signer->err);
 	signer->failed = rc != 0;
 	return rc;

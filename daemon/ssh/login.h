@@ -18,7 +18,7 @@ struct login {
 int login_prepare(const struct ssh_target *target, const volatile bool *stop, struct login *ret_login,
 		  struct nel_err *err);
 
-/* After the handshake, within the wire's deadline. DENIED when no key was taken. */
+/* After the handshake, within the transport's deadline. DENIED when no key was taken. */
 int login_run(struct ssh_session *session, const struct login *login, struct nel_err *err);
 
 void login_done(struct login *login);

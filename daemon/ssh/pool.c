@@ -22,7 +22,7 @@
 #define GATE_TIMEOUT_MS 30000
 
 /* sshd closes connections beyond its MaxStartups, and beyond PerSourceMaxStartups, before it says anything: another try
- * a moment later, with the place in the gate kept meanwhile, so that there are fewer at once. */
+ * a moment later, with the place at the host kept meanwhile, so that there are fewer at once. */
 #define DROPS_MAX 4
 #define DROP_PAUSE_MS 250 /* doubled each time; the later half of it is random */
 
@@ -61,7 +61,7 @@ struct ssh_pool {
 	struct ssh_target target;
 	int64_t idle_timeout_ms;
 	const volatile bool *stop;
-	struct ssh_gate *gate, *own_gate;
+	struct ssh_host_limit *limit, *own_limit;
 	char **environment;
 	struct breaker breaker;
 	struct denial denial;
@@ -142,9 +142,9 @@ struct ssh_pool *ssh_pool_new(const struct ssh_pool_options *options)
 								  : options->max_sessions;
 	pool->idle_timeout_ms = options->idle_timeout_ms;
 	pool->stop = options->stop;
-	if (options->gate == NULL)
-		pool->own_gate = ssh_gate_new(options->max_handshakes);
-	pool->gate = options->gate == NULL ? pool->own_gate : options->gate;
+	if (options->limit == NULL)
+		pool->own_limit = ssh_host_limit_new(options->max_handshakes);
+	pool->limit = options->limit == NULL ? pool->own_limit : options->limit;
 	return pool;
 }
 
@@ -154,7 +154,7 @@ void ssh_pool_free(struct ssh_pool *pool)
 		return;
 	for (int i = 0; i < pool->slot_count; i++)
 		ssh_session_close(pool->slots[i].session);
-	ssh_gate_free(pool->own_gate);
+	ssh_host_limit_free(pool->own_limit);
 	free_target(&pool->target);
 	free_list(pool->environment);
 	pthread_cond_destroy(&pool->tended);
@@ -311,7 +311,7 @@ static bool is_host_fault(const struct nel_err *err, bool sent)
 	return !(sent && err->sys == ETIMEDOUT);
 }
 
-/* met: the server had answered; a fault before that is the gate's to count. */
+/* met: the server had answered; a fault before that is the limit's to count. */
 static void note_failure(struct ssh_pool *pool, const struct nel_err *err, bool met, bool sent, bool probe)
 {
 	const struct stamps stamps = stamps_of(&pool->target);
@@ -348,7 +348,7 @@ static void pause_after_drop(int drops, const volatile bool *stop)
 {
 	int64_t half_ms = (int64_t)(DROP_PAUSE_MS / 2) << drops;
 	int64_t left_ms = half_ms + (int64_t)randombytes_uniform((uint32_t)half_ms);
-	for (; left_ms > 0 && !wire_is_stopped(stop); left_ms -= 10)
+	for (; left_ms > 0 && !transport_is_stopped(stop); left_ms -= 10)
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
@@ -356,18 +356,18 @@ static int connect_slot(struct ssh_pool *pool, struct slot *slot, const volatile
 			struct nel_err *err)
 {
 	*ret_met = false;
-	if (ssh_gate_enter(pool->gate, pool->target.cluster, GATE_TIMEOUT_MS, stop, err) != 0)
+	if (ssh_host_limit_enter(pool->limit, pool->target.cluster, GATE_TIMEOUT_MS, stop, err) != 0)
 		return -1;
 	int rc = try_connect(pool, slot, stop, ret_met, err);
-	for (int i = 0; i < DROPS_MAX && rc != 0 && !*ret_met && err->sys == ECONNRESET && !wire_is_stopped(stop);
+	for (int i = 0; i < DROPS_MAX && rc != 0 && !*ret_met && err->sys == ECONNRESET && !transport_is_stopped(stop);
 	     i++) {
 		pause_after_drop(i, stop);
 		rc = try_connect(pool, slot, stop, ret_met, err);
 	}
-	enum ssh_gate_finding finding = *ret_met                    ? SSH_GATE_ANSWERED
-					: is_host_fault(err, false) ? SSH_GATE_FAILED
-								    : SSH_GATE_UNTRIED;
-	ssh_gate_leave(pool->gate, finding, err);
+	enum ssh_host_limit_finding finding = *ret_met                    ? SSH_GATE_ANSWERED
+					      : is_host_fault(err, false) ? SSH_GATE_FAILED
+									  : SSH_GATE_UNTRIED;
+	ssh_host_limit_leave(pool->limit, finding, err);
 	if (rc != 0)
 		return -1;
 	pthread_mutex_lock(&pool->lock);
@@ -513,7 +513,7 @@ void ssh_pool_stats(struct ssh_pool *pool, struct ssh_pool_stats *ret_stats)
 	ret_stats->retry_in_ms = breaker_retry_in_ms(&pool->breaker);
 	pthread_mutex_unlock(&pool->lock);
 	int64_t retry_in_ms;
-	enum breaker_state state = ssh_gate_breaker(pool->gate, &retry_in_ms);
+	enum breaker_state state = ssh_host_limit_breaker(pool->limit, &retry_in_ms);
 	if (ret_stats->breaker == BREAKER_CLOSED)
 		ret_stats->breaker = state;
 	if (ret_stats->retry_in_ms < retry_in_ms)

@@ -1,6 +1,6 @@
 /* The warm sessions of one identity on one cluster, and what keeps them polite: at most max_sessions at once, few
  * handshakes at the same time, idle ones closed, and circuit breakers that stop asking a login node that fails: the
- * gate's counts faults until the server has shown its host key, the pool's own those after that, which may be the
+ * limit's counts faults until the server has shown its host key, the pool's own those after that, which may be the
  * account's.
  * Thread-safe; no lock is held while SSH is spoken. */
 #ifndef NEL_SSH_POOL_H
@@ -17,7 +17,7 @@ struct ssh_pool_options {
 	int max_sessions;
 	int max_handshakes; /* at once; 0: 3, well below OpenSSH's MaxStartups 10:30:100 */
 	int64_t idle_timeout_ms;
-	struct ssh_gate *gate; /* shared by the pools of one host (borrowed); NULL: the pool has its own */
+	struct ssh_host_limit *limit; /* shared by the pools of one host (borrowed); NULL: the pool has its own */
 	/* "NAME=value", NULL-terminated, copied; NULL: none. For ssh_pool_environment(). */
 	const char *const *environment;
 	const volatile bool *stop; /* ends every command when it becomes true (borrowed); NULL: never */
@@ -30,7 +30,7 @@ struct ssh_pool_stats {
 	int64_t handshakes;          /* tried since start */
 	int64_t execs;               /* commands sent since start */
 	int64_t failures;            /* connects and execs that failed */
-	enum breaker_state breaker;  /* its own, or else the gate's */
+	enum breaker_state breaker;  /* its own, or else the limit's */
 	int64_t retry_in_ms;         /* while the breaker is open: until the next probe */
 	enum nel_err_kind last_kind; /* of the last thing; OK when it went well */
 	enum nel_err_reason last_reason;

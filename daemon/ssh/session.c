@@ -36,7 +36,7 @@ void ssh_done(void)
 	libssh2_exit();
 }
 
-static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatile bool *stop, struct nel_err *err)
+static int connect_transport(struct ssh_session *s, int64_t timeout_ms, const volatile bool *stop, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
 	int fd = -1, diag_fd = -1;
@@ -49,7 +49,7 @@ static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatil
 		    proxy_command_start(str_text(&text), &fd, &diag_fd, &s->proxy, err) != 0)
 			return -1;
 	}
-	wire_init(&s->wire, fd, diag_fd);
+	transport_init(&s->transport, fd, diag_fd);
 	return 0;
 }
 
@@ -57,11 +57,11 @@ static int connect_wire(struct ssh_session *s, int64_t timeout_ms, const volatil
 static int handshake_failed(struct ssh_session *s, struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX - 128];
-	struct wire *wire = &s->wire;
-	wire_error(wire, s->ssh, s->target.hostname, "the SSH handshake", err);
-	if (wire->fault != WIRE_TIMEOUT && wire->fault != WIRE_STOPPED &&
-	    kexinit_explain(str_text(&wire->told), wire->told.len, str_text(&wire->heard), wire->heard.len, text,
-			    sizeof text))
+	struct transport *transport = &s->transport;
+	transport_error(transport, s->ssh, s->target.hostname, "the SSH handshake", err);
+	if (transport->fault != WIRE_TIMEOUT && transport->fault != WIRE_STOPPED &&
+	    kexinit_explain(str_text(&transport->told), transport->told.len, str_text(&transport->heard),
+			    transport->heard.len, text, sizeof text))
 		err_set(err, NEL_REMOTE, "%s cannot be talked to: %s", s->target.hostname, text);
 	return -1;
 }
@@ -72,18 +72,18 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 	s->ssh = libssh2_session_init_ex(NULL, NULL, NULL, NULL);
 	if (s->ssh == NULL)
 		return err_set(err, NEL_NOMEM, "libssh2 has no memory for a session");
-	wire_attach(&s->wire, s->ssh);
+	transport_attach(&s->transport, s->ssh);
 	libssh2_session_set_blocking(s->ssh, 0);
 	if (host_key_prefer_known(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
 	int rc;
-	s->wire.recording = true;
-	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->wire.fd));
-	s->wire.recording = false;
+	s->transport.recording = true;
+	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->transport.fd));
+	s->transport.recording = false;
 	if (rc != 0)
 		return handshake_failed(s, err);
-	str_done(&s->wire.told);
-	str_done(&s->wire.heard);
+	str_done(&s->transport.told);
+	str_done(&s->transport.heard);
 	*ret_met = true;
 	if (host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
@@ -99,13 +99,13 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 		return err_because(err, NEL_DENIED, NEL_REASON_LOGIN);
 	CLEANUP(session_freep) struct ssh_session *s = mem_calloc(1, sizeof *s);
 	s->target = *target;
-	s->wire.fd = -1;
-	s->wire.diag_fd = -1;
+	s->transport.fd = -1;
+	s->transport.diag_fd = -1;
 	int64_t timeout_ms = target->connect_timeout_ms > 0 ? target->connect_timeout_ms : CONNECT_TIMEOUT_DEFAULT_MS;
 	int64_t start_ms = clock_mono_ms();
-	int rc = connect_wire(s, timeout_ms, stop, err);
+	int rc = connect_transport(s, timeout_ms, stop, err);
 	if (rc == 0) {
-		wire_set_deadline(&s->wire, timeout_ms - (clock_mono_ms() - start_ms), stop);
+		transport_set_deadline(&s->transport, timeout_ms - (clock_mono_ms() - start_ms), stop);
 		rc = handshake(s, ret_met, err);
 	}
 	if (rc == 0 && login_run(s, &login, err) != 0)
@@ -130,15 +130,15 @@ void ssh_session_close(struct ssh_session *s)
 	if (s->ssh != NULL) {
 		/* A word to the server if it fits; nothing is waited for. From then on libssh2 finds the
 		 * connection broken, so that freeing it does not end in waiting for channels to close. */
-		if (s->wire.fault == WIRE_OK) {
+		if (s->transport.fault == WIRE_OK) {
 			libssh2_session_disconnect(s->ssh, "done");
-			wire_flush(&s->wire);
+			transport_flush(&s->transport);
 		}
-		s->wire.closing = true;
+		s->transport.closing = true;
 		for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->ssh) == LIBSSH2_ERROR_EAGAIN; i++)
 			;
 	}
-	wire_done(&s->wire);
+	transport_done(&s->transport);
 	if (s->proxy != 0)
 		proxy_command_stop(s->proxy);
 	free(s);
@@ -177,7 +177,7 @@ int session_open_channel(struct ssh_session *s, LIBSSH2_CHANNEL **ret_channel, s
 	}
 	s->probe = PROBE_NONE;
 	if (rc != 0)
-		return wire_error(&s->wire, s->ssh, s->target.hostname, "the opening of a channel", err);
+		return transport_error(&s->transport, s->ssh, s->target.hostname, "the opening of a channel", err);
 	s->heard_ms = clock_mono_ms();
 	return 0;
 }
@@ -207,7 +207,7 @@ static int probe_step(struct ssh_session *s)
 
 static bool has_input(const struct ssh_session *s)
 {
-	struct pollfd p = {.fd = s->wire.fd, .events = POLLIN};
+	struct pollfd p = {.fd = s->transport.fd, .events = POLLIN};
 	return poll(&p, 1, 0) > 0;
 }
 
@@ -221,10 +221,10 @@ int ssh_session_keepalive(struct ssh_session *s, struct nel_err *err)
 		s->probe = PROBE_OPENING;
 		s->probe_until_ms = now_ms + PROBE_TIMEOUT_MS;
 	}
-	wire_set_deadline(&s->wire, s->probe_until_ms - now_ms, NULL);
+	transport_set_deadline(&s->transport, s->probe_until_ms - now_ms, NULL);
 	int rc = probe_step(s);
-	wire_flush(&s->wire);
-	if (rc == 0 || (rc == LIBSSH2_ERROR_EAGAIN && s->wire.fault == WIRE_OK))
+	transport_flush(&s->transport);
+	if (rc == 0 || (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == WIRE_OK))
 		return 0;
-	return wire_error(&s->wire, s->ssh, s->target.hostname, "a keepalive", err);
+	return transport_error(&s->transport, s->ssh, s->target.hostname, "a keepalive", err);
 }

@@ -41,20 +41,20 @@ void ssh_result_done(struct ssh_result *result)
 static int fail(struct run *run, const char *during, struct nel_err *err)
 {
 	struct ssh_session *s = run->session;
-	return wire_error(&s->wire, s->ssh, s->target.hostname, during, err);
+	return transport_error(&s->transport, s->ssh, s->target.hostname, during, err);
 }
 
 /* Sends the request; *ret_sent as in ssh_session_exec(). */
 static int start(struct run *run, bool *ret_sent, struct nel_err *err)
 {
-	struct wire *wire = &run->session->wire;
-	uint64_t before = wire->queued;
+	struct transport *transport = &run->session->transport;
+	uint64_t before = transport->queued;
 	int rc;
 	do
 		rc = libssh2_channel_exec(run->channel, run->exec->command);
-	while (rc == LIBSSH2_ERROR_EAGAIN && wire_wait(wire) == 0);
+	while (rc == LIBSSH2_ERROR_EAGAIN && transport_wait(transport) == 0);
 	/* A failure reply means that the server has not run it (RFC 4254, 5.4). */
-	*ret_sent = wire->sent > before && rc != LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED;
+	*ret_sent = transport->sent > before && rc != LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED;
 	return rc == 0 ? 0 : fail(run, "the start of the command", err);
 }
 
@@ -102,11 +102,11 @@ static int read_stream(struct run *run, int stream, struct nel_err *err)
 	return n == 0 || n == LIBSSH2_ERROR_EAGAIN ? 0 : fail(run, "the command", err);
 }
 
-/* Gives libssh2 as much input as the channel's window and the wire take. */
+/* Gives libssh2 as much input as the channel's window and the transport take. */
 static int write_input(struct run *run, struct nel_err *err)
 {
 	const struct ssh_exec *exec = run->exec;
-	while (run->input_done < exec->input_size && wire_has_room(&run->session->wire)) {
+	while (run->input_done < exec->input_size && transport_has_room(&run->session->transport)) {
 		size_t left = exec->input_size - run->input_done;
 		ssize_t n = libssh2_channel_write(run->channel, (const char *)exec->input + run->input_done,
 						  left < CHUNK_BYTES ? left : CHUNK_BYTES);
@@ -135,16 +135,16 @@ static bool is_closed(struct run *run)
 /* Moves input and both outputs together: each can block the others through the channel's windows. */
 static int pump(struct run *run, struct nel_err *err)
 {
-	struct wire *wire = &run->session->wire;
+	struct transport *transport = &run->session->transport;
 	for (;;) {
-		uint64_t received = wire->received;
+		uint64_t received = transport->received;
 		if (write_input(run, err) != 0 || read_stream(run, 0, err) != 0 ||
 		    read_stream(run, SSH_EXTENDED_DATA_STDERR, err) != 0)
 			return -1;
 		if (is_closed(run))
 			return 0;
 		/* Each call may have taken in packets for the others. */
-		if (wire->received == received && wire_wait(wire) != 0)
+		if (transport->received == received && transport_wait(transport) != 0)
 			return fail(run, "the command", err);
 	}
 }
@@ -165,18 +165,18 @@ static void free_channel(struct run *run)
 	int rc;
 	do
 		rc = libssh2_channel_free(run->channel);
-	while (rc == LIBSSH2_ERROR_EAGAIN && wire_wait(&run->session->wire) == 0);
+	while (rc == LIBSSH2_ERROR_EAGAIN && transport_wait(&run->session->transport) == 0);
 }
 
 static int run_command(struct run *run, bool *ret_sent, struct nel_err *err)
 {
 	struct ssh_session *s = run->session;
 	const struct ssh_exec *exec = run->exec;
-	wire_set_deadline(&s->wire, exec->timeout_ms < CHANNEL_TIMEOUT_MS ? exec->timeout_ms : CHANNEL_TIMEOUT_MS,
-			  exec->stop);
+	transport_set_deadline(
+	    &s->transport, exec->timeout_ms < CHANNEL_TIMEOUT_MS ? exec->timeout_ms : CHANNEL_TIMEOUT_MS, exec->stop);
 	if (session_open_channel(s, &run->channel, err) != 0)
 		return -1;
-	wire_set_deadline(&s->wire, run->until_ms - clock_mono_ms(), exec->stop);
+	transport_set_deadline(&s->transport, run->until_ms - clock_mono_ms(), exec->stop);
 	return start(run, ret_sent, err) != 0 || pump(run, err) != 0 ? -1 : 0;
 }
 

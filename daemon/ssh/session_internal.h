@@ -16,27 +16,27 @@ enum probe { PROBE_NONE, PROBE_OPENING, PROBE_CLOSING };
 struct ssh_session {
 	struct ssh_target target;
 	LIBSSH2_SESSION *ssh;
-	struct wire wire;
+	struct transport transport;
 	pid_t proxy; /* 0: none */
 	enum probe probe;
 	LIBSSH2_CHANNEL *channel; /* the probe's, while it is closing */
 	int64_t probe_until_ms;   /* monotonic: when an unanswered probe means that the connection is gone */
 	int64_t heard_ms;         /* monotonic: when the server last proved to be there */
-	uint64_t looked_at;       /* wire.received when ssh_session_wait() was last called */
+	uint64_t looked_at;       /* transport.received when ssh_session_wait() was last called */
 };
 
-/* libssh2's return value until it is other than "again", or EAGAIN when the wire gave up. */
+/* libssh2's return value until it is other than "again", or EAGAIN when the transport gave up. */
 #define UNTIL_DONE(session, rc, call) \
 	do \
 		(rc) = (call); \
-	while ((rc) == LIBSSH2_ERROR_EAGAIN && wire_wait(&(session)->wire) == 0)
+	while ((rc) == LIBSSH2_ERROR_EAGAIN && transport_wait(&(session)->transport) == 0)
 
 /* As ssh_session_open(), given up (REMOTE, sys ECANCELED) when *stop becomes true; stop may be NULL. *ret_met says,
  * also after -1, whether the server has come so far as to show its host key. */
 int session_open(const struct ssh_target *target, const volatile bool *stop, struct ssh_session **ret_session,
 		 bool *ret_met, struct nel_err *err);
 
-/* Finishes a keepalive that is under way and opens a channel, within the wire's deadline. */
+/* Finishes a keepalive that is under way and opens a channel, within the transport's deadline. */
 int session_open_channel(struct ssh_session *session, LIBSSH2_CHANNEL **ret_channel, struct nel_err *err);
 
 #endif

@@ -145,15 +145,15 @@ static void test_events_cluster_reachable_says_the_last(void **state)
 static bool rang(int fd)
 {
 	bool readable = poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) == 1;
-	bell_heard(fd);
+	notifier_drain(fd);
 	return readable;
 }
 
-static void test_events_bell_rings_after_the_commit_only(void **state)
+static void test_events_notifier_notifies_after_the_commit_only(void **state)
 {
 	struct fixture *f = *state;
 	int fd = -1;
-	assert_ok(f, bell_listen(events_bell(), &fd, &f->err));
+	assert_ok(f, notifier_listen(events_notifier(), &fd, &f->err));
 	assert_false(rang(fd));
 	assert_ok(f, db_begin(f->db, &f->err));
 	fill(f);
@@ -167,26 +167,26 @@ static void test_events_bell_rings_after_the_commit_only(void **state)
 	assert_ok(f, db_begin(f->db, &f->err));
 	assert_ok(f, db_commit(f->db, &f->err));
 	assert_false(rang(fd));
-	bell_leave(events_bell(), fd);
+	notifier_leave(events_notifier(), fd);
 }
 
-static void test_bell_ears_are_limited(void **state)
+static void test_notifier_listeners_are_limited(void **state)
 {
 	struct fixture *f = *state;
-	static struct bell bell = BELL_INITIALIZER;
-	int fds[BELL_EARS_MAX];
+	static struct notifier notifier = NOTIFIER_INITIALIZER;
+	int fds[NOTIFIER_LISTENERS_MAX];
 	int one_more = -1;
-	for (size_t i = 0; i < BELL_EARS_MAX; i++)
-		assert_ok(f, bell_listen(&bell, &fds[i], &f->err));
-	assert_refused(f, NEL_BUSY, bell_listen(&bell, &one_more, &f->err));
-	bell_leave(&bell, fds[3]);
-	assert_ok(f, bell_listen(&bell, &fds[3], &f->err));
-	bell_ring(&bell);
-	for (size_t i = 0; i < BELL_EARS_MAX; i++) {
+	for (size_t i = 0; i < NOTIFIER_LISTENERS_MAX; i++)
+		assert_ok(f, notifier_listen(&notifier, &fds[i], &f->err));
+	assert_refused(f, NEL_BUSY, notifier_listen(&notifier, &one_more, &f->err));
+	notifier_leave(&notifier, fds[3]);
+	assert_ok(f, notifier_listen(&notifier, &fds[3], &f->err));
+	notifier_notify(&notifier);
+	for (size_t i = 0; i < NOTIFIER_LISTENERS_MAX; i++) {
 		assert_true(rang(fds[i]));
-		bell_leave(&bell, fds[i]);
+		notifier_leave(&notifier, fds[i]);
 	}
-	bell_ring(&bell);
+	notifier_notify(&notifier);
 }
 
 #define WRITERS 4
@@ -260,8 +260,8 @@ int main(void)
 	    READY(test_events_read_looks_at_so_many_at_most),
 	    READY(test_events_prune_takes_the_beginning_only),
 	    READY(test_events_cluster_reachable_says_the_last),
-	    READY(test_events_bell_rings_after_the_commit_only),
-	    READY(test_bell_ears_are_limited),
+	    READY(test_events_notifier_notifies_after_the_commit_only),
+	    READY(test_notifier_listeners_are_limited),
 	    READY(test_events_read_beside_writers_shows_no_gap_that_is_filled_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,7 @@ static struct secret_key *make_key(struct fixture *f, const char *name)
 	return key;
 }
 
-static void test_sealed_change_key_private_halves_go_along(void **state)
+static void test_key_rotation_change_key_private_halves_go_along(void **state)
 {
 	struct fixture *f = *state;
 	struct secret_key *key = make_key(f, "k");
@@ -150,7 +150,7 @@ static void test_sealed_change_key_private_halves_go_along(void **state)
 	assert_ok(f, secret_seal(key, label, "private", 7, &row.sealed_key, &row.sealed_key_size, &f->err));
 	assert_ok(f, identities_insert(f->db, &row, &f->err));
 	free(row.sealed_key);
-	assert_ok(f, sealed_change_key(f->db, key, next, &count, &f->err));
+	assert_ok(f, key_rotation_change_key(f->db, key, next, &count, &f->err));
 	CLEANUP(identity_row_done) struct identity_row changed = {0};
 	assert_ok(f, identities_get(f->db, "ann", "alpha", &changed, &f->err));
 	assert_ok(f, secret_open(next, label, changed.sealed_key, changed.sealed_key_size, &text, &size, &f->err));
@@ -171,7 +171,7 @@ int main(void)
 	    READY(test_identities_list_own_and_all_without_private_halves),
 	    READY(test_identities_set_state_holds_for_the_account_that_was_tried),
 	    READY(test_identities_delete_alone_and_with_the_user),
-	    READY(test_sealed_change_key_private_halves_go_along),
+	    READY(test_key_rotation_change_key_private_halves_go_along),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

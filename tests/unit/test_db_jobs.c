@@ -209,7 +209,7 @@ static void test_jobs_set_state_resuming_an_ended_job_forgets_its_end(void **sta
 	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_QUEUED, CHAIN_CANCELLING, NULL, NULL, 0, 6, &f->err));
 	CLEANUP(job_row_done) struct job_row row = {0};
 	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
-	assert_int_equal(row.cancel_requested_at, 5); /* a change among live states keeps the wish */
+	assert_int_equal(row.cancel_requested_at, 5); /* a change among live states keeps the request */
 	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_CANCELLING, CHAIN_CANCELLED, NULL, NULL, 7, 7, &f->err));
 	assert_ok(f, jobs_set_collected(f->db, seq, &f->err));
 	job_row_done(&row);

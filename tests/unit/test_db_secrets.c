@@ -85,14 +85,14 @@ static void test_secrets_put_at_most_so_many(void **state)
 	assert_ok(f, secrets_put(f->db, "bert", "MORE", (const unsigned char *)"x", 1, NULL, NULL, 1, &row, &f->err));
 }
 
-static void test_sealed_check_key_first_one_counts(void **state)
+static void test_key_rotation_check_key_first_one_counts(void **state)
 {
 	struct fixture *f = *state;
 	struct secret_key *key = make_key(f, "k");
 	struct secret_key *other = make_key(f, "other");
-	assert_ok(f, sealed_check_key(f->db, key, &f->err));
-	assert_ok(f, sealed_check_key(f->db, key, &f->err));
-	assert_refused(f, NEL_DENIED, sealed_check_key(f->db, other, &f->err));
+	assert_ok(f, key_rotation_check_key(f->db, key, &f->err));
+	assert_ok(f, key_rotation_check_key(f->db, key, &f->err));
+	assert_refused(f, NEL_DENIED, key_rotation_check_key(f->db, other, &f->err));
 	secret_key_free(key);
 	secret_key_free(other);
 }
@@ -106,7 +106,7 @@ static void store_sealed_env(struct fixture *f, const struct secret_key *key, in
 	free(row.sealed_env);
 }
 
-static void test_sealed_change_key_everything_or_nothing(void **state)
+static void test_key_rotation_change_key_everything_or_nothing(void **state)
 {
 	struct fixture *f = *state;
 	struct secret_key *key = make_key(f, "k");
@@ -120,13 +120,13 @@ static void test_sealed_change_key_everything_or_nothing(void **state)
 	put(f, key, "anna", "A", "one", 1);
 	put(f, key, SECRETS_TEAM, "A", "two", 1);
 	assert_ok(f, db_begin(f->db, &f->err));
-	assert_ok(f, sealed_change_key(f->db, key, next, &count, &f->err));
+	assert_ok(f, key_rotation_change_key(f->db, key, next, &count, &f->err));
 	assert_int_equal(count, 5); /* and the one that tells the key */
 	assert_ok(f, db_commit(f->db, &f->err));
 	assert_opens(f, next, "anna", "A", "one");
 	assert_opens(f, next, SECRETS_TEAM, "A", "two");
-	assert_ok(f, sealed_check_key(f->db, next, &f->err));
-	assert_refused(f, NEL_DENIED, sealed_check_key(f->db, key, &f->err));
+	assert_ok(f, key_rotation_check_key(f->db, next, &f->err));
+	assert_refused(f, NEL_DENIED, key_rotation_check_key(f->db, key, &f->err));
 	for (int number = 1; number <= 3; number += 2) {
 		CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 		struct evaluation_row sample = sample_evaluation(number);
@@ -141,7 +141,7 @@ static void test_sealed_change_key_everything_or_nothing(void **state)
 	/* One value that does not open: nothing changes. */
 	put(f, wrong, "anna", "B", "three", 1);
 	assert_ok(f, db_begin(f->db, &f->err));
-	assert_refused(f, NEL_DENIED, sealed_change_key(f->db, next, key, &count, &f->err));
+	assert_refused(f, NEL_DENIED, key_rotation_change_key(f->db, next, key, &count, &f->err));
 	db_rollback(f->db);
 	assert_opens(f, next, "anna", "A", "one");
 	secret_key_free(key);
@@ -151,7 +151,7 @@ static void test_sealed_change_key_everything_or_nothing(void **state)
 
 /* What is sealed is a BLOB, and nothing else is but the bytes of logs: a new column has its row in sealed.c, or no
  * change of the key reaches it. */
-static void test_sealed_columns_are_all_blobs_of_the_schema(void **state)
+static void test_key_rotation_columns_are_all_blobs_of_the_schema(void **state)
 {
 	struct fixture *f = *state;
 	sqlite3_stmt *stmt = NULL;
@@ -164,7 +164,7 @@ static void test_sealed_columns_are_all_blobs_of_the_schema(void **state)
 	    SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		const char *column = (const char *)sqlite3_column_text(stmt, 0);
-		if (!sealed_has_column(column))
+		if (!key_rotation_has_column(column))
 			fail_msg("%s is not in db/key_rotation.c", column);
 		found++;
 	}
@@ -203,9 +203,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    READY(test_secrets_put_get_list_delete),
 	    READY(test_secrets_put_at_most_so_many),
-	    READY(test_sealed_check_key_first_one_counts),
-	    READY(test_sealed_change_key_everything_or_nothing),
-	    READY(test_sealed_columns_are_all_blobs_of_the_schema),
+	    READY(test_key_rotation_check_key_first_one_counts),
+	    READY(test_key_rotation_change_key_everything_or_nothing),
+	    READY(test_key_rotation_columns_are_all_blobs_of_the_schema),
 	    READY(test_db_scrub_leaves_nothing_of_what_was_deleted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,7 +138,7 @@ static void test_webhooks_secret_follows_the_master_key(void **state)
 				 &row.sealed_secret_size, &f->err));
 	assert_ok(f, webhooks_insert(f->db, &row, &f->err));
 	assert_ok(f, db_begin(f->db, &f->err));
-	assert_ok(f, sealed_change_key(f->db, keys[0], keys[1], &changed, &f->err));
+	assert_ok(f, key_rotation_change_key(f->db, keys[0], keys[1], &changed, &f->err));
 	assert_ok(f, db_commit(f->db, &f->err));
 	assert_int_equal(changed, 2); /* and the key's own check */
 	webhook_row_done(&row);

@@ -22,7 +22,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int running, most, done, abandoned;
-static bool gate_open;
+static bool limit_open;
 static const struct ssh_pool *last_pool;
 
 struct piece {
@@ -38,7 +38,7 @@ static void run(struct lane_work *work, struct ssh_pool *pool)
 	running++;
 	most = running > most ? running : most;
 	pthread_cond_broadcast(&changed);
-	while (piece->waits && !gate_open)
+	while (piece->waits && !limit_open)
 		pthread_cond_wait(&changed, &lock);
 	running--;
 	done++;
@@ -86,10 +86,10 @@ static void await(const int *number, int wanted)
 	assert_int_equal(waited, 0);
 }
 
-static void open_gate(void)
+static void open_limit(void)
 {
 	pthread_mutex_lock(&lock);
-	gate_open = true;
+	limit_open = true;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
@@ -131,7 +131,7 @@ static int setup(void **state)
 	struct fixture *f = mem_calloc(1, sizeof *f);
 	struct nel_err err = {0};
 	running = most = done = abandoned = 0;
-	gate_open = false;
+	limit_open = false;
 	f->settings = settings_of(both);
 	if (lanes_start(f->settings, NULL, &f->lanes, &err) != 0)
 		fail_msg("%s", err.msg);
@@ -142,7 +142,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	open_gate();
+	open_limit();
 	lanes_stop(f->lanes);
 	lanes_free(f->lanes);
 	settings_free(f->settings);
@@ -161,7 +161,7 @@ static void test_lanes_push_runs_at_most_max_sessions_of_a_lane(void **state)
 	assert_int_equal(lanes_stats(f->lanes, "alpha", "svc", &stats, NULL), 0);
 	assert_int_equal(stats.queued, 4);
 	assert_int_equal(stats.lanes, 1);
-	open_gate();
+	open_limit();
 	await(&done, 6);
 	assert_int_equal(most, 2);
 }
@@ -193,7 +193,7 @@ static void test_lanes_push_two_hundred_people_share_bounded_threads(void **stat
 	/* However many hang, another cluster has its own. */
 	assert_pushed(f->lanes, "beta", "svc", false);
 	await(&done, 1);
-	open_gate();
+	open_limit();
 	await(&done, 801);
 	assert_true(most <= LANES_CLUSTER_THREADS_MAX + 1);
 }

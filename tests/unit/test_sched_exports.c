@@ -100,7 +100,7 @@ static void test_exports_wish_follows_success_for_a_day(void **state)
 		bool ending;
 		enum chain_event event;
 		int64_t ended_at;
-		enum collect_export_wish want;
+		enum collect_export_request want;
 	} cases[] = {
 	    {CHAIN_RUNNING, true, EVENT_END_SUCCESS, 0, COLLECT_EXPORT_FOLLOW},
 	    {CHAIN_RUNNING, true, EVENT_END_FAILURE, 0, COLLECT_EXPORT_CANCEL},
@@ -115,7 +115,7 @@ static void test_exports_wish_follows_success_for_a_day(void **state)
 		struct active_chain chain = {.ending = cases[i].ending, .end_event = cases[i].event};
 		chain.job.state = cases[i].state;
 		chain.job.ended_at = cases[i].ended_at;
-		assert_int_equal(exports_wish(&chain, 1000), cases[i].want);
+		assert_int_equal(exports_request(&chain, 1000), cases[i].want);
 	}
 }
 

@@ -109,7 +109,7 @@ static void test_prepare_cancel_and_collect_hand_out_what_pends(void **state)
 	static const struct {
 		struct before before;
 		const struct action_type *type;
-		enum collect_export_wish wish;
+		enum collect_export_request wanted;
 	} cases[] = {
 	    {{.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .cancelled = true}, &action_cancel, 0},
 	    {{.state = CHAIN_RUNNING, .slurm_state = "COMPLETED", .ending_with = EVENT_END_SUCCESS},
@@ -128,7 +128,7 @@ static void test_prepare_cancel_and_collect_hand_out_what_pends(void **state)
 		assert_true(scene.chain->in_flight);
 		CLEANUP(action_freep) struct action *action = handed_out(&scene, cases[i].type);
 		assert_string_equal(action->items[0].slurm_job_id, "77");
-		assert_int_equal(action->items[0].export_wish, cases[i].wish);
+		assert_int_equal(action->items[0].export_request, cases[i].wanted);
 		assert_false(action->items[0].export_only);
 		prepare_done(&scene);
 	}

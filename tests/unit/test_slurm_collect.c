@@ -350,7 +350,7 @@ static void test_collect_tells_of_the_export(void **state)
 	static const struct {
 		const char *job;  /* .export/job */
 		const char *jobs; /* what Slurm knows: id|state|submitted|name */
-		enum collect_export_wish wish;
+		enum collect_export_request wanted;
 		enum collect_export_kind kind;
 		const char *said;
 		const char *left; /* of the secrets */
@@ -372,7 +372,7 @@ static void test_collect_tells_of_the_export(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
 		struct nel_err err = {0};
-		struct collect_order order = {.job_dir = dir, .wish = cases[i].wish, .export_only = true};
+		struct collect_order order = {.job_dir = dir, .wanted = cases[i].wanted, .export_only = true};
 		run("cd $FAKE/job; echo k >.export.env; echo k >.secrets.env; rm -f .export/job $FAKE/calls; "
 		    "[ -z '%s' ] || echo '%s' >.export/job; echo '%s' >$FAKE/jobs",
 		    cases[i].job, cases[i].job, cases[i].jobs);

@@ -463,7 +463,7 @@ static void test_exec_burst_with_low_max_startups_fails_nothing(void **state)
 	sshd_stop(&sshd);
 	sshd_write_config(&sshd, "MaxStartups 2:100:2");
 	assert_int_equal(sshd_start(&sshd), 0);
-	struct ssh_gates *gates = ssh_gates_new(0);
+	struct ssh_host_limits *limits = ssh_host_limits_new(0);
 	struct ssh_pool *pools[2];
 	pthread_t threads[6];
 	for (int i = 0; i < 2; i++) {
@@ -471,7 +471,7 @@ static void test_exec_burst_with_low_max_startups_fails_nothing(void **state)
 		struct ssh_pool_options options = {.target = sshd_target(&sshd, i == 0 ? "user" : "pem", &paths),
 						   .max_sessions = 3,
 						   .idle_timeout_ms = 60000,
-						   .gate = ssh_gates_get(gates, "127.0.0.1", sshd.port, NULL)};
+						   .limit = ssh_host_limits_get(limits, "127.0.0.1", sshd.port, NULL)};
 		pools[i] = ssh_pool_new(&options);
 	}
 	for (int i = 0; i < 6; i++)
@@ -487,20 +487,20 @@ static void test_exec_burst_with_low_max_startups_fails_nothing(void **state)
 		assert_int_equal(stats_of(pools[i]).execs, 3);
 		ssh_pool_free(pools[i]);
 	}
-	ssh_gates_free(gates);
+	ssh_host_limits_free(limits);
 	sshd_stop(&sshd);
 	sshd_write_config(&sshd, "");
 	assert_int_equal(sshd_start(&sshd), 0);
 }
 
-static struct ssh_pool *new_pool_at(struct ssh_gate *gate, const char *key, const char *proxy_command,
+static struct ssh_pool *new_pool_at(struct ssh_host_limit *limit, const char *key, const char *proxy_command,
 				    const volatile bool *stop)
 {
 	struct sshd_paths paths;
 	struct ssh_pool_options options = {.target = sshd_target(&sshd, key, &paths),
 					   .max_sessions = 1,
 					   .idle_timeout_ms = 60000,
-					   .gate = gate,
+					   .limit = limit,
 					   .stop = stop};
 	options.target.proxy_command = proxy_command;
 	return ssh_pool_new(&options);
@@ -518,11 +518,11 @@ static void test_breaker_of_a_host_is_shared_with_one_probe(void **state)
 {
 	(void)state;
 	NEEDS_SSHD();
-	struct ssh_gate *gate = ssh_gate_new(3);
+	struct ssh_host_limit *limit = ssh_host_limit_new(3);
 	volatile bool stop = false;
-	CLEANUP(pool_freep) struct ssh_pool *one = new_pool_at(gate, "user", NULL, NULL);
-	CLEANUP(pool_freep) struct ssh_pool *other = new_pool_at(gate, "pem", NULL, NULL);
-	CLEANUP(pool_freep) struct ssh_pool *silent = new_pool_at(gate, "user", "sleep 60", &stop);
+	CLEANUP(pool_freep) struct ssh_pool *one = new_pool_at(limit, "user", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *other = new_pool_at(limit, "pem", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *silent = new_pool_at(limit, "user", "sleep 60", &stop);
 	sshd_stop(&sshd);
 	int64_t now_ms = clock_mono_ms();
 	clock_fake_set_ms(now_ms);
@@ -555,17 +555,17 @@ static void test_breaker_of_a_host_is_shared_with_one_probe(void **state)
 	ssh_pool_free(TAKE(one));
 	ssh_pool_free(TAKE(other));
 	ssh_pool_free(TAKE(silent));
-	ssh_gate_free(gate);
+	ssh_host_limit_free(limit);
 }
 
 static void test_breaker_of_a_host_knows_no_accounts_faults(void **state)
 {
 	(void)state;
 	NEEDS_SSHD();
-	struct ssh_gate *gate = ssh_gate_new(3);
-	CLEANUP(pool_freep) struct ssh_pool *bad = new_pool_at(gate, "user", NULL, NULL);
-	CLEANUP(pool_freep) struct ssh_pool *refused = new_pool_at(gate, "wrong", NULL, NULL);
-	CLEANUP(pool_freep) struct ssh_pool *good = new_pool_at(gate, "pem", NULL, NULL);
+	struct ssh_host_limit *limit = ssh_host_limit_new(3);
+	CLEANUP(pool_freep) struct ssh_pool *bad = new_pool_at(limit, "user", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *refused = new_pool_at(limit, "wrong", NULL, NULL);
+	CLEANUP(pool_freep) struct ssh_pool *good = new_pool_at(limit, "pem", NULL, NULL);
 	for (int i = 0; i < BREAKER_THRESHOLD; i++) {
 		struct nel_err err = {0};
 		bool sent;
@@ -579,59 +579,59 @@ static void test_breaker_of_a_host_knows_no_accounts_faults(void **state)
 	ssh_pool_free(TAKE(bad));
 	ssh_pool_free(TAKE(refused));
 	ssh_pool_free(TAKE(good));
-	ssh_gate_free(gate);
+	ssh_host_limit_free(limit);
 }
 
-static void test_gate_full_is_busy(void **state)
+static void test_host_limit_full_is_busy(void **state)
 {
 	(void)state;
-	struct ssh_gate *gate = ssh_gate_new(2);
+	struct ssh_host_limit *limit = ssh_host_limit_new(2);
 	struct nel_err err = {0};
 	volatile bool stop = true;
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), -1);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 0, NULL, &err), 0);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 0, NULL, &err), 0);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 0, NULL, &err), -1);
 	assert_int_equal(err.kind, NEL_BUSY);
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 60000, &stop, &err), -1);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 60000, &stop, &err), -1);
 	assert_int_equal(err.sys, ECANCELED);
-	ssh_gate_leave(gate, SSH_GATE_ANSWERED, NULL);
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, &err), 0);
-	ssh_gate_free(gate);
+	ssh_host_limit_leave(limit, SSH_GATE_ANSWERED, NULL);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 0, NULL, &err), 0);
+	ssh_host_limit_free(limit);
 }
 
-static void test_gates_pools_of_one_host_share(void **state)
+static void test_host_limits_pools_of_one_host_share(void **state)
 {
 	(void)state;
 	NEEDS_SSHD();
-	struct ssh_gates *gates = ssh_gates_new(1);
-	struct ssh_gate *gate = ssh_gates_get(gates, "Login.alpha", 22, NULL);
-	assert_ptr_equal(ssh_gates_get(gates, "login.Alpha", 22, NULL), gate);
-	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 2222, NULL), gate);
-	assert_ptr_not_equal(ssh_gates_get(gates, "login.beta", 22, NULL), gate);
-	assert_ptr_not_equal(ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"), gate);
-	assert_ptr_equal(ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"),
-			 ssh_gates_get(gates, "login.alpha", 22, "nc %h %p"));
+	struct ssh_host_limits *limits = ssh_host_limits_new(1);
+	struct ssh_host_limit *limit = ssh_host_limits_get(limits, "Login.alpha", 22, NULL);
+	assert_ptr_equal(ssh_host_limits_get(limits, "login.Alpha", 22, NULL), limit);
+	assert_ptr_not_equal(ssh_host_limits_get(limits, "login.alpha", 2222, NULL), limit);
+	assert_ptr_not_equal(ssh_host_limits_get(limits, "login.beta", 22, NULL), limit);
+	assert_ptr_not_equal(ssh_host_limits_get(limits, "login.alpha", 22, "nc %h %p"), limit);
+	assert_ptr_equal(ssh_host_limits_get(limits, "login.alpha", 22, "nc %h %p"),
+			 ssh_host_limits_get(limits, "login.alpha", 22, "nc %h %p"));
 	/* While its only place is taken no pool connects; another host's do. */
 	static const char *const keys[] = {"user", "pem"};
 	struct sshd_paths paths;
-	assert_int_equal(ssh_gate_enter(gate, "alpha", 0, NULL, NULL), 0);
+	assert_int_equal(ssh_host_limit_enter(limit, "alpha", 0, NULL, NULL), 0);
 	for (size_t i = 0; i < 2; i++) {
 		volatile bool stop = true;
 		struct ssh_pool_options options = {.target = sshd_target(&sshd, keys[i], &paths),
 						   .max_sessions = 1,
 						   .idle_timeout_ms = 60000,
-						   .gate = gate,
+						   .limit = limit,
 						   .stop = &stop};
 		CLEANUP(pool_freep) struct ssh_pool *pool = ssh_pool_new(&options);
 		assert_fails(pool, NEL_BUSY, "1 SSH handshakes are under way");
 		assert_int_equal(stats_of(pool).handshakes, 0);
-		options.gate = ssh_gates_get(gates, "login.beta", 22, NULL);
+		options.limit = ssh_host_limits_get(limits, "login.beta", 22, NULL);
 		options.stop = NULL;
 		CLEANUP(pool_freep) struct ssh_pool *other = ssh_pool_new(&options);
 		assert_runs(other);
 	}
-	ssh_gate_leave(gate, SSH_GATE_ANSWERED, NULL);
-	ssh_gates_free(gates);
+	ssh_host_limit_leave(limit, SSH_GATE_ANSWERED, NULL);
+	ssh_host_limits_free(limits);
 }
 
 static void test_environment_is_copied(void **state)
@@ -668,8 +668,8 @@ int main(void)
 	    cmocka_unit_test(test_exec_burst_with_low_max_startups_fails_nothing),
 	    cmocka_unit_test(test_breaker_of_a_host_is_shared_with_one_probe),
 	    cmocka_unit_test(test_breaker_of_a_host_knows_no_accounts_faults),
-	    cmocka_unit_test(test_gate_full_is_busy),
-	    cmocka_unit_test(test_gates_pools_of_one_host_share),
+	    cmocka_unit_test(test_host_limit_full_is_busy),
+	    cmocka_unit_test(test_host_limits_pools_of_one_host_share),
 	    cmocka_unit_test(test_environment_is_copied),
 	};
 	return cmocka_run_group_tests(tests, sshd_group_setup, sshd_group_teardown);
