@@ -86,6 +86,30 @@ static void test_webhooks_failing_and_disabled(void **state)
 	assert_int_equal(list.count, 1);
 }
 
+static void test_webhooks_list_active_goes_on_behind_a_full_list(void **state)
+{
+	struct fixture *f = *state;
+	char after[17] = "";
+	size_t seen = 0;
+	size_t count = 0;
+	assert_ok(f, db_begin(f->db, &f->err));
+	for (int i = 0; i < WEBHOOKS_LIST_MAX + 7; i++) {
+		char id[17];
+		snprintf(id, sizeof id, "%016x", (unsigned)i);
+		add(f, id, "anna");
+	}
+	assert_ok(f, db_commit(f->db, &f->err));
+	do {
+		CLEANUP(webhook_list_done) struct webhook_list list = {0};
+		assert_ok(f, webhooks_list_active(f->db, after, &list, &f->err));
+		count = list.count;
+		seen += count;
+		if (count > 0)
+			snprintf(after, sizeof after, "%s", list.items[count - 1].id);
+	} while (count == WEBHOOKS_LIST_MAX);
+	assert_int_equal(seen, WEBHOOKS_LIST_MAX + 7);
+}
+
 static void test_deliveries_kept_are_bounded_and_pending_ones_stay(void **state)
 {
 	struct fixture *f = *state;
@@ -159,6 +183,7 @@ int main(void)
 	    READY(test_webhooks_get_gives_back_what_was_stored),
 	    READY(test_webhooks_of_removed_user_are_removed),
 	    READY(test_webhooks_failing_and_disabled),
+	    READY(test_webhooks_list_active_goes_on_behind_a_full_list),
 	    READY(test_webhooks_secret_follows_the_master_key),
 	    READY(test_deliveries_kept_are_bounded_and_pending_ones_stay),
 	};

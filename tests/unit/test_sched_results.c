@@ -110,10 +110,44 @@ static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
 	clock_fake_set_ms(-1);
 }
 
+static void test_take_of_scores_without_a_request_warns_unless_an_earlier_attempt_may_have_asked(void **state)
+{
+	static const struct {
+		int attempt;
+		int64_t progress;
+		bool warned;
+	} cases[] = {{1, 0, true}, {1, 4, false}, {1, -1, false}, {2, 0, false}};
+	static const char text[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}}}}}}}";
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		void *fresh = NULL;
+		assert_int_equal(fixture_setup(&fresh), 0);
+		struct fixture *f = fresh;
+		struct active_chain chain = {
+		    .ending = true, .end_event = EVENT_END_SUCCESS, .attempt = {.number = cases[i].attempt}};
+		struct action action = {.collected = {.progress = cases[i].progress}};
+		add_job(f, &chain);
+		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, "%s", HASH_A);
+		snprintf(action.collected.sealed_hash, COLLECT_HASH_SIZE, "%s", HASH_A);
+		assert_int_equal(scores_parse(text, strlen(text), &action.scores, &action.scores_err), 0);
+		assert_ok(f, db_begin(f->db, &f->err));
+		assert_ok(f, results_take(f->db, &chain, &action, 7, &f->err));
+		assert_ok(f, db_commit(f->db, &f->err));
+		CLEANUP(job_row_done) struct job_row stored = {0};
+		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
+		assert_int_equal(stored.warnings != NULL && strstr(stored.warnings, "finished no request") != NULL,
+				 cases[i].warned);
+		scores_done(&action.scores);
+		job_row_done(&chain.job);
+		fixture_teardown(&fresh);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_take_stores_what_can_be_trusted_and_warns_of_the_rest),
+	    cmocka_unit_test(test_take_of_scores_without_a_request_warns_unless_an_earlier_attempt_may_have_asked),
 	    cmocka_unit_test(test_awaited_is_a_success_without_its_file_for_a_while),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
