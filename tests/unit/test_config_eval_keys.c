@@ -288,6 +288,7 @@ static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
 		const char *patch, *pointer, *says;
 	} cases[] = {
 	    {"{'deployment': null}", "/deployment", "No deployment is chosen"},
+	    {"{'deployment': {'type': null, 'endpoints': null}}", "/deployment", "No deployment is chosen"},
 	    {"{'deployment': {'checkpoint_path': null, 'hf_model_handle': null}}", "/deployment/checkpoint_path", ""},
 	    {"{'execution': {'mounts': {'evaluation': {'/a': 'b'}}}}", "/execution/mounts/evaluation/~1a",
 	     "The mount's place in the container, 'b', must be an absolute path"},

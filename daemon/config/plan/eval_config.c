@@ -28,6 +28,9 @@ static void open_root(struct plan_ctx *ctx)
 	const struct reader *r = &ctx->reader;
 	ctx->execution = reader_object(r, ctx->root, "", "execution");
 	ctx->deployment = reader_object(r, ctx->root, "", "deployment");
+	/* A section beside no group is none yet: that is told once, and not for each key that the group would bring. */
+	if (ctx->deployment != NULL && reader_get(ctx->deployment, "type") == NULL)
+		ctx->deployment = NULL;
 	ctx->auxiliaries = reader_object(r, ctx->root, "", "auxiliary_deployments");
 	ctx->evaluation = reader_object(r, ctx->root, "", "evaluation");
 	ctx->target = reader_object(r, ctx->root, "", "target");

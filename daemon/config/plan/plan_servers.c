@@ -358,7 +358,8 @@ void plan_servers(struct plan_ctx *ctx)
 	int nodes = (int)reader_int(r, ctx->execution, "/execution", "num_nodes", 1, EVAL_NODES_MAX, 1);
 	if (ctx->deployment == NULL)
 		reader_error(r, DEPLOYMENT,
-			     "No deployment is chosen: put a group such as `deployment: vllm` into `defaults`, or "
+			     "No deployment is chosen (deployment.type): put a group such as `deployment: vllm` into "
+			     "`defaults`, or "
 			     "`deployment: none` for a model that is served already");
 	else if (!ctx->deployment_none)
 		read_deployment(ctx, nodes);
