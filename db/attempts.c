@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "db/statement.h"
+#include "db/columns.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -11,14 +11,42 @@
 
 #define HASH_SIZE (crypto_hash_sha256_BYTES * 2 + 1)
 
+/* What the intent says. */
+/* clang-format off */
+#define ATTEMPT_FIXED(C) \
+	C(INT, job, job_seq) \
+	C(INT, number, number) \
+	C(TEXT, job_name, job_name) \
+	C(INT, time_limit_s, time_limit_s) \
+	C(TEXT, after_job, after_job) \
+	C(TEXT, exclude_node, exclude_node) \
+	C(INT, intended_at, intended_at) \
+	C(INT, gpus, gpus) \
+	C(INT, progress_before, progress_before)
+
+/* What becomes known of it, beside absent_since, which stands last. */
+#define ATTEMPT_COURSE(C) \
+	C(TEXT, slurm_job_id, slurm_job_id) \
+	C(TEXT, slurm_state, slurm_state) \
+	C(NULL_0, submitted_at, submitted_at) \
+	C(NULL_0, started_at, started_at) \
+	C(NULL_0, ended_at, ended_at) \
+	C(NULL_MINUS_1, elapsed_s, elapsed_s) \
+	C(NULL_MINUS_1, exit_code, exit_code) \
+	C(NULL_0, signal, signal) \
+	C(TEXT, nodes, nodes) \
+	C(TEXT, pending_reason, pending_reason) \
+	C(NULL_0, start_estimate, start_estimate)
+/* clang-format on */
+
+#define ROW_COLUMNS ATTEMPT_FIXED(COLUMN_NAME) ATTEMPT_COURSE(COLUMN_NAME) "absent_since"
+
 void attempt_row_done(struct attempt_row *row)
 {
 	if (row == NULL)
 		return;
-	char *texts[] = {row->job_name,    row->after_job, row->exclude_node,  row->slurm_job_id,
-			 row->slurm_state, row->nodes,     row->pending_reason};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		free(texts[i]);
+	ATTEMPT_FIXED(COLUMN_FREE)
+	ATTEMPT_COURSE(COLUMN_FREE)
 	*row = (struct attempt_row){0};
 }
 
@@ -52,47 +80,22 @@ static int keep_body(struct db *db, const char *hash, const char *text, struct n
 	return query_run(&q, err);
 }
 
-/* The columns after intended_at, in the order of the statements below. */
-static void bind_course(struct query *q, const struct attempt_row *row)
-{
-	query_bind_text(q, row->slurm_job_id);
-	query_bind_text(q, row->slurm_state);
-	query_bind_int_or_null(q, row->submitted_at, 0);
-	query_bind_int_or_null(q, row->started_at, 0);
-	query_bind_int_or_null(q, row->ended_at, 0);
-	query_bind_int_or_null(q, row->elapsed_s, -1);
-	query_bind_int_or_null(q, row->exit_code, -1);
-	query_bind_int_or_null(q, row->signal, 0);
-	query_bind_text(q, row->nodes);
-	query_bind_text(q, row->pending_reason);
-	query_bind_int_or_null(q, row->start_estimate, 0);
-	query_bind_int_or_null(q, row->absent_since, 0);
-}
-
 static struct statement insert_attempt = {
-    .sql = "INSERT INTO attempts (job, number, job_name, time_limit_s, after_job, exclude_node, intended_at,"
-	   " script_header, script_body, slurm_job_id, slurm_state, submitted_at, started_at, ended_at, elapsed_s,"
-	   " exit_code, signal, nodes, pending_reason, start_estimate, absent_since, gpus,"
-	   " progress_before) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    .sql = "INSERT INTO attempts (" ROW_COLUMNS ", script_header, script_body)"
+	   " VALUES (" ATTEMPT_FIXED(COLUMN_MARK) ATTEMPT_COURSE(COLUMN_MARK) "?, ?, ?)",
 };
 
 static int insert_row(struct db *db, const struct attempt_row *row, const char *header, const char *body_hash,
 		      struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &insert_attempt);
-	query_bind_int(&q, row->job_seq);
-	query_bind_int(&q, row->number);
-	query_bind_text(&q, row->job_name);
-	query_bind_int(&q, row->time_limit_s);
-	query_bind_text(&q, row->after_job);
-	query_bind_text(&q, row->exclude_node);
-	query_bind_int(&q, row->intended_at);
-	query_bind_text(&q, header);
-	query_bind_text(&q, body_hash);
-	bind_course(&q, row);
-	query_bind_int(&q, row->gpus);
-	query_bind_int(&q, row->progress_before);
-	return query_run(&q, err);
+	CLEANUP(query_done) struct query insert = query_start(db, &insert_attempt);
+	struct query *q = &insert;
+	ATTEMPT_FIXED(COLUMN_BIND)
+	ATTEMPT_COURSE(COLUMN_BIND)
+	query_bind_int_or_null(q, row->absent_since, 0);
+	query_bind_text(q, header);
+	query_bind_text(q, body_hash);
+	return query_run(q, err);
 }
 
 int attempts_insert(struct db *db, const struct attempt_row *row, const char *script_header, const char *script_body,
@@ -107,34 +110,12 @@ int attempts_insert(struct db *db, const struct attempt_row *row, const char *sc
 	return 0;
 }
 
-#define ROW_COLUMNS \
-	"job, number, job_name, time_limit_s, after_job, exclude_node, intended_at, slurm_job_id, slurm_state," \
-	" submitted_at, started_at, ended_at, elapsed_s, exit_code, signal, nodes, pending_reason, start_estimate," \
-	" absent_since, gpus, progress_before"
-
 static void read_row(struct query *q, struct attempt_row *row)
 {
-	row->job_seq = query_int(q);
-	row->number = (int)query_int(q);
-	row->job_name = query_text(q);
-	row->time_limit_s = query_int(q);
-	row->after_job = query_text(q);
-	row->exclude_node = query_text(q);
-	row->intended_at = query_int(q);
-	row->slurm_job_id = query_text(q);
-	row->slurm_state = query_text(q);
-	row->submitted_at = query_int(q);
-	row->started_at = query_int(q);
-	row->ended_at = query_int(q);
-	row->elapsed_s = query_int_or(q, -1);
-	row->exit_code = (int)query_int_or(q, -1);
-	row->signal = (int)query_int(q);
-	row->nodes = query_text(q);
-	row->pending_reason = query_text(q);
-	row->start_estimate = query_int(q);
+	*row = (struct attempt_row){0};
+	ATTEMPT_FIXED(COLUMN_READ)
+	ATTEMPT_COURSE(COLUMN_READ)
 	row->absent_since = query_int(q);
-	row->gpus = query_int(q);
-	row->progress_before = query_int(q);
 }
 
 static struct statement of_job = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? ORDER BY number"};
@@ -180,21 +161,20 @@ int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row 
 }
 
 static struct statement update_attempt = {
-    .sql = "UPDATE attempts SET slurm_job_id = ?, slurm_state = ?, submitted_at = ?, started_at = ?, ended_at = ?,"
-	   " elapsed_s = ?, exit_code = ?, signal = ?, nodes = ?, pending_reason = ?,"
-	   " start_estimate = ?, absent_since = ?"
-	   " WHERE job = ? AND number = ?",
+    .sql = "UPDATE attempts SET " ATTEMPT_COURSE(COLUMN_SET) "absent_since = ? WHERE job = ? AND number = ?",
 };
 
 int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &update_attempt);
-	bind_course(&q, row);
-	query_bind_int(&q, row->job_seq);
-	query_bind_int(&q, row->number);
-	if (query_run(&q, err) != 0)
+	CLEANUP(query_done) struct query update = query_start(db, &update_attempt);
+	struct query *q = &update;
+	ATTEMPT_COURSE(COLUMN_BIND)
+	query_bind_int_or_null(q, row->absent_since, 0);
+	query_bind_int(q, row->job_seq);
+	query_bind_int(q, row->number);
+	if (query_run(q, err) != 0)
 		return -1;
-	return query_changes(&q) == 1 ? 0 : no_such_attempt(row->job_seq, row->number, err);
+	return query_changes(q) == 1 ? 0 : no_such_attempt(row->job_seq, row->number, err);
 }
 
 static struct statement script_of = {

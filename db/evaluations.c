@@ -2,6 +2,7 @@
 #include "db/evaluations.h"
 
 #include "base/mem.h"
+#include "db/columns.h"
 #include "db/postings.h"
 
 #include <inttypes.h>
@@ -16,39 +17,53 @@ static void labels_free(struct label *labels, size_t count)
 	free(labels);
 }
 
+/* What is stored at the beginning, but for created_at. */
+/* clang-format off */
+#define EVALUATION_NEW(C) \
+	C(NAME, id, id) \
+	C(TEXT, user, user) \
+	C(TEXT, cluster, cluster) \
+	C(TEXT, identity, identity) \
+	C(TEXT, state, state) \
+	C(TEXT, model, model) \
+	C(TEXT, rundir, rundir) \
+	C(TEXT, submitted_type, submitted_type) \
+	C(TEXT, config_hash, config_hash) \
+	C(TEXT, overrides, overrides) \
+	C(TEXT, warnings, warnings) \
+	C(TEXT, images, images) \
+	C(INT, updated_at, updated_at) \
+	C(NULL_0, ended_at, ended_at)
+/* clang-format on */
+
+#define ROW_COLUMNS EVALUATION_NEW(COLUMN_NAME) "created_at, version, seq"
+
 void evaluation_row_done(struct evaluation_row *row)
 {
 	if (row == NULL)
 		return;
-	char *texts[] = {row->user,        row->cluster,        row->identity,       row->state,     row->model,
-			 row->rundir,      row->submitted_text, row->submitted_type, row->overrides, row->resolved,
-			 row->config_hash, row->warnings,       row->images};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		free(texts[i]);
+	EVALUATION_NEW(COLUMN_FREE)
+	free(row->submitted_text);
+	free(row->resolved);
 	free(row->sealed_env);
 	labels_free(row->labels, row->label_count);
 	*row = (struct evaluation_row){0};
 }
 
 static struct statement insert_evaluation = {
-    .sql = "INSERT INTO evaluations (id, user, cluster, identity, state, model, rundir, submitted_type, config_hash,"
-	   " overrides, warnings, images, updated_at, ended_at, created_at, created_high)"
-	   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-	   " max(?15, coalesce((SELECT max(created_high) FROM evaluations), ?15)))",
+    .sql = "INSERT INTO evaluations (created_at, created_high, " EVALUATION_NEW(
+	COLUMN_NAME) "version)"
+		     " VALUES (?1, max(?1, coalesce((SELECT max(created_high) FROM evaluations), ?1)), " EVALUATION_NEW(
+			 COLUMN_MARK) "1)",
 };
 
 static int insert_row(struct db *db, const struct evaluation_row *row, int64_t *ret_seq, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &insert_evaluation);
-	const char *texts[] = {row->id,          row->user,      row->cluster,  row->identity,
-			       row->state,       row->model,     row->rundir,   row->submitted_type,
-			       row->config_hash, row->overrides, row->warnings, row->images};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		query_bind_text(&q, texts[i]);
-	query_bind_int(&q, row->updated_at);
-	query_bind_int_or_null(&q, row->ended_at, 0);
-	query_bind_int(&q, row->created_at);
-	if (query_run(&q, err) != 0)
+	CLEANUP(query_done) struct query insert = query_start(db, &insert_evaluation);
+	struct query *q = &insert;
+	query_bind_int(q, row->created_at);
+	EVALUATION_NEW(COLUMN_BIND)
+	if (query_run(q, err) != 0)
 		return -1;
 	*ret_seq = sqlite3_last_insert_rowid(db->sqlite);
 	return 0;
@@ -97,29 +112,12 @@ int evaluations_insert(struct db *db, struct evaluation_row *row, struct nel_err
 	return 0;
 }
 
-#define ROW_COLUMNS \
-	"seq, id, user, cluster, identity, state, model, rundir, submitted_type, config_hash, created_at, updated_at," \
-	" ended_at, version, overrides, warnings, images"
-
 static void read_row(struct query *q, struct evaluation_row *row)
 {
-	row->seq = query_int(q);
-	query_text_into(q, row->id, sizeof row->id);
-	row->user = query_text(q);
-	row->cluster = query_text(q);
-	row->identity = query_text(q);
-	row->state = query_text(q);
-	row->model = query_text(q);
-	row->rundir = query_text(q);
-	row->submitted_type = query_text(q);
-	row->config_hash = query_text(q);
+	EVALUATION_NEW(COLUMN_READ)
 	row->created_at = query_int(q);
-	row->updated_at = query_int(q);
-	row->ended_at = query_int(q);
 	row->version = query_int(q);
-	row->overrides = query_text(q);
-	row->warnings = query_text(q);
-	row->images = query_text(q);
+	row->seq = query_int(q);
 }
 
 static struct statement labels_of = {.sql = "SELECT key, value FROM labels WHERE evaluation = ? ORDER BY key"};

@@ -2,32 +2,73 @@
 #include "db/jobs.h"
 
 #include "base/mem.h"
+#include "db/columns.h"
 #include "db/postings.h"
 
 #include <inttypes.h>
+
+/* What a job is from its beginning. */
+/* clang-format off */
+#define JOB_FIXED(C) \
+	C(INT, evaluation_seq, evaluation_seq) \
+	C(INT, idx, index) \
+	C(NAME, id, id) \
+	C(NAME, evaluation, evaluation) \
+	C(TEXT, user, user) \
+	C(TEXT, cluster, cluster) \
+	C(TEXT, identity, identity) \
+	C(TEXT, task, task) \
+	C(TEXT, model, model) \
+	C(TEXT, job_dir, job_dir) \
+	C(INT, walltime_s, walltime_s) \
+	C(INT, max_attempts, max_attempts) \
+	C(TEXT, resume_mode, resume_mode) \
+	C(TEXT, resume_on, resume_on) \
+	C(INT, created_at, created_at)
+
+/* What jobs_update() stores. */
+#define JOB_COURSE(C) \
+	C(TEXT, waiting_on, waiting_on) \
+	C(INT, budget_used_s, budget_used_s) \
+	C(NULL_MINUS_1, budget_limit_s, budget_limit_s) \
+	C(INT, attempt, attempt) \
+	C(TEXT, slurm_job_id, slurm_job_id) \
+	C(INT, failures, failures) \
+	C(INT, not_before, not_before) \
+	C(NULL_MINUS_1, progress, progress) \
+	C(TEXT, export, export_) \
+	C(NULL_0, observed_at, observed_at) \
+	C(NULL_0, started_at, started_at) \
+	C(INT, updated_at, updated_at)
+
+/* What has functions of its own. */
+#define JOB_MARKS(C) \
+	C(TEXT, reason, reason) \
+	C(NULL_0, cancel_requested_at, cancel_requested_at) \
+	C(TEXT, cancel_requested_by, cancel_requested_by) \
+	C(NULL_0, ended_at, ended_at) \
+	C(INT, collected, collected)
+
+/* The same, and never there from the beginning. */
+#define JOB_LATER(C) \
+	C(NULL_0, resume_requested_at, resume_requested_at) \
+	C(TEXT, resume_requested_by, resume_requested_by) \
+	C(INT, resume_resets_budget, resume_resets_budget) \
+	C(INT, budget_from_attempt, budget_from_attempt) \
+	C(TEXT, results_seal, results_seal) \
+	C(TEXT, warnings, warnings) \
+	C(INT, version, version)
+/* clang-format on */
+
+#define JOB_NEW(C) JOB_FIXED(C) JOB_COURSE(C) JOB_MARKS(C)
+#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state"
 
 void job_row_done(struct job_row *row)
 {
 	if (row == NULL)
 		return;
-	char *texts[] = {row->user,
-			 row->cluster,
-			 row->identity,
-			 row->task,
-			 row->model,
-			 row->job_dir,
-			 row->reason,
-			 row->waiting_on,
-			 row->resume_mode,
-			 row->resume_on,
-			 row->slurm_job_id,
-			 row->export_,
-			 row->results_seal,
-			 row->warnings,
-			 row->cancel_requested_by,
-			 row->resume_requested_by};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		free(texts[i]);
+	JOB_NEW(COLUMN_FREE)
+	JOB_LATER(COLUMN_FREE)
 	*row = (struct job_row){0};
 }
 
@@ -73,45 +114,16 @@ static int check_order(struct db *db, const struct job_row *row, struct nel_err 
 }
 
 static struct statement insert_job = {
-    .sql =
-	"INSERT INTO jobs (evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state,"
-	" reason, waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt,"
-	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, progress, observed_at,"
-	" created_at, updated_at, started_at, ended_at, collected)"
-	" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    .sql = "INSERT INTO jobs (" JOB_NEW(COLUMN_NAME) "state) VALUES (" JOB_NEW(COLUMN_MARK) "?)",
 };
 
 static int insert_row(struct db *db, const struct job_row *row, int64_t *ret_seq, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &insert_job);
-	const char *texts[] = {row->id,      row->evaluation, row->user,
-			       row->cluster, row->identity,   row->task,
-			       row->model,   row->job_dir,    chain_state_name(row->state),
-			       row->reason,  row->waiting_on};
-	query_bind_int(&q, row->evaluation_seq);
-	query_bind_int(&q, row->index);
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		query_bind_text(&q, texts[i]);
-	query_bind_int(&q, row->walltime_s);
-	query_bind_int_or_null(&q, row->budget_limit_s, -1);
-	query_bind_int(&q, row->budget_used_s);
-	query_bind_int(&q, row->max_attempts);
-	query_bind_text(&q, row->resume_mode);
-	query_bind_text(&q, row->resume_on);
-	query_bind_int(&q, row->attempt);
-	query_bind_text(&q, row->slurm_job_id);
-	query_bind_int(&q, row->failures);
-	query_bind_int(&q, row->not_before);
-	query_bind_int_or_null(&q, row->cancel_requested_at, 0);
-	query_bind_text(&q, row->cancel_requested_by);
-	query_bind_int_or_null(&q, row->progress, -1);
-	query_bind_int_or_null(&q, row->observed_at, 0);
-	query_bind_int(&q, row->created_at);
-	query_bind_int(&q, row->updated_at);
-	query_bind_int_or_null(&q, row->started_at, 0);
-	query_bind_int_or_null(&q, row->ended_at, 0);
-	query_bind_int(&q, row->collected);
-	if (query_run(&q, err) != 0)
+	CLEANUP(query_done) struct query insert = query_start(db, &insert_job);
+	struct query *q = &insert;
+	JOB_NEW(COLUMN_BIND)
+	query_bind_text(q, chain_state_name(row->state));
+	if (query_run(q, err) != 0)
 		return -1;
 	*ret_seq = sqlite3_last_insert_rowid(db->sqlite);
 	return 0;
@@ -131,58 +143,13 @@ int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
 	return 0;
 }
 
-#define ROW_COLUMNS \
-	"seq, evaluation_seq, idx, id, evaluation, user, cluster, identity, task, model, job_dir, state, reason," \
-	" waiting_on, walltime_s, budget_limit_s, budget_used_s, max_attempts, resume_mode, resume_on, attempt," \
-	" slurm_job_id, failures, not_before, cancel_requested_at, cancel_requested_by, resume_requested_at," \
-	" resume_requested_by, resume_resets_budget, budget_from_attempt, progress, export, results_seal, warnings, " \
-	"observed_at," \
-	" created_at, updated_at, started_at, ended_at, collected, version"
-
 static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 {
 	char state[32];
+	JOB_NEW(COLUMN_READ)
+	JOB_LATER(COLUMN_READ)
 	row->seq = query_int(q);
-	row->evaluation_seq = query_int(q);
-	row->index = (int)query_int(q);
-	query_text_into(q, row->id, sizeof row->id);
-	query_text_into(q, row->evaluation, sizeof row->evaluation);
-	row->user = query_text(q);
-	row->cluster = query_text(q);
-	row->identity = query_text(q);
-	row->task = query_text(q);
-	row->model = query_text(q);
-	row->job_dir = query_text(q);
 	query_text_into(q, state, sizeof state);
-	row->reason = query_text(q);
-	row->waiting_on = query_text(q);
-	row->walltime_s = query_int(q);
-	row->budget_limit_s = query_int_or(q, -1);
-	row->budget_used_s = query_int(q);
-	row->max_attempts = (int)query_int(q);
-	row->resume_mode = query_text(q);
-	row->resume_on = query_text(q);
-	row->attempt = (int)query_int(q);
-	row->slurm_job_id = query_text(q);
-	row->failures = (int)query_int(q);
-	row->not_before = query_int(q);
-	row->cancel_requested_at = query_int(q);
-	row->cancel_requested_by = query_text(q);
-	row->resume_requested_at = query_int(q);
-	row->resume_requested_by = query_text(q);
-	row->resume_resets_budget = query_int(q) != 0;
-	row->budget_from_attempt = (int)query_int(q);
-	row->progress = query_int_or(q, -1);
-	row->export_ = query_text(q);
-	row->results_seal = query_text(q);
-	row->warnings = query_text(q);
-	row->observed_at = query_int(q);
-	row->created_at = query_int(q);
-	row->updated_at = query_int(q);
-	row->started_at = query_int(q);
-	row->ended_at = query_int(q);
-	row->collected = query_int(q) != 0;
-	row->version = query_int(q);
 	if (chain_state_from_name(state, &row->state) != 0)
 		return err_set(err, NEL_DB, "job %s has the unknown state %s", row->id, state);
 	return 0;
@@ -427,32 +394,19 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 }
 
 static struct statement update_job = {
-    .sql =
-	"UPDATE jobs SET waiting_on = ?, budget_used_s = ?, budget_limit_s = ?, budget_from_attempt = ?, attempt = ?,"
-	" slurm_job_id = ?, failures = ?, not_before = ?, progress = ?, export = ?, observed_at = ?, started_at = ?,"
-	" updated_at = ?, version = version + 1 WHERE seq = ?",
+    .sql = "UPDATE jobs SET " JOB_COURSE(COLUMN_SET) "budget_from_attempt = ?, version = version + 1 WHERE seq = ?",
 };
 
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &update_job);
-	query_bind_text(&q, row->waiting_on);
-	query_bind_int(&q, row->budget_used_s);
-	query_bind_int_or_null(&q, row->budget_limit_s, -1);
-	query_bind_int(&q, row->budget_from_attempt > 0 ? row->budget_from_attempt : 1);
-	query_bind_int(&q, row->attempt);
-	query_bind_text(&q, row->slurm_job_id);
-	query_bind_int(&q, row->failures);
-	query_bind_int(&q, row->not_before);
-	query_bind_int_or_null(&q, row->progress, -1);
-	query_bind_text(&q, row->export_);
-	query_bind_int_or_null(&q, row->observed_at, 0);
-	query_bind_int_or_null(&q, row->started_at, 0);
-	query_bind_int(&q, row->updated_at);
-	query_bind_int(&q, row->seq);
-	if (query_run(&q, err) != 0)
+	CLEANUP(query_done) struct query update = query_start(db, &update_job);
+	struct query *q = &update;
+	JOB_COURSE(COLUMN_BIND)
+	query_bind_int(q, row->budget_from_attempt > 0 ? row->budget_from_attempt : 1);
+	query_bind_int(q, row->seq);
+	if (query_run(q, err) != 0)
 		return -1;
-	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job %s", row->id);
+	return query_changes(q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job %s", row->id);
 }
 
 static struct statement set_results = {

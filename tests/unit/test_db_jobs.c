@@ -135,7 +135,9 @@ static void test_jobs_get_unknown_state_is_an_error(void **state)
 	struct job_list list = {0};
 	int counts[CHAIN_STATE_COUNT];
 	struct evaluation_row evaluation = add_jobs(f, 1, 1, &seq);
-	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'dreaming'", NULL, NULL, NULL),
+	assert_int_equal(sqlite3_exec(f->db->sqlite,
+				      "DROP TRIGGER jobs_state_update; UPDATE jobs SET state = 'dreaming'", NULL, NULL,
+				      NULL),
 			 SQLITE_OK);
 	assert_refused(f, NEL_DB, jobs_get_seq(f->db, seq, &row, &f->err));
 	assert_refused(f, NEL_DB, jobs_list_live(f->db, &list, &f->err));
@@ -507,6 +509,24 @@ static void test_jobs_list_page_costs_the_same_in_a_large_store(void **state)
 
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
+/* Whoever writes a state that there is not, by whatever means, is refused by the store itself. */
+static void test_states_are_those_that_there_are(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[1];
+	add_jobs(f, 1, 1, seqs);
+	for (enum chain_state known = 0; known < CHAIN_STATE_COUNT; known++) {
+		CLEANUP(mem_freep) char *sql = mem_printf("UPDATE jobs SET state = '%s'", chain_state_name(known));
+		assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+	}
+	static const char *const refused[] = {
+	    "UPDATE jobs SET state = 'nonsense'",
+	    "UPDATE evaluations SET state = 'pending'",
+	};
+	for (size_t i = 0; i < COUNT(refused); i++)
+		assert_int_equal(sqlite3_exec(f->db->sqlite, refused[i], NULL, NULL, NULL), SQLITE_CONSTRAINT_TRIGGER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -524,6 +544,7 @@ int main(void)
 	    READY(test_jobs_set_observed_writes_all_or_none),
 	    READY(test_jobs_list_filters_alone_and_in_pairs_match_naive_ones),
 	    READY(test_jobs_list_page_costs_the_same_in_a_large_store),
+	    READY(test_states_are_those_that_there_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
