@@ -109,6 +109,14 @@ static const char *held_up(const char *state)
 	return "";
 }
 
+/* squeue says no exit code, so that without accounting it is the script's own stamp; and sacct takes 128 off one above
+ * that (seen with Slurm 22.05: 15 for 143). -1: not known. */
+static int exit_code_of(const struct observation *o)
+{
+	bool cut = o->stamp_ended != 0 && o->stamp_exit > 128 && o->exit_code == o->stamp_exit - 128;
+	return o->exit_code >= 0 && !cut ? o->exit_code : o->stamp_exit;
+}
+
 /* What the job waits on by what Slurm said of it last: not on anything that was waited for since. */
 static bool note_said_last(struct job_row *job, const struct attempt_row *attempt)
 {
@@ -144,8 +152,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	}
 	bool ended = is_end(class);
 	if (ended) {
-		/* squeue says no exit code: without accounting it is the script's own stamp. */
-		int exit_code = o->exit_code >= 0 ? o->exit_code : o->stamp_exit;
+		int exit_code = exit_code_of(o);
 		if (exit_code >= 0 && attempt->exit_code != exit_code) {
 			attempt->exit_code = exit_code;
 			changed = true;

@@ -370,6 +370,25 @@ static void test_reconcile_without_accounting_the_fate_counts_more_than_the_exit
 	}
 }
 
+static void test_reconcile_exit_code_that_sacct_cut_is_the_scripts_own(void **state)
+{
+	(void)state;
+	static const struct {
+		int told, stamped, want; /* -1: not known */
+	} cases[] = {{15, 143, 143}, {143, 143, 143}, {1, 143, 1}, {15, -1, 15},
+		     {-1, 143, 143}, {1, 1, 1},       {0, 128, 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen("FAILED");
+		o.exit_code = cases[i].told;
+		o.stamp_ended = cases[i].stamped >= 0 ? NOW - 5 : 0;
+		o.stamp_exit = cases[i].stamped;
+		(void)run(&job, &attempt, &o, &with_accounting);
+		assert_int_equal(attempt.exit_code, cases[i].want);
+	}
+}
+
 static void test_reconcile_every_end_tells_of_the_attempt_and_the_budget(void **state)
 {
 	(void)state;
@@ -634,6 +653,7 @@ int main(void)
 	    cmocka_unit_test(test_reconcile_without_accounting_a_cancelled_script_is_cancelled),
 	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
 	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),
+	    cmocka_unit_test(test_reconcile_exit_code_that_sacct_cut_is_the_scripts_own),
 	    cmocka_unit_test(test_reconcile_every_end_tells_of_the_attempt_and_the_budget),
 	    cmocka_unit_test(test_reconcile_each_slurm_state_gives_its_event),
 	    cmocka_unit_test(test_reconcile_errors_and_lag_are_never_an_end),
