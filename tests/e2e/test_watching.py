@@ -231,7 +231,7 @@ class EventReader(LogReader):
 def remote_readers(bed):
     """Scripts of the daemon that have run for a while on the login node: the commands of a poll are over by then. Their own
     children, which have the same arguments, do not count."""
-    text = bed.run("alpha", "ps", "-u", bed.env["NEL_USER"], "-o", "pid=,ppid=,etimes=,args=")
+    text = bed.run("alpha", "ps", "-ww", "-u", bed.env["NEL_USER"], "-o", "pid=,ppid=,etimes=,args=")
     lines = [line.split(None, 3) for line in text.splitlines() if "s=$(head -c" in line]
     scripts = {line[0] for line in lines}
     return [line for line in lines if line[1] not in scripts and int(line[2]) >= 3]
