@@ -18,7 +18,7 @@ const body = { config, overrides: ["execution.walltime=01:00:00"], labels: { tea
 
 const tried = await client.POST("/v1/evaluations", { body, params: { query: { dry_run: true } } });
 assert(tried.data && "rundir" in tried.data);
-assert(tried.data.jobs[0]?.script.includes("--time=01:00:00"));
+assert(tried.data.jobs[0]?.script?.includes("--time=01:00:00"));
 
 const made = await client.POST("/v1/evaluations", { body, params: { header: { "Idempotency-Key": "one" } } });
 assert(made.data && "id" in made.data);
