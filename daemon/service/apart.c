@@ -78,6 +78,7 @@ const char *apart_refusal(const char *source, const char *output_dir, char *cons
 /* What one look at the mounts needs. */
 struct look {
 	const struct eval_plan *plan;
+	json_t *fine; /* sources that may be mounted, so that each is judged once, whatever the number of jobs */
 	const struct settings_cluster *cluster;
 	struct db *db;
 	char *const *prefixes;
@@ -109,10 +110,14 @@ static int look_at(const struct look *look, const struct mount_list *mounts, con
 	for (size_t i = 0; i < mounts->count; i++) {
 		const char *source = mounts->items[i].source;
 		const char *why = NULL;
+		if (json_object_get(look->fine, source) != NULL)
+			continue;
 		if (judge(look, source, &why, err) != 0)
 			return -1;
-		if (why == NULL)
+		if (why == NULL) {
+			json_object_set_new_nocheck(look->fine, source, json_true());
 			continue;
+		}
 		struct str pointer = {0};
 		const json_t *place = json_object_get(json_object_get(look->plan->resolved, "execution"), "mounts");
 		str_append(&pointer, "/execution/mounts");
@@ -141,7 +146,9 @@ int apart_check_mounts(const struct eval_plan *plan, const struct settings *sett
 		       void (*refused)(const char *pointer, const char *message, void *arg), void *arg,
 		       struct nel_err *err)
 {
+	CLEANUP(json_freep) json_t *fine = json_object();
 	const struct look look = {.plan = plan,
+				  .fine = fine,
 				  .cluster = cluster,
 				  .db = db,
 				  .prefixes = settings_mount_prefixes(settings, role),

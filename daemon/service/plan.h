@@ -8,8 +8,8 @@
 #include "service/submit.h"
 
 #define PLAN_PLACEHOLDER "<redacted>"
-#define PLAN_SCRIPTS_MAX \
-	(16 * 1024 * 1024)               /* bytes of all jobs' run.sub without their bodies; 1,000 plain ones: 6 MiB */
+/* Bytes of all jobs' run.sub without their bodies; 1,000 with a model server and two auxiliaries have 4.5 MB. */
+#define PLAN_SCRIPTS_MAX (8 * 1024 * 1024)
 #define PLAN_SHOWN_MAX (4 * 1024 * 1024) /* bytes of files in the reply to a dry run: some 50 plain tasks */
 
 struct plan_input {

@@ -45,20 +45,33 @@ char *free_ports_reference(const char *auxiliary, int number)
 	return mem_printf(OPENING "%s-proxy:%d)", auxiliary, number);
 }
 
+/* Of the reference that the text begins with; 0 when it only begins like one. No byte is looked at for two of them. */
+static size_t reference_size(const char *text)
+{
+	const char *name = text + strlen(OPENING);
+	const char *colon = name + strspn(name, NAME_BYTES);
+	const char *end = *colon == ':' ? colon + 1 + strspn(colon + 1, "0123456789") : colon;
+	return *colon == ':' && *end == ')' ? (size_t)(end + 1 - text) : 0;
+}
+
 char *free_ports_numbers(const char *text)
 {
 	struct str out = {0};
-	for (const char *at = text; *at != '\0';) {
+	const char *at;
+	while ((at = strstr(text, OPENING)) != NULL) {
 		int number;
-		size_t size = str_starts_with(at, OPENING) ? strcspn(at, ")") : 0;
-		CLEANUP(mem_freep) char *reference = size > 0 ? mem_strndup(at, size + 1) : NULL;
+		size_t size = reference_size(at);
+		CLEANUP(mem_freep) char *reference = size > 0 ? mem_strndup(at, size) : NULL;
+		str_append_n(&out, text, (size_t)(at - text));
 		if (free_ports_parse(reference, &number)) {
 			str_appendf(&out, "%d", number);
-			at += size + 1;
+			text = at + size;
 		} else {
-			str_append_c(&out, *at++);
+			str_append(&out, OPENING);
+			text = at + strlen(OPENING);
 		}
 	}
+	str_append(&out, text);
 	return str_take(&out);
 }
 
