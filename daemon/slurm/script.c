@@ -43,12 +43,6 @@ char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, 
 	return str_take(&name);
 }
 
-size_t script_name_stem(const char *job_name)
-{
-	const char *dot = strrchr(job_name, '.');
-	return dot != NULL ? (size_t)(dot - job_name) : strlen(job_name);
-}
-
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s)
 {
 	time_t at = (time_t)created_s;

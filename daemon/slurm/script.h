@@ -24,9 +24,6 @@ struct attempt_order {
 /* "<account>-<subproject>.<task>.<index>-<evaluation>.<attempt>"; free() it. */
 char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt);
 
-/* The length of a job name without ".<attempt>": what all attempts of a chain share. */
-size_t script_name_stem(const char *job_name);
-
 /* "<output_dir>/<YYYYmmdd_HHMMSS>-<evaluation>" (UTC of created_s); free() it. */
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s);
 

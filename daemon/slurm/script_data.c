@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "slurm/script.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -121,10 +120,17 @@ static void append_attempt(const struct script_data *data, struct str *s)
 }
 
 /* What an attempt needs to queue the next one. */
+/* The length of a job name without ".<attempt>": what all attempts of a chain share. */
+static size_t name_stem(const char *job_name)
+{
+	const char *dot = strrchr(job_name, '.');
+	return dot != NULL ? (size_t)(dot - job_name) : strlen(job_name);
+}
+
 static int append_chain(const struct script_data *data, struct str *s, struct nel_err *err)
 {
 	const struct eval_plan *plan = data->plan;
-	CLEANUP(mem_freep) char *stem = mem_strndup(data->job_name, script_name_stem(data->job_name));
+	CLEANUP(mem_freep) char *stem = mem_strndup(data->job_name, name_stem(data->job_name));
 	if (append_text(s, "NEL_NAME_STEM", stem, err) != 0)
 		return -1;
 	if (plan->resume_mode != RESUME_IN_JOB) {

@@ -305,14 +305,14 @@ static void test_yaml_json_parse_json_reads_what_yaml_would_not(void **state)
 	assert_true(json_is_real(json_object_get(value, "b")));
 }
 
-static void test_yaml_json_scalar_resolves_like_the_parser(void **state)
+static void test_scalar_resolves_like_the_parser(void **state)
 {
 	(void)state;
 	static const struct reading cases[] = {
 	    {"yes", "true"}, {"017", "15"},        {"12:00:00", "\"12:00:00\""}, {"", "null"},
 	    {"1.5", "1.5"},  {".inf", "\".inf\""}, {"1e5", "100000.0"},          {"2024-01-01", "\"2024-01-01\""}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		CLEANUP(json_freep) json_t *value = yaml_json_scalar(cases[i].yaml);
+		CLEANUP(json_freep) json_t *value = scalar_value(cases[i].yaml, scalar_kind(cases[i].yaml));
 		CLEANUP(mem_freep) char *got = json_dumps(value, JSON_ENCODE_ANY);
 		assert_string_equal(got, cases[i].json);
 	}
@@ -524,7 +524,7 @@ int main(void)
 	    cmocka_unit_test(test_yaml_json_parse_too_many_values_are_refused),
 	    cmocka_unit_test(test_yaml_json_parse_places_are_those_of_keys_and_items),
 	    cmocka_unit_test(test_yaml_json_parse_json_reads_what_yaml_would_not),
-	    cmocka_unit_test(test_yaml_json_scalar_resolves_like_the_parser),
+	    cmocka_unit_test(test_scalar_resolves_like_the_parser),
 	    cmocka_unit_test(test_yaml_json_emit_is_block_style_that_people_can_read),
 	    cmocka_unit_test(test_yaml_json_emit_reads_back_as_the_same_value),
 	    cmocka_unit_test(test_yaml_json_emit_numbers_read_back_exactly),

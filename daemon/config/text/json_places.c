@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/yaml_json.h"
+#include "config/text/limits.h"
 
 #include <string.h>
 

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/text/yaml_json.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -156,11 +155,6 @@ json_t *scalar_value(const char *text, enum scalar_kind kind)
 	case SCALAR_STRING: break;
 	}
 	return json_string_nocheck(text);
-}
-
-json_t *yaml_json_scalar(const char *text)
-{
-	return scalar_value(text, scalar_kind(text));
 }
 
 /* The fewest digits after the first that read back as the same double; 16 always do. More are never further off than

@@ -4,12 +4,11 @@
 #define NEL_CONFIG_TEXT_YAML_JSON_H
 
 #include "base/err.h"
+#include "config/text/limits.h"
 #include "config/text/problem.h"
 #include "config/text/source_map.h"
 
-#define YAML_DEPTH_MAX 64
 #define YAML_DIRECTIVES_MAX 64 /* lines that begin with '%'; libyaml compares each with all others */
-#define YAML_NODES_MAX 100000  /* after aliases are expanded */
 
 /* Parses one document of `size` bytes (JSON is read as the YAML it is, except that `json` true demands strict JSON).
  * An empty document is null. 0: *ret_value is a new reference and *ret_map, when ret_map is not NULL, the caller's.
@@ -20,9 +19,5 @@ int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value
 /* Writes value as block-style YAML that PyYAML reads back as the same value (strings that YAML would take for
  * something else are quoted; multi-line strings may be literal blocks). The result is free()d by the caller. */
 char *yaml_json_emit(const json_t *value);
-
-/* Reads a plain scalar by YAML 1.1's rules (without sexagesimal numbers): a new reference to null, boolean, integer,
- * real or string. Integers beyond 64 bits become reals. */
-json_t *yaml_json_scalar(const char *text);
 
 #endif
