@@ -261,6 +261,15 @@ static unsigned connection_limit(size_t listener_count)
 	return usable < CONNECTIONS_MAX ? (unsigned)usable : CONNECTIONS_MAX;
 }
 
+/* One address leaves a quarter to the others, whatever the settings say. */
+static unsigned address_limit(const struct api_server *server)
+{
+	int64_t wanted = server->service->settings->limits.connections_per_address;
+	unsigned all = connection_limit(server->listener_count);
+	unsigned most = all - all / 4;
+	return wanted < most ? (unsigned)wanted : most;
+}
+
 static unsigned thread_count(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -284,8 +293,7 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 	options[n++] = (struct MHD_OptionItem){STRICTNESS, 1, NULL};
 	/* Not of unix sockets, says libmicrohttpd, which knows addresses of the Internet only. */
 	options[n++] =
-	    (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-				    (intptr_t)server->service->settings->limits.connections_per_address, NULL};
+	    (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)address_limit(server), NULL};
 	options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 	listener->daemon = MHD_start_daemon(
 	    flags, 0, NULL, NULL, dispatch_access, &listener->dispatch, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,

@@ -158,10 +158,11 @@ limits: {{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000{limits}}
         for name, role in (("root-of-all", "admin"), ("ann", "user"), ("bob", "user"), ("eve", "viewer")):
             self.tokens[name] = self.command("user", "add", name, "--role", role).strip().split()[-1]
 
-    def start(self):
+    def start(self, *before):
+        """before: words of a command that ends by executing another one."""
         begin = self.errors.stat().st_size if self.errors.exists() else 0
         with open(self.errors, "ab") as errors:
-            self.process = subprocess.Popen([BINARY, "--config", str(self.settings)], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*before, BINARY, "--config", str(self.settings)], stdin=subprocess.DEVNULL,
                                             stdout=errors, stderr=errors)
         wait_until(lambda: self.process.poll() is not None or "msg=ready" in self.log()[begin:], START_TIMEOUT_S,
                    "the start")

@@ -87,3 +87,16 @@ def test_one_address_never_has_all_connections(fresh):
         assert other.recv(100).startswith(b"HTTP/1.1 200")
     for connection in idle:
         connection.close()
+
+
+def test_one_address_leaves_room_where_few_descriptors_are_permitted(fresh):
+    """Of 600 descriptors 172 are for the connections of each of the two listeners, fewer than one address may have by default."""
+    daemon = fresh()
+    daemon.start("prlimit", "--nofile=600")
+    idle = [socket.create_connection(("127.0.0.1", daemon.port())) for _ in range(300)]
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", daemon.port()), 10, source_address=("127.0.0.2", 0)) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200")
+    for connection in idle:
+        connection.close()
