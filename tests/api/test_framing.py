@@ -76,12 +76,13 @@ ODD = {
     "no colon": b"GET /healthz HTTP/1.1\r\n" + HOST + b"abc\r\n\r\n",
     "space in the target": b"GET /healthz /v1/jobs HTTP/1.1\r\n" + HOST + b"\r\n",
 }
+UNREADABLE = ("space in the target",)  # libmicrohttpd may close without a word
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_request_400_and_closed(daemon, name):
     answer = talk(daemon, ODD[name] + NEXT)
-    assert set(statuses(answer)) <= {400}, answer  # what libmicrohttpd cannot read it may close without a word
+    assert set(statuses(answer)) == {400} or (name in UNREADABLE and answer == b""), answer
     if b"application/problem+json" in answer:
         assert b"Connection: close" in answer
 

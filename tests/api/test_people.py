@@ -122,6 +122,31 @@ def test_token_shown_once_listed_revoked(ann, daemon):
     assert ann.get(f"/v1/tokens/{made['id']}").json() == after
 
 
+def memory_of(pid):
+    """What is in the memory that a process may write to."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, mode = line.split()[:2]
+            begin, end = (int(number, 16) for number in span.split("-"))
+            if mode.startswith("rw") and end - begin < 1 << 30:  # not the shadow of a sanitizer
+                for at in range(begin, end, 1 << 24):
+                    try:
+                        memory.seek(at)
+                        yield memory.read(min(end - at, 1 << 24))
+                    except OSError:
+                        break  # guard pages, and what has been unmapped since
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another process's memory is for root")
+def test_token_is_not_in_memory_after_its_reply(ann, daemon):
+    secret = ann.post("/v1/tokens", 201, json={"label": "label-that-is-found"}).json()["token"].encode()
+
+    def found(text):
+        return sum(part.count(text) for part in memory_of(daemon.process.pid))
+    assert found(b"label-that-is-found") > 0
+    wait_until(lambda: found(secret) == 0, what="the end of the reply")
+
+
 def test_token_use_is_not_a_write_for_each_request(ann, daemon):
     made = ann.post("/v1/tokens", 201).json()
     other = Client(ann.base, ann.contract, made["token"])

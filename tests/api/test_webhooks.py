@@ -4,12 +4,14 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
 import threading
 import time
+from pathlib import Path
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import wait_until
+from conftest import BINARY, wait_until
 
 OPEN = "webhooks: {allow_private: true, allow_http: true, per_user: 6}\n"
 
@@ -281,3 +283,32 @@ def test_dead_receiver_delays_nobody(server, receiver):
     waiting = wait_until(lambda: [d for d in deliveries(ann, dead) if d["tries"] > 0], what="a try")
     assert len(waiting) == 1 and waiting[0]["state"] == "pending" and waiting[0]["error"]
     assert server.stop() < 5
+
+
+# In place of libcurl's: the first transfer cannot be begun.
+NO_MEMORY_AT_FIRST = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+int curl_multi_add_handle(void *multi, void *easy)
+{
+	static int calls;
+	int (*add)(void *, void *) = (int (*)(void *, void *))dlsym(RTLD_NEXT, "curl_multi_add_handle");
+	return calls++ == 0 ? 3 : add(multi, easy);
+}
+"""
+
+
+@pytest.mark.skipif(any(name in Path(BINARY).read_bytes() for name in (b"__asan_init", b"__tsan_init")),
+                    reason="a sanitizer has to come before what is preloaded")
+def test_transfer_that_cannot_be_begun_is_tried_again(fresh, receiver, tmp_path):
+    library = tmp_path / "preloaded.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=NO_MEMORY_AT_FIRST, text=True, check=True)
+    daemon = fresh(more=OPEN)
+    daemon.start("env", f"LD_PRELOAD={library}")
+    ann = daemon.client("ann")
+    hook = make(ann, receiver.url)
+    ann.submit()
+    wait_until(lambda: receiver.got, 120, "the first event")
+    assert "a webhook cannot be sent: Out of memory" in daemon.log()
+    wait_until(lambda: all(d["state"] == "delivered" for d in deliveries(ann, hook)), what="the log")
+    assert [event["seq"] for event in receiver.events()] == sorted({event["seq"] for event in receiver.events()})

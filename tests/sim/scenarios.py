@@ -199,6 +199,8 @@ def login_node_is_away(binary, full):
             raise Wrong(f"submitted to a login node that is away: {made.describe(made.evaluations[1])}")
         os.kill(pid, signal.SIGCONT)
         made.settle()
+        if 'msg="cluster can be observed again" cluster=sim' not in made.log():
+            raise Wrong("nothing in the log says that the cluster is there again")
         made.check()
     return 1
 
