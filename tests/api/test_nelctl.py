@@ -14,7 +14,7 @@ import tarfile
 import threading
 
 import pytest
-from conftest import CONFIG, ROOT
+from conftest import CONFIG, ROOT, wait_until
 
 NEL = ROOT / "examples/nelctl"
 NO_ID = "0123456789abcdef"
@@ -306,6 +306,18 @@ def test_status_of_jobs_and_of_one_s_own(nel, ann, bob):
     assert mine in text and other not in text
     nel("status", NO_ID, code=4)
     assert "(404)" in nel.err
+
+
+def test_warnings_of_a_job_are_shown(nel, ann, daemon):
+    identity = ann.submit().json()["id"]
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    set_state(daemon, identity, "succeeded")
+    daemon.execute("UPDATE jobs SET warnings = ? WHERE id = ?", json.dumps(["results.yml is not there"]), f"{identity}.1")
+    warning = f"warning: {identity}.1: results.yml is not there"
+    assert warning in nel("status", identity).splitlines()
+    assert "warning: results.yml is not there" in nel("status", f"{identity}.1").splitlines()
+    assert warning in nel("status", identity, "--watch").splitlines()
 
 
 def test_ls_filters_and_pages(nel, ann):
