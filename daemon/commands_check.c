@@ -45,6 +45,11 @@ static void check_database(struct check *c, const char *database)
 		     "; `nel-slurmd migrate`, as the daemon's account, makes it");
 }
 
+static void check_master_key(struct check *c, const struct settings *settings)
+{
+	need(c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it");
+}
+
 static void check_files(struct check *c, const struct settings *settings)
 {
 	for (size_t i = 0; i < settings->cluster_count; i++) {
@@ -56,6 +61,8 @@ static void check_files(struct check *c, const struct settings *settings)
 		need(c, certificate, cluster->certificate_file, R_OK, "");
 		need(c, hosts, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared");
 	}
+	if (settings->master_key_is_own)
+		check_master_key(c, settings);
 	need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");
 	need(c, "the TLS key", settings->tls_key_file, R_OK, "");
 	need(c, "groups_dir", settings->groups_dir, R_OK | X_OK, "");
@@ -100,8 +107,8 @@ static int check_access(const struct command_line *line, const struct settings *
 		command_fail(&err);
 		return -1;
 	}
-	/* systemd reads it as root and hands it over (LoadCredential). */
-	need(&c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it");
+	if (!settings->master_key_is_own) /* systemd reads it as root and hands it over (LoadCredential) */
+		check_master_key(&c, settings);
 	if (account != NULL && become(account) != 0) {
 		err_set(&err, NEL_DENIED, "only root can check as another account");
 		command_fail(&err);

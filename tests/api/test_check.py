@@ -30,6 +30,14 @@ def test_check_tells_of_each_file_that_is_not_there(fresh, name, says):
     assert check(daemon, "--syntax-only").returncode == 0
 
 
+def test_check_tells_of_the_files_of_tls(fresh):
+    daemon = fresh(more="tls: {cert_file: /no/such/crt, key_file: /no/such/key}\n")
+    done = check(daemon)
+    assert done.returncode == 1
+    for says in ("the TLS certificate /no/such/crt: No such file", "the TLS key /no/such/key: No such file"):
+        assert says in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another account")
 def test_check_looks_as_the_daemon_s_account(fresh):
     daemon = fresh()
@@ -37,7 +45,7 @@ def test_check_looks_as_the_daemon_s_account(fresh):
         os.chmod(folder, 0o755)
     done = check(daemon, "--user", "nobody")
     assert done.returncode == 1
-    for says in ("cluster alpha: the SSH key", "the directory of the database"):
+    for says in ("cluster alpha: the SSH key", "the master key", "the directory of the database"):
         assert any(says in line and "Permission denied for the account nobody" in line for line in done.stderr.splitlines()), says
     nobody = pwd.getpwnam("nobody")
     for path in [daemon.folder, *daemon.folder.iterdir()]:

@@ -282,6 +282,7 @@ static void read_files(const struct reader *r, const json_t *root, struct settin
 	if (s->database == NULL)
 		s->database = mem_strdup(DATABASE_DEFAULT);
 	s->master_key_file = find_master_key(r, root);
+	s->master_key_is_own = reader_get(root, "master_key_file") != NULL;
 	s->groups_dir = settings_path(r, root, "", "groups_dir", false);
 	s->tasks_file = settings_path(r, root, "", "tasks_file", false);
 	s->log_level = reader_text_or(r, root, "", "log_level", READER_LINE, "info");

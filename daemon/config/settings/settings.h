@@ -86,9 +86,10 @@ struct settings {
 	bool insecure;
 	char *database;
 	char *master_key_file;
-	char *groups_dir; /* NULL: none */
-	char *tasks_file; /* NULL: the built-in catalogue */
-	char *log_level;  /* "info" */
+	bool master_key_is_own; /* a setting names it: no credential of the service manager's stands for it */
+	char *groups_dir;       /* NULL: none */
+	char *tasks_file;       /* NULL: the built-in catalogue */
+	char *log_level;        /* "info" */
 	struct {
 		int64_t config_bytes;             /* 1048576 */
 		int64_t active_jobs_per_user;     /* 200 */
