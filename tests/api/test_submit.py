@@ -111,8 +111,11 @@ def test_submit_tells_every_kind_of_mistake_together(ann):
 def test_submit_by_curl_with_the_wrong_option_is_told_the_right_one(ann):
     reply = ann.submit("defaults: []", 415, "application/x-www-form-urlencoded")
     assert "-F config=@FILE" in reply.json()["detail"]
-    reply = ann.submit("config.yaml", 422)
-    assert "-F config=@FILE" in reply.json()["errors"][0]["message"]
+    for text, content_type in (("config.yaml", "application/yaml"), ("config.json", "application/json"), ("./x", "application/json")):
+        reply = ann.submit(text, 422, content_type)
+        assert "-F config=@FILE" in reply.json()["errors"][0]["message"], text
+    ann.submit("\ufeff" + json.dumps(as_json(CONFIG)), content_type="application/json")
+    assert "not valid JSON" in ann.submit('{"a": x}', 422, "application/json").json()["errors"][0]["message"]
 
 
 def test_submit_refused_for_a_key_that_is_mistyped_names_both(ann):

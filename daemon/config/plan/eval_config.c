@@ -82,6 +82,23 @@ static const char *find_username(const struct eval_input *in, const json_t *comp
 	return name == NULL ? "" : name;
 }
 
+/* One line that begins with none of the characters that JSON, or a byte order mark before it, begins with. */
+static bool is_word(const char *text, size_t size)
+{
+	static const char first[] = "./~_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	return size > 0 && memchr(first, text[0], strlen(first)) != NULL && memchr(text, '\n', size) == NULL;
+}
+
+static int refuse_other(struct problems *errors, bool may_be_a_name, struct nel_err *err)
+{
+	problems_add(errors, "", 1, 1, "A config is a mapping of sections such as execution and evaluation%s",
+		     may_be_a_name
+			 ? "; if this is the name of a file, curl sends what is in it with an '@' before it: -F "
+			   "config=@FILE, --data-binary @FILE"
+			 : "");
+	return refuse(errors, err);
+}
+
 /* Text to resolved config: parse, compose, interpolate. */
 static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **ret_resolved,
 		   struct source_map **ret_map, struct problems *errors, struct nel_err *err)
@@ -89,17 +106,13 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 	CLEANUP(json_freep) json_t *submitted = NULL;
 	CLEANUP(json_freep) json_t *composed = NULL;
 	CLEANUP(json_freep) json_t *resolved = NULL;
+	if (in->json && is_word(in->text, in->size))
+		return refuse_other(errors, true, err);
 	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0)
 		return -1;
-	if (!json_is_object(submitted)) {
-		problems_add(
-		    errors, "", 1, 1, "A config is a mapping of sections such as execution and evaluation%s",
-		    json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL
-			? "; if this is the name of a file, curl sends what is in it with an '@' before it: -F "
-			  "config=@FILE, --data-binary @FILE"
-			: "");
-		return refuse(errors, err);
-	}
+	if (!json_is_object(submitted))
+		return refuse_other(
+		    errors, json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL, err);
 	const struct compose_input compose_in = {.submitted = submitted,
 						 .map = *ret_map,
 						 .overrides = in->overrides,
