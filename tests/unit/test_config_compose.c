@@ -142,6 +142,10 @@ static void test_compose_forms_of_defaults_are_understood(void **state)
 	    {SLURM "deployment: [vllm]]", {NULL}, "deployment.type", "\"vllm\""},
 	    {SLURM "deployment: [vllm, sglang]]", {NULL}, "deployment.type", "\"sglang\""},
 	    {SLURM "deployment: [vllm, sglang]]", {NULL}, "deployment.gpu_memory_utilization", "0.95"},
+	    {SLURM "deployment: [vllm, vllm_ray]]",
+	     {NULL},
+	     "deployment.env_vars.VLLM_USE_RAY_COMPILED_DAG_CHANNEL_TYPE",
+	     "\"lit:shm\""},
 	    {SLURM "deployment: null]", {NULL}, "deployment", NULL},
 	    {SLURM "optional deployment: nothing]", {NULL}, "deployment", NULL},
 	    {SLURM "optional deployment: vllm]", {NULL}, "deployment.type", "\"vllm\""},
@@ -164,6 +168,16 @@ static void test_compose_forms_of_defaults_are_understood(void **state)
 	    {SLURM "deployment: headed]", {NULL}, "deployment.extra.x", "1"},
 	    {SLURM "preset: plain]", {NULL}, "preset.x", "1"},
 	    {SLURM "preset: nested]", {NULL}, "preset.deployment.type", "\"none\""},
+	    /* A complete config, as the launcher writes them to run them again: nothing is added to it. */
+	    {"execution: {type: slurm, partition: p}",
+	     {NULL},
+	     "execution",
+	     "{\"type\": \"slurm\", \"partition\": \"p\"}"},
+	    {"execution: {type: slurm, partition: p}", {NULL}, "deployment", NULL},
+	    {"execution: {type: slurm, gres: x}", {"execution.gres=null", NULL}, "execution.gres", "null"},
+	    {"execution: {type: slurm, gres: x}", {"~execution.gres", NULL}, "execution", "{\"type\": \"slurm\"}"},
+	    {SLURM "_self_]", {"~execution.gres", NULL}, "execution.gres", NULL},
+	    {SLURM "_self_]", {"~execution.sbatch_extra_flags", NULL}, "execution.sbatch_extra_flags", NULL},
 	};
 	check_composed(cases, sizeof cases / sizeof cases[0]);
 }

@@ -76,6 +76,9 @@ static void test_yaml_json_parse_keys_become_strings(void **state)
 	    {"on: [x]\nyes: 1\nFalse: 2", "{\"on\":[\"x\"],\"yes\":1,\"False\":2}"},
 	    {"? a\n: 1", "{\"a\":1}"},
 	    {"'~': 1", "{\"~\":1}"},
+	    {"\xef\xbb\xbf"
+	     "a: 1",
+	     "{\"a\":1}"}, /* a byte order mark is no part of the first key */
 	};
 	check_readings(cases, sizeof cases / sizeof cases[0]);
 }
