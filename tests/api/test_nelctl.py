@@ -484,11 +484,16 @@ def test_run_understands_the_launcher_s_options(nel, ann):
     assert [job["task"] for job in evaluation["jobs"]] == ["lm-evaluation-harness.ifeval"]
     assert "there is no task" in (nel("run", "--config", "config.yaml", "-t", "nope", code=4) or nel.err)
     nel("run", "config.yaml", "--config", "config.yaml", code=2)
+    (nel.folder / "empty.env").write_text("")
+    told = nel("run", "--config", "config.yaml", "--env_file", "empty.env", "--tasks", "lm-evaluation-harness.ifeval", "-n")
+    assert told.startswith("1 job on alpha, ")
+    nel("run", "--config", "config.yaml", "--config-output", "x", code=2)
+    assert "nelctl info ID --config" in nel.err
     assert nel("ls", "runs", "--limit", "1").splitlines()[1].split()[0] == identity
     assert "mmlu" in nel("ls", "tasks", "mmlu")
     assert "walltime" in nel("info", identity, "--config")
     assert identity in nel("info", identity)
-    assert nel("export", identity, "--dest", "local").startswith("model,") or nel("export", identity) != ""
+    assert nel("export", identity, "--dest", "local").startswith("evaluation,job,user,model,")
     assert json.loads(nel("export", identity, "--format", "json"))["items"] == []
     nel("export", identity, "--dest", "wandb", code=2)
     assert "execution.auto_export.destinations" in nel.err
@@ -601,11 +606,16 @@ def test_secrets_are_kept_from_standard_input(nel, ann):
     nel("secret", "set", "NELCTL_KEY", "s3cret", code=2)
     assert "never an argument" in nel.err
     nel("secret", "set", "not a name", code=2, stdin="x")
+    nel("secret", code=2)
+    assert "set, ls or rm" in nel.err
     nel("secret", "rm", "NELCTL_KEY")
     assert "NELCTL_KEY" not in nel("secret", "ls")
 
 
 def test_cluster_check_names_what_is_missing(nel):
-    nel("cluster", "check", "alpha", "--account", "acct", code=4)
+    told = nel("cluster", "check", "alpha", "--account", "acct", code=4)
+    assert re.search(r"^NOT OK  login: .+; .+", told, re.M)
+    nel("cluster", "check", "nope", code=4)
+    assert "no cluster nope" in nel.err
     nel("cluster", "check", code=2)
     nel("cluster", "list", code=2)
