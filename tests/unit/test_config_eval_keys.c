@@ -203,6 +203,7 @@ static const struct refused warned[] = {
     {EVAL_NONE, "{'execution': {'gres': 'gpu:8'}}", "/execution/gres", "holds GPUs"},
     {EVAL_NONE, "{'execution': {'gpus_per_node': 1}}", "/execution/gres", "holds GPUs"},
     {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 4}}", "/deployment/tensor_parallel_size", "4 GPUs"},
+    {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 1}}", "/deployment/tensor_parallel_size", "uses 1 GPU, but"},
     {EVAL_BASE, "{'execution': {'num_nodes': 2}}", "/deployment/tensor_parallel_size", "holds 16"},
     {EVAL_BASE, "{'execution': {'walltime': '48:00:00', 'max_walltime': '24:00:00'}}", "/execution/walltime",
      "above max_walltime"},

@@ -20,6 +20,7 @@ static struct job_row make_job(void)
 				.resume_mode = mem_strdup("daemon"),
 				.resume_on = mem_strdup("TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL"),
 				.attempt = 1,
+				.budget_from_attempt = 1,
 				.progress = -1};
 }
 
@@ -201,7 +202,7 @@ static void test_reconcile_budget_and_limits_decide_what_follows(void **state)
 		const char *in_reason;
 	} cases[] = {
 	    {"daemon", "TIMEOUT", 86400, 3600, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
-	    {"daemon", "TIMEOUT", 3600, 3600, 0, "TIMEOUT", EVENT_END_BUDGET, "3600 s of 3600 s"},
+	    {"daemon", "TIMEOUT", 3600, 3600, 0, "TIMEOUT", EVENT_END_BUDGET, "1 attempt ran 3600 s of 3600 s"},
 	    {"daemon", "TIMEOUT", 3659, 3600, 0, "TIMEOUT", EVENT_END_BUDGET, "budget"},
 	    {"daemon", "TIMEOUT", 3660, 3600, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},
 	    {"daemon", "TIMEOUT", -1, 3600000, 0, "TIMEOUT", EVENT_END_CONTINUE, "TIMEOUT"},

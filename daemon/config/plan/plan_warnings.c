@@ -51,8 +51,9 @@ static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, c
 	CLEANUP(mem_freep) char *pointer = reader_join(base, "tensor_parallel_size");
 	reader_warn(
 	    &ctx->reader, pointer,
-	    "%s: tensor x pipeline x data parallel (%lld x %lld x %lld) uses %lld GPUs, but each instance holds %lld",
-	    s->name, (long long)tensor, (long long)pipeline, (long long)data, (long long)used, (long long)gpus);
+	    "%s: tensor x pipeline x data parallel (%lld x %lld x %lld) uses %lld GPU%s, but each instance holds %lld",
+	    s->name, (long long)tensor, (long long)pipeline, (long long)data, (long long)used, used == 1 ? "" : "s",
+	    (long long)gpus);
 }
 
 /* No tag is the same as `latest`, except for files and digests. */
