@@ -209,9 +209,9 @@ limits: {{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000{limits}}
 
 
 class Sshd:
-    """An sshd on a free port that lets this account in with the daemon's key."""
+    """An sshd on a free port that lets this account in with the daemon's key. lines: more of its config."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, lines=""):
         self.folder = folder
         self.port = free_port()
         for name in ("key", "host"):
@@ -232,6 +232,7 @@ StrictModes no
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+{lines}
 """)
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)

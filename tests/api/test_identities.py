@@ -185,6 +185,25 @@ def test_preflight_unreachable_cluster_fails_the_login(people):
     assert items["login", ""]["ok"] is False and items["login", ""]["hint"]
 
 
+def test_login_node_that_shares_no_algorithm_is_told_with_what_would_help(fresh, tmp_path):
+    """No libssh2 has this key exchange method."""
+    sshd = Sshd(tmp_path, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
+    try:
+        daemon = fresh(beta_port=sshd.port)
+        daemon.start()
+        _, items = checks(daemon.client("root-of-all"), "beta")
+        job = daemon.client("ann").submit(CONFIG.replace("alpha.example", "beta.example")).json()["id"] + ".0"
+        said = "no common key exchange method: the server has sntrup761x25519-sha512@openssh.com"
+
+        def waits_on():
+            return daemon.client("ann").get(f"/v1/jobs/{job}").json()["waiting_on"] or ""
+        wait_until(lambda: said in waits_on(), 60, "a reason")
+        for text in (items["login", ""]["message"], waits_on()):
+            assert said in text and "permit curve25519-sha256" in text
+    finally:
+        sshd.stop()
+
+
 def test_preflight_names_each_missing_item(server, people, tmp_path):
     """The tests' sshd is a host without Slurm."""
     (tmp_path / "out").mkdir()
