@@ -74,9 +74,16 @@ if has("sbatch-refuses"):
     sys.exit(1)
 if has("sbatch-hangs"):
     time.sleep(20)
-print("77")
+print(open(os.environ["STAND"] + "/sbatch-says").read() if has("sbatch-says") else "77")
 """,
-    "squeue": RECORD + 'record("squeue")\nprint("42.0 server-0")\nprint("42.1 evaluation")\n',
+    "squeue": RECORD
+    + """
+record("squeue")
+if not any(a.startswith("--name=") for a in sys.argv):
+    print("42.0 server-0", "42.1 evaluation", sep="\\n")
+elif has("squeue-says"):
+    print(open(os.environ["STAND"] + "/squeue-says").read())
+""",
     "scancel": RECORD
     + """
 record("scancel")
@@ -480,6 +487,29 @@ def test_run_with_a_refused_export_succeeds_and_leaves_no_secrets(make):
     assert "warning: the export job was refused: sbatch: error: invalid partition" in run.log
     assert not (run.job_dir / ".export.env").exists()
     assert (run.job_dir / ".export/job").read_text() == "refused sbatch: error: invalid partition\n"
+
+
+@pytest.mark.parametrize("said, known, noted", [
+    ("77", None, "77"),
+    ("77;alpha", None, "77"),
+    ("sbatch: note: a budget of 4711\n77", None, "77"),
+    ("4711\nsbatch: note: cheap\n77\n815", "12\n77", "77"),
+    ("4711\n77;alpha", "77", "77"),
+    ("4711\n77", None, None),  # a wrong id would be an export that is gone, whose secrets are removed under the real one
+    ("thank you", None, None),
+])
+def test_run_takes_no_other_number_for_the_id_of_its_export(make, said, known, noted):
+    run = make("commands")
+    run.set("sbatch-says", said)
+    if known:
+        run.set("squeue-says", known)
+    assert run.run() == 0
+    text = (run.job_dir / ".export/job").read_text()
+    assert text == (f"{noted}\n" if noted else "refused " + said.replace("\n", " ") + "\n")
+    assert (run.job_dir / ".export.env").exists() == bool(noted)
+    asked = [call["argv"] for call in run.calls("squeue") if "--format=%i" in call["argv"]]
+    assert len(asked) == ("\n" in said)
+    assert all(f"--name=nel-export-{run.job_dir.name}" in words for words in asked)
 
 
 def test_run_does_not_wait_for_ever_to_send_its_export(make):

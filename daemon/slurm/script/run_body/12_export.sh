@@ -2,7 +2,7 @@
 
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
-    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer name status
+    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer id name status
     # Of the output directory no more than this evaluation, where the exporters look for job directories; and to be written
     # only the artifacts, for scripts of the other jobs lie there.
     local run=${NEL_JOB_DIR%/*}
@@ -28,14 +28,30 @@ submit_export() {
         status=$?
         ((status != 124 && status != 137)) || printf 'sbatch did not answer within %d s' "$sbatch_timeout_s"
         exit "$status"
-    ) && [[ $'\n'$answer$'\n' =~ $'\n'([0-9]{1,20})(;[^$'\n']*)?$'\n' ]]; then
-        say "sent export job ${BASH_REMATCH[1]}"
-        note_export "${BASH_REMATCH[1]}"
+    ) && id=$(find_export_id "$answer"); then
+        say "sent export job $id"
+        note_export "$id"
     else
         say "warning: the export job was refused: $answer"
         note_export "refused $answer"
         rm -f "$secrets"
     fi
+}
+
+# Prints the id of the export job that was sent. Among a site's notes and numbers it is the one that Slurm has under the
+# job's name; when Slurm does not say, the only one.
+find_export_id() { # ANSWER OF SBATCH
+    local line id known ids=()
+    while read -r line; do
+        [[ ! $line =~ ^([0-9]{1,20})(\;.*)?$ ]] || ids+=("${BASH_REMATCH[1]}")
+    done <<<"$1"
+    if [[ $1 == *$'\n'* ]]; then
+        known=$(timeout 20 squeue --noheader --states=all --user="$(id -un)" --name="nel-export-${NEL_JOB_DIR##*/}" --format=%i 2>/dev/null)
+        for id in "${ids[@]}"; do
+            [[ $'\n'$known$'\n' != *$'\n'$id$'\n'* ]] || ids=("$id")
+        done
+    fi
+    ((${#ids[@]} == 1)) && printf '%s' "${ids[0]}"
 }
 
 note_export() { # the Slurm id of the export job, or "refused" and why
