@@ -99,10 +99,10 @@ def test_submit_strict_warnings_are_errors(ann, daemon):
 
 def test_submit_tells_every_kind_of_mistake_together(ann):
     config = CONFIG.replace("alpha.example", "nowhere.example").replace("  account: acct", "  account: acct\n  walltime: 1h")
-    config = config.replace("evaluation:\n", "evaluation:\n  env_vars: {HF_TOKEN: 'host:NOT_THERE'}\n", 1)
+    config = config.replace("evaluation:\n", "evaluation:\n  pre_cmd: id\n  env_vars: {HF_TOKEN: 'host:NOT_THERE'}\n", 1)
     errors = ann.submit(config, 422).json()["errors"]
     found = {error["pointer"]: error for error in errors}
-    assert set(found) == {"/execution/hostname", "/execution/walltime", "/evaluation/env_vars/HF_TOKEN"}
+    assert set(found) == {"/execution/hostname", "/execution/walltime", "/evaluation/env_vars/HF_TOKEN", "/evaluation/pre_cmd"}
     secret = found["/evaluation/env_vars/HF_TOKEN"]
     assert secret["line"] == 1 + config[:config.index("HF_TOKEN")].count("\n")
     assert "--env-file" in secret["message"] and "NOT_THERE" in secret["message"]
