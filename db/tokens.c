@@ -209,7 +209,10 @@ static struct token_memo *memo_of(struct db *db, const char *hash)
 {
 	if (db->tokens == NULL)
 		db->tokens = mem_calloc(MEMOS, sizeof *db->tokens);
-	return &db->tokens[((size_t)hash[0] * 31 + (size_t)hash[1]) % MEMOS];
+	size_t sum = 0;
+	for (const char *p = hash; *p != '\0'; p++)
+		sum = sum * 31 + (unsigned char)*p;
+	return &db->tokens[sum % MEMOS];
 }
 
 static int find_valid(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, struct nel_err *err)
