@@ -149,7 +149,7 @@ def chains(bed, model_server, daemon, tmp_path_factory):
     chains.watcher.stop()
     bed.ctl("alpha", "node", "a3", "resume")
     away.end()
-    bed.ctl("beta", "set", "MinJobAge=300")
+    bed.ctl("beta", "set", "MinJobAge=1800")
 
 
 def stamped_s(job):

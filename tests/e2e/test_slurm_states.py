@@ -116,7 +116,7 @@ def wrapped(bed, name, body):
 
 
 def test_hanging_sacct_is_named_and_an_end_that_it_alone_knows_is_waited_for(bed, make_daemon, model_server, request):
-    request.addfinalizer(lambda: bed.ctl("alpha", "set", "MinJobAge=300"))
+    request.addfinalizer(lambda: bed.ctl("alpha", "set", "MinJobAge=1800"))
     bed.ctl("alpha", "set", "MinJobAge=2")
     settings = wrapped(bed, "sacct", "exec sleep 600")
     daemon = make_daemon([settings]).start()

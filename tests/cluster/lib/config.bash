@@ -34,7 +34,7 @@ SchedulerParameters=sched_interval=5,batch_sched_delay=0,bf_interval=5,sched_min
 ReturnToService=2
 KillWait=5
 CompleteWait=0
-MinJobAge=${NEL_CLUSTER_MIN_JOB_AGE:-300}
+MinJobAge=${NEL_CLUSTER_MIN_JOB_AGE:-1800}
 SlurmctldTimeout=60
 SlurmdTimeout=300
 GresTypes=gpu
