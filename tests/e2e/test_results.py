@@ -1,5 +1,5 @@
 """Which scores are stored, on a real cluster: of a success without results.yml, of a file that something writes to after
-its end, of one with spoilt values, of a job that failed after it wrote them."""
+its end, of one with spoilt values or odd forms, of an evaluator that asked nothing, of a job that failed after it wrote them."""
 
 from pathlib import Path
 
@@ -72,6 +72,51 @@ def test_spoilt_value_costs_itself(run, daemon):
     job = run("spoilt")
     assert scores(daemon, job) == [0.5]
     assert "left out" in job["warnings"][0]
+
+
+FORMS = """cat >%s <<'EOF'
+results:
+  tasks:
+    t:
+      metrics:
+        m:
+          scores:
+            number: {value: 0.5}
+            text: {value: '0.25', stats: {count: '12'}}
+            percent: {value: '85%%'}
+            word: {value: high}
+            not_a_number: {value: .nan}
+            infinite: {value: .inf}
+            nothing: {}
+            twice: {value: 1}
+            twice: {value: 2}
+            ~: {value: 3}
+EOF""" % RESULTS
+
+
+@submission(env=KEY)
+def forms(site):
+    return site.external(evaluation={"post_cmd": FORMS})
+
+
+def test_values_that_are_no_one_finite_number_are_left_out_and_said_so(run, daemon):
+    job = run("forms")
+    items = daemon.client.get(f"/v1/jobs/{job['id']}/results")["items"]
+    assert {item["score"]: (item["value"], item["count"]) for item in items if item["score"] != "twice"} == {
+        "number": (0.5, None), "text": (0.25, 12)}
+    assert len([item for item in items if item["score"] == "twice"]) <= 1
+    assert "left out" in job["warnings"][0]
+
+
+@submission(env=KEY)
+def silent(site):
+    return site.external(evaluation={"post_cmd": "echo 0 >/results/progress"})
+
+
+def test_scores_of_an_evaluator_that_finished_no_request_are_warned_of(run, daemon):
+    job = run("silent")
+    assert set(scores(daemon, job)) == {SCORE}
+    assert any("finished no request" in warning for warning in job["warnings"])
 
 
 @submission(env=KEY)
