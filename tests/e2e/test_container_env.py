@@ -11,7 +11,8 @@ import pytest
 from configs import MODEL, config, task
 
 # Of the job, the step and the shell: they differ from job to job.
-OWN = ("SLURM", "PMI", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES")
+# With srun's --mpi=pmix Slurm 24.11 adds names of Open MPI and of its own plugins' options.
+OWN = ("SLURM", "_SLURM_SPANK_OPTION", "OMPI_MCA_", "PMI", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES")
 SHELL = {"_", "SHLVL", "PWD", "OLDPWD", "HOSTNAME", "TMPDIR", "SSH_CLIENT", "SSH_CONNECTION"}
 
 
