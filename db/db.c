@@ -66,6 +66,15 @@ static int prepare_all(struct db *db, struct nel_err *err)
 	return 0;
 }
 
+int db_migrate(const char *path, int *ret_from, int *ret_to, struct nel_err *err)
+{
+	CLEANUP(mem_freep) struct migration *list = NULL;
+	size_t count = 0;
+	if (migrate_embedded(&list, &count, err) != 0)
+		return -1;
+	return migrate_file(path, list, count, ret_from, ret_to, err);
+}
+
 static int check_version(sqlite3 *sqlite, struct nel_err *err)
 {
 	CLEANUP(mem_freep) struct migration *list = NULL;

@@ -4,7 +4,6 @@
 #include "base/embed.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "db/db.h"
 #include "db/new_file.h"
 #include "db/statement.h"
 
@@ -187,13 +186,4 @@ int migrate_file(const char *path, const struct migration *list, size_t count, i
 	if (ret_to != NULL)
 		*ret_to = (int)count;
 	return 0;
-}
-
-int db_migrate(const char *path, int *ret_from, int *ret_to, struct nel_err *err)
-{
-	CLEANUP(mem_freep) struct migration *list = NULL;
-	size_t count = 0;
-	if (migrate_embedded(&list, &count, err) != 0)
-		return -1;
-	return migrate_file(path, list, count, ret_from, ret_to, err);
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "ssh/blob.h"
 #include "ssh/key_file.h"
@@ -12,11 +13,9 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define CERTIFICATE_BYTES_MAX (64 * 1024)
 #define OF_A_USER 1 /* SSH_CERT_TYPE_USER */
-#define YEAR_10000_S 253402300800
 
 static bool take_number64(struct blob *from, uint64_t *ret)
 {
@@ -62,7 +61,7 @@ static int check(const char *line, const char *path, int64_t now_s, struct nel_e
 		return 0;
 	char at[CLOCK_RFC3339_SIZE];
 	uint64_t bound = early ? after : before;
-	clock_rfc3339(bound < YEAR_10000_S ? (int64_t)bound : YEAR_10000_S, at);
+	clock_rfc3339(bound < INT64_MAX ? (int64_t)bound : INT64_MAX, at);
 	return err_set(err, NEL_DENIED, "the certificate %s %s %s", path, early ? "is not valid before" : "expired at",
 		       at);
 }
@@ -77,11 +76,7 @@ int certificate_load(const char *path, int64_t now_s, char **ret_line, struct ne
 		return err_set(err, NEL_DENIED, "the certificate %s is not a file, or larger than %d bytes", path,
 			       CERTIFICATE_BYTES_MAX);
 	CLEANUP(mem_freep) char *text = mem_calloc(CERTIFICATE_BYTES_MAX + 1, 1);
-	size_t size = 0;
-	ssize_t n = 0;
-	while (size < CERTIFICATE_BYTES_MAX && (n = read(fd, text + size, CERTIFICATE_BYTES_MAX - size)) > 0)
-		size += (size_t)n;
-	if (n < 0)
+	if (file_read(fd, text, CERTIFICATE_BYTES_MAX) < 0)
 		return err_sys(err, NEL_DENIED, errno, "cannot read the certificate %s", path);
 	text[strcspn(text, "\r\n")] = '\0';
 	if (check(text, path, now_s, err) != 0)

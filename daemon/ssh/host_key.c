@@ -2,6 +2,7 @@
 #include "ssh/host_key.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ssh/key_file.h"
@@ -32,12 +33,8 @@ static int read_text(const char *path, char **ret_text, struct nel_err *err)
 	if (!S_ISREG(st.st_mode) || st.st_size > KNOWN_HOSTS_BYTES_MAX)
 		return err_set(err, NEL_DENIED, "the known_hosts file %s is not a file, or larger than %d bytes", path,
 			       KNOWN_HOSTS_BYTES_MAX);
-	size_t room = (size_t)st.st_size, size = 0;
-	CLEANUP(mem_freep) char *text = mem_calloc(room + 1, 1);
-	ssize_t n = 0;
-	while (size < room && (n = read(fd, text + size, room - size)) > 0)
-		size += (size_t)n;
-	if (n < 0)
+	CLEANUP(mem_freep) char *text = mem_calloc((size_t)st.st_size + 1, 1);
+	if (file_read(fd, text, (size_t)st.st_size) < 0)
 		return err_sys(err, NEL_DENIED, errno, "cannot read the known_hosts file %s", path);
 	*ret_text = TAKE(text);
 	return 0;

@@ -2,6 +2,7 @@
 #include "ssh/key_file.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
@@ -192,17 +193,14 @@ int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct ne
 	if (check_mode(fd, path, err) != 0)
 		return -1;
 	char *text = mem_calloc(KEY_BYTES_MAX + 1, 1);
-	size_t size = 0;
-	ssize_t n = 0;
-	while (size < KEY_BYTES_MAX && (n = read(fd, text + size, KEY_BYTES_MAX - size)) > 0)
-		size += (size_t)n;
-	int rc = n < 0 ? err_sys(err, NEL_DENIED, errno, "cannot read the key file %s", path)
-		       : key_file_check(text, path, err);
+	ssize_t size = file_read(fd, text, KEY_BYTES_MAX);
+	int rc = size < 0 ? err_sys(err, NEL_DENIED, errno, "cannot read the key file %s", path)
+			  : key_file_check(text, path, err);
 	if (rc != 0) {
 		secret_free(text, KEY_BYTES_MAX + 1);
 		return -1;
 	}
 	*ret_text = text;
-	*ret_size = size;
+	*ret_size = (size_t)size;
 	return 0;
 }

@@ -1,11 +1,15 @@
 """A container prints the secrets that it was given: nothing of that is in what the daemon keeps and shows."""
 
 import base64
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from configs import config, task
+from daemon import Daemon, cluster_settings
+from testbed import wait_for
 
 TOKEN = "hf_Kq7x/Zp+2mW9 vB4n?t"
 PRINT = """
@@ -26,7 +30,38 @@ def forms_in(data):
 
 
 @pytest.fixture(scope="module")
-def failed(bed, daemon, model_server):
+def daemon(bed, tmp_path_factory):
+    daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed)],
+                    webhooks={"allow_private": True, "allow_http": True})
+    daemon.start()
+    yield daemon
+    daemon.end()
+
+
+@pytest.fixture(scope="module")
+def hooked(daemon):
+    """What a webhook of everything is sent."""
+    bodies = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    daemon.admin.post("/v1/webhooks", 201, json={"url": f"http://127.0.0.1:{server.server_port}/", "scope": "all"})
+    yield bodies
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def failed(bed, daemon, model_server, hooked):
     body = config(bed, model_server, task(limit=4, env_vars={"TOKEN": "host:TOKEN"}, pre_cmd=PRINT))
     client = daemon.admin
     evaluation = client.submit(body, {**model_server.env, "TOKEN": TOKEN})["id"]
@@ -44,6 +79,11 @@ def test_events_are_masked(failed):
     client, job = failed
     text = client.call("GET", f"/v1/events?job={job['id']}&after=0").text
     assert "no access with ****" in text and not forms_in(text)
+
+
+def test_webhooks_are_masked(failed, hooked):
+    wait_for("the event of the end", lambda: any(b"no access with ****" in body for body in hooked))
+    assert not forms_in(b"".join(hooked))
 
 
 def test_what_the_daemon_keeps_is_masked(failed, daemon):

@@ -3,6 +3,7 @@
 #include "config/compose/groups.h"
 
 #include "base/embed.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/text/yaml_json.h"
@@ -81,21 +82,12 @@ static int read_file(const char *path, char **ret_text, size_t *ret_size, struct
 		return err_set(err, NEL_NOTFOUND, "%s is not a file", path);
 	if (st.st_size > GROUP_FILE_BYTES_MAX)
 		return err_set(err, NEL_INVALID, "%s is larger than %d bytes", path, GROUP_FILE_BYTES_MAX);
-	size_t size = (size_t)st.st_size;
-	CLEANUP(mem_freep) char *text = mem_calloc(size + 1, 1);
-	size_t got = 0;
-	while (got < size) {
-		ssize_t n = read(fd, text + got, size - got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, NEL_INTERNAL, errno, "%s", path);
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
+	CLEANUP(mem_freep) char *text = mem_calloc((size_t)st.st_size + 1, 1);
+	ssize_t size = file_read(fd, text, (size_t)st.st_size);
+	if (size < 0)
+		return err_sys(err, NEL_INTERNAL, errno, "%s", path);
 	*ret_text = TAKE(text);
-	*ret_size = got;
+	*ret_size = (size_t)size;
 	return 0;
 }
 
