@@ -258,6 +258,17 @@ static inline int sshd_group_setup(void **state)
 	return rc < 0 ? -1 : 0;
 }
 
+/* As that, and a connection may have four sessions. */
+static inline int sshd_group_setup_four_sessions(void **state)
+{
+	int rc = sshd_group_setup(state);
+	if (rc != 0 || !installed)
+		return rc;
+	sshd_stop(&sshd);
+	sshd_write_config(&sshd, "MaxSessions 4");
+	return sshd_start(&sshd);
+}
+
 static inline int sshd_group_teardown(void **state)
 {
 	(void)state;

@@ -146,21 +146,11 @@ static void test_silence_of_all_ends_the_session(void **state)
 	ssh_pool_free(pool);
 }
 
-static int group_setup(void **state)
-{
-	int rc = sshd_group_setup(state);
-	if (rc != 0 || !installed)
-		return rc;
-	sshd_stop(&sshd);
-	sshd_write_config(&sshd, "MaxSessions 4");
-	return sshd_start(&sshd);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_silent_transfer_ends_alone_while_others_are_heard),
 	    cmocka_unit_test(test_silence_of_all_ends_the_session),
 	};
-	return cmocka_run_group_tests(tests, group_setup, sshd_group_teardown);
+	return cmocka_run_group_tests(tests, sshd_group_setup_four_sessions, sshd_group_teardown);
 }

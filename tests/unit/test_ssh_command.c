@@ -154,16 +154,6 @@ static void test_start_beyond_max_sessions_is_busy_and_the_others_go_on(void **s
 	ssh_session_close(session);
 }
 
-static int group_setup(void **state)
-{
-	int rc = sshd_group_setup(state);
-	if (rc != 0 || !installed)
-		return rc;
-	sshd_stop(&sshd);
-	sshd_write_config(&sshd, "MaxSessions 4");
-	return sshd_start(&sshd);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,5 +162,5 @@ int main(void)
 	    cmocka_unit_test(test_close_ends_a_command_that_reads),
 	    cmocka_unit_test(test_start_beyond_max_sessions_is_busy_and_the_others_go_on),
 	};
-	return cmocka_run_group_tests(tests, group_setup, sshd_group_teardown);
+	return cmocka_run_group_tests(tests, sshd_group_setup_four_sessions, sshd_group_teardown);
 }
