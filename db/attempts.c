@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "db/columns.h"
+#include "db/scope.h"
 
 #include <inttypes.h>
 #include <sodium.h>

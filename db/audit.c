@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 #include <stdio.h>
@@ -121,39 +122,61 @@ int audit_insert_hourly(struct db *db, const struct audit_entry *entry, bool cou
 	return query_run(&q, err);
 }
 
+/* What the connection's next commit of a write says. */
+struct audit_attached {
+	const struct audit_entry *entry; /* NULL: nothing */
+	char target[AUDIT_TARGET_MAX + 1];
+	char detail[AUDIT_DETAIL_MAX + 1];
+	bool stored;
+};
+
+static bool has_attached(const struct db *db)
+{
+	return db->audit != NULL && db->audit->entry != NULL;
+}
+
 void audit_attach(struct db *db, const struct audit_entry *entry)
 {
-	db->audit = (struct db_audit){.entry = entry};
+	if (db->audit == NULL)
+		db->audit = mem_calloc(1, sizeof *db->audit);
+	*db->audit = (struct audit_attached){.entry = entry};
 }
 
 bool audit_detach(struct db *db)
 {
-	bool stored = db->audit.stored;
-	db->audit = (struct db_audit){0};
+	bool stored = has_attached(db) && db->audit->stored;
+	if (db->audit != NULL)
+		db->audit->entry = NULL;
 	return stored;
 }
 
 void audit_say(struct db *db, const char *target, const char *detail)
 {
-	if (db->audit.entry == NULL)
+	if (!has_attached(db))
 		return;
 	if (target != NULL)
-		snprintf(db->audit.target, sizeof db->audit.target, "%s", target);
+		snprintf(db->audit->target, sizeof db->audit->target, "%s", target);
 	if (detail != NULL)
-		snprintf(db->audit.detail, sizeof db->audit.detail, "%s", detail);
+		snprintf(db->audit->detail, sizeof db->audit->detail, "%s", detail);
 }
 
 int audit_store_attached(struct db *db, struct nel_err *err)
 {
-	if (db->audit.entry == NULL || db->audit.stored)
+	if (!has_attached(db) || db->audit->stored)
 		return 0;
-	struct audit_entry entry = *db->audit.entry;
+	struct audit_entry entry = *db->audit->entry;
 	entry.outcome = AUDIT_OK;
-	if (db->audit.target[0] != '\0')
-		entry.target = db->audit.target;
-	if (db->audit.detail[0] != '\0')
-		entry.detail = db->audit.detail;
+	if (db->audit->target[0] != '\0')
+		entry.target = db->audit->target;
+	if (db->audit->detail[0] != '\0')
+		entry.detail = db->audit->detail;
 	return audit_insert(db, &entry, clock_now_s(), err);
+}
+
+void audit_attached_is_stored(struct db *db)
+{
+	if (has_attached(db))
+		db->audit->stored = true;
 }
 
 static void row_done(struct audit_row *row)

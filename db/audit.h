@@ -44,6 +44,11 @@ bool audit_detach(struct db *db);
 /* What the attached row says, if there is one: copied, and in place of what entry has. */
 void audit_say(struct db *db, const char *target, const char *detail); /* NULL: as it is */
 
+/* db_commit() alone calls these: the first stores what is attached within the transaction that is about to end, the
+ * second when that went well. */
+int audit_store_attached(struct db *db, struct nel_err *err);
+void audit_attached_is_stored(struct db *db);
+
 struct audit_row {
 	int64_t seq;
 	int64_t at;

@@ -2,11 +2,11 @@
 #include "db/events.h"
 
 #include "base/mem.h"
-
+#include "db/scope.h"
 #include "db/statement.h"
-#include <string.h>
 
 #include <inttypes.h>
+#include <string.h>
 
 const char *const event_kinds[] = {
     "evaluation.submitted", "evaluation.state", "evaluation.ended",  "job.state",           "job.cancel_requested",

@@ -1,6 +1,7 @@
 /* Owns the table idempotency. */
 #include "db/idempotency.h"
 
+#include "db/scope.h"
 #include "db/statement.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "db/job_logs.h"
 
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 void job_log_row_done(struct job_log_row *row)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "db/columns.h"
 #include "db/postings.h"
+#include "db/scope.h"
 
 #include <inttypes.h>
 

@@ -2,6 +2,7 @@
 #include "db/key_rotation.h"
 
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "db/postings.h"
+#include "db/scope.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -2,6 +2,7 @@
 #include "db/secrets.h"
 
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 char *secrets_label(const char *owner, const char *name)

@@ -3,10 +3,13 @@
 #ifndef NEL_DB_STATEMENT_H
 #define NEL_DB_STATEMENT_H
 
-#include "db/audit.h"
+#include "base/cleanup.h"
+#include "base/err.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* One SQL statement. Every connection has its own prepared form, found by the slot, which db.c gives out once. */
 struct statement {
@@ -16,6 +19,7 @@ struct statement {
 
 /* Each file's statements, ending with NULL; db_open() prepares all of them. */
 extern struct statement *const db_statements[];
+extern struct statement *const transaction_statements[];
 extern struct statement *const users_statements[];
 extern struct statement *const tokens_statements[];
 extern struct statement *const secrets_statements[];
@@ -38,14 +42,6 @@ extern struct statement *const revisions_statements[];
 extern struct statement *const identities_statements[];
 extern struct statement *const *const statement_lists[]; /* all of the above, ending with NULL */
 
-/* What the next commit of a write says in the table audit (db/audit.h). */
-struct db_audit {
-	const struct audit_entry *entry; /* NULL: nothing */
-	char target[AUDIT_TARGET_MAX + 1];
-	char detail[AUDIT_DETAIL_MAX + 1];
-	bool stored;
-};
-
 struct db {
 	sqlite3 *sqlite;
 	sqlite3_stmt **prepared; /* by slot */
@@ -54,15 +50,12 @@ struct db {
 	bool in_write;             /* db_begin() was called */
 	bool has_events;           /* the open transaction has inserted some */
 	struct token_memo *tokens; /* those that were asked for last (tokens.c); free()d with it */
-	struct db_audit audit;
+	struct audit_attached *audit; /* what the next commit of a write says (audit.c); free()d with it */
 };
 
 /* Fills *err from the connection's last failure (rc) and returns -1: BUSY when another connection holds the store,
  * CONFLICT for a key that exists, DB with SQLite's own message otherwise. */
 int db_error(sqlite3 *sqlite, int rc, struct nel_err *err);
-
-/* db/audit.c, for db_commit(): stores what is attached. */
-int audit_store_attached(struct db *db, struct nel_err *err);
 
 /* One run of a statement. */
 struct query {
@@ -98,17 +91,5 @@ unsigned char *query_blob(struct query *q, size_t *ret_size); /* owned; NULL for
 int64_t query_int(struct query *q);                           /* 0 for null */
 int64_t query_int_or(struct query *q, int64_t null_value);
 double query_double(struct query *q); /* NAN for null */
-
-/* A transaction around several statements, unless the caller has one open already. Ends with the scope that owns it:
- *	CLEANUP(scope_end) struct scope scope = {NULL};
- * scope_commit() makes the writes durable (does nothing when the transaction is the caller's). */
-struct scope {
-	struct db *db; /* NULL: nothing to end */
-};
-
-int scope_begin_read(struct scope *scope, struct db *db, struct nel_err *err);
-int scope_begin_write(struct scope *scope, struct db *db, struct nel_err *err);
-int scope_commit(struct scope *scope, struct nel_err *err);
-void scope_end(struct scope *scope);
 
 #endif

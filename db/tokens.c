@@ -2,6 +2,7 @@
 #include "db/tokens.h"
 
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 #include <inttypes.h>

@@ -2,6 +2,7 @@
 #include "db/users.h"
 
 #include "base/mem.h"
+#include "db/scope.h"
 #include "db/statement.h"
 
 #include <inttypes.h>
