@@ -6,165 +6,14 @@
 #include "base/str.h"
 #include "commands_internal.h"
 #include "config/settings/settings.h"
-#include "db/audit.h"
 #include "service/plan.h"
-#include "ssh/key_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define TEXT_SIZE_MAX (16 * 1024 * 1024)
-
-static const char help[] =
-    "Usage: nel-slurmd [--config FILE]             run the daemon\n"
-    "       nel-slurmd COMMAND [--config FILE]     do one thing and exit\n"
-    "\n"
-    "Commands:\n"
-    "  check [--syntax-only] [--user NAME]\n"
-    "                                    check the settings, and that the daemon's account can use the files that "
-    "they\n"
-    "                                    name: as NAME, or nel-slurmd for root and the default settings\n"
-    "  render CONFIG [override...] [--task NAME]... [--output DIR] [--env NAME[=VALUE]]... [--strict]\n"
-    "                                    show what a submission would do: as JSON on standard output,\n"
-    "                                    or as the run directories that the cluster would get, into DIR;\n"
-    "                                    with --task, of those tasks of the config only;\n"
-    "                                    with --strict, unknown keys are errors\n"
-    "  user add NAME --role ROLE         make a user (admin, user or viewer) and print a token, once\n"
-    "  user list                         show the users with their roles\n"
-    "  user set-role NAME --role ROLE    change what a user may do\n"
-    "  user remove NAME                  remove a user and the user's tokens\n"
-    "  token create NAME [--role ROLE] [--label TEXT] [--expires-in TIME]\n"
-    "                                    print one more token for a user, once; TIME is in seconds, or as 12h, 90d\n"
-    "  token list [NAME]                 show the tokens (not the secrets), newest first\n"
-    "  token revoke ID                   make a token invalid\n"
-    "  keygen                            make the master key file that the settings name\n"
-    "  rotate-key                        make a new master key and seal everything in the database with it;\n"
-    "                                    the daemon must be stopped\n"
-    "  migrate                           make the database, or bring it to this version\n"
-    "  backup FILE                       copy the database, also of a running daemon, to FILE\n"
-    "\n"
-    "Options:\n"
-    "  --config FILE                     the settings (default " SETTINGS_PATH_DEFAULT ")\n"
-    "  --version                         print the version\n"
-    "  --help                            print this\n";
-
-enum {
-	OPT_CONFIG = 1,
-	OPT_ROLE,
-	OPT_OUTPUT,
-	OPT_ENV,
-	OPT_TASK,
-	OPT_USER,
-	OPT_SYNTAX_ONLY,
-	OPT_STRICT,
-	OPT_LABEL,
-	OPT_EXPIRES_IN,
-	OPT_VERSION,
-	OPT_HELP
-};
-
-static const struct option options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"role", required_argument, NULL, OPT_ROLE},
-    {"output", required_argument, NULL, OPT_OUTPUT},
-    {"env", required_argument, NULL, OPT_ENV},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"user", required_argument, NULL, OPT_USER},
-    {"syntax-only", no_argument, NULL, OPT_SYNTAX_ONLY},
-    {"strict", no_argument, NULL, OPT_STRICT},
-    {"label", required_argument, NULL, OPT_LABEL},
-    {"expires-in", required_argument, NULL, OPT_EXPIRES_IN},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
-};
-
-static int too_many(const char *what)
-{
-	fprintf(stderr, "nel-slurmd: more than %d %s\n", COMMAND_ARGS_MAX, what);
-	return 2;
-}
-
-int command_line_parse(int argc, char **argv, struct command_line *ret_line)
-{
-	struct command_line line = {.settings_path = SETTINGS_PATH_DEFAULT};
-	int option = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_CONFIG: line.settings_path = optarg; break;
-		case OPT_ROLE: line.role = optarg; break;
-		case OPT_OUTPUT: line.output = optarg; break;
-		case OPT_ENV:
-			if (line.env_count == COMMAND_ARGS_MAX)
-				return too_many("--env");
-			line.env[line.env_count++] = optarg;
-			break;
-		case OPT_TASK:
-			if (line.task_count == COMMAND_ARGS_MAX)
-				return too_many("--task");
-			line.tasks[line.task_count++] = optarg;
-			break;
-		case OPT_USER: line.user = optarg; break;
-		case OPT_SYNTAX_ONLY: line.syntax_only = true; break;
-		case OPT_STRICT: line.strict = true; break;
-		case OPT_LABEL: line.label = optarg; break;
-		case OPT_EXPIRES_IN: line.expires_in = optarg; break;
-		case OPT_VERSION: puts("nel-slurmd " NEL_VERSION); return 0;
-		case OPT_HELP: fputs(help, stdout); return 0;
-		default: fputs("nel-slurmd --help tells the usage\n", stderr); return 2;
-		}
-	}
-	if (optind < argc)
-		line.command = argv[optind++];
-	if (argc - optind > COMMAND_ARGS_MAX)
-		return too_many("arguments");
-	for (; optind < argc; optind++)
-		line.args[line.arg_count++] = argv[optind];
-	*ret_line = line;
-	return COMMAND_GO_ON;
-}
-
-int command_fail(const struct nel_err *err)
-{
-	fprintf(stderr, "nel-slurmd: %s\n", err->msg);
-	return 1;
-}
-
-int command_wrong_usage(const char *text)
-{
-	fprintf(stderr, "nel-slurmd: %s\nnel-slurmd --help tells the usage\n", text);
-	return 2;
-}
-
-void command_print_problems(const char *file, const char *label, const struct problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++) {
-		const struct problem *p = &problems->items[i];
-		fputs(file, stderr);
-		if (p->line > 0)
-			fprintf(stderr, ":%d:%d", p->line, p->column);
-		fprintf(stderr, ": %s%s%s%s\n", label, p->pointer, p->pointer[0] != '\0' ? ": " : "", p->message);
-	}
-}
-
-int command_check_keys(const struct settings *settings, struct nel_err *err)
-{
-	for (size_t i = 0; i < settings->cluster_count; i++) {
-		const struct settings_cluster *cluster = &settings->clusters[i];
-		char *text = NULL;
-		size_t size = 0;
-		if (cluster->key_file == NULL || access(cluster->key_file, F_OK) != 0)
-			continue;
-		if (key_file_load(cluster->key_file, &text, &size, err) != 0)
-			return err_prefix(err, "cluster %s", cluster->name);
-		secret_free(text, size);
-	}
-	return 0;
-}
 
 static int run_keygen(const struct command_line *line)
 {
@@ -190,36 +39,6 @@ static int run_migrate(const struct command_line *line)
 	if (from != to)
 		printf(", was %d", from);
 	puts("");
-	return 0;
-}
-
-void command_leave_audit(const struct command_line *line, const struct settings *settings, struct db *db)
-{
-	static char account[64];
-	static char action[64];
-	static struct audit_entry entry;
-	const struct passwd *person = getpwuid(getuid());
-	snprintf(account, sizeof account, "%s", person != NULL ? person->pw_name : "unknown");
-	snprintf(action, sizeof action, "%s%s%s", line->command, line->arg_count > 0 ? " " : "",
-		 line->arg_count > 0 ? line->args[0] : "");
-	entry = (struct audit_entry){.actor = account,
-				     .source = "command line",
-				     .action = action,
-				     .keep_s = settings->audit_keep_days * 24 * 3600};
-	audit_attach(db, &entry);
-}
-
-int command_open_database(const struct command_line *line, struct db **ret_db, struct nel_err *err)
-{
-	CLEANUP(settings_freep) struct settings *settings = NULL;
-	if (settings_load(line->settings_path, &settings, NULL, err) != 0 ||
-	    db_migrate(settings->database, NULL, NULL, err) != 0)
-		return -1;
-	CLEANUP(db_freep) struct db *db = NULL;
-	if (db_open(settings->database, &db, err) != 0)
-		return -1;
-	command_leave_audit(line, settings, db);
-	*ret_db = TAKE(db);
 	return 0;
 }
 

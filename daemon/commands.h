@@ -1,38 +1,10 @@
-/* The command line: options, and the offline subcommands of the same binary. */
+/* The offline subcommands of the same binary. */
 #ifndef NEL_COMMANDS_H
 #define NEL_COMMANDS_H
 
-#include "config/settings/settings.h"
-
-#define COMMAND_GO_ON (-1)
-#define COMMAND_ARGS_MAX 256
-
-struct command_line {
-	const char *settings_path;
-	const char *command; /* NULL: serve */
-	const char *args[COMMAND_ARGS_MAX];
-	int arg_count;
-	const char *role;
-	const char *output;
-	const char *label;
-	const char *expires_in;
-	const char *user; /* check: whose access */
-	bool strict;
-	bool syntax_only; /* check: not the files */
-	const char *tasks[COMMAND_ARGS_MAX];
-	int task_count;
-	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */
-	int env_count;
-};
-
-/* COMMAND_GO_ON, or the exit status when everything is said (--help, --version, a wrong option). */
-int command_line_parse(int argc, char **argv, struct command_line *ret_line);
+#include "command_line.h"
 
 /* Runs line->command; the exit status. */
 int command_run(const struct command_line *line);
-
-/* The private keys of the settings' clusters: DENIED when one can never log in (a passphrase, readable by others).
- * One that is not there yet may come. */
-int command_check_keys(const struct settings *settings, struct nel_err *err);
 
 #endif

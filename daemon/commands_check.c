@@ -1,6 +1,7 @@
 /* `nel-slurmd check`: the settings, and whether the daemon's account can do with the files that they name what it has
  * to. */
 #include "base/mem.h"
+#include "cluster_keys.h"
 #include "commands_internal.h"
 #include "config/settings/settings.h"
 
@@ -116,7 +117,7 @@ static int check_access(const struct command_line *line, const struct settings *
 	}
 	c.account = own_name();
 	check_files(&c, settings);
-	if (c.faults == 0 && command_check_keys(settings, &err) != 0) {
+	if (c.faults == 0 && cluster_keys_check(settings, &err) != 0) {
 		command_fail(&err);
 		return -1;
 	}

@@ -2,7 +2,8 @@
 #ifndef NEL_COMMANDS_INTERNAL_H
 #define NEL_COMMANDS_INTERNAL_H
 
-#include "commands.h"
+#include "command_line.h"
+#include "config/settings/settings.h"
 #include "config/text/problem.h"
 #include "db/db.h"
 

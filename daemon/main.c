@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster_keys.h"
 #include "commands.h"
 #include "database_lock.h"
 #include "db/key_rotation.h"
@@ -82,7 +83,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	reload_begin(&d->settings, settings);
 	log_level_from_name(settings->log_level, &level);
 	log_set_level(level);
-	if (command_check_keys(settings, err) != 0 || catalogue_load(settings->tasks_file, &d->catalogue, err) != 0 ||
+	if (cluster_keys_check(settings, err) != 0 || catalogue_load(settings->tasks_file, &d->catalogue, err) != 0 ||
 	    secret_key_load(settings->master_key_file, &d->master_key, err) != 0 ||
 	    database_lock(settings->database, &d->lock_fd, err) != 0 ||
 	    db_migrate(settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||

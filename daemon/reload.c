@@ -1,7 +1,7 @@
 #include "reload.h"
 
 #include "base/log.h"
-#include "commands.h"
+#include "cluster_keys.h"
 #include "config/settings/settings_reload.h"
 #include "db/jobs.h"
 
@@ -44,7 +44,7 @@ static int read_next(const struct settings *before, struct settings **ret_next, 
 {
 	CLEANUP(settings_freep) struct settings *next = NULL;
 	CLEANUP(db_freep) struct db *db = NULL;
-	if (settings_load(before->path, &next, NULL, err) != 0 || command_check_keys(next, err) != 0 ||
+	if (settings_load(before->path, &next, NULL, err) != 0 || cluster_keys_check(next, err) != 0 ||
 	    db_open(before->database, &db, err) != 0)
 		return -1;
 	settings_carry_over(next, before, is_live, db);

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "remote/workers.h"
-#include "service/identities.h"
+#include "service/identity_lookup.h"
 #include "slurm/check.h"
 
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "db/jobs.h"
 #include "remote/workers.h"
 #include "sched/scheduler.h"
+#include "service/identity_lookup.h"
 
 #include <string.h>
 
@@ -33,16 +34,6 @@ static int find_user(const struct actor *actor, const char *user, const char **r
 		return err_set(err, NEL_DENIED, "only %s or an admin may do this", user);
 	*ret_user = user != NULL ? user : actor->name;
 	return 0;
-}
-
-static int get(struct db *db, const char *user, const char *cluster, struct identity_row *ret_row, struct nel_err *err)
-{
-	if (identities_get(db, user, cluster, ret_row, err) == 0)
-		return 0;
-	return err->kind == NEL_NOTFOUND
-		   ? err_set(err, NEL_NOTFOUND, "%s has no key for %s yet: PUT /v1/identities/%s makes one", user,
-			     cluster, cluster)
-		   : -1;
 }
 
 /* ---- how one is shown ---- */
@@ -116,7 +107,7 @@ int service_identity(struct service *service, struct db *db, const struct actor 
 	const struct settings_cluster *found = NULL;
 	CLEANUP(identity_row_done) struct identity_row row = {0};
 	if (find_user(actor, user, &user, err) != 0 || find_cluster(service, cluster, &found, err) != 0 ||
-	    get(db, user, cluster, &row, err) != 0)
+	    identity_get(db, user, cluster, &row, err) != 0)
 		return -1;
 	*ret_identity = describe(service, &row);
 	return 0;
@@ -201,7 +192,7 @@ int service_delete_identity(struct service *service, struct db *db, const struct
 	if (find_user(actor, user, &user, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (db_begin(db, err) != 0 || get(db, user, cluster, &row, err) != 0 ||
+	if (db_begin(db, err) != 0 || identity_get(db, user, cluster, &row, err) != 0 ||
 	    jobs_count_live(db, cluster, user, &live, err) != 0)
 		return -1;
 	if (live > 0)
@@ -237,7 +228,7 @@ int service_try_identity(struct service *service, struct db *db, const struct ac
 	struct lane_stats stats = {0};
 	char name[IDENTITY_NAME_SIZE];
 	if (find_user(actor, user, &user, err) != 0 || find_cluster(service, cluster, &found, err) != 0 ||
-	    get(db, user, cluster, ret_row, err) != 0)
+	    identity_get(db, user, cluster, ret_row, err) != 0)
 		return -1;
 	identity_name(ret_row->user, ret_row->username, name);
 	if (lanes_stats(service->lanes, cluster, name, &stats, NULL) == 0 && stats.ssh.last_kind == NEL_DENIED)
@@ -267,25 +258,11 @@ int service_tried_identity(struct service *service, struct db *db, const struct 
 		return err_set(err, NEL_INTERNAL, "the answer to a login cannot be read");
 	if (identities_set_state(db, row->user, row->cluster, row->username, state,
 				 state == IDENTITY_OK ? NULL : message, clock_now_s(), err) != 0 ||
-	    get(db, row->user, row->cluster, &now, err) != 0)
+	    identity_get(db, row->user, row->cluster, &now, err) != 0)
 		return -1;
 	identity_name(row->user, row->username, name);
 	if (state == IDENTITY_OK)
 		scheduler_nudge(service->scheduler, row->cluster, name);
 	*ret_identity = describe(service, &now);
-	return 0;
-}
-
-int service_identity_name(struct db *db, const struct actor *actor, const struct settings_cluster *cluster,
-			  char ret_name[IDENTITY_NAME_SIZE], struct nel_err *err)
-{
-	CLEANUP(identity_row_done) struct identity_row row = {0};
-	if (!cluster->identity_per_user) {
-		snprintf(ret_name, IDENTITY_NAME_SIZE, "%s", cluster->username);
-		return 0;
-	}
-	if (get(db, actor->name, cluster->name, &row, err) != 0)
-		return -1;
-	identity_name(row.user, row.username, ret_name);
 	return 0;
 }

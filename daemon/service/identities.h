@@ -42,8 +42,4 @@ int service_try_identity(struct service *service, struct db *db, const struct ac
 int service_tried_identity(struct service *service, struct db *db, const struct identity_row *row, const char *answer,
 			   size_t size, json_t **ret_identity, struct nel_err *err);
 
-/* Who the actor's jobs are on the cluster. */
-int service_identity_name(struct db *db, const struct actor *actor, const struct settings_cluster *cluster,
-			  char ret_name[IDENTITY_NAME_SIZE], struct nel_err *err);
-
 #endif

@@ -5,7 +5,7 @@
 
 #include "config/plan/eval_config.h"
 #include "db/identities.h"
-#include "service/submit.h"
+#include "service/submit_request.h"
 
 #define PLAN_PLACEHOLDER "<redacted>"
 /* Bytes of all jobs' run.sub without their bodies; 1,000 with a model server and two auxiliaries have 4.5 MB. */

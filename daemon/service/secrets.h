@@ -8,7 +8,7 @@
 #include "db/evaluations.h"
 #include "db/jobs.h"
 #include "db/secrets.h"
-#include "service/submit.h"
+#include "service/submit_request.h"
 
 /* Bytes of all values together. What masks them (base/mask.h) has up to 300 times as many. */
 #define SECRETS_OF_EVALUATION_MAX (128 * 1024)

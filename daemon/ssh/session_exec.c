@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ssh/session.h"
 #include "ssh/session_internal.h"
 
 #include <errno.h>

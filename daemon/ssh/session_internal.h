@@ -3,10 +3,12 @@
 #ifndef NEL_SSH_SESSION_INTERNAL_H
 #define NEL_SSH_SESSION_INTERNAL_H
 
-#include "ssh/session.h"
+#include "base/err.h"
+#include "ssh/target.h"
 #include "ssh/transport.h"
 
 #include <libssh2.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* A keepalive is a channel that is opened and closed again: unlike libssh2's own keepalive it proves that the server

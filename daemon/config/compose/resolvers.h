@@ -3,7 +3,8 @@
 #define NEL_CONFIG_COMPOSE_RESOLVERS_H
 
 #include "base/cleanup.h"
-#include "config/compose/interpolate.h"
+#include "base/err.h"
+#include "config/compose/interpolate_env.h"
 
 #include <stdbool.h>
 

@@ -1,0 +1,31 @@
+/* The command line: options, and the words of an offline subcommand. */
+#ifndef NEL_COMMAND_LINE_H
+#define NEL_COMMAND_LINE_H
+
+#include <stdbool.h>
+
+#define COMMAND_GO_ON (-1)
+#define COMMAND_ARGS_MAX 256
+
+struct command_line {
+	const char *settings_path;
+	const char *command; /* NULL: serve */
+	const char *args[COMMAND_ARGS_MAX];
+	int arg_count;
+	const char *role;
+	const char *output;
+	const char *label;
+	const char *expires_in;
+	const char *user; /* check: whose access */
+	bool strict;
+	bool syntax_only; /* check: not the files */
+	const char *tasks[COMMAND_ARGS_MAX];
+	int task_count;
+	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */
+	int env_count;
+};
+
+/* COMMAND_GO_ON, or the exit status when everything is said (--help, --version, a wrong option). */
+int command_line_parse(int argc, char **argv, struct command_line *ret_line);
+
+#endif

@@ -1,0 +1,19 @@
+/* What interpolation may use beside the config itself. */
+#ifndef NEL_CONFIG_COMPOSE_INTERPOLATE_ENV_H
+#define NEL_CONFIG_COMPOSE_INTERPOLATE_ENV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct interpolate_env {
+	const char *username; /* what ${oc.env:USER} gives: the cluster account */
+	const char *const
+	    *allowed_env; /* other variables that ${oc.env:...} may read from the daemon; NULL-terminated or NULL */
+	int64_t now_s;    /* for ${now:...}, UTC */
+	/* References that stay in place although their key does not exist, because they are resolved at run time or by
+	 * a later step: true keeps "${key}" as it is written. NULL: none. */
+	bool (*keep)(const char *key, void *arg);
+	void *keep_arg;
+};
+
+#endif

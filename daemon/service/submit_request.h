@@ -1,0 +1,39 @@
+/* A submission as it came in, and its limits. */
+#ifndef NEL_SERVICE_SUBMIT_REQUEST_H
+#define NEL_SERVICE_SUBMIT_REQUEST_H
+
+#include "service/idempotency.h"
+#include "service/service.h"
+
+#define SUBMIT_OVERRIDES_MAX 200
+#define SUBMIT_TASKS_MAX 200
+#define SUBMIT_ENV_MAX 200
+#define SUBMIT_LABELS_MAX 32
+#define SUBMIT_LABEL_SIZE_MAX 128
+#define SUBMIT_ENV_SIZE_MAX 65536 /* bytes of one value */
+
+struct name_value {
+	const char *name;
+	const char *value;
+};
+
+/* All borrowed. */
+struct submit_request {
+	const struct actor *actor;
+	const char *text;
+	size_t size;
+	bool json; /* the text is JSON, not YAML */
+	const char *const *overrides;
+	size_t override_count;
+	const char *const *tasks; /* only these of the config's; none given: all */
+	size_t task_count;
+	const struct name_value *env; /* secrets of this submission */
+	size_t env_count;
+	const struct name_value *labels;
+	size_t label_count;
+	bool strict;
+	bool check_cluster; /* of service_plan(): prepare a question to the cluster */
+	struct idempotency idempotency;
+};
+
+#endif
