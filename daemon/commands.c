@@ -5,7 +5,7 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "commands_internal.h"
-#include "config/settings/settings.h"
+#include "config/settings/settings_load.h"
 #include "service/plan.h"
 
 #include <errno.h>

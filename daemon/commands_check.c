@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cluster_keys.h"
 #include "commands_internal.h"
-#include "config/settings/settings.h"
+#include "config/settings/settings_load.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* What the offline commands say in the same words, and the store as all of them open it. */
 #include "commands_internal.h"
 
+#include "config/settings/settings_load.h"
 #include "db/audit.h"
 
 #include <pwd.h>

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "commands_internal.h"
+#include "config/settings/settings_load.h"
 #include "database_lock.h"
 #include "db/key_rotation.h"
 

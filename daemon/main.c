@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "cluster_keys.h"
 #include "commands.h"
+#include "config/settings/settings_load.h"
 #include "database_lock.h"
 #include "db/key_rotation.h"
 #include "reload.h"

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cluster_keys.h"
+#include "config/settings/settings_load.h"
 #include "config/settings/settings_reload.h"
 #include "db/jobs.h"
 

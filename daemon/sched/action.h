@@ -7,7 +7,7 @@
 #include "base/mask.h"
 #include "base/queue.h"
 #include "base/secret.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
 #include "slurm/cancel.h"

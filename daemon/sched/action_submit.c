@@ -1,13 +1,13 @@
 /* Submit: attempts are intended, sent to Slurm in one remote command for an evaluation, and their ids stored. */
-#include "sched/action.h"
-
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/plan/eval_config.h"
 #include "db/evaluations.h"
 #include "db/output_dirs.h"
 #include "db/totals.h"
+#include "sched/action.h"
 #include "sched/advance.h"
 #include "sched/attempt_intent.h"
 #include "sched/event_log.h"

@@ -3,7 +3,7 @@
 #ifndef NEL_SCHED_ATTEMPT_INTENT_H
 #define NEL_SCHED_ATTEMPT_INTENT_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "sched/scheduler_state.h"
 
 /* One transaction: every chain of the group to which nothing pends gets its next attempt, or, when its budget has no

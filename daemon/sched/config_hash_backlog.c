@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/plan/eval_config.h"
 #include "config/plan/likeness.h"
 #include "db/evaluations.h"
 #include "db/likenesses.h"

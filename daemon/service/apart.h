@@ -5,7 +5,7 @@
 #ifndef NEL_SERVICE_APART_H
 #define NEL_SERVICE_APART_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "config/settings/settings.h"
 #include "db/db.h"
 

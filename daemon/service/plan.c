@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan/eval_config.h"
 #include "config/text/yaml_json.h"
 #include "db/output_dirs.h"
 #include "service/apart.h"

@@ -3,7 +3,9 @@
 #ifndef NEL_SERVICE_PLAN_H
 #define NEL_SERVICE_PLAN_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/catalogue.h"
+#include "config/plan/eval_plan.h"
+#include "config/text/problem.h"
 #include "db/identities.h"
 #include "service/submit_request.h"
 

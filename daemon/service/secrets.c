@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan/eval_config.h"
 #include "config/plan/plan_env.h"
 #include "db/audit.h"
 

@@ -4,7 +4,7 @@
 #define NEL_SERVICE_SECRETS_H
 
 #include "base/mask.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "db/evaluations.h"
 #include "db/jobs.h"
 #include "db/secrets.h"

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 
 /* What one attempt adds to the plan; strings borrowed. */
 struct attempt_order {

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 
 /* The longest command, literal value or other single word: Linux takes no argument of a program and no variable longer
  * than 128 KiB (execve(2), MAX_ARG_STRLEN). */

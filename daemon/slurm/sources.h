@@ -2,7 +2,7 @@
 #ifndef NEL_SLURM_SOURCES_H
 #define NEL_SLURM_SOURCES_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 
 /* Absolute paths, each once, borrowed from the plan. items is NULL-terminated. */
 struct sources {

@@ -1,6 +1,6 @@
 /* config/settings: what is accepted can be used as it stands: paths are absolute, names are names, tokens do not cross
  * the network in the clear unless somebody said so. The input is the settings file. */
-#include "config/settings/settings.h"
+#include "config/settings/settings_load.h"
 #include "fuzz.h"
 
 #include <arpa/inet.h>

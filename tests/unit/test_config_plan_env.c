@@ -103,7 +103,7 @@ static void test_plan_env_add_later_layer_wins_and_names_are_sorted(void **state
 	assert_string_equal(group.vars[4].value, "OWN");
 	assert_string_equal(group.vars[2].value, "default");
 	assert_int_equal(errors.count, 0);
-	plan_env_done(&group);
+	env_group_done(&group);
 	json_decref(config);
 }
 
@@ -127,7 +127,7 @@ static void test_plan_env_settle_runtime_names_a_variable_of_its_own_group(void 
 	}
 	assert_int_equal(group.vars[4].source, ENV_RUNTIME); /* a circle is left to the node */
 	assert_int_equal(group.vars[5].source, ENV_RUNTIME);
-	plan_env_done(&group);
+	env_group_done(&group);
 	json_decref(config);
 }
 
@@ -144,7 +144,7 @@ static void test_plan_env_add_wrong_values_are_all_named(void **state)
 	assert_string_equal(errors.items[0].pointer, "/env_vars/BAD NAME");
 	assert_int_equal(group.count, 1);
 	problems_done(&errors);
-	plan_env_done(&group);
+	env_group_done(&group);
 	json_decref(config);
 }
 

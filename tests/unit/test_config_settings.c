@@ -1,5 +1,5 @@
 /* The settings file: defaults, every kind of mistake with its line, the forms of addresses. */
-#include "config/settings/settings.h"
+#include "config/settings/settings_load.h"
 
 #include "base/mem.h"
 #include "base/str.h"

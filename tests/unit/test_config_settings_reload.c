@@ -2,6 +2,7 @@
 #include "config/settings/settings_reload.h"
 
 #include "base/mem.h"
+#include "config/settings/settings_load.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

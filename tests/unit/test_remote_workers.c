@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/settings/settings_load.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -19,7 +19,7 @@
 #define NEL_CONFIG_PLAN_LIKENESS_H
 
 #include "base/secret.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 
 #define LIKENESS_PART_MAX 2048
 

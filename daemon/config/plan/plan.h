@@ -3,7 +3,8 @@
 #ifndef NEL_CONFIG_PLAN_PLAN_H
 #define NEL_CONFIG_PLAN_PLAN_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/catalogue.h"
+#include "config/plan/eval_plan.h"
 #include "config/text/reader.h"
 
 #define PLAN_WALLTIME_DEFAULT "01:00:00"
@@ -46,21 +47,18 @@ void plan_execution(struct plan_ctx *ctx);
 
 /* plan_servers.c: the deployment and the auxiliaries, and the nodes of the allocation. After plan_execution(). */
 void plan_servers(struct plan_ctx *ctx);
-void plan_server_done(struct server *server);
 
 /* plan_command.c: the command line of an auxiliary deployment; NULL when it is wrong. free(). */
 char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, const char *base);
 
 /* plan_tasks.c: one job a task. After plan_servers(). */
 void plan_tasks(struct plan_ctx *ctx);
-void plan_job_done(struct plan_job *job);
 
 /* A pre_cmd or post_cmd ("" when absent); an error when it is there and not permitted. free(). */
 char *plan_shell_code(const struct plan_ctx *ctx, const json_t *object, const char *base, const char *key);
 
 /* plan_export.c */
 void plan_export(struct plan_ctx *ctx);
-void plan_export_free(struct plan_export *export_);
 
 /* plan_warnings.c: what is allowed but rarely meant. Last. */
 void plan_warnings(struct plan_ctx *ctx);

@@ -158,13 +158,3 @@ void plan_env_settle(struct env_group *group)
 		}
 	}
 }
-
-void plan_env_done(struct env_group *group)
-{
-	for (size_t i = 0; i < group->count; i++) {
-		free(group->vars[i].name);
-		free(group->vars[i].value);
-	}
-	free(group->vars);
-	*group = (struct env_group){0};
-}

@@ -3,7 +3,7 @@
 #define NEL_CONFIG_PLAN_PLAN_ENV_H
 
 #include "base/str.h"
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "config/text/reader.h"
 
 #define PLAN_ENV_MAX 200 /* variables in one group */
@@ -26,7 +26,5 @@ void plan_env_default(struct env_group *group, const char *name, enum env_source
 /* When all layers are there: `runtime:X`, where X is another variable of the group, has X's value. Otherwise X is read
  * on the node. */
 void plan_env_settle(struct env_group *group);
-
-void plan_env_done(struct env_group *group);
 
 #endif

@@ -1,8 +1,7 @@
 /* execution.auto_export: the job that exports the scores once an evaluation has succeeded. */
-#include "config/plan/plan.h"
-
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
 
@@ -69,17 +68,4 @@ void plan_export(struct plan_ctx *ctx)
 	plan_env_add(r, reader_object(r, ctx->root, "", "export"), "/export", "env_vars", &e->env);
 	plan_env_settle(&e->env);
 	plan_mounts_add_all(r, settings, BASE, "export_mounts", &e->mounts);
-}
-
-void plan_export_free(struct plan_export *e)
-{
-	if (e == NULL)
-		return;
-	reader_list_free(e->destinations);
-	free(e->install_cmd);
-	free(e->image);
-	free(e->partition);
-	plan_env_done(&e->env);
-	plan_mounts_done(&e->mounts);
-	free(e);
 }

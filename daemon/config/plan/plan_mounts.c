@@ -85,14 +85,3 @@ void plan_mounts_add_key(const struct reader *r, const json_t *object, const cha
 	if (source != NULL && *source != '\0')
 		plan_mounts_add(r, pointer, source, target, mounts);
 }
-
-void plan_mounts_done(struct mount_list *mounts)
-{
-	for (size_t i = 0; i < mounts->count; i++) {
-		free(mounts->items[i].source);
-		free(mounts->items[i].target);
-		free(mounts->items[i].flags);
-	}
-	free(mounts->items);
-	*mounts = (struct mount_list){0};
-}

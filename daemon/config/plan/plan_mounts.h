@@ -2,15 +2,15 @@
 #ifndef NEL_CONFIG_PLAN_PLAN_MOUNTS_H
 #define NEL_CONFIG_PLAN_PLAN_MOUNTS_H
 
-#include "config/plan/eval_config.h"
+#include "config/plan/eval_plan.h"
 #include "config/text/reader.h"
 
 #define PLAN_MOUNTS_MAX 200 /* in one container */
 
-/* Adds one mount, after checking it; `target` may end in flags (":ro"). Problems go to pointer. */
 /* Can a path be part of a mount? Reports the bytes that Pyxis cannot take in one. `name` begins the message. */
 bool plan_mounts_path_ok(const struct reader *r, const char *path, const char *name, const char *pointer);
 
+/* Adds one mount, after checking it; `target` may end in flags (":ro"). Problems go to pointer. */
 void plan_mounts_add(const struct reader *r, const char *pointer, const char *source, const char *target,
 		     struct mount_list *mounts);
 
@@ -21,7 +21,5 @@ void plan_mounts_add_all(const struct reader *r, const json_t *object, const cha
 /* Adds the text object[key], a host path, at target; nothing when it is absent. */
 void plan_mounts_add_key(const struct reader *r, const json_t *object, const char *base, const char *key,
 			 const char *target, struct mount_list *mounts);
-
-void plan_mounts_done(struct mount_list *mounts);
 
 #endif

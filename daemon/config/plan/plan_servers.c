@@ -1,9 +1,8 @@
 /* The servers of the allocation: the deployment, the auxiliary deployments after it, and the nodes of each. */
-#include "config/plan/plan.h"
-
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
+#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
 
@@ -369,30 +368,4 @@ void plan_servers(struct plan_ctx *ctx)
 	if (ctx->deployment != NULL)
 		read_target(ctx);
 	check_model(ctx);
-}
-
-void plan_server_done(struct server *s)
-{
-	free(s->name);
-	free(s->type);
-	free(s->image);
-	free(s->command);
-	free(s->pre_cmd);
-	free(s->served_model_name);
-	free(s->port_reference);
-	for (char **reference = s->ray_port_references; reference != NULL && *reference != NULL; reference++)
-		free(*reference);
-	free(s->ray_port_references);
-	free(s->proxy_port_reference);
-	free(s->health_path);
-	free(s->proxy_health_path);
-	free(s->env_prefix);
-	for (size_t i = 0; i < s->endpoint_count; i++) {
-		free(s->endpoints[i].name);
-		free(s->endpoints[i].path);
-	}
-	free(s->endpoints);
-	plan_env_done(&s->env);
-	plan_mounts_done(&s->mounts);
-	*s = (struct server){0};
 }

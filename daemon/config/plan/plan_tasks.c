@@ -1,9 +1,8 @@
 /* The evaluation section: one job a task, with its container, environment, mounts, and evaluator config. */
-#include "config/plan/plan.h"
-
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/plan/evaluator_config.h"
+#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
 #include "config/text/tree.h"
@@ -241,19 +240,4 @@ void plan_tasks(struct plan_ctx *ctx)
 		job->index = (int)i;
 		read_task(ctx, global, task, base, job);
 	}
-}
-
-void plan_job_done(struct plan_job *job)
-{
-	free(job->task);
-	free(job->file_name);
-	free(job->container);
-	free(job->endpoint_type);
-	free(job->pre_cmd);
-	free(job->post_cmd);
-	free(job->gpu_visible);
-	plan_env_done(&job->env);
-	plan_mounts_done(&job->mounts);
-	json_decref(job->evaluator_config);
-	*job = (struct plan_job){0};
 }

@@ -1,13 +1,13 @@
-/* The daemon's own settings file. Read-only once loaded; a reload makes a new one. */
+/* The daemon's own settings. Read-only once loaded (settings_load.h); a reload makes new ones. */
 #ifndef NEL_CONFIG_SETTINGS_SETTINGS_H
 #define NEL_CONFIG_SETTINGS_SETTINGS_H
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/network.h"
-#include "config/text/problem.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SETTINGS_PATH_DEFAULT "/etc/nel-slurmd/nel-slurmd.yaml"
@@ -75,6 +75,7 @@ struct settings_webhooks {
 };
 
 #define SETTINGS_ROLES 3
+extern const char *const settings_roles[SETTINGS_ROLES + 1]; /* by name, NULL-terminated */
 
 struct settings {
 	char *path; /* of the file */
@@ -118,9 +119,6 @@ struct settings {
 	size_t cluster_count;
 };
 
-/* Loads and checks the file. -1: INVALID (or NOTFOUND); err->msg names file, line, key and a suggestion for the first
- * problem and `problems` (may be NULL) has them all. */
-int settings_load(const char *path, struct settings **ret_settings, struct problems *problems, struct nel_err *err);
 void settings_free(struct settings *settings);
 DEFINE_FREEP(struct settings, settings, settings_free)
 
@@ -129,6 +127,9 @@ DEFINE_FREEP(struct settings, settings, settings_free)
 const struct settings_cluster *settings_cluster_by_name(const struct settings *settings, const char *name);
 /* The cluster with that hostname, or NULL. */
 const struct settings_cluster *settings_cluster_by_hostname(const struct settings *settings, const char *hostname);
+
+/* The limits and the weight of those who have none of their own. */
+struct settings_person settings_everybody(const struct settings *settings);
 
 /* A person's limits and weight; for those without their own, everybody's. The name in it is borrowed. */
 struct settings_person settings_person_of(const struct settings *settings, const char *name);

@@ -9,7 +9,6 @@
 
 /* Fills s->clusters from root's `clusters`; problems go to the reader. */
 void settings_read_clusters(const struct reader *r, const json_t *root, struct settings *s);
-void settings_cluster_done(struct settings_cluster *cluster);
 
 /* The absolute path object[key], or NULL when it is absent (an error when needed) or wrong; free(). */
 char *settings_path(const struct reader *r, const json_t *object, const char *base, const char *key, bool needed);

@@ -21,13 +21,6 @@ static bool is_user(const char *name)
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0';
 }
 
-static struct settings_person everybody(const struct settings *s)
-{
-	return (struct settings_person){.active_jobs = s->limits.active_jobs_per_user,
-					.submitted_jobs = s->limits.submitted_jobs_per_user,
-					.weight = 1};
-}
-
 /* The person's entry, a new one with everybody's limits when there is none yet; NULL with an error at pointer. */
 static struct settings_person *entry(const struct reader *r, struct settings *s, const char *name, const char *pointer)
 {
@@ -45,7 +38,7 @@ static struct settings_person *entry(const struct reader *r, struct settings *s,
 		return NULL;
 	}
 	s->people = mem_realloc(s->people, s->person_count + 1, sizeof *s->people);
-	s->people[s->person_count] = everybody(s);
+	s->people[s->person_count] = settings_everybody(s);
 	s->people[s->person_count].name = mem_strdup(name);
 	return &s->people[s->person_count++];
 }
@@ -97,26 +90,4 @@ void settings_read_people(const struct reader *r, const json_t *root, struct set
 	}
 	if (s->person_count > 1)
 		qsort(s->people, s->person_count, sizeof *s->people, by_name);
-}
-
-static int has_name(const void *name, const void *person)
-{
-	return strcmp(name, ((const struct settings_person *)person)->name);
-}
-
-struct settings_person settings_person_of(const struct settings *settings, const char *name)
-{
-	const struct settings_person *found = NULL;
-	if (settings->person_count > 0)
-		found = bsearch(name, settings->people, settings->person_count, sizeof *found, has_name);
-	return found != NULL ? *found : everybody(settings);
-}
-
-void settings_people_done(struct settings *s)
-{
-	for (size_t i = 0; i < s->person_count; i++)
-		free(s->people[i].name);
-	free(s->people);
-	s->people = NULL;
-	s->person_count = 0;
 }

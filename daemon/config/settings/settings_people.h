@@ -9,6 +9,5 @@
 
 /* Reads limits.users and fair_share into s, after s->limits. */
 void settings_read_people(const struct reader *r, const json_t *root, struct settings *s);
-void settings_people_done(struct settings *s);
 
 #endif
