@@ -4,6 +4,7 @@
 #include "api/http/limiter.h"
 #include "api/http/peer.h"
 #include "api/http/proxy.h"
+#include "api/http/request_db.h"
 #include "api/http/router.h"
 #include "api/http/server_internal.h"
 #include "base/clock.h"

@@ -6,6 +6,7 @@
 #include "api/http/problem.h"
 #include "api/http/request.h"
 #include "api/http/request_audit.h"
+#include "api/http/request_db.h"
 #include "api/http/router.h"
 #include "api/http/wait_room.h"
 #include "base/clock.h"

@@ -133,12 +133,4 @@ int request_read_object(struct request *request, json_t **ret_object, struct nel
 /* For a write that takes no input: its body is empty or the JSON object {}. */
 int request_no_body(struct request *request, struct nel_err *err);
 
-/* The thread's database connection, to write with too. */
-int request_db(struct request *request, struct db **ret_db, struct nel_err *err);
-
-/* The same for reads only: all that one callback of libmicrohttpd reads is the store at one instant. */
-int request_read_db(struct request *request, struct db **ret_db, struct nel_err *err);
-/* At the end of each callback. */
-void request_end_read(struct request *request);
-
 #endif

@@ -4,6 +4,7 @@
 #include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 
 static void render_row(struct json_out *out, const struct audit_row *row)
 {

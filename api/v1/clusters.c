@@ -1,6 +1,7 @@
 /* Handlers of /v1/clusters. A preflight asks the cluster: its handler is resumed when a lane has answered. */
 #include "api/http/handlers.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
 #include "service/cluster_check.h"

@@ -4,6 +4,7 @@
 #include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/sse.h"
 #include "base/clock.h"

@@ -5,6 +5,7 @@
 #include "api/http/media.h"
 #include "api/http/range.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/sse.h"
 #include "api/http/wait_room.h"

@@ -2,6 +2,7 @@
 
 #include "api/http/json_out.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>

@@ -2,6 +2,7 @@
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "base/embed.h"
 
 int api_whoami(struct request *request, struct nel_err *err)

@@ -4,6 +4,7 @@
 #include "api/http/feed.h"
 #include "api/http/handlers.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "base/clock.h"
 #include "base/mem.h"

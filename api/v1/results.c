@@ -5,6 +5,7 @@
 #include "api/http/media.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/v1/matrix.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"

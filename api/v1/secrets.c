@@ -5,6 +5,7 @@
 #include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 

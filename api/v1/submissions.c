@@ -3,6 +3,7 @@
 #include "api/http/handlers.h"
 #include "api/http/media.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
 #include "api/v1/envelope.h"
