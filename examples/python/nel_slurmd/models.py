@@ -1,0 +1,699 @@
+"""The service's replies, as make_models.py writes them from openapi.yaml. Not edited by hand."""
+
+from typing import Any, Dict, List, Literal, Optional, TypedDict, Union
+
+EvaluationId = str
+
+JobId = str
+
+Time = str
+
+TimeOrNull = Optional[Time]
+
+TextOrNull = Optional[str]
+
+CountOrNull = Optional[int]
+
+Cursor = Optional[str]
+
+EvaluationState = Literal['queued', 'running', 'succeeded', 'failed', 'cancelled']
+
+JobState = Literal['queued', 'submitting', 'pending', 'running', 'resuming', 'cancelling', 'succeeded', 'failed', 'cancelled', 'budget_exhausted']
+
+
+class PlacedMessage(TypedDict):
+    pointer: str
+    message: str
+    line: Optional[int]
+    column: Optional[int]
+
+
+class ProblemRequired(TypedDict):
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+
+
+class Problem(ProblemRequired, total=False):
+    """RFC 9457."""
+    errors: List[PlacedMessage]
+    warnings: List[PlacedMessage]
+
+ConfigText = str
+
+Config = Dict[str, Any]
+
+Nothing = Dict[str, Any]
+
+
+class Resume(TypedDict, total=False):
+    reset_budget: bool
+    env: Dict[str, str]
+
+
+class EnvelopeRequired(TypedDict):
+    config: Union[Config, ConfigText]
+
+
+class Envelope(EnvelopeRequired, total=False):
+    overrides: List[str]
+    env: Dict[str, str]
+    labels: Dict[str, str]
+
+
+class FormRequired(TypedDict):
+    config: str
+
+
+class Form(FormRequired, total=False):
+    env_file: List[str]
+    override: List[str]
+    label: List[str]
+
+
+class Counts(TypedDict):
+    """Jobs, in all and in each state."""
+    total: int
+    queued: int
+    submitting: int
+    pending: int
+    running: int
+    resuming: int
+    cancelling: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    budget_exhausted: int
+
+
+class JobProgress(TypedDict):
+    requests: int
+
+
+class Budget(TypedDict):
+    """Run time of all attempts, in seconds; limit and remaining are null when it is unlimited."""
+    limit_s: CountOrNull
+    used_s: int
+    remaining_s: CountOrNull
+
+
+class JobExportDestinationsItem(TypedDict):
+    name: str
+    exit_code: int
+
+
+class JobExport(TypedDict):
+    state: Literal['pending', 'running', 'succeeded', 'failed', 'refused', 'unknown']
+    slurm_job_id: TextOrNull
+    reason: TextOrNull
+    destinations: List[JobExportDestinationsItem]
+
+
+class JobFields(TypedDict):
+    warnings: List[str]
+    id: JobId
+    evaluation: EvaluationId
+    task: str
+    index: int
+    state: JobState
+    reason: TextOrNull
+    waiting_on: TextOrNull
+    slurm_job_id: TextOrNull
+    attempt: int
+    progress: Optional[JobProgress]
+    budget: Budget
+    export: Optional[JobExport]
+    observed_at: TimeOrNull
+    created_at: Time
+    started_at: TimeOrNull
+    ended_at: TimeOrNull
+    rundir: str
+
+
+class Job(JobFields):
+    pass
+
+
+class Evaluation(TypedDict):
+    id: EvaluationId
+    user: str
+    cluster: str
+    state: EvaluationState
+    created_at: Time
+    updated_at: Time
+    labels: Dict[str, str]
+    model: str
+    config_hash: str
+    images: List[str]
+    counts: Counts
+    warnings: List[PlacedMessage]
+    jobs: List[Job]
+
+
+class EvaluationList(TypedDict):
+    items: List[Evaluation]
+    next: Cursor
+
+
+class JobFailure(TypedDict):
+    log: TextOrNull
+    lines: List[str]
+    advice: TextOrNull
+
+
+class Attempt(TypedDict):
+    """One Slurm job."""
+    number: int
+    slurm_job_id: TextOrNull
+    slurm_state: TextOrNull
+    exit_code: CountOrNull
+    signal: CountOrNull
+    nodes: TextOrNull
+    submitted_at: TimeOrNull
+    started_at: TimeOrNull
+    ended_at: TimeOrNull
+    elapsed_s: CountOrNull
+    time_limit_s: int
+    pending_reason: TextOrNull
+    start_estimate: TimeOrNull
+    budget_remaining_s: CountOrNull
+
+Change = TypedDict('Change', {
+    'at': Time,
+    'from': Optional[JobState],
+    'to': JobState,
+    'reason': TextOrNull,
+})
+
+
+class JobDetail(JobFields):
+    failure: Optional[JobFailure]
+    attempts: List[Attempt]
+    history: List[Change]
+
+
+class JobList(TypedDict):
+    items: List[Job]
+    next: Cursor
+
+
+class DryRunJobsItemFilesItem(TypedDict):
+    path: str
+    mode: str
+    size: int
+    content: Optional[str]
+
+
+class DryRunJobsItem(TypedDict):
+    task: str
+    index: int
+    container: str
+    endpoint_type: str
+    script: Optional[str]
+    files: Optional[List[DryRunJobsItemFilesItem]]
+    secrets: Optional[str]
+
+
+class ClusterCheckChecksItem(TypedDict):
+    name: Literal['login', 'account', 'partition', 'output_dir', 'path', 'sbatch']
+    ok: Optional[bool]
+    message: str
+
+
+class ClusterCheck(TypedDict):
+    """With `check=cluster`. A cluster that cannot be reached has the check `login` alone, which is not ok."""
+    checks: List[ClusterCheckChecksItem]
+    start_estimate: TimeOrNull
+
+
+class DryRunRequired(TypedDict):
+    config: Dict[str, Any]
+    cluster: TextOrNull
+    rundir: str
+    warnings: List[PlacedMessage]
+    jobs: List[DryRunJobsItem]
+
+
+class DryRun(DryRunRequired, total=False):
+    cluster_check: ClusterCheck
+
+
+class FileRequired(TypedDict):
+    size: int
+    modified_at: TimeOrNull
+
+
+class File(FileRequired, total=False):
+    escaped: bool
+
+
+class LogFile(File):
+    name: str
+    kept_from: CountOrNull
+
+
+class ArtifactFile(File):
+    path: str
+
+
+class LogList(TypedDict):
+    items: List[LogFile]
+    next: None
+    truncated: bool
+
+
+class ArtifactList(TypedDict):
+    items: List[ArtifactFile]
+    next: None
+    truncated: bool
+
+ScoreCheckpoint = TextOrNull
+
+ScoreSubject = Optional[str]
+
+ScoreHarness = TextOrNull
+
+ScoreImage = TextOrNull
+
+ScoreParams = Optional[Dict[str, Any]]
+
+ScoreParamsHash = Optional[str]
+
+ScoreProtocol = Optional[str]
+
+
+class Score(TypedDict):
+    evaluation: EvaluationId
+    job: JobId
+    user: str
+    model: str
+    state: JobState
+    ended_at: TimeOrNull
+    task: str
+    group: bool
+    metric: str
+    score: str
+    value: Optional[float]
+    stderr: Optional[float]
+    count: CountOrNull
+    checkpoint: ScoreCheckpoint
+    subject: ScoreSubject
+    harness: ScoreHarness
+    image: ScoreImage
+    params: ScoreParams
+    params_hash: ScoreParamsHash
+    protocol: ScoreProtocol
+
+ScoreDiffers = List[Literal['checkpoint', 'server', 'endpoint', 'harness', 'image', 'params', 'request', 'judges', 'commands', 'environment', 'mounts', 'unknown']]
+
+
+class ScoreValue(TypedDict):
+    value: Optional[float]
+    stderr: Optional[float]
+    count: CountOrNull
+
+
+class ScoreRefreshCounts(TypedDict):
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
+class ScoreRefreshChangesItem(TypedDict):
+    task: str
+    group: bool
+    metric: str
+    score: str
+    before: Optional[ScoreValue]
+    after: Optional[ScoreValue]
+
+
+class ScoreRefresh(TypedDict):
+    job: JobId
+    state: JobState
+    partial: bool
+    modified_at: TimeOrNull
+    counts: ScoreRefreshCounts
+    changes: List[ScoreRefreshChangesItem]
+    items: List[Score]
+
+
+class ScoreMatrixColumnsItem(TypedDict):
+    task: str
+    group: bool
+    metric: str
+    score: str
+    harness: ScoreHarness
+    image: ScoreImage
+    params: ScoreParams
+    params_hash: ScoreParamsHash
+    protocol: ScoreProtocol
+    differs: ScoreDiffers
+
+
+class ScoreCellRequired(TypedDict):
+    value: Optional[float]
+    stderr: Optional[float]
+    count: CountOrNull
+    job: JobId
+    ended_at: TimeOrNull
+
+
+class ScoreCell(ScoreCellRequired, total=False):
+    delta: Optional[float]
+    delta_stderr: Optional[float]
+    differs: ScoreDiffers
+
+
+class ScoreMatrixRowsItem(TypedDict):
+    model: str
+    checkpoint: ScoreCheckpoint
+    subject: ScoreSubject
+    differs: ScoreDiffers
+    baseline: bool
+    cells: List[Optional[ScoreCell]]
+
+
+class ScoreMatrix(TypedDict):
+    baseline: TextOrNull
+    columns: List[ScoreMatrixColumnsItem]
+    rows: List[ScoreMatrixRowsItem]
+
+
+class ScoreListBasis(TypedDict):
+    """Of one job that has scores: all parts of their `subject` and `protocol`; a part of more than 2 KiB as its sha256,
+    and a secret that a command refers to as a fingerprint. Null while it is not known."""
+    subject: Dict[str, Any]
+    protocol: Dict[str, Any]
+
+
+class ScoreListRequired(TypedDict):
+    items: List[Score]
+    next: Cursor
+
+
+class ScoreList(ScoreListRequired, total=False):
+    basis: Optional[ScoreListBasis]
+
+EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable']
+
+
+class Event(TypedDict):
+    """`data` by kind; every member is always there."""
+    seq: int
+    at: Time
+    kind: EventKind
+    user: TextOrNull
+    evaluation: Optional[EvaluationId]
+    job: Optional[JobId]
+    data: Dict[str, Any]
+
+JobStateData = TypedDict('JobStateData', {
+    'cluster': str,
+    'model': str,
+    'task': str,
+    'index': int,
+    'from': JobState,
+    'to': JobState,
+    'reason': TextOrNull,
+    'waiting_on': TextOrNull,
+    'attempt': int,
+    'slurm_job_id': TextOrNull,
+    'progress': Optional[JobProgress],
+    'budget': Budget,
+    'started_at': TimeOrNull,
+    'ended_at': TimeOrNull,
+})
+
+
+class EventList(TypedDict):
+    items: List[Event]
+    next: int
+    last: int
+
+WebhookKinds = Optional[List[EventKind]]
+
+WebhookScope = Literal['own', 'all']
+
+
+class NewWebhookRequired(TypedDict):
+    url: str
+
+
+class NewWebhook(NewWebhookRequired, total=False):
+    kinds: WebhookKinds
+    scope: WebhookScope
+
+
+class WebhookFields(TypedDict):
+    id: str
+    user: str
+    url: str
+    kinds: WebhookKinds
+    scope: WebhookScope
+    state: Literal['active', 'failing', 'disabled']
+    disabled_reason: TextOrNull
+    created_at: Time
+    failing_since: TimeOrNull
+    disabled_at: TimeOrNull
+
+
+class Webhook(WebhookFields):
+    pass
+
+
+class MadeWebhook(WebhookFields):
+    secret: Optional[str]
+
+
+class WebhookList(TypedDict):
+    items: List[Webhook]
+    next: None
+
+
+class Delivery(TypedDict):
+    seq: int
+    event: Optional[int]
+    kind: str
+    state: Literal['pending', 'delivered', 'failed']
+    happened_at: Time
+    tries: int
+    last_at: TimeOrNull
+    next_at: TimeOrNull
+    status: CountOrNull
+    error: TextOrNull
+    took_ms: CountOrNull
+
+
+class DeliveryList(TypedDict):
+    items: List[Delivery]
+    next: Cursor
+
+
+class ClusterSessions(TypedDict):
+    open: int
+    busy: int
+    max: int
+
+
+class ClusterBreaker(TypedDict):
+    state: str
+    retry_in_s: int
+
+
+class ClusterObservation(TypedDict):
+    """How asking Slurm about the jobs goes; failures are counted in a row. accounting_error is sacct's, while squeue
+    answers: jobs that squeue no longer has wait for it."""
+    last_ok_at: TimeOrNull
+    failures: int
+    error: TextOrNull
+    accounting_error: TextOrNull
+
+
+class Cluster(TypedDict):
+    name: str
+    hostname: str
+    port: int
+    identity: TextOrNull
+    active_identities: int
+    state: Literal['active', 'draining']
+    health: Literal['ok', 'failing', 'unknown']
+    sessions: ClusterSessions
+    breaker: ClusterBreaker
+    last_ok_at: TimeOrNull
+    last_error_at: TimeOrNull
+    last_error: TextOrNull
+    observation: ClusterObservation
+    queued: int
+    handshakes: int
+    execs: int
+    poll_interval_s: int
+
+
+class PreflightChecksItem(TypedDict):
+    name: Literal['login', 'slurmctld', 'sbatch', 'accounting', 'pyxis', 'clock', 'account', 'curl', 'output_dir']
+    ok: Optional[bool]
+    message: str
+    hint: TextOrNull
+
+
+class Preflight(TypedDict):
+    cluster: str
+    identity: str
+    ok: bool
+    checks: List[PreflightChecksItem]
+
+
+class Identity(TypedDict):
+    user: str
+    cluster: str
+    username: str
+    public_key: str
+    authorized_keys: str
+    state: Literal['unchecked', 'ok', 'refused', 'unreachable']
+    error: TextOrNull
+    instructions: str
+    created_at: Time
+    checked_at: TimeOrNull
+
+
+class IdentityList(TypedDict):
+    items: List[Identity]
+    next: None
+
+
+class ClusterList(TypedDict):
+    items: List[Cluster]
+    next: None
+
+
+class Task(TypedDict):
+    task: str
+    harness: str
+    container: str
+    endpoint_types: List[str]
+
+
+class TaskList(TypedDict):
+    items: List[Task]
+    next: Cursor
+
+
+class Whoami(TypedDict):
+    user: str
+    role: Literal['viewer', 'user', 'admin']
+
+
+class AuditRow(TypedDict):
+    seq: int
+    at: Time
+    last_at: Time
+    count: int
+    actor: str
+    role: Literal['viewer', 'user', 'admin', None]
+    source: str
+    request_id: TextOrNull
+    action: str
+    target: TextOrNull
+    cluster: TextOrNull
+    outcome: Literal['ok', 'refused', 'failed']
+    status: Optional[int]
+    detail: TextOrNull
+
+
+class AuditList(TypedDict):
+    items: List[AuditRow]
+    next: Cursor
+
+Role = Literal['viewer', 'user', 'admin']
+
+
+class User(TypedDict):
+    name: str
+    role: Role
+    created_at: Time
+
+
+class UserList(TypedDict):
+    items: List[User]
+    next: Cursor
+
+
+class NewUser(TypedDict):
+    name: str
+    role: Role
+
+
+class UserChange(TypedDict):
+    role: Role
+
+
+class TokenFields(TypedDict):
+    id: int
+    user: str
+    role: Role
+    label: str
+    state: Literal['active', 'expired', 'revoked']
+    created_at: Time
+    expires_at: TimeOrNull
+    last_used_at: TimeOrNull
+    revoked_at: TimeOrNull
+
+
+class Token(TokenFields):
+    pass
+
+
+class TokenList(TypedDict):
+    items: List[Token]
+    next: Cursor
+
+
+class NewToken(TypedDict, total=False):
+    user: str
+    role: Role
+    label: str
+    expires_in: int
+    expires_at: str
+
+
+class MadeToken(TokenFields):
+    token: Optional[str]
+
+
+class SecretRequired(TypedDict):
+    name: str
+    scope: Literal['user', 'team']
+    created_at: Time
+    updated_at: Time
+
+
+class Secret(SecretRequired, total=False):
+    users: Optional[List[str]]
+    hosts: Optional[List[str]]
+
+
+class SecretList(TypedDict):
+    items: List[Secret]
+    next: None
+
+
+class SecretValueRequired(TypedDict):
+    value: str
+
+
+class SecretValue(SecretValueRequired, total=False):
+    users: Optional[List[str]]
+    hosts: Optional[List[str]]
+
+
+class Health(TypedDict):
+    status: Literal['ok']
+
+
+class Readiness(TypedDict):
+    ready: bool
+    checks: Dict[str, str]
