@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
     "Usage: nel-slurmd [--config FILE]             run the daemon\n"
@@ -36,7 +37,7 @@ static const char help[] =
     "Options:\n"
     "  --config FILE                     the settings (default " SETTINGS_PATH_DEFAULT ")\n"
     "  --version                         print the version\n"
-    "  --help                            print this\n";
+    "  -h, --help                        print this; after a COMMAND, of that one\n";
 
 enum {
 	OPT_CONFIG = 1,
@@ -69,6 +70,21 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
+void command_line_print_help(const char *command)
+{
+	size_t length = strlen(command);
+	bool wanted = false;
+	printf("Usage of nel-slurmd %s; nel-slurmd --help tells of all commands\n\n", command);
+	for (const char *line = strstr(help, "\nCommands:\n") + 1; *line != '\n'; line += strcspn(line, "\n") + 1) {
+		if (line[2] != ' ')
+			wanted = strncmp(line, "  ", 2) == 0 && strncmp(line + 2, command, length) == 0 &&
+				 strchr(" \n", line[2 + length]) != NULL;
+		if (wanted)
+			printf("%.*s\n", (int)strcspn(line, "\n"), line);
+	}
+	fputs(strstr(help, "\nOptions:\n"), stdout);
+}
+
 static int too_many(const char *what)
 {
 	fprintf(stderr, "nel-slurmd: more than %d %s\n", COMMAND_ARGS_MAX, what);
@@ -79,7 +95,7 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 {
 	struct command_line line = {.settings_path = SETTINGS_PATH_DEFAULT};
 	int option = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_CONFIG: line.settings_path = optarg; break;
 		case OPT_ROLE: line.role = optarg; break;
@@ -100,12 +116,17 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 		case OPT_LABEL: line.label = optarg; break;
 		case OPT_EXPIRES_IN: line.expires_in = optarg; break;
 		case OPT_VERSION: puts("nel-slurmd " NEL_VERSION); return 0;
-		case OPT_HELP: fputs(help, stdout); return 0;
+		case 'h':
+		case OPT_HELP: line.help = true; break;
 		default: fputs("nel-slurmd --help tells the usage\n", stderr); return 2;
 		}
 	}
 	if (optind < argc)
 		line.command = argv[optind++];
+	if (line.help && line.command == NULL) {
+		fputs(help, stdout);
+		return 0;
+	}
 	if (argc - optind > COMMAND_ARGS_MAX)
 		return too_many("arguments");
 	for (; optind < argc; optind++)

@@ -17,6 +17,7 @@ struct command_line {
 	const char *label;
 	const char *expires_in;
 	const char *user; /* check: whose access */
+	bool help;        /* about the command, in place of running it */
 	bool strict;
 	bool syntax_only; /* check: not the files */
 	const char *tasks[COMMAND_ARGS_MAX];
@@ -27,5 +28,8 @@ struct command_line {
 
 /* COMMAND_GO_ON, or the exit status when everything is said (--help, --version, a wrong option). */
 int command_line_parse(int argc, char **argv, struct command_line *ret_line);
+
+/* On standard output: each way to write that command of the usage, and what it does. */
+void command_line_print_help(const char *command);
 
 #endif

@@ -203,8 +203,12 @@ int command_run(const struct command_line *line)
 	const char *names[sizeof commands / sizeof commands[0]];
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		names[i] = commands[i].name;
-		if (strcmp(line->command, commands[i].name) == 0)
-			return commands[i].run(line);
+		if (strcmp(line->command, commands[i].name) == 0) {
+			if (!line->help)
+				return commands[i].run(line);
+			command_line_print_help(line->command);
+			return 0;
+		}
 	}
 	const char *nearest = str_nearest(line->command, names, sizeof names / sizeof names[0]);
 	CLEANUP(mem_freep)

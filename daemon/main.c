@@ -77,6 +77,10 @@ static int check_master_key(struct daemon *d, struct nel_err *err)
 
 static int start(struct daemon *d, const char *settings_path, struct nel_err *err)
 {
+	/* First, before there are threads: it takes variables out of the environment, so that no child has them. */
+	int handed_over = sd_listen_fds(1);
+	if (handed_over < 0)
+		return err_sys(err, NEL_INVALID, -handed_over, "the service manager's sockets (LISTEN_FDS)");
 	enum log_level level = LOG_LEVEL_INFO;
 	struct settings *settings = NULL;
 	if (settings_load(settings_path, &settings, NULL, err) != 0)
@@ -101,7 +105,8 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 				      .followers = d->followers,
 				      .webhooks = d->webhooks,
 				      .started_at = clock_now_s()};
-	const struct api_options options = {.service = &d->service, .database = settings->database};
+	const struct api_options options = {
+	    .service = &d->service, .database = settings->database, .handed_over = handed_over};
 	return api_server_start(&options, &d->api, err);
 }
 
@@ -137,11 +142,23 @@ static void reload(struct daemon *d)
 	sd_notify(0, "READY=1");
 }
 
+/* WatchdogSec= of the unit (sd_watchdog_enabled(3)): the service manager is told that all is well while the scheduler
+ * goes round, and kills a daemon of which it has heard nothing for a period. */
 static void wait_for_end(struct daemon *d, const sigset_t *signals)
 {
-	int signal_number = SIGHUP;
-	while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
-		reload(d);
+	uint64_t period_us = 0;
+	bool watched = sd_watchdog_enabled(0, &period_us) > 0;
+	int64_t step_us = watched ? (int64_t)(period_us / 4) : INT64_MAX;
+	const struct timespec step = {.tv_sec = step_us / 1000000, .tv_nsec = step_us % 1000000 * 1000};
+	for (;;) {
+		if (watched && scheduler_silence_ms(d->scheduler) * 1000 < 2 * step_us)
+			sd_notify(0, "WATCHDOG=1");
+		int signal_number = sigtimedwait(signals, NULL, watched ? &step : NULL);
+		if (signal_number == SIGHUP)
+			reload(d);
+		else if (signal_number > 0 || (errno != EAGAIN && errno != EINTR))
+			return;
+	}
 }
 
 /* Listeners to events keep their connections open. The soft limit is low for the sake of programs that use select(2),

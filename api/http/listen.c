@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 
 static int unix_address(const char *path, struct sockaddr_un *ret_address, struct nel_err *err)
 {
@@ -80,16 +82,21 @@ static int bind_tcp(int fd, const struct addrinfo *info)
 	return bind(fd, info->ai_addr, info->ai_addrlen) == 0 ? listen(fd, SOMAXCONN) : -1;
 }
 
-int listen_tcp(const char *address, int port, int *ret_fd, int *ret_port, struct nel_err *err)
+static int resolve(const char *address, int port, struct addrinfo **ret_info)
 {
 	const struct addrinfo hints = {
 	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 	    .ai_socktype = SOCK_STREAM,
 	};
-	struct addrinfo *info = NULL;
 	char service[16];
 	snprintf(service, sizeof service, "%d", port);
-	int code = getaddrinfo(address, service, &hints, &info);
+	return getaddrinfo(address, service, &hints, ret_info);
+}
+
+int listen_tcp(const char *address, int port, int *ret_fd, int *ret_port, struct nel_err *err)
+{
+	struct addrinfo *info = NULL;
+	int code = resolve(address, port, &info);
 	if (code != 0)
 		return err_set(err, NEL_INVALID, "%s:%d: %s", address, port, gai_strerror(code));
 	CLEANUP(fd_closep) int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -102,4 +109,46 @@ int listen_tcp(const char *address, int port, int *ret_fd, int *ret_port, struct
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
+}
+
+bool listen_is_unix(int fd, const char *path)
+{
+	return sd_is_socket_unix(fd, SOCK_STREAM, 1, path, 0) > 0;
+}
+
+bool listen_is_tcp(int fd, const char *address, int port)
+{
+	struct addrinfo *info = NULL;
+	if (resolve(address, port, &info) != 0)
+		return false;
+	bool same = sd_is_socket_sockaddr(fd, SOCK_STREAM, info->ai_addr, info->ai_addrlen, 1) > 0;
+	freeaddrinfo(info);
+	return same;
+}
+
+int listen_adopt(int fd, int *ret_port, struct nel_err *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+	/* Several threads wait for connections, and only one gets each. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+		return err_sys(err, NEL_INTERNAL, errno, "the service manager's socket %d", fd);
+	*ret_port = sd_is_socket(fd, AF_UNIX, 0, -1) > 0 ? 0 : bound_port(fd);
+	return 0;
+}
+
+void listen_describe(int fd, char *ret_text, size_t size)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof address - 1;
+	char host[NI_MAXHOST];
+	char port[NI_MAXSERV];
+	if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+		snprintf(ret_text, size, "no socket");
+	else if (address.ss_family == AF_UNIX)
+		snprintf(ret_text, size, "unix:%s", ((const struct sockaddr_un *)&address)->sun_path);
+	else if (getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+			     NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		snprintf(ret_text, size, "%s:%s", host, port);
+	else
+		snprintf(ret_text, size, "a socket of another kind");
 }

@@ -25,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #define THREADS_MAX 64
@@ -49,6 +50,7 @@ struct listener {
 	const struct settings_listen *listen;
 	int fd; /* ours: the daemon gives it back when it is quiesced */
 	int port;
+	bool handed_over; /* by the service manager, whose file it stays */
 };
 
 struct api_server {
@@ -309,9 +311,41 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 	return 0;
 }
 
+static bool is_open_at(int fd, const struct settings_listen *listen)
+{
+	return listen->is_unix ? listen_is_unix(fd, listen->path) : listen_is_tcp(fd, listen->address, listen->port);
+}
+
+/* Gives each socket of the service manager to the listener of its address. One that no setting names would be open to
+ * people who are never answered. */
+static int take_handed_over(struct api_server *server, int count, struct nel_err *err)
+{
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+		size_t i = 0;
+		while (i < server->listener_count &&
+		       (server->listeners[i].handed_over || !is_open_at(fd, server->listeners[i].listen)))
+			i++;
+		if (i == server->listener_count) {
+			char address[256];
+			listen_describe(fd, address, sizeof address);
+			return err_set(err, NEL_INVALID,
+				       "the service manager listens at %s, which the settings' listen does not name: "
+				       "put it there, or take it out of the socket unit",
+				       address);
+		}
+		if (listen_adopt(fd, &server->listeners[i].port, err) != 0)
+			return -1;
+		server->listeners[i].fd = fd;
+		server->listeners[i].handed_over = true;
+	}
+	return 0;
+}
+
 static int open_listener(struct listener *listener, int socket_mode, struct nel_err *err)
 {
 	const struct settings_listen *listen = listener->listen;
+	if (listener->handed_over)
+		return 0;
 	if (listen->is_unix)
 		return listen_unix(listen->path, (mode_t)socket_mode, &listener->fd, err);
 	return listen_tcp(listen->address, listen->port, &listener->fd, &listener->port, err);
@@ -321,10 +355,12 @@ static void log_listening(const struct listener *listener, bool tls)
 {
 	const struct settings_listen *listen = listener->listen;
 	if (listen->is_unix)
-		log_info("listening", LOG_S("address", listen->path));
+		log_info("listening", LOG_S("address", listen->path),
+			 LOG_S("opened_by", listener->handed_over ? "service manager" : "nel-slurmd"));
 	else
 		log_info("listening", LOG_S("address", listen->address), LOG_N("port", listener->port),
-			 LOG_S("tls", tls ? "yes" : "no"));
+			 LOG_S("tls", tls ? "yes" : "no"),
+			 LOG_S("opened_by", listener->handed_over ? "service manager" : "nel-slurmd"));
 }
 
 static int start_listeners(struct api_server *server, const char *cert, const char *key, struct nel_err *err)
@@ -340,10 +376,10 @@ static int start_listeners(struct api_server *server, const char *cert, const ch
 	return 0;
 }
 
-static int start_with_tls(struct api_server *server, struct nel_err *err)
+static int start_with_tls(struct api_server *server, int handed_over, struct nel_err *err)
 {
 	const struct settings *settings = server->service->settings;
-	if (proxy_init(settings, &server->proxy, err) != 0)
+	if (proxy_init(settings, &server->proxy, err) != 0 || take_handed_over(server, handed_over, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *cert = NULL;
 	CLEANUP(mem_freep) char *key = NULL;
@@ -399,7 +435,7 @@ int api_server_start(const struct api_options *options, struct api_server **ret_
 	if (result == 0 && (server->stream_room = stream_room_new(err)) == NULL)
 		result = -1;
 	if (result == 0)
-		result = start_with_tls(server, err);
+		result = start_with_tls(server, options->handed_over, err);
 	if (result != 0) {
 		api_server_stop(server);
 		return -1;
@@ -477,7 +513,7 @@ static void stop_listening(struct listener *listener)
 {
 	if (listener->daemon != NULL)
 		MHD_quiesce_daemon(listener->daemon);
-	if (listener->fd >= 0 && listener->listen->is_unix)
+	if (listener->fd >= 0 && listener->listen->is_unix && !listener->handed_over)
 		unlink(listener->listen->path);
 }
 

@@ -11,10 +11,13 @@ struct api_server;
 struct api_options {
 	struct service *service; /* its settings say where to listen, TLS and limits */
 	const char *database;    /* path */
+	int handed_over;         /* sockets of the service manager, from SD_LISTEN_FDS_START on (sd_listen_fds(3)) */
 };
 
-/* Opens every listen address and serves until stopped. The main thread, once libsodium is set up (secret_init()) and
- * the database is migrated. INVALID: an address or a certificate that cannot be used; CONFLICT: an address in use. */
+/* Opens every listen address, or takes the socket that the service manager has opened there, and serves until stopped.
+ * The main thread, once libsodium is set up (secret_init()) and the database is migrated. INVALID: an address or a
+ * certificate that cannot be used; CONFLICT: an address in use. Sockets that were handed over must all be addresses of
+ * the settings. */
 int api_server_start(const struct api_options *options, struct api_server **ret_server, struct nel_err *err);
 
 /* Takes no more connections, ends suspended requests with 503, lets the others finish, stops all threads: under 3 s.

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,6 +46,15 @@ int secret_keygen(const char *path, struct nel_err *err)
 	return file_sync_name(path, err);
 }
 
+/* systemd.exec(5), Credentials: its directory lets in nobody but the service's account. Where the file system has ACLs
+ * (tmpfs, with systemd 257), the right of that account shows in the mode as one of the group. */
+static bool is_credential(const char *path)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	size_t length = directory == NULL ? 0 : strlen(directory);
+	return length > 0 && strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
 int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err)
 {
 	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -53,7 +64,7 @@ int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_er
 	struct stat st;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, NEL_DENIED, errno, "cannot read the master key %s", path);
-	if ((st.st_mode & 077) != 0)
+	if ((st.st_mode & (is_credential(path) ? 027 : 077)) != 0)
 		return err_set(err, NEL_DENIED, "the master key %s may be read by others: chmod 600 it", path);
 	char line[KEY_SIZE * 2 + 2];
 	ssize_t n = read(fd, line, sizeof line);

@@ -17,7 +17,8 @@ int secret_init(struct nel_err *err);
 /* Writes a new key file (mode 0600, 64 hex digits), durably with its name; CONFLICT when the file exists. */
 int secret_keygen(const char *path, struct nel_err *err);
 
-/* Reads a key file; DENIED when it cannot be read, or others may read it, INVALID when it is no key. Free with
+/* Reads a key file; DENIED when it cannot be read, or others may read it (in
+ * $CREDENTIALS_DIRECTORY the group may, for so an ACL shows), INVALID when it is no key. Free with
  * secret_key_free(). */
 int secret_key_load(const char *path, struct secret_key **ret_key, struct nel_err *err);
 void secret_key_free(struct secret_key *key);

@@ -214,6 +214,35 @@ static void test_secret_seal_opens_only_with_key_and_label(void **state)
 	secret_key_free(other);
 }
 
+static void test_secret_key_load_of_a_credential_bears_an_acl(void **state)
+{
+	(void)state;
+	char directory[] = "/tmp/nel-credentials-XXXXXX";
+	char path[64];
+	struct nel_err err = {0};
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof path, "%s/master.key", directory);
+	assert_int_equal(secret_keygen(path, &err), 0);
+	const struct {
+		mode_t mode;
+		const char *credentials;
+		int rc;
+	} cases[] = {
+	    {0440, directory, 0},  {0440, "/tmp/nel-credentials", -1}, {0440, "", -1}, {0444, directory, -1},
+	    {0460, directory, -1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct secret_key *key = NULL;
+		assert_int_equal(chmod(path, cases[i].mode), 0);
+		setenv("CREDENTIALS_DIRECTORY", cases[i].credentials, 1);
+		assert_int_equal(secret_key_load(path, &key, &err), cases[i].rc);
+		secret_key_free(key);
+	}
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unlink(path);
+	rmdir(directory);
+}
+
 static void test_secret_key_load_refuses_what_others_may_read(void **state)
 {
 	char path[64];
@@ -296,6 +325,7 @@ int main(void)
 	    cmocka_unit_test(test_queue_is_bounded_and_ordered),
 	    cmocka_unit_test(test_queue_between_threads_loses_nothing),
 	    cmocka_unit_test(test_secret_seal_opens_only_with_key_and_label),
+	    cmocka_unit_test(test_secret_key_load_of_a_credential_bears_an_acl),
 	    cmocka_unit_test(test_secret_key_load_refuses_what_others_may_read),
 	    cmocka_unit_test(test_secret_token_hash_is_sha256),
 	    cmocka_unit_test(test_secret_keygen_makes_file_and_name_durable),
