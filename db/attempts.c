@@ -126,15 +126,10 @@ int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_lis
 	CLEANUP(query_done) struct query q = query_start(db, &of_job);
 	CLEANUP(attempt_list_done) struct attempt_list list = {0};
 	query_bind_int(&q, job_seq);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		read_row(&q, &list.items[list.count++]);
-	}
+	while (query_next(&q, err))
+		read_row(&q, ROW_ADD(list.items, list.count));
+	if (query_failed(&q))
+		return -1;
 	*ret_list = list;
 	list = (struct attempt_list){0};
 	return 0;

@@ -262,15 +262,9 @@ static int list_between(struct db *db, const struct audit_filter *filter, int64_
 	query_bind_text(&q, filter->action);
 	query_bind_text(&q, filter->target);
 	query_bind_int(&q, filter->limit < DB_LIST_MAX ? filter->limit : DB_LIST_MAX);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
-		list->items = mem_realloc(list->items, list->count + 1, sizeof *list->items);
-		read_row(&q, &list->items[list->count++]);
-	}
+	while (query_next(&q, err))
+		read_row(&q, ROW_ADD(list->items, list->count));
+	return query_failed(&q) ? -1 : 0;
 }
 
 int audit_list(struct db *db, const struct audit_filter *filter, struct audit_list *ret_list, struct nel_err *err)

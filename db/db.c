@@ -22,6 +22,8 @@ struct statement *const *const statement_lists[] = {
 	evaluations_statements,
 	jobs_statements,
 	jobs_live_statements,
+	job_postings_statements,
+	created_statements,
 	attempts_statements,
 	events_statements,
 	results_statements,

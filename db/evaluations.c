@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "db/columns.h"
+#include "db/created.h"
 #include "db/postings.h"
 #include "db/scope.h"
 
@@ -127,17 +128,12 @@ static int read_labels(struct db *db, struct evaluation_row *row, struct nel_err
 {
 	CLEANUP(query_done) struct query q = query_start(db, &labels_of);
 	query_bind_int(&q, row->seq);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
-		row->labels = mem_realloc(row->labels, row->label_count + 1, sizeof *row->labels);
-		struct label *label = &row->labels[row->label_count++];
+	while (query_next(&q, err)) {
+		struct label *label = ROW_ADD(row->labels, row->label_count);
 		label->key = query_text(&q);
 		label->value = query_text(&q);
 	}
+	return query_failed(&q) ? -1 : 0;
 }
 
 static struct statement texts_of = {
@@ -218,17 +214,6 @@ static struct statement list_label = {
 	   " ORDER BY evaluation DESC",
 };
 
-/* Times and seq grow together as long as the clock is not set back. created_high never falls, so the rows from the
- * first one where it reaches `since` on are all that can be of interest; and up to the last one where it is below
- * `until` all are. Above that only the late rows (see the migration) can be old enough. */
-static struct statement first_since = {
-    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high >= ?"
-	   " ORDER BY created_high, seq LIMIT 1",
-};
-static struct statement last_until = {
-    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high < ?"
-	   " ORDER BY created_high DESC, seq DESC LIMIT 1",
-};
 static struct statement list_since = {
     .sql = "SELECT seq FROM evaluations WHERE seq >= ?1 AND created_at >= ?2 AND seq <= ?3 ORDER BY seq DESC",
 };
@@ -237,33 +222,6 @@ static struct statement list_until = {
 	   " WHERE created_at < created_high AND seq > ?1 AND seq <= ?3 AND created_at < ?2"
 	   " UNION ALL SELECT seq FROM evaluations WHERE seq <= min(?1, ?3) ORDER BY 1 DESC",
 };
-
-static int seq_at(struct db *db, const struct statement *statement, int64_t at_s, int64_t if_none, int64_t *ret_seq,
-		  struct nel_err *err)
-{
-	CLEANUP(query_done) struct query q = query_start(db, statement);
-	bool found = false;
-	query_bind_int(&q, at_s);
-	if (query_step(&q, &found, err) != 0)
-		return -1;
-	*ret_seq = found ? query_int(&q) : if_none;
-	return 0;
-}
-
-static int add_time(struct postings *postings, struct db *db, const struct statement *bound_statement,
-		    const struct statement *list_statement, int64_t at_s, int64_t if_none, struct nel_err *err)
-{
-	int64_t bound = 0;
-	if (at_s == 0)
-		return 0;
-	if (seq_at(db, bound_statement, at_s, if_none, &bound, err) != 0)
-		return -1;
-	struct query q = query_start(db, list_statement);
-	query_bind_int(&q, bound);
-	query_bind_int(&q, at_s);
-	postings_add(postings, q);
-	return 0;
-}
 
 static int add_filters(struct postings *postings, struct db *db, const struct evaluation_filter *filter,
 		       struct nel_err *err)
@@ -281,9 +239,11 @@ static int add_filters(struct postings *postings, struct db *db, const struct ev
 		query_bind_text(&q, filter->label_value);
 		postings_add(postings, q);
 	}
-	if (add_time(postings, db, &first_since, &list_since, filter->since_s, INT64_MAX, err) != 0 ||
-	    add_time(postings, db, &last_until, &list_until, filter->until_s, 0, err) != 0)
+	struct created_bounds bounds;
+	if (created_bounds_find(db, filter->since_s, filter->until_s, &bounds, err) != 0)
 		return -1;
+	created_add_postings(postings, db, &list_since, bounds.first, filter->since_s);
+	created_add_postings(postings, db, &list_until, bounds.last, filter->until_s);
 	if (postings->count == 0)
 		postings_add(postings, query_start(db, &list_all));
 	return 0;
@@ -360,22 +320,32 @@ int evaluations_touch(struct db *db, int64_t seq, int64_t now_s, struct nel_err 
 	return run_on_row(&q, seq, err);
 }
 
-static struct statement prune = {
-    .sql = "DELETE FROM evaluations WHERE seq IN (SELECT e.seq FROM evaluations e INDEXED BY evaluations_ended"
-	   " WHERE e.ended_at < ?1 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.evaluation_seq = e.seq AND"
-	   " (j.ended_at IS NULL OR j.collected = 0 OR j.attention = 1 OR j.resume_requested_at IS NOT NULL))"
-	   " ORDER BY e.ended_at LIMIT ?2)",
-};
+/* Nothing goes on about any job of e. */
+#define AT_REST \
+	" NOT EXISTS (SELECT 1 FROM jobs j WHERE j.evaluation_seq = e.seq AND" \
+	" (j.ended_at IS NULL OR j.collected = 0 OR j.attention = 1 OR j.resume_requested_at IS NOT NULL))"
 
-int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
+/* For statements whose parameters are a time and how many rows at most. */
+static int run_before(struct db *db, const struct statement *statement, int64_t before_s, int limit, int *ret_count,
+		      struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &prune);
-	query_bind_int(&q, ended_before_s);
+	CLEANUP(query_done) struct query q = query_start(db, statement);
+	query_bind_int(&q, before_s);
 	query_bind_int(&q, limit);
 	if (query_run(&q, err) != 0)
 		return -1;
 	*ret_count = query_changes(&q);
 	return 0;
+}
+
+static struct statement prune = {
+    .sql = "DELETE FROM evaluations WHERE seq IN (SELECT e.seq FROM evaluations e INDEXED BY evaluations_ended"
+	   " WHERE e.ended_at < ?1 AND" AT_REST " ORDER BY e.ended_at LIMIT ?2)",
+};
+
+int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
+{
+	return run_before(db, &prune, ended_before_s, limit, ret_count, err);
 }
 
 static struct statement set_hash = {
@@ -415,29 +385,41 @@ int evaluations_set_env(struct db *db, int64_t seq, const unsigned char *sealed,
 }
 
 static struct statement clear_envs = {
-    .sql =
-	"UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation IN"
-	" (SELECT t.evaluation FROM evaluation_texts t INDEXED BY evaluation_texts_sealed"
-	" CROSS JOIN evaluations e ON e.seq = t.evaluation WHERE t.sealed_env IS NOT NULL"
-	" AND (e.state = 'succeeded' OR e.ended_at < ?1)"
-	" AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.evaluation_seq = e.seq AND"
-	" (j.ended_at IS NULL OR j.collected = 0 OR j.attention = 1 OR j.resume_requested_at IS NOT NULL)) LIMIT ?2)",
+    .sql = "UPDATE evaluation_texts SET sealed_env = NULL WHERE evaluation IN"
+	   " (SELECT t.evaluation FROM evaluation_texts t INDEXED BY evaluation_texts_sealed"
+	   " CROSS JOIN evaluations e ON e.seq = t.evaluation WHERE t.sealed_env IS NOT NULL"
+	   " AND (e.state = 'succeeded' OR e.ended_at < ?1)"
+	   " AND" AT_REST " LIMIT ?2)",
 };
 
 int evaluations_clear_envs(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &clear_envs);
-	query_bind_int(&q, ended_before_s);
-	query_bind_int(&q, limit);
-	if (query_run(&q, err) != 0)
-		return -1;
-	*ret_count = query_changes(&q);
-	return 0;
+	return run_before(db, &clear_envs, ended_before_s, limit, ret_count, err);
 }
 
-struct statement *const evaluations_statements[] = {
-    &insert_evaluation, &insert_texts, &insert_label,     &labels_of,   &texts_of,     &by_id,
-    &list_all,          &list_state,   &list_id,          &list_user,   &list_cluster, &list_model,
-    &list_task,         &list_label,   &list_config_hash, &first_since, &last_until,   &list_since,
-    &list_until,        &by_seq,       &set_state,        &touch,       &prune,        &env_of,
-    &set_env,           &clear_envs,   &set_hash,         NULL};
+struct statement *const evaluations_statements[] = {&insert_evaluation,
+						    &insert_texts,
+						    &insert_label,
+						    &labels_of,
+						    &texts_of,
+						    &by_id,
+						    &list_all,
+						    &list_state,
+						    &list_id,
+						    &list_user,
+						    &list_cluster,
+						    &list_model,
+						    &list_task,
+						    &list_label,
+						    &list_config_hash,
+						    &list_since,
+						    &list_until,
+						    &by_seq,
+						    &set_state,
+						    &touch,
+						    &prune,
+						    &env_of,
+						    &set_env,
+						    &clear_envs,
+						    &set_hash,
+						    NULL};

@@ -91,25 +91,15 @@ static void read_row(struct query *q, struct event_row *row)
 /* Ends early, with *ret_full, when the events have a page's bytes. */
 static int read_list(struct query *q, struct event_list *list, bool *ret_full, struct nel_err *err)
 {
-	size_t room = 0;
 	size_t bytes = 0;
 	*ret_full = false;
-	for (;;) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
-		if (list->count == room) {
-			room = room == 0 ? 16 : room * 2;
-			list->items = mem_realloc(list->items, room, sizeof *list->items);
-		}
-		read_row(q, &list->items[list->count++]);
-		bytes += strlen(list->items[list->count - 1].data);
+	while (!*ret_full && query_next(q, err)) {
+		struct event_row *row = ROW_ADD(list->items, list->count);
+		read_row(q, row);
+		bytes += strlen(row->data);
 		*ret_full = bytes >= EVENTS_PAGE_BYTES;
-		if (*ret_full)
-			return 0;
 	}
+	return query_failed(q) ? -1 : 0;
 }
 
 int events_read(struct db *db, const struct event_filter *filter, int64_t after, int limit, struct event_list *ret_list,
@@ -204,17 +194,13 @@ static int find_old(struct db *db, int64_t before_s, int limit, int64_t *ret_seq
 	CLEANUP(query_done) struct query q = query_start(db, &oldest);
 	query_bind_int(&q, limit);
 	*ret_seq = 0;
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
+	while (query_next(&q, err)) {
 		int64_t seq = query_int(&q);
 		if (query_int(&q) >= before_s)
 			return 0;
 		*ret_seq = seq;
 	}
+	return query_failed(&q) ? -1 : 0;
 }
 
 static struct statement prune = {.sql = "DELETE FROM events WHERE seq <= ?"};

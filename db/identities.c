@@ -148,22 +148,17 @@ int identities_list(struct db *db, const char *user, struct identity_list *ret_l
 {
 	CLEANUP(query_done) struct query q = query_start(db, &list_identities);
 	CLEANUP(identity_list_done) struct identity_list list = {0};
-	bool found = false;
 	query_bind_text(&q, user != NULL ? user : "");
 	query_bind_text(&q, user != NULL ? user : "\x7f"); /* after every name */
 	query_bind_int(&q, DB_LIST_MAX);
-	while (query_step(&q, &found, err) == 0) {
-		if (!found) {
-			*ret_list = list;
-			list = (struct identity_list){0};
-			return 0;
-		}
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		if (read_row(&q, &list.items[list.count], err) != 0)
+	while (query_next(&q, err))
+		if (read_row(&q, ROW_ADD(list.items, list.count), err) != 0)
 			return -1;
-		list.count++;
-	}
-	return -1;
+	if (query_failed(&q))
+		return -1;
+	*ret_list = list;
+	list = (struct identity_list){0};
+	return 0;
 }
 
 static struct statement set_username = {

@@ -71,16 +71,10 @@ int job_logs_list(struct db *db, int64_t job_seq, struct job_log_list *ret_list,
 	CLEANUP(query_done) struct query q = query_start(db, &list_logs);
 	CLEANUP(job_log_list_done) struct job_log_list list = {0};
 	query_bind_int(&q, job_seq);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		list.items[list.count] = (struct job_log_row){0};
-		read_row(&q, &list.items[list.count++]);
-	}
+	while (query_next(&q, err))
+		read_row(&q, ROW_ADD(list.items, list.count));
+	if (query_failed(&q))
+		return -1;
 	*ret_list = list;
 	list = (struct job_log_list){0};
 	return 0;

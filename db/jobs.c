@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "db/columns.h"
+#include "db/job_postings.h"
 #include "db/postings.h"
 #include "db/scope.h"
 
@@ -176,22 +177,11 @@ static int read_one(struct query *q, const char *what, struct job_row *ret_row, 
 static int read_all(struct query *q, struct job_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list list = {0};
-	size_t room = 0;
-	for (;;) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
+	while (query_next(q, err))
+		if (read_row(q, ROW_ADD(list.items, list.count), err) != 0)
 			return -1;
-		if (!found)
-			break;
-		if (list.count == room) {
-			room = room == 0 ? 16 : room * 2;
-			list.items = mem_realloc(list.items, room, sizeof *list.items);
-		}
-		struct job_row *row = &list.items[list.count++];
-		*row = (struct job_row){0};
-		if (read_row(q, row, err) != 0)
-			return -1;
-	}
+	if (query_failed(q))
+		return -1;
 	*ret_list = list;
 	list = (struct job_list){0};
 	return 0;
@@ -217,18 +207,6 @@ int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel
 }
 
 static struct statement list_all = {.sql = "SELECT seq FROM jobs WHERE seq <= ?1 ORDER BY seq DESC"};
-static struct statement list_state = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_evaluation = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_user = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_cluster = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
 static struct statement list_task = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_task WHERE task = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
@@ -241,10 +219,10 @@ int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *r
 	CLEANUP(job_list_done) struct job_list list = {.items = mem_calloc(limit, sizeof *list.items)};
 	if (scope_begin_read(&scope, db, err) != 0)
 		return -1;
-	postings_add_text(&postings, db, &list_state, filter->state);
-	postings_add_text(&postings, db, &list_evaluation, filter->evaluation);
-	postings_add_text(&postings, db, &list_user, filter->user);
-	postings_add_text(&postings, db, &list_cluster, filter->cluster);
+	postings_add_text(&postings, db, &job_postings_state, filter->state);
+	postings_add_text(&postings, db, &job_postings_evaluation, filter->evaluation);
+	postings_add_text(&postings, db, &job_postings_user, filter->user);
+	postings_add_text(&postings, db, &job_postings_cluster, filter->cluster);
 	postings_add_text(&postings, db, &list_task, filter->task);
 	if (postings.count == 0)
 		postings_add(&postings, query_start(db, &list_all));
@@ -526,19 +504,15 @@ int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list
 	CLEANUP(query_done) struct query q = query_start(db, &history_of);
 	CLEANUP(history_list_done) struct history_list list = {0};
 	query_bind_int(&q, job_seq);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		struct history_row *row = &list.items[list.count++];
+	while (query_next(&q, err)) {
+		struct history_row *row = ROW_ADD(list.items, list.count);
 		row->at = query_int(&q);
 		row->from = query_text(&q);
 		row->to = query_text(&q);
 		row->reason = query_text(&q);
 	}
+	if (query_failed(&q))
+		return -1;
 	*ret_list = list;
 	list = (struct history_list){0};
 	return 0;
@@ -550,10 +524,6 @@ struct statement *const jobs_statements[] = {&insert_history,
 					     &by_id,
 					     &by_seq,
 					     &list_all,
-					     &list_state,
-					     &list_evaluation,
-					     &list_user,
-					     &list_cluster,
 					     &list_task,
 					     &of_evaluation,
 					     &states_of_evaluation,

@@ -24,14 +24,10 @@ int output_dirs_list(struct db *db, const char *cluster, char ***ret_paths, stru
 	query_bind_text(&q, cluster);
 	query_bind_int(&q, OUTPUT_DIRS_MAX);
 	CLEANUP(output_dirs_freep) char **paths = mem_calloc(OUTPUT_DIRS_MAX + 1, sizeof *paths);
-	for (size_t count = 0; count < OUTPUT_DIRS_MAX; count++) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
+	for (size_t count = 0; count < OUTPUT_DIRS_MAX && query_next(&q, err); count++)
 		paths[count] = query_text(&q);
-	}
+	if (query_failed(&q))
+		return -1;
 	*ret_paths = TAKE(paths);
 	return 0;
 }

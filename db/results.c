@@ -2,6 +2,8 @@
 #include "db/results.h"
 
 #include "base/mem.h"
+#include "db/created.h"
+#include "db/job_postings.h"
 #include "db/postings.h"
 #include "db/scope.h"
 
@@ -113,15 +115,9 @@ static struct statement of_job = {
 
 static int append_rows(struct query *q, struct result_list *list, struct nel_err *err)
 {
-	for (;;) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
-		list->items = mem_realloc(list->items, list->count + 1, sizeof *list->items);
-		read_row(q, &list->items[list->count++]);
-	}
+	while (query_next(q, err))
+		read_row(q, ROW_ADD(list->items, list->count));
+	return query_failed(q) ? -1 : 0;
 }
 
 /* Appends the job's scores that the filter names to the list. */
@@ -173,29 +169,9 @@ static struct statement list_label = {
 static struct statement list_score = {
     .sql = "SELECT job FROM results INDEXED BY results_score WHERE score = ?1 AND job <= ?2 ORDER BY job DESC",
 };
-static struct statement list_user = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_state = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_cluster = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-static struct statement list_evaluation = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
 
-/* Times as db/evaluations.c has them: up to the last evaluation whose created_high is below `until` all jobs are old
+/* Times (db/created.h): up to the last evaluation whose created_high is below `until` all jobs are old
  * enough, above it only those of late evaluations can be. */
-static struct statement first_since = {
-    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high >= ?"
-	   " ORDER BY created_high, seq LIMIT 1",
-};
-static struct statement last_until = {
-    .sql = "SELECT seq FROM evaluations INDEXED BY evaluations_created_high WHERE created_high < ?"
-	   " ORDER BY created_high DESC, seq DESC LIMIT 1",
-};
 #define EVALUATION_AT(job) "(SELECT evaluation_seq FROM jobs WHERE seq <= " job " ORDER BY seq DESC LIMIT 1)"
 static struct statement list_since = {
     .sql = "SELECT seq FROM jobs WHERE evaluation_seq >= ?1 AND created_at >= ?2"
@@ -211,67 +187,26 @@ static struct statement list_until = {
 						    "?3") ") AND seq <= ?3 ORDER BY 2 DESC, 3 DESC",
 };
 
-/* The seqs of evaluations between which those of the filter's times lie. */
-struct bounds {
-	int64_t first;
-	int64_t last;
-};
-
-static int bound_at(struct db *db, const struct statement *statement, int64_t at_s, int64_t if_none, int64_t *ret_seq,
-		    struct nel_err *err)
-{
-	bool found = false;
-	if (at_s == 0)
-		return 0;
-	CLEANUP(query_done) struct query q = query_start(db, statement);
-	query_bind_int(&q, at_s);
-	if (query_step(&q, &found, err) != 0)
-		return -1;
-	*ret_seq = found ? query_int(&q) : if_none;
-	return 0;
-}
-
-static int find_bounds(struct db *db, const struct result_filter *filter, struct bounds *ret_bounds,
-		       struct nel_err *err)
-{
-	*ret_bounds = (struct bounds){0};
-	return bound_at(db, &first_since, filter->since_s, INT64_MAX, &ret_bounds->first, err) != 0 ||
-		       bound_at(db, &last_until, filter->until_s, 0, &ret_bounds->last, err) != 0
-		   ? -1
-		   : 0;
-}
-
-static void add_time(struct postings *postings, struct db *db, const struct statement *statement, int64_t bound,
-		     int64_t at_s)
-{
-	if (at_s == 0)
-		return;
-	struct query q = query_start(db, statement);
-	query_bind_int(&q, bound);
-	query_bind_int(&q, at_s);
-	postings_add(postings, q);
-}
-
 /* All but task, metric, model and state. */
 static void add_common_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
-			       const struct bounds *bounds)
+			       const struct created_bounds *bounds)
 {
 	postings_add_text(postings, db, &list_score, filter->score);
-	postings_add_text(postings, db, &list_user, filter->user);
-	postings_add_text(postings, db, &list_cluster, filter->cluster);
-	postings_add_text(postings, db, &list_evaluation, filter->evaluation);
+	postings_add_text(postings, db, &job_postings_user, filter->user);
+	postings_add_text(postings, db, &job_postings_cluster, filter->cluster);
+	postings_add_text(postings, db, &job_postings_evaluation, filter->evaluation);
 	if (filter->label_key != NULL) {
 		struct query q = query_start(db, &list_label);
 		query_bind_text(&q, filter->label_key);
 		query_bind_text(&q, filter->label_value);
 		postings_add(postings, q);
 	}
-	add_time(postings, db, &list_since, bounds->first, filter->since_s);
-	add_time(postings, db, &list_until, bounds->last, filter->until_s);
+	created_add_postings(postings, db, &list_since, bounds->first, filter->since_s);
+	created_add_postings(postings, db, &list_until, bounds->last, filter->until_s);
 }
 
 static void add_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
-			const struct bounds *bounds)
+			const struct created_bounds *bounds)
 {
 	if (filter->task != NULL && filter->metric != NULL) {
 		struct query q = query_start(db, &list_task_metric);
@@ -285,7 +220,7 @@ static void add_filters(struct postings *postings, struct db *db, const struct r
 	if (postings->count == 0)
 		postings_add(postings, query_start(db, &list_all));
 	postings_add_text(postings, db, &list_model, filter->model);
-	postings_add_text(postings, db, &list_state, filter->state);
+	postings_add_text(postings, db, &job_postings_state, filter->state);
 	add_common_filters(postings, db, filter, bounds);
 }
 
@@ -298,8 +233,7 @@ static int add_basis(struct db *db, int64_t job_seq, struct result_of_job_list *
 		return 0;
 	}
 	struct job_basis *basis = mem_calloc(1, sizeof *basis);
-	list->bases = mem_realloc(list->bases, list->basis_count + 1, sizeof *list->bases);
-	list->bases[list->basis_count++] = basis;
+	*ROW_ADD(list->bases, list->basis_count) = basis;
 	*ret_basis = basis;
 	return likenesses_basis(db, job_seq, basis, err);
 }
@@ -328,9 +262,8 @@ static int append_with_job(struct db *db, int64_t job_seq, struct result_list *r
 		return 0;
 	if (add_basis(db, job_seq, list, &basis, err) != 0)
 		return -1;
-	list->items = mem_realloc(list->items, list->count + rows->count, sizeof *list->items);
 	for (size_t i = 0; i < rows->count; i++) {
-		list->items[list->count++] = (struct result_of_job){
+		*ROW_ADD(list->items, list->count) = (struct result_of_job){
 		    .job_seq = job_seq,
 		    .job = mem_strdup(job),
 		    .evaluation = mem_strdup(evaluation),
@@ -362,8 +295,9 @@ int results_list(struct db *db, const struct result_filter *filter, struct resul
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
-	struct bounds bounds;
-	if (scope_begin_read(&scope, db, err) != 0 || find_bounds(db, filter, &bounds, err) != 0)
+	struct created_bounds bounds;
+	if (scope_begin_read(&scope, db, err) != 0 ||
+	    created_bounds_find(db, filter->since_s, filter->until_s, &bounds, err) != 0)
 		return -1;
 	add_filters(&postings, db, filter, &bounds);
 	int64_t seq = filter->before_seq;
@@ -511,7 +445,7 @@ static struct statement list_key = {
 	   " AND job <= ?7 ORDER BY job DESC",
 };
 
-static int append_newest(struct db *db, const struct result_filter *filter, const struct bounds *bounds,
+static int append_newest(struct db *db, const struct result_filter *filter, const struct created_bounds *bounds,
 			 const struct newest_key *key, struct result_of_job_list *list, struct nel_err *err)
 {
 	CLEANUP(postings_done) struct postings postings = {0};
@@ -523,7 +457,7 @@ static int append_newest(struct db *db, const struct result_filter *filter, cons
 	query_bind_text(&q, key->metric);
 	query_bind_int(&q, key->protocol);
 	postings_add(&postings, q);
-	postings_add_text(&postings, db, &list_state, filter->state);
+	postings_add_text(&postings, db, &job_postings_state, filter->state);
 	add_common_filters(&postings, db, filter, bounds);
 	for (int64_t seq = 0;;) {
 		bool wanted = false;
@@ -543,8 +477,9 @@ int results_newest(struct db *db, const struct result_filter *filter, struct res
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(newest_key_done) struct newest_key key = {0};
 	CLEANUP(result_of_job_list_done) struct result_of_job_list list = {0};
-	struct bounds bounds;
-	if (scope_begin_read(&scope, db, err) != 0 || find_bounds(db, filter, &bounds, err) != 0)
+	struct created_bounds bounds;
+	if (scope_begin_read(&scope, db, err) != 0 ||
+	    created_bounds_find(db, filter->since_s, filter->until_s, &bounds, err) != 0)
 		return -1;
 	newest_key_set(&key, filter->model != NULL ? filter->model : "", -1, "");
 	for (;;) {
@@ -563,7 +498,6 @@ int results_newest(struct db *db, const struct result_filter *filter, struct res
 }
 
 struct statement *const results_statements[] = {
-    &delete_results, &insert_result, &of_job,     &list_all,   &list_task,    &list_metric, &list_task_metric,
-    &list_model,     &list_label,    &list_score, &list_user,  &list_cluster, &list_state,  &list_evaluation,
-    &first_since,    &last_until,    &list_since, &list_until, &job_of,       &next_key,    &next_subject,
-    &of_key,         &list_key,      &has_state,  NULL};
+    &delete_results, &insert_result, &of_job,     &list_all,   &list_task,  &list_metric, &list_task_metric,
+    &list_model,     &list_label,    &list_score, &list_since, &list_until, &job_of,      &next_key,
+    &next_subject,   &of_key,        &list_key,   &has_state,  NULL};

@@ -91,14 +91,8 @@ int secrets_list(struct db *db, const char *owner, struct secret_row **ret_rows,
 	CLEANUP(mem_freep) struct secret_row *rows = NULL;
 	size_t count = 0;
 	query_bind_text(&q, owner);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		rows = mem_realloc(rows, count + 1, sizeof *rows);
-		struct secret_row *row = &rows[count++];
+	while (query_next(&q, err)) {
+		struct secret_row *row = ROW_ADD(rows, count);
 		query_text_into(&q, row->owner, sizeof row->owner);
 		query_text_into(&q, row->name, sizeof row->name);
 		row->created_at = query_int(&q);
@@ -106,6 +100,8 @@ int secrets_list(struct db *db, const char *owner, struct secret_row **ret_rows,
 		query_text_into(&q, row->use.users, sizeof row->use.users);
 		query_text_into(&q, row->use.hosts, sizeof row->use.hosts);
 	}
+	if (query_failed(&q))
+		return -1;
 	*ret_rows = TAKE(rows);
 	*ret_count = count;
 	return 0;

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#define ROWS_FIRST 8 /* room for so many at first, then it doubles */
+
 int db_error(sqlite3 *sqlite, int rc, struct nel_err *err)
 {
 	/* https://www.sqlite.org/rescode.html: the low byte is the primary code. */
@@ -39,6 +41,7 @@ void query_again(struct query *q)
 	q->rc = SQLITE_OK;
 	q->bound = 0;
 	q->column = 0;
+	q->failed = false;
 }
 
 void query_done(struct query *q)
@@ -97,6 +100,28 @@ int query_step(struct query *q, bool *ret_row, struct nel_err *err)
 		return db_error(db->sqlite, rc, err);
 	*ret_row = rc == SQLITE_ROW;
 	return 0;
+}
+
+bool query_next(struct query *q, struct nel_err *err)
+{
+	bool row = false;
+	q->failed = query_step(q, &row, err) != 0;
+	return row;
+}
+
+bool query_failed(const struct query *q)
+{
+	return q->failed;
+}
+
+void *rows_make_room(void *items, size_t count, size_t size)
+{
+	if (count == 0)
+		items = mem_realloc(items, ROWS_FIRST, size);
+	else if (count >= ROWS_FIRST && (count & (count - 1)) == 0)
+		items = mem_realloc(items, 2 * count, size);
+	memset((char *)items + count * size, 0, size);
+	return items;
 }
 
 int query_run(struct query *q, struct nel_err *err)

@@ -29,6 +29,8 @@ extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];
 extern struct statement *const jobs_live_statements[];
+extern struct statement *const job_postings_statements[];
+extern struct statement *const created_statements[];
 extern struct statement *const attempts_statements[];
 extern struct statement *const events_statements[];
 extern struct statement *const results_statements[];
@@ -61,9 +63,10 @@ int db_error(sqlite3 *sqlite, int rc, struct nel_err *err);
 struct query {
 	struct db *db;
 	sqlite3_stmt *stmt;
-	int rc;     /* the first failure of a bind, reported by the next step */
-	int bound;  /* parameters bound so far */
-	int column; /* the next one to read */
+	int rc;      /* the first failure of a bind, reported by the next step */
+	int bound;   /* parameters bound so far */
+	int column;  /* the next one to read */
+	bool failed; /* query_next() has */
 };
 
 struct query query_start(struct db *db, const struct statement *statement);
@@ -78,6 +81,19 @@ void query_bind_double(struct query *q, double value);                          
 
 /* Steps once: *ret_row says whether there is a row. */
 int query_step(struct query *q, bool *ret_row, struct nel_err *err);
+/* The rows of a query, one after another:
+ *	while (query_next(&q, err))
+ *		read_row(&q, ROW_ADD(list.items, list.count));
+ *	if (query_failed(&q))
+ *		return -1;
+ */
+bool query_next(struct query *q, struct nel_err *err);
+bool query_failed(const struct query *q); /* the loop did not end behind the last row */
+
+/* A new, zeroed element at the end of an array that has come to be by this alone. */
+#define ROW_ADD(items, count) ((items) = rows_make_room((items), (count), sizeof *(items)), &(items)[(count)++])
+void *rows_make_room(void *items, size_t count, size_t size);
+
 /* Steps a statement that answers no rows. */
 int query_run(struct query *q, struct nel_err *err);
 /* Makes the query ready for another round of binds from the first parameter on. */

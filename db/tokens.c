@@ -126,16 +126,11 @@ int tokens_list(struct db *db, const char *user, int64_t before_id, int limit, s
 	query_bind_int(&q, limit);
 	if (user != NULL)
 		query_bind_text(&q, user);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
+	while (query_next(&q, err))
+		if (read_row(&q, ROW_ADD(rows, count), err) != 0)
 			return -1;
-		if (!found)
-			break;
-		rows = mem_realloc(rows, count + 1, sizeof *rows);
-		if (read_row(&q, &rows[count++], err) != 0)
-			return -1;
-	}
+	if (query_failed(&q))
+		return -1;
 	*ret_rows = TAKE(rows);
 	*ret_count = count;
 	return 0;

@@ -34,19 +34,15 @@ int totals_add(struct db *db, const char *name, const char *cluster, const char 
 static int read_list(struct query *q, struct total_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(total_list_done) struct total_list list = {0};
-	for (;;) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		struct total_row *row = &list.items[list.count++];
+	while (query_next(q, err)) {
+		struct total_row *row = ROW_ADD(list.items, list.count);
 		row->name = query_text(q);
 		row->cluster = query_text(q);
 		row->label = query_text(q);
 		row->value = query_int(q);
 	}
+	if (query_failed(q))
+		return -1;
 	*ret_list = list;
 	list = (struct total_list){0};
 	return 0;

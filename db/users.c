@@ -103,16 +103,11 @@ int users_list(struct db *db, int64_t offset, int limit, struct user_row **ret_r
 	size_t count = 0;
 	query_bind_int(&q, limit);
 	query_bind_int(&q, offset);
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
+	while (query_next(&q, err))
+		if (read_user(&q, ROW_ADD(rows, count), err) != 0)
 			return -1;
-		if (!found)
-			break;
-		rows = mem_realloc(rows, count + 1, sizeof *rows);
-		if (read_user(&q, &rows[count++], err) != 0)
-			return -1;
-	}
+	if (query_failed(&q))
+		return -1;
 	*ret_rows = TAKE(rows);
 	*ret_count = count;
 	return 0;

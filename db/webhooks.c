@@ -86,20 +86,10 @@ int webhooks_get(struct db *db, const char *id, struct webhook_row *ret_row, str
 static int read_webhooks(struct query *q, struct webhook_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(webhook_list_done) struct webhook_list list = {0};
-	size_t room = 0;
-	while (list.count < WEBHOOKS_LIST_MAX) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
-			return -1;
-		if (!found)
-			break;
-		if (list.count == room) {
-			room = room == 0 ? 16 : room * 2;
-			list.items = mem_realloc(list.items, room, sizeof *list.items);
-		}
-		list.items[list.count] = (struct webhook_row){0};
-		read_webhook(q, &list.items[list.count++]);
-	}
+	while (list.count < WEBHOOKS_LIST_MAX && query_next(q, err))
+		read_webhook(q, ROW_ADD(list.items, list.count));
+	if (query_failed(q))
+		return -1;
 	*ret_list = list;
 	list = (struct webhook_list){0};
 	return 0;
@@ -311,18 +301,11 @@ static int read_delivery(struct query *q, struct delivery_row *row, struct nel_e
 static int read_deliveries(struct query *q, struct delivery_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(delivery_list_done) struct delivery_list list = {0};
-	for (;;) {
-		bool found = false;
-		if (query_step(q, &found, err) != 0)
+	while (query_next(q, err))
+		if (read_delivery(q, ROW_ADD(list.items, list.count), err) != 0)
 			return -1;
-		if (!found)
-			break;
-		list.items = mem_realloc(list.items, list.count + 1, sizeof *list.items);
-		struct delivery_row *row = &list.items[list.count++];
-		*row = (struct delivery_row){0};
-		if (read_delivery(q, row, err) != 0)
-			return -1;
-	}
+	if (query_failed(q))
+		return -1;
 	*ret_list = list;
 	list = (struct delivery_list){0};
 	return 0;

@@ -258,6 +258,22 @@ void render_short_hash_csv(struct str *s, const char *hash)
 	csv_text(s, text);
 }
 
+void render_comma_list(struct json_out *out, const char *name, const char *list)
+{
+	if (list[0] == '\0') {
+		out_null(out, name);
+		return;
+	}
+	out_array(out, name);
+	for (const char *at = list + 1; *at != '\0';) {
+		size_t len = strcspn(at, ",");
+		CLEANUP(mem_freep) char *item = mem_strndup(at, len);
+		out_string(out, NULL, item);
+		at += len + (at[len] == ',');
+	}
+	out_end(out);
+}
+
 void render_score(struct json_out *out, const struct render_score_of *of, const struct score *row)
 {
 	out_object(out, NULL);

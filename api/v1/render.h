@@ -12,6 +12,9 @@
 
 #include <jansson.h>
 
+/* ",a,b,", as the store has sets of words, as an array; "" as null. */
+void render_comma_list(struct json_out *out, const char *name, const char *list);
+
 /* jobs: all of the evaluation's, by index. */
 void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs);
 

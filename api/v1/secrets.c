@@ -1,11 +1,13 @@
 /* Handlers of /v1/secrets: values go in, only names and times come out. */
 #include "service/secrets.h"
+
 #include "api/http/body.h"
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "api/v1/render.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -23,31 +25,14 @@ static int parse_scope(struct request *request, bool *ret_given, bool *ret_team,
 	return 0;
 }
 
-/* ",a,b," as a list, "" as null. */
-static void render_list(struct json_out *out, const char *name, const char *list)
-{
-	if (list[0] == '\0') {
-		out_null(out, name);
-		return;
-	}
-	out_array(out, name);
-	for (const char *at = list + 1; *at != '\0';) {
-		size_t len = strcspn(at, ",");
-		CLEANUP(mem_freep) char *item = mem_strndup(at, len);
-		out_string(out, NULL, item);
-		at += len + (at[len] == ',');
-	}
-	out_end(out);
-}
-
 static void render_secret(struct json_out *out, const struct secret_row *row)
 {
 	out_object(out, NULL);
 	out_string(out, "name", row->name);
 	out_string(out, "scope", row->owner[0] == '\0' ? "team" : "user");
 	if (row->owner[0] == '\0') {
-		render_list(out, "users", row->use.users);
-		render_list(out, "hosts", row->use.hosts);
+		render_comma_list(out, "users", row->use.users);
+		render_comma_list(out, "hosts", row->use.hosts);
 	}
 	out_time(out, "created_at", row->created_at);
 	out_time(out, "updated_at", row->updated_at);

@@ -1,39 +1,23 @@
 /* Handlers of /v1/webhooks. */
 #include "service/webhooks.h"
+
 #include "api/http/body.h"
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "api/v1/render.h"
 #include "base/mem.h"
 #include "db/events.h"
 
 #include <string.h>
-
-/* ",a,b," as an array; null when every kind is wanted. */
-static void render_kinds(struct json_out *out, const char *name, const char *kinds)
-{
-	if (kinds[0] == '\0') {
-		out_null(out, name);
-		return;
-	}
-	out_array(out, name);
-	for (const char *p = kinds + 1; *p != '\0';) {
-		size_t size = strcspn(p, ",");
-		CLEANUP(mem_freep) char *kind = mem_strndup(p, size);
-		out_string(out, NULL, kind);
-		p += size + (p[size] == ',' ? 1 : 0);
-	}
-	out_end(out);
-}
-
 static void webhook_members(struct json_out *out, const struct webhook_row *row)
 {
 	out_string(out, "id", row->id);
 	out_string(out, "user", row->user);
 	out_string(out, "url", row->url);
-	render_kinds(out, "kinds", row->kinds);
+	render_comma_list(out, "kinds", row->kinds);
 	out_string(out, "scope", row->all ? "all" : "own");
 	out_string(out, "state", row->disabled_at != 0 ? "disabled" : row->failing_since != 0 ? "failing" : "active");
 	out_string(out, "disabled_reason", row->disabled_reason);

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/text/tree.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -33,16 +34,6 @@ static json_t *merge(const json_t *under, const json_t *over)
 			json_object_set(merged, key, value);
 	}
 	return merged;
-}
-
-/* A mapping that is about to be written to becomes the config's own. */
-static json_t *own(json_t *object, const char *key)
-{
-	json_t *member = json_object_get(object, key);
-	if (!json_is_object(member))
-		return NULL;
-	json_object_set_new(object, key, json_copy(member));
-	return json_object_get(object, key);
 }
 
 static const json_t *follow(const json_t *object, const char *const *path)
@@ -289,9 +280,9 @@ json_t *evaluator_config_build(const struct plan_ctx *ctx, const json_t *global,
 	CLEANUP(json_freep) json_t *of_task = resolved_config(ctx, task, base, pointer);
 	CLEANUP(json_freep) json_t *config = merge(global, of_task);
 	json_t *value;
-	own(own(config, "target"), "api_endpoint");
-	own(config, "config");
-	own(config, "metadata");
+	tree_own(tree_own(config, "target"), "api_endpoint");
+	tree_own(config, "config");
+	tree_own(config, "metadata");
 	set_target(ctx, config, job, base, pointer);
 	SET_TEXT(job->task, "config", "type");
 	SET_TEXT("/results", "config", "output_dir");

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
+#include "config/text/tree.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -288,23 +289,13 @@ static json_t *params_of(const json_t *config)
 	return params;
 }
 
-/* A copy of the object's member, put in its place so that it may be changed; NULL when it is none. */
-static json_t *own_member(json_t *object, const char *name)
-{
-	json_t *member = json_object_get(object, name);
-	if (!json_is_object(member))
-		return NULL;
-	json_object_set_new(object, name, json_copy(member));
-	return json_object_get(object, name);
-}
-
 /* The rest of the evaluator's config: the endpoint's type, its adapter, and what it may have of its own. */
 static json_t *request_of(const struct maker *m, const json_t *config)
 {
 	static const char *const elsewhere[] = {"type", "params", "output_dir"};
 	json_t *request = json_copy((json_t *)config);
-	json_t *task = own_member(request, "config");
-	json_t *endpoint = own_member(own_member(request, "target"), "api_endpoint");
+	json_t *task = tree_own(request, "config");
+	json_t *endpoint = tree_own(tree_own(request, "target"), "api_endpoint");
 	const char *model = json_string_value(json_object_get(endpoint, "model_id"));
 	for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
 		json_object_del(task, elsewhere[i]);

@@ -20,6 +20,15 @@ json_t *tree_copy(const json_t *value)
 	return made;
 }
 
+json_t *tree_own(json_t *object, const char *key)
+{
+	json_t *member = json_object_get(object, key);
+	if (!json_is_object(member))
+		return NULL;
+	json_object_set_new(object, key, json_copy(member));
+	return json_object_get(object, key);
+}
+
 size_t tree_weight(const json_t *value)
 {
 	const char *key = NULL;

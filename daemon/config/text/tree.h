@@ -10,6 +10,10 @@
  * circles, which what was parsed has not. */
 json_t *tree_copy(const json_t *value);
 
+/* Puts a copy in the place of the object's member, a mapping that is about to be written to, and returns it (borrowed).
+ * NULL when there is none, or object is NULL. */
+json_t *tree_own(json_t *object, const char *key);
+
 /* How many values it has, itself with them. A number with a fraction counts TREE_REAL times, since to write one takes
  * that much longer than the others. */
 #define TREE_REAL 8
