@@ -536,8 +536,8 @@ static bool is_personal(const struct lane *lane, const struct ssh_pool_stats *st
 
 void lane_stats_take_error(struct ssh_pool_stats *sum, const struct ssh_pool_stats *one)
 {
-	bool known = sum->last_error[0] != '\0';
-	bool new = one->last_error[0] != '\0';
+	bool known = sum->last_kind != NEL_OK;
+	bool new = one->last_kind != NEL_OK;
 	if (known > new || (known == new && one->last_error_s <= sum->last_error_s))
 		return;
 	sum->last_error_s = one->last_error_s;

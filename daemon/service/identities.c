@@ -48,7 +48,7 @@ static void take_news(struct service *service, struct identity_row *row)
 		return;
 	bool refused = stats.ssh.last_reason == NEL_REASON_LOGIN && stats.ssh.last_error_s >= row->checked_at;
 	bool let_in =
-	    stats.ssh.last_error[0] == '\0' && stats.ssh.last_ok_s != 0 && stats.ssh.last_ok_s >= row->checked_at;
+	    stats.ssh.last_kind == NEL_OK && stats.ssh.last_ok_s != 0 && stats.ssh.last_ok_s >= row->checked_at;
 	if (!refused && !let_in)
 		return;
 	row->state = refused ? IDENTITY_REFUSED : IDENTITY_OK;

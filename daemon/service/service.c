@@ -102,7 +102,7 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
  * account found the host failing. */
 static const char *health(const struct ssh_pool_stats *ssh, const struct observation_stats *sight)
 {
-	if (ssh->last_error[0] != '\0' || sight->failures > 0 || sight->accounting_error[0] != '\0' ||
+	if (ssh->last_kind != NEL_OK || sight->failures > 0 || sight->accounting_error[0] != '\0' ||
 	    ssh->breaker != BREAKER_CLOSED)
 		return "failing";
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";

@@ -48,14 +48,18 @@ void login_done(struct login *login)
 	*login = (struct login){0};
 }
 
-/* After a refusal sshd may also hang up: MaxAuthTries. */
+/* After a refusal sshd may also hang up: MaxAuthTries. It sends SSH2_MSG_DISCONNECT then with the reason PROTOCOL_ERROR
+ * (2), which other faults have, too (auth_maxtries_exceeded() of its auth.c), so that only its text tells them apart.
+ */
+static const char too_many_tries[] = "Too many authentication failures";
+
 static bool is_refusal(const struct ssh_session *s, int rc)
 {
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
 		return true;
 	if (s->transport.disconnect_reason != 0)
 		return s->transport.disconnect_reason == DISCONNECT_NO_MORE_METHODS ||
-		       strstr(str_text(&s->transport.diag), "Too many authentication failures") != NULL;
+		       strstr(str_text(&s->transport.diag), too_many_tries) != NULL;
 	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 }
 
