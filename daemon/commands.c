@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "commands_internal.h"
 #include "config/settings/settings_load.h"
-#include "service/plan.h"
+#include "service/planned.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +94,7 @@ static void warn_missing_secrets(const struct planned *planned, const struct sub
 			fprintf(
 			    stderr,
 			    "nel-slurmd: warning: the secret %s is not given (--env %s), .secrets.env has %s instead\n",
-			    *name, *name, PLAN_PLACEHOLDER);
+			    *name, *name, PLANNED_PLACEHOLDER);
 		free(*name);
 	}
 	free(names);
@@ -109,10 +109,10 @@ static int render_out(const struct command_line *line, const struct planned *pla
 		if (mkdir(line->output, 0700) != 0 && errno != EEXIST)
 			return err_sys(err, NEL_INVALID, errno, "cannot make %s", line->output);
 		warn_missing_secrets(planned, request);
-		return plan_write(planned, request, id, line->output, err);
+		return planned_write(planned, request, id, line->output, err);
 	}
 	CLEANUP(json_freep) json_t *document = NULL;
-	if (plan_describe(planned, id, clock_now_s(), SIZE_MAX, &document, err) != 0)
+	if (planned_describe(planned, id, clock_now_s(), SIZE_MAX, &document, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *text = json_dumps(document, JSON_INDENT(2));
 	puts(text);
@@ -162,10 +162,10 @@ static int render(const struct command_line *line, const struct name_value *env)
 		rc = render_settings(line, &settings, &err);
 	if (rc == 0)
 		rc = catalogue_load(settings->tasks_file, &catalogue, &err);
-	const struct plan_input input = {
+	const struct planned_input input = {
 	    .settings = settings, .catalogue = catalogue, .request = &request, .offline = true, .now_s = clock_now_s()};
 	if (rc == 0)
-		rc = plan_make(&input, &planned, &errors, &err);
+		rc = planned_make(&input, &planned, &errors, &err);
 	command_print_problems(shown, "", &errors);
 	command_print_problems(shown, "warning: ", &planned.warnings);
 	if (rc == 0)

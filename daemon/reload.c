@@ -27,7 +27,7 @@ static bool is_live(const struct settings_cluster *cluster, void *arg)
 {
 	struct nel_err err;
 	int64_t count = 0;
-	return jobs_count_live(arg, cluster->name, NULL, &count, &err) != 0 || count > 0;
+	return jobs_count_active(arg, cluster->name, NULL, &count, &err) != 0 || count > 0;
 }
 
 static void log_changes(const struct settings *before, const struct settings *next)

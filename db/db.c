@@ -21,7 +21,7 @@ struct statement *const *const statement_lists[] = {
 	idempotency_statements,
 	evaluations_statements,
 	jobs_statements,
-	jobs_live_statements,
+	jobs_active_statements,
 	job_postings_statements,
 	created_statements,
 	attempts_statements,

@@ -281,7 +281,7 @@ static struct statement list_live = {
     .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = 0 ORDER BY seq",
 };
 
-int jobs_list_live(struct db *db, struct job_list *ret_list, struct nel_err *err)
+int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &list_live);
 	return read_all(&q, ret_list, err);

@@ -85,10 +85,10 @@ int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *r
 int jobs_counts(struct db *db, int64_t evaluation_seq, int ret_counts[CHAIN_STATE_COUNT], struct nel_err *err);
 
 /* How many jobs on the cluster have not ended, or are not collected; user NULL: anybody's. */
-int jobs_count_live(struct db *db, const char *cluster, const char *user, int64_t *ret_count, struct nel_err *err);
+int jobs_count_active(struct db *db, const char *cluster, const char *user, int64_t *ret_count, struct nel_err *err);
 
 /* For the scheduler. Jobs to load at start: not ended, or ended and not collected. */
-int jobs_list_live(struct db *db, struct job_list *ret_list, struct nel_err *err);
+int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *err);
 /* Jobs that the service marked (new ones, cancel or resume requested); clears the marks. Within a transaction. */
 int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err);
 

@@ -28,7 +28,7 @@ extern struct statement *const audit_statements[];
 extern struct statement *const idempotency_statements[];
 extern struct statement *const evaluations_statements[];
 extern struct statement *const jobs_statements[];
-extern struct statement *const jobs_live_statements[];
+extern struct statement *const jobs_active_statements[];
 extern struct statement *const job_postings_statements[];
 extern struct statement *const created_statements[];
 extern struct statement *const attempts_statements[];

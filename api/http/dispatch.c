@@ -3,7 +3,7 @@
 
 #include "api/http/auth.h"
 #include "api/http/counters.h"
-#include "api/http/problem.h"
+#include "api/http/problem_details.h"
 #include "api/http/request.h"
 #include "api/http/request_audit.h"
 #include "api/http/request_db.h"

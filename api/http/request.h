@@ -35,8 +35,8 @@ struct request_header {
 	char *value;
 };
 
-/* See trail.h. */
-struct trail {
+/* See request_audit.h. */
+struct request_audit {
 	struct audit_entry entry;
 	char source[PEER_NAME_SIZE];
 	struct db *attached; /* entry is attached to it, during a callback */
@@ -64,7 +64,7 @@ struct request {
 	struct str body;
 	size_t body_limit;
 	uint64_t body_seen;
-	struct trail trail;
+	struct request_audit audit;
 	bool changes_nothing; /* a write by its method, but a dry run */
 	bool waits_for_store; /* it resumes without a cluster having been asked */
 

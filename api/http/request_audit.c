@@ -12,11 +12,11 @@
 /* Fills the request's entry, whose texts are the request's. */
 static void describe(struct request *request)
 {
-	struct trail *trail = &request->trail;
-	peer_name(request, trail->source);
-	trail->entry = (struct audit_entry){.actor = request->actor.name,
+	struct request_audit *audit = &request->audit;
+	peer_name(request, audit->source);
+	audit->entry = (struct audit_entry){.actor = request->actor.name,
 					    .role = role_name(request->actor.role),
-					    .source = trail->source,
+					    .source = audit->source,
 					    .request = request->id,
 					    .action = request->route->operation,
 					    .target = request->captures[0],
@@ -30,18 +30,18 @@ static bool is_audited(const struct request *request)
 
 void request_audit_begin(struct request *request, struct db *db)
 {
-	if (!is_audited(request) || request->trail.attached != NULL)
+	if (!is_audited(request) || request->audit.attached != NULL)
 		return;
 	describe(request);
-	audit_attach(db, &request->trail.entry);
-	request->trail.attached = db;
+	audit_attach(db, &request->audit.entry);
+	request->audit.attached = db;
 }
 
 /* What the transactions of the request have not stored. */
 static int store_rest(struct request *request, bool hourly, struct nel_err *err)
 {
 	struct db *db = NULL;
-	struct audit_entry *entry = &request->trail.entry;
+	struct audit_entry *entry = &request->audit.entry;
 	if (server_db(request->server, &db, err) != 0)
 		return -1;
 	describe(request);
@@ -56,20 +56,20 @@ static int store_rest(struct request *request, bool hourly, struct nel_err *err)
 
 void request_audit_end(struct request *request)
 {
-	struct trail *trail = &request->trail;
+	struct request_audit *audit = &request->audit;
 	struct nel_err err;
-	if (trail->attached != NULL && audit_detach(trail->attached))
-		trail->stored = true;
-	trail->attached = NULL;
-	if (request->phase != REQUEST_REPLIED || trail->stored)
+	if (audit->attached != NULL && audit_detach(audit->attached))
+		audit->stored = true;
+	audit->attached = NULL;
+	if (request->phase != REQUEST_REPLIED || audit->stored)
 		return;
 	bool asked_cluster = request->resume != NULL && !request->waits_for_store && request->actor.name[0] != '\0';
 	bool wrote = is_audited(request) && !request->changes_nothing;
 	bool unknown = request->status == MHD_HTTP_UNAUTHORIZED || request->status == MHD_HTTP_TOO_MANY_REQUESTS;
 	if (unknown || (!wrote && !asked_cluster))
 		return;
-	trail->stored = true;
+	audit->stored = true;
 	if (store_rest(request, !wrote, &err) != 0)
-		log_warning("a request left no trail", LOG_S("request", request->id),
+		log_warning("a request left no row in the audit", LOG_S("request", request->id),
 			    LOG_S("user", request->actor.name), LOG_S("error", err.msg));
 }

@@ -1,4 +1,4 @@
-/* The trail that requests leave in the store (db/audit.h): one row for each write by somebody who is known, in the
+/* What requests leave in the store (db/audit.h): one row for each write by somebody who is known, in the
  * transaction of the write, or, when there was none (it was refused, it changed nothing), in one of its own before the
  * reply; and one an hour for each person and job whose files are read from the cluster. Not for 401 and 429: whoever
  * has no credentials cannot fill the store. */

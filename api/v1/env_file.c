@@ -10,7 +10,7 @@
 
 #define SPACE " \t"
 
-struct reader {
+struct env_scan {
 	const char *at;
 	int line;
 };
@@ -28,31 +28,31 @@ static void append_escape(struct str *value, char quote, char byte)
 		str_append_n(value, (char[]){'\\', byte}, 2);
 }
 
-static int quoted(struct reader *r, struct str *value, struct nel_err *err)
+static int quoted(struct env_scan *scan, struct str *value, struct nel_err *err)
 {
-	int first_line = r->line;
-	char quote = *r->at;
-	for (r->at++; *r->at != quote; r->at++) {
-		bool escaped = *r->at == '\\';
-		r->at += escaped;
-		if (*r->at == '\0')
+	int first_line = scan->line;
+	char quote = *scan->at;
+	for (scan->at++; *scan->at != quote; scan->at++) {
+		bool escaped = *scan->at == '\\';
+		scan->at += escaped;
+		if (*scan->at == '\0')
 			return err_set(err, NEL_INVALID, "line %d: the quote is not closed", first_line);
-		r->line += *r->at == '\n';
+		scan->line += *scan->at == '\n';
 		if (escaped)
-			append_escape(value, quote, *r->at);
+			append_escape(value, quote, *scan->at);
 		else
-			str_append_c(value, *r->at);
+			str_append_c(value, *scan->at);
 	}
-	r->at++;
+	scan->at++;
 	return 0;
 }
 
-/* Up to the end of the line, or to blanks and a '#'. What is before r->at is the '=', or blanks. */
-static void unquoted(struct reader *r, struct str *value)
+/* Up to the end of the line, or to blanks and a '#'. What is before scan->at is the '=', or blanks. */
+static void unquoted(struct env_scan *scan, struct str *value)
 {
-	const char *p = r->at;
+	const char *p = scan->at;
 	size_t size = strcspn(p, "\r\n");
-	r->at += size;
+	scan->at += size;
 	for (size_t i = 0; i < size; i++)
 		if (p[i] == '#' && strchr(SPACE, p[(ptrdiff_t)i - 1]) != NULL)
 			size = i;
@@ -74,51 +74,51 @@ static int check_no_reference(const char *value, int line, struct nel_err *err)
 }
 
 /* Only blanks or a comment may be left of the line; moves to the next one. */
-static int end_line(struct reader *r, struct nel_err *err)
+static int end_line(struct env_scan *scan, struct nel_err *err)
 {
-	r->at += strspn(r->at, " \t\r");
-	if (*r->at == '#')
-		r->at += strcspn(r->at, "\n");
-	if (*r->at != '\n' && *r->at != '\0')
-		return err_set(err, NEL_INVALID, "line %d: text behind the closing quote", r->line);
-	if (*r->at == '\n') {
-		r->at++;
-		r->line++;
+	scan->at += strspn(scan->at, " \t\r");
+	if (*scan->at == '#')
+		scan->at += strcspn(scan->at, "\n");
+	if (*scan->at != '\n' && *scan->at != '\0')
+		return err_set(err, NEL_INVALID, "line %d: text behind the closing quote", scan->line);
+	if (*scan->at == '\n') {
+		scan->at++;
+		scan->line++;
 	}
 	return 0;
 }
 
-static int read_variable(struct reader *r, struct submission *s, struct nel_err *err)
+static int read_variable(struct env_scan *scan, struct submission *s, struct nel_err *err)
 {
-	int line = r->line;
-	if (str_starts_with(r->at, "export ") || str_starts_with(r->at, "export\t")) {
-		r->at += strlen("export ");
-		r->at += strspn(r->at, SPACE);
+	int line = scan->line;
+	if (str_starts_with(scan->at, "export ") || str_starts_with(scan->at, "export\t")) {
+		scan->at += strlen("export ");
+		scan->at += strspn(scan->at, SPACE);
 	}
-	size_t name_size = strcspn(r->at, "= \t\r\n#");
-	CLEANUP(mem_freep) char *name = mem_strndup(r->at, name_size);
-	r->at += name_size;
-	r->at += strspn(r->at, SPACE);
-	if (*r->at != '=')
+	size_t name_size = strcspn(scan->at, "= \t\r\n#");
+	CLEANUP(mem_freep) char *name = mem_strndup(scan->at, name_size);
+	scan->at += name_size;
+	scan->at += strspn(scan->at, SPACE);
+	if (*scan->at != '=')
 		return err_set(err, NEL_INVALID, "line %d: not NAME=value%s", line,
-			       line == 1 && strchr(r->at, '\n') == NULL
+			       line == 1 && strchr(scan->at, '\n') == NULL
 				   ? "; if this is the name of a file, curl sends what is in it with an '@' before it: "
 				     "-F env_file=@FILE"
 				   : "");
-	r->at++;
-	r->at += strspn(r->at, SPACE);
+	scan->at++;
+	scan->at += strspn(scan->at, SPACE);
 	struct str value = {0};
 	int result = 0;
-	if (*r->at == '\'' || *r->at == '"')
-		result = quoted(r, &value, err);
+	if (*scan->at == '\'' || *scan->at == '"')
+		result = quoted(scan, &value, err);
 	else
-		unquoted(r, &value);
+		unquoted(scan, &value);
 	if (result == 0)
 		result = check_no_reference(str_text(&value), line, err);
 	if (result == 0 && submission_add_env(s, name, str_text(&value), err) != 0)
 		result = err_prefix(err, "line %d", line);
 	if (result == 0)
-		result = end_line(r, err);
+		result = end_line(scan, err);
 	if (value.data != NULL)
 		secret_wipe(value.data);
 	str_done(&value);
@@ -130,12 +130,12 @@ int env_file_parse(const char *text, size_t size, struct submission *s, struct n
 	if (memchr(text, '\0', size) != NULL)
 		return err_set(err, NEL_INVALID, "the env file has a NUL byte");
 	CLEANUP(mem_freep) char *copy = mem_dup(text, size);
-	struct reader r = {.at = copy, .line = 1};
+	struct env_scan scan = {.at = copy, .line = 1};
 	int result = 0;
-	while (*r.at != '\0' && result == 0) {
-		r.at += strspn(r.at, SPACE);
-		bool empty = *r.at == '\0' || *r.at == '\n' || *r.at == '\r' || *r.at == '#';
-		result = empty ? end_line(&r, err) : read_variable(&r, s, err);
+	while (*scan.at != '\0' && result == 0) {
+		scan.at += strspn(scan.at, SPACE);
+		bool empty = *scan.at == '\0' || *scan.at == '\n' || *scan.at == '\r' || *scan.at == '#';
+		result = empty ? end_line(&scan, err) : read_variable(&scan, s, err);
 	}
 	secret_wipe(copy);
 	return result;

@@ -230,7 +230,7 @@ static int start_poll(struct request *request, struct wanted *wanted, struct nel
 
 /* --- a stream --- */
 
-struct stream {
+struct event_stream {
 	struct api_server *server;
 	struct feed *feed;
 	struct MHD_Connection *connection;
@@ -247,14 +247,14 @@ struct stream {
 
 static void stream_free(void *arg)
 {
-	struct stream *stream = arg;
+	struct event_stream *stream = arg;
 	feed_part(stream->feed, FEED_STREAM);
 	wanted_done(&stream->wanted);
 	str_done(&stream->out);
 	free(stream);
 }
 
-static void append_event(struct stream *stream, const struct event_row *row)
+static void append_event(struct event_stream *stream, const struct event_row *row)
 {
 	char id[24];
 	CLEANUP(mem_freep) char *text = event_json(row);
@@ -263,7 +263,7 @@ static void append_event(struct stream *stream, const struct event_row *row)
 }
 
 /* Events that this listener should have had were pruned: it is told so, and goes on behind them. */
-static void append_pruned(struct stream *stream, int64_t first)
+static void append_pruned(struct event_stream *stream, int64_t first)
 {
 	char id[24];
 	CLEANUP(mem_freep)
@@ -274,7 +274,7 @@ static void append_pruned(struct stream *stream, int64_t first)
 }
 
 /* Reads the next events into out. *ret_more: there are others that were not looked at. */
-static int read_more(struct stream *stream, bool *ret_more, struct nel_err *err)
+static int read_more(struct event_stream *stream, bool *ret_more, struct nel_err *err)
 {
 	CLEANUP(event_list_done) struct event_list list = {0};
 	struct wanted *wanted = &stream->wanted;
@@ -299,7 +299,7 @@ static int read_more(struct stream *stream, bool *ret_more, struct nel_err *err)
 }
 
 /* Its token is looked at as often as a stream gives a sign of life. */
-static bool may_go_on(struct stream *stream, int64_t now_ms)
+static bool may_go_on(struct event_stream *stream, int64_t now_ms)
 {
 	struct db *db = NULL;
 	struct nel_err err = {0};
@@ -316,7 +316,7 @@ enum fill { FILL_DATA, FILL_SUSPENDED, FILL_END };
 
 /* A sign of life, which also tells the place: a client with a narrow filter does not begin far back when it comes
  * again. */
-static enum fill beat(struct stream *stream)
+static enum fill beat(struct event_stream *stream)
 {
 	char id[24];
 	snprintf(id, sizeof id, "%" PRId64, stream->wanted.after);
@@ -324,7 +324,7 @@ static enum fill beat(struct stream *stream)
 	return FILL_DATA;
 }
 
-static enum fill fill(struct stream *stream)
+static enum fill fill(struct event_stream *stream)
 {
 	struct nel_err err = {0};
 	str_clear(&stream->out);
@@ -353,7 +353,7 @@ static enum fill fill(struct stream *stream)
 /* MHD_ContentReaderCallback. */
 static ssize_t stream_read(void *arg, uint64_t position, char *buffer, size_t max)
 {
-	struct stream *stream = arg;
+	struct event_stream *stream = arg;
 	(void)position;
 	if (stream->sent == stream->out.len) {
 		switch (fill(stream)) {
@@ -382,7 +382,7 @@ static int start_stream(struct request *request, struct wanted *wanted, struct n
 		wanted->after = last;
 	else if (wanted->after == 0)
 		wanted->after = first - 1; /* "from the beginning" misses nothing that there is */
-	struct stream *stream = mem_calloc(1, sizeof *stream);
+	struct event_stream *stream = mem_calloc(1, sizeof *stream);
 	stream->server = request->server;
 	stream->feed = feed;
 	stream->connection = request->connection;

@@ -40,7 +40,7 @@ struct follower {
 	int64_t at;               /* of the next byte to send */
 	char held[HELD_MAX];      /* read but not sent: the bytes at `at` */
 	size_t held_size;
-	struct tail *tail;         /* while the job lives */
+	struct log_follower *tail; /* while the job lives */
 	struct transfer *transfer; /* what is read from the file itself */
 	int64_t transferred;       /* bytes of it */
 	bool read_out;             /* the file, of an ended job, was read to its end */
@@ -145,7 +145,7 @@ static void close_file(struct follower *f)
 {
 	job_log_row_done(&f->kept);
 	transfer_close(TAKE(f->transfer));
-	tail_leave(TAKE(f->tail));
+	log_follower_leave(TAKE(f->tail));
 }
 
 static void begin_file(struct follower *f)
@@ -235,7 +235,7 @@ static bool has_all(const struct follower *f)
 		return true;
 	if (f->transfer != NULL)
 		return false;
-	return f->tail != NULL ? tail_polls(f->tail) >= f->over_polls + QUIET_POLLS : f->read_out;
+	return f->tail != NULL ? follower_polls(f->tail) >= f->over_polls + QUIET_POLLS : f->read_out;
 }
 
 /* Nothing is there to be sent: is the file, or the job, over? */
@@ -254,7 +254,7 @@ static void look_at_job(struct follower *f)
 	f->ended = chain_state_is_end(f->job.state);
 	bool over = next != NULL || f->ended || (!follows_chain && has_ended(f, &list));
 	if (over && !f->over)
-		f->over_polls = f->tail != NULL ? tail_polls(f->tail) : 0;
+		f->over_polls = f->tail != NULL ? follower_polls(f->tail) : 0;
 	f->over = over;
 	if (f->name[0] == '\0' && next != NULL)
 		go_on_to(f, next);
@@ -345,11 +345,11 @@ static void take_tail(struct follower *f)
 {
 	char buffer[BLOCK_BYTES];
 	size_t size = 0;
-	switch (tail_read(f->tail, read_to(f), buffer, sizeof buffer, &size)) {
-	case TAIL_DATA: emit(f, buffer, size, false); break;
-	case TAIL_END: break;
-	case TAIL_BEHIND: catch_up(f); break;
-	case TAIL_ANEW:
+	switch (log_follower_read(f->tail, read_to(f), buffer, sizeof buffer, &size)) {
+	case FOLLOWER_DATA: emit(f, buffer, size, false); break;
+	case FOLLOWER_END: break;
+	case FOLLOWER_BEHIND: catch_up(f); break;
+	case FOLLOWER_ANEW:
 		emit(f, NULL, 0, true);
 		f->at = 0;
 		if (f->start.events)

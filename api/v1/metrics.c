@@ -185,7 +185,7 @@ static void render_daemon(struct str *s, struct service *service)
 	struct daemon_gauges g;
 	service_gauges(service, &g);
 	exposition_single(s, "nel_live_chains", "gauge",
-			  "Jobs that the scheduler follows: not ended, or not collected yet.", (double)g.live_chains);
+			  "Jobs that the scheduler follows: not ended, or not collected yet.", (double)g.active_chains);
 	exposition_single(s, "nel_scheduler_queue_length", "gauge", "Answers of clusters that wait for the scheduler.",
 			  (double)g.scheduler_queue);
 	exposition_single(s, "nel_scheduler_silence_seconds", "gauge",

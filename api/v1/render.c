@@ -2,7 +2,7 @@
 #include "api/v1/render.h"
 
 #include "api/http/csv_out.h"
-#include "api/http/problem.h"
+#include "api/http/problem_details.h"
 #include "base/clock.h"
 #include "base/mem.h"
 

@@ -14,21 +14,21 @@ static char wanted[64];
 static long wanted_passing = 1;
 static atomic_long passings;
 
-static void read_wish(void)
+static void read_wanted(void)
 {
-	const char *wish = getenv("NEL_FAULT_POINT");
-	size_t length = wish == NULL ? 0 : strcspn(wish, ":");
+	const char *text = getenv("NEL_FAULT_POINT");
+	size_t length = text == NULL ? 0 : strcspn(text, ":");
 	if (length == 0 || length >= sizeof wanted)
 		return;
-	memcpy(wanted, wish, length);
-	if (wish[length] == ':')
-		wanted_passing = strtol(wish + length + 1, NULL, 10);
+	memcpy(wanted, text, length);
+	if (text[length] == ':')
+		wanted_passing = strtol(text + length + 1, NULL, 10);
 }
 
 void fault_point(const char *name)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, read_wish);
+	pthread_once(&once, read_wanted);
 	if (strcmp(name, wanted) != 0 || atomic_fetch_add(&passings, 1) + 1 != wanted_passing)
 		return;
 	kill(getpid(), SIGKILL);

@@ -58,11 +58,11 @@ static void look_ahead(struct admission *a)
 			head_age = job->age;
 		job->ahead = ahead;
 		job->head_age = head_age;
-		ahead += job->places;
+		ahead += job->slots;
 	}
 }
 
-/* Is there room for `more` places? What alone needs more than the limit may go where nothing else is. */
+/* Is there room for `more` slots? What alone needs more than the limit may go where nothing else is. */
 static bool has_room(int64_t has, int64_t most, int64_t more)
 {
 	return has + more <= most || has == 0;
@@ -74,17 +74,17 @@ static enum admission_hold hold_of(struct admission *a, const struct admission_j
 	const struct admission_cluster *cluster = &a->clusters[job->cluster];
 	if (share_of(a, job)->slurm_limit)
 		return ADMISSION_SLURM_LIMIT;
-	if (person->closed || !has_room(person->in_slurm, person->in_slurm_max, job->places))
+	if (person->closed || !has_room(person->in_slurm, person->in_slurm_max, job->slots))
 		return ADMISSION_PERSON_IN_SLURM;
 	if (!job->begun && person->active >= person->active_max)
 		return ADMISSION_PERSON_ACTIVE;
 	if (cluster->closed ||
-	    (cluster->in_slurm_max >= 0 && !has_room(cluster->in_slurm, cluster->in_slurm_max, job->places)))
+	    (cluster->in_slurm_max >= 0 && !has_room(cluster->in_slurm, cluster->in_slurm_max, job->slots)))
 		return ADMISSION_CLUSTER_FULL;
 	return ADMISSION_GO;
 }
 
-/* Takes the places of a job that goes. Whoever waits for more room than there is must not be overtaken by those who
+/* Takes the slots of a job that goes. Whoever waits for more room than there is must not be overtaken by those who
  * need less: there the limit counts as reached for all who come later. */
 static void settle(struct admission *a, const struct admission_job *job)
 {
@@ -92,9 +92,9 @@ static void settle(struct admission *a, const struct admission_job *job)
 	struct admission_cluster *cluster = &a->clusters[job->cluster];
 	switch (job->hold) {
 	case ADMISSION_GO:
-		person->in_slurm += job->places;
+		person->in_slurm += job->slots;
 		person->active += job->begun ? 0 : 1;
-		cluster->in_slurm += job->places;
+		cluster->in_slurm += job->slots;
 		break;
 	case ADMISSION_PERSON_IN_SLURM: person->closed = true; break;
 	case ADMISSION_CLUSTER_FULL: cluster->closed = true; break;
@@ -114,7 +114,7 @@ void admission_decide(struct admission *a)
 		int64_t queue = 0;
 		for (size_t i = 0; i < a->job_count; i++)
 			if (a->jobs[i].cluster == cluster)
-				a->jobs[i].place = ++queue;
+				a->jobs[i].position = ++queue;
 		for (size_t i = 0; i < a->job_count; i++)
 			if (a->jobs[i].cluster == cluster)
 				a->jobs[i].queue = queue;

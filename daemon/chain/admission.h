@@ -4,7 +4,7 @@
  * Each cluster has a queue. In it chains that have begun go before new ones. Among those of one kind the next turn is
  * always that of the person who has least there, in jobs in that cluster's Slurm divided by the person's weight; on a
  * tie, of the one whose oldest job waits longest. A person's own jobs go by age. Those who have reached a limit are
- * passed over; a cluster that is full takes nobody, so that a job that needs two places is not overtaken for ever. */
+ * passed over; a cluster that is full takes nobody, so that a job that needs two slots is not overtaken for ever. */
 #ifndef NEL_CHAIN_ADMISSION_H
 #define NEL_CHAIN_ADMISSION_H
 
@@ -24,7 +24,7 @@ enum admission_hold {
 struct admission_person {
 	int64_t weight;   /* at least 1 */
 	int64_t active;   /* jobs begun and not ended, before the decision */
-	int64_t in_slurm; /* places taken in Slurm, all clusters together */
+	int64_t in_slurm; /* slots taken in Slurm, all clusters together */
 	int64_t active_max;
 	int64_t in_slurm_max;
 	bool closed; /* for the decision: somebody waits for more room than there is */
@@ -46,17 +46,16 @@ struct admission_job {
 	int64_t age; /* the smaller, the older; no two are equal */
 	size_t person;
 	size_t cluster;
-	bool begun; /* the chain had an attempt: it is active already */
-	int64_t
-	    places; /* that it takes in Slurm, at least 1. One that needs more than a limit goes when it is alone. */
+	bool begun;    /* the chain had an attempt: it is active already */
+	int64_t slots; /* that it takes in Slurm, at least 1. One that needs more than a limit goes when it is alone. */
 
 	/* Results */
 	enum admission_hold hold;
-	int64_t place; /* in its cluster's queue, from 1, whatever the limits */
-	int64_t queue; /* how many wait in that queue */
+	int64_t position; /* in its cluster's queue, from 1, whatever the limits */
+	int64_t queue;    /* how many wait in that queue */
 
 	/* For the decision */
-	int64_t ahead;    /* places that the person has, or will have, on the cluster when this turn comes */
+	int64_t ahead;    /* slots that the person has, or will have, on the cluster when this turn comes */
 	int64_t head_age; /* of the oldest of the person's jobs of this kind there */
 };
 

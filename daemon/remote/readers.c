@@ -20,7 +20,7 @@
 #define WAIT_MS 1000
 #define CLOSING_MAX 16 /* channels whose end the server has not confirmed */
 
-struct reader {
+struct lane_reader {
 	struct ssh_pool *(*get_pool)(void *arg);
 	void *arg;
 	int wake_fd; /* eventfd(2) */
@@ -45,21 +45,21 @@ struct reader {
 	char block[BLOCK_BYTES];
 };
 
-static void wake(struct reader *reader)
+static void wake(struct lane_reader *reader)
 {
 	uint64_t one = 1;
 	ssize_t n = write(reader->wake_fd, &one, sizeof one);
 	(void)n; /* EAGAIN: it is awake more than enough */
 }
 
-static void clear_wake(struct reader *reader)
+static void clear_wake(struct lane_reader *reader)
 {
 	uint64_t count;
 	ssize_t n = read(reader->wake_fd, &count, sizeof count);
 	(void)n;
 }
 
-void reader_wake(struct reading *reading)
+void lane_reader_wake(struct reading *reading)
 {
 	wake(reading->reader);
 }
@@ -67,7 +67,7 @@ void reader_wake(struct reading *reading)
 static void *run(void *arg);
 
 /* With the lock held. The thread ends when it has had nothing to do for a while. */
-static int start_thread(struct reader *reader, struct nel_err *err)
+static int start_thread(struct lane_reader *reader, struct nel_err *err)
 {
 	if (reader->runs)
 		return 0;
@@ -80,7 +80,7 @@ static int start_thread(struct reader *reader, struct nel_err *err)
 }
 
 /* With the lock held. */
-static int check_room(const struct reader *reader, const char *person, struct nel_err *err)
+static int check_room(const struct lane_reader *reader, const char *person, struct nel_err *err)
 {
 	int left = READER_TRANSFERS_MAX - reader->transfers;
 	int own = 0;
@@ -99,7 +99,7 @@ static int check_room(const struct reader *reader, const char *person, struct ne
 	return 0;
 }
 
-int reader_start(struct reader *reader, struct reading *reading, struct nel_err *err)
+int lane_reader_start(struct lane_reader *reader, struct reading *reading, struct nel_err *err)
 {
 	pthread_mutex_lock(&reader->lock);
 	int rc = 0;
@@ -130,13 +130,13 @@ int reader_start(struct reader *reader, struct reading *reading, struct nel_err 
 	return rc;
 }
 
-void reader_cancel(struct reading *reading)
+void lane_reader_cancel(struct reading *reading)
 {
 	atomic_store(&reading->cancelled, true);
 	wake(reading->reader);
 }
 
-bool reader_is_used(struct reader *reader)
+bool lane_reader_is_used(struct lane_reader *reader)
 {
 	pthread_mutex_lock(&reader->lock);
 	bool used = reader->transfers > 0 || reader->followers > 0;
@@ -144,16 +144,16 @@ bool reader_is_used(struct reader *reader)
 	return used;
 }
 
-void reader_stats(struct reader *reader, struct reader_stats *ret_stats)
+void lane_reader_stats(struct lane_reader *reader, struct lane_reader_stats *ret_stats)
 {
 	pthread_mutex_lock(&reader->lock);
-	*ret_stats = (struct reader_stats){.transfers = reader->transfers, .followers = reader->followers};
+	*ret_stats = (struct lane_reader_stats){.transfers = reader->transfers, .followers = reader->followers};
 	pthread_mutex_unlock(&reader->lock);
 }
 
 /* --- the thread --- */
 
-static bool is_stopping(struct reader *reader)
+static bool is_stopping(struct lane_reader *reader)
 {
 	pthread_mutex_lock(&reader->lock);
 	bool stopping = reader->stopping;
@@ -162,7 +162,7 @@ static bool is_stopping(struct reader *reader)
 }
 
 /* The command is left to the caller. The reading is gone after this. */
-static void end_reading(struct reader *reader, struct reading *reading, const struct nel_err *err)
+static void end_reading(struct lane_reader *reader, struct reading *reading, const struct nel_err *err)
 {
 	bool lasts = reading->type->lasts;
 	char person[READER_PERSON_SIZE];
@@ -180,7 +180,7 @@ static void end_reading(struct reader *reader, struct reading *reading, const st
 	pthread_mutex_unlock(&reader->lock);
 }
 
-static void close_session(struct reader *reader, const struct nel_err *err)
+static void close_session(struct lane_reader *reader, const struct nel_err *err)
 {
 	for (int i = 0; i < CLOSING_MAX; i++)
 		if (reader->closing[i] != NULL)
@@ -191,7 +191,7 @@ static void close_session(struct reader *reader, const struct nel_err *err)
 }
 
 /* The session is broken, or could not be had: everything ends. */
-static void fail_all(struct reader *reader, const struct nel_err *err)
+static void fail_all(struct lane_reader *reader, const struct nel_err *err)
 {
 	for (struct reading *reading = TAKE(reader->active), *next; reading != NULL; reading = next) {
 		next = reading->next;
@@ -203,7 +203,7 @@ static void fail_all(struct reader *reader, const struct nel_err *err)
 }
 
 /* Lets go of a command; false when too many ends are unconfirmed. */
-static bool close_command(struct reader *reader, struct ssh_command *command)
+static bool close_command(struct lane_reader *reader, struct ssh_command *command)
 {
 	if (command == NULL || ssh_command_close(command))
 		return true;
@@ -217,7 +217,7 @@ static bool close_command(struct reader *reader, struct ssh_command *command)
 	return false;
 }
 
-static bool close_further(struct reader *reader)
+static bool close_further(struct lane_reader *reader)
 {
 	bool left = false;
 	for (int i = 0; i < CLOSING_MAX; i++) {
@@ -228,7 +228,7 @@ static bool close_further(struct reader *reader)
 	return left;
 }
 
-static void take_new(struct reader *reader)
+static void take_new(struct lane_reader *reader)
 {
 	pthread_mutex_lock(&reader->lock);
 	struct reading *first = TAKE(reader->first_new);
@@ -240,7 +240,7 @@ static void take_new(struct reader *reader)
 	*end = first;
 }
 
-static int start_command(struct reader *reader, struct reading *reading, struct nel_err *err)
+static int start_command(struct lane_reader *reader, struct reading *reading, struct nel_err *err)
 {
 	char command[READER_COMMAND_SIZE];
 	char *input = NULL;
@@ -262,7 +262,7 @@ enum turn { TURN_GOES_ON, TURN_ENDED, TURN_BROKEN };
 
 /* Nothing came for too long. Where others were heard since, the connection lives, and what hangs is this command's
  * own, such as its file system: it ends alone. Others that depend on a connection that died have limits as well. */
-static enum turn give_up(const struct reader *reader, const struct reading *reading, struct nel_err *err)
+static enum turn give_up(const struct lane_reader *reader, const struct reading *reading, struct nel_err *err)
 {
 	err_set(err, NEL_REMOTE, "nothing came from the cluster for %lld s",
 		(long long)(reading->type->silence_max_ms / 1000));
@@ -270,7 +270,7 @@ static enum turn give_up(const struct reader *reader, const struct reading *read
 	return reader->heard_ms > reading->heard_ms ? TURN_ENDED : TURN_BROKEN;
 }
 
-static enum turn take_output(struct reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)
+static enum turn take_output(struct lane_reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)
 {
 	size_t taken = 0;
 	for (;;) {
@@ -301,7 +301,7 @@ static enum turn take_output(struct reader *reader, struct reading *reading, boo
 	return silent ? give_up(reader, reading, err) : TURN_GOES_ON;
 }
 
-static enum turn take_turn(struct reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)
+static enum turn take_turn(struct lane_reader *reader, struct reading *reading, bool *ret_wants, struct nel_err *err)
 {
 	*ret_wants = false;
 	if (atomic_load(&reading->cancelled)) {
@@ -320,7 +320,7 @@ static enum turn take_turn(struct reader *reader, struct reading *reading, bool 
 }
 
 /* Gives each its turn; *ret_wants: one of them can take more. -1: the session is broken. */
-static int serve(struct reader *reader, bool *ret_wants, struct nel_err *err)
+static int serve(struct lane_reader *reader, bool *ret_wants, struct nel_err *err)
 {
 	*ret_wants = false;
 	reader->more = false;
@@ -346,7 +346,7 @@ static int serve(struct reader *reader, bool *ret_wants, struct nel_err *err)
 }
 
 /* Nothing is to be read: keeps the session for a while. False when that is over, and the thread ends. */
-static bool rest(struct reader *reader)
+static bool rest(struct lane_reader *reader)
 {
 	struct pollfd wake_up = {.fd = reader->wake_fd, .events = POLLIN};
 	struct nel_err err = {0};
@@ -365,7 +365,7 @@ static bool rest(struct reader *reader)
 	return goes_on;
 }
 
-static void work(struct reader *reader)
+static void work(struct lane_reader *reader)
 {
 	struct nel_err err = {0};
 	bool wants = false;
@@ -386,7 +386,7 @@ static void work(struct reader *reader)
 
 static void *run(void *arg)
 {
-	struct reader *reader = arg;
+	struct lane_reader *reader = arg;
 	reader->pool = reader->get_pool(reader->arg);
 	reader->used_ms = clock_mono_ms();
 	while (!is_stopping(reader)) {
@@ -404,16 +404,16 @@ static void *run(void *arg)
 	return NULL;
 }
 
-struct reader *reader_new(struct ssh_pool *(*get_pool)(void *arg), void *arg)
+struct lane_reader *lane_reader_new(struct ssh_pool *(*get_pool)(void *arg), void *arg)
 {
-	struct reader *reader = mem_calloc(1, sizeof *reader);
-	*reader = (struct reader){.get_pool = get_pool, .arg = arg};
+	struct lane_reader *reader = mem_calloc(1, sizeof *reader);
+	*reader = (struct lane_reader){.get_pool = get_pool, .arg = arg};
 	pthread_mutex_init(&reader->lock, NULL);
 	reader->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return reader;
 }
 
-void reader_interrupt(struct reader *reader)
+void lane_reader_interrupt(struct lane_reader *reader)
 {
 	pthread_mutex_lock(&reader->lock);
 	reader->stopping = true;
@@ -421,11 +421,11 @@ void reader_interrupt(struct reader *reader)
 	wake(reader);
 }
 
-void reader_free(struct reader *reader)
+void lane_reader_free(struct lane_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	reader_interrupt(reader);
+	lane_reader_interrupt(reader);
 	if (reader->started)
 		pthread_join(reader->thread, NULL);
 	if (reader->wake_fd >= 0)

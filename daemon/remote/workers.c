@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "remote/login.h"
+#include "remote/lane_login.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -33,7 +33,7 @@ struct lane {
 	struct tally *tally;
 	enum lane_phase phase;
 	struct ssh_pool *pool;
-	struct reader *reader; /* NULL: never needed */
+	struct lane_reader *reader; /* NULL: never needed */
 	struct lanes *lanes;
 	struct lane_work *first, *last; /* what waits */
 	size_t queued;
@@ -196,7 +196,7 @@ static void open_pool(struct lanes *lanes, struct lane *lane)
 	const struct settings_cluster *cluster = lane->cluster;
 	lane->phase = LANE_OPENING;
 	pthread_mutex_unlock(&lanes->lock);
-	int rc = lane_target_pool(&lanes->source, cluster, lane->identity, &lanes->stopping, &pool, &err);
+	int rc = lane_login_pool(&lanes->source, cluster, lane->identity, &lanes->stopping, &pool, &err);
 	if (rc != 0)
 		log_warning("an identity cannot be used", LOG_S("cluster", cluster->name),
 			    LOG_S("identity", lane->identity), LOG_S("error", err.msg));
@@ -255,7 +255,7 @@ static void *worker_main(void *arg)
 
 static void free_lane(struct lane *lane)
 {
-	reader_free(lane->reader);
+	lane_reader_free(lane->reader);
 	ssh_pool_free(lane->pool);
 	free(lane->identity);
 	free(lane);
@@ -266,7 +266,7 @@ static bool is_done(const struct lane *lane)
 {
 	bool idle = lane->cluster->identity_per_user && clock_mono_ms() - lane->used_ms > LANE_IDLE_MS;
 	return lane->active == 0 && lane->pins == 0 && lane->queued == 0 && (lane->retired || idle) &&
-	       (lane->reader == NULL || !reader_is_used(lane->reader));
+	       (lane->reader == NULL || !lane_reader_is_used(lane->reader));
 }
 
 /* Under the lock: takes a lane that is done out of the list; NULL when there is none. */
@@ -380,7 +380,7 @@ void lanes_interrupt(struct lanes *lanes)
 	pthread_mutex_lock(&lanes->lock);
 	for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
 		if (lane->reader != NULL)
-			reader_interrupt(lane->reader);
+			lane_reader_interrupt(lane->reader);
 		while (lane->queued > 0) {
 			struct lane_work *work = take(lanes, lane);
 			work->next = left;
@@ -497,10 +497,10 @@ int lanes_read(struct lanes *lanes, const char *cluster, const char *identity, s
 	} else {
 		struct lane *lane = open_lane(lanes, cluster, identity, err);
 		if (lane != NULL && lane->reader == NULL)
-			lane->reader = reader_new(pool_of, lane);
+			lane->reader = lane_reader_new(pool_of, lane);
 		if (lane != NULL) {
 			lane->used_ms = clock_mono_ms();
-			rc = reader_start(lane->reader, reading, err);
+			rc = lane_reader_start(lane->reader, reading, err);
 		}
 	}
 	pthread_mutex_unlock(&lanes->lock);
@@ -553,8 +553,8 @@ static void add_lane(const struct lane *lane, bool alone, struct lane_stats *sum
 		ssh_pool_stats(lane->pool, &one);
 	sum->queued += lane->queued;
 	if (lane->reader != NULL) {
-		struct reader_stats reading;
-		reader_stats(lane->reader, &reading);
+		struct lane_reader_stats reading;
+		lane_reader_stats(lane->reader, &reading);
 		sum->reader.transfers += reading.transfers;
 		sum->reader.followers += reading.followers;
 	}

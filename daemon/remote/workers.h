@@ -55,14 +55,14 @@ int lanes_push(struct lanes *lanes, const char *cluster, const char *identity, s
 void lanes_renew(struct lanes *lanes, const char *cluster, const char *identity);
 
 /* Hands over a command that lasts, to the lane's reader, which has a session of its own. Errors as lanes_push(), and as
- * reader_start(). Any thread. */
+ * lane_reader_start(). Any thread. */
 int lanes_read(struct lanes *lanes, const char *cluster, const char *identity, struct reading *reading,
 	       struct nel_err *err);
 
 struct lane_stats {
 	struct ssh_pool_stats ssh;
 	size_t queued;
-	struct reader_stats reader;
+	struct lane_reader_stats reader;
 	int lanes; /* open now, of those asked for */
 };
 

@@ -23,8 +23,8 @@ struct fair_share {
 	uint64_t fingerprint; /* of what the last decision was made from */
 	bool settled;         /* in it, nobody went */
 	pthread_mutex_t lock; /* for what follows */
-	struct queue_position *places;
-	size_t place_count;
+	struct queue_position *positions;
+	size_t position_count;
 	_Atomic int64_t version;
 };
 
@@ -45,7 +45,7 @@ void fair_share_free(struct fair_share *fair)
 		free(fair->people[i]);
 	}
 	free(fair->people);
-	free(fair->places);
+	free(fair->positions);
 	pthread_mutex_destroy(&fair->lock);
 	free(fair);
 }
@@ -83,7 +83,7 @@ static int64_t cluster_of(const struct settings *settings, const char *name, siz
 }
 
 /* In mode in_job a running attempt has its successor in Slurm's queue. */
-static int64_t places_of(const struct active_chain *chain)
+static int64_t slots_of(const struct active_chain *chain)
 {
 	return strcmp(chain->job.resume_mode, "in_job") == 0 ? 2 : 1;
 }
@@ -126,15 +126,15 @@ static void count_chain(const struct settings *settings, const struct active_cha
 {
 	struct admission_person *person = &a->people[chain->person - 1];
 	int64_t cluster = cluster_of(settings, chain->job.cluster, hint);
-	int64_t places = is_in_slurm(chain) ? places_of(chain) : 0;
+	int64_t slots = is_in_slurm(chain) ? slots_of(chain) : 0;
 	if (chain->job.state != CHAIN_QUEUED)
 		person->active++;
-	person->in_slurm += places;
+	person->in_slurm += slots;
 	if (cluster < 0)
 		return;
 	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + chain->person - 1];
-	a->clusters[cluster].in_slurm += places;
-	share->in_slurm += places;
+	a->clusters[cluster].in_slurm += slots;
+	share->in_slurm += slots;
 	share->slurm_limit = share->slurm_limit || holds_others(chain, clock_mono_ms());
 }
 
@@ -176,7 +176,7 @@ static void add_job(const struct settings *settings, const struct active_chain *
 							 .person = chain->person - 1,
 							 .cluster = (size_t)cluster,
 							 .begun = chain->job.state != CHAIN_QUEUED,
-							 .places = places_of(chain)};
+							 .slots = slots_of(chain)};
 }
 
 static uint64_t mix(uint64_t hash, int64_t value)
@@ -213,23 +213,24 @@ static int by_seq(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void fill_place(const struct admission *a, const struct admission_job *job, struct queue_position *place)
+static void fill_position(const struct admission *a, const struct admission_job *job, struct queue_position *position)
 {
 	const struct admission_person *person = &a->people[job->person];
 	const struct admission_cluster *cluster = &a->clusters[job->cluster];
-	*place = (struct queue_position){.seq = job->age, .place = job->place, .queue = job->queue, .hold = job->hold};
+	*position =
+	    (struct queue_position){.seq = job->age, .position = job->position, .queue = job->queue, .hold = job->hold};
 	switch (job->hold) {
 	case ADMISSION_PERSON_IN_SLURM:
-		place->has = person->in_slurm;
-		place->most = person->in_slurm_max;
+		position->has = person->in_slurm;
+		position->most = person->in_slurm_max;
 		break;
 	case ADMISSION_PERSON_ACTIVE:
-		place->has = person->active;
-		place->most = person->active_max;
+		position->has = person->active;
+		position->most = person->active_max;
 		break;
 	case ADMISSION_CLUSTER_FULL:
-		place->has = cluster->in_slurm;
-		place->most = cluster->in_slurm_max;
+		position->has = cluster->in_slurm;
+		position->most = cluster->in_slurm_max;
 		break;
 	case ADMISSION_GO:
 	case ADMISSION_SLURM_LIMIT: break;
@@ -238,15 +239,15 @@ static void fill_place(const struct admission *a, const struct admission_job *jo
 
 static void publish(struct fair_share *fair, const struct admission *a)
 {
-	struct queue_position *places = a->job_count > 0 ? mem_calloc(a->job_count, sizeof *places) : NULL;
+	struct queue_position *positions = a->job_count > 0 ? mem_calloc(a->job_count, sizeof *positions) : NULL;
 	for (size_t i = 0; i < a->job_count; i++)
-		fill_place(a, &a->jobs[i], &places[i]);
+		fill_position(a, &a->jobs[i], &positions[i]);
 	if (a->job_count > 1)
-		qsort(places, a->job_count, sizeof *places, by_seq);
+		qsort(positions, a->job_count, sizeof *positions, by_seq);
 	pthread_mutex_lock(&fair->lock);
-	struct queue_position *old = fair->places;
-	fair->places = places;
-	fair->place_count = a->job_count;
+	struct queue_position *old = fair->positions;
+	fair->positions = positions;
+	fair->position_count = a->job_count;
 	pthread_mutex_unlock(&fair->lock);
 	atomic_fetch_add(&fair->version, 1);
 	free(old);
@@ -270,7 +271,7 @@ size_t fair_share_take(struct fair_share *fair, const struct settings *settings,
 		       struct active_chain **waiting, size_t count)
 {
 	if (count == 0) {
-		if (fair->place_count > 0)
+		if (fair->position_count > 0)
 			publish(fair, &(struct admission){0});
 		fair->settled = false;
 		return 0;
@@ -312,14 +313,15 @@ bool fair_share_retry(struct fair_share *fair, const struct settings *settings, 
 	return any;
 }
 
-bool fair_share_place(struct fair_share *fair, int64_t seq, struct queue_position *ret_place)
+bool fair_share_position(struct fair_share *fair, int64_t seq, struct queue_position *ret_position)
 {
 	struct queue_position wanted = {.seq = seq};
 	pthread_mutex_lock(&fair->lock);
 	const struct queue_position *found =
-	    fair->place_count > 0 ? bsearch(&wanted, fair->places, fair->place_count, sizeof wanted, by_seq) : NULL;
+	    fair->position_count > 0 ? bsearch(&wanted, fair->positions, fair->position_count, sizeof wanted, by_seq)
+				     : NULL;
 	if (found != NULL)
-		*ret_place = *found;
+		*ret_position = *found;
 	pthread_mutex_unlock(&fair->lock);
 	return found != NULL;
 }

@@ -1,6 +1,6 @@
-/* Fair turns: who of those that wait goes to Slurm now, and which place the others have. It counts what is active, asks
- * chain/admission.h, and keeps the places for readers; nothing of it is stored, for it follows from the store and the
- * settings. Scheduler thread, but for fair_share_place() and fair_share_version(). */
+/* Fair turns: who of those that wait goes to Slurm now, and which positions the others have. It counts what is active,
+ * asks chain/admission.h, and keeps the positions for readers; nothing of it is stored, for it follows from the store
+ * and the settings. Scheduler thread, but for fair_share_position() and fair_share_version(). */
 #ifndef NEL_SCHED_FAIR_SHARE_H
 #define NEL_SCHED_FAIR_SHARE_H
 
@@ -28,16 +28,16 @@ bool fair_share_retry(struct fair_share *fair, const struct settings *settings, 
 /* Where a waiting chain stands. */
 struct queue_position {
 	int64_t seq;
-	int64_t place; /* from 1 */
-	int64_t queue; /* of so many in the cluster's queue */
+	int64_t position; /* from 1 */
+	int64_t queue;    /* of so many in the cluster's queue */
 	enum admission_hold hold;
-	int64_t has; /* places taken, of what holds it */
+	int64_t has; /* slots taken, of what holds it */
 	int64_t most;
 };
 
 /* Any thread. False: the chain does not wait for its turn. */
-bool fair_share_place(struct fair_share *fair, int64_t seq, struct queue_position *ret_place);
-/* Another number than before: places have changed. It only grows. Any thread. */
+bool fair_share_position(struct fair_share *fair, int64_t seq, struct queue_position *ret_position);
+/* Another number than before: positions have changed. It only grows. Any thread. */
 int64_t fair_share_version(struct fair_share *fair);
 
 #endif

@@ -1,4 +1,4 @@
-/* The trail of commands on clusters: who had what done there (db/audit.h). */
+/* The audit of commands on clusters: who had what done there (db/audit.h). */
 #ifndef NEL_SCHED_REMOTE_AUDIT_H
 #define NEL_SCHED_REMOTE_AUDIT_H
 

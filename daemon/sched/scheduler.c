@@ -18,7 +18,7 @@
 static int load_all(struct scheduler *s, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list list = {0};
-	if (jobs_list_live(s->db, &list, err) != 0)
+	if (jobs_list_active(s->db, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
@@ -121,7 +121,7 @@ static void tick(struct scheduler *s)
 			active_chains_mark_stale(&s->chains);
 			atomic_store(&s->wanted, true);
 		}
-		fault_point("wishes-taken");
+		fault_point("requests-taken");
 	}
 	retry_limited(s);
 	hand_out(s);
@@ -211,9 +211,9 @@ void scheduler_reload(struct scheduler *s, const struct settings *settings)
 	queue_push(s->inbox, NULL);
 }
 
-bool scheduler_queue_position(struct scheduler *s, int64_t job_seq, struct queue_position *ret_place)
+bool scheduler_queue_position(struct scheduler *s, int64_t job_seq, struct queue_position *ret_position)
 {
-	return fair_share_place(s->fair_share, job_seq, ret_place);
+	return fair_share_position(s->fair_share, job_seq, ret_position);
 }
 
 int64_t scheduler_queue_version(struct scheduler *s)
@@ -223,7 +223,7 @@ int64_t scheduler_queue_version(struct scheduler *s)
 
 void scheduler_load(struct scheduler *s, struct scheduler_load *ret_load)
 {
-	*ret_load = (struct scheduler_load){.live = atomic_load(&s->chain_count), .queued = queue_length(s->inbox)};
+	*ret_load = (struct scheduler_load){.active = atomic_load(&s->chain_count), .queued = queue_length(s->inbox)};
 }
 
 int64_t scheduler_silence_ms(const struct scheduler *s)

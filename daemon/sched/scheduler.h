@@ -1,4 +1,4 @@
-/* The scheduler: one thread that alone moves chains. It loads what is live from the store, hands remote work to the
+/* The scheduler: one thread that alone moves chains. It loads the active ones from the store, hands remote work to the
  * lanes, and turns their answers into transitions, one transaction an answer. After a crash it goes on from the store.
  */
 #ifndef NEL_SCHED_SCHEDULER_H
@@ -31,8 +31,8 @@ void scheduler_free(struct scheduler *scheduler); /* after scheduler_stop() and 
 
 /* How much there is to do. */
 struct scheduler_load {
-	int64_t live;  /* chains that have not ended, or whose end is not collected */
-	size_t queued; /* answers of lanes that wait */
+	int64_t active; /* chains that have not ended, or whose end is not collected */
+	size_t queued;  /* answers of lanes that wait */
 };
 
 /* Any thread. All zero for what was never looked at. identity NULL: of all identities on the cluster the latest good
@@ -41,8 +41,8 @@ void scheduler_observation(struct scheduler *scheduler, const char *cluster, con
 			   struct observation_stats *ret_stats);
 
 /* Where a job that waits for its turn stands; false when it does not. Any thread. */
-bool scheduler_queue_position(struct scheduler *scheduler, int64_t job_seq, struct queue_position *ret_place);
-/* Another number than before: places have changed. It only grows. Any thread. */
+bool scheduler_queue_position(struct scheduler *scheduler, int64_t job_seq, struct queue_position *ret_position);
+/* Another number than before: positions have changed. It only grows. Any thread. */
 int64_t scheduler_queue_version(struct scheduler *scheduler);
 
 /* Any thread. */

@@ -26,7 +26,7 @@ int cluster_check_new(const struct planned *planned, struct db *db, const char *
 		      struct cluster_check **ret_check, struct nel_err *err)
 {
 	struct check_question *question = NULL;
-	if (plan_question(planned, db, evaluation, now_s, &question, err) != 0)
+	if (planned_question(planned, db, evaluation, now_s, &question, err) != 0)
 		return -1;
 	struct cluster_check *check = mem_calloc(1, sizeof *check);
 	*check = (struct cluster_check){.cluster = mem_strdup(planned->cluster->name),

@@ -3,13 +3,13 @@
 #ifndef NEL_SERVICE_CLUSTER_CHECK_H
 #define NEL_SERVICE_CLUSTER_CHECK_H
 
-#include "service/plan.h"
+#include "service/planned.h"
 #include "service/remote_files.h"
 
 /* A question and where it goes. */
 struct cluster_check;
 
-/* Of the first attempts of all jobs; evaluation and now_s as for plan_describe(). */
+/* Of the first attempts of all jobs; evaluation and now_s as for planned_describe(). */
 int cluster_check_new(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		      struct cluster_check **ret_check, struct nel_err *err);
 

@@ -13,21 +13,21 @@ bool service_cluster_gauges(struct service *service, const struct settings *sett
 			    struct cluster_gauges *ret_gauges)
 {
 	const struct settings_cluster *cluster = &settings->clusters[index];
-	struct observation_stats sight;
+	struct observation_stats observed;
 	struct lane_stats lane = {0};
 	struct nel_err err;
 	if (settings_cluster_by_name(settings, cluster->name) != cluster)
 		return false;
-	scheduler_observation(service->scheduler, cluster->name, NULL, &sight);
+	scheduler_observation(service->scheduler, cluster->name, NULL, &observed);
 	lanes_stats(service->lanes, cluster->name, NULL, &lane, &err);
 	*ret_gauges = (struct cluster_gauges){
 	    .name = cluster->name,
-	    .observed_at = sight.observed_at,
-	    .failures = sight.failures,
-	    .looks = sight.looks,
-	    .bad_looks = sight.bad_looks,
-	    .looks_ms = sight.looks_ms,
-	    .looks_bytes = sight.looks_bytes,
+	    .observed_at = observed.observed_at,
+	    .failures = observed.failures,
+	    .looks = observed.looks,
+	    .bad_looks = observed.bad_looks,
+	    .looks_ms = observed.looks_ms,
+	    .looks_bytes = observed.looks_bytes,
 	    .sessions = lane.ssh.sessions,
 	    .busy = lane.ssh.busy,
 	    .handshakes = lane.ssh.handshakes,
@@ -46,7 +46,7 @@ void service_gauges(struct service *service, struct daemon_gauges *ret_gauges)
 	scheduler_load(service->scheduler, &load);
 	webhook_sender_stats(service->webhooks, &webhooks);
 	*ret_gauges = (struct daemon_gauges){
-	    .live_chains = load.live,
+	    .active_chains = load.active,
 	    .scheduler_queue = load.queued,
 	    .scheduler_silence_ms = scheduler_silence_ms(service->scheduler),
 	    .webhooks_delivered = webhooks.delivered,

@@ -26,7 +26,7 @@ bool service_cluster_gauges(struct service *service, const struct settings *sett
 			    struct cluster_gauges *ret_gauges);
 
 struct daemon_gauges {
-	int64_t live_chains;
+	int64_t active_chains;
 	size_t scheduler_queue;
 	int64_t scheduler_silence_ms;
 	int64_t webhooks_delivered;

@@ -193,7 +193,7 @@ int service_delete_identity(struct service *service, struct db *db, const struct
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0 || identity_get(db, user, cluster, &row, err) != 0 ||
-	    jobs_count_live(db, cluster, user, &live, err) != 0)
+	    jobs_count_active(db, cluster, user, &live, err) != 0)
 		return -1;
 	if (live > 0)
 		return err_set(

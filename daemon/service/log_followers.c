@@ -24,8 +24,8 @@ struct file {
 	struct group *group;
 	int id;
 	char *job_dir, *name;
-	struct tail *first;
-	char *ring;         /* byte n of the file is at n % TAILS_RING_BYTES */
+	struct log_follower *first;
+	char *ring;         /* byte n of the file is at n % FOLLOWERS_RING_BYTES */
 	int64_t begin, end; /* the ring has these bytes of the file; end -1: not begun */
 	int64_t polls;
 	bool moved;          /* since the last poll */
@@ -33,8 +33,8 @@ struct file {
 	bool asked;          /* the reader knows of it */
 };
 
-struct tail {
-	struct tail *next;
+struct log_follower {
+	struct log_follower *next;
 	struct file *file;
 	uint64_t generation;
 	void (*wake)(void *arg);
@@ -64,23 +64,23 @@ struct log_followers {
 
 static void wake_all(const struct file *file)
 {
-	for (const struct tail *tail = file->first; tail != NULL; tail = tail->next)
-		tail->wake(tail->arg);
+	for (const struct log_follower *follower = file->first; follower != NULL; follower = follower->next)
+		follower->wake(follower->arg);
 }
 
 static void put(struct file *file, const char *data, size_t size)
 {
 	if (file->ring == NULL)
-		file->ring = mem_calloc(1, TAILS_RING_BYTES);
+		file->ring = mem_calloc(1, FOLLOWERS_RING_BYTES);
 	for (size_t done = 0; done < size;) {
-		size_t at = (size_t)((file->end + (int64_t)done) % TAILS_RING_BYTES);
-		size_t part = TAILS_RING_BYTES - at < size - done ? TAILS_RING_BYTES - at : size - done;
+		size_t at = (size_t)((file->end + (int64_t)done) % FOLLOWERS_RING_BYTES);
+		size_t part = FOLLOWERS_RING_BYTES - at < size - done ? FOLLOWERS_RING_BYTES - at : size - done;
 		memcpy(file->ring + at, data + done, part);
 		done += part;
 	}
 	file->end += (int64_t)size;
-	if (file->end - file->begin > TAILS_RING_BYTES)
-		file->begin = file->end - TAILS_RING_BYTES;
+	if (file->end - file->begin > FOLLOWERS_RING_BYTES)
+		file->begin = file->end - FOLLOWERS_RING_BYTES;
 }
 
 static struct file *file_of(const struct group *group, int id)
@@ -133,7 +133,7 @@ static void output(struct reading *reading, const char *data, size_t size)
 	pthread_mutex_lock(&group->followers->lock);
 	if (!group->broken && follow_parse(&group->parser, data, size, take_answer, group, &err) != 0) {
 		group->broken = true;
-		reader_cancel(reading);
+		lane_reader_cancel(reading);
 	}
 	pthread_mutex_unlock(&group->followers->lock);
 }
@@ -269,9 +269,9 @@ static struct file *file_for(struct group *group, const struct job_row *job, con
 	int count = 0;
 	for (file = group->files; file != NULL; file = file->next)
 		count++;
-	if (count >= TAILS_FILES_MAX) {
+	if (count >= FOLLOWERS_FILES_MAX) {
 		err_set(err, NEL_BUSY, "%d log files of this cluster are followed already, which is the limit",
-			TAILS_FILES_MAX);
+			FOLLOWERS_FILES_MAX);
 		return NULL;
 	}
 	file = mem_calloc(1, sizeof *file);
@@ -282,7 +282,7 @@ static struct file *file_for(struct group *group, const struct job_row *job, con
 	group->files = file;
 	if (group->running) {
 		ask_for(file);
-		reader_wake(&group->reading);
+		lane_reader_wake(&group->reading);
 	}
 	return file;
 }
@@ -296,10 +296,10 @@ static void drop_file(struct file *file)
 		at = &(*at)->next;
 	*at = file->next;
 	if (group->running && group->files == NULL) {
-		reader_cancel(&group->reading);
+		lane_reader_cancel(&group->reading);
 	} else if (group->running) {
 		follow_drop(&group->input, file->id);
-		reader_wake(&group->reading);
+		lane_reader_wake(&group->reading);
 	}
 	free(file->ring);
 	free(file->job_dir);
@@ -307,8 +307,8 @@ static void drop_file(struct file *file)
 	free(file);
 }
 
-static int follow(struct log_followers *followers, const struct job_row *job, const char *name, struct tail *tail,
-		  struct nel_err *err)
+static int follow(struct log_followers *followers, const struct job_row *job, const char *name,
+		  struct log_follower *follower, struct nel_err *err)
 {
 	struct group *group = group_for(followers, job);
 	struct file *file = file_for(group, job, name, err);
@@ -319,65 +319,66 @@ static int follow(struct log_followers *followers, const struct job_row *job, co
 			drop_file(file);
 		return -1;
 	}
-	tail->file = file;
-	tail->generation = file->generation;
-	tail->next = file->first;
-	file->first = tail;
+	follower->file = file;
+	follower->generation = file->generation;
+	follower->next = file->first;
+	file->first = follower;
 	return 0;
 }
 
 int log_followers_follow(struct log_followers *followers, const struct job_row *job, const char *name,
-			 void (*wake)(void *arg), void *arg, struct tail **ret_tail, struct nel_err *err)
+			 void (*wake)(void *arg), void *arg, struct log_follower **ret_follower, struct nel_err *err)
 {
 	if (!slurm_files_path_ok(name) || job->job_dir[0] != '/' || str_has_control(job->job_dir))
 		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
-	struct tail *tail = mem_calloc(1, sizeof *tail);
-	tail->wake = wake;
-	tail->arg = arg;
+	struct log_follower *follower = mem_calloc(1, sizeof *follower);
+	follower->wake = wake;
+	follower->arg = arg;
 	pthread_mutex_lock(&followers->lock);
-	int rc = follow(followers, job, name, tail, err);
+	int rc = follow(followers, job, name, follower, err);
 	pthread_mutex_unlock(&followers->lock);
 	if (rc == 0)
-		*ret_tail = tail;
+		*ret_follower = follower;
 	else
-		free(tail);
+		free(follower);
 	return rc;
 }
 
-void tail_leave(struct tail *tail)
+void log_follower_leave(struct log_follower *follower)
 {
-	if (tail == NULL)
+	if (follower == NULL)
 		return;
-	struct log_followers *followers = tail->file->group->followers;
+	struct log_followers *followers = follower->file->group->followers;
 	pthread_mutex_lock(&followers->lock);
-	struct tail **at = &tail->file->first;
-	while (*at != tail)
+	struct log_follower **at = &follower->file->first;
+	while (*at != follower)
 		at = &(*at)->next;
-	*at = tail->next;
-	if (tail->file->first == NULL)
-		drop_file(tail->file);
+	*at = follower->next;
+	if (follower->file->first == NULL)
+		drop_file(follower->file);
 	pthread_mutex_unlock(&followers->lock);
-	free(tail);
+	free(follower);
 }
 
-enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max, size_t *ret_size)
+enum follower_look log_follower_read(struct log_follower *follower, int64_t at, char *buffer, size_t max,
+				     size_t *ret_size)
 {
-	struct file *file = tail->file;
+	struct file *file = follower->file;
 	struct log_followers *followers = file->group->followers;
-	enum tail_look look = TAIL_DATA;
+	enum follower_look look = FOLLOWER_DATA;
 	pthread_mutex_lock(&followers->lock);
 	tend(file->group, NULL);
-	if (tail->generation != file->generation) {
-		tail->generation = file->generation;
-		look = TAIL_ANEW;
+	if (follower->generation != file->generation) {
+		follower->generation = file->generation;
+		look = FOLLOWER_ANEW;
 	} else if (file->end < 0 || at >= file->end) {
-		look = TAIL_END;
+		look = FOLLOWER_END;
 	} else if (at < file->begin) {
-		look = TAIL_BEHIND;
+		look = FOLLOWER_BEHIND;
 	} else {
 		size_t size = (size_t)(file->end - at) < max ? (size_t)(file->end - at) : max;
-		size_t first = (size_t)(at % TAILS_RING_BYTES);
-		size_t part = TAILS_RING_BYTES - first < size ? TAILS_RING_BYTES - first : size;
+		size_t first = (size_t)(at % FOLLOWERS_RING_BYTES);
+		size_t part = FOLLOWERS_RING_BYTES - first < size ? FOLLOWERS_RING_BYTES - first : size;
 		memcpy(buffer, file->ring + first, part);
 		memcpy(buffer + part, file->ring, size - part);
 		*ret_size = size;
@@ -386,11 +387,11 @@ enum tail_look tail_read(struct tail *tail, int64_t at, char *buffer, size_t max
 	return look;
 }
 
-int64_t tail_polls(struct tail *tail)
+int64_t follower_polls(struct log_follower *follower)
 {
-	struct log_followers *followers = tail->file->group->followers;
+	struct log_followers *followers = follower->file->group->followers;
 	pthread_mutex_lock(&followers->lock);
-	int64_t polls = tail->file->polls;
+	int64_t polls = follower->file->polls;
 	pthread_mutex_unlock(&followers->lock);
 	return polls;
 }

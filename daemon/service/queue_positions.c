@@ -1,23 +1,23 @@
-/* Owns the words in which a waiting job tells its place. */
+/* Owns the words in which a waiting job tells its position. */
 #include "base/mem.h"
 #include "sched/scheduler.h"
 #include "service/service.h"
 
 #include <inttypes.h>
 
-/* What holds the job, after its place; NULL: nothing but those before it. */
-static char *describe_hold(const struct queue_position *place, const struct job_row *job)
+/* What holds the job, after its position; NULL: nothing but those before it. */
+static char *describe_hold(const struct queue_position *position, const struct job_row *job)
 {
-	switch (place->hold) {
+	switch (position->hold) {
 	case ADMISSION_PERSON_IN_SLURM:
-		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->user, place->has,
-				  place->most);
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->user, position->has,
+				  position->most);
 	case ADMISSION_PERSON_ACTIVE:
-		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs begun and not ended", job->user, place->has,
-				  place->most);
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs begun and not ended", job->user,
+				  position->has, position->most);
 	case ADMISSION_CLUSTER_FULL:
-		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->cluster, place->has,
-				  place->most);
+		return mem_printf("%s has %" PRId64 " of %" PRId64 " jobs in Slurm", job->cluster, position->has,
+				  position->most);
 	case ADMISSION_SLURM_LIMIT:
 		return mem_printf("Slurm has refused an earlier job of %s for a limit of its own", job->user);
 	case ADMISSION_GO: return NULL;
@@ -27,14 +27,14 @@ static char *describe_hold(const struct queue_position *place, const struct job_
 
 void service_show_queue_position(struct service *service, struct job_row *job)
 {
-	struct queue_position place;
+	struct queue_position position;
 	if ((job->state != CHAIN_QUEUED && job->state != CHAIN_RESUMING) ||
-	    !scheduler_queue_position(service->scheduler, job->seq, &place))
+	    !scheduler_queue_position(service->scheduler, job->seq, &position))
 		return;
-	CLEANUP(mem_freep) char *hold = describe_hold(&place, job);
+	CLEANUP(mem_freep) char *hold = describe_hold(&position, job);
 	free(job->waiting_on);
-	job->waiting_on = mem_printf("place %" PRId64 " of %" PRId64 " in the queue of %s%s%s", place.place,
-				     place.queue, job->cluster, hold != NULL ? ": " : "", hold != NULL ? hold : "");
+	job->waiting_on = mem_printf("place %" PRId64 " of %" PRId64 " in the queue of %s%s%s", position.position,
+				     position.queue, job->cluster, hold != NULL ? ": " : "", hold != NULL ? hold : "");
 }
 
 int64_t service_queue_version(struct service *service)

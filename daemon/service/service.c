@@ -100,9 +100,9 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 
 /* "ok" when the last thing that was tried went well, "unknown" before the first, "failing" else: also when another
  * account found the host failing. */
-static const char *health(const struct ssh_pool_stats *ssh, const struct observation_stats *sight)
+static const char *health(const struct ssh_pool_stats *ssh, const struct observation_stats *observed)
 {
-	if (ssh->last_kind != NEL_OK || sight->failures > 0 || sight->accounting_error[0] != '\0' ||
+	if (ssh->last_kind != NEL_OK || observed->failures > 0 || observed->accounting_error[0] != '\0' ||
 	    ssh->breaker != BREAKER_CLOSED)
 		return "failing";
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";
@@ -114,12 +114,12 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	struct nel_err err;
 	lanes_stats(service->lanes, cluster->name, cluster->username, &stats, &err);
 	const struct ssh_pool_stats *ssh = &stats.ssh;
-	struct observation_stats sight;
-	scheduler_observation(service->scheduler, cluster->name, cluster->username, &sight);
+	struct observation_stats observed;
+	scheduler_observation(service->scheduler, cluster->name, cluster->username, &observed);
 	json_t *observation =
-	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", json_or_null_time(sight.observed_at), "failures",
-		      sight.failures, "error", sight.error[0] != '\0' ? sight.error : NULL, "accounting_error",
-		      sight.accounting_error[0] != '\0' ? sight.accounting_error : NULL);
+	    json_pack("{s:o, s:i, s:s?, s:s?}", "last_ok_at", json_or_null_time(observed.observed_at), "failures",
+		      observed.failures, "error", observed.error[0] != '\0' ? observed.error : NULL, "accounting_error",
+		      observed.accounting_error[0] != '\0' ? observed.accounting_error : NULL);
 	json_t *breaker = json_pack("{s:s, s:I}", "state", breaker_state_name(ssh->breaker), "retry_in_s",
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =
@@ -127,7 +127,7 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}",
 			 "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
 			 cluster->draining ? "draining" : "active", "identity", cluster->username, "active_identities",
-			 stats.lanes, "health", health(ssh, &sight), "sessions", sessions, "breaker", breaker,
+			 stats.lanes, "health", health(ssh, &observed), "sessions", sessions, "breaker", breaker,
 			 "last_ok_at", json_or_null_time(ssh->last_ok_s), "last_error_at",
 			 json_or_null_time(ssh->last_error_s), "last_error",
 			 ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "queued",
@@ -143,7 +143,7 @@ static bool is_shown(struct db *db, const struct settings *settings, const struc
 	if (!cluster->borrowed)
 		return true;
 	return settings_cluster_by_name(settings, cluster->name) == cluster &&
-	       (jobs_count_live(db, cluster->name, NULL, &live, &err) != 0 || live > 0);
+	       (jobs_count_active(db, cluster->name, NULL, &live, &err) != 0 || live > 0);
 }
 
 json_t *service_clusters(struct service *service, struct db *db)

@@ -15,7 +15,7 @@
 #include "service/cluster_check.h"
 #include "service/idempotency.h"
 #include "service/identities.h"
-#include "service/plan.h"
+#include "service/planned.h"
 #include "service/secrets.h"
 #include "slurm/script.h"
 
@@ -42,14 +42,14 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 	CLEANUP(identity_list_done) struct identity_list identities = {0};
 	if (identities_list(db, request->actor->name, &identities, err) != 0)
 		return -1;
-	const struct plan_input input = {.settings = service->settings,
-					 .catalogue = service->catalogue,
-					 .request = request,
-					 .stored = &stored,
-					 .identities = &identities,
-					 .db = db,
-					 .now_s = now_s};
-	if (plan_make(&input, ret_planned, &errors, err) == 0)
+	const struct planned_input input = {.settings = service->settings,
+					    .catalogue = service->catalogue,
+					    .request = request,
+					    .stored = &stored,
+					    .identities = &identities,
+					    .db = db,
+					    .now_s = now_s};
+	if (planned_make(&input, ret_planned, &errors, err) == 0)
 		return 0;
 	if (errors.count > 0) {
 		reply->errors = problems_to_json(&errors);
@@ -70,7 +70,7 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 		return -1;
 	if (request->check_cluster && cluster_check_new(&planned, db, id, now_s, &ret_reply->check, err) != 0)
 		return -1;
-	return plan_describe(&planned, id, now_s, PLAN_SHOWN_MAX, &ret_reply->dry_run, err);
+	return planned_describe(&planned, id, now_s, PLANNED_SHOWN_MAX, &ret_reply->dry_run, err);
 }
 
 static void fill_labels(struct evaluation_row *row, const struct submit_request *request)

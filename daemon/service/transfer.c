@@ -266,7 +266,7 @@ enum transfer_state transfer_read(struct transfer *t, char *buffer, size_t max, 
 		t->size -= size;
 		if (t->full && !t->ended && t->size <= BUFFER_BYTES / 2) {
 			t->full = false;
-			reader_wake(&t->reading);
+			lane_reader_wake(&t->reading);
 		}
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -300,6 +300,6 @@ void transfer_close(struct transfer *t)
 	t->wake = NULL;
 	wake(t);
 	if (!t->ended)
-		reader_cancel(&t->reading);
+		lane_reader_cancel(&t->reading);
 	let_go(t);
 }

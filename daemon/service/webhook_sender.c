@@ -17,9 +17,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define TRANSFERS_MAX 32
+#define SENDINGS_MAX 32
 #define CONNECT_TIMEOUT_MS 10000L
-#define TRANSFER_TIMEOUT_MS 20000L
+#define SENDING_TIMEOUT_MS 20000L
 #define ANSWER_SIZE_MAX (64 * 1024) /* what more a receiver says is not read */
 #define RETRY_AFTER_MAX_S 3600      /* that a receiver may ask for */
 #define LOOK_INTERVAL_MS 60000      /* for work, though nobody said that there is some */
@@ -28,7 +28,7 @@
 #define STATUS_GONE 410
 
 /* One try under way. */
-struct transfer {
+struct sending {
 	CURL *curl; /* NULL: the slot is free */
 	struct webhook_sender *sender;
 	struct curl_slist *headers;
@@ -49,7 +49,7 @@ struct webhook_sender {
 	pthread_t thread;
 	atomic_bool stopping;
 	atomic_bool wanted;
-	struct transfer transfers[TRANSFERS_MAX];
+	struct sending sendings[SENDINGS_MAX];
 	_Atomic int64_t delivered;
 	_Atomic int64_t retried;
 	_Atomic int64_t failed;
@@ -62,7 +62,7 @@ struct webhook_sender {
  * moment ago does not get around it. */
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct transfer *t = arg;
+	struct sending *t = arg;
 	(void)purpose;
 	if (!webhook_address_ok(&t->sender->settings->webhooks, &address->addr)) {
 		network_text(&address->addr, t->refused);
@@ -73,13 +73,13 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 
 static size_t drop_answer(char *data, size_t size, size_t count, void *arg)
 {
-	struct transfer *t = arg;
+	struct sending *t = arg;
 	(void)data;
 	t->received += size * count;
 	return t->received > ANSWER_SIZE_MAX ? 0 : size * count;
 }
 
-static void transfer_done(struct transfer *t)
+static void sending_done(struct sending *t)
 {
 	if (t->curl != NULL) {
 		curl_multi_remove_handle(t->sender->multi, t->curl);
@@ -89,10 +89,10 @@ static void transfer_done(struct transfer *t)
 	curl_slist_free_all(t->headers);
 	free(t->body);
 	delivery_row_done(&t->delivery);
-	*t = (struct transfer){.sender = t->sender};
+	*t = (struct sending){.sender = t->sender};
 }
 
-static void add_header(struct transfer *t, const char *name, const char *value)
+static void add_header(struct sending *t, const char *name, const char *value)
 {
 	CLEANUP(mem_freep) char *line = mem_printf("%s: %s", name, value);
 	struct curl_slist *list = curl_slist_append(t->headers, line);
@@ -100,7 +100,7 @@ static void add_header(struct transfer *t, const char *name, const char *value)
 		t->headers = list;
 }
 
-static int sign(struct webhook_sender *s, struct transfer *t, const struct webhook_row *webhook, struct nel_err *err)
+static int sign(struct webhook_sender *s, struct sending *t, const struct webhook_row *webhook, struct nel_err *err)
 {
 	char label[40];
 	char id[64];
@@ -127,7 +127,7 @@ static int sign(struct webhook_sender *s, struct transfer *t, const struct webho
 	return 0;
 }
 
-static void set_options(struct transfer *t, const struct webhook_row *webhook, bool allow_http)
+static void set_options(struct sending *t, const struct webhook_row *webhook, bool allow_http)
 {
 	CURL *curl = t->curl;
 	curl_easy_setopt(curl, CURLOPT_URL, webhook->url);
@@ -140,7 +140,7 @@ static void set_options(struct transfer *t, const struct webhook_row *webhook, b
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "nel-slurmd/" NEL_VERSION);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TRANSFER_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, SENDING_TIMEOUT_MS);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_answer);
@@ -152,7 +152,7 @@ static void set_options(struct transfer *t, const struct webhook_row *webhook, b
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, t);
 }
 
-static int make_body(struct webhook_sender *s, const struct webhook_row *webhook, struct transfer *t,
+static int make_body(struct webhook_sender *s, const struct webhook_row *webhook, struct sending *t,
 		     struct nel_err *err)
 {
 	CLEANUP(event_row_done) struct event_row event = {0};
@@ -180,33 +180,33 @@ static int give_up(struct webhook_sender *s, struct delivery_row *delivery, cons
 	return deliveries_update(s->db, delivery, err);
 }
 
-static struct transfer *free_slot(struct webhook_sender *s)
+static struct sending *free_slot(struct webhook_sender *s)
 {
-	for (size_t i = 0; i < TRANSFERS_MAX; i++)
-		if (s->transfers[i].curl == NULL)
-			return &s->transfers[i];
+	for (size_t i = 0; i < SENDINGS_MAX; i++)
+		if (s->sendings[i].curl == NULL)
+			return &s->sendings[i];
 	return NULL;
 }
 
 /* Takes over what delivery has. */
-static int start_transfer(struct webhook_sender *s, const struct webhook_row *webhook, struct delivery_row *delivery,
-			  struct nel_err *err)
+static int start_sending(struct webhook_sender *s, const struct webhook_row *webhook, struct delivery_row *delivery,
+			 struct nel_err *err)
 {
-	struct transfer *t = free_slot(s);
+	struct sending *t = free_slot(s);
 	if (t == NULL)
 		return 0; /* the end of another one looks for work again */
-	*t = (struct transfer){.sender = s, .delivery = *delivery, .started_ms = clock_mono_ms()};
+	*t = (struct sending){.sender = s, .delivery = *delivery, .started_ms = clock_mono_ms()};
 	*delivery = (struct delivery_row){0};
 	add_header(t, "Content-Type", "application/json");
 	add_header(t, "Expect", ""); /* and wait for no "100 Continue" */
 	if (make_body(s, webhook, t, err) != 0 || sign(s, t, webhook, err) != 0) {
 		int rc = give_up(s, &t->delivery, err->msg, err);
-		transfer_done(t);
+		sending_done(t);
 		return rc;
 	}
 	t->curl = curl_easy_init();
 	if (t->curl == NULL) {
-		transfer_done(t);
+		sending_done(t);
 		return err_set(err, NEL_NOMEM, "no memory");
 	}
 	atomic_fetch_add(&s->sending, 1);
@@ -214,7 +214,7 @@ static int start_transfer(struct webhook_sender *s, const struct webhook_row *we
 	CURLMcode code = curl_multi_add_handle(s->multi, t->curl);
 	if (code == CURLM_OK)
 		return 0;
-	transfer_done(t); /* its row stays pending */
+	sending_done(t); /* its row stays pending */
 	return err_set(err, NEL_INTERNAL, "a webhook cannot be sent: %s", curl_multi_strerror(code));
 }
 
@@ -222,8 +222,8 @@ static int start_transfer(struct webhook_sender *s, const struct webhook_row *we
 
 static bool is_under_way(const struct webhook_sender *s, int64_t delivery_seq)
 {
-	for (size_t i = 0; i < TRANSFERS_MAX; i++)
-		if (s->transfers[i].curl != NULL && s->transfers[i].delivery.seq == delivery_seq)
+	for (size_t i = 0; i < SENDINGS_MAX; i++)
+		if (s->sendings[i].curl != NULL && s->sendings[i].delivery.seq == delivery_seq)
 			return true;
 	return false;
 }
@@ -285,7 +285,7 @@ static int look_at(struct webhook_sender *s, struct webhook_row *webhook, int64_
 		if (delivery->next_at > now_s) {
 			if (delivery->next_at < *next_s)
 				*next_s = delivery->next_at;
-		} else if (start_transfer(s, webhook, delivery, err) != 0) {
+		} else if (start_sending(s, webhook, delivery, err) != 0) {
 			return -1;
 		}
 	}
@@ -297,7 +297,7 @@ static int look_at(struct webhook_sender *s, struct webhook_row *webhook, int64_
 		return -1;
 	if (more && delivery.seq == 0)
 		*next_s = now_s;
-	return delivery.seq != 0 ? start_transfer(s, webhook, &delivery, err) : 0;
+	return delivery.seq != 0 ? start_sending(s, webhook, &delivery, err) : 0;
 }
 
 /* Returns for how many milliseconds there is nothing more to do. */
@@ -327,7 +327,7 @@ static int look(struct webhook_sender *s)
 
 /* --- the end of a try --- */
 
-static void describe_failure(const struct transfer *t, CURLcode code, int status, char buf[256])
+static void describe_failure(const struct sending *t, CURLcode code, int status, char buf[256])
 {
 	if (t->refused[0] != '\0')
 		snprintf(buf, 256,
@@ -340,7 +340,7 @@ static void describe_failure(const struct transfer *t, CURLcode code, int status
 }
 
 /* A try failed: another one follows, or none. */
-static void plan_retry(struct transfer *t, int status)
+static void plan_retry(struct sending *t, int status)
 {
 	struct delivery_row *delivery = &t->delivery;
 	int64_t now_s = clock_now_s();
@@ -378,7 +378,7 @@ static int judge_webhook(struct webhook_sender *s, const struct delivery_row *de
 	return webhooks_disable(s->db, webhook.id, now_s, why, err);
 }
 
-static int store_end(struct webhook_sender *s, const struct transfer *t, int status, struct nel_err *err)
+static int store_end(struct webhook_sender *s, const struct sending *t, int status, struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	if (db_begin(s->db, err) != 0 || deliveries_update(s->db, &t->delivery, err) != 0 ||
@@ -387,7 +387,7 @@ static int store_end(struct webhook_sender *s, const struct transfer *t, int sta
 	return db_commit(s->db, err);
 }
 
-static void finish(struct webhook_sender *s, struct transfer *t, CURLcode code)
+static void finish(struct webhook_sender *s, struct sending *t, CURLcode code)
 {
 	struct nel_err err = {0};
 	struct delivery_row *delivery = &t->delivery;
@@ -418,7 +418,7 @@ static void finish(struct webhook_sender *s, struct transfer *t, CURLcode code)
 	if (store_end(s, t, delivery->status, &err) != 0)
 		log_error("a webhook's delivery cannot be stored; it will be repeated",
 			  LOG_S("webhook", delivery->webhook), LOG_S("error", err.msg));
-	transfer_done(t);
+	sending_done(t);
 }
 
 /* True when a try ended. */
@@ -431,7 +431,7 @@ static bool take_ends(struct webhook_sender *s)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		CURLcode code = message->data.result;
-		struct transfer *t = NULL;
+		struct sending *t = NULL;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
 		finish(s, t, code);
 		any = true;
@@ -465,8 +465,8 @@ static void *sender_main(void *arg)
 
 static void sender_free(struct webhook_sender *s)
 {
-	for (size_t i = 0; i < TRANSFERS_MAX; i++)
-		transfer_done(&s->transfers[i]);
+	for (size_t i = 0; i < SENDINGS_MAX; i++)
+		sending_done(&s->sendings[i]);
 	if (s->multi != NULL)
 		curl_multi_cleanup(s->multi);
 	notifier_leave(events_notifier(), s->notifier);
@@ -484,8 +484,8 @@ int webhook_sender_start(const struct settings *settings, const struct secret_ke
 	s->key = key;
 	s->notifier = -1;
 	s->multi = curl_multi_init();
-	for (size_t i = 0; i < TRANSFERS_MAX; i++)
-		s->transfers[i].sender = s;
+	for (size_t i = 0; i < SENDINGS_MAX; i++)
+		s->sendings[i].sender = s;
 	int sys = s->multi == NULL ? ENOMEM : 0;
 	if (sys != 0 || db_open(settings->database, &s->db, err) != 0 ||
 	    notifier_listen(events_notifier(), &s->notifier, err) != 0 ||

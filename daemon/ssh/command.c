@@ -49,7 +49,7 @@ static int start(struct ssh_command *c, const char *command, struct nel_err *err
 	int rc;
 	transport_set_deadline(&s->transport, START_TIMEOUT_MS, s->transport.stop);
 	if (session_open_channel(s, &c->channel, err) != 0) {
-		if (s->transport.fault == WIRE_OK &&
+		if (s->transport.fault == TRANSPORT_OK &&
 		    libssh2_session_last_errno(s->ssh) == LIBSSH2_ERROR_CHANNEL_FAILURE)
 			return err_set(err, NEL_BUSY, "%s allows no further command on this connection",
 				       s->target.hostname);

@@ -68,7 +68,7 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 {
 	const struct ssh_target *t = &s->target;
 	/* So does sshd, without a word, when PAM refuses the account of a key that it has accepted. */
-	if (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == WIRE_EOF)
+	if (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == TRANSPORT_EOF)
 		return err_set(
 		    err, NEL_DENIED,
 		    "%s closed the connection when user %s logged in with %s (has the account expired, or is "

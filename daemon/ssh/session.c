@@ -59,9 +59,9 @@ static int handshake_failed(struct ssh_session *s, struct nel_err *err)
 	char text[NEL_ERR_MSG_MAX - 128];
 	struct transport *transport = &s->transport;
 	transport_error(transport, s->ssh, s->target.hostname, "the SSH handshake", err);
-	if (transport->fault != WIRE_TIMEOUT && transport->fault != WIRE_STOPPED &&
-	    kexinit_explain(str_text(&transport->told), transport->told.len, str_text(&transport->heard),
-			    transport->heard.len, text, sizeof text))
+	if (transport->fault != TRANSPORT_TIMEOUT && transport->fault != TRANSPORT_STOPPED &&
+	    kexinit_explain(str_text(&transport->first_sent), transport->first_sent.len,
+			    str_text(&transport->first_received), transport->first_received.len, text, sizeof text))
 		err_set(err, NEL_REMOTE, "%s cannot be talked to: %s", s->target.hostname, text);
 	return -1;
 }
@@ -82,8 +82,8 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 	s->transport.recording = false;
 	if (rc != 0)
 		return handshake_failed(s, err);
-	str_done(&s->transport.told);
-	str_done(&s->transport.heard);
+	str_done(&s->transport.first_sent);
+	str_done(&s->transport.first_received);
 	*ret_met = true;
 	if (host_key_check(s->ssh, t->known_hosts_file, t->address, t->port, err) != 0)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
@@ -130,7 +130,7 @@ void ssh_session_close(struct ssh_session *s)
 	if (s->ssh != NULL) {
 		/* A word to the server if it fits; nothing is waited for. From then on libssh2 finds the
 		 * connection broken, so that freeing it does not end in waiting for channels to close. */
-		if (s->transport.fault == WIRE_OK) {
+		if (s->transport.fault == TRANSPORT_OK) {
 			libssh2_session_disconnect(s->ssh, "done");
 			transport_flush(&s->transport);
 		}
@@ -224,7 +224,7 @@ int ssh_session_keepalive(struct ssh_session *s, struct nel_err *err)
 	transport_set_deadline(&s->transport, s->probe_until_ms - now_ms, NULL);
 	int rc = probe_step(s);
 	transport_flush(&s->transport);
-	if (rc == 0 || (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == WIRE_OK))
+	if (rc == 0 || (rc == LIBSSH2_ERROR_EAGAIN && s->transport.fault == TRANSPORT_OK))
 		return 0;
 	return transport_error(&s->transport, s->ssh, s->target.hostname, "a keepalive", err);
 }

@@ -28,8 +28,8 @@ void transport_done(struct transport *transport)
 	if (transport->diag_fd >= 0)
 		close(transport->diag_fd);
 	str_done(&transport->diag);
-	str_done(&transport->told);
-	str_done(&transport->heard);
+	str_done(&transport->first_sent);
+	str_done(&transport->first_received);
 	free(transport->out);
 	*transport = (struct transport){.fd = -1, .diag_fd = -1};
 }
@@ -47,7 +47,7 @@ bool transport_is_stopped(const volatile bool *stop)
 
 static void set_fault(struct transport *transport, enum transport_fault fault, int sys)
 {
-	if (transport->fault != WIRE_OK)
+	if (transport->fault != TRANSPORT_OK)
 		return;
 	transport->fault = fault;
 	transport->sys = sys;
@@ -56,11 +56,11 @@ static void set_fault(struct transport *transport, enum transport_fault fault, i
 /* Also asked on each read, so that a flood of packets cannot keep libssh2 busy past the deadline. */
 static bool is_over(struct transport *transport)
 {
-	if (transport->fault == WIRE_OK && transport_is_stopped(transport->stop))
-		set_fault(transport, WIRE_STOPPED, ECANCELED);
-	if (transport->fault == WIRE_OK && clock_mono_ms() >= transport->deadline_ms)
-		set_fault(transport, WIRE_TIMEOUT, ETIMEDOUT);
-	return transport->fault != WIRE_OK;
+	if (transport->fault == TRANSPORT_OK && transport_is_stopped(transport->stop))
+		set_fault(transport, TRANSPORT_STOPPED, ECANCELED);
+	if (transport->fault == TRANSPORT_OK && clock_mono_ms() >= transport->deadline_ms)
+		set_fault(transport, TRANSPORT_TIMEOUT, ETIMEDOUT);
+	return transport->fault != TRANSPORT_OK;
 }
 
 static void record(struct transport *transport, struct str *first, const void *data, size_t size)
@@ -85,13 +85,13 @@ static ssize_t on_receive(libssh2_socket_t fd, void *buffer, size_t size, int fl
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		transport->received += (uint64_t)n;
-		record(transport, &transport->heard, buffer, (size_t)n);
+		record(transport, &transport->first_received, buffer, (size_t)n);
 		return n;
 	}
 	if (n == 0)
-		set_fault(transport, WIRE_EOF, 0);
+		set_fault(transport, TRANSPORT_EOF, 0);
 	else if (errno != EAGAIN && errno != EWOULDBLOCK)
-		set_fault(transport, WIRE_BROKEN, errno);
+		set_fault(transport, TRANSPORT_BROKEN, errno);
 	return -EAGAIN;
 }
 
@@ -104,7 +104,7 @@ void transport_flush(struct transport *transport)
 			continue;
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
-				set_fault(transport, WIRE_BROKEN, errno);
+				set_fault(transport, TRANSPORT_BROKEN, errno);
 			return;
 		}
 		transport->out_at += (size_t)n;
@@ -133,7 +133,7 @@ static ssize_t on_send(libssh2_socket_t fd, const void *data, size_t size, int f
 	memcpy(transport->out + transport->out_end, data, size);
 	transport->out_end += size;
 	transport->queued += size;
-	record(transport, &transport->told, data, size);
+	record(transport, &transport->first_sent, data, size);
 	transport_flush(transport);
 	return (ssize_t)size;
 }
@@ -202,7 +202,7 @@ int transport_wait_with(struct transport *transport, bool want_input, int fd, in
 		fds[0].fd = -1;
 	int n = poll(fds, 3, (int)timeout_ms);
 	if (n < 0 && errno != EINTR)
-		set_fault(transport, WIRE_BROKEN, errno);
+		set_fault(transport, TRANSPORT_BROKEN, errno);
 	if (n > 0 && (fds[0].revents & POLLOUT) != 0)
 		transport_flush(transport);
 	if (n > 0 && fds[1].revents != 0)
@@ -227,7 +227,7 @@ int transport_error(struct transport *transport, LIBSSH2_SESSION *session, const
 	const char *close_ = transport->diag.len != 0 ? ")" : "";
 	const char *diag = str_text(&transport->diag);
 	switch (transport->fault) {
-	case WIRE_OK: {
+	case TRANSPORT_OK: {
 		char *text = NULL;
 		int number = libssh2_session_last_error(session, &text, NULL, 0);
 		err_set(err, NEL_REMOTE, "%s: %s during %s%s%s%s", host,
@@ -236,24 +236,24 @@ int transport_error(struct transport *transport, LIBSSH2_SESSION *session, const
 			err->sys = number;
 		return -1;
 	}
-	case WIRE_EOF:
+	case TRANSPORT_EOF:
 		err_set(err, NEL_REMOTE, "%s closed the connection during %s%s%s%s", host, during, open, diag, close_);
 		if (err != NULL)
 			err->sys = ECONNRESET;
 		return -1;
-	case WIRE_BROKEN:
+	case TRANSPORT_BROKEN:
 		err_sys(err, NEL_REMOTE, transport->sys, "the connection to %s broke during %s%s%s%s", host, during,
 			open, diag, close_);
 		if (err != NULL && err->sys == ETIMEDOUT)
 			err->sys = ECONNABORTED;
-		/* The other end had closed it before something was written: what WIRE_EOF tells a reader. */
+		/* The other end had closed it before something was written: what TRANSPORT_EOF tells a reader. */
 		if (err != NULL && err->sys == EPIPE)
 			err->sys = ECONNRESET;
 		return -1;
-	case WIRE_TIMEOUT:
+	case TRANSPORT_TIMEOUT:
 		err_set(err, NEL_REMOTE, "%s: time-out during %s%s%s%s", host, during, open, diag, close_);
 		break;
-	case WIRE_STOPPED: err_set(err, NEL_REMOTE, "%s: given up, as asked, during %s", host, during); break;
+	case TRANSPORT_STOPPED: err_set(err, NEL_REMOTE, "%s: given up, as asked, during %s", host, during); break;
 	}
 	if (err != NULL)
 		err->sys = transport->sys;

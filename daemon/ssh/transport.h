@@ -19,11 +19,11 @@
 #include <stdint.h>
 
 enum transport_fault {
-	WIRE_OK,
-	WIRE_EOF,     /* the other side closed the connection */
-	WIRE_BROKEN,  /* errno in sys */
-	WIRE_TIMEOUT, /* the deadline has passed */
-	WIRE_STOPPED  /* the caller's stop flag was set */
+	TRANSPORT_OK,
+	TRANSPORT_EOF,     /* the other side closed the connection */
+	TRANSPORT_BROKEN,  /* errno in sys */
+	TRANSPORT_TIMEOUT, /* the deadline has passed */
+	TRANSPORT_STOPPED  /* the caller's stop flag was set */
 };
 
 struct transport {
@@ -39,7 +39,7 @@ struct transport {
 	int sys;
 	int disconnect_reason; /* of the server's SSH_MSG_DISCONNECT (RFC 4253, 11.1); 0: none came */
 	bool recording;        /* until the handshake is over: each side's first bytes are kept, for kexinit.h */
-	struct str told, heard;
+	struct str first_sent, first_received;
 	bool closing; /* nothing is read or sent any more */
 };
 

@@ -48,7 +48,7 @@ static void has(struct world *w, size_t person, size_t cluster, int64_t jobs)
 static struct admission_job *wants(struct world *w, size_t person, size_t cluster, int64_t age)
 {
 	struct admission_job *job = &w->jobs[w->a.job_count++];
-	*job = (struct admission_job){.age = age, .person = person, .cluster = cluster, .places = 1};
+	*job = (struct admission_job){.age = age, .person = person, .cluster = cluster, .slots = 1};
 	return job;
 }
 
@@ -61,11 +61,11 @@ static const struct admission_job *job_of(const struct world *w, int64_t age)
 	return NULL;
 }
 
-static void assert_job(const struct world *w, int64_t age, enum admission_hold hold, int64_t place, int64_t queue)
+static void assert_job(const struct world *w, int64_t age, enum admission_hold hold, int64_t position, int64_t queue)
 {
 	const struct admission_job *job = job_of(w, age);
 	assert_int_equal(job->hold, hold);
-	assert_int_equal(job->place, place);
+	assert_int_equal(job->position, position);
 	assert_int_equal(job->queue, queue);
 }
 
@@ -233,14 +233,14 @@ static void test_admission_where_slurm_refused_holds_one_person_there_only(void 
 	assert_job(&w, 1, ADMISSION_SLURM_LIMIT, 1, 2);
 }
 
-static void test_admission_of_two_places_waits_for_them_and_is_not_overtaken(void **state)
+static void test_admission_of_two_slots_waits_for_them_and_is_not_overtaken(void **state)
 {
 	(void)state;
 	struct world w;
 	world_init(&w, 2, 1);
 	w.clusters[0].in_slurm_max = 4;
 	has(&w, 1, 0, 3);
-	wants(&w, 0, 0, 1)->places = 2;
+	wants(&w, 0, 0, 1)->slots = 2;
 	wants(&w, 1, 0, 2);
 	admission_decide(&w.a);
 	assert_order(&w, "");
@@ -249,7 +249,7 @@ static void test_admission_of_two_places_waits_for_them_and_is_not_overtaken(voi
 	world_init(&w, 1, 1);
 	w.people[0].in_slurm_max = 4;
 	has(&w, 0, 0, 3);
-	wants(&w, 0, 0, 1)->places = 2;
+	wants(&w, 0, 0, 1)->slots = 2;
 	wants(&w, 0, 0, 2);
 	admission_decide(&w.a);
 	assert_order(&w, "");
@@ -262,8 +262,8 @@ static void test_admission_of_more_than_a_limit_goes_alone(void **state)
 	struct world w;
 	world_init(&w, 1, 1);
 	w.people[0].in_slurm_max = 1;
-	wants(&w, 0, 0, 1)->places = 2;
-	wants(&w, 0, 0, 2)->places = 2;
+	wants(&w, 0, 0, 1)->slots = 2;
+	wants(&w, 0, 0, 2)->slots = 2;
 	admission_decide(&w.a);
 	assert_order(&w, "1");
 }
@@ -282,7 +282,7 @@ struct sim_job {
 	int64_t age;
 	size_t person;
 	size_t cluster;
-	int64_t places;
+	int64_t slots;
 	enum { WAITS_NEW, WAITS_BEGUN, IN_SLURM, ENDED } at;
 	int attempts_left;
 	int64_t waited; /* rounds */
@@ -312,13 +312,13 @@ static void sim_tally(struct sim *sim)
 		if (job->at == ENDED)
 			continue;
 		if (job->at == IN_SLURM) {
-			has(w, job->person, job->cluster, job->places);
-			w->people[job->person].active += 1 - job->places;
+			has(w, job->person, job->cluster, job->slots);
+			w->people[job->person].active += 1 - job->slots;
 			continue;
 		}
 		struct admission_job *one = wants(w, job->person, job->cluster, job->age);
 		one->begun = job->at == WAITS_BEGUN;
-		one->places = job->places;
+		one->slots = job->slots;
 		w->people[job->person].active += one->begun;
 	}
 }
@@ -347,11 +347,11 @@ static void sim_check_order(const struct sim *sim)
 			const struct admission_job *y = &w->jobs[j];
 			if (x->person == y->person && x->cluster == y->cluster && x->begun == y->begun &&
 			    x->age < y->age) {
-				assert_true(x->place < y->place);
+				assert_true(x->position < y->position);
 				assert_false(x->hold != ADMISSION_GO && y->hold == ADMISSION_GO);
 			}
 			if (x->cluster == y->cluster && x->begun && !y->begun)
-				assert_true(x->place < y->place);
+				assert_true(x->position < y->position);
 		}
 	}
 }
@@ -389,7 +389,7 @@ static void sim_arrive(struct sim *sim, uint32_t most)
 		sim->jobs[sim->count] = (struct sim_job){.age = (int64_t)sim->count,
 							 .person = dice((uint32_t)sim->w.a.person_count),
 							 .cluster = dice((uint32_t)sim->w.a.cluster_count),
-							 .places = dice(6) == 0 ? 2 : 1,
+							 .slots = dice(6) == 0 ? 2 : 1,
 							 .attempts_left = 1 + (int)dice(3)};
 		sim->count++;
 	}
@@ -438,7 +438,7 @@ static void test_admission_of_random_days_keeps_limits_and_order_and_starves_nob
 }
 
 /* Who has just one job waits no longer than a turn of each other person takes, however much these have waiting. */
-static void test_admission_of_a_newcomer_takes_one_of_the_next_free_places(void **state)
+static void test_admission_of_a_newcomer_takes_one_of_the_next_free_slots(void **state)
 {
 	(void)state;
 	for (size_t others = 1; others < PEOPLE_MAX; others++) {
@@ -446,7 +446,7 @@ static void test_admission_of_a_newcomer_takes_one_of_the_next_free_places(void 
 		world_init(&w, others + 1, 1);
 		w.clusters[0].in_slurm_max = (int64_t)others * 10;
 		for (size_t p = 0; p < others; p++) {
-			has(&w, p, 0, p == 0 ? 9 : 10); /* one place is free */
+			has(&w, p, 0, p == 0 ? 9 : 10); /* one slot is free */
 			for (int64_t n = 0; n < 40; n++)
 				wants(&w, p, 0, (int64_t)p * 40 + n);
 		}
@@ -514,10 +514,10 @@ int main(void)
 	    cmocka_unit_test(test_admission_counts_a_persons_jobs_on_all_clusters),
 	    cmocka_unit_test(test_admission_of_a_full_cluster_leaves_the_others_alone),
 	    cmocka_unit_test(test_admission_where_slurm_refused_holds_one_person_there_only),
-	    cmocka_unit_test(test_admission_of_two_places_waits_for_them_and_is_not_overtaken),
+	    cmocka_unit_test(test_admission_of_two_slots_waits_for_them_and_is_not_overtaken),
 	    cmocka_unit_test(test_admission_of_more_than_a_limit_goes_alone),
 	    cmocka_unit_test(test_admission_of_random_days_keeps_limits_and_order_and_starves_nobody),
-	    cmocka_unit_test(test_admission_of_a_newcomer_takes_one_of_the_next_free_places),
+	    cmocka_unit_test(test_admission_of_a_newcomer_takes_one_of_the_next_free_slots),
 	    cmocka_unit_test(test_admission_under_constant_pressure_shares_by_weight),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

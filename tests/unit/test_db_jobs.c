@@ -140,7 +140,7 @@ static void test_jobs_get_unknown_state_is_an_error(void **state)
 				      NULL),
 			 SQLITE_OK);
 	assert_refused(f, NEL_DB, jobs_get_seq(f->db, seq, &row, &f->err));
-	assert_refused(f, NEL_DB, jobs_list_live(f->db, &list, &f->err));
+	assert_refused(f, NEL_DB, jobs_list_active(f->db, &list, &f->err));
 	assert_refused(f, NEL_DB, jobs_counts(f->db, evaluation.seq, counts, &f->err));
 }
 
@@ -328,7 +328,7 @@ static void test_jobs_list_live_until_ended_and_collected(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_ok(f, jobs_set_state(f->db, seqs[i], CHAIN_QUEUED, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
 	assert_ok(f, jobs_set_collected(f->db, seqs[0], &f->err));
-	assert_ok(f, jobs_list_live(f->db, &list, &f->err));
+	assert_ok(f, jobs_list_active(f->db, &list, &f->err));
 	assert_int_equal(list.count, 2);
 	assert_int_equal(list.items[0].seq, seqs[1]);
 	assert_int_equal(list.items[1].seq, seqs[2]);

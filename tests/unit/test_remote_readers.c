@@ -72,11 +72,12 @@ static struct ssh_pool *new_pool(void)
 	return ssh_pool_new(&options);
 }
 
-static void start(struct reader *reader, struct sample *sample, const struct reading_type *type, const char *command)
+static void start(struct lane_reader *reader, struct sample *sample, const struct reading_type *type,
+		  const char *command)
 {
 	struct nel_err err = {0};
 	*sample = (struct sample){.command = command, .reading = {.type = type, .person = "ann"}};
-	if (reader_start(reader, &sample->reading, &err) != 0)
+	if (lane_reader_start(reader, &sample->reading, &err) != 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -103,7 +104,7 @@ static void test_silent_transfer_ends_alone_while_others_are_heard(void **state)
 	(void)state;
 	NEEDS_SSHD();
 	struct ssh_pool *pool = new_pool();
-	struct reader *reader = reader_new(get_pool, pool);
+	struct lane_reader *reader = lane_reader_new(get_pool, pool);
 	struct sample follower, hung, healthy;
 	start(reader, &follower, &follower_type, "while echo alive; do sleep 0.2; done");
 	start(reader, &hung, &transfer_type, "echo begun; exec sleep 60");
@@ -118,7 +119,7 @@ static void test_silent_transfer_ends_alone_while_others_are_heard(void **state)
 	assert_int_equal(atomic_load(&healthy.kind), NEL_OK);
 	assert_int_equal(atomic_load(&healthy.bytes), 100000);
 	assert_int_equal(atomic_load(&follower.ended), 0);
-	reader_free(reader);
+	lane_reader_free(reader);
 	assert_int_equal(atomic_load(&follower.ended), 1);
 	assert_int_equal(atomic_load(&follower.kind), NEL_BUSY);
 	ssh_pool_free(pool);
@@ -130,7 +131,7 @@ static void test_silence_of_all_ends_the_session(void **state)
 	(void)state;
 	NEEDS_SSHD();
 	struct ssh_pool *pool = new_pool();
-	struct reader *reader = reader_new(get_pool, pool);
+	struct lane_reader *reader = lane_reader_new(get_pool, pool);
 	struct sample follower, hung, healthy;
 	start(reader, &follower, &follower_type, "exec sleep 60");
 	start(reader, &hung, &transfer_type, "exec sleep 60");
@@ -142,7 +143,7 @@ static void test_silence_of_all_ends_the_session(void **state)
 	await(&healthy.ended);
 	assert_int_equal(atomic_load(&healthy.kind), NEL_OK);
 	assert_int_equal(atomic_load(&healthy.bytes), 5);
-	reader_free(reader);
+	lane_reader_free(reader);
 	ssh_pool_free(pool);
 }
 

@@ -1,4 +1,4 @@
-/* Turns of live chains: what counts against which limit, and the places that readers see. */
+/* Turns of active chains: what counts against which limit, and the positions that readers see. */
 #include "sched/fair_share.h"
 
 #include "base/mem.h"
@@ -74,12 +74,12 @@ static void assert_turns(struct scene *scene, const char *wanted)
 	assert_string_equal(order, wanted);
 }
 
-static void assert_place(struct scene *scene, int64_t seq, int64_t place, int64_t queue, enum admission_hold hold,
-			 int64_t has, int64_t most)
+static void assert_position(struct scene *scene, int64_t seq, int64_t position, int64_t queue, enum admission_hold hold,
+			    int64_t has, int64_t most)
 {
 	struct queue_position seen;
-	assert_true(fair_share_place(scene->fair, seq, &seen));
-	assert_int_equal(seen.place, place);
+	assert_true(fair_share_position(scene->fair, seq, &seen));
+	assert_int_equal(seen.position, position);
 	assert_int_equal(seen.queue, queue);
 	assert_int_equal(seen.hold, hold);
 	assert_int_equal(seen.has, has);
@@ -127,7 +127,7 @@ static void test_turns_take_counts_begun_chains_as_active(void **state)
 	add(&scene, 5, "alice", "alpha", CHAIN_QUEUED);
 	add(&scene, 6, "alice", "alpha", CHAIN_QUEUED);
 	assert_turns(&scene, "5");
-	assert_place(&scene, 6, 2, 2, ADMISSION_PERSON_ACTIVE, 5, 5);
+	assert_position(&scene, 6, 2, 2, ADMISSION_PERSON_ACTIVE, 5, 5);
 	scene_done(&scene);
 }
 
@@ -141,8 +141,9 @@ static void test_turns_take_uses_limits_and_weight_of_single_people(void **state
 	for (int64_t seq = 3; seq <= 6; seq++)
 		add(&scene, seq, "alice", "alpha", CHAIN_QUEUED);
 	assert_turns(&scene, "1 3 4 5");
-	assert_place(&scene, 2, 3, 6, ADMISSION_PERSON_IN_SLURM, 1, 1); /* before alice's second, for carol's weight */
-	assert_place(&scene, 6, 6, 6, ADMISSION_PERSON_IN_SLURM, 3, 3);
+	assert_position(&scene, 2, 3, 6, ADMISSION_PERSON_IN_SLURM, 1,
+			1); /* before alice's second, for carol's weight */
+	assert_position(&scene, 6, 6, 6, ADMISSION_PERSON_IN_SLURM, 3, 3);
 	scene_done(&scene);
 }
 
@@ -157,11 +158,11 @@ static void test_turns_take_at_a_clusters_limit_holds_everybody_there(void **sta
 	add(&scene, 3, "bob", "alpha", CHAIN_QUEUED);
 	add(&scene, 4, "bob", "beta", CHAIN_QUEUED);
 	assert_turns(&scene, "3 4");
-	assert_place(&scene, 2, 2, 2, ADMISSION_CLUSTER_FULL, 2, 2);
+	assert_position(&scene, 2, 2, 2, ADMISSION_CLUSTER_FULL, 2, 2);
 	scene_done(&scene);
 }
 
-static void test_turns_take_again_sees_changed_limits_and_keeps_places_else(void **state)
+static void test_turns_take_again_sees_changed_limits_and_keeps_positions_else(void **state)
 {
 	(void)state;
 	struct scene scene;
@@ -173,14 +174,14 @@ static void test_turns_take_again_sees_changed_limits_and_keeps_places_else(void
 	int64_t version = fair_share_version(scene.fair);
 	assert_turns(&scene, "");
 	assert_int_equal(fair_share_version(scene.fair), version); /* nothing changed, nothing is made anew */
-	assert_place(&scene, 2, 1, 1, ADMISSION_CLUSTER_FULL, 1, 1);
+	assert_position(&scene, 2, 1, 1, ADMISSION_CLUSTER_FULL, 1, 1);
 	scene.clusters[0].submitted_jobs = 2;
 	assert_turns(&scene, "2");
 	assert_turns(&scene, "2"); /* not sent yet: it is its turn still */
 	scene.count = 0;
 	assert_turns(&scene, "");
-	struct queue_position place;
-	assert_false(fair_share_place(scene.fair, 2, &place));
+	struct queue_position position;
+	assert_false(fair_share_position(scene.fair, 2, &position));
 	assert_true(fair_share_version(scene.fair) > version);
 	scene_done(&scene);
 }
@@ -201,7 +202,7 @@ static void test_turns_retry_takes_the_fair_first_of_those_that_slurm_refused(vo
 	}
 	add(&scene, 9, "bob", "alpha", CHAIN_QUEUED); /* held until those before it are through */
 	assert_turns(&scene, "");
-	assert_place(&scene, 9, 1, 1, ADMISSION_SLURM_LIMIT, 0, 0);
+	assert_position(&scene, 9, 1, 1, ADMISSION_SLURM_LIMIT, 0, 0);
 	assert_true(fair_share_retry(scene.fair, &scene.settings, &scene.set, "alpha", "svc", 1));
 	assert_int_equal(limited[2]->due_ms, 0);
 	assert_int_equal(limited[0]->due_ms, 1000);
@@ -219,7 +220,7 @@ int main(void)
 	    cmocka_unit_test(test_turns_take_counts_begun_chains_as_active),
 	    cmocka_unit_test(test_turns_take_uses_limits_and_weight_of_single_people),
 	    cmocka_unit_test(test_turns_take_at_a_clusters_limit_holds_everybody_there),
-	    cmocka_unit_test(test_turns_take_again_sees_changed_limits_and_keeps_places_else),
+	    cmocka_unit_test(test_turns_take_again_sees_changed_limits_and_keeps_positions_else),
 	    cmocka_unit_test(test_turns_retry_takes_the_fair_first_of_those_that_slurm_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include "config/compose/free_ports.h"
 #include "config/compose/interpolate.h"
 #include "config/compose/task_names.h"
-#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
+#include "config/plan/plan_parts.h"
 #include "config/text/yaml_json.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef NEL_CONFIG_PLAN_EVALUATOR_CONFIG_H
 #define NEL_CONFIG_PLAN_EVALUATOR_CONFIG_H
 
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 /* Bytes that all jobs' config_ef.yaml may take together: each holds the whole resolved config. */
 #define EVALUATOR_CONFIGS_MAX (128 * 1024 * 1024)

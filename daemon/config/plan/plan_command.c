@@ -1,6 +1,6 @@
 /* The command line of an auxiliary deployment: its own command, its command_template with values put in, or the
  * launcher's vLLM command. */
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"

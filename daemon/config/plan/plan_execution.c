@@ -1,6 +1,6 @@
 /* The execution section: where a job runs and what its batch script asks Slurm for. All of it ends in headers of
  * run.sub, so nothing passes that could end one line and begin another. */
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"

@@ -1,9 +1,9 @@
 /* execution.auto_export: the job that exports the scores once an evaluation has succeeded. */
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
+#include "config/plan/plan_parts.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What is written into the resolved config after interpolation, so that the plan can be made again from it alone: older
  * keys under their new names, null for mandatory values that nothing needs, and each task's container, endpoint type
  * and evaluator type out of the catalogue. */
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"

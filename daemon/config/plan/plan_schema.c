@@ -1,5 +1,5 @@
 /* The keys of each section, unknown ones, and keys that were something once. What a key means is read elsewhere. */
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"

@@ -2,9 +2,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
-#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
+#include "config/plan/plan_parts.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/plan/evaluator_config.h"
-#include "config/plan/plan.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
+#include "config/plan/plan_parts.h"
 #include "config/text/tree.h"
 
 #include <string.h>

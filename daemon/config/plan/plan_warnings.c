@@ -1,5 +1,5 @@
 /* Configs that are allowed but rarely what was meant. Adds warnings only. */
-#include "config/plan/plan.h"
+#include "config/plan/plan_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"

@@ -29,7 +29,7 @@ struct anchor {
 	char name[];
 };
 
-struct reader {
+struct yaml_reader {
 	yaml_parser_t parser;
 	struct anchor *anchors;
 	struct source_map *map; /* NULL: not wanted */
@@ -47,8 +47,8 @@ static void event_done(yaml_event_t *event)
 }
 
 /* Reports a problem at a mark of the text (libyaml counts from 0). */
-static int fail(struct reader *r, yaml_mark_t mark, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static int fail(struct reader *r, yaml_mark_t mark, const char *fmt, ...)
+static int fail(struct yaml_reader *r, yaml_mark_t mark, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct yaml_reader *r, yaml_mark_t mark, const char *fmt, ...)
 {
 	CLEANUP(mem_freep) char *text = NULL;
 	va_list ap;
@@ -62,7 +62,7 @@ static int fail(struct reader *r, yaml_mark_t mark, const char *fmt, ...)
 	return err_set(r->err, NEL_INVALID, "line %d, column %d: %s", line, column, text);
 }
 
-static int next_event(struct reader *r, yaml_event_t *event)
+static int next_event(struct yaml_reader *r, yaml_event_t *event)
 {
 	if (yaml_parser_parse(&r->parser, event) == 1)
 		return 0;
@@ -72,14 +72,14 @@ static int next_event(struct reader *r, yaml_event_t *event)
 		    context == NULL ? "" : ", ", problem);
 }
 
-static void cut_pointer(struct reader *r, size_t length)
+static void cut_pointer(struct yaml_reader *r, size_t length)
 {
 	r->pointer.len = length;
 	if (r->pointer.data != NULL)
 		r->pointer.data[length] = '\0';
 }
 
-static int count(struct reader *r, yaml_mark_t mark, size_t nodes, size_t bytes)
+static int count(struct yaml_reader *r, yaml_mark_t mark, size_t nodes, size_t bytes)
 {
 	r->nodes += nodes;
 	r->bytes += bytes;
@@ -90,7 +90,7 @@ static int count(struct reader *r, yaml_mark_t mark, size_t nodes, size_t bytes)
 	return 0;
 }
 
-static int check_depth(struct reader *r, yaml_mark_t mark, int depth)
+static int check_depth(struct yaml_reader *r, yaml_mark_t mark, int depth)
 {
 	if (depth > YAML_DEPTH_MAX)
 		return fail(r, mark, "nested more than %d levels deep", YAML_DEPTH_MAX);
@@ -99,7 +99,7 @@ static int check_depth(struct reader *r, yaml_mark_t mark, int depth)
 	return 0;
 }
 
-static int anchor_open(struct reader *r, yaml_mark_t mark, const char *name, struct anchor **ret_anchor)
+static int anchor_open(struct yaml_reader *r, yaml_mark_t mark, const char *name, struct anchor **ret_anchor)
 {
 	size_t size = strlen(name);
 	struct anchor *anchor = NULL;
@@ -124,7 +124,7 @@ static void anchors_free(struct anchor *anchors)
 	}
 }
 
-static int read_alias(struct reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
+static int read_alias(struct yaml_reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
 {
 	const char *name = (const char *)event->data.alias.anchor;
 	struct anchor *anchor = NULL;
@@ -166,7 +166,7 @@ static bool tagged_kind(const char *tag, enum scalar_kind *ret_kind)
 }
 
 /* A tagged scalar: the text must be of the tag's kind, an integer being a float as well. */
-static int tagged_value(struct reader *r, const yaml_event_t *event, const char *text, json_t **ret_value)
+static int tagged_value(struct yaml_reader *r, const yaml_event_t *event, const char *text, json_t **ret_value)
 {
 	const char *tag = (const char *)event->data.scalar.tag;
 	enum scalar_kind wanted = SCALAR_STRING;
@@ -185,7 +185,7 @@ static int tagged_value(struct reader *r, const yaml_event_t *event, const char 
 	return 0;
 }
 
-static int check_scalar(struct reader *r, const yaml_event_t *event)
+static int check_scalar(struct yaml_reader *r, const yaml_event_t *event)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	if (memchr(text, '\0', event->data.scalar.length) != NULL)
@@ -193,7 +193,7 @@ static int check_scalar(struct reader *r, const yaml_event_t *event)
 	return count(r, event->start_mark, 1, event->data.scalar.length);
 }
 
-static int read_scalar(struct reader *r, const yaml_event_t *event, json_t **ret_value)
+static int read_scalar(struct yaml_reader *r, const yaml_event_t *event, json_t **ret_value)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	if (check_scalar(r, event) != 0)
@@ -211,9 +211,9 @@ static int read_scalar(struct reader *r, const yaml_event_t *event, json_t **ret
 	return 0;
 }
 
-static int read_node(struct reader *r, const yaml_event_t *event, int depth, json_t **ret_value);
+static int read_node(struct yaml_reader *r, const yaml_event_t *event, int depth, json_t **ret_value);
 
-static int check_collection_tag(struct reader *r, yaml_mark_t mark, const yaml_char_t *tag, const char *core)
+static int check_collection_tag(struct yaml_reader *r, yaml_mark_t mark, const yaml_char_t *tag, const char *core)
 {
 	const char *text = (const char *)tag;
 	if (text == NULL || strcmp(text, "!") == 0 || strcmp(text, core) == 0)
@@ -221,7 +221,7 @@ static int check_collection_tag(struct reader *r, yaml_mark_t mark, const yaml_c
 	return fail(r, mark, "the tag %s is not supported here", text);
 }
 
-static int read_sequence(struct reader *r, const yaml_event_t *start, int depth, json_t **ret_value)
+static int read_sequence(struct yaml_reader *r, const yaml_event_t *start, int depth, json_t **ret_value)
 {
 	if (check_collection_tag(r, start->start_mark, start->data.sequence_start.tag, CORE_TAG "seq") != 0 ||
 	    count(r, start->start_mark, 1, 0) != 0)
@@ -250,7 +250,7 @@ static int read_sequence(struct reader *r, const yaml_event_t *start, int depth,
 
 /* A key as a string. Numbers take their canonical form, as OmegaConf would show them; booleans keep their spelling, so
  * that the key `on` stays "on". */
-static int read_key(struct reader *r, const yaml_event_t *event, char **ret_key)
+static int read_key(struct yaml_reader *r, const yaml_event_t *event, char **ret_key)
 {
 	CLEANUP(json_freep) json_t *value = NULL;
 	if (event->type == YAML_ALIAS_EVENT) {
@@ -285,7 +285,7 @@ static bool is_merge_key(const yaml_event_t *event)
 }
 
 /* Adds what `<<` brings: a mapping, or a list of mappings of which earlier ones win. */
-static int add_merge(struct reader *r, yaml_mark_t mark, json_t *merged, json_t *value)
+static int add_merge(struct yaml_reader *r, yaml_mark_t mark, json_t *merged, json_t *value)
 {
 	if (json_is_object(value)) {
 		json_object_update(merged, value);
@@ -302,7 +302,7 @@ static int add_merge(struct reader *r, yaml_mark_t mark, json_t *merged, json_t 
 }
 
 /* One key (already in *key) and its value, into `own` or, for `<<`, into `merged`. */
-static int read_member(struct reader *r, const yaml_event_t *key_event, int depth, json_t *own, json_t *merged)
+static int read_member(struct yaml_reader *r, const yaml_event_t *key_event, int depth, json_t *own, json_t *merged)
 {
 	CLEANUP(mem_freep) char *key = NULL;
 	CLEANUP(json_freep) json_t *value = NULL;
@@ -324,7 +324,7 @@ static int read_member(struct reader *r, const yaml_event_t *key_event, int dept
 	return 0;
 }
 
-static int read_mapping(struct reader *r, const yaml_event_t *start, int depth, json_t **ret_value)
+static int read_mapping(struct yaml_reader *r, const yaml_event_t *start, int depth, json_t **ret_value)
 {
 	if (check_collection_tag(r, start->start_mark, start->data.mapping_start.tag, CORE_TAG "map") != 0 ||
 	    count(r, start->start_mark, 1, 0) != 0)
@@ -360,7 +360,7 @@ static const char *anchor_name(const yaml_event_t *event)
 	return (const char *)name;
 }
 
-static int read_content(struct reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
+static int read_content(struct yaml_reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
 {
 	if (check_depth(r, event->start_mark, depth) != 0)
 		return -1;
@@ -374,7 +374,7 @@ static int read_content(struct reader *r, const yaml_event_t *event, int depth, 
 }
 
 /* The node that starts with `event`, at `depth` from 1. */
-static int read_node(struct reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
+static int read_node(struct yaml_reader *r, const yaml_event_t *event, int depth, json_t **ret_value)
 {
 	const char *name = anchor_name(event);
 	struct anchor *anchor = NULL;
@@ -398,7 +398,7 @@ static int read_node(struct reader *r, const yaml_event_t *event, int depth, jso
 }
 
 /* The text must be what libyaml's reader takes (YAML 1.1, section 5.1), said here because its errors lack a line. */
-static int check_characters(struct reader *r, const char *text, size_t size)
+static int check_characters(struct yaml_reader *r, const char *text, size_t size)
 {
 	yaml_mark_t mark = {0};
 	for (size_t at = 0; at < size;) {
@@ -421,7 +421,7 @@ static int check_characters(struct reader *r, const char *text, size_t size)
 	return 0;
 }
 
-static int read_document(struct reader *r, json_t **ret_value)
+static int read_document(struct yaml_reader *r, json_t **ret_value)
 {
 	CLEANUP(json_freep) json_t *value = NULL;
 	{
@@ -451,7 +451,7 @@ static int read_document(struct reader *r, json_t **ret_value)
 	return 0;
 }
 
-static int check_directives(struct reader *r, const char *text, size_t size)
+static int check_directives(struct yaml_reader *r, const char *text, size_t size)
 {
 	size_t lines = 0;
 	yaml_mark_t mark = {0};
@@ -469,7 +469,7 @@ int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value
 {
 	CLEANUP(problems_done) struct problems unwanted = {0};
 	CLEANUP(source_map_freep) struct source_map *map = ret_map == NULL ? NULL : source_map_new();
-	struct reader r = {.map = map, .problems = problems == NULL ? &unwanted : problems, .err = err};
+	struct yaml_reader r = {.map = map, .problems = problems == NULL ? &unwanted : problems, .err = err};
 	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
 		text += strlen(BYTE_ORDER_MARK); /* some editors begin UTF-8 with it */
 		size -= strlen(BYTE_ORDER_MARK);

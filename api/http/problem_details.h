@@ -1,6 +1,6 @@
 /* Replies that tell of an error: RFC 9457 problem documents. Here alone error kinds become HTTP statuses. */
-#ifndef NEL_API_HTTP_PROBLEM_H
-#define NEL_API_HTTP_PROBLEM_H
+#ifndef NEL_API_HTTP_PROBLEM_DETAILS_H
+#define NEL_API_HTTP_PROBLEM_DETAILS_H
 
 #include "api/http/json_out.h"
 #include "api/http/request.h"

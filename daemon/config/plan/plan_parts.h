@@ -1,7 +1,7 @@
 /* Inside daemon/config: the making of a plan from a resolved config, one module a section. Each step reads its part of
  * ctx->root, fills ctx->plan, and adds what is wrong to the reader's lists; none stops at the first problem. */
-#ifndef NEL_CONFIG_PLAN_PLAN_H
-#define NEL_CONFIG_PLAN_PLAN_H
+#ifndef NEL_CONFIG_PLAN_PLAN_PARTS_H
+#define NEL_CONFIG_PLAN_PLAN_PARTS_H
 
 #include "config/plan/catalogue.h"
 #include "config/plan/eval_plan.h"

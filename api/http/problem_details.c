@@ -1,5 +1,5 @@
 /* Owns which HTTP status an error has, and what of it a client may read. */
-#include "api/http/problem.h"
+#include "api/http/problem_details.h"
 
 #include "api/http/json_out.h"
 #include "api/http/reply.h"

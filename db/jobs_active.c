@@ -1,15 +1,15 @@
-/* Owns the questions to the table jobs about what is alive on a cluster. */
+/* Owns the questions to the table jobs about who has active chains on a cluster. */
 #include "db/jobs.h"
 #include "db/statement.h"
 
-static struct statement count_live = {
+static struct statement count_active = {
     .sql = "SELECT count(*) FROM jobs INDEXED BY jobs_live WHERE (ended_at IS NULL OR collected = 0) AND cluster = ?1"
 	   " AND (?2 IS NULL OR user = ?2)",
 };
 
-int jobs_count_live(struct db *db, const char *cluster, const char *user, int64_t *ret_count, struct nel_err *err)
+int jobs_count_active(struct db *db, const char *cluster, const char *user, int64_t *ret_count, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &count_live);
+	CLEANUP(query_done) struct query q = query_start(db, &count_active);
 	bool found = false;
 	query_bind_text(&q, cluster);
 	query_bind_text(&q, user);
@@ -19,4 +19,4 @@ int jobs_count_live(struct db *db, const char *cluster, const char *user, int64_
 	return 0;
 }
 
-struct statement *const jobs_live_statements[] = {&count_live, NULL};
+struct statement *const jobs_active_statements[] = {&count_active, NULL};

@@ -1,4 +1,4 @@
-#include "remote/login.h"
+#include "remote/lane_login.h"
 
 #include "base/mem.h"
 #include "db/identities.h"
@@ -50,8 +50,8 @@ static struct ssh_pool *make_pool(const struct lane_source *source, const struct
 	return pool;
 }
 
-int lane_target_pool(const struct lane_source *source, const struct settings_cluster *cluster, const char *identity,
-		     const volatile bool *stop, struct ssh_pool **ret_pool, struct nel_err *err)
+int lane_login_pool(const struct lane_source *source, const struct settings_cluster *cluster, const char *identity,
+		    const volatile bool *stop, struct ssh_pool **ret_pool, struct nel_err *err)
 {
 	struct ssh_target target = {.cluster = cluster->name,
 				    .hostname = cluster->hostname,

@@ -1,4 +1,4 @@
-#include "service/plan.h"
+#include "service/planned.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -32,7 +32,7 @@ static const struct settings_cluster *find_cluster(const struct settings *settin
 
 /* The person's account on the cluster; the same name as here, where nothing else was said. NULL offline, where each
  * person has his own. */
-static const char *account_on(const struct plan_input *in, const struct settings_cluster *cluster)
+static const char *account_on(const struct planned_input *in, const struct settings_cluster *cluster)
 {
 	if (!cluster->identity_per_user)
 		return cluster->username;
@@ -44,14 +44,14 @@ static const char *account_on(const struct plan_input *in, const struct settings
 
 static const char *username_for(const char *hostname, const char *cluster, void *arg)
 {
-	const struct plan_input *in = arg;
+	const struct planned_input *in = arg;
 	const struct settings_cluster *found = find_cluster(in->settings, hostname, cluster);
 	return found != NULL ? account_on(in, found) : NULL;
 }
 
 /* The checks of what a config alone does not tell. The plan may be of a config with errors: what it lacks is NULL. */
 struct checks {
-	const struct plan_input *in;
+	const struct planned_input *in;
 	struct planned *planned;
 	const struct source_map *map;
 	struct problems *errors;
@@ -80,7 +80,7 @@ static void list_clusters(const struct settings *settings, const char *key, cons
 
 static void check_cluster(const struct checks *c)
 {
-	const struct plan_input *in = c->in;
+	const struct planned_input *in = c->in;
 	struct planned *planned = c->planned;
 	const struct eval_plan *plan = planned->plan;
 	planned->cluster = find_cluster(in->settings, plan->hostname, plan->cluster);
@@ -134,7 +134,7 @@ static void check_output_dir(const struct checks *c)
 
 static void check_username(const struct checks *c)
 {
-	const struct plan_input *in = c->in;
+	const struct planned_input *in = c->in;
 	struct planned *planned = c->planned;
 	const struct settings_cluster *cluster = planned->cluster;
 	const char *account = cluster != NULL ? account_on(in, cluster) : NULL;
@@ -206,11 +206,11 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 		}
 		size += header.len;
 		str_done(&header);
-		if (size > PLAN_SCRIPTS_MAX) {
+		if (size > PLANNED_SCRIPTS_MAX) {
 			problems_add(errors, "/evaluation/tasks", 0, 0,
 				     "the run.sub of these tasks come to more than %d bytes, with the commands and "
 				     "variables of all servers in each: split the evaluation, or make these shorter",
-				     PLAN_SCRIPTS_MAX);
+				     PLANNED_SCRIPTS_MAX);
 			return;
 		}
 	}
@@ -264,7 +264,8 @@ static int keep_warnings(struct planned *planned, struct planned *ret_planned)
 	return -1;
 }
 
-int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err)
+int planned_make(const struct planned_input *in, struct planned *ret_planned, struct problems *errors,
+		 struct nel_err *err)
 {
 	const struct settings *settings = in->settings;
 	const struct submit_request *request = in->request;
@@ -339,7 +340,7 @@ static void free_orders(struct attempt_order *orders, size_t count)
 static const char *request_secret(const char *name, void *arg)
 {
 	const char *value = arg == NULL ? NULL : find_env(arg, name);
-	return value != NULL ? value : PLAN_PLACEHOLDER;
+	return value != NULL ? value : PLANNED_PLACEHOLDER;
 }
 
 static int build_files(const struct planned *planned, const struct submit_request *request, const char *evaluation,
@@ -407,8 +408,8 @@ static int describe_jobs(const struct planned *planned, const char *evaluation, 
 	return rc;
 }
 
-int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
-		  json_t **ret_document, struct nel_err *err)
+int planned_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
+		     json_t **ret_document, struct nel_err *err)
 {
 	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
 	CLEANUP(json_freep) json_t *jobs = json_array();
@@ -428,8 +429,8 @@ int plan_describe(const struct planned *planned, const char *evaluation, int64_t
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
 }
 
-int plan_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
-		  struct check_question **ret_question, struct nel_err *err)
+int planned_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
+		     struct check_question **ret_question, struct nel_err *err)
 {
 	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
 	if (output_dirs_list(db, planned->cluster->name, &output_dirs, err) != 0)
@@ -472,8 +473,8 @@ static int make_directory(const char *path, mode_t mode, struct nel_err *err)
 	return 0;
 }
 
-int plan_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
-	       const char *dir, struct nel_err *err)
+int planned_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
+		  const char *dir, struct nel_err *err)
 {
 	CLEANUP(rundir_files_done) struct rundir_files files = {0};
 	CLEANUP(mem_freep) char *rundir = realpath(dir, NULL);

@@ -1,7 +1,7 @@
 /* From a submitted text to a checked plan on a cluster of the settings: what submission, dry run and the offline render
  * share. Any thread. */
-#ifndef NEL_SERVICE_PLAN_H
-#define NEL_SERVICE_PLAN_H
+#ifndef NEL_SERVICE_PLANNED_H
+#define NEL_SERVICE_PLANNED_H
 
 #include "config/plan/catalogue.h"
 #include "config/plan/eval_plan.h"
@@ -9,12 +9,12 @@
 #include "db/identities.h"
 #include "service/submit_request.h"
 
-#define PLAN_PLACEHOLDER "<redacted>"
+#define PLANNED_PLACEHOLDER "<redacted>"
 /* Bytes of all jobs' run.sub without their bodies; 1,000 with a model server and two auxiliaries have 4.5 MB. */
-#define PLAN_SCRIPTS_MAX (8 * 1024 * 1024)
-#define PLAN_SHOWN_MAX (4 * 1024 * 1024) /* bytes of files in the reply to a dry run: some 50 plain tasks */
+#define PLANNED_SCRIPTS_MAX (8 * 1024 * 1024)
+#define PLANNED_SHOWN_MAX (4 * 1024 * 1024) /* bytes of files in the reply to a dry run: some 50 plain tasks */
 
-struct plan_input {
+struct planned_input {
 	const struct settings *settings;
 	const struct catalogue *catalogue;
 	const struct submit_request *request;
@@ -35,22 +35,23 @@ struct planned {
 void planned_done(struct planned *planned);
 
 /* -1: INVALID with every problem in `errors`; ret_planned has the warnings then, and no plan. */
-int plan_make(const struct plan_input *in, struct planned *ret_planned, struct problems *errors, struct nel_err *err);
+int planned_make(const struct planned_input *in, struct planned *ret_planned, struct problems *errors,
+		 struct nel_err *err);
 
 /* The document of a dry run (see service_plan()); evaluation is the id that its names show. Once the files shown come
  * to shown_max bytes, those of further jobs are null, which a warning tells. */
-int plan_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
-		  json_t **ret_document, struct nel_err *err);
+int planned_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
+		     json_t **ret_document, struct nel_err *err);
 
 struct check_question; /* slurm/check.h */
 
 /* What a cluster is asked about the plan, which has one. */
-int plan_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
-		  struct check_question **ret_question, struct nel_err *err);
+int planned_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
+		     struct check_question **ret_question, struct nel_err *err);
 
 /* Writes the job directories below `dir`, which stands for the run directory on the cluster. Secrets are the request's
- * env; missing ones stand as PLAN_PLACEHOLDER. */
-int plan_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
-	       const char *dir, struct nel_err *err);
+ * env; missing ones stand as PLANNED_PLACEHOLDER. */
+int planned_write(const struct planned *planned, const struct submit_request *request, const char *evaluation,
+		  const char *dir, struct nel_err *err);
 
 #endif
