@@ -7,7 +7,7 @@ import time
 import pytest
 
 from configs import SCORE, config, task
-from testbed import Testbed, wait_for
+from testbed import DIRECTORY, Testbed, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,8 @@ def federation(bed, request):
     manage("add", "account", "team,other", "cluster=beta", "description=tests", "organization=tests")
     manage("add", "user", f"{bed.env['NEL_USER']},{bed.env['NEL_USER_BOB']}", "account=team,other", "cluster=beta", "defaultaccount=team")
     bed.ctl("beta", "slurmctld", "stop")
+    # A slurmctld 24.11 without slurmdbd chooses an id for its cluster, too, and refuses another that slurmdbd gives it.
+    (DIRECTORY / "beta/state/clustername").unlink(missing_ok=True)
     bed.ctl("beta", "slurmctld", "start")
     manage("add", "federation", "nel", "clusters=alpha,beta")
     wait_for("the siblings know each other", lambda: all("Synced:Yes" in bed.run(name, "scontrol", "show", "federation") for name in ("alpha", "beta")))
