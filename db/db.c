@@ -35,6 +35,7 @@ struct statement *const *const statement_lists[] = {
 	webhooks_statements,
 	totals_statements,
 	output_dirs_statements,
+	observations_statements,
 	NULL,
 };
 /* clang-format on */

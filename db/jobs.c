@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "db/columns.h"
 #include "db/job_postings.h"
+#include "db/observations.h"
 #include "db/postings.h"
 #include "db/scope.h"
 
@@ -63,7 +64,7 @@
 /* clang-format on */
 
 #define JOB_NEW(C) JOB_FIXED(C) JOB_COURSE(C) JOB_MARKS(C)
-#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state"
+#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state, observation, " OBSERVED_AT("jobs")
 
 void job_row_done(struct job_row *row)
 {
@@ -152,6 +153,8 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	JOB_LATER(COLUMN_READ)
 	row->seq = query_int(q);
 	query_text_into(q, state, sizeof state);
+	row->observation = query_int(q);
+	row->observed_at = query_int(q);
 	if (chain_state_from_name(state, &row->state) != 0)
 		return err_set(err, NEL_DB, "job %s has the unknown state %s", row->id, state);
 	return 0;
@@ -373,7 +376,8 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 }
 
 static struct statement update_job = {
-    .sql = "UPDATE jobs SET " JOB_COURSE(COLUMN_SET) "budget_from_attempt = ?, version = version + 1 WHERE seq = ?",
+    .sql = "UPDATE jobs SET " JOB_COURSE(
+	COLUMN_SET) "observation = NULL, budget_from_attempt = ?, version = version + 1 WHERE seq = ?",
 };
 
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
@@ -462,26 +466,6 @@ int jobs_clear_resume(struct db *db, int64_t seq, struct nel_err *err)
 	return query_run(&q, err);
 }
 
-static struct statement set_observed = {.sql = "UPDATE jobs SET observed_at = ?1 WHERE seq = ?2"};
-
-int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err)
-{
-	CLEANUP(scope_end) struct scope scope = {NULL};
-	if (count == 0)
-		return 0;
-	if (scope_begin_write(&scope, db, err) != 0)
-		return -1;
-	CLEANUP(query_done) struct query q = query_start(db, &set_observed);
-	for (size_t i = 0; i < count; i++) {
-		query_bind_int(&q, at_s);
-		query_bind_int(&q, seqs[i]);
-		if (query_run(&q, err) != 0)
-			return -1;
-		query_again(&q);
-	}
-	return scope_commit(&scope, err);
-}
-
 void history_list_done(struct history_list *list)
 {
 	if (list == NULL)
@@ -538,6 +522,5 @@ struct statement *const jobs_statements[] = {&insert_history,
 					     &request_cancel,
 					     &request_resume,
 					     &clear_resume,
-					     &set_observed,
 					     &history_of,
 					     NULL};

@@ -43,6 +43,7 @@ struct job_row {
 	char *results_seal;      /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
 	char *warnings;          /* a JSON array of texts about the scores; NULL: there are none */
 	int64_t observed_at;
+	int64_t observation; /* observations.h: what it has joined; 0: nothing */
 	int64_t created_at;
 	int64_t updated_at;
 	int64_t started_at;
@@ -100,7 +101,8 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
 
 /* Writes what the scheduler counts, without a state change: waiting_on, budget_used_s, budget_limit_s, attempt,
- * slurm_job_id, failures, not_before, progress, export, observed_at, started_at, updated_at; version + 1. */
+ * slurm_job_id, failures, not_before, progress, export, observed_at, started_at, updated_at; version + 1. It leaves the
+ * observation that it has joined. */
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
 
 /* What is known of the job's results.yml (NULL: nothing); version + 1. */
@@ -119,9 +121,6 @@ int jobs_request_resume(struct db *db, const char *job_id, const char *by, bool 
 
 /* The request to resume was carried out or came to nothing. */
 int jobs_clear_resume(struct db *db, int64_t seq, struct nel_err *err);
-
-/* The times at which many jobs were seen, in one transaction: observed_at of every listed job. version stays. */
-int jobs_set_observed(struct db *db, const int64_t *seqs, size_t count, int64_t at_s, struct nel_err *err);
 
 struct history_row {
 	int64_t at;

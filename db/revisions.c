@@ -1,6 +1,7 @@
 /* Reads versions of evaluations and jobs; owns no table. */
 #include "db/revisions.h"
 
+#include "db/observations.h"
 #include "db/statement.h"
 
 #include <string.h>
@@ -9,13 +10,14 @@
 
 #define COLUMNS "e.seq, e.id, e.version, e.updated_at"
 #define ALL_JOBS \
-	"sum(j.version), max(j.observed_at), max(" WAITS ") FROM evaluations e JOIN jobs j ON j.evaluation = e.id"
+	"sum(j.version), max(" OBSERVED_AT("j") "), max(" WAITS \
+						") FROM evaluations e JOIN jobs j ON j.evaluation = e.id"
 
 static struct statement of_evaluation = {.sql = "SELECT " COLUMNS ", " ALL_JOBS " WHERE e.id = ? GROUP BY e.seq"};
 static struct statement of_evaluation_at = {.sql = "SELECT " COLUMNS ", " ALL_JOBS " WHERE e.seq = ? GROUP BY e.seq"};
 static struct statement of_job = {
-    .sql = "SELECT " COLUMNS ", j.version, j.observed_at, " WAITS
-	   " FROM jobs j JOIN evaluations e ON e.seq = j.evaluation_seq WHERE j.id = ?",
+    .sql = "SELECT " COLUMNS ", j.version, " OBSERVED_AT(
+	"j") ", " WAITS " FROM jobs j JOIN evaluations e ON e.seq = j.evaluation_seq WHERE j.id = ?",
 };
 
 struct revision revision_of(const struct evaluation_row *row, const struct job_list *jobs)

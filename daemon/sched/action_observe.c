@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "db/observations.h"
 #include "db/totals.h"
 #include "sched/advance.h"
 #include "sched/event_log.h"
@@ -168,6 +169,29 @@ static int tell_attempt(struct scheduler *s, const struct active_chain *chain, i
 	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, chain, err);
 }
 
+/* Stores when the chains were observed that are marked: for those that have joined the observation it is one row. */
+static int store_observed(struct scheduler *s, struct cluster_watch *watch, int64_t now_s, struct nel_err *err)
+{
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	int64_t id = 0;
+	if (observations_set(s->db, watch->name, watch->identity, now_s, &id, err) != 0)
+		return -1;
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		struct job_row *job = &chain->job;
+		bool observed = chain->observed && active_chain_is_observable(chain);
+		chain->observed = false;
+		if (cluster_watch_of(&s->watches, chain) != watch || observed == (job->observation == id))
+			continue;
+		chain->touched = true;
+		if (observed ? observations_join(s->db, chain->seq, id, err) != 0
+			     : observations_leave(s->db, chain->seq, job->observed_at, err) != 0)
+			return -1;
+		job->observation = observed ? id : 0;
+	}
+	return 0;
+}
+
 /* Works the answer into the chains. */
 static int take_rows(struct scheduler *s, struct cluster_watch *watch, const struct action *action, bool *changed,
 		     struct nel_err *err)
@@ -176,8 +200,7 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 					      .accounting_error = watch->sacct_error,
 					      .absence_deadline_s = watch->cluster->absence_deadline_s,
 					      .now_s = clock_now_s()};
-	CLEANUP(mem_freep) int64_t *seen = mem_calloc(action->count, sizeof *seen);
-	size_t seen_count = 0;
+	bool seen = false;
 	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
 		struct active_chain *chain =
 		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
@@ -185,8 +208,9 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 		if (chain == NULL || !active_chain_is_observable(chain))
 			continue;
 		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
-			seen[seen_count++] = chain->seq;
-			chain->job.observed_at = rules.now_s; /* or the next store of the row would take it back */
+			seen = true;
+			chain->observed = true;
+			chain->job.observed_at = rules.now_s;
 		}
 		/* sacct took its time, and squeue has been asked again. */
 		if (action->told_early && (o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE))
@@ -205,7 +229,7 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 		    judged(s, chain, &j, err) != 0)
 			return -1;
 	}
-	return seen_count > 0 ? jobs_set_observed(s->db, seen, seen_count, rules.now_s, err) : 0;
+	return seen ? store_observed(s, watch, rules.now_s, err) : 0;
 }
 
 /* What squeue says, before sacct has answered: squeue may be asked again meanwhile. */

@@ -30,6 +30,7 @@ struct active_chain {
 	int64_t results_since_ms; /* monotonic: so long it has been looked for its results.yml; 0: not yet */
 	int export_misses;        /* its export was not found, in a row */
 	int64_t seen_alive_ms;    /* monotonic: squeue had it then */
+	bool observed;            /* by the answer that is being taken */
 	bool touched;             /* by the open transaction */
 	bool limited;             /* Slurm refused the attempt for a limit of its own, and it is tried again */
 	size_t person;            /* fair_share.c's number of its user; 0: not known yet */

@@ -43,6 +43,7 @@ int advance_attach(struct scheduler *s, struct active_chain *chain, struct nel_e
 	bool counts = chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt;
 	chain->used_before_s = elapsed_s - (counts ? chain->attempt.elapsed_s : 0);
 	chain->stale = false;
+	chain->observed = false;
 	chain->ending = false;
 	chain->first_send = false;
 	chain->limited = false;

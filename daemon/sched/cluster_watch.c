@@ -174,10 +174,11 @@ void cluster_watch_note_sacct(struct cluster_watch *watch, const struct observe_
 void cluster_watch_note_state(struct cluster_watch *watch, const char *state, const char *job)
 {
 	char word[32];
+	if (state[0] == '\0' || slurm_state_class(state) != SLURM_UNKNOWN)
+		return;
 	size_t used = strlen(watch->unknown_states);
 	snprintf(word, sizeof word, "%s ", state);
-	if (state[0] == '\0' || slurm_state_class(state) != SLURM_UNKNOWN ||
-	    strstr(watch->unknown_states, word) != NULL || used + strlen(word) >= sizeof watch->unknown_states)
+	if (strstr(watch->unknown_states, word) != NULL || used + strlen(word) >= sizeof watch->unknown_states)
 		return;
 	memcpy(watch->unknown_states + used, word, strlen(word) + 1);
 	log_warning("Slurm says a state that is not known here; nothing follows from it",

@@ -136,15 +136,16 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 {
 	bool changed = replace_text(&attempt->slurm_state, o->state);
 	bool pending = class == SLURM_PENDING;
-	changed |= replace_text(&attempt->pending_reason, pending ? o->reason : "");
-	if (o->nodes[0] != '\0')
+	const char *reason = pending && o->reason != NULL ? o->reason : "";
+	changed |= replace_text(&attempt->pending_reason, reason);
+	if (o->nodes != NULL)
 		changed |= replace_text(&attempt->nodes, o->nodes);
 	if (pending) {
 		char waiting_on[WAITING_ON_SIZE];
 		/* Slurm guesses anew all the time: small moves are not worth a write for every waiting job. */
 		if (pending_estimate_moved(attempt->start_estimate, o->start_estimate, now_s))
 			changed |= replace_number(&attempt->start_estimate, o->start_estimate);
-		pending_describe(o->reason, attempt->start_estimate, waiting_on, sizeof waiting_on);
+		pending_describe(reason, attempt->start_estimate, waiting_on, sizeof waiting_on);
 		changed |= replace_text(&job->waiting_on, waiting_on);
 	} else {
 		changed |= replace_text(&job->waiting_on, held_up(o->state));
@@ -306,7 +307,7 @@ static bool cancelled_by_system(const struct observation *o)
 static bool was_preempted(const struct observation *o)
 {
 	bool at_once = cancelled_by_system(o) && o->elapsed_s == 0 && o->stamp_started == 0 && o->started_at != 0 &&
-		       o->nodes[0] != '\0';
+		       o->nodes != NULL;
 	return o->preempted || strcmp(o->fate, STATE_PREEMPTED) == 0 || at_once;
 }
 

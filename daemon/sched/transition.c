@@ -72,6 +72,7 @@ int transition_store(struct db *db, struct active_chain *chain, int64_t now_s, s
 	if (jobs_update(db, &chain->job, err) != 0 ||
 	    (chain->attempt.number > 0 && attempts_update(db, &chain->attempt, err) != 0))
 		return err_prefix(err, "job %s", chain->job.id);
+	chain->job.observation = 0;
 	return evaluations_touch(db, chain->job.evaluation_seq, now_s, err);
 }
 

@@ -20,6 +20,10 @@ bool observe_is_job_id(const char *text)
 
 void observe_reply_done(struct observe_reply *reply)
 {
+	for (size_t i = 0; i < reply->count; i++) {
+		free(reply->items[i].nodes);
+		free(reply->items[i].reason);
+	}
 	free(reply->items);
 	*reply = (struct observe_reply){0};
 }
@@ -40,27 +44,33 @@ static int render_list(const struct observe_order *orders, size_t count, struct 
 
 /* An answer on its way. */
 struct coming {
-	const struct observe_order *orders;
-	size_t count;
+	struct observe_parser *parser;
 	const struct observe_early *early;
-	bool done;
 };
 
-static void look(const char *output, size_t size, void *arg)
+static void coming_done(struct coming *coming)
+{
+	observe_parser_free(coming->parser);
+}
+
+static void take_record(struct record *record, void *arg)
 {
 	struct coming *coming = arg;
 	struct observe_reply reply = {0};
-	if (observe_parse_early(output, size, coming->orders, coming->count, &coming->done, &reply))
+	if (observe_parser_take(coming->parser, record) && coming->early != NULL) {
+		observe_parser_early(coming->parser, &reply);
 		coming->early->take(&reply, coming->early->arg);
+	}
 }
 
 int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
 		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
 		  struct nel_err *err)
 {
-	struct coming coming = {.orders = orders, .count = count, .early = early};
+	CLEANUP(coming_done) struct coming coming = {.parser = observe_parser_new(orders, count), .early = early};
 	CLEANUP(str_done) struct str list = {0};
 	CLEANUP(str_done) struct str data = {0};
+	size_t bytes = 0;
 	if (render_list(orders, count, &list, err) != 0)
 		return -1;
 	remote_set_number(&data, "NEL_USE_SACCT", use_sacct ? 1 : 0);
@@ -70,15 +80,14 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 				   .payload_size = list.len,
 				   .output_max = OUTPUT_BASE + count * OUTPUT_PER_JOB,
 				   .timeout_ms = timeout_ms,
-				   .on_output = early != NULL ? look : NULL,
-				   .arg = &coming};
+				   .on_record = take_record,
+				   .arg = &coming,
+				   .ret_output_size = &bytes};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (remote_run(pool, &call, &result, err) != 0)
+	if (remote_run(pool, &call, &result, err) != 0 || observe_parser_end(coming.parser, ret_reply, err) != 0)
 		return -1;
-	int rc = observe_parse(result.output, result.output_size, orders, count, ret_reply, err);
-	if (rc == 0)
-		ret_reply->bytes = result.output_size;
-	return rc;
+	ret_reply->bytes = bytes;
+	return 0;
 }
 
 int slurm_has_accounting(struct ssh_pool *pool, int64_t timeout_ms, bool *ret_has, struct nel_err *err)

@@ -4,6 +4,7 @@
 #define NEL_SLURM_OBSERVE_H
 
 #include "base/err.h"
+#include "slurm/records.h"
 #include "ssh/pool.h"
 
 #include <stdbool.h>
@@ -23,13 +24,13 @@ struct observation {
 	enum sighting squeue;
 	enum sighting sacct; /* UNOBSERVABLE too when it was not asked */
 	/* Of the newest source that saw it: sacct for an ended job, else squeue. */
-	char state[24]; /* a bare word: "RUNNING"; "" when nobody saw it */
-	int exit_code;  /* -1 unknown */
-	int signal;     /* 0 none */
-	char nodes[512];
+	char state[24];        /* a bare word: "RUNNING"; "" when nobody saw it */
+	int exit_code;         /* -1 unknown */
+	int signal;            /* 0 none */
+	char *nodes;           /* NULL none */
 	char cancelled_by[33]; /* of "CANCELLED by 0": the user id, or at some sites the name; "" not said */
 	bool preempted;        /* slurmctld has a time at which it was preempted */
-	char reason[256];      /* squeue's reason, for a pending job: "Resources" */
+	char *reason;          /* squeue's, of a pending job: "Resources"; NULL none */
 	int64_t started_at;    /* 0 unknown */
 	int64_t ended_at;
 	int64_t elapsed_s; /* all restarts together; -1 unknown */
@@ -70,14 +71,19 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
 		  struct nel_err *err);
 
-/* What of an answer that is still coming is good already: true, once, when squeue's part is complete. *done is false
- * before the first call. Pure. */
-bool observe_parse_early(const char *text, size_t size, const struct observe_order *orders, size_t count, bool *done,
-			 struct observe_reply *ret_reply);
+/* Reads the answer of remote_observe.sh, record by record as it comes. Pure. The orders are borrowed. */
+struct observe_parser;
+struct observe_parser *observe_parser_new(const struct observe_order *orders, size_t count);
+void observe_parser_free(struct observe_parser *parser); /* accepts NULL */
 
-/* Reads the answer of remote_observe.sh. Pure. REMOTE when it is cut off. */
-int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,
-		  struct observe_reply *ret_reply, struct nel_err *err);
+/* True, once, when squeue's part is complete with this record, and observe_parser_early() may be asked. */
+bool observe_parser_take(struct observe_parser *parser, struct record *record);
+
+/* What is good already before the end: what is alive. Of what has ended or is missing, sacct may know more. */
+void observe_parser_early(const struct observe_parser *parser, struct observe_reply *ret_reply);
+
+/* No more comes. REMOTE when the answer was cut off; else what the cluster gave as error, if it did. */
+int observe_parser_end(struct observe_parser *parser, struct observe_reply *ret_reply, struct nel_err *err);
 
 /* Slurm's way to write an elapsed time, [D-][HH:]MM:SS, in seconds; -1 when it is something else. */
 int64_t observe_parse_elapsed(const char *text);

@@ -14,9 +14,11 @@
 #define SUBMIT_SLACK_S 2
 #define ID_SIZE 21
 #define STAMPS_MAX 64
+#define NODES_SIZE 512
+#define REASON_SIZE 256
 
 struct by_id {
-	const char *id;
+	uint64_t number; /* of the id's digits; two may share one where it overflows */
 	size_t index;
 };
 
@@ -27,8 +29,8 @@ struct heard {
 	int64_t queue_start;
 	int64_t queue_end;
 	int64_t queue_elapsed;
-	char queue_nodes[512];
-	char queue_reason[256];
+	char *queue_nodes;
+	char *queue_reason;
 	bool asked; /* sacct was, about this one */
 	bool acct_seen;
 	char acct_state[24]; /* of the record submitted last, and so are the following */
@@ -37,53 +39,82 @@ struct heard {
 	int64_t acct_end;
 	int acct_exit;
 	int acct_signal;
-	char acct_nodes[512];
+	char *acct_nodes;
 	char cancelled_by[33];
 	bool preempted;
 	int64_t acct_elapsed; /* of all records together */
 	int acct_records;
 };
 
-struct parser {
+struct observe_parser {
 	const struct observe_order *orders;
+	size_t count;
 	struct by_id *ids; /* sorted */
 	size_t id_count;
-	struct heard *heard;
+	struct heard *heard; /* one per order */
 	struct observe_reply reply;
+	bool queue_done; /* squeue's part is complete */
+	bool ended;      /* and so is the whole answer, or it is an error */
+	struct nel_err err;
 };
 
-static void parser_done(struct parser *p)
+static uint64_t number_of(const char *id)
 {
-	free(p->ids);
-	free(p->heard);
-	observe_reply_done(&p->reply);
+	uint64_t number = 0;
+	for (; *id != '\0'; id++)
+		number = number * 10 + (uint64_t)(*id - '0');
+	return number;
 }
 
 static int compare_ids(const void *a, const void *b)
 {
 	const struct by_id *left = a;
 	const struct by_id *right = b;
-	return strcmp(left->id, right->id);
+	return (left->number > right->number) - (left->number < right->number);
 }
 
-static void parser_init(struct parser *p, const struct observe_order *orders, size_t count)
+static struct observation *new_items(size_t count)
 {
-	*p = (struct parser){.orders = orders};
+	struct observation *items = mem_calloc(count, sizeof *items);
+	for (size_t i = 0; i < count; i++)
+		items[i] = (struct observation){.squeue = SIGHT_UNOBSERVABLE,
+						.sacct = SIGHT_UNOBSERVABLE,
+						.exit_code = -1,
+						.elapsed_s = -1,
+						.progress = -1,
+						.stamp_exit = -1,
+						.stamp_elapsed_s = -1};
+	return items;
+}
+
+struct observe_parser *observe_parser_new(const struct observe_order *orders, size_t count)
+{
+	struct observe_parser *p = mem_calloc(1, sizeof *p);
+	p->orders = orders;
+	p->count = count;
 	p->ids = mem_calloc(count, sizeof *p->ids);
 	p->heard = mem_calloc(count, sizeof *p->heard);
-	p->reply = (struct observe_reply){.items = mem_calloc(count, sizeof *p->reply.items), .count = count};
-	for (size_t i = 0; i < count; i++) {
-		p->reply.items[i] = (struct observation){.squeue = SIGHT_UNOBSERVABLE,
-							 .sacct = SIGHT_UNOBSERVABLE,
-							 .exit_code = -1,
-							 .elapsed_s = -1,
-							 .progress = -1,
-							 .stamp_exit = -1,
-							 .stamp_elapsed_s = -1};
+	p->reply = (struct observe_reply){.items = new_items(count), .count = count};
+	for (size_t i = 0; i < count; i++)
 		if (observe_is_job_id(orders[i].slurm_job_id))
-			p->ids[p->id_count++] = (struct by_id){.id = orders[i].slurm_job_id, .index = i};
-	}
+			p->ids[p->id_count++] = (struct by_id){.number = number_of(orders[i].slurm_job_id), .index = i};
 	qsort(p->ids, p->id_count, sizeof *p->ids, compare_ids);
+	return p;
+}
+
+void observe_parser_free(struct observe_parser *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->heard[i].queue_nodes);
+		free(p->heard[i].queue_reason);
+		free(p->heard[i].acct_nodes);
+	}
+	free(p->ids);
+	free(p->heard);
+	observe_reply_done(&p->reply);
+	free(p);
 }
 
 /* The job that "12", "12_3", "12_[1-10]", "12[1-10]" or "12+1" belongs to: its leading digits. */
@@ -96,19 +127,34 @@ static void leading_digits(const char *text, char ret_id[ID_SIZE])
 	ret_id[length] = '\0';
 }
 
-/* The first in p->ids with that id, or id_count. */
-static size_t find_id(const struct parser *p, const char *id)
+/* The first in p->ids that may have that id, or id_count. */
+static size_t first_id(const struct observe_parser *p, uint64_t number)
 {
 	size_t low = 0;
 	size_t high = p->id_count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (strcmp(p->ids[middle].id, id) < 0)
+		if (p->ids[middle].number < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < p->id_count && strcmp(p->ids[low].id, id) == 0 ? low : p->id_count;
+	return low;
+}
+
+/* The next order from *at on (first NULL) with that id; NULL: there is none. */
+static struct heard *next_heard(const struct observe_parser *p, const char *id, const struct by_id **at)
+{
+	uint64_t number = number_of(id);
+	const struct by_id *end = p->ids + p->id_count;
+	const struct by_id *next = *at == NULL ? p->ids + first_id(p, number) : *at + 1;
+	for (; next < end && next->number == number; next++) {
+		if (strcmp(p->orders[next->index].slurm_job_id, id) != 0)
+			continue;
+		*at = next;
+		return &p->heard[next->index];
+	}
+	return NULL;
 }
 
 /* Is the row, whose name and nodes are `rest` ("<name>|<nodes>"; a name may hold '|'), about this order? The unique
@@ -128,17 +174,19 @@ static const char *match_order(const struct observe_order *order, const char *re
 }
 
 /* NULL when the row is another job's, under a reused id or one not asked for. */
-static struct heard *find_heard(struct parser *p, const char *job, int64_t submitted, char *rest,
+static struct heard *find_heard(struct observe_parser *p, const char *job, int64_t submitted, char *rest,
 				const char **ret_nodes)
 {
 	char id[ID_SIZE];
+	const struct by_id *at = NULL;
+	struct heard *heard = NULL;
 	leading_digits(job, id);
-	for (size_t i = find_id(p, id); i < p->id_count && strcmp(p->ids[i].id, id) == 0; i++) {
-		const char *nodes = match_order(&p->orders[p->ids[i].index], rest, submitted);
+	while ((heard = next_heard(p, id, &at)) != NULL) {
+		const char *nodes = match_order(&p->orders[at->index], rest, submitted);
 		if (nodes == NULL)
 			continue;
 		*ret_nodes = nodes;
-		return &p->heard[p->ids[i].index];
+		return heard;
 	}
 	return NULL;
 }
@@ -217,13 +265,26 @@ static void read_state(const char *text, char ret_state[24])
 		memcpy(ret_state, "?", 2);
 }
 
-static void read_nodes(const char *text, char *buf, size_t size)
+/* Keeps a text, cut where it is longer than any that is shown; NULL where there is none. */
+static void keep_text(char **kept, const char *text, size_t size_max)
 {
-	record_text(strcmp(text, "None assigned") == 0 || strcmp(text, "(null)") == 0 ? "" : text, buf, size);
+	free(*kept);
+	*kept = NULL;
+	if (text[0] == '\0')
+		return;
+	size_t size = strlen(text) + 1;
+	*kept = mem_calloc(1, size < size_max ? size : size_max);
+	record_text(text, *kept, size < size_max ? size : size_max);
+}
+
+static void read_nodes(const char *text, char **ret_nodes)
+{
+	bool none = strcmp(text, "None assigned") == 0 || strcmp(text, "(null)") == 0;
+	keep_text(ret_nodes, none ? "" : text, NODES_SIZE);
 }
 
 /* q|id|state|submitted|start|end|time used|reason|name|nodes */
-static void read_queue_row(struct parser *p, struct record *record)
+static void read_queue_row(struct observe_parser *p, struct record *record)
 {
 	const char *nodes = NULL;
 	if (!record_split(record, 9, 9))
@@ -239,8 +300,8 @@ static void read_queue_row(struct parser *p, struct record *record)
 	heard->queue_start = record_time(f[4]);
 	heard->queue_end = record_time(f[5]);
 	heard->queue_elapsed = observe_parse_elapsed(f[6]);
-	record_text(strcmp(f[7], "None") == 0 ? "" : f[7], heard->queue_reason, sizeof heard->queue_reason);
-	read_nodes(nodes, heard->queue_nodes, sizeof heard->queue_nodes);
+	keep_text(&heard->queue_reason, strcmp(f[7], "None") == 0 ? "" : f[7], REASON_SIZE);
+	read_nodes(nodes, &heard->queue_nodes);
 }
 
 /* "exit:signal" */
@@ -255,7 +316,7 @@ static void read_exit_code(char *text, int *ret_exit, int *ret_signal)
 
 /* a|id|state|exit:signal|submitted|start|end|elapsed|name|nodes: with --duplicates, one for each time that Slurm
  * started or requeued the job. */
-static void read_acct_row(struct parser *p, struct record *record)
+static void read_acct_row(struct observe_parser *p, struct record *record)
 {
 	const char *nodes = NULL;
 	if (!record_split(record, 9, 9))
@@ -284,27 +345,32 @@ static void read_acct_row(struct parser *p, struct record *record)
 	read_exit_code(f[3], &heard->acct_exit, &heard->acct_signal);
 	heard->acct_start = record_time(f[5]);
 	heard->acct_end = record_time(f[6]);
-	read_nodes(nodes, heard->acct_nodes, sizeof heard->acct_nodes);
+	read_nodes(nodes, &heard->acct_nodes);
 }
 
 /* e|id: the job was preempted, as slurmctld has it. */
-static void read_preempted(struct parser *p, struct record *record)
+static void read_preempted(struct observe_parser *p, struct record *record)
 {
-	if (!record_split(record, 2, 2))
+	const struct by_id *at = NULL;
+	struct heard *heard = NULL;
+	if (!record_split(record, 2, 2) || !observe_is_job_id(record->fields[1]))
 		return;
-	for (size_t i = find_id(p, record->fields[1]); i < p->id_count && strcmp(p->ids[i].id, record->fields[1]) == 0;
-	     i++)
-		p->heard[p->ids[i].index].preempted = true;
+	while ((heard = next_heard(p, record->fields[1], &at)) != NULL)
+		heard->preempted = true;
 }
 
-static void read_asked(struct parser *p, struct record *record)
+/* w|id */
+static void read_asked(struct observe_parser *p, struct record *record)
 {
+	const struct by_id *at = NULL;
+	struct heard *heard = NULL;
 	if (!record_split(record, 2, 2))
 		return;
-	for (size_t i = find_id(p, record->fields[1]); i < p->id_count && strcmp(p->ids[i].id, record->fields[1]) == 0;
-	     i++)
-		p->heard[p->ids[i].index].asked = true;
 	p->reply.sacct_asked = true;
+	if (!observe_is_job_id(record->fields[1]))
+		return;
+	while ((heard = next_heard(p, record->fields[1], &at)) != NULL)
+		heard->asked = true;
 }
 
 /* Takes the next of a list separated by commas: false at its end. */
@@ -354,7 +420,7 @@ static void read_stamps(struct observation *o, char *starts, char *ends, int64_t
 }
 
 /* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate */
-static void read_files(struct parser *p, struct record *record)
+static void read_files(struct observe_parser *p, struct record *record)
 {
 	if (!record_split(record, 7, 7))
 		return;
@@ -368,7 +434,7 @@ static void read_files(struct parser *p, struct record *record)
 	slurm_state_word(f[6], o->fate);
 }
 
-static void read_message(struct parser *p, struct record *record)
+static void read_message(struct observe_parser *p, struct record *record)
 {
 	char text[400];
 	if (!record_split(record, 3, 3))
@@ -386,9 +452,9 @@ static void use_queue(const struct heard *heard, struct observation *o)
 {
 	enum slurm_class class = slurm_state_class(heard->queue_state);
 	memcpy(o->state, heard->queue_state, sizeof o->state);
-	memcpy(o->nodes, heard->queue_nodes, sizeof o->nodes);
+	o->nodes = mem_strdup(heard->queue_nodes);
 	if (class == SLURM_PENDING) {
-		memcpy(o->reason, heard->queue_reason, sizeof o->reason);
+		o->reason = mem_strdup(heard->queue_reason);
 		o->start_estimate = heard->queue_start;
 	} else if (class != SLURM_UNKNOWN) { /* then it might be an estimate */
 		o->started_at = heard->queue_start;
@@ -403,7 +469,7 @@ static void use_queue(const struct heard *heard, struct observation *o)
 static void use_acct(const struct heard *heard, struct observation *o)
 {
 	memcpy(o->state, heard->acct_state, sizeof o->state);
-	memcpy(o->nodes, heard->acct_nodes, sizeof o->nodes);
+	o->nodes = mem_strdup(heard->acct_nodes);
 	o->started_at = heard->acct_start;
 	o->elapsed_s = heard->acct_elapsed;
 	if (!is_live(heard->acct_state)) {
@@ -414,18 +480,19 @@ static void use_acct(const struct heard *heard, struct observation *o)
 	}
 }
 
-static void conclude(struct parser *p)
+/* From what was heard to what it comes to. */
+static void conclude(const struct observe_parser *p, struct observe_reply *reply)
 {
 	for (size_t i = 0; i < p->id_count; i++) {
 		const struct heard *heard = &p->heard[p->ids[i].index];
-		struct observation *o = &p->reply.items[p->ids[i].index];
+		struct observation *o = &reply->items[p->ids[i].index];
 		/* Rows of an squeue that failed afterwards count for nothing. */
-		bool queue_seen = heard->queue_seen && !p->reply.slurm_failed;
-		if (!p->reply.slurm_failed)
+		bool queue_seen = heard->queue_seen && !reply->slurm_failed;
+		if (!reply->slurm_failed)
 			o->squeue = queue_seen ? SIGHT_SEEN : SIGHT_ABSENT;
 		if (heard->acct_seen)
 			o->sacct = SIGHT_SEEN;
-		else if (heard->asked && !p->reply.sacct_failed)
+		else if (heard->asked && !reply->sacct_failed)
 			o->sacct = SIGHT_ABSENT;
 		bool acct_ended = heard->acct_seen && !is_live(heard->acct_state);
 		bool elsewhere = queue_seen && slurm_state_class(heard->queue_state) == SLURM_REVOKED;
@@ -442,7 +509,7 @@ static void conclude(struct parser *p)
 	}
 }
 
-static void read_record(struct parser *p, struct record *record)
+static void read_record(struct observe_parser *p, struct record *record)
 {
 	if (record_is(record, "q"))
 		read_queue_row(p, record);
@@ -460,54 +527,50 @@ static void read_record(struct parser *p, struct record *record)
 		p->reply.cluster_now = record_time(record->fields[1]);
 }
 
-int observe_parse(const char *text, size_t size, const struct observe_order *orders, size_t count,
-		  struct observe_reply *ret_reply, struct nel_err *err)
+bool observe_parser_take(struct observe_parser *p, struct record *record)
 {
-	struct records records;
-	struct record record;
-	if (records_begin(text, size, &records, err) != 0)
-		return -1;
-	CLEANUP(parser_done) struct parser parser;
-	parser_init(&parser, orders, count);
-	while (records_next(&records, &record)) {
-		if (record_is(&record, "error"))
-			return record_error(&record, err);
-		if (record_is(&record, "end")) {
-			conclude(&parser);
-			*ret_reply = parser.reply;
-			parser.reply = (struct observe_reply){0};
-			return 0;
-		}
-		read_record(&parser, &record);
+	if (p->ended)
+		return false;
+	if (record_is(record, "end")) {
+		p->ended = true;
+	} else if (record_is(record, "error")) {
+		p->ended = true;
+		record_error(record, &p->err);
+	} else if (record_is(record, "p") && !p->queue_done) {
+		p->queue_done = true;
+		return true;
+	} else {
+		read_record(p, record);
 	}
-	return records_truncated(err);
+	return false;
 }
 
-/* Only what is alive: of what has ended or is missing, sacct may know more. */
-static void keep_live(struct observe_reply *reply)
+void observe_parser_early(const struct observe_parser *p, struct observe_reply *ret_reply)
 {
-	for (size_t i = 0; i < reply->count; i++) {
-		struct observation *o = &reply->items[i];
+	struct observe_reply reply = p->reply;
+	reply.items = new_items(p->count);
+	conclude(p, &reply);
+	for (size_t i = 0; i < reply.count; i++) {
+		struct observation *o = &reply.items[i];
 		if (o->squeue == SIGHT_SEEN && is_live(o->state))
 			continue;
 		o->squeue = SIGHT_UNOBSERVABLE;
 		o->state[0] = '\0';
 	}
+	*ret_reply = reply;
 }
 
-bool observe_parse_early(const char *text, size_t size, const struct observe_order *orders, size_t count, bool *done,
-			 struct observe_reply *ret_reply)
+int observe_parser_end(struct observe_parser *p, struct observe_reply *ret_reply, struct nel_err *err)
 {
-	static const char mark[] = "\np\n";
-	const char *found = *done ? NULL : memmem(text, size, mark, strlen(mark));
-	if (found == NULL)
-		return false;
-	*done = true;
-	CLEANUP(str_done) struct str part = {0};
-	str_append_n(&part, text, (size_t)(found - text) + 1);
-	str_append(&part, "end\n");
-	if (observe_parse(part.data, part.len, orders, count, ret_reply, NULL) != 0)
-		return false;
-	keep_live(ret_reply);
-	return true;
+	if (!p->ended)
+		return records_truncated(err);
+	if (p->err.kind != NEL_OK) {
+		if (err != NULL)
+			*err = p->err;
+		return -1;
+	}
+	conclude(p, &p->reply);
+	*ret_reply = p->reply;
+	p->reply = (struct observe_reply){0};
+	return 0;
 }

@@ -46,6 +46,37 @@ bool records_next(struct records *records, struct record *ret_record)
 	return true;
 }
 
+static void add_to_line(struct record_stream *stream, const char *data, size_t size)
+{
+	size_t room = sizeof stream->record.line - 1 - stream->used;
+	size_t taken = size < room ? size : room;
+	memcpy(stream->record.line + stream->used, data, taken);
+	stream->used += taken;
+}
+
+void record_stream_feed(struct record_stream *stream, const char *data, size_t size,
+			void (*take)(struct record *record, void *arg), void *arg)
+{
+	struct record *record = &stream->record;
+	const char *end = data + size;
+	while (data < end) {
+		const char *newline = memchr(data, '\n', (size_t)(end - data));
+		add_to_line(stream, data, (size_t)((newline != NULL ? newline : end) - data));
+		if (newline == NULL)
+			return;
+		record->line[stream->used] = '\0';
+		record->fields[0] = record->line;
+		record->count = 1;
+		if (stream->begun)
+			take(record, arg);
+		else
+			stream->begun = stream->used == strlen(BEGIN_MARK) - 1 &&
+					memcmp(record->line, BEGIN_MARK, stream->used) == 0;
+		stream->used = 0;
+		data = newline + 1;
+	}
+}
+
 bool record_split(struct record *record, size_t min, size_t max)
 {
 	if (max > RECORD_FIELDS_MAX)

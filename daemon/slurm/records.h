@@ -25,6 +25,17 @@ struct record {
 	size_t count;
 };
 
+/* An answer that is read as it comes; zeroed it is at its beginning. It keeps the line that is not complete yet. */
+struct record_stream {
+	bool begun; /* "nel|begin|1" has come; what a login shell printed before it is skipped */
+	size_t used;
+	struct record record;
+};
+
+/* Takes in a piece of it: each line that is complete now, as records_next() gives it, goes to take(). */
+void record_stream_feed(struct record_stream *stream, const char *data, size_t size,
+			void (*take)(struct record *record, void *arg), void *arg);
+
 /* Sets the reader behind "nel|begin|1"; what a login shell printed before it is skipped. REMOTE when it is missing. */
 int records_begin(const char *text, size_t size, struct records *ret_records, struct nel_err *err);
 

@@ -137,23 +137,35 @@ static int no_answer(const struct ssh_result *result, struct nel_err *err)
 	    result->exit_status, said);
 }
 
-/* The output of a call that is told of it. */
-struct growing {
+/* An answer of which each record is taken as it comes. */
+struct coming {
 	const struct remote_call *call;
-	struct str output;
+	struct record_stream stream;
+	struct str head; /* of what came before it began */
+	size_t size;
 };
 
-static void growing_done(struct growing *growing)
+static void coming_done(struct coming *coming)
 {
-	str_done(&growing->output);
+	str_done(&coming->head);
 }
 
-static int grow(const char *data, size_t size, void *arg)
+static int take_output(const char *data, size_t size, void *arg)
 {
-	struct growing *growing = arg;
-	str_append_n(&growing->output, data, size);
-	growing->call->on_output(growing->output.data, growing->output.len, growing->call->arg);
+	struct coming *coming = arg;
+	size_t room = SAID_MAX - coming->head.len;
+	if (!coming->stream.begun)
+		str_append_n(&coming->head, data, size < room ? size : room);
+	coming->size += size;
+	record_stream_feed(&coming->stream, data, size, coming->call->on_record, coming->call->arg);
 	return 0;
+}
+
+static bool has_begun(const struct remote_call *call, const struct coming *coming, const struct ssh_result *result)
+{
+	struct records records;
+	return call->on_record != NULL ? coming->stream.begun
+				       : records_begin(result->output, result->output_size, &records, NULL) == 0;
 }
 
 int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh_result *ret_result,
@@ -163,14 +175,14 @@ int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh
 	char *input = NULL;
 	size_t size = 0;
 	remote_render(call, ssh_pool_environment(pool), command, &input, &size);
-	CLEANUP(growing_done) struct growing growing = {.call = call};
+	CLEANUP(coming_done) struct coming coming = {.call = call};
 	struct ssh_exec exec = {.command = command,
 				.input = input,
 				.input_size = size,
 				.output_max = call->output_max,
 				.timeout_ms = call->timeout_ms,
-				.on_output = call->on_output != NULL ? grow : NULL,
-				.arg = &growing};
+				.on_output = call->on_record != NULL ? take_output : NULL,
+				.arg = &coming};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	bool sent = false;
 	int status = ssh_pool_exec(pool, &exec, &result, &sent, err);
@@ -179,14 +191,15 @@ int remote_run(struct ssh_pool *pool, const struct remote_call *call, struct ssh
 	secret_free(input, size);
 	if (status != 0)
 		return -1;
-	if (call->on_output != NULL) {
-		free(result.output);
-		result.output_size = growing.output.len;
-		result.output = str_take(&growing.output);
-	}
-	struct records records;
-	if (records_begin(result.output, result.output_size, &records, NULL) != 0)
+	if (call->ret_output_size != NULL)
+		*call->ret_output_size = call->on_record != NULL ? coming.size : result.output_size;
+	if (!has_begun(call, &coming, &result)) {
+		if (call->on_record != NULL) {
+			free(result.output);
+			result.output = str_take(&coming.head);
+		}
 		return no_answer(&result, err);
+	}
 	*ret_result = result;
 	result = (struct ssh_result){0};
 	return 0;

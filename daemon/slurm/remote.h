@@ -5,6 +5,7 @@
 #define NEL_SLURM_REMOTE_H
 
 #include "base/str.h"
+#include "slurm/records.h"
 #include "ssh/pool.h"
 
 #define REMOTE_COMMAND_SIZE 1024
@@ -17,10 +18,11 @@ struct remote_call {
 	size_t payload_size;
 	size_t output_max;
 	int64_t timeout_ms; /* 0: none, for what is rendered only */
-	/* Told, as it arrives, of all the output that there is so far; NULL: not wanted. */
-	void (*on_output)(const char *output, size_t size, void *arg);
+	/* Takes each record of the answer as it comes, and then the result has none; NULL: the answer is kept. */
+	void (*on_record)(struct record *record, void *arg);
 	void *arg;
-	bool *ret_sent; /* set to whether the command may have begun on the cluster; NULL: not wanted */
+	size_t *ret_output_size; /* set to what the command wrote; NULL: not wanted */
+	bool *ret_sent;          /* set to whether the command may have begun on the cluster; NULL: not wanted */
 };
 
 /* Runs it. 0: the script's answer, which begins with "nel|begin|1", is in *ret_result. -1: as ssh_pool_exec(), or

@@ -2,6 +2,7 @@
  */
 #include "fuzz.h"
 #include "slurm/observe.h"
+#include "slurm/records.h"
 #include "slurm/slurm_state.h"
 
 static const struct observe_order orders[] = {
@@ -23,8 +24,8 @@ static void check_item(const struct observation *o, const struct observe_order *
 {
 	bool seen = o->squeue == SIGHT_SEEN || o->sacct == SIGHT_SEEN;
 	check_text(o->state);
-	check_text(o->nodes);
-	check_text(o->reason);
+	check_text(o->nodes != NULL ? o->nodes : "");
+	check_text(o->reason != NULL ? o->reason : "");
 	check_text(o->fate);
 	FUZZ_CHECK(strchr(o->state, ' ') == NULL);
 	FUZZ_CHECK(seen == (o->state[0] != '\0'));
@@ -38,11 +39,35 @@ static void check_item(const struct observation *o, const struct observe_order *
 	(void)slurm_state_class(o->state);
 }
 
+static void take_record(struct record *record, void *arg)
+{
+	struct observe_reply early = {0};
+	if (!observe_parser_take(arg, record))
+		return;
+	observe_parser_early(arg, &early);
+	for (size_t i = 0; i < ORDERS; i++)
+		check_item(&early.items[i], &orders[i], early.slurm_failed);
+	observe_reply_done(&early);
+}
+
+/* The input in pieces of the size that its first byte says. */
+static int parse(const char *data, size_t size, struct observe_reply *ret_reply, struct nel_err *err)
+{
+	struct record_stream stream = {0};
+	struct observe_parser *parser = observe_parser_new(orders, ORDERS);
+	size_t piece = size > 0 ? 1 + (unsigned char)data[0] : 1;
+	for (size_t at = 0; at < size; at += piece)
+		record_stream_feed(&stream, data + at, size - at < piece ? size - at : piece, take_record, parser);
+	int rc = observe_parser_end(parser, ret_reply, err);
+	observe_parser_free(parser);
+	return rc;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nel_err err = {0};
 	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
-	if (observe_parse((const char *)data, size, orders, ORDERS, &reply, &err) != 0) {
+	if (parse((const char *)data, size, &reply, &err) != 0) {
 		FUZZ_CHECK(err.kind != NEL_OK && err.kind != NEL_INTERNAL && reply.items == NULL);
 		fuzz_check_error(&err, err.kind);
 		FUZZ_CHECK(fuzz_is_utf8(err.msg));

@@ -357,21 +357,6 @@ static void test_jobs_of_evaluation_and_counts(void **state)
 	assert_int_equal(none.count, 0);
 }
 
-static void test_jobs_set_observed_writes_all_or_none(void **state)
-{
-	struct fixture *f = *state;
-	int64_t seqs[4];
-	add_jobs(f, 1, 4, seqs);
-	assert_ok(f, jobs_set_observed(f->db, NULL, 0, 5000, &f->err));
-	assert_ok(f, jobs_set_observed(f->db, seqs, 3, 5000, &f->err));
-	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE observed_at = 5000"), 3);
-	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE version = 1"), 4);
-	assert_ok(f, db_begin(f->db, &f->err));
-	assert_ok(f, jobs_set_observed(f->db, seqs, 4, 6000, &f->err));
-	db_rollback(f->db);
-	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs WHERE observed_at = 6000"), 0);
-}
-
 static const enum chain_state states[] = {CHAIN_QUEUED, CHAIN_RUNNING, CHAIN_SUCCEEDED, CHAIN_BUDGET_EXHAUSTED};
 static const char *const users[] = {"anna", "bert", "cleo"};
 static const char *const clusters[] = {"alpha", "beta"};
@@ -541,7 +526,6 @@ int main(void)
 	    READY(test_jobs_take_attention_gives_each_mark_once),
 	    READY(test_jobs_list_live_until_ended_and_collected),
 	    READY(test_jobs_of_evaluation_and_counts),
-	    READY(test_jobs_set_observed_writes_all_or_none),
 	    READY(test_jobs_list_filters_alone_and_in_pairs_match_naive_ones),
 	    READY(test_jobs_list_page_costs_the_same_in_a_large_store),
 	    READY(test_states_are_those_that_there_are),

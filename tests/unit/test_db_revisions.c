@@ -1,6 +1,7 @@
 /* db/revisions.c: what changes moves the revision. */
 #include "db_fixture.h"
 
+#include "db/observations.h"
 #include "db/revisions.h"
 
 static void test_revisions_move_with_every_change(void **state)
@@ -18,7 +19,9 @@ static void test_revisions_move_with_every_change(void **state)
 	assert_ok(f, revisions_job(f->db, jobs[1].id, &job, &f->err));
 	assert_true(first.waits && job.waits);
 
-	assert_ok(f, jobs_set_observed(f->db, &jobs[1].seq, 1, 4711, &f->err));
+	int64_t observation = 0;
+	assert_ok(f, observations_set(f->db, "alpha", "svc-nel", 4711, &observation, &f->err));
+	assert_ok(f, observations_join(f->db, jobs[1].seq, observation, &f->err));
 	assert_ok(f, revisions_evaluation(f->db, evaluation.id, &second, &f->err));
 	assert_int_equal(second.observed_at, 4711);
 	assert_int_equal(second.jobs, first.jobs);

@@ -2,6 +2,8 @@
  * state of Slurm's means for an attempt stands in test_sched_reconcile.c. */
 #include "sched_fixture.h"
 
+#include "db/observations.h"
+
 static struct observation *seen(struct action *action, enum sighting squeue, enum sighting sacct, const char *state)
 {
 	action->observed.items = mem_calloc(1, sizeof *action->observed.items);
@@ -24,7 +26,7 @@ static struct action *waiting(struct scene *scene)
 {
 	struct action *action = answer_new(scene, &action_observe);
 	struct observation *o = seen(action, SIGHT_SEEN, SIGHT_UNOBSERVABLE, "PENDING");
-	snprintf(o->reason, sizeof o->reason, "Resources");
+	o->reason = mem_strdup("Resources");
 	return action;
 }
 
@@ -35,7 +37,7 @@ static struct action *running(struct scene *scene)
 	o->started_at = NOW_S - 20;
 	o->elapsed_s = 20;
 	o->progress = 3;
-	snprintf(o->nodes, sizeof o->nodes, "n1");
+	o->nodes = mem_strdup("n1");
 	return action;
 }
 
@@ -47,7 +49,7 @@ static struct action *ended(struct scene *scene, const char *slurm_state, int ex
 	o->ended_at = NOW_S;
 	o->elapsed_s = 400;
 	o->exit_code = exit_code;
-	snprintf(o->nodes, sizeof o->nodes, "n1");
+	o->nodes = mem_strdup("n1");
 	return action;
 }
 
@@ -314,12 +316,88 @@ static void test_take_observe_counts_what_an_attempt_has_used(void **state)
 	}
 }
 
+static int64_t stored_observed_at(const struct scene *scene)
+{
+	struct fixture *f = scene->f;
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, scene->chain->seq, &row, &f->err));
+	assert_int_equal(row.observation, scene->chain->job.observation);
+	return row.observed_at;
+}
+
+/* Takes it at that second; returns how many rows it wrote. */
+static int take_at(struct scene *scene, int64_t at_s, struct action *action)
+{
+	clock_fake_set_ms(at_s * 1000);
+	int64_t before = sqlite3_total_changes64(scene->f->db->sqlite);
+	answers_take(&scene->s, action);
+	assert_false(scene->chain->stale);
+	return (int)(sqlite3_total_changes64(scene->f->db->sqlite) - before);
+}
+
+/* Where nothing has changed two rows are written, when it was and that it was (the audit's), whatever the number of
+ * chains; and each shows when it was seen. */
+static void test_take_observe_writes_only_what_has_changed(void **state)
+{
+	static const struct before before = {.state = CHAIN_PENDING};
+	struct scene scene;
+	scene_init(&scene, *state, &before);
+	take_at(&scene, NOW_S, running(&scene));
+	assert_int_equal(stored_observed_at(&scene), NOW_S);
+	for (int64_t at_s = NOW_S + 30; at_s < NOW_S + 100; at_s += 30) {
+		assert_int_equal(take_at(&scene, at_s, running(&scene)), 2);
+		assert_int_equal(stored_observed_at(&scene), at_s);
+	}
+	/* What could not be observed keeps its time, also when the others of its account were. */
+	take_at(&scene, NOW_S + 120, unobservable(&scene));
+	assert_int_equal(stored_observed_at(&scene), NOW_S + 90);
+	int64_t id = 0;
+	assert_ok(scene.f, observations_set(scene.f->db, "alpha", "svc-nel", NOW_S + 125, &id, &scene.f->err));
+	take_at(&scene, NOW_S + 130, completed(&scene));
+	assert_int_equal(stored_observed_at(&scene), NOW_S + 130);
+	assert_int_equal(scene.chain->job.observation, 0); /* it has ended, and is not observed again */
+	scene_done(&scene);
+}
+
+/* Two chains of an account, of which one is missing in an answer. */
+static void test_take_observe_leaves_out_what_was_not_seen(void **state)
+{
+	static const struct before before = {.state = CHAIN_RUNNING, .slurm_state = "RUNNING"};
+	struct scene scene;
+	struct fixture *f = *state;
+	scene_init(&scene, f, &before);
+	struct evaluation_row evaluation = sample_evaluation(77);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row other = sample_job(&evaluation, 0);
+	other.state = CHAIN_RUNNING;
+	assert_ok(f, jobs_insert(f->db, &other, &f->err));
+	struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, other.seq, &row, &f->err));
+	struct active_chain *chain = active_chains_put(&scene.s.chains, &row);
+	int64_t id = 0;
+	assert_ok(f, observations_set(f->db, "alpha", "svc-nel", NOW_S - 30, &id, &f->err));
+	assert_ok(f, observations_join(f->db, other.seq, id, &f->err));
+	chain->job.observation = id;
+	chain->job.observed_at = NOW_S - 30;
+	answers_take(&scene.s, running(&scene));
+	assert_int_equal(stored_observed_at(&scene), NOW_S);
+	assert_int_equal(chain->job.observation, 0);
+	assert_int_equal(
+	    query_number(f->db->sqlite, "SELECT observed_at FROM jobs WHERE observation IS NULL AND idx = 0"),
+	    NOW_S - 30);
+	scene_done(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_take_observe, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_frees_its_watch, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_leaves_chains_in_flight, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_writes_only_what_has_changed, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_leaves_out_what_was_not_seen, fixture_setup,
+					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_counts_what_an_attempt_has_used, fixture_setup,
 					    fixture_teardown),
 	};

@@ -239,7 +239,7 @@ static void test_reconcile_pending_says_what_it_waits_on(void **state)
 	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
 	struct observation o = seen("PENDING");
 	o.started_at = 0;
-	snprintf(o.reason, sizeof o.reason, "Resources");
+	o.reason = (char *)"Resources";
 	struct judgement j = run(&job, &attempt, &o, &with_accounting);
 	assert_true(j.changed);
 	assert_non_null(strstr(job.waiting_on, "Slurm: Resources: "));
@@ -400,7 +400,7 @@ static void test_reconcile_every_end_tells_of_the_attempt_and_the_budget(void **
 		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
 		struct observation o = seen(words[i]);
 		o.elapsed_s = 400;
-		snprintf(o.nodes, sizeof o.nodes, "n[1-2]");
+		o.nodes = (char *)"n[1-2]";
 		struct judgement j = run(&job, &attempt, &o, &with_accounting);
 		assert_non_null(strstr(j.reason, "attempt 1"));
 		assert_non_null(strstr(j.reason, " ran 400 s on n[1-2]; 86000 s of the walltime budget are left"));
@@ -548,7 +548,7 @@ static void test_reconcile_tells_preemption_from_cancellation(void **state)
 		struct observation o = seen("CANCELLED");
 		snprintf(o.cancelled_by, sizeof o.cancelled_by, "%s", cases[i].by);
 		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
-		snprintf(o.nodes, sizeof o.nodes, "%s", cases[i].nodes);
+		o.nodes = cases[i].nodes[0] != '\0' ? (char *)cases[i].nodes : NULL;
 		o.preempted = cases[i].preempted;
 		o.elapsed_s = cases[i].elapsed_s;
 		job.cancel_requested_at = cases[i].asked ? NOW : 0;

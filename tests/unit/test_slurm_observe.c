@@ -6,14 +6,42 @@
 
 static const struct observe_order one = {"12", "ours-e.1", "/nowhere/t.0", 1000, 1};
 
+static void take_record(struct record *record, void *arg)
+{
+	observe_parser_take(arg, record);
+}
+
+/* The answer as it comes, in pieces of that many bytes. */
+static int parse(const char *text, size_t size, size_t piece, struct observe_reply *ret_reply, struct nel_err *err)
+{
+	struct record_stream stream = {0};
+	struct observe_parser *parser = observe_parser_new(&one, 1);
+	for (size_t at = 0; at < size; at += piece)
+		record_stream_feed(&stream, text + at, size - at < piece ? size - at : piece, take_record, parser);
+	int rc = observe_parser_end(parser, ret_reply, err);
+	observe_parser_free(parser);
+	return rc;
+}
+
+/* Its texts are good until the next call. */
 static struct observation parse_one(const char *lines)
 {
+	static char nodes[512];
+	static char reason[512];
 	CLEANUP(mem_freep) char *text = mem_printf(BEGIN "now|5000\n%send\n", lines);
-	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
-	struct nel_err err = {0};
-	assert_int_equal(observe_parse(text, strlen(text), &one, 1, &reply, &err), 0);
-	assert_int_equal(reply.cluster_now, 5000);
-	return reply.items[0];
+	struct observation told = {0};
+	for (size_t piece = 1; piece < 100; piece += 13) {
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		struct nel_err err = {0};
+		assert_int_equal(parse(text, strlen(text), piece, &reply, &err), 0);
+		assert_int_equal(reply.cluster_now, 5000);
+		told = reply.items[0];
+		snprintf(nodes, sizeof nodes, "%s", told.nodes != NULL ? told.nodes : "");
+		snprintf(reason, sizeof reason, "%s", told.reason != NULL ? told.reason : "");
+	}
+	told.nodes = nodes;
+	told.reason = reason;
+	return told;
 }
 
 #define Q(job, state, submitted, name) "q|" job "|" state "|" submitted "|1010|2000|1:05|Resources|" name "|n1\n"
@@ -86,6 +114,17 @@ static void test_parse_sightings_and_states(void **state)
 	}
 }
 
+struct early {
+	struct observe_parser *parser;
+	bool now;
+};
+
+static void take_early(struct record *record, void *arg)
+{
+	struct early *early = arg;
+	early->now = observe_parser_take(early->parser, record);
+}
+
 /* While sacct is asked, what squeue says is good already, of what is alive. */
 static void test_parse_early_takes_what_is_alive_once(void **state)
 {
@@ -96,13 +135,16 @@ static void test_parse_early_takes_what_is_alive_once(void **state)
 	static const char text[] = "motd\nnel|begin|1\nnow|5000\n" Q("11", "RUNNING", "1000", "ours-e.0")
 	    Q("12", "COMPLETED", "1000", "ours-e.1") "w|12\nw|13\np\na|12|COMPL";
 	const char *end = strstr(text, "\np\n") + 3;
-	bool done = false;
-	for (size_t size = 0; size < sizeof text; size++) {
-		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
-		bool now = observe_parse_early(text, size, orders, 3, &done, &reply);
-		assert_true(now == (text + size == end));
-		if (!now)
+	struct record_stream stream = {0};
+	struct early early = {.parser = observe_parser_new(orders, 3)};
+	for (const char *at = text; at < text + sizeof text; at++) {
+		early.now = false;
+		record_stream_feed(&stream, at, 1, take_early, &early);
+		assert_true(early.now == (at + 1 == end));
+		if (!early.now)
 			continue;
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		observe_parser_early(early.parser, &reply);
 		assert_int_equal(reply.count, 3);
 		assert_string_equal(reply.items[0].state, "RUNNING");
 		for (size_t i = 1; i < 3; i++) {
@@ -110,7 +152,10 @@ static void test_parse_early_takes_what_is_alive_once(void **state)
 			assert_string_equal(reply.items[i].state, "");
 		}
 	}
-	assert_true(done);
+	struct observe_reply reply = {0};
+	struct nel_err err = {0};
+	assert_int_equal(observe_parser_end(early.parser, &reply, &err), -1); /* it was cut off */
+	observe_parser_free(early.parser);
 }
 
 static void test_parse_squeue_fields(void **state)
@@ -227,7 +272,7 @@ static void test_parse_cut_anywhere_is_remote(void **state)
 		struct observe_reply reply = {0};
 		struct nel_err err = {0};
 		CLEANUP(mem_freep) char *part = mem_dup(text, size);
-		assert_int_equal(observe_parse(part, size, &one, 1, &reply, &err), -1);
+		assert_int_equal(parse(part, size, 7, &reply, &err), -1);
 		assert_int_equal(err.kind, NEL_REMOTE);
 	}
 }
@@ -247,7 +292,7 @@ static void test_parse_of_noise_does_not_crash(void **state)
 		memcpy(text + size, "\nend\n", 5);
 		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
 		struct nel_err err;
-		observe_parse(text, sizeof text, &one, 1, &reply, &err);
+		parse(text, sizeof text, 11, &reply, &err);
 	}
 }
 

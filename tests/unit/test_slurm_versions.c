@@ -65,12 +65,12 @@ static char *tell(const struct recording *r, const struct observe_reply *reply)
 	struct str s = {0};
 	for (size_t i = 0; i < r->count; i++) {
 		const struct observation *o = &reply->items[i];
-		const char *nodes = o->nodes[0] == '\0' ? "-" : o->nodes;
+		const char *nodes = o->nodes == NULL ? "-" : o->nodes;
 		check_times(o, r->orders[i].job_name);
 		str_appendf(&s, "%s: %s %s, on %s, exit %d signal %d, restarts %d%s%s%s%s\n", r->orders[i].job_name,
 			    o->state, class_name(o->state), nodes, o->exit_code, o->signal, o->restarts,
 			    o->cancelled_by[0] != '\0' ? ", cancelled by " : "", o->cancelled_by,
-			    o->reason[0] != '\0' ? ", waits for " : "", o->reason);
+			    o->reason != NULL ? ", waits for " : "", o->reason != NULL ? o->reason : "");
 	}
 	return str_take(&s);
 }
