@@ -91,6 +91,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		hold_group(s, group, count, err.msg, true);
 		return;
 	}
+	plan->containers = watch->cluster->containers;
 	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
 	bool shared = strchr(watch->identity, '/') == NULL; /* no person's own */
 	if (shared && output_dirs_list(s->db, watch->cluster->name, &output_dirs, &err) != 0) {

@@ -6,6 +6,7 @@
 #include "config/text/yaml_json.h"
 #include "db/output_dirs.h"
 #include "service/apart.h"
+#include "service/plan_containers.h"
 #include "service/secrets.h"
 #include "slurm/check.h"
 #include "slurm/rundir.h"
@@ -84,6 +85,8 @@ static void check_cluster(const struct checks *c)
 	struct planned *planned = c->planned;
 	const struct eval_plan *plan = planned->plan;
 	planned->cluster = find_cluster(in->settings, plan->hostname, plan->cluster);
+	if (planned->cluster != NULL)
+		planned->plan->containers = planned->cluster->containers;
 	if ((planned->cluster != NULL && !planned->cluster->draining) || in->offline ||
 	    (plan->cluster == NULL && plan->hostname == NULL))
 		return;
@@ -300,7 +303,9 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	if (check_mounts(&checks, err) != 0)
 		return -1;
 	check_secrets(&checks);
-	if (sound)
+	size_t before = errors->count;
+	plan_containers_check(planned.plan, add_refusal, &checks);
+	if (sound && errors->count == before)
 		check_scripts(&planned, errors);
 	if (errors->count > 0) {
 		err_set(err, NEL_INVALID, "the config has %zu problem%s: %s", errors->count,

@@ -105,6 +105,19 @@ static char *mount_text(const struct mount_list *mounts, const char *job_dir, bo
 	return NULL;
 }
 
+/* The image as what starts containers on the cluster wants it. free() it; NULL on error. */
+static char *image_text(const struct eval_plan *plan, const char *image, struct nel_err *err)
+{
+	return plan->containers == CONTAINERS_APPTAINER ? containers_apptainer_image(image, err) : mem_strdup(image);
+}
+
+static int append_image(struct str *s, const char *name, const struct eval_plan *plan, const char *image,
+			struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *text = image_text(plan, image, err);
+	return text != NULL ? append_text(s, name, text, err) : -1;
+}
+
 void script_append_consumer(struct str *s, const struct server *server)
 {
 	str_appendf(s, "%s%s", server->env_prefix == NULL ? "" : "auxiliary.", server->name);
@@ -173,6 +186,9 @@ static int append_job(const struct script_data *data, struct str *s, struct nel_
 	append_number(s, "NEL_READINESS_TIMEOUT_S", plan->readiness_timeout_s);
 	if (append_text(s, "NEL_MPI", plan->mpi == NULL ? "" : plan->mpi, err) != 0)
 		return -1;
+	if (plan->containers != CONTAINERS_PYXIS &&
+	    append_text(s, "NEL_CONTAINERS", containers_name(plan->containers), err) != 0)
+		return -1;
 	return append_chain(data, s, err);
 }
 
@@ -209,8 +225,8 @@ static int check_server(const struct server *server, const struct eval_plan *pla
 		return err_set(err, NEL_INVALID, "%s has no image", name);
 	if (*server->command == '\0')
 		return err_set(err, NEL_INVALID,
-			       "%s has no command; Pyxis does not run an image's entrypoint by itself, so name it as "
-			       "the command",
+			       "%s has no command; an image's entrypoint is not run by itself, so name it as the "
+			       "command",
 			       name);
 	if (server->num_instances < 1 || server->num_nodes < server->num_instances ||
 	    server->num_nodes % server->num_instances != 0 ||
@@ -236,10 +252,13 @@ static int append_server(const struct script_data *data, const struct server *se
 	char *mounts = mount_text(&server->mounts, data->job_dir, server->env_prefix == NULL, err);
 	if (mounts == NULL)
 		return -1;
+	CLEANUP(mem_freep) char *image = image_text(data->plan, server->image, err);
+	if (image == NULL)
+		return -1;
 	bool proxy = server->num_instances > 1;
 	str_appendf(s, "\n# Server %zu.\n", index);
 	if (append_element(s, "NEL_SERVER_NAME", index, server->name, err) != 0 ||
-	    append_element(s, "NEL_SERVER_IMAGE", index, server->image, err) != 0 ||
+	    append_element(s, "NEL_SERVER_IMAGE", index, image, err) != 0 ||
 	    append_element(s, "NEL_SERVER_COMMAND", index, server->command, err) != 0 ||
 	    append_element(s, "NEL_SERVER_PRE_CMD", index, server->pre_cmd, err) != 0 ||
 	    append_element(s, "NEL_SERVER_MOUNTS", index, mounts, err) != 0 ||
@@ -335,7 +354,7 @@ static int append_servers(const struct script_data *data, struct str *s, struct 
 			   "    NEL_SERVER_PROXY_HEALTH_PATH NEL_SERVER_PROXY_HEALTH_STATUS NEL_SERVER_ENV_PREFIX \\\n"
 			   "    NEL_SERVER_MODEL_ID");
 	str_append_c(s, '\n');
-	if (proxy && append_text(s, "NEL_PROXY_IMAGE", data->plan->proxy_image, err) != 0)
+	if (proxy && append_image(s, "NEL_PROXY_IMAGE", data->plan, data->plan->proxy_image, err) != 0)
 		return -1;
 	append_more_ports(data, s);
 	return append_endpoints(data, s, err);
@@ -433,7 +452,7 @@ static int append_evaluation(const struct script_data *data, struct str *s, stru
 	if (mounts == NULL)
 		return -1;
 	str_append(s, "\n# The evaluation.\n");
-	if (append_text(s, "NEL_EVALUATION_IMAGE", job->container, err) != 0 ||
+	if (append_image(s, "NEL_EVALUATION_IMAGE", data->plan, job->container, err) != 0 ||
 	    append_text(s, "NEL_EVALUATION_MOUNTS", mounts, err) != 0 ||
 	    append_text(s, "NEL_EVALUATION_MOUNT_HOME", mounts_home(data->plan) ? "yes" : "no", err) != 0 ||
 	    append_text(s, "NEL_PRE_CMD", job->pre_cmd, err) != 0 ||
@@ -457,7 +476,7 @@ static int append_export(const struct script_data *data, struct str *s, struct n
 	CLEANUP(mem_freep) char *mounts = mount_text(&export_->mounts, data->job_dir, false, err);
 	if (mounts == NULL)
 		return -1;
-	if (append_text(s, "NEL_EXPORT_IMAGE", export_->image, err) != 0 ||
+	if (append_image(s, "NEL_EXPORT_IMAGE", data->plan, export_->image, err) != 0 ||
 	    append_text(s, "NEL_EXPORT_MOUNTS", mounts, err) != 0 ||
 	    append_text(s, "NEL_EXPORT_ACCOUNT", data->plan->account, err) != 0 ||
 	    append_text(s, "NEL_OUTPUT_DIR", data->plan->output_dir, err) != 0 ||

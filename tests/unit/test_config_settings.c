@@ -71,6 +71,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(c->max_sessions, 4);
 	assert_int_equal(c->poll_interval_s, 30);
 	assert_int_equal(c->accounting, ACCOUNTING_AUTO);
+	assert_int_equal(c->containers, CONTAINERS_PYXIS);
 	assert_false(c->identity_per_user);
 	assert_string_equal(c->username, "svc");
 	assert_string_equal(c->key_file, "/etc/keys/alpha");
@@ -122,6 +123,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "    max_sessions: 2\n"
 				   "    poll_interval_s: 1\n"
 				   "    accounting: none\n"
+				   "    containers: apptainer\n"
 				   "    proxy_command: ssh -W %h:%p bastion\n"
 				   "    environment: {SLURM_CONF: /etc/slurm.conf, N: 7}\n"
 				   "    output_roots: [/shared, /scratch]\n"
@@ -171,6 +173,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_true(c->identity_per_user);
 	assert_null(c->username);
 	assert_int_equal(c->accounting, ACCOUNTING_NONE);
+	assert_int_equal(c->containers, CONTAINERS_APPTAINER);
 	assert_string_equal(c->proxy_command, "ssh -W %h:%p bastion");
 	assert_int_equal(c->environment_count, 2);
 	assert_string_equal(c->environment[1].value, "7");
@@ -272,6 +275,8 @@ static const struct {
     {"clusters: [{name: a, hostname: a, identity: per_user, acounting: none}]\n", "/clusters/0/acounting", 1,
      "did you mean 'accounting'"},
     {"clusters: [{name: a, hostname: a, identity: per_user, accounting: yes}]\n", "/clusters/0/accounting", 1, "text"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, containers: singularity}]\n", "/clusters/0/containers", 1,
+     "stands for Singularity"},
     {"clusters: [{name: a, hostname: a, identity: per_user, port: 0}]\n", "/clusters/0/port", 1, "integer from 1"},
     {"clusters: [{name: a, hostname: a, identity: per_user, poll_interval_s: 0}]\n", "/clusters/0/poll_interval_s", 1,
      "integer from 1"},

@@ -512,6 +512,32 @@ static void test_render_header_of_plans_is_as_in_the_golden_files(void **state)
 	plan.auxiliary_count = 1;
 	plan.total_nodes = 6;
 	compare_golden("instances", &plan, &order);
+
+	plan.containers = CONTAINERS_APPTAINER;
+	export_ = (struct plan_export){.destinations = plan_destinations,
+				       .destination_count = COUNT(plan_destinations),
+				       .image = "python:3.12.7-slim",
+				       .partition = "cpu",
+				       .env = ENV(plan_export_env)};
+	plan.export_ = &export_;
+	compare_golden("apptainer", &plan, &order);
+}
+
+static void test_render_header_of_an_image_that_apptainer_cannot_take_is_refused(void **state)
+{
+	(void)state;
+	struct attempt_order order = plan_order();
+	struct plan_job job = plan_jobs[0];
+	struct eval_plan plan = plan_none();
+	plan.jobs = &job;
+	plan.containers = CONTAINERS_APPTAINER;
+	job.container = "me@nvcr.io#nvidia/x:1";
+	assert_refused(&plan, &order, JOB_DIR, "apptainer registry login");
+	job.container = "nvcr.io#nvidia/x:1";
+	plan.proxy_image = "podman://x"; /* nobody uses it */
+	CLEANUP(mem_freep) char *header = render(&plan, &order);
+	assert_line(header, "readonly NEL_EVALUATION_IMAGE='docker://nvcr.io/nvidia/x:1'");
+	assert_line(header, "readonly NEL_CONTAINERS='apptainer'");
 }
 
 static void test_render_header_in_job_takes_the_attempt_from_the_arguments(void **state)
@@ -564,6 +590,7 @@ int main(void)
 	    cmocka_unit_test(test_render_header_of_hostile_data_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_random_bytes_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_plans_is_as_in_the_golden_files),
+	    cmocka_unit_test(test_render_header_of_an_image_that_apptainer_cannot_take_is_refused),
 	    cmocka_unit_test(test_render_header_in_job_takes_the_attempt_from_the_arguments),
 	    cmocka_unit_test(test_body_is_the_parts_of_the_repository_one_after_the_other),
 	};

@@ -4,6 +4,7 @@
 #define NEL_CONFIG_PLAN_EVAL_PLAN_H
 
 #include "base/cleanup.h"
+#include "config/plan/containers.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -146,6 +147,8 @@ struct eval_plan {
 	struct sbatch_flag *sbatch_flags;
 	size_t sbatch_flag_count;
 	char *proxy_image; /* haproxy:latest */
+	/* The cluster's, not the config's: whoever has the settings sets it before a script is made. */
+	enum containers containers;
 
 	char *model;               /* for filters: served_model_name or target model_id */
 	struct server *deployment; /* NULL: deployment none */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/network.h"
+#include "config/plan/containers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,7 @@ struct settings_cluster {
 	int max_sessions;
 	int64_t poll_interval_s;
 	enum accounting_mode accounting;
+	enum containers containers;
 	char *proxy_command; /* NULL: none */
 	struct settings_variable *environment;
 	size_t environment_count;

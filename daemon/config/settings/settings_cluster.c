@@ -24,6 +24,7 @@ static const char *const cluster_keys[] = {"name",
 					   "max_sessions",
 					   "poll_interval_s",
 					   "accounting",
+					   "containers",
 					   "proxy_command",
 					   "environment",
 					   "output_roots",
@@ -155,6 +156,14 @@ static void read_accounting(const struct reader *r, const json_t *config, const 
 		reader_error(r, pointer, "accounting is auto, sacct, or none");
 }
 
+static void read_containers(const struct reader *r, const json_t *config, const char *base, struct settings_cluster *c)
+{
+	CLEANUP(mem_freep) char *name = reader_text_or(r, config, base, "containers", READER_LINE, "pyxis");
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "containers");
+	if (name != NULL && !containers_from_name(name, &c->containers))
+		reader_error(r, pointer, "containers is pyxis, or apptainer (which stands for Singularity, too)");
+}
+
 static void read_environment(const struct reader *r, const json_t *config, const char *base, struct settings_cluster *c)
 {
 	const json_t *environment = reader_object(r, config, base, "environment");
@@ -188,6 +197,7 @@ static void read_cluster(const struct reader *r, const json_t *config, const cha
 	read_address(r, config, base, c);
 	read_identity(r, config, base, c);
 	read_accounting(r, config, base, c);
+	read_containers(r, config, base, c);
 	read_environment(r, config, base, c);
 	read_output_roots(r, config, base, c);
 	c->known_hosts_file = settings_path(r, config, base, "known_hosts_file", false);

@@ -13,6 +13,20 @@ build_plugin() {
     mv "$out.new" "$out"
 }
 
+# Apptainer and Singularity, for the clusters of settings that have them in place of the plugin: on the PATH of those who put
+# lib/apptainer/bin there.
+build_apptainer() {
+    local out=$dir/lib/apptainer
+    mkdir -p "$out/bin"
+    install -m 0755 "$here/apptainer" "$out/bin/apptainer.py"
+    ln -sfn apptainer.py "$out/bin/singularity.py"
+    ln -sfn "$dir/shared/images" "$out/bin/images"
+    gcc -std=c17 -O1 -g -Wall -Wextra -Wshadow -Werror -o "$out/apptainer.new" "$here/apptainer_setuid.c"
+    chmod 4755 "$out/apptainer.new"
+    mv "$out/apptainer.new" "$out/bin/apptainer"
+    ln -f "$out/bin/apptainer" "$out/bin/singularity"
+}
+
 # The certificate of models.example.com, which the test image trusts.
 make_certificate() {
     [[ ! -e $dir/lib/models.pem ]] || return 0
@@ -54,6 +68,7 @@ PYTHONPATH=/opt/nel-test/python
 SSL_CERT_FILE=/opt/nel-test/ca.pem
 NEL_TEST_IMAGE=nel-test
 END
+    cp "$new/.image-env" "$new/etc/environment" # as enroot writes them into a squashfs
     printf '/workspace\n' >"$new/.image-workdir"
     rm -f "$images/.new.sqsh"
     mksquashfs "$new" "$images/.new.sqsh" -quiet -no-progress -all-root >"$dir/log/mksquashfs.log"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 
 # The fixed part of run.sub (the data is above): starts the model servers, waits until they answer, runs the
-# evaluation, stops the servers. Needs bash 4.4 or newer on the node, and Pyxis for srun's --container-* options. It is
-# one long file because it is one on the cluster.
+# evaluation, stops the servers. Needs bash 4.4 or newer on the node, and Pyxis for srun's --container-* options, or
+# Apptainer. It is one long file because it is one on the cluster.
 #
 # There is no `set -e`: a server that has exited by itself or an export job that is refused must not fail a finished
 # evaluation. What must work is checked where it happens.
@@ -14,6 +14,7 @@ logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
 interrupted_marker=$artifacts/.nemo_evaluator_interrupted
 export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collect.sh reads it
 srun=$(type -P srun)
+readonly containers=${NEL_CONTAINERS-pyxis} # what starts them
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250 sbatch_timeout_s=300
 readonly probe_max=1000000 watch_interval_s=10

@@ -36,7 +36,7 @@ check_runtime_variables() {
 # Makes the arguments of become_step: the variables of a consumer (rows of NEL_ENVIRONMENT), the NAME=value given here,
 # and srun's arguments. Pyxis lets an image's own variables win unless they are named in --container-env.
 make_step() { # SECRETS-FILE CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
-    local i variable secrets='' rows=() names=() options=()
+    local i variable list srun_arguments secrets='' rows=() names=()
     for ((i = 0; i < ${#NEL_ENVIRONMENT[@]}; i += 4)); do
         [[ ${NEL_ENVIRONMENT[i]} == "$2" ]] || continue
         names+=("${NEL_ENVIRONMENT[i + 1]}")
@@ -54,10 +54,14 @@ make_step() { # SECRETS-FILE CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
         names+=("${variable%%=*}")
         rows+=("${variable%%=*}" literal "${variable#*=}")
     done
-    if ((${#names[@]} > 0)); then
-        options=(--container-env="$(printf '%s\n' "${names[@]}" | LC_ALL=C sort -u | paste -s -d ,)")
+    list=$(printf '%s\n' "${names[@]}" | LC_ALL=C sort -u | paste -s -d ,)
+    srun_arguments=("${@:4+$3}")
+    if [[ $containers == apptainer ]]; then
+        use_apptainer "$2" "$list"
+    elif [[ -n $list ]]; then
+        srun_arguments=(--container-env="$list" "${srun_arguments[@]}")
     fi
-    step=("$secrets" "$2" "$((${#rows[@]} / 3))" "${rows[@]}" "$srun" "${options[@]}" "${@:4+$3}")
+    step=("$secrets" "$2" "$((${#rows[@]} / 3))" "${rows[@]}" "$srun" "${srun_arguments[@]}")
 }
 
 # Starts an srun beside others in this allocation and in the background; its process id is in $!.
@@ -89,7 +93,9 @@ become_step() { # SECRETS-FILE CONSUMER COUNT (NAME SOURCE VALUE)... COMMAND...
 
 # Makes the command of a container: a function of this script with its arguments, which are data to every shell.
 in_container() { # FUNCTION ARGUMENT...
-    container_command=(bash -c "$(declare -f take_variables "$1"); take_variables; $1 \"\$@\"" "$@")
+    local take=(take_variables)
+    [[ $containers != apptainer ]] || take=(take_encoded take_variables)
+    container_command=(bash -c "$(declare -f "${take[@]}" "$1"); $(printf '%s; ' "${take[@]}")$1 \"\$@\"" "$@")
 }
 
 # Inside a container: what would have acted on srun and what is behind it came under another name.
