@@ -282,6 +282,81 @@ static void test_eval_config_plan_warns_where_the_launcher_would_do_something_el
 	}
 }
 
+/* Each tried with the launcher 0.2.6, which ends with a Python error on it. */
+static void test_eval_config_plan_warns_of_what_ends_the_launcher(void **state)
+{
+	(void)state;
+#define INLINE_JUDGE \
+	"'type': 'vllm', 'image': 'i:1', 'port': 8001, 'served_model_name': 'j', 'endpoints': {'chat': '/v1/chat'}"
+#define VLLM_SIZES \
+	"'tensor_parallel_size': 8, 'pipeline_parallel_size': 1, 'data_parallel_size': 1, " \
+	"'gpu_memory_utilization': 0.9, 'extra_args': ''"
+	static const struct {
+		const char *patch, *pointer, *says;
+	} cases[] = {
+	    {"{'execution': {'sbatch_extra_flags': null}}", "/execution/sbatch_extra_flags", "{exclusive: false}"},
+	    {"{'execution': {'num_nodes': null}}", "/execution/num_nodes", "num_nodes is null: leave it out"},
+	    {"{'execution': {'num_instances': null}}", "/execution/num_instances", "leave it out"},
+	    {"{'execution': {'deployment': null}}", "/execution/deployment", "leave it out"},
+	    {"{'execution': {'mounts': null}}", "/execution/mounts", "leave it out"},
+	    {"{'execution': {'mounts': {'deployment': null}}}", "/execution/mounts/deployment", "leave it out"},
+	    {"{'execution': {'mounts': {'evaluation': null}}}", "/execution/mounts/evaluation", "leave it out"},
+	    {"{'execution': {'mounts': {'auxiliary': null}}}", "/execution/mounts/auxiliary", "leave it out"},
+	    {"{'execution': {'mounts': {'mount_home': null}}}", "/execution/mounts/mount_home", "leave it out"},
+	    {"{'auxiliary_deployments': null}", "/auxiliary_deployments", "leave it out"},
+	    {"{'auxiliary_deployments': {'judge': null}}", "/auxiliary_deployments/judge", "leave it out"},
+	    {"{'target': null}", "/target", "leave it out"},
+	    {"{'target': {'api_endpoint': null}}", "/target/api_endpoint", "leave it out"},
+	    {"{'export': null}", "/export", "leave it out"},
+	    {"{'evaluation': {'env_vars': null}}", "/evaluation/env_vars", "leave it out"},
+	    {"{'evaluation': {'nemo_evaluator_config': null}}", "/evaluation/nemo_evaluator_config", "leave it out"},
+	    {"{'evaluation': {'pre_cmd': null}}", "/evaluation/pre_cmd", "leave it out"},
+	    {"{'evaluation': {'post_cmd': null}}", "/evaluation/post_cmd", "leave it out"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag', 'env_vars': null}]}}", "/evaluation/tasks/0/env_vars",
+	     "leave it out"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag', 'nemo_evaluator_config': null}]}}",
+	     "/evaluation/tasks/0/nemo_evaluator_config", "leave it out"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag', 'pre_cmd': null}]}}", "/evaluation/tasks/0/pre_cmd",
+	     "leave it out"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag', 'post_cmd': null}]}}", "/evaluation/tasks/0/post_cmd",
+	     "leave it out"},
+	    {"{'evaluation': {'tasks': [{'name': 'hellaswag', 'dataset_mount_path': null}]}}",
+	     "/evaluation/tasks/0/dataset_mount_path", "leave it out"},
+	    {"{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'checkpoint_path': '/models/j'," VLLM_SIZES "}}}",
+	     "/auxiliary_deployments/judge", "no command for it without hf_model_handle: set them, or command"},
+	    {"{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'hf_model_handle': 'o/m'}}}",
+	     "/auxiliary_deployments/judge",
+	     "without tensor_parallel_size, pipeline_parallel_size, data_parallel_size, gpu_memory_utilization, "
+	     "extra_args:"},
+	    {"{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'hf_model_handle': 'o/m', 'num_nodes': null}}}",
+	     "/auxiliary_deployments/judge/num_nodes", "leave it out"},
+	    {"{'auxiliary_deployments': {'judge': {" INLINE_JUDGE
+	     ", 'hf_model_handle': 'o/m', 'num_instances': null}}}",
+	     "/auxiliary_deployments/judge/num_instances", "leave it out"},
+	};
+	static const char *const silent[] = {
+	    "{'execution': {'gres': null, 'proxy': null, 'auto_export': null}, 'env_vars': null}",
+	    "{'auxiliary_deployments': {'judge': {'type': 'none', 'num_nodes': null}}}",
+	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'hf_model_handle': 'o/m'," VLLM_SIZES "}}}",
+	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'command': 'serve'}}}",
+	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'command_template': 'serve {port}'}}}",
+	};
+	struct eval_result r;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		eval_ok(EVAL_BASE, cases[i].patch, &r);
+		if (eval_find(&r.warnings, cases[i].pointer, cases[i].says) == NULL)
+			eval_fail(cases[i].patch, &r);
+		eval_done(&r);
+	}
+	for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++) {
+		eval_ok(EVAL_BASE, silent[i], &r);
+		for (size_t k = 0; k < r.warnings.count; k++)
+			if (strstr(r.warnings.items[k].message, "NVIDIA's launcher") != NULL)
+				eval_fail(silent[i], &r);
+		eval_done(&r);
+	}
+}
+
 static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
 {
 	(void)state;
@@ -553,6 +628,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
+	    cmocka_unit_test(test_eval_config_plan_warns_of_what_ends_the_launcher),
 	    cmocka_unit_test(test_eval_config_plan_one_mistake_gives_one_message),
 	    cmocka_unit_test(test_eval_config_plan_long_names_are_refused),
 	    cmocka_unit_test(test_eval_config_plan_strict_makes_unknown_keys_errors),

@@ -252,6 +252,71 @@ static void warn_not_launchers(const struct plan_ctx *ctx)
 	str_done(&names);
 }
 
+#define KEYS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* Keys that are as good as left out here when they are null, and where the launcher ends with an error. */
+static void warn_nulls(const struct plan_ctx *ctx, const json_t *object, const char *base, const char *const *keys,
+		       const char *instead)
+{
+	for (; *keys != NULL; keys++) {
+		CLEANUP(mem_freep) char *pointer = reader_join(base, *keys);
+		if (json_is_null(json_object_get(object, *keys)))
+			reader_warn(&ctx->reader, pointer, "NVIDIA's launcher ends with an error where %s is null: %s",
+				    *keys, instead);
+	}
+}
+
+/* An auxiliary without a command gets vLLM's; the launcher's text of it wants each of these, and is written with "None"
+ * where one is null. */
+static void warn_vllm_keys(const struct plan_ctx *ctx, const json_t *config, const char *base)
+{
+	static const char *const keys[] = {"hf_model_handle",    "tensor_parallel_size",   "pipeline_parallel_size",
+					   "data_parallel_size", "gpu_memory_utilization", "extra_args"};
+	CLEANUP(str_done) struct str names = {0};
+	if (reader_get(config, "command") != NULL || reader_get(config, "command_template") != NULL)
+		return;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (reader_get(config, keys[i]) == NULL)
+			str_appendf(&names, ", %s", keys[i]);
+	if (names.len > 0)
+		reader_warn(&ctx->reader, base,
+			    "NVIDIA's launcher has no command for it without %s: set them, or command",
+			    str_text(&names) + strlen(", "));
+}
+
+/* What a config says that ends the launcher, where somebody takes it back there. */
+static void warn_ends_launcher(const struct plan_ctx *ctx)
+{
+	static const char omit[] = "leave it out";
+	const char *name;
+	json_t *member;
+	size_t i;
+	warn_nulls(ctx, ctx->execution, "/execution", KEYS("sbatch_extra_flags"), "{exclusive: false} means the same");
+	warn_nulls(ctx, ctx->execution, "/execution", KEYS("num_nodes", "num_instances", "deployment", "mounts"), omit);
+	warn_nulls(ctx, ctx->mounts, "/execution/mounts", KEYS("deployment", "evaluation", "auxiliary", "mount_home"),
+		   omit);
+	warn_nulls(ctx, ctx->root, "", KEYS("auxiliary_deployments", "target", "export"), omit);
+	warn_nulls(ctx, ctx->target, "/target", KEYS("api_endpoint"), omit);
+	warn_nulls(ctx, ctx->evaluation, "/evaluation",
+		   KEYS("env_vars", "nemo_evaluator_config", "pre_cmd", "post_cmd"), omit);
+	json_array_foreach(json_object_get(ctx->evaluation, "tasks"), i, member) {
+		CLEANUP(mem_freep) char *base = reader_join_index("/evaluation/tasks", i);
+		warn_nulls(ctx, member, base,
+			   KEYS("env_vars", "nemo_evaluator_config", "pre_cmd", "post_cmd", "dataset_mount_path"),
+			   omit);
+	}
+	json_object_foreach((json_t *)ctx->auxiliaries, name, member) {
+		CLEANUP(mem_freep) char *base = reader_join("/auxiliary_deployments", name);
+		const char *type = json_string_value(json_object_get(member, "type"));
+		if (json_is_null(member))
+			warn_nulls(ctx, ctx->auxiliaries, "/auxiliary_deployments", KEYS(name), omit);
+		if (type == NULL || strcmp(type, "none") == 0)
+			continue;
+		warn_nulls(ctx, member, base, KEYS("num_nodes", "num_instances"), omit);
+		warn_vllm_keys(ctx, member, base);
+	}
+}
+
 /* A limit whose form is Slurm's, and perhaps not what was meant by it. */
 static void warn_walltime(const struct plan_ctx *ctx, const char *key)
 {
@@ -342,6 +407,7 @@ void plan_warnings(struct plan_ctx *ctx)
 	warn_walltime(ctx, "max_walltime");
 	warn_repeated_tasks(ctx);
 	warn_not_launchers(ctx);
+	warn_ends_launcher(ctx);
 	if (plan->deployment != NULL)
 		warn_server(ctx, ctx->deployment, "/deployment", plan->deployment);
 	for (size_t i = 0; i < plan->auxiliary_count; i++) {
