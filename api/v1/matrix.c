@@ -74,21 +74,12 @@ static int compare_numbers(int64_t a, int64_t b)
 	return (a > b) - (a < b);
 }
 
-/* By group, task, metric and score. */
-static int compare_names(const struct score *x, const struct score *y)
-{
-	int order = compare_task(x->group, x->task, y->group, y->task);
-	if (order == 0)
-		order = strcmp(x->metric, y->metric);
-	return order != 0 ? order : strcmp(x->score, y->score);
-}
-
-/* The same, then by protocol, so that equal ones stand together. */
+/* By names, then by protocol, so that equal ones stand together. */
 static int compare_items(const void *a, const void *b)
 {
 	const struct result_of_job *x = *(const struct result_of_job *const *)a;
 	const struct result_of_job *y = *(const struct result_of_job *const *)b;
-	int order = compare_names(&x->row, &y->row);
+	int order = score_compare_names(&x->row, &y->row);
 	return order != 0 ? order : compare_numbers(x->basis->protocol, y->basis->protocol);
 }
 
@@ -121,7 +112,7 @@ static void choose_columns(struct matrix *matrix, const struct result_of_job **s
 		while (end < count &&
 		       compare_task(row->group, row->task, sorted[end]->row.group, sorted[end]->row.task) == 0) {
 			size_t begin = end;
-			while (end < count && compare_names(&sorted[begin]->row, &sorted[end]->row) == 0)
+			while (end < count && score_compare_names(&sorted[begin]->row, &sorted[end]->row) == 0)
 				end++;
 			if (end - begin > best_size) {
 				best = begin;
@@ -313,6 +304,7 @@ static void render_cell(struct json_out *out, const struct matrix *matrix, const
 	out_object(out, NULL);
 	out_double(out, "value", cell->row.value);
 	out_double(out, "stderr", cell->row.stderr_);
+	render_interval(out, "ci95", evidence_interval(&cell->row));
 	out_int_or_null(out, "count", cell->row.count, cell->row.count >= 0);
 	out_string(out, "job", cell->job);
 	out_time(out, "ended_at", cell->ended_at);
@@ -320,6 +312,9 @@ static void render_cell(struct json_out *out, const struct matrix *matrix, const
 		CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
 		out_double(out, "delta", difference.delta);
 		out_double(out, "delta_stderr", difference.stderr_);
+		/* Samples in common are not looked at here: the two are taken as independent, and it is said so. */
+		out_string(out, "method",
+			   isfinite(difference.stderr_) ? compare_method_names[COMPARE_INDEPENDENT] : NULL);
 		differs_render(out, "differs", difference.differs);
 	}
 	out_end(out);

@@ -39,17 +39,6 @@ static bool same_value(const struct score *a, const struct score *b)
 	return a->value == b->value && same_error && a->count == b->count;
 }
 
-/* The order of results_of_job(). */
-static int compare_names(const struct score *a, const struct score *b)
-{
-	if (a->group != b->group)
-		return (int)a->group - (int)b->group;
-	int order = strcmp(a->task, b->task);
-	if (order == 0)
-		order = strcmp(a->metric, b->metric);
-	return order != 0 ? order : strcmp(a->score, b->score);
-}
-
 struct tally {
 	int added;
 	int changed;
@@ -81,7 +70,7 @@ static struct tally render_changes(struct json_out *out, const struct refresh *r
 	while (b < refresh->before.count || a < refresh->after.count) {
 		const struct score *before = b < refresh->before.count ? &refresh->before.items[b] : NULL;
 		const struct score *after = a < refresh->after.count ? &refresh->after.items[a] : NULL;
-		int order = before == NULL ? 1 : after == NULL ? -1 : compare_names(before, after);
+		int order = before == NULL ? 1 : after == NULL ? -1 : score_compare_names(before, after);
 		b += order <= 0;
 		a += order >= 0;
 		if (order == 0 && same_value(before, after)) {

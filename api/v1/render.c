@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #define SHORT_HASH 16 /* digits: enough to tell a team's apart */
@@ -274,6 +275,18 @@ void render_comma_list(struct json_out *out, const char *name, const char *list)
 	out_end(out);
 }
 
+void render_interval(struct json_out *out, const char *name, struct interval interval)
+{
+	if (!isfinite(interval.lo) || !isfinite(interval.hi)) {
+		out_null(out, name);
+		return;
+	}
+	out_array(out, name);
+	out_double(out, NULL, interval.lo);
+	out_double(out, NULL, interval.hi);
+	out_end(out);
+}
+
 void render_score(struct json_out *out, const struct render_score_of *of, const struct score *row)
 {
 	out_object(out, NULL);
@@ -289,6 +302,7 @@ void render_score(struct json_out *out, const struct render_score_of *of, const 
 	out_string(out, "score", row->score);
 	out_double(out, "value", row->value);
 	out_double(out, "stderr", row->stderr_);
+	render_interval(out, "ci95", evidence_interval(row));
 	out_int_or_null(out, "count", row->count, row->count >= 0);
 	render_subject(out, of->basis);
 	render_protocol(out, of->basis);
@@ -298,7 +312,7 @@ void render_score(struct json_out *out, const struct render_score_of *of, const 
 void render_score_csv_heading(struct str *s)
 {
 	str_append(s, "evaluation,job,user,model,state,ended_at,task,group,metric,score,value,stderr,count,"
-		      "checkpoint,subject,harness,image,params,params_hash,protocol\r\n");
+		      "checkpoint,subject,harness,image,params,params_hash,protocol,ci95_low,ci95_high\r\n");
 }
 
 void render_score_csv(struct str *s, const struct render_score_of *of, const struct score *row)
@@ -336,5 +350,10 @@ void render_score_csv(struct str *s, const struct render_score_of *of, const str
 	}
 	str_append_c(s, ',');
 	render_short_hash_csv(s, basis->protocol_hash);
+	struct interval interval = evidence_interval(row);
+	str_append_c(s, ',');
+	csv_double(s, interval.lo);
+	str_append_c(s, ',');
+	csv_double(s, interval.hi);
 	str_append(s, "\r\n");
 }

@@ -9,6 +9,7 @@
 #include "db/failures.h"
 #include "db/jobs.h"
 #include "db/results.h"
+#include "service/evidence.h"
 
 #include <jansson.h>
 
@@ -35,6 +36,9 @@ struct render_score_of {
 /* Borrows from both. */
 struct render_score_of render_score_of_job(const struct job_row *job, const struct job_basis *basis);
 void render_score(struct json_out *out, const struct render_score_of *of, const struct score *row);
+
+/* [lo, hi], or null. */
+void render_interval(struct json_out *out, const char *name, struct interval interval);
 
 /* The members that say of what a score is, and how it came to be. */
 void render_subject(struct json_out *out, const struct job_basis *basis);

@@ -3,6 +3,7 @@
 #include "base/json_or_null.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void score_done(struct score *score)
 {
@@ -12,6 +13,16 @@ void score_done(struct score *score)
 	free(score->metric);
 	free(score->score);
 	*score = (struct score){0};
+}
+
+int score_compare_names(const struct score *a, const struct score *b)
+{
+	if (a->group != b->group)
+		return (int)a->group - (int)b->group;
+	int order = strcmp(a->task, b->task);
+	if (order == 0)
+		order = strcmp(a->metric, b->metric);
+	return order != 0 ? order : strcmp(a->score, b->score);
 }
 
 json_t *score_list_json(const struct score *scores, size_t count)

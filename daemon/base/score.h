@@ -21,6 +21,9 @@ struct score {
 /* Frees the strings; accepts NULL. */
 void score_done(struct score *score);
 
+/* Tasks before groups, then by task, metric and score; 0: they are of the same. */
+int score_compare_names(const struct score *a, const struct score *b);
+
 #define SCORE_EVENT_MAX 50 /* scores in one event */
 
 /* The first SCORE_EVENT_MAX as an event has them (openapi.yaml, schema Event: results.recorded). */

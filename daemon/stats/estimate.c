@@ -21,6 +21,15 @@ struct interval interval_wilson(double successes, size_t count)
 				 successes == n ? 1 : fmin(1, middle + half)};
 }
 
+struct interval interval_score(double value, double stderr_, int64_t count)
+{
+	if (stderr_ > 0)
+		return interval_normal(value, stderr_);
+	if (stderr_ == 0 && count > 0 && (value == 0 || value == 1))
+		return interval_wilson(value * (double)count, (size_t)count);
+	return (struct interval){NAN, NAN};
+}
+
 struct estimate estimate_mean(const struct outcome *sorted, size_t count)
 {
 	struct estimate estimate = {.value = NAN, .stderr_ = NAN, .ci = {NAN, NAN}, .count = count};

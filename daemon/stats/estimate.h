@@ -28,6 +28,11 @@ struct interval interval_normal(double value, double stderr_);
 /* Of `successes` in `count`; needs no standard error, and stays within [0, 1]. */
 struct interval interval_wilson(double successes, size_t count);
 
+/* Of a score of which no more is known than its standard error (NAN: not that either) and how many samples it is of
+ * (-1: not known). The normal one; where all samples came to 0, or all to 1, and so the error is 0, Wilson's; NAN for
+ * other errors of 0. */
+struct interval interval_score(double value, double stderr_, int64_t count);
+
 /* Of outcomes that outcomes_sort() has sorted. */
 struct estimate estimate_mean(const struct outcome *sorted, size_t count);
 

@@ -121,7 +121,7 @@ def test_matrix_cells_are_the_latest_of_one_score_a_task(store):
     assert all(x["differs"] == [] for x in matrix["columns"] + matrix["rows"])
     rows = {r["model"]: r["cells"] for r in matrix["rows"]}
     assert list(rows) == ['=HYPERLINK("x"),c', "org/a", "org/b"]
-    assert rows["org/a"] == [None, {"value": 0.25, "stderr": None, "count": None, "job": jobs["new"],
+    assert rows["org/a"] == [None, {"value": 0.25, "stderr": None, "ci95": None, "count": None, "job": jobs["new"],
                                     "ended_at": "2023-11-14T22:13:20Z"}, None]
     assert [c and c["value"] for c in rows["org/b"]] == [None, 0.55, 0.4]
 
@@ -166,7 +166,7 @@ def test_matrix_of_nothing_is_empty(store):
     ann = daemon.client("ann")
     assert ann.get("/v1/results?form=matrix&task=none").json() == {"baseline": None, "columns": [], "rows": []}
     assert ann.get("/v1/results?form=matrix&task=none&format=csv").text == "model,checkpoint,subject\r\n"
-    assert ann.get("/v1/results?task=none&format=csv").text.split(",")[-1] == "protocol\r\n"
+    assert ann.get("/v1/results?task=none&format=csv").text.split(",")[-3:] == ["protocol", "ci95_low", "ci95_high\r\n"]
 
 
 @pytest.mark.parametrize("query, words", [

@@ -141,6 +141,8 @@ def perform(bed, s):
     s.read("listResults", "/v1/results?task=ifeval&latest=true")
     s.read("listResults.matrix", "/v1/results?form=matrix&latest=true")
     s.read("listResults.csv", "/v1/results?format=csv")
+    s.read("compareScores", f"/v1/compare?a={job}&b={job}")
+    s.call("runGate", "POST", "/v1/gates", json={"baseline": job, "candidate": job, "policy": {"tasks": {"ifeval": {"drop": 0.01}}}})
     s.read("listEvents", f"/v1/events?evaluation={made['id']}&limit=2")
     s.keep("listEvents.stream", first_event(ann, made["id"]))
 

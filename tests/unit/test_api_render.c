@@ -271,7 +271,7 @@ static void test_render_score_csv_fields_are_quoted(void **state)
 	render_score_csv(&out.text, &of, &row);
 	assert_string_equal(str_text(&out.text),
 			    "e,e.0,ann,\"a,\"\"b\"\"\",succeeded,2001-09-09T01:46:40Z,\"line\nbreak\",true,acc,micro,"
-			    "0.5,,,/ckpt,0123456789abcdef,ifeval,,\"{\"\"a\"\":1}\",,\r\n");
+			    "0.5,,,/ckpt,0123456789abcdef,ifeval,,\"{\"\"a\"\":1}\",,,,\r\n");
 	json_out_done(&out);
 	render_score(&out, &of, &row);
 	json_t *json = parse(&out);

@@ -15,7 +15,7 @@ import requests
 from tqdm.auto import tqdm
 
 from . import errors, tables
-from .models import (ArtifactFile, Cluster, DryRun, Evaluation, Event, Job, JobDetail, LogFile, PlacedMessage, Score, ScoreMatrix,
+from .models import (ArtifactFile, Cluster, Comparison, DryRun, Evaluation, Event, Gate, GatePolicy, Job, JobDetail, LogFile, PlacedMessage, Score, ScoreMatrix,
                      Whoami)
 from .transport import CONNECT_TIMEOUT_S, Token, Transport
 
@@ -217,6 +217,15 @@ class Client:
     def matrix_frame(self, *, baseline: Optional[str] = None, **filters: Any) -> pandas.DataFrame:
         """The matrix's values as a DataFrame. Wants pandas."""
         return tables.matrix(self.matrix(baseline=baseline, **filters))
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Is b better? Score by score, with a test. Each is an evaluation's or a job's id, or "model:NAME"."""
+        return cast(Comparison, self._get("/v1/compare", {"a": a, "b": b}))
+
+    def gate(self, baseline: str, candidate: str, policy: GatePolicy) -> Gate:
+        """May the candidate take the baseline's place? `verdict` says pass, warn, block or inconclusive."""
+        body = {"baseline": baseline, "candidate": candidate, "policy": policy}
+        return cast(Gate, self._http.send("POST", "/v1/gates", json=body).json())
 
     # --- beneath ---
 

@@ -269,6 +269,10 @@ class ArtifactList(TypedDict):
     next: None
     truncated: bool
 
+IntervalEnds = List[float]
+
+Interval = Optional[IntervalEnds]
+
 ScoreCheckpoint = TextOrNull
 
 ScoreSubject = Optional[str]
@@ -297,6 +301,7 @@ class Score(TypedDict):
     score: str
     value: Optional[float]
     stderr: Optional[float]
+    ci95: Interval
     count: CountOrNull
     checkpoint: ScoreCheckpoint
     subject: ScoreSubject
@@ -353,10 +358,13 @@ class ScoreMatrixColumnsItem(TypedDict):
     protocol: ScoreProtocol
     differs: ScoreDiffers
 
+ComparisonMethod = Literal['mcnemar_exact', 'paired_permutation', 'independent']
+
 
 class ScoreCellRequired(TypedDict):
     value: Optional[float]
     stderr: Optional[float]
+    ci95: Interval
     count: CountOrNull
     job: JobId
     ended_at: TimeOrNull
@@ -365,6 +373,7 @@ class ScoreCellRequired(TypedDict):
 class ScoreCell(ScoreCellRequired, total=False):
     delta: Optional[float]
     delta_stderr: Optional[float]
+    method: Optional[ComparisonMethod]
     differs: ScoreDiffers
 
 
@@ -381,6 +390,100 @@ class ScoreMatrix(TypedDict):
     baseline: TextOrNull
     columns: List[ScoreMatrixColumnsItem]
     rows: List[ScoreMatrixRowsItem]
+
+
+class ComparisonSide(TypedDict):
+    evaluation: Optional[EvaluationId]
+    job: Optional[JobId]
+    model: str
+
+
+class ComparisonFlips(TypedDict):
+    better: int
+    worse: int
+
+
+class ComparisonFields(TypedDict):
+    group: bool
+    metric: str
+    score: str
+    a: Optional[float]
+    b: Optional[float]
+    difference: Optional[float]
+    ci95: Interval
+    pairs: int
+    method: ComparisonMethod
+    p: Optional[float]
+    p_adjusted: Optional[float]
+    detectable: Optional[float]
+    lower_is_better: bool
+    verdict: Literal['better', 'worse', 'no_difference_shown', 'inconclusive']
+    flips: Optional[ComparisonFlips]
+    a_job: JobId
+    b_job: JobId
+    differs: ScoreDiffers
+
+
+class ComparisonItem(ComparisonFields):
+    task: str
+
+
+class ComparisonLeftover(TypedDict):
+    task: str
+    group: bool
+    metric: str
+    score: str
+    job: JobId
+
+
+class Comparison(TypedDict):
+    a: ComparisonSide
+    b: ComparisonSide
+    items: List[ComparisonItem]
+    only_a: List[ComparisonLeftover]
+    only_b: List[ComparisonLeftover]
+
+GateLevel = Literal['critical', 'supporting', 'advisory']
+
+
+class GatePolicyRule(TypedDict, total=False):
+    level: GateLevel
+    drop: float
+    least_pairs: int
+    metric: str
+    score: str
+
+
+class GatePolicy(TypedDict, total=False):
+    tasks: Dict[str, GatePolicyRule]
+    default: GatePolicyRule
+
+
+class GateRequest(TypedDict):
+    baseline: str
+    candidate: str
+    policy: GatePolicy
+
+
+class GateComparison(ComparisonFields):
+    pass
+
+
+class GateRule(TypedDict):
+    task: str
+    level: GateLevel
+    drop: float
+    least_pairs: int
+    outcome: Literal['pass', 'fail', 'inconclusive']
+    why: str
+    comparison: Optional[GateComparison]
+
+
+class Gate(TypedDict):
+    verdict: Literal['pass', 'warn', 'block', 'inconclusive']
+    baseline: ComparisonSide
+    candidate: ComparisonSide
+    rules: List[GateRule]
 
 
 class ScoreListBasis(TypedDict):
