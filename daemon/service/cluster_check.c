@@ -60,6 +60,7 @@ int cluster_check_preflight(struct service *service, struct db *db, const struct
 		return err_set(err, NEL_NOTFOUND, "there is no cluster %s", name);
 	const struct preflight_input input = {
 	    .accounting = cluster->accounting,
+	    .containers = cluster->containers,
 	    .account = wanted->account,
 	    .partition = wanted->partition,
 	    .output_dirs = wanted->output_dir != NULL ? own : (const char *const *)cluster->output_roots,

@@ -124,14 +124,14 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =
 	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s?, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}",
 			 "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
-			 cluster->draining ? "draining" : "active", "identity", cluster->username, "active_identities",
-			 stats.lanes, "health", health(ssh, &observed), "sessions", sessions, "breaker", breaker,
-			 "last_ok_at", json_or_null_time(ssh->last_ok_s), "last_error_at",
-			 json_or_null_time(ssh->last_error_s), "last_error",
-			 ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "queued",
-			 (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
+			 cluster->draining ? "draining" : "active", "containers", containers_name(cluster->containers),
+			 "identity", cluster->username, "active_identities", stats.lanes, "health",
+			 health(ssh, &observed), "sessions", sessions, "breaker", breaker, "last_ok_at",
+			 json_or_null_time(ssh->last_ok_s), "last_error_at", json_or_null_time(ssh->last_error_s),
+			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation,
+			 "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
 			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 

@@ -8,6 +8,11 @@ struct rule {
 	const char *advice;
 };
 
+#define APPTAINER_LOGIN \
+	"The registry refused the image: check its name, and log in to the registry on the cluster ('apptainer " \
+	"registry " \
+	"login', kept in ~/.apptainer/docker-config.json)."
+
 /* Causes before their consequences: the first that is found counts. */
 static const struct rule log_rules[] = {
     {"uncorrectable ecc", "A GPU of the node is broken: resume the job with that node excluded "
@@ -62,6 +67,24 @@ static const struct rule log_rules[] = {
     {"invalid api key", "The endpoint refused the key: check the secret that target.api_endpoint.api_key_name names."},
     {"incorrect api key", "The endpoint refused the key: check the secret that target.api_endpoint.api_key_name "
 			  "names."},
+    {"no apptainer and no singularity",
+     "The compute nodes have no Apptainer on the PATH of jobs: have it installed, or "
+     "environment.PATH of the cluster set to one that has it; pyxis is for clusters "
+     "with that plugin."},
+    {"requested access to the resource is denied", APPTAINER_LOGIN},
+    {"unauthorized: authentication required", APPTAINER_LOGIN},
+    {"invalid username/password", APPTAINER_LOGIN},
+    {"toomanyrequests", "The registry lets nobody pull so often: log in to it on the cluster ('apptainer registry "
+			"login'), or name a .sif file there."},
+    {"mount hook function failure", "A mount failed: check that its source exists on the compute nodes, for the job's "
+				    "account, and that the image can have something at its place."},
+    {"could not use fakeroot", "Apptainer could not make the user root in his container: have the account put into "
+			       "/etc/subuid and /etc/subgid, or taken out of both, on all nodes."},
+    {"image format not recognized", "That file is no image that Apptainer knows: name a .sif file, a squashfs or a "
+				    "sandbox directory."},
+    {"could not open image", "The image is not there on the compute nodes, or not for the job's account: check its "
+			     "path."},
+    {"executable file not found in $path", "The image lacks that program: check deployment.command, and the image."},
     {"401 client error", "The server at that address refused the token: check the secret that env_vars gives it."},
     {"401 unauthorized", "The server at that address refused the credentials: check the secret, or for an image the "
 			 "registry's entry in ~/.config/enroot/.credentials on the cluster."},
@@ -73,6 +96,13 @@ static const struct rule log_rules[] = {
     {"manifest unknown", "The registry does not have that tag: check the image's name and tag."},
     {"failed to import docker image", "The image could not be fetched: check its name and tag and the registry's entry "
 				      "in ~/.config/enroot/.credentials, or name a .sqsh file on the cluster."},
+    {"unable to handle docker://",
+     "The image could not be fetched: check its name and tag, that the compute nodes reach "
+     "the registry, and the login there ('apptainer registry login' on the cluster), or "
+     "name a .sif file on the cluster."},
+    {"while making image from oci registry", "The image could not be fetched: check its name and tag, that the compute "
+					     "nodes reach the registry, and the login there ('apptainer registry "
+					     "login' on the cluster), or name a .sif file on the cluster."},
     {"no such file or directory: /", "A file or directory does not exist on the node: check the mounts and the paths "
 				     "of the config."},
     {"429 client error", "The server at that address answers too many requests: lower parallelism, or try again "

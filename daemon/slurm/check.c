@@ -40,6 +40,7 @@ const char *check_kind_name(enum check_kind kind)
 	case CHECK_SLURMCTLD: return "slurmctld";
 	case CHECK_ACCOUNTING: return "accounting";
 	case CHECK_PYXIS: return "pyxis";
+	case CHECK_APPTAINER: return "apptainer";
 	case CHECK_CURL: return "curl";
 	case CHECK_CLOCK: return "clock";
 	}
@@ -67,6 +68,8 @@ const char *check_hint(enum check_kind kind)
 		       "environment.PATH";
 	case CHECK_ACCOUNTING: return "is slurmdbd up? Where there is none for good, set accounting: none";
 	case CHECK_PYXIS: return "install Pyxis and name it in plugstack.conf, also on the login node";
+	case CHECK_APPTAINER:
+		return "install Apptainer on the compute nodes, or set environment.PATH to one that has it";
 	case CHECK_CURL: return "install curl on the compute nodes: jobs wait for their model servers with it";
 	case CHECK_CLOCK: return "let both hosts follow NTP: times of jobs and back-offs go by their clocks";
 	}
@@ -237,10 +240,12 @@ static const char *accounting_name(enum accounting_mode mode)
 int check_preflight_new(const struct preflight_input *in, struct check_question **ret_question, struct nel_err *err)
 {
 	/* The names for the script, and its items in the same order; one for each output directory. */
-	static const char *const checks[] = {"login", "slurmctld", "sbatch", "accounting",  "pyxis",
-					     "clock", "account",   "curl",   "output_dirs", NULL};
-	static const enum check_kind kinds[] = {CHECK_LOGIN,      CHECK_SLURMCTLD, CHECK_VERSION,
-						CHECK_ACCOUNTING, CHECK_PYXIS,     CHECK_CLOCK};
+	bool apptainer = in->containers == CONTAINERS_APPTAINER;
+	const char *const checks[] = {"login", "slurmctld", "sbatch", "accounting",  containers_name(in->containers),
+				      "clock", "account",   "curl",   "output_dirs", NULL};
+	const enum check_kind kinds[] = {
+	    CHECK_LOGIN, CHECK_SLURMCTLD, CHECK_VERSION, CHECK_ACCOUNTING, apptainer ? CHECK_APPTAINER : CHECK_PYXIS,
+	    CHECK_CLOCK};
 	CLEANUP(check_question_freep) struct check_question *question = mem_calloc(1, sizeof *question);
 	add_checks(question, checks);
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)

@@ -24,6 +24,7 @@ enum check_kind {
 	CHECK_VERSION, /* of sbatch */
 	CHECK_ACCOUNTING,
 	CHECK_PYXIS,
+	CHECK_APPTAINER, /* in place of CHECK_PYXIS */
 	CHECK_CURL,
 	CHECK_CLOCK
 };
@@ -76,6 +77,7 @@ const char *check_hint(enum check_kind kind);
 /* All borrowed. */
 struct preflight_input {
 	enum accounting_mode accounting;
+	enum containers containers;
 	const char *account;            /* NULL: any */
 	const char *partition;          /* for the job; NULL: the default one */
 	const char *const *output_dirs; /* NULL-terminated */

@@ -53,3 +53,10 @@ def test_images_of_servers_and_of_the_proxy_422_at_their_places(daemon):
     one = [override for override in overrides if "num_instances" not in override]
     errors = plan(daemon, 422, one, config)["errors"]
     assert "/execution/proxy/image" not in [error["pointer"] for error in errors]
+
+
+def test_cluster_says_what_starts_its_containers(daemon):
+    client = daemon.client("eve")
+    found = {cluster["name"]: cluster["containers"] for cluster in client.get("/v1/clusters").json()["items"]}
+    assert found == {"alpha": "pyxis", "beta": "apptainer"}
+    assert client.get("/v1/clusters/beta").json()["containers"] == "apptainer"

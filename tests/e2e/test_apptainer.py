@@ -130,3 +130,11 @@ def test_node_without_apptainer_says_so(bed, make_daemon, model_server):
     daemon = make_daemon([cluster_settings(bed, containers="apptainer")]).start()
     evaluation = daemon.client.wait_end(daemon.admin.submit(config(bed, model_server, task()), model_server.env)["id"], "failed")
     assert "has no apptainer and no singularity on its PATH" in daemon.client.job(evaluation["jobs"][0]["id"])["reason"]
+
+
+def test_preflight_looks_for_apptainer_where_the_settings_say_so(bed, daemon):
+    for job, says in (("false", "/lib/apptainer/bin/apptainer on alpha-login"), ("true", "/lib/apptainer/bin/apptainer")):
+        checks = daemon.admin.post(f"/v1/clusters/gamma/check?job={job}", 200)["checks"]
+        (found,) = [check for check in checks if check["name"] in ("pyxis", "apptainer")]
+        assert found["name"] == "apptainer" and found["ok"] is True and says in found["message"], found
+    assert "pyxis" in [check["name"] for check in daemon.admin.post("/v1/clusters/alpha/check", 200)["checks"]]

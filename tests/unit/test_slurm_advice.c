@@ -20,6 +20,39 @@ static void test_advice_causes_are_found_in_log_and_reason(void **state)
 	    {"FAILED", "OSError: [Errno 28] No space left on device: '/cache/x'", "Free space"},
 	    {"FAILED", "huggingface_hub.errors.GatedRepoError: 401 Client Error.", "licence"},
 	    {"FAILED", "pyxis:     [ERROR] URL https://registry.example/v2/ returned error code: 404 Not Found", "tag"},
+	    {"FAILED", "error: node a1 has no apptainer and no singularity on its PATH (/usr/bin)", "environment.PATH"},
+	    {"FAILED",
+	     "INFO:    Converting OCI blobs to SIF format\nFATAL:   Unable to handle docker://r.example/a/b:1 uri: "
+	     "failed "
+	     "to get checksum for docker://r.example/a/b:1: reading manifest 1 in r.example/a/b: manifest unknown",
+	     "does not have that tag"},
+	    {"FAILED",
+	     "FATAL:   Unable to handle docker://a/b uri: failed to get checksum for docker://a/b: reading manifest "
+	     "latest "
+	     "in docker.io/a/b: errors:\ndenied: requested access to the resource is denied\nunauthorized: "
+	     "authentication required",
+	     "apptainer registry login"},
+	    {"FAILED",
+	     "FATAL:   Unable to handle docker://a/b uri: pinging container registry r.example: dial tcp: lookup "
+	     "r.example: no such host",
+	     "reach the registry"},
+	    {"FAILED",
+	     "FATAL:   While making image from oci registry: error fetching image to cache: toomanyrequests: You have "
+	     "reached your pull rate limit",
+	     "so often"},
+	    {"FAILED",
+	     "FATAL:   While making image from oci registry: error fetching image to cache: while building SIF from "
+	     "layers: write /tmp/x: no space left on device",
+	     "Free space"},
+	    {"FAILED",
+	     "FATAL:   container creation failed: mount hook function failure: mount /d->/m error: while mounting /d: "
+	     "mount source /d doesn't exist",
+	     "A mount failed"},
+	    {"FAILED",
+	     "FATAL:   could not open image /x.sif: failed to retrieve path for /x.sif: lstat /x.sif: no such file or "
+	     "directory",
+	     "check its path"},
+	    {"FAILED", "FATAL:   \"nemo-evaluator\": executable file not found in $PATH", "lacks that program"},
 	    {"FAILED", "OSError: [Errno 98] Address already in use", "deployment.port"},
 	    /* The cause goes before what follows from it, wherever it stands. */
 	    {"FAILED", "Connection refused\nCUDA out of memory\nConnection refused", "tensor_parallel_size"},

@@ -582,6 +582,34 @@ static void test_preflight_every_missing_item_is_named(void **state)
 		assert_true(strlen(check_hint(reply.items[i].kind)) > 10);
 }
 
+static void test_preflight_of_a_cluster_without_pyxis_asks_a_node_for_apptainer(void **state)
+{
+	(void)state;
+	run("%s", preflight_slurm);
+	const char *const none[] = {NULL};
+	struct preflight_input in = {.containers = CONTAINERS_APPTAINER, .output_dirs = none, .job = true};
+	CLEANUP(check_reply_done) struct check_reply reply = {0};
+	write_file("srun_help", "nothing of containers\n");
+	write_file("node", "on a1: /usr/bin/apptainer\n");
+	preflight(&in, &reply);
+	assert_result(&reply, CHECK_APPTAINER, 0, CHECK_GOOD, "on a1: /usr/bin/apptainer");
+	for (size_t i = 0; i < reply.count; i++)
+		assert_int_not_equal(reply.items[i].kind, CHECK_PYXIS);
+	check_reply_done(&reply);
+	write_file("node", "on a1: no apptainer and no singularity\n");
+	preflight(&in, &reply);
+	assert_result(&reply, CHECK_APPTAINER, 0, CHECK_BAD, "on a1: no apptainer");
+	check_reply_done(&reply);
+	/* Without a job the login node is a hint, and that it has none says nothing. */
+	in.job = false;
+	preflight(&in, &reply);
+	assert_result(&reply, CHECK_APPTAINER, 0, CHECK_UNKNOWN, "?job=true");
+	check_reply_done(&reply);
+	run("printf '#!/bin/sh\\n' >\"$FAKE/bin/singularity\" && chmod +x \"$FAKE/bin/singularity\"");
+	preflight(&in, &reply);
+	assert_result(&reply, CHECK_APPTAINER, 0, CHECK_GOOD, "bin/singularity on ");
+}
+
 static void test_preflight_what_cannot_be_known_is_neither(void **state)
 {
 	(void)state;
@@ -624,6 +652,8 @@ int main(void)
 	    SCRIPT_TEST(test_check_many_jobs_only_the_first_are_tried),
 	    SCRIPT_TEST(test_preflight_all_is_there),
 	    SCRIPT_TEST(test_preflight_every_missing_item_is_named),
+	    cmocka_unit_test_setup_teardown(test_preflight_of_a_cluster_without_pyxis_asks_a_node_for_apptainer,
+					    check_setup, local_teardown),
 	    cmocka_unit_test_setup_teardown(test_preflight_what_cannot_be_known_is_neither, check_setup,
 					    local_teardown),
 	};

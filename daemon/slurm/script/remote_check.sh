@@ -125,8 +125,8 @@ try_srun() {
     srun --quiet --job-name=nel-preflight --ntasks=1 --time=1 --chdir=/ --input=none "$@"
 }
 
-# What only a job can see.
-check_curl() {
+# What only a job can see: a program on a compute node. NOTHING is said when there is none.
+check_node() { # BASH-COMMAND NOTHING
     local left output status options=()
     if ((!NEL_JOB)); then
         answer unknown 'not checked: compute nodes cannot be seen from here; ?job=true asks one, by a job of a moment'
@@ -140,14 +140,28 @@ check_curl() {
     [[ -z ${NEL_PARTITIONS[0]-} ]] || options+=("--partition=${NEL_PARTITIONS[0]}")
     # shellcheck disable=SC2016
     output=$(ask_within "$left" try_srun --immediate=$((left > 5 ? left - 5 : 1)) "${options[@]}" /bin/bash -c \
-        'printf "on %s: " "$(uname -n)"; command -v curl || echo "no curl"')
+        'printf "on %s: " "$(uname -n)"; '"$1 || echo '$2'")
     status=$?
     if ((status != 0)); then
         answer unknown "not checked: no job ran within $left s: ${output:-srun failed with exit status $status}"
-    elif [[ $output == *'no curl' ]]; then
+    elif [[ $output == *"$2" ]]; then
         answer bad "$output"
     else
         answer ok "$output"
+    fi
+}
+
+check_curl() {
+    check_node 'command -v curl' 'no curl'
+}
+
+# The login node need not have it.
+check_apptainer() {
+    local path
+    if path=$(command -v apptainer || command -v singularity) && ((!NEL_JOB)); then
+        answer ok "$path on $host; ?job=true asks a compute node"
+    else
+        check_node 'command -v apptainer || command -v singularity' 'no apptainer and no singularity'
     fi
 }
 

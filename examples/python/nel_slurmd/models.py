@@ -623,6 +623,7 @@ class Cluster(TypedDict):
     identity: TextOrNull
     active_identities: int
     state: Literal['active', 'draining']
+    containers: Literal['pyxis', 'apptainer']
     health: Literal['ok', 'failing', 'unknown']
     sessions: ClusterSessions
     breaker: ClusterBreaker
@@ -637,7 +638,7 @@ class Cluster(TypedDict):
 
 
 class PreflightChecksItem(TypedDict):
-    name: Literal['login', 'slurmctld', 'sbatch', 'accounting', 'pyxis', 'clock', 'account', 'curl', 'output_dir']
+    name: Literal['login', 'slurmctld', 'sbatch', 'accounting', 'pyxis', 'apptainer', 'clock', 'account', 'curl', 'output_dir']
     ok: Optional[bool]
     message: str
     hint: TextOrNull
