@@ -14,8 +14,8 @@ from collections import Counter
 
 import pytest
 import yaml
-from conftest import BINARY, ROOT
-from test_run_sub import BODY, CONTAINER, STAND_INS, Run
+from conftest import BINARY
+from run_sub import BODY, CONTAINER, STAND_INS, Run
 
 CANARY = "INJECTED"
 TOUCH = f"touch {CANARY}"

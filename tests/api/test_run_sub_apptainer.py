@@ -1,4 +1,4 @@
-"""run.sub of a cluster with containers: apptainer, run as in test_run_sub.py. The stand-in for Apptainer takes the options and
+"""run.sub of a cluster with containers: apptainer, run as in run_sub.py. The stand-in for Apptainer takes the options and
 variables as the one of the test clusters does (tests/cluster/apptainer), and runs the command on this machine; what is in a
 container is shown by tests/e2e/test_apptainer.py."""
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import pytest
-from test_run_sub import EVALUATION_SECRET, RECORD, ROOT, Run, environment_file
+from run_sub import EVALUATION_SECRET, RECORD, ROOT, Run, environment_file
 
 STAND_IN = ROOT / "tests/cluster/apptainer"
 BODY = ROOT / "daemon/slurm/script/run_body/09_apptainer.sh"

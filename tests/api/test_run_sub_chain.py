@@ -1,4 +1,4 @@
-"""The chain of run.sub in mode in_job, under the stand-ins of test_run_sub.py: what an attempt queues, what it withdraws,
+"""The chain of run.sub in mode in_job, under the stand-ins of run_sub.py: what an attempt queues, what it withdraws,
 and when a successor has nothing to do."""
 
 import os
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from test_run_sub import RECORD, Run, wait_for
+from run_sub import RECORD, Run, wait_for
 
 STEM = "team-nemo-evaluator-launcher.mmlu.0-0123456789abcdef"
 STAND_INS = {

@@ -1,0 +1,131 @@
+"""How run.sub ends: stamps, seals, exit codes, servers that die."""
+
+import hashlib
+import os
+import time
+
+import pytest
+
+from run_sub import maker
+
+make = pytest.fixture(maker)
+
+
+def test_run_writes_stamps_that_add_up_over_restarts(make):
+    run = make("none")
+    assert run.run() == 0
+    stamps = run.stamps()
+    assert stamps["job"] == ["42"]
+    assert len(stamps["started"]) == 1 and len(stamps["ended"]) == 1
+    begin, (end, code) = int(stamps["started"][0]), stamps["ended"][0].split()
+    assert begin <= int(end) <= begin + 30 and code == "0"
+    # The same job again: Slurm requeued it. The start in between was killed and ended with its last sign of life.
+    attempt = run.job_dir / ".attempts/1"
+    with (attempt / "started").open("a") as started:
+        started.write("1000\n")
+    os.utime(attempt / "alive", (1234, 1234))
+    assert run.run() == 0
+    stamps = run.stamps()
+    assert len(stamps["started"]) == 3
+    assert stamps["ended"][1] == "1234 -1"
+    assert stamps["ended"][2].endswith(" 0")
+
+
+def test_run_of_a_second_job_of_the_attempt_leaves_at_once(make):
+    run = make("none")
+    assert run.run() == 0
+    before = run.stamps()
+    assert run.run(job_id="43") == 3
+    assert "belongs to Slurm job 42" in run.log
+    assert run.stamps() == before
+    assert len(run.calls("srun")) == 1
+
+
+def seal(run, attempt=1):
+    path = run.job_dir / f".attempts/{attempt}/results"
+    return path.read_text().split() if path.exists() else None
+
+
+def test_run_of_a_finished_evaluation_seals_its_results(make):
+    run = make("none")
+    run.set("evaluator-results", "results: {}\n")
+    assert run.run() == 0, run.log
+    results = run.artifacts / "results.yml"
+    digest = hashlib.sha256(results.read_bytes()).hexdigest()
+    assert seal(run) == [digest, "12", str(int(results.stat().st_mtime))]
+
+
+def test_run_of_a_failed_evaluation_seals_nothing(make):
+    """Not the results of an earlier start either."""
+    run = make("none")
+    run.set("evaluator-results", "results: {}\n")
+    assert run.run() == 0
+    run.set("evaluator-exit", "7")
+    assert run.run() == 7
+    assert (run.artifacts / "results.yml").exists() and seal(run) is None
+
+
+@pytest.mark.parametrize("left", ["nothing", "a link", "a FIFO"])
+def test_run_without_a_file_of_results_says_so_in_the_seal(make, left):
+    run = make("none")
+    if left == "a link":
+        (run.artifacts / "results.yml").symlink_to("/etc/passwd")
+    elif left == "a FIFO":
+        os.mkfifo(run.artifacts / "results.yml")
+    assert run.run() == 0, run.log
+    assert seal(run) == ["none", "0", "0"]
+
+
+@pytest.mark.parametrize("code", [1, 7, 143])
+def test_run_of_a_failing_evaluator_ends_with_its_exit_code(make, code):
+    run = make("commands")
+    run.set("evaluator-exit", str(code))
+    assert run.run() == code, run.log
+    assert run.stamps(2)["ended"][0].endswith(f" {code}")
+    assert run.calls("sbatch") == []
+
+
+def test_run_of_an_interrupted_evaluation_ends_with_143(make):
+    run = make("commands")
+    run.set("evaluator-marks")
+    assert run.run() == 143
+    assert run.calls("sbatch") == []
+    # The next attempt finishes: the old marker does not count.
+    (run.stand / "evaluator-marks").unlink()
+    assert run.run() == 0, run.log
+
+
+def test_run_of_a_server_that_dies_ends_the_wait_at_once(make):
+    run = make("vllm")
+    run.set("server-dies")
+    logs = run.job_dir / "logs"
+    # Of three tasks the second ended by itself; the others were ended with it.
+    (logs / "server-0-42-0.log").write_text("serving\nslurmstepd: error: *** STEP 42.0 ON n1 CANCELLED AT now ***\n")
+    (logs / "server-0-42-1.log").write_text("loading\n\nout of\nmemory\nsrun: error: n1: task 1: Exited\n")
+    (logs / "server-0-42-2.log").write_text("serving\nslurmstepd: error: *** STEP 42.0 ON n2 CANCELLED AT now ***\n")
+    begin = time.monotonic()
+    assert run.run() == 1
+    assert time.monotonic() - begin < 20
+    told = "a server died before all were ready: logs/server-0-42-*.log ends with: loading | out of | memory\n"
+    assert run.log.endswith(f" gave up: {told}")
+    assert list(run.steps()) == ["server-0"]
+    assert run.stamps()["ended"][0].endswith(" 1")
+
+
+def test_run_of_a_server_that_is_never_healthy_ends_at_the_timeout(make):
+    run = make("vllm")
+    (run.stand / "container/vllm").write_text("#!/bin/bash\nwhile :; do /bin/sleep 0.1; done\n")
+    run.edit("NEL_READINESS_TIMEOUT_S=3600", "NEL_READINESS_TIMEOUT_S=3")
+    assert run.run() == 1
+    assert "deployment was not ready after 3 s: http://127.0.0.1:8000/health answered nothing" in run.log
+    assert list(run.steps()) == ["server-0"]
+
+
+def test_run_of_a_server_that_is_gone_before_it_is_stopped_fails_whatever_the_evaluator_says(make):
+    run = make("vllm")
+    # It answers, then leaves while the evaluation runs.
+    (run.stand / "container/vllm").write_text('#!/bin/bash\ntouch "$STAND/healthy"\n/bin/sleep 1\n')
+    (run.stand / "container/nemo-evaluator").write_text("#!/bin/bash\n/bin/sleep 2\n")
+    assert run.run() == 1
+    assert "gave up: a server was away while the evaluation ran, so its scores do not count: logs/server-0-" in run.log
+    assert not (run.job_dir / ".attempts/1/results").exists()
