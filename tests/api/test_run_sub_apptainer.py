@@ -94,7 +94,8 @@ def test_every_step_is_a_container_of_the_runtime_that_the_node_has(make, runtim
             assert len(home) == 1 and home[0].startswith(f"{run.stand}/tmp/nel-slurmd-containers."), kind
     binds = evaluation["options"]["--bind"]
     assert binds[-2:] == [f"{run.artifacts}:/results", "/data/mmlu:/datasets"]
-    assert "/models/llama:/checkpoint:ro" in found["server"][0]["options"]["--bind"]
+    # Two instances and a judge, which start beside each other.
+    assert sum("/models/llama:/checkpoint:ro" in call["options"]["--bind"] for call in found["server"]) == 2
     env = environment_file(run.stand / "evaluator-env")
     assert env["API_KEY"] == EVALUATION_SECRET and env["HF_HOME"] == "/cache/hf"
     assert (env["HOST_HAS"], env["IMAGE_HAS"], env["LANG"], env["HOME"]) == ("job", "image", "C.UTF-8", "/nonexistent")

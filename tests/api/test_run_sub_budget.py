@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from run_sub import maker, wait_for
+from run_sub import maker, seal, wait_for
 
 make = pytest.fixture(maker)
 

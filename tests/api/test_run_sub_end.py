@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from run_sub import maker
+from run_sub import maker, seal
 
 make = pytest.fixture(maker)
 
@@ -39,11 +39,6 @@ def test_run_of_a_second_job_of_the_attempt_leaves_at_once(make):
     assert "belongs to Slurm job 42" in run.log
     assert run.stamps() == before
     assert len(run.calls("srun")) == 1
-
-
-def seal(run, attempt=1):
-    path = run.job_dir / f".attempts/{attempt}/results"
-    return path.read_text().split() if path.exists() else None
 
 
 def test_run_of_a_finished_evaluation_seals_its_results(make):
