@@ -13,10 +13,12 @@
  *   streams' tender           1                         wakes and ends the streams that wait (http/stream.c)
  *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
+ *   replies (reply_keeper.c)  1                         the rendering of evaluations that have ended; a connection
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
  * may read those that it has got hold of. */
 #include "api/http/server.h"
+#include "api/v1/reply_keeper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -55,6 +57,7 @@ struct daemon {
 	struct scheduler *scheduler;
 	struct webhook_sender *webhooks;
 	struct service service;
+	struct reply_keeper *replies;
 	struct api_server *api;
 };
 
@@ -94,7 +97,8 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    db_migrate(settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
 	    ssh_init(err) != 0 || lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
 	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
-	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0)
+	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0 ||
+	    reply_keeper_start(settings->database, &d->replies, err) != 0)
 		return -1;
 	d->followers = log_followers_new(d->lanes);
 	d->service = (struct service){.settings = settings,
@@ -116,6 +120,7 @@ static void stop(struct daemon *d)
 	api_server_stop(d->api); /* requests that wait for a cluster are told that the daemon stops */
 	if (d->lanes != NULL)
 		lanes_interrupt(d->lanes);
+	reply_keeper_stop(d->replies);
 	webhook_sender_stop(d->webhooks);
 	if (d->scheduler != NULL)
 		scheduler_stop(d->scheduler);

@@ -36,6 +36,7 @@ struct statement *const *const statement_lists[] = {
 	totals_statements,
 	output_dirs_statements,
 	observations_statements,
+	replies_statements,
 	NULL,
 };
 /* clang-format on */

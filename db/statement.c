@@ -150,6 +150,15 @@ char *query_text(struct query *q)
 	return text == NULL ? NULL : mem_dup(text, (size_t)sqlite3_column_bytes(q->stmt, column));
 }
 
+bool query_append(struct query *q, struct str *text)
+{
+	int column = q->column++;
+	const char *part = borrow_text(q, column);
+	size_t size = part == NULL ? 0 : (size_t)sqlite3_column_bytes(q->stmt, column);
+	str_append_n(text, part, size);
+	return size > 0;
+}
+
 void query_text_into(struct query *q, char *buf, size_t size)
 {
 	const char *text = borrow_text(q, q->column++);

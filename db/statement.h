@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/str.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -39,6 +40,7 @@ extern struct statement *const webhooks_statements[];
 extern struct statement *const totals_statements[];
 extern struct statement *const output_dirs_statements[];
 extern struct statement *const observations_statements[];
+extern struct statement *const replies_statements[];
 extern struct statement *const failures_statements[];
 extern struct statement *const job_logs_statements[];
 extern struct statement *const revisions_statements[];
@@ -104,6 +106,8 @@ int query_changes(const struct query *q); /* rows changed by the query_run() jus
 /* The next column of the row. */
 char *query_text(struct query *q); /* owned; NULL for null */
 void query_text_into(struct query *q, char *buf, size_t size);
+/* Appends the text; false when it is empty or null. */
+bool query_append(struct query *q, struct str *text);
 unsigned char *query_blob(struct query *q, size_t *ret_size); /* owned; NULL for null */
 int64_t query_int(struct query *q);                           /* 0 for null */
 int64_t query_int_or(struct query *q, int64_t null_value);

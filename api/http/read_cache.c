@@ -9,6 +9,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#define OFFERED 1024 /* that are known to have been asked for lately */
+
 struct entry {
 	struct revision revision; /* its seq and its id are the keys */
 	struct read_instant instant;
@@ -25,6 +27,7 @@ struct read_cache {
 	struct entry *seqs; /* in the order in which they make room */
 	struct entry *ids;
 	size_t bytes;
+	int64_t offered[OFFERED]; /* seqs, by themselves */
 };
 
 struct read_cache *read_cache_new(void)
@@ -156,4 +159,35 @@ void read_cache_store(struct read_cache *cache, const struct revision *revision,
 	HASH_ADD(by_seq, cache->seqs, revision.seq, sizeof entry->revision.seq, entry);
 	HASH_ADD_KEYPTR(by_id, cache->ids, entry->revision.id, strlen(entry->revision.id), entry);
 	pthread_mutex_unlock(&cache->lock);
+}
+
+/* True for what is there, which is right at that instant now, and for what is asked for the first time. */
+static bool note_offer(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		       const char *text, size_t size)
+{
+	struct entry *entry = NULL;
+	HASH_FIND(by_seq, cache->seqs, &revision->seq, sizeof revision->seq, entry);
+	if (entry != NULL && revision_equal(&entry->revision, revision) && entry->size == size &&
+	    memcmp(entry->text, text, size) == 0) {
+		if (instant.revision > entry->instant.revision)
+			entry->instant = instant;
+		entry->used = true;
+		return true;
+	}
+	if (entry != NULL)
+		drop(cache, entry);
+	int64_t *offered = &cache->offered[(uint64_t)revision->seq % OFFERED];
+	bool first = *offered != revision->seq;
+	*offered = revision->seq;
+	return first;
+}
+
+void read_cache_offer(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		      const char *text, size_t size, const char *etag)
+{
+	pthread_mutex_lock(&cache->lock);
+	bool done = note_offer(cache, revision, instant, text, size);
+	pthread_mutex_unlock(&cache->lock);
+	if (!done)
+		read_cache_store(cache, revision, instant, text, size, etag);
 }

@@ -3,7 +3,8 @@
  *
  * An instant is db_revision() as it was before a read transaction began: what was right then is right until the next
  * commit, so that most reads need no look at the store. After a commit the rows' versions (db/revisions.h) say whether
- * the text is still right, which costs less than to make it anew. `places` is service_queue_version(): the text of an
+ * the text is still right, which costs less than to make it anew. What has ended is kept as text in the store, too
+ * (db/replies.h), and comes here when it is asked for again. `places` is service_queue_version(): the text of an
  * evaluation that waits for its turn shows its place. */
 #ifndef NEL_API_HTTP_READ_CACHE_H
 #define NEL_API_HTTP_READ_CACHE_H
@@ -41,6 +42,11 @@ enum read_cached read_cache_now_at(struct read_cache *cache, int64_t seq, struct
 /* The same for a text of that revision, which was read at the instant. */
 bool read_cache_find(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
 		     struct str *text, char ret_etag[READ_CACHE_ETAG_SIZE]);
+
+/* The text was found at that instant without the cache: it is kept from its second time on, and nothing gives way to
+ * what is read once. */
+void read_cache_offer(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		      const char *text, size_t size, const char *etag);
 
 /* Nothing of it is right any more: somebody beside this process has changed the store. */
 void read_cache_clear(struct read_cache *cache);

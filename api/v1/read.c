@@ -7,6 +7,8 @@
 #include "api/http/reply.h"
 #include "api/http/server_internal.h"
 #include "api/v1/render.h"
+#include "api/v1/reply_keeper.h"
+#include "db/replies.h"
 
 #include <inttypes.h>
 
@@ -15,24 +17,16 @@ static struct read_instant instant_of(const struct request *request)
 	return (struct read_instant){request->instant, service_queue_version(request->service)};
 }
 
-/* Takes what `text` holds. */
-static void make_etag(const struct request *request, struct str *text, char ret_etag[REPLY_ETAG_SIZE])
-{
-	str_appendf(text, " %" PRId64, request->service->started_at);
-	reply_etag(text->data, text->len, ret_etag);
-	str_done(text);
-}
-
 static void etag_of(const struct request *request, const struct revision *revision, const char *id, int64_t places,
 		    char ret_etag[REPLY_ETAG_SIZE])
 {
-	const int64_t numbers[] = {revision->version, revision->updated_at, revision->jobs, revision->observed_at,
-				   revision->waits ? places : -1};
+	const int64_t numbers[] = {revision->version,     revision->updated_at,          revision->jobs,
+				   revision->observed_at, revision->waits ? places : -1, request->service->started_at};
 	struct str text = {0};
 	str_append(&text, id);
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-		str_appendf(&text, " %" PRId64, numbers[i]);
-	make_etag(request, &text, ret_etag);
+	str_append_n(&text, numbers, sizeof numbers);
+	reply_etag(text.data, text.len, ret_etag);
+	str_done(&text);
 }
 
 static bool client_has(const struct request *request)
@@ -57,7 +51,9 @@ bool read_list_is_known(struct request *request)
 		    service_queue_version(request->service));
 	for (size_t i = 0; i < request->query.count; i++)
 		str_appendf(&text, "\n%s=%s", request->query.items[i].name, request->query.items[i].value);
-	make_etag(request, &text, request->etag);
+	str_appendf(&text, " %" PRId64, request->service->started_at);
+	reply_etag(text.data, text.len, request->etag);
+	str_done(&text);
 	return client_has(request) && reply_not_modified(request, request->etag);
 }
 
@@ -132,6 +128,22 @@ static int text_by_revision(struct request *request, struct db *db, const struct
 	return make_text(request, db, &row, text, ret_etag, err);
 }
 
+/* What the store keeps of an evaluation that has ended: by id, or by number where that is NULL. */
+static int kept_text(struct request *request, struct db *db, const char *id, int64_t seq, struct str *text,
+		     char ret_etag[REPLY_ETAG_SIZE], bool *ret_kept, struct nel_err *err)
+{
+	struct revision revision = {0};
+	size_t begin = text->len;
+	int rc = id != NULL ? replies_get(db, id, reply_format(), &revision, text, ret_kept, err)
+			    : replies_get_at(db, seq, reply_format(), &revision, text, ret_kept, err);
+	if (rc != 0 || !*ret_kept)
+		return rc;
+	etag_of(request, &revision, revision.id, 0, ret_etag);
+	read_cache_offer(server_read_cache(request->server), &revision, instant_of(request), text->data + begin,
+			 text->len - begin, ret_etag);
+	return 0;
+}
+
 int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
@@ -140,6 +152,13 @@ int read_evaluation_text(struct request *request, struct db *db, const char *id,
 	    read_cache_now(server_read_cache(request->server), id, instant_of(request), text, request->etag);
 	if (cached == READ_CACHED_RIGHT) {
 		client_has(request); /* counts it */
+		return 0;
+	}
+	bool kept = false;
+	if (check_id(id, err) != 0 || kept_text(request, db, id, 0, text, request->etag, &kept, err) != 0)
+		return -1;
+	if (kept) {
+		client_has(request);
 		return 0;
 	}
 	if (cached == READ_CACHED_NONE && request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL)
@@ -159,6 +178,11 @@ int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq,
 	char etag[REPLY_ETAG_SIZE];
 	enum read_cached cached = read_cache_now_at(server_read_cache(request->server), seq, instant_of(request), text);
 	if (cached == READ_CACHED_RIGHT)
+		return 0;
+	bool kept = false;
+	if (kept_text(request, db, NULL, seq, text, etag, &kept, err) != 0)
+		return -1;
+	if (kept)
 		return 0;
 	if (cached == READ_CACHED_NONE)
 		return evaluations_get_at(db, seq, &row, err) != 0 ? -1 : make_text(request, db, &row, text, etag, err);

@@ -229,6 +229,40 @@ def test_evaluation_read_again_shows_every_change(ann, daemon):
         assert client.get(f"/v1/evaluations/{identity}").json()["model"] == "org/4"
 
 
+def kept_replies(daemon, identity):
+    return daemon.execute("SELECT r.text FROM replies r JOIN evaluations e ON e.seq = r.evaluation WHERE e.id = ? AND r.format <> 0",
+                          identity)
+
+
+def test_ended_evaluation_reads_the_same_before_and_after_it_is_kept(ann, bob, eve, daemon):
+    """Its reply is rendered once and kept in the store. None may outlive a change, by whomever, and everybody reads it."""
+    identity = submit(ann)["id"]
+    path = f"/v1/evaluations/{identity}"
+    ann.post(f"{path}/cancel")
+    wait_until(lambda: ann.get(path).json()["state"] == "cancelled")
+    wait_until(lambda: kept_replies(daemon, identity))
+    kept = ann.get(path)
+    for reader in (bob, eve):
+        assert reader.get(path).content == kept.content
+    assert ann.request("GET", path, headers={"If-None-Match": kept.headers["ETag"]}).status_code == 304
+    listed = next(item for item in ann.get("/v1/evaluations?limit=500").json()["items"] if item["id"] == identity)
+    assert listed == kept.json()
+
+    # Without what is kept it is made from its rows, and is the same.
+    daemon.execute("UPDATE replies SET format = 0, text = '' WHERE evaluation = (SELECT seq FROM evaluations WHERE id = ?)",
+                   identity)
+    made = ann.get(path)
+    assert made.content == kept.content and made.headers["ETag"] == kept.headers["ETag"]
+
+    # Changed beside the daemon, kept or not yet: the next reader sees it.
+    for number in range(6):
+        daemon.execute("UPDATE jobs SET reason = ?, version = version + 1 WHERE evaluation = ?", f"reason {number}", identity)
+        if number % 2:
+            submit(ann)  # its event wakes the keeper
+            wait_until(lambda: kept_replies(daemon, identity))
+        assert {job["reason"] for job in daemon.client("ann").get(path).json()["jobs"]} == {f"reason {number}"}
+
+
 def test_head_same_headers_no_body(ann, many):
     for path in (f"/v1/evaluations/{many[0]}/config", "/v1/tasks", "/healthz", "/v1/evaluations?limit=1&label=batch:many",
                  "/v1/evaluations/none"):

@@ -147,6 +147,30 @@ static void test_read_cache_large_text_is_not_kept(void **state)
 	read_cache_free(cache);
 }
 
+static void offer(struct read_cache *cache, const struct revision *revision, struct read_instant instant,
+		  const char *text)
+{
+	read_cache_offer(cache, revision, instant, text, strlen(text), "\"tag\"");
+}
+
+static void test_read_cache_offers_are_kept_from_the_second_on(void **state)
+{
+	struct read_cache *cache = read_cache_new();
+	struct revision one = version_of(1, 1);
+	(void)state;
+	offer(cache, &one, (struct read_instant){1, 0}, "text");
+	check_now(cache, 1, (struct read_instant){1, 0}, NULL);
+	offer(cache, &one, (struct read_instant){1, 0}, "text");
+	check_now(cache, 1, (struct read_instant){1, 0}, "text");
+	offer(cache, &one, (struct read_instant){2, 0}, "text");
+	check_now(cache, 1, (struct read_instant){2, 0}, "text");
+	/* Of the same revision, and another text all the same: it is the newer one that counts. */
+	offer(cache, &one, (struct read_instant){3, 0}, "other");
+	offer(cache, &one, (struct read_instant){3, 0}, "other");
+	check_now(cache, 1, (struct read_instant){3, 0}, "other");
+	read_cache_free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +179,7 @@ int main(void)
 	    cmocka_unit_test(test_read_cache_text_of_one_that_waits_goes_with_its_place),
 	    cmocka_unit_test(test_read_cache_is_bounded_and_keeps_what_is_used),
 	    cmocka_unit_test(test_read_cache_large_text_is_not_kept),
+	    cmocka_unit_test(test_read_cache_offers_are_kept_from_the_second_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
