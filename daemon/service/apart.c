@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "db/output_dirs.h"
+#include "service/plan_containers.h"
 
 #include <string.h>
 
@@ -141,6 +142,45 @@ static int look_at(const struct look *look, const struct mount_list *mounts, con
 	return 0;
 }
 
+/* The look for plan_containers_images(), and how it went. */
+struct image_look {
+	struct look look;
+	int rc;
+	struct nel_err *err;
+};
+
+/* By its name; run.sub refuses a directory that has such a name where people share the account. */
+static bool is_image_file(const char *path)
+{
+	return str_ends_with(path, ".sif") || str_ends_with(path, ".sqsh") || str_ends_with(path, ".squashfs");
+}
+
+/* Apptainer takes a directory for an image, which shows what is in it as a mount does. */
+static void look_at_image(const char *image, const char *pointer, void *arg)
+{
+	struct image_look *images = arg;
+	struct look look = images->look;
+	const char *why = NULL;
+	if (images->rc != 0 || *image != '/')
+		return;
+	if (is_image_file(image))
+		look.prefixes = NULL;
+	images->rc = judge(&look, image, &why, images->err);
+	if (images->rc != 0 || why == NULL)
+		return;
+	CLEANUP(mem_freep)
+	char *message = mem_printf("%s cannot be an image on cluster %s: %s", image, look.cluster->name, why);
+	look.refused(pointer, message, look.arg);
+}
+
+static int look_at_images(const struct look *look, struct nel_err *err)
+{
+	struct image_look images = {.look = *look, .err = err};
+	if (look->plan->containers == CONTAINERS_APPTAINER)
+		plan_containers_images(look->plan, look_at_image, &images);
+	return images.rc;
+}
+
 int apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,
 		       const struct settings_cluster *cluster, struct db *db, const char *role,
 		       void (*refused)(const char *pointer, const char *message, void *arg), void *arg,
@@ -154,6 +194,8 @@ int apart_check_mounts(const struct eval_plan *plan, const struct settings *sett
 				  .prefixes = settings_mount_prefixes(settings, role),
 				  .refused = refused,
 				  .arg = arg};
+	if (look_at_images(&look, err) != 0)
+		return -1;
 	if (plan->deployment != NULL &&
 	    look_at(&look, &plan->deployment->mounts, "deployment", "/deployment", err) != 0)
 		return -1;

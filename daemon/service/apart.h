@@ -13,8 +13,8 @@
  * their own; prefixes: it has to lie under one of these, NULL: anywhere. Pure; static text. */
 const char *apart_refusal(const char *source, const char *output_dir, char *const *output_roots, char *const *prefixes);
 
-/* Calls refused() for each mount of the plan that may not be. role is the submitter's, by its name; db knows where
- * other evaluations have their run directories. */
+/* Calls refused() for each mount of the plan, and each path as an image for Apptainer, that may not be. role is the
+ * submitter's, by its name; db knows where other evaluations have their run directories. */
 int apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,
 		       const struct settings_cluster *cluster, struct db *db, const char *role,
 		       void (*refused)(const char *pointer, const char *message, void *arg), void *arg,

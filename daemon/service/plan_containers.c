@@ -20,11 +20,10 @@ static char *pointer_to(const char *base, const char *name, const char *rest)
 	return str_take(&pointer);
 }
 
-static void look_at_image(const struct look *look, const char *image, const char *pointer)
+static void look_at_image(const char *image, const char *pointer, void *arg)
 {
+	const struct look *look = arg;
 	struct nel_err err = {0};
-	if (image == NULL || *image == '\0')
-		return;
 	CLEANUP(mem_freep) char *text = containers_apptainer_image(image, &err);
 	if (text == NULL)
 		look->refused(pointer, err.msg, look->arg);
@@ -44,22 +43,6 @@ static void look_at_mounts(const struct look *look, const struct mount_list *mou
 	}
 }
 
-static void look_at_servers(const struct look *look)
-{
-	const struct eval_plan *plan = look->plan;
-	if (plan->deployment != NULL) {
-		look_at_image(look, plan->deployment->image, "/deployment/image");
-		look_at_mounts(look, &plan->deployment->mounts, "/execution/mounts/deployment");
-	}
-	for (size_t i = 0; i < plan->auxiliary_count; i++) {
-		const struct server *server = &plan->auxiliaries[i];
-		CLEANUP(mem_freep) char *image = pointer_to("/auxiliary_deployments", server->name, "/image");
-		CLEANUP(mem_freep) char *mounts = pointer_to("/execution/mounts/auxiliary", server->name, "");
-		look_at_image(look, server->image, image);
-		look_at_mounts(look, &server->mounts, mounts);
-	}
-}
-
 static bool has_proxy(const struct eval_plan *plan)
 {
 	bool found = plan->deployment != NULL && plan->deployment->num_instances > 1;
@@ -68,26 +51,53 @@ static bool has_proxy(const struct eval_plan *plan)
 	return found;
 }
 
+void plan_containers_images(const struct eval_plan *plan,
+			    void (*found)(const char *image, const char *pointer, void *arg), void *arg)
+{
+	if (plan->deployment != NULL && plan->deployment->image != NULL)
+		found(plan->deployment->image, "/deployment/image", arg);
+	for (size_t i = 0; i < plan->auxiliary_count; i++) {
+		const struct server *server = &plan->auxiliaries[i];
+		CLEANUP(mem_freep) char *pointer = pointer_to("/auxiliary_deployments", server->name, "/image");
+		if (server->image != NULL)
+			found(server->image, pointer, arg);
+	}
+	if (has_proxy(plan) && plan->proxy_image != NULL)
+		found(plan->proxy_image, "/execution/proxy/image", arg);
+	for (size_t i = 0; i < plan->job_count; i++) {
+		CLEANUP(mem_freep)
+		char *pointer = mem_printf("/evaluation/tasks/%d/container", plan->jobs[i].index);
+		if (plan->jobs[i].container != NULL)
+			found(plan->jobs[i].container, pointer, arg);
+	}
+	if (plan->export_ != NULL && plan->export_->image != NULL)
+		found(plan->export_->image, "/execution/auto_export/export_image", arg);
+}
+
+static void look_at_all_mounts(const struct look *look)
+{
+	const struct eval_plan *plan = look->plan;
+	if (plan->deployment != NULL)
+		look_at_mounts(look, &plan->deployment->mounts, "/execution/mounts/deployment");
+	for (size_t i = 0; i < plan->auxiliary_count; i++) {
+		const struct server *server = &plan->auxiliaries[i];
+		CLEANUP(mem_freep) char *base = pointer_to("/execution/mounts/auxiliary", server->name, "");
+		look_at_mounts(look, &server->mounts, base);
+	}
+	if (plan->job_count > 0) /* execution.mounts.evaluation is for all */
+		look_at_mounts(look, &plan->jobs[0].mounts, "/execution/mounts/evaluation");
+	if (plan->export_ != NULL)
+		look_at_mounts(look, &plan->export_->mounts, "/execution/auto_export/export_mounts");
+}
+
 void plan_containers_check(const struct eval_plan *plan,
 			   void (*refused)(const char *pointer, const char *message, void *arg), void *arg)
 {
 	const struct look look = {.plan = plan, .refused = refused, .arg = arg};
 	if (plan->containers != CONTAINERS_APPTAINER)
 		return;
-	look_at_servers(&look);
-	if (has_proxy(plan))
-		look_at_image(&look, plan->proxy_image, "/execution/proxy/image");
-	for (size_t i = 0; i < plan->job_count; i++) {
-		CLEANUP(mem_freep)
-		char *pointer = mem_printf("/evaluation/tasks/%d/container", plan->jobs[i].index);
-		look_at_image(&look, plan->jobs[i].container, pointer);
-	}
-	if (plan->job_count > 0) /* execution.mounts.evaluation is for all */
-		look_at_mounts(&look, &plan->jobs[0].mounts, "/execution/mounts/evaluation");
-	if (plan->export_ != NULL) {
-		look_at_image(&look, plan->export_->image, "/execution/auto_export/export_image");
-		look_at_mounts(&look, &plan->export_->mounts, "/execution/auto_export/export_mounts");
-	}
+	plan_containers_images(plan, look_at_image, (void *)(uintptr_t)&look);
+	look_at_all_mounts(&look);
 	for (size_t i = 0; i < plan->sbatch_flag_count; i++) {
 		const char *name = plan->sbatch_flags[i].name;
 		if (!containers_is_pyxis_option(name))

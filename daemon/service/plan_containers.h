@@ -10,4 +10,8 @@
 void plan_containers_check(const struct eval_plan *plan,
 			   void (*refused)(const char *pointer, const char *message, void *arg), void *arg);
 
+/* Calls found() for each image of the plan with its place in the config. */
+void plan_containers_images(const struct eval_plan *plan,
+			    void (*found)(const char *image, const char *pointer, void *arg), void *arg);
+
 #endif

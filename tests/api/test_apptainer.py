@@ -55,6 +55,25 @@ def test_images_of_servers_and_of_the_proxy_422_at_their_places(daemon):
     assert "/execution/proxy/image" not in [error["pointer"] for error in errors]
 
 
+@pytest.mark.parametrize("image, says", [
+    ("/", "run directories of everybody lie below it"), ("/shared/out", "run directories of everybody lie below it"),
+    ("/home/svc/.ssh", "it leads to keys"), ("/shared/out/20260131_120000-0a57bcf1e977cb35/mmlu.0", "into a run directory"),
+    ("/shared/x/../out", "'..'")])
+def test_directory_that_may_not_be_mounted_is_no_image_either_422(daemon, image, says):
+    overrides = [f"+evaluation.tasks.0.container={image}"]
+    errors = plan(daemon, 422, overrides)["errors"]
+    assert [error["pointer"] for error in errors] == ["/evaluation/tasks/0/container"]
+    assert f"{image} cannot be an image on cluster beta" in errors[0]["message"] and says in errors[0]["message"]
+
+
+def test_prefixes_of_a_role_hold_for_directories_that_are_images(fresh):
+    daemon = fresh(more="allow: {mounts: {admin: [/shared/models]}}\n")
+    daemon.settings.write_text(daemon.settings.read_text().replace("accounting: none", "accounting: none\n    containers: apptainer"))
+    daemon.start()
+    for image, status in (("/data/sandbox", 422), ("/shared/models/sandbox", 200), ("/data/x.sif", 200), ("/data/x.sqsh", 200)):
+        plan(daemon, status, [f"+evaluation.tasks.0.container={image}"])
+
+
 def test_cluster_says_what_starts_its_containers(daemon):
     client = daemon.client("eve")
     found = {cluster["name"]: cluster["containers"] for cluster in client.get("/v1/clusters").json()["items"]}

@@ -2,6 +2,7 @@
 be run in both ways; what shows that none of them was used is what Slurm would tell a task of them."""
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,19 @@ def test_image_that_cannot_be_had_fails_with_apptainers_own_words(bed, daemon, m
     body = config(bed, model_server, task(**changes), cluster="gamma")
     evaluation = daemon.client.wait_end(daemon.admin.submit(body, model_server.env)["id"], "failed")
     job = daemon.client.job(evaluation["jobs"][0]["id"])
-    assert says in job["reason"]
+    assert says in job["reason"], job["reason"]
     assert "~/.config/enroot" not in job["failure"]["advice"]
+
+
+def test_directory_is_no_image_where_people_share_the_account(bed, daemon, model_server):
+    """What a link leads to may change after it was looked at."""
+    link = bed.output / f"image-{uuid.uuid4().hex[:8]}.sif"
+    link.symlink_to(bed.env["NEL_IMAGE"])
+    client = daemon.admin
+    evaluation = client.submit(config(bed, model_server, task(container=str(link)), cluster="gamma"), model_server.env)["id"]
+    job = client.job(client.wait_end(evaluation, "failed")["jobs"][0]["id"])
+    assert "where people share the account" in job["reason"]
+    link.unlink()
 
 
 def test_node_without_apptainer_says_so(bed, make_daemon, model_server):

@@ -2,8 +2,9 @@
 
 # Turns srun_arguments with Pyxis's options into those for a container of Apptainer's. No step is written twice for it.
 use_apptainer() { # CONSUMER NAMES-OF-VARIABLES
-    local argument image='' mounts='' home=yes options=()
+    local argument image='' mounts='' home=yes shared='' options=()
     [[ $1 != proxy ]] || home=no
+    [[ ! -e ${NEL_JOB_DIR%/*}/.output_dirs ]] || shared=shared
     while [[ ${srun_arguments[0]-} == --* ]]; do
         argument=${srun_arguments[0]}
         srun_arguments=("${srun_arguments[@]:1}")
@@ -17,7 +18,7 @@ use_apptainer() { # CONSUMER NAMES-OF-VARIABLES
     srun_arguments=("${options[@]}" "$BASH" -c
         "$(declare -f find_apptainer encode encode_variables make_room become_root make_place enter_apptainer)
         find_apptainer; encode_variables \"\$2\"; enter_apptainer \"\$@\"" enter_apptainer
-        "$image" "$2" "$mounts" "$home" "${srun_arguments[@]}")
+        "$image" "$2" "$mounts" "$home" "$shared" "${srun_arguments[@]}")
 }
 
 # What follows runs on the node, once for each task, in a bash of its own. Until encode_variables is done, variables here
@@ -132,8 +133,13 @@ make_place() { # SOURCE PLACE
     fi 2>/dev/null
 }
 
-enter_apptainer() { # IMAGE NAMES MOUNTS HOME COMMAND...
+enter_apptainer() { # IMAGE NAMES MOUNTS HOME SHARED COMMAND...
     local room room_lock mount binds target home='' path status options=(--cleanenv --no-home --writable-tmpfs --pwd / ${NEL_GPUS:+"$NEL_GPUS"})
+    # A directory is an image, too, and would show people who share the account what may not be mounted.
+    if [[ -n $5 && $1 == /* && ! -f $1 ]]; then
+        printf 'error: the image %s is no file on node %s: where people share the account it has to be one\n' "$1" "$(uname -n)" >&2
+        exit 1
+    fi
     make_room
     become_root
     IFS=, read -r -a binds <<<"$3"
@@ -159,7 +165,7 @@ enter_apptainer() { # IMAGE NAMES MOUNTS HOME COMMAND...
     done
     cd / || exit # the working directory would be mounted
     trap : TERM  # Slurm signals every process of a step: what is in the container ends it
-    "$NEL_RUNTIME" exec "${options[@]}" "$1" "${@:5}"
+    "$NEL_RUNTIME" exec "${options[@]}" "$1" "${@:6}"
     status=$?
     rm -rf "$room" 2>/dev/null
     exit "$status"
