@@ -3,13 +3,32 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "db/columns.h"
 #include "db/scope.h"
-#include "db/statement.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define HOUR_S 3600
+
+/* What a row is stored with. */
+/* clang-format off */
+#define AUDIT_NEW(C) \
+	C(INT, at, at) \
+	C(INT, last_at, last_at) \
+	C(TEXT, actor, actor) \
+	C(TEXT, role, role) \
+	C(TEXT, source, source) \
+	C(TEXT, request, request) \
+	C(TEXT, action, action) \
+	C(TEXT, target, target) \
+	C(TEXT, cluster, cluster) \
+	C(TEXT, outcome, outcome) \
+	C(NULL_0, status, status) \
+	C(TEXT, detail, detail)
+/* clang-format on */
+
+#define ROW_COLUMNS AUDIT_NEW(COLUMN_NAME) "seq, count"
 
 const char *audit_outcome_name(enum audit_outcome outcome)
 {
@@ -37,10 +56,14 @@ static int prune(struct db *db, const struct audit_entry *entry, int64_t now_s, 
 }
 
 static struct statement insert_row = {
-    .sql = "INSERT INTO audit (at, last_at, actor, role, source, request, action, target, cluster, outcome, status, "
-	   "detail)"
-	   " VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    .sql = "INSERT INTO audit (" AUDIT_NEW(COLUMN_NAME) "count) VALUES (" AUDIT_NEW(COLUMN_MARK) "1)",
 };
+
+/* For a text that is only read. */
+static char *borrow(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
 
 static int insert(struct db *db, const struct audit_entry *entry, int64_t now_s, struct nel_err *err)
 {
@@ -48,19 +71,23 @@ static int insert(struct db *db, const struct audit_entry *entry, int64_t now_s,
 	char detail[AUDIT_DETAIL_MAX + 1];
 	snprintf(target, sizeof target, "%s", entry->target != NULL ? entry->target : "");
 	snprintf(detail, sizeof detail, "%s", entry->detail != NULL ? entry->detail : "");
-	CLEANUP(query_done) struct query q = query_start(db, &insert_row);
-	query_bind_int(&q, now_s);
-	query_bind_text(&q, entry->actor);
-	query_bind_text(&q, entry->role);
-	query_bind_text(&q, entry->source);
-	query_bind_text(&q, entry->request);
-	query_bind_text(&q, entry->action);
-	query_bind_text(&q, entry->target != NULL ? target : NULL);
-	query_bind_text(&q, entry->cluster);
-	query_bind_text(&q, audit_outcome_name(entry->outcome));
-	query_bind_int_or_null(&q, entry->status, 0);
-	query_bind_text(&q, entry->detail != NULL && entry->detail[0] != '\0' ? detail : NULL);
-	return query_run(&q, err);
+	const struct audit_row given = {.at = now_s,
+					.last_at = now_s,
+					.actor = borrow(entry->actor),
+					.role = borrow(entry->role),
+					.source = borrow(entry->source),
+					.request = borrow(entry->request),
+					.action = borrow(entry->action),
+					.target = entry->target != NULL ? target : NULL,
+					.cluster = borrow(entry->cluster),
+					.outcome = borrow(audit_outcome_name(entry->outcome)),
+					.status = entry->status,
+					.detail = detail[0] != '\0' ? detail : NULL};
+	const struct audit_row *row = &given;
+	CLEANUP(query_done) struct query query = query_start(db, &insert_row);
+	struct query *q = &query;
+	AUDIT_NEW(COLUMN_BIND)
+	return query_run(q, err);
 }
 
 int audit_insert(struct db *db, const struct audit_entry *entry, int64_t now_s, struct nel_err *err)
@@ -181,10 +208,7 @@ void audit_attached_is_stored(struct db *db)
 
 static void row_done(struct audit_row *row)
 {
-	char *texts[] = {row->actor,  row->role,    row->source,  row->request, row->action,
-			 row->target, row->cluster, row->outcome, row->detail};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		free(texts[i]);
+	AUDIT_NEW(COLUMN_FREE)
 }
 
 void audit_list_done(struct audit_list *list)
@@ -209,10 +233,7 @@ static int find_time(struct db *db, int64_t seq, int64_t *ret_at, struct nel_err
 	return 0;
 }
 
-#define LIST_FROM \
-	"SELECT seq, at, last_at, count, actor, role, source, request, action, target, cluster, outcome, status, " \
-	"detail" \
-	" FROM audit INDEXED BY "
+#define LIST_FROM "SELECT " ROW_COLUMNS " FROM audit INDEXED BY "
 #define LIST_WHERE \
 	" at >= ?1 AND at <= ?2 AND (at < ?2 OR seq < ?3) AND (?4 IS NULL OR actor = ?4) AND (?5 IS NULL OR action = " \
 	"?5)" \
@@ -234,20 +255,9 @@ static const struct statement *choose(const struct audit_filter *filter)
 
 static void read_row(struct query *q, struct audit_row *row)
 {
+	AUDIT_NEW(COLUMN_READ)
 	row->seq = query_int(q);
-	row->at = query_int(q);
-	row->last_at = query_int(q);
 	row->count = query_int(q);
-	row->actor = query_text(q);
-	row->role = query_text(q);
-	row->source = query_text(q);
-	row->request = query_text(q);
-	row->action = query_text(q);
-	row->target = query_text(q);
-	row->cluster = query_text(q);
-	row->outcome = query_text(q);
-	row->status = query_int(q);
-	row->detail = query_text(q);
 }
 
 /* Rows are in the order of (at, seq): up to until_s, or from behind the cursor's row on. */
