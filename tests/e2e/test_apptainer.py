@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from configs import MODEL, SCORE, config, task
+from configs import MODEL, RESUMED_PARALLELISM, SCORE, config, task
 from daemon import Daemon, cluster_settings
+from resumed import check_resumed
 from submissions import Site, artifact, lines_of, log, variables
 from test_container_env import read_env
 from testbed import DIRECTORY
@@ -125,6 +126,18 @@ def test_image_that_cannot_be_had_fails_with_apptainers_own_words(bed, daemon, m
     job = daemon.client.job(evaluation["jobs"][0]["id"])
     assert says in job["reason"], job["reason"]
     assert "~/.config/enroot" not in job["failure"]["advice"]
+
+
+def test_preempted_evaluation_saves_its_state_and_goes_on(bed, daemon, model_server):
+    """Apptainer hears SIGTERM from Slurm and passes it on to who has heard it already."""
+    work = task(12, 2, parallelism=RESUMED_PARALLELISM)
+    client = daemon.client
+    body = config(bed, model_server, work, cluster="gamma", execution={"gres": "gpu:8"})
+    job_id = client.submit(body, model_server.env)["id"] + ".0"
+    job = client.wait_job(job_id, lambda job: job["attempts"] and job["attempts"][0]["nodes"] and job["progress"] and
+                          job["progress"]["requests"] > 0, "asks questions")
+    bed.submit_as_bob("alpha", "--partition=urgent", f"--nodelist={job['attempts'][0]['nodes']}", "--gres=gpu:8", command="sleep 5")
+    check_resumed(client, job_id, "PREEMPTED", 12)
 
 
 def test_directory_is_no_image_where_people_share_the_account(bed, daemon, model_server):
