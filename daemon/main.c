@@ -27,6 +27,7 @@
 #include "config/settings/settings_load.h"
 #include "database_lock.h"
 #include "db/key_rotation.h"
+#include "db/left_log.h"
 #include "reload.h"
 #include "remote/workers.h"
 #include "sched/scheduler.h"
@@ -94,8 +95,9 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	if (cluster_keys_check(settings, err) != 0 || catalogue_load(settings->tasks_file, &d->catalogue, err) != 0 ||
 	    secret_key_load(settings->master_key_file, &d->master_key, err) != 0 ||
 	    database_lock(settings->database, &d->lock_fd, err) != 0 ||
-	    db_migrate(settings->database, NULL, NULL, err) != 0 || check_master_key(d, err) != 0 ||
-	    ssh_init(err) != 0 || lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
+	    left_log_put_aside(settings->database, err) != 0 || db_migrate(settings->database, NULL, NULL, err) != 0 ||
+	    check_master_key(d, err) != 0 || ssh_init(err) != 0 ||
+	    lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
 	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0 ||
 	    reply_keeper_start(settings->database, &d->replies, err) != 0)

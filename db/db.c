@@ -37,6 +37,7 @@ struct statement *const *const statement_lists[] = {
 	output_dirs_statements,
 	observations_statements,
 	replies_statements,
+	orphans_statements,
 	NULL,
 };
 /* clang-format on */
@@ -152,7 +153,11 @@ int db_backup(struct db *db, const char *to_path, struct nel_err *err)
 	if (migrate_connect(temporary, &to, err) != 0)
 		return -1;
 	int result = copy(db->sqlite, to, err);
-	int rc = sqlite3_close(to);
+	/* So that a log which is left beside the place that it is put back to is known not to be its own. */
+	int rc = result == 0 ? sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) : SQLITE_OK;
+	if (rc != SQLITE_OK)
+		result = db_error(to, rc, err);
+	rc = sqlite3_close(to);
 	if (result == 0 && rc != SQLITE_OK)
 		result = db_error(NULL, rc, err);
 	if (result != 0)

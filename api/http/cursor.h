@@ -17,7 +17,8 @@ enum cursor_kind {
 	CURSOR_USERS = 'u',
 	CURSOR_TOKENS = 'k',
 	CURSOR_DELIVERIES = 'd',
-	CURSOR_AUDIT = 'a'
+	CURSOR_AUDIT = 'a',
+	CURSOR_ORPHANS = 'o'
 };
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);

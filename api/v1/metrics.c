@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "db/events.h"
+#include "db/orphans.h"
 #include "db/totals.h"
 #include "db/webhooks.h"
 #include "service/gauges.h"
@@ -154,6 +155,28 @@ static double value_of(const struct cluster_gauges *g, const struct cluster_metr
 	return 0;
 }
 
+static int render_orphans(struct str *s, struct db *db, const struct settings *settings, struct nel_err *err)
+{
+	exposition_metric(
+	    s, "nel_orphans", "gauge",
+	    "Evaluations found on a cluster that the store lacked when the daemon started, by what became of "
+	    "them: adopted, or why not (GET /v1/clusters/{name}/orphans).");
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		int64_t counts[ORPHAN_OUTCOMES];
+		const char *cluster = settings->clusters[i].name;
+		if (settings_cluster_by_name(settings, cluster) != &settings->clusters[i])
+			continue;
+		if (orphans_counts(db, cluster, counts, err) != 0)
+			return -1;
+		for (size_t o = 0; o < ORPHAN_OUTCOMES; o++)
+			exposition_sample(s, "nel_orphans",
+					  (const char *[]){"cluster", cluster, "outcome",
+							   orphan_outcome_name((enum orphan_outcome)o), NULL},
+					  (double)counts[o]);
+	}
+	return 0;
+}
+
 static void render_clusters(struct str *s, struct service *service)
 {
 	const struct settings *settings = service->settings;
@@ -240,7 +263,7 @@ int api_getMetrics(struct request *request, struct nel_err *err)
 	struct str body = {0};
 	if (request_read_db(request, &db, err) != 0)
 		return -1;
-	if (render_store(&body, db, err) != 0) {
+	if (render_store(&body, db, err) != 0 || render_orphans(&body, db, request->service->settings, err) != 0) {
 		str_done(&body);
 		return -1;
 	}

@@ -32,6 +32,9 @@ void action_free(struct action *action)
 	output_dirs_free(action->used_output_dirs);
 	eval_plan_free(action->plan);
 	free(action->sealed_env);
+	free(action->origin);
+	look_reply_done(&action->looked);
+	lost_evaluations_done(&action->lost);
 	submit_reply_done(&action->submitted);
 	observe_reply_done(&action->observed);
 	collect_reply_done(&action->collected);

@@ -10,8 +10,10 @@
 #include "config/plan/eval_plan.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
+#include "sched/lost.h"
 #include "slurm/cancel.h"
 #include "slurm/collect.h"
+#include "slurm/look.h"
 #include "slurm/observe.h"
 #include "slurm/scores.h"
 #include "slurm/submit.h"
@@ -45,6 +47,7 @@ extern const struct action_type action_submit;
 extern const struct action_type action_observe;
 extern const struct action_type action_cancel;
 extern const struct action_type action_collect;
+extern const struct action_type action_look;
 
 /* One job in an action; strings owned by the action. */
 struct action_item {
@@ -88,6 +91,8 @@ struct action {
 	const struct secret_key *master_key; /* these three, and evaluation, of action_collect, too */
 	unsigned char *sealed_env;
 	size_t sealed_env_size;
+	unsigned char *origin; /* sealed: what the run directory says of itself */
+	size_t origin_size;
 	struct submit_reply submitted;
 	bool sent; /* something may have reached the cluster */
 
@@ -104,6 +109,11 @@ struct action {
 	struct scores scores;
 	bool scores_failed; /* results.yml is there and cannot be read: why is in scores_err */
 	struct nel_err scores_err;
+
+	/* action_look; used_output_dirs, too */
+	int64_t since_s;
+	struct look_reply looked;     /* what is there, when `lost` has nothing */
+	struct lost_evaluations lost; /* what was read back of these */
 
 	int64_t took_ms; /* from the worker's first step to its last */
 	bool failed;     /* err says why; the answers above are empty */

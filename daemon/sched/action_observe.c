@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "db/observations.h"
-#include "db/totals.h"
 #include "sched/advance.h"
 #include "sched/event_log.h"
 #include "sched/reconcile.h"
@@ -141,21 +140,6 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 	return 0;
 }
 
-/* An attempt that ended without success and without a step of the progress counter was for nothing. */
-static int count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
-{
-	const struct attempt_row *attempt = &chain->attempt;
-	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
-	const char *cluster = chain->job.cluster;
-	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
-	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
-	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
-	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
-	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
-		return -1;
-	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", wasted ? elapsed_s * attempt->gpus : 0, err);
-}
-
 /* An observation has been worked into the row: was its attempt seen to start, or to end? */
 static int tell_attempt(struct scheduler *s, const struct active_chain *chain, int64_t started_before,
 			int64_t ended_before, int64_t now_s, struct nel_err *err)
@@ -166,7 +150,8 @@ static int tell_attempt(struct scheduler *s, const struct active_chain *chain, i
 		return -1;
 	if (ended_before != 0 || attempt->ended_at == 0)
 		return 0;
-	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1 : count_end(s, chain, err);
+	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1
+										 : advance_count_end(s, chain, err);
 }
 
 /* Stores when the chains were observed that are marked: for those that have joined the observation it is one row. */

@@ -6,11 +6,10 @@
 #include "config/plan/eval_config.h"
 #include "db/evaluations.h"
 #include "db/output_dirs.h"
-#include "db/totals.h"
 #include "sched/action.h"
 #include "sched/advance.h"
 #include "sched/attempt_intent.h"
-#include "sched/event_log.h"
+#include "sched/origin.h"
 #include "sched/transition.h"
 
 #include <inttypes.h>
@@ -65,6 +64,30 @@ static void hold_refused(struct scheduler *s, struct active_chain **group, size_
 	}
 }
 
+/* What is on the cluster from before has not been looked at yet: nothing is sent meanwhile. */
+static void hold_until_looked(struct scheduler *s, struct active_chain **group, size_t count,
+			      struct cluster_watch *watch)
+{
+	struct nel_err err;
+	if (!watch->look_wanted) {
+		watch->look_wanted = true;
+		watch->look_ms = 0;
+	}
+	if (watch->look_why == NULL)
+		return; /* it is under way */
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int rc = db_begin(s->db, &err);
+	active_chains_touch(group, count);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		group[i]->due_ms = watch->look_ms;
+		rc = transition_waiting_on(s->db, group[i], watch->look_why, clock_now_s(), &err);
+	}
+	if (rc != 0 || db_commit(s->db, &err) != 0) {
+		log_error("jobs cannot be held", LOG_S("error", err.msg));
+		active_chains_mark_stale(&s->chains);
+	}
+}
+
 static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
 {
 	struct nel_err err = {0};
@@ -100,6 +123,15 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 			active_chain_back_off(group[i], 5, 300);
 		return;
 	}
+	CLEANUP(mem_freep) unsigned char *origin = NULL;
+	size_t origin_size = 0;
+	if (origin_make(s->db, s->master_key, &row, plan, &origin, &origin_size, &err) != 0) {
+		log_error("an evaluation cannot be described to its run directory", LOG_S("eval", row.id),
+			  LOG_S("error", err.msg));
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 5, 300);
+		return;
+	}
 	fault_point("submit-before-intent");
 	if (attempt_intent_store(s, group, count, plan, &err) != 0) {
 		log_error("attempts cannot be stored", LOG_S("eval", row.id), LOG_S("error", err.msg));
@@ -122,6 +154,8 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
 	action->rundir = TAKE(row.rundir);
 	action->used_output_dirs = TAKE(output_dirs);
+	action->origin = TAKE(origin);
+	action->origin_size = origin_size;
 	action->plan = TAKE(plan);
 	action->master_key = s->master_key;
 	action->sealed_env = TAKE(row.sealed_env);
@@ -206,9 +240,11 @@ static void send_all(struct scheduler *s, struct chain_list *sends, const struct
 	qsort(groups, count, sizeof *groups, by_turn);
 	for (size_t i = 0; i < count; i++) {
 		struct active_chain *first = groups[i].items[0];
-		const struct cluster_watch *watch = cluster_watch_of(&s->watches, first);
+		struct cluster_watch *watch = cluster_watch_of(&s->watches, first);
 		if (watch != NULL && watch->refused_ms > clock_mono_ms())
 			hold_refused(s, groups[i].items, groups[i].count, watch);
+		else if (watch != NULL && !watch->looked)
+			hold_until_looked(s, groups[i].items, groups[i].count, watch);
 		else if ((watch == NULL || watch->sending < sends_max(watch)) &&
 			 !is_busy(busy, first->job.evaluation_seq))
 			send_group(s, groups[i].items, groups[i].count);
@@ -271,7 +307,11 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 				     .shared = action->used_output_dirs != NULL,
 				     .used_output_dirs = (const char *const *)action->used_output_dirs,
 				     .secret = lookup_secret,
-				     .secret_arg = env};
+				     .secret_arg = env,
+				     .origin = action->origin,
+				     .origin_size = action->origin_size,
+				     .sealed_env = action->sealed_env,
+				     .sealed_env_size = action->sealed_env_size};
 	fault_point("submit-before-exec");
 	int rc = slurm_submit(pool, &input, action->timeout_ms, &action->submitted, &action->sent, err);
 	fault_point("submit-after-exec");
@@ -305,10 +345,7 @@ static int accepted(struct scheduler *s, struct active_chain *chain, const struc
 	chain->pending = ACTION_NONE;
 	chain->tries = 0;
 	chain->due_ms = 0;
-	if (event_log_attempt(s->db, chain, "attempt.submitted", clock_now_s(), err) != 0 ||
-	    totals_add(s->db, "attempts_submitted", chain->job.cluster, "", 1, err) != 0 ||
-	    totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
-		       chain->attempt.gpus * chain->attempt.time_limit_s, err) != 0)
+	if (advance_count_submitted(s, chain, err) != 0)
 		return -1;
 	return advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
 }

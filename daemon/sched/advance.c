@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "db/failures.h"
+#include "db/totals.h"
+#include "sched/event_log.h"
 #include "sched/transition.h"
 #include "slurm/advice.h"
+#include "slurm/slurm_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -136,4 +139,48 @@ int advance_drop(struct scheduler *s, struct active_chain *chain, const char *re
 	if (advance_note_failure(s, chain, NULL, NULL, err) != 0)
 		return -1;
 	return jobs_set_collected(s->db, chain->seq, err);
+}
+
+int advance_resume(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
+{
+	struct job_row *job = &chain->job;
+	job->failures = 0;
+	job->not_before = 0;
+	free(job->export_);
+	job->export_ = NULL;
+	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
+	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
+		return -1;
+	/* What was stored of the end no longer holds. */
+	chain->ending = false;
+	job->collected = false;
+	chain->export_misses = 0;
+	chain->results_since_ms = 0;
+	job->cancel_requested_at = 0;
+	active_chain_set_pending(chain, ACTION_NONE);
+	return 0;
+}
+
+/* An attempt that ended without success and without a step of the progress counter was for nothing. */
+int advance_count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
+	const char *cluster = chain->job.cluster;
+	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
+	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
+	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
+	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
+	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
+		return -1;
+	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", wasted ? elapsed_s * attempt->gpus : 0, err);
+}
+
+int advance_count_submitted(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
+{
+	if (event_log_attempt(s->db, chain, "attempt.submitted", clock_now_s(), err) != 0 ||
+	    totals_add(s->db, "attempts_submitted", chain->job.cluster, "", 1, err) != 0)
+		return -1;
+	return totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
+			  chain->attempt.gpus * chain->attempt.time_limit_s, err);
 }

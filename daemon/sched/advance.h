@@ -24,4 +24,11 @@ int advance_drop(struct scheduler *s, struct active_chain *chain, const char *re
 int advance_note_failure(struct scheduler *s, const struct active_chain *chain, const char *log, const char *lines,
 			 struct nel_err *err);
 
+/* An ended chain is to go on. */
+int advance_resume(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err);
+
+/* What the newest attempt adds to the totals: Slurm has taken it, with its event; it has ended. */
+int advance_count_submitted(struct scheduler *s, const struct active_chain *chain, struct nel_err *err);
+int advance_count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err);
+
 #endif

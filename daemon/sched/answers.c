@@ -54,11 +54,19 @@ static void touch_chains(struct scheduler *s, const struct action *action)
 	}
 }
 
+static bool look_is_wanted(struct scheduler *s, const struct action *action)
+{
+	const struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	return watch != NULL && watch->look_wanted;
+}
+
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	touch_chains(s, action);
-	int rc = action->early ? 0 : note_reach(s, action, err);
-	if (rc == 0 && !action->early)
+	/* A cluster that nothing waits for is nobody's trouble. */
+	bool idle = action->type == &action_look && !look_is_wanted(s, action);
+	int rc = action->early || idle ? 0 : note_reach(s, action, err);
+	if (rc == 0 && !action->early && !(idle && action->failed))
 		rc = remote_audit_store(s, action, err);
 	if (rc == 0)
 		rc = action->type->take(s, action, err);

@@ -33,14 +33,13 @@ static int64_t gpus_of(const struct eval_plan *plan)
 }
 
 /* The next attempt of a chain, not yet stored. */
-static int plan_attempt(const struct active_chain *chain, const struct eval_plan *plan, int64_t time_limit_s,
-			int64_t now_s, struct attempt_row *ret_row, struct nel_err *err)
+static int plan_attempt(const struct active_chain *chain, const struct eval_plan *plan, int number,
+			int64_t time_limit_s, int64_t now_s, struct attempt_row *ret_row, struct nel_err *err)
 {
 	if (chain->job.index < 0 || (size_t)chain->job.index >= plan->job_count)
 		return err_set(err, NEL_DB, "job %s: its evaluation has %zu tasks", chain->job.id, plan->job_count);
 	const struct plan_job *plan_job = &plan->jobs[chain->job.index];
 	const struct attempt_row *before = &chain->attempt;
-	int number = chain->job.attempt + 1;
 	/* Only once, so not in mode in_job: the next attempt would be queued from the same script. */
 	bool node_failed = before->number > 0 && before->slurm_state != NULL && before->nodes != NULL &&
 			   strcmp(before->slurm_state, "NODE_FAIL") == 0 && strpbrk(before->nodes, "[,") == NULL &&
@@ -82,6 +81,18 @@ static int store_attempt(struct scheduler *s, const struct active_chain *chain, 
 	return rc;
 }
 
+/* The row becomes the chain's newest attempt. */
+static void take_over(struct active_chain *chain, const struct attempt_row *row)
+{
+	if (chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt)
+		chain->used_before_s += chain->attempt.elapsed_s;
+	attempt_row_done(&chain->attempt);
+	chain->attempt = *row;
+	chain->job.attempt = row->number;
+	free(chain->job.slurm_job_id);
+	chain->job.slurm_job_id = NULL;
+}
+
 /* Commits the intent to submit: the attempt's row with its script, and the chain's state. */
 static int intend(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan, struct nel_err *err)
 {
@@ -93,18 +104,12 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 	if (limit_s == 0)
 		return advance_end(s, chain, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
 	struct attempt_row row = {0};
-	if (plan_attempt(chain, plan, limit_s, now_s, &row, err) != 0 ||
+	if (plan_attempt(chain, plan, chain->job.attempt + 1, limit_s, now_s, &row, err) != 0 ||
 	    store_attempt(s, chain, plan, &row, err) != 0) {
 		attempt_row_done(&row);
 		return -1;
 	}
-	if (chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt)
-		chain->used_before_s += chain->attempt.elapsed_s;
-	attempt_row_done(&chain->attempt);
-	chain->attempt = row;
-	chain->job.attempt = row.number;
-	free(chain->job.slurm_job_id);
-	chain->job.slurm_job_id = NULL;
+	take_over(chain, &row);
 	chain->first_send = true;
 	char reason[96];
 	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s", row.number, limit_s);
@@ -122,4 +127,21 @@ int attempt_intent_store(struct scheduler *s, struct active_chain **group, size_
 		if (group[i]->pending == ACTION_NONE && intend(s, group[i], plan, err) != 0)
 			return -1;
 	return db_commit(s->db, err);
+}
+
+int attempt_intent_found(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan, int number,
+			 int64_t submitted_s, struct nel_err *err)
+{
+	struct attempt_row row = {0};
+	int64_t limit_s =
+	    budget_next_time_limit(chain->job.walltime_s, chain->job.budget_limit_s, chain->job.budget_used_s);
+	if (plan_attempt(chain, plan, number, limit_s > 0 ? limit_s : chain->job.walltime_s,
+			 submitted_s != 0 ? submitted_s : clock_now_s(), &row, err) != 0 ||
+	    store_attempt(s, chain, plan, &row, err) != 0) {
+		attempt_row_done(&row);
+		return -1;
+	}
+	take_over(chain, &row);
+	chain->first_send = false;
+	return 0;
 }

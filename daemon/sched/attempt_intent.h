@@ -11,4 +11,9 @@
 int attempt_intent_store(struct scheduler *s, struct active_chain **group, size_t count, const struct eval_plan *plan,
 			 struct nel_err *err);
 
+/* An attempt that is on the cluster and not in the store becomes the chain's newest, without a change of state. Within
+ * the caller's transaction, of which the chain is a part. */
+int attempt_intent_found(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan, int number,
+			 int64_t submitted_s, struct nel_err *err);
+
 #endif

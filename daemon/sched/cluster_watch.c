@@ -29,6 +29,8 @@ void cluster_watches_done(struct cluster_watches *watches)
 		free(watches->items[i]->name);
 		free(watches->items[i]->identity);
 		free(watches->items[i]->refused_why);
+		free(watches->items[i]->look_why);
+		lost_evaluations_done(&watches->items[i]->lost);
 		free(watches->items[i]);
 	}
 	free(watches->items);

@@ -5,6 +5,7 @@
 
 #include "config/settings/settings.h"
 #include "sched/active_chain.h"
+#include "sched/lost.h"
 #include "sched/observation_stats.h"
 #include "slurm/observe.h"
 
@@ -33,6 +34,16 @@ struct cluster_watch {
 	int64_t sacct_ms;         /* monotonic: it is not asked before */
 	char sacct_error[256];    /* why not; "" when it has answered */
 	char unknown_states[256]; /* words of its Slurm's that the log has been told of, each with a ' ' behind */
+
+	bool looked;        /* what is there from before is known to the store: jobs may be sent (action_look.c) */
+	bool looking;       /* a look is under way */
+	bool look_wanted;   /* something waits for it */
+	int look_failures;  /* in a row */
+	int64_t look_ms;    /* monotonic: the next one is not before */
+	int64_t look_since; /* what the store may lack is from then on; 0: not known yet */
+	char *look_why;     /* what its chains wait on, when it has failed; NULL: it has not */
+	struct lost_evaluations lost; /* found, and not read back yet */
+	int64_t look_found;           /* so far */
 
 	bool reach_known; /* reachable is what the log of events says */
 	bool reachable;

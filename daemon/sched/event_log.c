@@ -5,6 +5,7 @@
 #include "base/json_or_null.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/evaluations.h"
 #include "db/events.h"
 
 #include <string.h>
@@ -102,6 +103,20 @@ int event_log_attempt(struct db *db, const struct active_chain *chain, const cha
 	json_object_update(data, facts);
 	json_decref(facts);
 	return insert(db, kind, &chain->job, chain->job.id, data, now_s, err);
+}
+
+int event_log_adopted(struct db *db, const char *evaluation, const char *user, const char *rundir, int64_t now_s,
+		      struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (evaluations_get(db, evaluation, false, &row, err) != 0)
+		return -1;
+	CLEANUP(json_freep)
+	json_t *data = json_pack("{s:s, s:s, s:s}", "cluster", row.cluster, "model", row.model, "rundir", rundir);
+	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "the event of an adoption is no JSON");
+	return events_insert(db, now_s, "evaluation.adopted", user, evaluation, NULL, text, err);
 }
 
 int event_log_results(struct db *db, const struct active_chain *chain, const struct scores *scores, int64_t now_s,

@@ -74,7 +74,7 @@ static int store_for(struct scheduler *s, const struct action *action, const cha
 
 int remote_audit_store(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
-	if (action->type == &action_observe) {
+	if (action->type == &action_observe || action->type == &action_look) {
 		char detail[AUDIT_DETAIL_MAX];
 		snprintf(detail, sizeof detail, "as %s", action->identity);
 		return store(s, action, DAEMON, action->cluster, detail, err);

@@ -1,6 +1,5 @@
 #include "sched/requests.h"
 
-#include "db/failures.h"
 #include "sched/advance.h"
 
 #include <inttypes.h>
@@ -37,23 +36,7 @@ static int resume(struct scheduler *s, struct active_chain *chain, struct nel_er
 		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
 			 job->resume_requested_by, job->budget_used_s);
 	}
-	job->failures = 0;
-	job->not_before = 0;
-	free(job->export_);
-	job->export_ = NULL;
-	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0)
-		return -1;
-	if (jobs_clear_resume(s->db, chain->seq, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
-	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
-		return -1;
-	/* What was stored of the end no longer holds. */
-	chain->ending = false;
-	job->collected = false;
-	chain->export_misses = 0;
-	chain->results_since_ms = 0;
-	job->cancel_requested_at = 0;
-	active_chain_set_pending(chain, ACTION_NONE);
-	return 0;
+	return jobs_clear_resume(s->db, chain->seq, err) != 0 ? -1 : advance_resume(s, chain, reason, err);
 }
 
 static int carry_out(struct scheduler *s, struct active_chain *chain, struct nel_err *err)

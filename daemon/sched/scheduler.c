@@ -4,6 +4,8 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "db/identities.h"
+#include "db/orphans.h"
 #include "sched/action.h"
 #include "sched/advance.h"
 #include "sched/answers.h"
@@ -15,10 +17,30 @@
 #define TICK_MS 250  /* at most between rounds */
 #define AGAIN_MS 100 /* after requests that could not be taken */
 
+/* Who is to be looked at before anything is sent: whoever works on a cluster, whether or not the store has a job of his
+ * there. A person's key that was not let in yet is looked at when it is first used. */
+static void watch_all(struct scheduler *s)
+{
+	const struct settings *settings = s->watches.settings;
+	CLEANUP(identity_list_done) struct identity_list people = {0};
+	for (size_t i = 0; i < settings->cluster_count; i++)
+		if (!settings->clusters[i].identity_per_user)
+			cluster_watch_get(&s->watches, settings->clusters[i].name, settings->clusters[i].username);
+	struct nel_err err;
+	if (identities_list(s->db, NULL, &people, &err) != 0)
+		log_error("people's identities cannot be read", LOG_S("error", err.msg));
+	for (size_t i = 0; i < people.count; i++) {
+		char name[IDENTITY_NAME_SIZE];
+		identity_name(people.items[i].user, people.items[i].username, name);
+		if (people.items[i].state == IDENTITY_OK)
+			cluster_watch_get(&s->watches, people.items[i].cluster, name);
+	}
+}
+
 static int load_all(struct scheduler *s, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list list = {0};
-	if (jobs_list_active(s->db, &list, err) != 0)
+	if (looks_newest_write(s->db, &s->newest_write_s, err) != 0 || jobs_list_active(s->db, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
@@ -26,6 +48,7 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 			return -1;
 		cluster_watch_of(&s->watches, chain); /* what is observed needs a watch, though nothing be sent */
 	}
+	watch_all(s);
 	log_info("chains loaded", LOG_N("count", (int64_t)HASH_COUNT(s->chains.by_seq)));
 	return 0;
 }
@@ -43,6 +66,8 @@ static void reload_stale(struct scheduler *s)
 		struct job_row row = {0};
 		if (jobs_get_seq(s->db, chain->seq, &row, &err) != 0) {
 			log_error("a chain cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
+			if (err.kind == NEL_NOTFOUND) /* its adoption was not stored */
+				active_chains_remove(&s->chains, chain);
 			continue;
 		}
 		active_chains_put(&s->chains, &row);
@@ -69,12 +94,14 @@ static void look_around(struct scheduler *s)
 	if (atomic_exchange(&s->nudged, false))
 		cluster_watches_take_nudges(&s->watches, &s->chains);
 	const struct settings *settings = atomic_load(&s->settings);
-	if (settings != s->watches.settings)
+	if (settings != s->watches.settings) {
 		cluster_watches_adopt(&s->watches, settings);
+		watch_all(s);
+	}
 }
 
 /* The table of actions, in the order in which what is due is handed out. */
-static const struct action_type *const action_types[] = {&action_submit, &action_cancel, &action_collect,
+static const struct action_type *const action_types[] = {&action_look, &action_submit, &action_cancel, &action_collect,
 							 &action_observe};
 #define ACTION_TYPES (sizeof action_types / sizeof action_types[0])
 

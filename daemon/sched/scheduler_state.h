@@ -24,6 +24,7 @@ struct scheduler {
 	atomic_bool wanted; /* the store has marks to take */
 	atomic_bool nudged; /* a watch is */
 	_Atomic int64_t last_tick_ms;
+	int64_t newest_write_s;      /* what the store may lack is from then on */
 	bool hashes_known;           /* of all that the store had at the start */
 	int64_t hashes_ms;           /* monotonic: after a failure, not before */
 	int64_t prune_ms;            /* monotonic: the next pruning is not before */

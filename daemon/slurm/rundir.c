@@ -241,6 +241,9 @@ static int add_job(struct rundir_files *files, const struct rundir_input *in, co
 	add_text(files, dir, "config_ef.yaml", yaml_json_emit(job->evaluator_config), 0600);
 	add_export(files, dir, in->plan);
 	add_secrets(files, dir, in, job);
+	if (in->sealed_env != NULL)
+		add(files, mem_printf("%s/.secrets.sealed", dir), mem_dup(in->sealed_env, in->sealed_env_size),
+		    in->sealed_env_size, 0600, false);
 	return 0;
 }
 
@@ -281,6 +284,8 @@ int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, 
 		rc = add_job(&files, in, &in->orders[i], err);
 	if (rc == 0 && in->shared)
 		add_output_dirs(&files, in);
+	if (rc == 0 && in->origin != NULL)
+		add(&files, mem_strdup(".origin"), mem_dup(in->origin, in->origin_size), in->origin_size, 0600, false);
 	if (rc == 0)
 		*ret_files = files;
 	else

@@ -35,12 +35,19 @@ struct rundir_input {
 	const char *const *used_output_dirs; /* of everybody's evaluations there; NULL-terminated */
 	secret_lookup secret;
 	void *secret_arg;
+	/* What the evaluation is, and its secrets, both sealed: for a store that has lost it (sched/origin.h). NULL:
+	 * not wanted, or none. */
+	const unsigned char *origin;
+	size_t origin_size;
+	const unsigned char *sealed_env;
+	size_t sealed_env_size;
 };
 
 /* Every file: per job run.sub 0700, config_ef.yaml and .secrets.env 0600, logs/ and artifacts/ 0700, and for an export
  * artifacts/export_config.yml and artifacts/config.yml, which the launcher's exporters read. (run.sub itself writes the
  * proxies' configurations: the nodes' addresses are known only there.) Where people share the account, .output_dirs
- * 0600 has what must not be mounted (script/run_body/09_mounts.sh). INVALID when secrets are missing (naming all).
+ * 0600 has what must not be mounted (script/run_body/09_mounts.sh). .origin and per job .secrets.sealed, 0600. INVALID
+ * when secrets are missing (naming all).
  */
 int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, struct nel_err *err);
 

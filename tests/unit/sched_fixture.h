@@ -154,6 +154,7 @@ static inline void scene_init(struct scene *scene, struct fixture *f, const stru
 	scene->watch = cluster_watch_of(&scene->s.watches, scene->chain);
 	scene->watch->reach_known = true; /* nothing is to be told of the cluster */
 	scene->watch->reachable = true;
+	scene->watch->looked = true; /* nor is anything lost */
 	scene->watch->next_ms = INT64_MAX;
 }
 

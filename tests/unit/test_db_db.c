@@ -1,4 +1,5 @@
 /* db/db.c and db/migrate.c: migrations, transactions, failures, backup, and what a killed process leaves. */
+#include "db/left_log.h"
 #include "db_fixture.h"
 
 #include "db/events.h"
@@ -362,6 +363,39 @@ static void test_db_backup_copies_what_is_committed(void **state)
 	assert_refused(f, NEL_DB, db_backup(f->db, "/nonexistent/directory/copy", &f->err));
 }
 
+/* The drill with its usual mistake: only the database's file was replaced, and the log of the one before is still
+ * there. */
+static void test_db_migrate_puts_the_log_of_another_database_aside(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(mem_freep) char *copy = mem_printf("%s/copy", f->directory);
+	CLEANUP(mem_freep) char *restored = mem_printf("%s/restored", f->directory);
+	CLEANUP(mem_freep)
+	char *commands =
+	    mem_printf("cd '%s' && cp nel.db restored && cp nel.db-wal restored-wal && cp copy restored", f->directory);
+	CLEANUP(mem_freep) char *aside = mem_printf("%s-wal-of-the-database-before", restored);
+	for (int i = 0; i < 20; i++)
+		assert_ok(f, add_event(f->db, "x", &f->err));
+	assert_ok(f, db_backup(f->db, copy, &f->err));
+	for (int i = 0; i < 200; i++)
+		assert_ok(f, add_event(f->db, "later", &f->err));
+	assert_string_equal(strrchr(f->path, '/'), "/nel.db");
+	assert_int_equal(system(commands), 0);
+	assert_ok(f, left_log_put_aside(restored, &f->err));
+	assert_ok(f, db_migrate(restored, NULL, NULL, &f->err));
+	CLEANUP(db_freep) struct db *db = NULL;
+	assert_ok(f, db_open(restored, &db, &f->err));
+	assert_int_equal(query_number(db->sqlite, "SELECT count(*) FROM events"), 20);
+	assert_integrity(db->sqlite);
+	assert_int_equal(access(aside, F_OK), 0);
+	/* Once it is in use, its log is its own. */
+	assert_ok(f, add_event(db, "y", &f->err));
+	assert_ok(f, left_log_put_aside(restored, &f->err));
+	CLEANUP(db_freep) struct db *again = NULL;
+	assert_ok(f, db_open(restored, &again, &f->err));
+	assert_int_equal(query_number(again->sqlite, "SELECT count(*) FROM events"), 21);
+}
+
 /* Every statement of the store finds its rows through an index, in their order; but the few whose ids begin alike. */
 static void test_statements_none_scans_or_sorts(void **state)
 {
@@ -496,6 +530,7 @@ int main(void)
 	    READY(test_db_commit_that_fails_is_rolled_back),
 	    READY(test_events_insert_grows_and_never_reuses_a_number),
 	    READY(test_db_backup_copies_what_is_committed),
+	    READY(test_db_migrate_puts_the_log_of_another_database_aside),
 	    READY(test_statements_none_scans_or_sorts),
 	    READY(test_db_killed_in_the_middle_keeps_whole_transactions),
 	};

@@ -163,7 +163,7 @@ print_remains() {
         text=$(tail -c "$tail_bytes" <&8 2>/dev/null | tr -d '\0')
         print_block log "$text" "${newest#logs/}"
     fi
-    message=$(rm -f -- .secrets.env 2>&1) || fail remote "the secrets cannot be removed: $message"
+    message=$(rm -f -- .secrets.env .secrets.sealed 2>&1) || fail remote "the secrets cannot be removed: $message"
     # What a submission that was killed left of them.
     find .. -maxdepth 1 -name '.unpack.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
 }

@@ -1,0 +1,356 @@
+#include "sched/adopt.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/plan/eval_config.h"
+#include "db/evaluations.h"
+#include "sched/advance.h"
+#include "sched/attempt_intent.h"
+#include "sched/event_log.h"
+#include "sched/origin.h"
+#include "sched/transition.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int adopt_is_lost(struct scheduler *s, struct lost_evaluation *lost, bool *ret_lost, struct nel_err *err)
+{
+	CLEANUP(job_list_done) struct job_list jobs = {0};
+	if (jobs_of_evaluation(s->db, lost->id, &jobs, err) != 0)
+		return -1;
+	lost->known = jobs.count > 0;
+	*ret_lost = !lost->known;
+	for (size_t i = 0; i < lost->job_count; i++)
+		for (size_t j = 0; j < jobs.count; j++)
+			if (jobs.items[j].index == lost->jobs[i].index && jobs.items[j].attempt < lost->jobs[i].attempt)
+				*ret_lost = true;
+	return 0;
+}
+
+size_t adopt_choose(const struct lost_attempt *found, size_t count, int newest, bool in_job, bool unsure)
+{
+	size_t chosen = count;
+	size_t first = count;
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].number <= newest || (found[i].id[0] == '\0' && !unsure))
+			continue;
+		first = first == count ? i : first;
+		if (!in_job || found[i].begun)
+			chosen = i;
+	}
+	/* Of a chain without attempts the first one is nobody's successor. */
+	return chosen == count && newest == 0 ? first : chosen;
+}
+
+int adopt_budget_from(const int64_t *elapsed_s, int count, int64_t limit_s, int64_t left_s)
+{
+	int from = 1;
+	int64_t nearest = INT64_MAX;
+	for (int first = 1; first <= count + 1; first++) {
+		int64_t used_s = 0;
+		for (int i = first; i <= count; i++)
+			used_s += elapsed_s[i - 1];
+		int64_t distance = used_s - (limit_s - left_s);
+		distance = distance < 0 ? -distance : distance;
+		if (distance >= nearest)
+			continue;
+		nearest = distance;
+		from = first;
+	}
+	return from;
+}
+
+/* ---- one chain ---- */
+
+/* What Slurm and the script say of an attempt that is over, in its row. */
+static void note_facts(struct attempt_row *row, const struct lost_attempt *found)
+{
+	const struct observation *o = &found->seen;
+	if (row->slurm_job_id == NULL && found->id[0] != '\0')
+		row->slurm_job_id = mem_strdup(found->id);
+	if (row->submitted_at == 0)
+		row->submitted_at = found->submitted;
+	if (o->state[0] != '\0') {
+		free(row->slurm_state);
+		row->slurm_state = mem_strdup(o->state);
+	}
+	if (o->nodes[0] != '\0') {
+		free(row->nodes);
+		row->nodes = mem_strdup(o->nodes);
+	}
+	row->started_at = o->started_at != 0 ? o->started_at : o->stamp_started;
+	row->ended_at = o->ended_at != 0 ? o->ended_at : o->stamp_ended;
+	row->elapsed_s = o->elapsed_s >= 0 ? o->elapsed_s : o->stamp_elapsed_s;
+	row->exit_code = o->exit_code >= 0 ? o->exit_code : o->stamp_exit;
+	row->signal = o->signal;
+}
+
+/* The newest attempt of the store is over, since another one followed it: the chain waits for its turn. */
+static int close_newest(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
+{
+	chain->ending = false;
+	switch (chain->job.state) {
+	case CHAIN_QUEUED:
+	case CHAIN_RESUMING: return 0;
+	case CHAIN_SUBMITTING:
+		if (advance_apply(s, chain, EVENT_ACCEPTED, NULL, NULL, err) != 0)
+			return -1;
+		return advance_apply(s, chain, EVENT_END_CONTINUE, reason, NULL, err);
+	case CHAIN_PENDING:
+	case CHAIN_RUNNING: return advance_apply(s, chain, EVENT_END_CONTINUE, reason, NULL, err);
+	case CHAIN_CANCELLING:
+		if (advance_apply(s, chain, EVENT_END_CANCELLED, chain->job.reason, NULL, err) != 0)
+			return -1;
+		return advance_resume(s, chain, reason, err);
+	case CHAIN_FAILED:
+	case CHAIN_CANCELLED:
+	case CHAIN_BUDGET_EXHAUSTED: return advance_resume(s, chain, reason, err);
+	case CHAIN_SUCCEEDED: break;
+	}
+	return err_set(err, NEL_INTERNAL, "job %s has succeeded and goes on", chain->job.id);
+}
+
+/* Which attempts the budget counts: somebody may have given a new one. */
+static void note_budget(struct active_chain *chain, const struct lost_evaluation *lost,
+			const struct lost_attempt *found, size_t chosen)
+{
+	int64_t elapsed_s[64] = {0};
+	int newest = found[chosen].number;
+	for (size_t i = 0; i < lost->origin.budget_count; i++) {
+		const struct origin_budget *budget = &lost->origin.budgets[i];
+		if (lost_folder_index(budget->folder) != chain->job.index || budget->attempt != newest)
+			continue;
+		if (budget->from > 0 && budget->from <= newest) {
+			chain->job.budget_from_attempt = budget->from;
+		} else if (budget->left_s >= 0 && chain->job.budget_limit_s >= 0 && newest <= 64) {
+			for (size_t a = 0; a < chosen; a++)
+				if (found[a].number < newest && found[a].seen.elapsed_s > 0)
+					elapsed_s[found[a].number - 1] = found[a].seen.elapsed_s;
+			chain->job.budget_from_attempt =
+			    adopt_budget_from(elapsed_s, newest - 1, chain->job.budget_limit_s, budget->left_s);
+		}
+	}
+}
+
+/* The attempts up to the chosen one become the chain's. */
+static int adopt_attempts(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan,
+			  const struct lost_evaluation *lost, const struct lost_attempt *found, size_t chosen,
+			  struct nel_err *err)
+{
+	char reason[128];
+	struct job_row *job = &chain->job;
+	snprintf(reason, sizeof reason, "attempt %d was found on the cluster, of which the store did not know",
+		 found[chosen].number);
+	for (size_t i = 0; i < chosen; i++)
+		if (found[i].number == job->attempt)
+			note_facts(&chain->attempt, &found[i]);
+	if (close_newest(s, chain, reason, err) != 0)
+		return -1;
+	note_budget(chain, lost, found, chosen);
+	for (size_t i = 0; i <= chosen; i++) {
+		if (found[i].number <= job->attempt || (found[i].id[0] == '\0' && i != chosen))
+			continue;
+		if (attempt_intent_found(s, chain, plan, found[i].number, found[i].submitted, err) != 0)
+			return -1;
+		if (i == chosen)
+			break;
+		note_facts(&chain->attempt, &found[i]);
+		if (advance_count_submitted(s, chain, err) != 0 ||
+		    event_log_attempt(s->db, chain, "attempt.ended", clock_now_s(), err) != 0 ||
+		    advance_count_end(s, chain, err) != 0 || attempts_update(s->db, &chain->attempt, err) != 0)
+			return -1;
+	}
+	if (attempts_elapsed(s->db, chain->seq, job->budget_from_attempt, &chain->used_before_s, err) != 0)
+		return -1;
+	job->budget_used_s = chain->used_before_s;
+	job->not_before = 0;
+	if (advance_apply(s, chain, EVENT_ADMIT, reason, "the cluster to take the job", err) != 0)
+		return -1;
+	if (found[chosen].id[0] == '\0')
+		return 0; /* it may be on its way to Slurm: it is sent again, under its name */
+	chain->attempt.slurm_job_id = mem_strdup(found[chosen].id);
+	chain->attempt.submitted_at = found[chosen].submitted;
+	job->slurm_job_id = mem_strdup(found[chosen].id);
+	active_chain_set_pending(chain, ACTION_NONE);
+	return advance_count_submitted(s, chain, err) != 0
+		   ? -1
+		   : advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+}
+
+/* The chain of a job in the store, which the transaction may change. */
+static int chain_of(struct scheduler *s, const char *job_id, struct active_chain **ret_chain, struct nel_err *err)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	if (jobs_get(s->db, job_id, &row, err) != 0)
+		return -1;
+	struct active_chain *chain = active_chains_find(&s->chains, row.seq);
+	if (chain == NULL) {
+		chain = active_chains_put(&s->chains, &row);
+		chain->touched = true;
+		if (advance_attach(s, chain, err) != 0)
+			return -1;
+	}
+	chain->touched = true;
+	*ret_chain = chain;
+	return 0;
+}
+
+static int adopt_job(struct scheduler *s, const struct eval_plan *plan, const struct lost_evaluation *lost, int index,
+		     bool *adopted, struct nel_err *err)
+{
+	char id[IDS_JOB_SIZE];
+	size_t begin = 0;
+	size_t count = 0;
+	struct active_chain *chain = NULL;
+	for (size_t i = 0; i < lost->attempt_count; i++) {
+		if (lost->attempts[i].index < index)
+			begin++;
+		else if (lost->attempts[i].index == index)
+			count++;
+	}
+	ids_format_job(lost->id, index, id);
+	if (chain_of(s, id, &chain, err) != 0)
+		return -1;
+	const struct lost_attempt *found = &lost->attempts[begin];
+	size_t chosen =
+	    adopt_choose(found, count, chain->job.attempt, active_chain_resumes_in_job(chain), !lost->known);
+	if (chosen == count && !lost->known)
+		return advance_end(
+		    s, chain, EVENT_CANCEL,
+		    "the store was restored from before this evaluation, and nothing of this job was on the "
+		    "cluster: it is not sent unless it is resumed",
+		    err);
+	if (chosen == count || chain->job.state == CHAIN_SUCCEEDED)
+		return 0;
+	*adopted = true;
+	return adopt_attempts(s, chain, plan, lost, found, chosen, err);
+}
+
+/* ---- one evaluation ---- */
+
+static char *slurm_ids(const struct lost_evaluation *lost)
+{
+	CLEANUP(json_freep) json_t *ids = json_array();
+	for (size_t i = 0; i < lost->attempt_count && json_array_size(ids) < 1000; i++)
+		if (lost->attempts[i].id[0] != '\0')
+			json_array_append_new(ids, json_string(lost->attempts[i].id));
+	return json_dumps(ids, JSON_COMPACT);
+}
+
+static int note(struct scheduler *s, const struct cluster_watch *watch, const struct lost_evaluation *lost,
+		const char *user, enum orphan_outcome outcome, const char *why, struct nel_err *err)
+{
+	CLEANUP(orphan_row_done)
+	struct orphan_row row = {.cluster = mem_strdup(watch->name),
+				 .identity = mem_strdup(watch->identity),
+				 .rundir = outcome == ORPHAN_GONE ? NULL : mem_strdup(lost->rundir),
+				 .slurm_job_ids = slurm_ids(lost),
+				 .live = lost->live,
+				 .user = mem_strdup(user),
+				 .since = lost->since != 0 ? lost->since : clock_now_s(),
+				 .found_at = clock_now_s(),
+				 .outcome = outcome,
+				 .why = mem_strdup(why)};
+	memcpy(row.evaluation, lost->id, sizeof row.evaluation);
+	log_warning(outcome == ORPHAN_ADOPTED ? "evaluation found on the cluster, and adopted"
+					      : "evaluation found on the cluster, of which the store does not know",
+		    LOG_S("cluster", watch->name), LOG_S("eval", lost->id), LOG_S("rundir", lost->rundir),
+		    LOG_S("error", why));
+	return orphans_put(s->db, &row, err);
+}
+
+/* Why the document, which is genuine, is not taken; NULL: it is. */
+static const char *unusable(const struct cluster_watch *watch, const struct lost_evaluation *lost)
+{
+	const char *cluster = json_string_value(json_object_get(lost->document, "cluster"));
+	const char *identity = json_string_value(json_object_get(lost->document, "identity"));
+	const char *id = json_string_value(json_object_get(lost->document, "id"));
+	const char *rundir = json_string_value(json_object_get(lost->document, "rundir"));
+	if (cluster == NULL || identity == NULL || id == NULL || rundir == NULL || strcmp(id, lost->id) != 0)
+		return "its .origin lacks something that this version needs";
+	if (strcmp(cluster, watch->name) != 0)
+		return "it was submitted to this cluster under another name: give the cluster its former name in the "
+		       "settings, and start anew";
+	if (strcmp(identity, watch->identity) != 0)
+		return "it was submitted as another account";
+	if (strcmp(strrchr(rundir, '/'), strrchr(lost->rundir, '/')) != 0)
+		return "it is not in the directory that it was made in";
+	return NULL;
+}
+
+static int adopt_unknown(struct scheduler *s, const struct lost_evaluation *lost, const struct eval_plan *plan,
+			 const char *user, struct nel_err *err)
+{
+	if (origin_store(s->db, lost->document, lost->origin.sealed_env, lost->origin.sealed_env_size, clock_now_s(),
+			 err) != 0)
+		return -1;
+	bool any = false;
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (adopt_job(s, plan, lost, plan->jobs[i].index, &any, err) != 0)
+			return -1;
+	return event_log_adopted(s->db, lost->id, user, lost->rundir, clock_now_s(), err);
+}
+
+static int adopt_known(struct scheduler *s, const struct lost_evaluation *lost, const struct eval_plan *plan,
+		       bool *adopted, struct nel_err *err)
+{
+	int index = -1;
+	for (size_t i = 0; i < lost->attempt_count; i++) {
+		if (lost->attempts[i].index == index || (size_t)lost->attempts[i].index >= plan->job_count)
+			continue;
+		index = lost->attempts[i].index;
+		if (adopt_job(s, plan, lost, index, adopted, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The evaluation is in the store; whose it is, and its plan. */
+static int read_known(struct scheduler *s, const struct lost_evaluation *lost, char **ret_user, json_t **ret_resolved,
+		      struct nel_err *err)
+{
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	if (evaluations_get(s->db, lost->id, true, &row, err) != 0)
+		return -1;
+	*ret_user = mem_strdup(row.user);
+	*ret_resolved = json_loads(row.resolved, 0, NULL);
+	return 0;
+}
+
+int adopt_evaluation(struct scheduler *s, const struct cluster_watch *watch, struct lost_evaluation *lost,
+		     struct nel_err *err)
+{
+	bool is_lost = false;
+	CLEANUP(mem_freep) char *user = NULL;
+	CLEANUP(json_freep) json_t *resolved = NULL;
+	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
+	if (adopt_is_lost(s, lost, &is_lost, err) != 0)
+		return -1;
+	if (!is_lost)
+		return 0;
+	if (lost->known && read_known(s, lost, &user, &resolved, err) != 0)
+		return -1;
+	if (!lost->known) {
+		const char *why = lost->why != NULL ? lost->why : unusable(watch, lost);
+		/* Another service's jobs on the account are its own affair, once they have ended. */
+		if (why != NULL && lost->outcome == ORPHAN_OTHER_SERVICE && !lost->live)
+			return 0;
+		if (why != NULL)
+			return note(s, watch, lost, NULL, lost->why != NULL ? lost->outcome : ORPHAN_UNUSABLE, why,
+				    err);
+		user = mem_strdup(json_string_value(json_object_get(lost->document, "user")));
+		const char *text = json_string_value(json_object_get(lost->document, "resolved"));
+		resolved = json_loads(text != NULL ? text : "", 0, NULL);
+	}
+	struct nel_err plan_err = {0};
+	if (resolved == NULL || eval_config_replan(resolved, &plan, &plan_err) != 0) {
+		err_prefix(&plan_err, "its config cannot be used");
+		return note(s, watch, lost, user, ORPHAN_UNUSABLE, plan_err.msg, err);
+	}
+	bool adopted = !lost->known;
+	if (lost->known ? adopt_known(s, lost, plan, &adopted, err) != 0 : adopt_unknown(s, lost, plan, user, err) != 0)
+		return -1;
+	return adopted ? note(s, watch, lost, user, ORPHAN_ADOPTED, NULL, err) : 0;
+}
