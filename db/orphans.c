@@ -138,12 +138,11 @@ int orphans_counts(struct db *db, const char *cluster, int64_t ret_counts[ORPHAN
 }
 
 static struct statement newest_write = {
-    .sql = "SELECT max(coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0),"
-	   " coalesce((SELECT last_at FROM audit ORDER BY seq DESC LIMIT 1), 0),"
-	   " coalesce((SELECT updated_at FROM evaluations ORDER BY seq DESC LIMIT 1), 0),"
+    .sql = "SELECT max(coalesce((SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events)), 0),"
+	   " coalesce((SELECT last_at FROM audit WHERE seq = (SELECT max(seq) FROM audit)), 0),"
+	   " coalesce((SELECT updated_at FROM evaluations WHERE seq = (SELECT max(seq) FROM evaluations)), 0),"
 	   " coalesce((SELECT max(observed_at) FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = "
-	   "0), 0),"
-	   " coalesce((SELECT max(created_at) FROM users), 0))",
+	   "0), 0))",
 };
 
 int looks_newest_write(struct db *db, int64_t *ret_at, struct nel_err *err)

@@ -52,6 +52,8 @@ def test_drill_none_twice_and_all_found(bed, model_server, make_daemon, tmp_path
         check_once(bed, client, one)
         assert client.evaluation(one)["labels"] == {"batch": str(number)}
     check_once(bed, client, before)
+    audited = daemon.admin.get(f"/v1/audit?action=remote.submit&target={before}.0")["items"]
+    assert [(row["actor"], row["cluster"], row["outcome"]) for row in audited] == [("e2e-user", "alpha", "ok")]
     assert client.get(f"/v1/evaluations/{since[3]}/config?form=resolved") == config_before
     client.wait_end(cancelled, "cancelled")
     assert len(bed.jobs_of("alpha", cancelled)) == 1
