@@ -22,7 +22,7 @@ _nelctl() {
     elif ((COMP_CWORD == 2)); then
         case $command in
         secret) mapfile -t COMPREPLY < <(compgen -W 'set ls rm' -- "$current") ;;
-        cluster) mapfile -t COMPREPLY < <(compgen -W 'check' -- "$current") ;;
+        cluster) mapfile -t COMPREPLY < <(compgen -W 'check orphans' -- "$current") ;;
         ls) mapfile -t COMPREPLY < <(compgen -W 'runs' -- "$current") ;;
         esac
     fi

@@ -501,7 +501,27 @@ class ScoreListRequired(TypedDict):
 class ScoreList(ScoreListRequired, total=False):
     basis: Optional[ScoreListBasis]
 
-EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable']
+
+class Orphan(TypedDict):
+    evaluation: EvaluationId
+    run_directory: TextOrNull
+    slurm_job_ids: List[str]
+    live: bool
+    user: TextOrNull
+    identity: str
+    since: Time
+    found_at: Time
+    adopted: bool
+    outcome: Literal['adopted', 'gone', 'no_origin', 'other_service', 'unusable']
+    why: TextOrNull
+
+
+class OrphanList(TypedDict):
+    looked_at: TimeOrNull
+    items: List[Orphan]
+    next: Cursor
+
+EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable']
 
 
 class Event(TypedDict):
