@@ -1,6 +1,9 @@
 /* Tasks, auxiliary deployments, environments and exports: what of a config reaches which container. */
 #include "eval_fixture.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 static const struct {
 	const char *task; /* the whole task */
 	const char *container;
@@ -45,6 +48,86 @@ static void test_eval_config_plan_task_gets_container_and_types(void **state)
 		assert_string_equal(job->file_name, tasks[i].file_name);
 		eval_done(&r);
 	}
+}
+
+/* First what the task says, then the first of the catalogue's, then chat. The evaluator's own type names no endpoint.
+ */
+static void test_eval_config_plan_endpoint_type_is_the_tasks_then_the_first_of_the_catalogue(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *task, *endpoint_type, *path, *evaluator_endpoint_type;
+	} cases[] = {
+	    {"{'name': 'both'}", "completions", "/v1/completions", "completions"},
+	    {"{'name': 'ours.both', 'endpoint_type': null}", "completions", "/v1/completions", "completions"},
+	    {"{'name': 'both', 'endpoint_type': 'chat'}", "chat", "/v1/chat/completions", "chat"},
+	    {"{'name': 'both', 'endpoint_type': 'embedding'}", "embedding", "/v1/embeddings", "embedding"},
+	    {"{'name': 'both', 'container': 'image:2'}", "chat", "/v1/chat/completions", "chat"},
+	    {"{'name': 'ours.unlisted'}", "chat", "/v1/chat/completions", "chat"},
+	    {"{'name': 'both', 'nemo_evaluator_config': {'target': {'api_endpoint': {'type': 'chat'}}}}", "completions",
+	     "/v1/completions", "chat"},
+	};
+	char path[] = "/tmp/nel-tasks-XXXXXX";
+	static const char rows[] = "ours\tboth\timage:1\tcompletions,chat\n";
+	struct nel_err err = {0};
+	CLEANUP(catalogue_freep) struct catalogue *catalogue = NULL;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, rows, strlen(rows)), (ssize_t)strlen(rows));
+	close(fd);
+	assert_int_equal(catalogue_load(path, &catalogue, &err), 0);
+	unlink(path);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		struct eval_input in = eval_input_of("", true);
+		in.catalogue = catalogue;
+		CLEANUP(mem_freep) char *patch = mem_printf("{'evaluation': {'tasks': [%s]}}", cases[i].task);
+		CLEANUP(mem_freep) char *url = mem_printf("http://127.0.0.1:8000%s", cases[i].path);
+		eval_run(EVAL_BASE, patch, &in, &r);
+		if (r.status != 0)
+			eval_fail(cases[i].task, &r);
+		const struct plan_job *job = &r.plan->jobs[0];
+		assert_string_equal(job->endpoint_type, cases[i].endpoint_type);
+		assert_string_equal(eval_text(job->evaluator_config, "/target/api_endpoint/url"), url);
+		assert_string_equal(eval_text(job->evaluator_config, "/target/api_endpoint/type"),
+				    cases[i].evaluator_endpoint_type);
+		eval_done(&r);
+	}
+}
+
+/* Of the composed config, as OmegaConf merges: a group's first, where they stand there, whoever sets their paths. */
+static void test_eval_config_plan_endpoints_keep_their_order(void **state)
+{
+	(void)state;
+	static const struct endpoint wanted[] = {
+	    {.name = "chat", .path = "/c3"},
+	    {.name = "completions", .path = "/c2"},
+	    {.name = "embedding", .path = "/v1/embeddings"},
+	    {.name = "ranking", .path = "/v1/ranking"},
+	    {.name = "health", .path = "/health"},
+	    {.name = "zeta", .path = "/z"},
+	    {.name = "alpha", .path = "/a"},
+	    {.name = "beta", .path = "/b"},
+	};
+	static const char *const overrides[] = {"+auxiliary_deployments.judge.endpoints.beta=/b",
+						"auxiliary_deployments.judge.endpoints.chat=/c3"};
+	struct eval_result r;
+	struct eval_input in = eval_input_of("", true);
+	in.overrides = overrides;
+	in.override_count = 2;
+	eval_run(
+	    EVAL_JUDGE,
+	    "{'auxiliary_deployments': {'judge': {'endpoints': {'zeta': '/z', 'completions': '/c2', 'alpha': '/a'}}}}",
+	    &in, &r);
+	if (r.status != 0)
+		eval_fail("judge", &r);
+	const struct server *judge = &r.plan->auxiliaries[0];
+	assert_int_equal(judge->endpoint_count, sizeof wanted / sizeof wanted[0]);
+	for (size_t i = 0; i < judge->endpoint_count; i++) {
+		assert_string_equal(judge->endpoints[i].name, wanted[i].name);
+		assert_string_equal(judge->endpoints[i].path, wanted[i].path);
+	}
+	eval_done(&r);
 }
 
 static void test_eval_config_plan_own_images_warn_where_the_catalogue_differs(void **state)
@@ -516,6 +599,8 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_tasks_share_the_global_config),
 	    cmocka_unit_test(test_eval_config_plan_references_copy_their_path_only),
 	    cmocka_unit_test(test_eval_config_plan_task_gets_container_and_types),
+	    cmocka_unit_test(test_eval_config_plan_endpoint_type_is_the_tasks_then_the_first_of_the_catalogue),
+	    cmocka_unit_test(test_eval_config_plan_endpoints_keep_their_order),
 	    cmocka_unit_test(test_eval_config_plan_own_images_warn_where_the_catalogue_differs),
 	    cmocka_unit_test(test_eval_config_plan_unlisted_tasks_need_permission_but_files_do_not),
 	    cmocka_unit_test(test_eval_config_plan_commands_need_permission),
