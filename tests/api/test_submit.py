@@ -139,6 +139,15 @@ def test_submit_override_errors_point_at_what_they_name(ann):
     assert pointers(reply) == ["/execution/walltme"]
 
 
+def test_submit_override_errors_come_with_all_others(ann):
+    """But with no word of what is missing: it may be what they were to set."""
+    wrong = (CONFIG.replace("  account: acct\n", "  walltime: 1h30m\n").replace("hostname: alpha", "hostname: nowhere")
+             .replace("  tasks:\n", "  env_vars: {KEY: 'host:NOT_THERE'}\n  tasks:\n"))
+    reply = ann.submit(wrong, 422, params={"override": ["execution.acount=a", "+execution.partition=b", "execution.x=["]})
+    assert sorted(pointers(reply)) == ["/evaluation/env_vars/KEY", "/execution/acount", "/execution/hostname", "/execution/partition",
+                                       "/execution/walltime", "/execution/x"]
+
+
 TWO_TASKS = CONFIG.replace("  tasks:\n", "  tasks:\n    - name: hellaswag\n      nemo_evaluator_config: {config: {params: {limit_samples: 7}}}\n", 1)
 
 

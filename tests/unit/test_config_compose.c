@@ -89,7 +89,11 @@ static int run(const char *text, const char *const *overrides, const char *dir, 
 	struct compose_input in = {submitted, map, overrides, 0, dir, false};
 	while (overrides != NULL && overrides[in.override_count] != NULL)
 		in.override_count++;
-	return compose(&in, ret_config, problems, err);
+	int rc = compose(&in, ret_config, problems, err);
+	if (rc != 0 || problems->count == 0)
+		return rc;
+	json_decref(TAKE(*ret_config)); /* of the overrides that could be applied */
+	return err_set(err, NEL_INVALID, "%s", problems->items[0].message);
 }
 
 /* The value at a dotted key, or NULL. */

@@ -127,6 +127,8 @@ static int apply(const char *text, json_t **ret_config, struct nel_err *err)
 	CLEANUP(json_freep) json_t *config = json_loads(config_text, 0, NULL);
 	if (overrides_parse(&text, 1, &list, &problems, err) != 0)
 		return -1;
+	if (problems.count > 0)
+		return err_set(err, NEL_INVALID, "%s", problems.items[0].message);
 	if (override_names_task(&list.items[0]) && task_names_resolve(config, &list.items[0], err) != 0)
 		return -1;
 	if (override_apply(config, &list.items[0], err) != 0)
@@ -262,13 +264,15 @@ static void test_overrides_parse_reports_every_wrong_one(void **state)
 	CLEANUP(override_list_done) struct override_list list = {0};
 	CLEANUP(problems_done) struct problems problems = {0};
 	struct nel_err err = {0};
-	assert_int_equal(overrides_parse(texts, 4, &list, &problems, &err), -1);
+	assert_int_equal(overrides_parse(texts, 4, &list, &problems, &err), 0);
 	assert_int_equal(problems.count, 2);
 	assert_non_null(strstr(problems.items[0].message, "override \"b\""));
 	assert_non_null(strstr(problems.items[1].message, "override \"c=[\""));
 	assert_string_equal(problems.items[0].pointer, "/b");
 	assert_string_equal(problems.items[1].pointer, "/c");
-	assert_int_equal(list.count, 0);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(list.items[0].text, "a=1");
+	assert_string_equal(list.items[1].text, "d=2");
 }
 
 static void test_overrides_parse_beyond_the_limits_is_refused(void **state)
@@ -282,7 +286,10 @@ static void test_overrides_parse_beyond_the_limits_is_refused(void **state)
 	for (int i = 0; i < OVERRIDE_BYTES_MAX; i++)
 		str_append_c(&text, 'x');
 	const char *longest = text.data;
-	assert_int_equal(overrides_parse(&longest, 1, &list, &problems, &err), -1);
+	assert_int_equal(overrides_parse(&longest, 1, &list, &problems, &err), 0);
+	assert_int_equal(list.count, 0);
+	assert_int_equal(problems.count, 1);
+	override_list_done(&list);
 	str_clear(&text);
 	str_append(&text, "+a");
 	for (int i = 0; i < OVERRIDE_SEGMENTS_MAX; i++)

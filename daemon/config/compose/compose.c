@@ -25,37 +25,27 @@ static void merge_all(const struct defaults_items *list, bool mark_ports, json_t
 	}
 }
 
-static int apply_one(json_t *config, struct override *o, struct problems *problems, struct nel_err *err)
+static void apply_one(json_t *config, struct override *o, struct problems *problems)
 {
-	struct nel_err one = {0};
+	struct nel_err err = {0};
 	bool named = override_names_task(o);
-	if ((named && task_names_resolve(config, o, &one) != 0) || override_apply(config, o, &one) != 0) {
-		CLEANUP(mem_freep) char *pointer = override_pointer(o->text);
-		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", o->text, one.msg);
-		return err_set(err, NEL_INVALID, "override \"%s\": %s", o->text, one.msg);
-	}
-	return 0;
+	if ((!named || task_names_resolve(config, o, &err) == 0) && override_apply(config, o, &err) == 0)
+		return;
+	CLEANUP(mem_freep) char *pointer = override_pointer(o->text);
+	problems_add(problems, pointer, 0, 0, "override \"%s\": %s", o->text, err.msg);
 }
 
 /* Those with task names come after the others, which may change the tasks. */
-static int apply_overrides(json_t *config, struct override_list *overrides, const char *groups_dir,
-			   struct problems *problems, struct nel_err *err)
+static void apply_overrides(json_t *config, struct override_list *overrides, const char *groups_dir,
+			    struct problems *problems)
 {
-	int rc = 0;
 	for (int named = 0; named <= 1; named++) {
 		for (size_t i = 0; i < overrides->count; i++) {
 			struct override *o = &overrides->items[i];
-			struct nel_err one = {0};
-			if (defaults_is_group_override(o, groups_dir) || override_names_task(o) != (named == 1))
-				continue;
-			if (apply_one(config, o, problems, &one) == 0)
-				continue;
-			if (rc == 0 && err != NULL)
-				*err = one;
-			rc = -1;
+			if (!defaults_is_group_override(o, groups_dir) && override_names_task(o) == (named == 1))
+				apply_one(config, o, problems);
 		}
 	}
-	return rc;
 }
 
 /* The execution must say that it is Slurm's. */
@@ -92,8 +82,8 @@ int compose(const struct compose_input *in, json_t **ret_config, struct problems
 	if (defaults_expand(&defaults, &list, problems, err) != 0)
 		return -1;
 	merge_all(&list, in->mark_ports, config);
-	if (apply_overrides(config, &overrides, in->groups_dir, problems, err) != 0 ||
-	    check_slurm(config, in, problems, err) != 0)
+	apply_overrides(config, &overrides, in->groups_dir, problems);
+	if (check_slurm(config, in, problems, err) != 0)
 		return -1;
 	*ret_config = TAKE(config);
 	return 0;

@@ -20,8 +20,10 @@ struct compose_input {
 	bool mark_ports;        /* references stand in place of the groups' ports: config/compose/free_ports.h */
 };
 
-/* 0: *ret_config is a new object without `defaults`. -1: *err is INVALID with a summary and `problems` has every
- * problem found, with places in the submitted text (pointer "" and a message naming the override when one is wrong). */
+/* 0: *ret_config is a new object without `defaults`; overrides that cannot be read or applied are in `problems`, and
+ * *ret_config is what the others make. -1: nothing can be composed; *err is INVALID with a summary and `problems` has
+ * every problem found, with places in the submitted text (the pointer of what an override names, and a message with its
+ * text, when one is wrong). */
 int compose(const struct compose_input *in, json_t **ret_config, struct problems *problems, struct nel_err *err);
 
 #endif

@@ -13,13 +13,18 @@
 #define POINTER_SIZE_MAX 512 /* of a key that is worth pointing at */
 #define KEYS_MAX 256         /* candidates for a suggestion */
 
+static void override_done(struct override *o)
+{
+	free(o->key);
+	free(o->package);
+	json_decref(o->value);
+	*o = (struct override){0};
+}
+
 void override_list_done(struct override_list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		free(list->items[i].key);
-		free(list->items[i].package);
-		json_decref(list->items[i].value);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		override_done(&list->items[i]);
 	free(list->items);
 	*list = (struct override_list){0};
 }
@@ -115,8 +120,7 @@ char *override_pointer(const char *text)
 int overrides_parse(const char *const *texts, size_t count, struct override_list *ret_list, struct problems *problems,
 		    struct nel_err *err)
 {
-	CLEANUP(override_list_done) struct override_list list = {0};
-	int rc = 0;
+	struct override_list list = {0};
 	if (count > OVERRIDES_MAX) {
 		problems_add(problems, "", 0, 0, "more than %d overrides", OVERRIDES_MAX);
 		return err_set(err, NEL_INVALID, "more than %d overrides", OVERRIDES_MAX);
@@ -124,18 +128,17 @@ int overrides_parse(const char *const *texts, size_t count, struct override_list
 	list.items = mem_calloc(count + 1, sizeof *list.items);
 	for (size_t i = 0; i < count; i++) {
 		struct nel_err one = {0};
-		if (parse_one(texts[i], &list.items[list.count++], &one) == 0)
+		struct override *o = &list.items[list.count];
+		if (parse_one(texts[i], o, &one) == 0) {
+			list.count++;
 			continue;
+		}
 		CLEANUP(mem_freep) char *pointer = override_pointer(texts[i]);
 		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", texts[i], one.msg);
-		if (rc == 0)
-			rc = err_set(err, NEL_INVALID, "override \"%s\": %s", texts[i], one.msg);
+		override_done(o);
 	}
-	if (rc == 0) {
-		*ret_list = list;
-		list = (struct override_list){0};
-	}
-	return rc;
+	*ret_list = list;
+	return 0;
 }
 
 /* A key split at its dots and brackets. */

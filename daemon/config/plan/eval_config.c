@@ -161,12 +161,13 @@ int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, s
 	CLEANUP(eval_plan_freep) struct eval_plan *plan = mem_calloc(1, sizeof *plan);
 	if (resolve(in, &composed, &resolved, &map, errors, err) < 0)
 		return -1;
-	struct plan_ctx ctx = {.reader = {.map = map, .errors = errors, .warnings = warnings},
-			       .root = resolved,
-			       .allow_commands = in->allow_commands,
-			       .need_hostname = in->need_hostname,
-			       .checked_tasks = true,
-			       .plan = plan};
+	struct plan_ctx ctx = {
+	    .reader = {.map = map, .errors = errors, .warnings = warnings, .incomplete = errors->count > 0},
+	    .root = resolved,
+	    .allow_commands = in->allow_commands,
+	    .need_hostname = in->need_hostname,
+	    .checked_tasks = true,
+	    .plan = plan};
 	const struct reader silent = {0};
 	if (!in->need_hostname)
 		forget_hostname(composed, resolved);

@@ -120,7 +120,8 @@ char *reader_dotted(const char *pointer)
 void reader_missing(const struct reader *r, const char *pointer)
 {
 	CLEANUP(mem_freep) char *dotted = reader_dotted(pointer);
-	reader_error(r, pointer, "Missing mandatory value: %s", dotted);
+	if (!r->incomplete)
+		reader_error(r, pointer, "Missing mandatory value: %s", dotted);
 }
 
 bool reader_is_missing(const json_t *value)

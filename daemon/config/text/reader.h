@@ -14,6 +14,7 @@ struct reader {
 	const struct source_map *map;
 	struct problems *errors;
 	struct problems *warnings;
+	bool incomplete; /* overrides had to be left out: what is missing may be what they set, and is not told */
 };
 
 /* What a text may hold. */
