@@ -111,7 +111,8 @@ def out_of_walltime(bed, model_server, tmp_path_factory):
 
 
 class Quickstart:
-    """examples/quickstart, which builds and has a cluster of its own; so it runs beside the other tests."""
+    """examples/quickstart, which builds and has a cluster of its own; so it runs beside the other tests. It takes an
+    interruption also where these tests run in a shell's background, which has SIGINT ignored."""
 
     def __init__(self, directory, *arguments):
         self.log_file = directory / f"log{len(list(directory.iterdir()))}"
@@ -120,7 +121,8 @@ class Quickstart:
         self.directory = directory
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen([ROOT / "examples/quickstart", *arguments], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=directory, env=self.environment, start_new_session=True)
+                                            stderr=log, cwd=directory, env=self.environment, start_new_session=True,
+                                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def text(self):
         return self.log_file.read_text(errors="replace")

@@ -121,8 +121,10 @@ end_sessions() {
         in_box "$1" kill -KILL "${sessions[@]}" 2>/dev/null || true
     fi
 }
+# The listener is held first: a client that logs in again at once would get in between the two.
 stop_sshd() {
     daemon_runs "$1" sshd || return 0
+    in_box "$1" kill -STOP "$(cat "$dir/run/$1.sshd.pid")"
     end_sessions "$1"
     stop_daemon "$1" sshd
 }
