@@ -334,7 +334,7 @@ def test_reverse_proxy_is_trusted_by_its_account(machine, bed):
     assert json.loads(follow(machine, "proxy", bed).splitlines()[-1])["user"] == "bob"
     other = machine.run("runuser", "-u", "bob", "--", "curl", "-sS", "--unix-socket", "/run/nel-slurmd/api.sock",
                         "http://localhost/v1/whoami", status=None)
-    assert other.returncode != 0 and "Permission denied" in other.stderr or "Couldn't connect" in other.stderr
+    assert other.returncode == 7, other  # it cannot connect
 
 
 def evaluations(machine):
@@ -398,7 +398,8 @@ def test_upgrade_keeps_everything_and_restarts_and_a_downgrade_is_refused_in_wor
     told = follow(machine, "upgrade", bed)
     assert "What is next" not in told
     assert machine.out("dpkg-query", "-W", "-f", "${Version}", "nel-slurmd") == "99.0"
-    assert machine.is_active() and machine.main_pid() != before
+    assert machine.is_active(), machine.journal()
+    assert machine.main_pid() != before
     assert (machine.out("cat", "/etc/nel-slurmd/nel-slurmd.yaml"), evaluations(machine)) == (settings, kept)
 
     machine.run("systemctl", "stop", "nel-slurmd")
