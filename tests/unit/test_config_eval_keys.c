@@ -494,6 +494,27 @@ static void test_eval_config_plan_falsy_gres_is_left_out(void **state)
 	}
 }
 
+/* Defaults are the shipped group's, not the code's. */
+static void test_eval_config_plan_what_is_taken_out_of_the_group_stays_out(void **state)
+{
+	(void)state;
+	static const char *const overrides[] = {"~execution.gres", "~execution.sbatch_extra_flags"};
+	struct eval_result r;
+	struct eval_input in = eval_input_of("", true);
+	eval_run(EVAL_BASE, NULL, &in, &r);
+	assert_string_equal(r.plan->gres, "gpu:8");
+	assert_int_equal(r.plan->sbatch_flag_count, 1);
+	eval_done(&r);
+	in.overrides = overrides;
+	in.override_count = 2;
+	eval_run(EVAL_BASE, NULL, &in, &r);
+	if (r.status != 0)
+		eval_fail("overrides", &r);
+	assert_null(r.plan->gres);
+	assert_int_equal(r.plan->sbatch_flag_count, 0);
+	eval_done(&r);
+}
+
 static void test_eval_config_plan_extra_flags_keep_order_and_falsy_values(void **state)
 {
 	(void)state;
@@ -635,6 +656,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_times_are_in_seconds),
 	    cmocka_unit_test(test_eval_config_plan_topologies_that_divide_are_fine),
 	    cmocka_unit_test(test_eval_config_plan_falsy_gres_is_left_out),
+	    cmocka_unit_test(test_eval_config_plan_what_is_taken_out_of_the_group_stays_out),
 	    cmocka_unit_test(test_eval_config_plan_extra_flags_keep_order_and_falsy_values),
 	    cmocka_unit_test(test_eval_config_plan_execution_keys_reach_the_plan),
 	    cmocka_unit_test(test_eval_config_plan_odd_values_anywhere_are_planned_or_refused),
