@@ -146,8 +146,10 @@ static int observe_attempts(struct action *action, struct ssh_pool *pool, struct
 	    used == 0 ? 0 : slurm_observe(pool, orders, used, action->use_sacct, action->timeout_ms, NULL, &reply, err);
 	if (rc == 0 && reply.slurm_failed)
 		rc = err_set(err, NEL_REMOTE, "%s", reply.message);
-	for (size_t i = 0; rc == 0 && i < reply.count; i++)
+	for (size_t i = 0; rc == 0 && i < reply.count; i++) {
 		found[i]->seen = reply.items[i];
+		reply.items[i] = (struct observation){0}; /* with what it owns */
+	}
 	observe_reply_done(&reply);
 	for (size_t i = 0; i < 2 * used; i++)
 		free(owned[i]);

@@ -76,7 +76,7 @@ static void note_facts(struct attempt_row *row, const struct lost_attempt *found
 		free(row->slurm_state);
 		row->slurm_state = mem_strdup(o->state);
 	}
-	if (o->nodes[0] != '\0') {
+	if (o->nodes != NULL) {
 		free(row->nodes);
 		row->nodes = mem_strdup(o->nodes);
 	}

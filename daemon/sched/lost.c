@@ -19,6 +19,10 @@ static void lost_evaluation_done(struct lost_evaluation *lost)
 	origins_done(&origins);
 	json_decref(lost->document);
 	free(lost->why);
+	for (size_t i = 0; i < lost->attempt_count; i++) {
+		free(lost->attempts[i].seen.nodes);
+		free(lost->attempts[i].seen.reason);
+	}
 	free(lost->attempts);
 	*lost = (struct lost_evaluation){0};
 }

@@ -42,6 +42,8 @@ def test_drill_none_twice_and_all_found(bed, model_server, make_daemon, tmp_path
     client.wait_end(cancelled, "cancelled")
     for one in since:
         wait_for("it has reached Slurm", lambda one=one: client.job(f"{one}.0")["slurm_job_id"])
+    audited = daemon.admin.get(f"/v1/audit?action=remote.submit&target={since[0]}.0")["items"]
+    assert [(row["actor"], row["cluster"], row["outcome"]) for row in audited] == [("e2e-user", "alpha", "ok")]
     config_before = client.get(f"/v1/evaluations/{since[3]}/config?form=resolved")
 
     restore(daemon, tmp_path / "backup")
@@ -52,8 +54,6 @@ def test_drill_none_twice_and_all_found(bed, model_server, make_daemon, tmp_path
         check_once(bed, client, one)
         assert client.evaluation(one)["labels"] == {"batch": str(number)}
     check_once(bed, client, before)
-    audited = daemon.admin.get(f"/v1/audit?action=remote.submit&target={before}.0")["items"]
-    assert [(row["actor"], row["cluster"], row["outcome"]) for row in audited] == [("e2e-user", "alpha", "ok")]
     assert client.get(f"/v1/evaluations/{since[3]}/config?form=resolved") == config_before
     client.wait_end(cancelled, "cancelled")
     assert len(bed.jobs_of("alpha", cancelled)) == 1

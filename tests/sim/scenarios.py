@@ -845,6 +845,7 @@ def restored(binary, faults, **knobs):
     return 1 + len(faults)
 
 
+@full_only
 @scenario
 def store_restored_from_a_backup(binary, full):
     return restored(binary, ())
@@ -855,6 +856,7 @@ def store_restored_and_killed_while_it_looks(binary, full):
     return restored(binary, ("look-taken", "look-stored", "look-taken:3", "look-stored:2"))
 
 
+@full_only
 @scenario
 def store_restored_without_accounting(binary, full):
     return restored(binary, (), sacct="disabled")
