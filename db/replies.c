@@ -65,14 +65,9 @@ static int add_missing(struct db *db, const struct statement *statement, int64_t
 	CLEANUP(query_done) struct query q = query_start(db, statement);
 	query_bind_int(&q, format);
 	query_bind_int(&q, (int64_t)(limit - *count));
-	for (;;) {
-		bool found = false;
-		if (query_step(&q, &found, err) != 0)
-			return -1;
-		if (!found)
-			return 0;
+	while (query_next(&q, err))
 		ret_seqs[(*count)++] = query_int(&q);
-	}
+	return query_failed(&q) ? -1 : 0;
 }
 
 int replies_missing(struct db *db, int64_t format, int limit, int64_t *ret_seqs, size_t *ret_count, struct nel_err *err)
