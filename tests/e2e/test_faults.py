@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/sim"))
 
-import connections  # noqa: E402,F401 (more scenarios)
 from scenarios import FULL_ONLY, SCENARIOS  # noqa: E402
 
 BINARY = os.environ.get("NEL_BIN", ROOT / "build/debug/nel-slurmd")

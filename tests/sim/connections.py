@@ -1,5 +1,5 @@
-"""The faults of connections and logins, each with an sshd of its own kind: what nel-slurmd(8) promises of SSH. They
-join the others in scenarios.SCENARIOS."""
+"""The faults of connections and logins, each with an sshd of its own kind: what nel-slurmd(8) promises of SSH. What a scenario
+is stands in registry.py."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from login_node import LoginNode, Proxy, jump_through
-from scenarios import scenario
+from registry import scenario
 from world import Wrong, until, world
 
 
