@@ -138,7 +138,8 @@ int orphans_counts(struct db *db, const char *cluster, int64_t ret_counts[ORPHAN
 }
 
 static struct statement newest_write = {
-    .sql = "SELECT max(coalesce((SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events)), 0),"
+    /* 1, not 0, of an empty store: 0 is "not known yet" to who looks (cluster_watch.h). */
+    .sql = "SELECT max(1, coalesce((SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events)), 0),"
 	   " coalesce((SELECT last_at FROM audit WHERE seq = (SELECT max(seq) FROM audit)), 0),"
 	   " coalesce((SELECT updated_at FROM evaluations WHERE seq = (SELECT max(seq) FROM evaluations)), 0),"
 	   " coalesce((SELECT max(observed_at) FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = "

@@ -54,7 +54,7 @@ int orphans_list(struct db *db, const char *cluster, const char *user, int64_t o
 
 int orphans_counts(struct db *db, const char *cluster, int64_t ret_counts[ORPHAN_OUTCOMES], struct nel_err *err);
 
-/* When the store was last written, as far as what it holds tells; 0: it holds nothing. */
+/* When the store was last written, as far as what it holds tells; 1: it holds nothing, and may lack everything. */
 int looks_newest_write(struct db *db, int64_t *ret_at, struct nel_err *err);
 
 /* A look is due: *ret_since is from when on the store may lack something; since_s, unless a look before did not come to
