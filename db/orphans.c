@@ -143,16 +143,18 @@ static struct statement newest_write = {
 	   " coalesce((SELECT last_at FROM audit WHERE seq = (SELECT max(seq) FROM audit)), 0),"
 	   " coalesce((SELECT updated_at FROM evaluations WHERE seq = (SELECT max(seq) FROM evaluations)), 0),"
 	   " coalesce((SELECT max(observed_at) FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = "
-	   "0), 0))",
+	   "0), 0)),"
+	   " coalesce((SELECT max(seq) FROM jobs), 0)",
 };
 
-int looks_newest_write(struct db *db, int64_t *ret_at, struct nel_err *err)
+int looks_newest_write(struct db *db, int64_t *ret_at, int64_t *ret_job_seq, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &newest_write);
 	bool found = false;
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	*ret_at = found ? query_int(&q) : 0;
+	*ret_job_seq = found ? query_int(&q) : 0;
 	return 0;
 }
 

@@ -54,8 +54,9 @@ int orphans_list(struct db *db, const char *cluster, const char *user, int64_t o
 
 int orphans_counts(struct db *db, const char *cluster, int64_t ret_counts[ORPHAN_OUTCOMES], struct nel_err *err);
 
-/* When the store was last written, as far as what it holds tells; 1: it holds nothing, and may lack everything. */
-int looks_newest_write(struct db *db, int64_t *ret_at, struct nel_err *err);
+/* When the store was last written, as far as what it holds tells; 1: it holds nothing, and may lack everything.
+ * *ret_job_seq: its newest job. */
+int looks_newest_write(struct db *db, int64_t *ret_at, int64_t *ret_job_seq, struct nel_err *err);
 
 /* A look is due: *ret_since is from when on the store may lack something; since_s, unless a look before did not come to
  * its end. */

@@ -44,7 +44,7 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		struct active_chain *chain = due->items[i];
 		struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 		/* A later attempt, of which the store does not know yet, may need what goes with an end. */
-		if (watch != NULL && !watch->looked)
+		if (watch != NULL && !watch->looked && chain->seq <= s->newest_job_seq)
 			continue;
 		int64_t timeout_s = watch != NULL ? watch->cluster->command_timeout_s : 60;
 		CLEANUP(action_freep)

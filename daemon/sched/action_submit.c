@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SUBMIT_TIMEOUT_MIN_S 60
+#define LOOK_AGAIN_MS 1000
 
 /* An attempt that is intended and of which Slurm's answer is not known, or a chain that waits for its turn. */
 static bool is_due(const struct active_chain *chain, int64_t now_s)
@@ -73,19 +74,28 @@ static void hold_until_looked(struct scheduler *s, struct active_chain **group, 
 		watch->look_wanted = true;
 		watch->look_ms = 0;
 	}
+	for (size_t i = 0; i < count; i++)
+		group[i]->due_ms = watch->look_why != NULL ? watch->look_ms : clock_mono_ms() + LOOK_AGAIN_MS;
 	if (watch->look_why == NULL)
-		return; /* it is under way */
+		return; /* it is under way, and its end makes them due */
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	int rc = db_begin(s->db, &err);
 	active_chains_touch(group, count);
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		group[i]->due_ms = watch->look_ms;
 		rc = transition_waiting_on(s->db, group[i], watch->look_why, clock_now_s(), &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
 		active_chains_mark_stale(&s->chains);
 	}
+}
+
+static bool is_any_sendable(struct active_chain *const *group, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (group[i]->pending != ACTION_SUBMIT)
+			return true;
+	return false;
 }
 
 static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
@@ -141,6 +151,13 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		return;
 	}
 	fault_point("submit-intended");
+	if (!watch->looked) {
+		/* The attempt may be there already, if the store is older than the world. */
+		for (size_t i = 0; i < count; i++)
+			group[i]->first_send = group[i]->first_send && group[i]->seq > s->newest_job_seq;
+		hold_until_looked(s, group, count, watch);
+		return;
+	}
 	int64_t timeout_s = watch->cluster->command_timeout_s;
 	CLEANUP(action_freep)
 	struct action *action =
@@ -243,7 +260,7 @@ static void send_all(struct scheduler *s, struct chain_list *sends, const struct
 		struct cluster_watch *watch = cluster_watch_of(&s->watches, first);
 		if (watch != NULL && watch->refused_ms > clock_mono_ms())
 			hold_refused(s, groups[i].items, groups[i].count, watch);
-		else if (watch != NULL && !watch->looked)
+		else if (watch != NULL && !watch->looked && !is_any_sendable(groups[i].items, groups[i].count))
 			hold_until_looked(s, groups[i].items, groups[i].count, watch);
 		else if ((watch == NULL || watch->sending < sends_max(watch)) &&
 			 !is_busy(busy, first->job.evaluation_seq))

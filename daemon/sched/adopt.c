@@ -15,6 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Does the store lack the attempt, or, of the newest that it intended, Slurm's id? */
+static bool lacks(const struct job_row *job, int attempt)
+{
+	return job->attempt < attempt ||
+	       (job->attempt == attempt && job->state == CHAIN_SUBMITTING && job->slurm_job_id == NULL);
+}
+
 int adopt_is_lost(struct scheduler *s, struct lost_evaluation *lost, bool *ret_lost, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list jobs = {0};
@@ -24,7 +31,7 @@ int adopt_is_lost(struct scheduler *s, struct lost_evaluation *lost, bool *ret_l
 	*ret_lost = !lost->known;
 	for (size_t i = 0; i < lost->job_count; i++)
 		for (size_t j = 0; j < jobs.count; j++)
-			if (jobs.items[j].index == lost->jobs[i].index && jobs.items[j].attempt < lost->jobs[i].attempt)
+			if (jobs.items[j].index == lost->jobs[i].index && lacks(&jobs.items[j], lost->jobs[i].attempt))
 				*ret_lost = true;
 	return 0;
 }
@@ -179,6 +186,26 @@ static int adopt_attempts(struct scheduler *s, struct active_chain *chain, const
 		   : advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
 
+/* The attempt that the store was about to send is there already. */
+static int adopt_intended(struct scheduler *s, struct active_chain *chain, const struct lost_attempt *found,
+			  size_t count, bool *adopted, struct nel_err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].number != chain->attempt.number || found[i].id[0] == '\0')
+			continue;
+		*adopted = true;
+		chain->attempt.slurm_job_id = mem_strdup(found[i].id);
+		chain->attempt.submitted_at = found[i].submitted;
+		free(chain->job.slurm_job_id);
+		chain->job.slurm_job_id = mem_strdup(found[i].id);
+		active_chain_set_pending(chain, ACTION_NONE);
+		return advance_count_submitted(s, chain, err) != 0
+			   ? -1
+			   : advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+	}
+	return 0;
+}
+
 /* The chain of a job in the store, which the transaction may change. */
 static int chain_of(struct scheduler *s, const char *job_id, struct active_chain **ret_chain, struct nel_err *err)
 {
@@ -222,10 +249,17 @@ static int adopt_job(struct scheduler *s, const struct eval_plan *plan, const st
 		    "the store was restored from before this evaluation, and nothing of this job was on the "
 		    "cluster: it is not sent unless it is resumed",
 		    err);
+	if (chosen == count && chain->job.state == CHAIN_SUBMITTING && chain->attempt.slurm_job_id == NULL)
+		return adopt_intended(s, chain, found, count, adopted, err);
 	if (chosen == count || chain->job.state == CHAIN_SUCCEEDED)
 		return 0;
 	*adopted = true;
-	return adopt_attempts(s, chain, plan, lost, found, chosen, err);
+	/* Somebody cancelled it meanwhile, when it seemed not to have been sent. */
+	bool cancelled = chain->job.state == CHAIN_CANCELLED && chain->job.ended_at >= s->started_s;
+	CLEANUP(mem_freep) char *reason = mem_strdup(chain->job.reason);
+	if (adopt_attempts(s, chain, plan, lost, found, chosen, err) != 0)
+		return -1;
+	return cancelled ? advance_apply(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) : 0;
 }
 
 /* ---- one evaluation ---- */

@@ -40,7 +40,8 @@ static void watch_all(struct scheduler *s)
 static int load_all(struct scheduler *s, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list list = {0};
-	if (looks_newest_write(s->db, &s->newest_write_s, err) != 0 || jobs_list_active(s->db, &list, err) != 0)
+	if (looks_newest_write(s->db, &s->newest_write_s, &s->newest_job_seq, err) != 0 ||
+	    jobs_list_active(s->db, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
@@ -183,6 +184,7 @@ int scheduler_start(const struct settings *settings, struct lanes *lanes, const 
 	s->lanes = lanes;
 	s->master_key = master_key;
 	s->fair_share = fair_share_new();
+	s->started_s = clock_now_s();
 	atomic_store(&s->wanted, true); /* requests stored while the daemon was down */
 	atomic_store(&s->last_tick_ms, clock_mono_ms());
 	/* Room for an answer to everything that the lanes can hold, so that none is ever dropped but at the end. */

@@ -7,8 +7,9 @@ static void test_newest_write_of_an_empty_store_is_known(void **state)
 {
 	struct fixture *f = *state;
 	int64_t newest = 0;
+	int64_t newest_job = 0;
 	int64_t since = 0;
-	assert_ok(f, looks_newest_write(f->db, &newest, &f->err));
+	assert_ok(f, looks_newest_write(f->db, &newest, &newest_job, &f->err));
 	assert_int_equal(newest, 1);
 	assert_ok(f, looks_begin(f->db, "alpha", "shared", newest, &since, &f->err));
 	assert_true(since > 0);
