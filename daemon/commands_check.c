@@ -4,6 +4,7 @@
 #include "cluster_keys.h"
 #include "commands_internal.h"
 #include "config/settings/settings_load.h"
+#include "service/oidc/oidc_fetch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +67,8 @@ static void check_files(struct check *c, const struct settings *settings)
 		check_master_key(c, settings);
 	need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");
 	need(c, "the TLS key", settings->tls_key_file, R_OK, "");
+	if (settings->oidc != NULL)
+		need(c, "oidc.ca_file", settings->oidc->ca_file, R_OK, "");
 	need(c, "groups_dir", settings->groups_dir, R_OK | X_OK, "");
 	need(c, "tasks_file", settings->tasks_file, R_OK, "");
 	check_database(c, settings->database);
@@ -124,6 +127,31 @@ static int check_access(const struct command_line *line, const struct settings *
 	return c.faults == 0 ? 0 : -1;
 }
 
+/* Reached from here, and as it is to be. */
+static int check_issuer(const struct command_line *line, const struct settings *settings)
+{
+	struct nel_err err = {0};
+	size_t keys = 0;
+	bool device_flow = false;
+	const struct settings_oidc *oidc = settings->oidc;
+	if (oidc == NULL)
+		return 0;
+	if (oidc_fetch_once(oidc, &keys, &device_flow, &err) != 0) {
+		fprintf(stderr, "%s: oidc: the issuer cannot be used: %s\n", line->settings_path, err.msg);
+		return -1;
+	}
+	if (oidc->client_id != NULL && !device_flow) {
+		fprintf(
+		    stderr,
+		    "%s: oidc.client_id: the issuer offers no device flow (RFC 8628), which nelctl login needs: turn "
+		    "it on there, or leave the setting out\n",
+		    line->settings_path);
+		return -1;
+	}
+	printf("%s: the issuer %s: ok, %zu key%s\n", line->settings_path, oidc->issuer, keys, keys == 1 ? "" : "s");
+	return 0;
+}
+
 int command_check(const struct command_line *line)
 {
 	struct nel_err err = {0};
@@ -135,7 +163,7 @@ int command_check(const struct command_line *line)
 		command_print_problems(line->settings_path, "", &problems);
 		return 1;
 	}
-	if (!line->syntax_only && check_access(line, settings) != 0)
+	if (!line->syntax_only && (check_access(line, settings) != 0 || check_issuer(line, settings) != 0))
 		return 1;
 	printf("%s: ok, %zu cluster%s\n", line->settings_path, settings->cluster_count,
 	       settings->cluster_count == 1 ? "" : "s");

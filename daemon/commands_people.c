@@ -115,7 +115,9 @@ static int set_role(const struct command_line *line)
 	int rc = parse_role(line->role, &role);
 	if (rc != 0)
 		return rc;
-	if (command_open_database(line, &db, &err) != 0 || service_set_role(db, line->args[1], role, &user, &err) != 0)
+	const struct user_change change = {.has_role = true, .role = role};
+	if (command_open_database(line, &db, &err) != 0 ||
+	    service_change_user(db, line->args[1], &change, &user, &err) != 0)
 		return command_fail(&err);
 	printf("%s: %s\n", user.name, role_name(user.role));
 	return 0;

@@ -14,6 +14,7 @@
  *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
  *   replies (reply_keeper.c)  1                         the rendering of evaluations that have ended; a connection
+ *   oidc                      1                         the fetches of an issuer's keys
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
  * may read those that it has got hold of. */
@@ -32,6 +33,7 @@
 #include "remote/workers.h"
 #include "sched/scheduler.h"
 #include "service/log_followers.h"
+#include "service/oidc/oidc_issuer.h"
 #include "service/service.h"
 #include "service/webhook_sender.h"
 #include "ssh/session.h"
@@ -57,6 +59,7 @@ struct daemon {
 	struct log_followers *followers;
 	struct scheduler *scheduler;
 	struct webhook_sender *webhooks;
+	struct oidc_issuer *oidc;
 	struct service service;
 	struct reply_keeper *replies;
 	struct api_server *api;
@@ -100,7 +103,8 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
 	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0 ||
-	    reply_keeper_start(settings->database, &d->replies, err) != 0)
+	    reply_keeper_start(settings->database, &d->replies, err) != 0 ||
+	    oidc_issuer_start(settings, &d->oidc, err) != 0)
 		return -1;
 	d->followers = log_followers_new(d->lanes);
 	d->service = (struct service){.settings = settings,
@@ -110,6 +114,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 				      .lanes = d->lanes,
 				      .followers = d->followers,
 				      .webhooks = d->webhooks,
+				      .oidc = d->oidc,
 				      .started_at = clock_now_s()};
 	const struct api_options options = {
 	    .service = &d->service, .database = settings->database, .handed_over = handed_over};
@@ -124,6 +129,7 @@ static void stop(struct daemon *d)
 		lanes_interrupt(d->lanes);
 	reply_keeper_stop(d->replies);
 	webhook_sender_stop(d->webhooks);
+	oidc_issuer_stop(d->oidc);
 	if (d->scheduler != NULL)
 		scheduler_stop(d->scheduler);
 	if (d->lanes != NULL)

@@ -5,6 +5,7 @@
 #include "config/settings/settings_load.h"
 #include "config/settings/settings_reload.h"
 #include "db/jobs.h"
+#include "service/oidc/oidc_issuer.h"
 
 void reload_begin(struct reload *reload, struct settings *settings)
 {
@@ -74,5 +75,6 @@ void reload_run(struct reload *reload, struct service *service)
 	lanes_reload(service->lanes, next);
 	scheduler_reload(service->scheduler, next);
 	service->settings = next;
+	oidc_issuer_reload(service->oidc, next);
 	log_info("settings reloaded", LOG_S("config", next->path), LOG_N("clusters", (int64_t)next->cluster_count));
 }

@@ -25,7 +25,8 @@
 	C(TEXT, cluster, cluster) \
 	C(TEXT, outcome, outcome) \
 	C(NULL_0, status, status) \
-	C(TEXT, detail, detail)
+	C(TEXT, detail, detail) \
+	C(TEXT, sign_in, sign_in)
 /* clang-format on */
 
 #define ROW_COLUMNS AUDIT_NEW(COLUMN_NAME) "seq, count"
@@ -76,6 +77,7 @@ static int insert(struct db *db, const struct audit_entry *entry, int64_t now_s,
 					.actor = borrow(entry->actor),
 					.role = borrow(entry->role),
 					.source = borrow(entry->source),
+					.sign_in = borrow(entry->sign_in),
 					.request = borrow(entry->request),
 					.action = borrow(entry->action),
 					.target = entry->target != NULL ? target : NULL,

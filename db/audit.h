@@ -17,6 +17,7 @@ struct audit_entry {
 	const char *actor;
 	const char *role;
 	const char *source;  /* an address, "uid N", "command line", "daemon" */
+	const char *sign_in; /* how the actor was known: sign_in_name() of service/service.h */
 	const char *request; /* its id */
 	const char *action;  /* an operationId, or which command on a cluster */
 	const char *target;
@@ -57,6 +58,7 @@ struct audit_row {
 	char *actor;
 	char *role; /* NULL: none */
 	char *source;
+	char *sign_in; /* NULL: by no request, or from before this was noted */
 	char *request;
 	char *action;
 	char *target;

@@ -174,7 +174,8 @@ int tokens_narrow_made(struct db *db, const char *user, enum role role, struct n
 }
 
 static struct statement check_valid = {
-    .sql = "SELECT 1 FROM tokens WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+    .sql = "SELECT 1 FROM tokens t CROSS JOIN users u ON u.name = t.user WHERE t.id = ?1 AND t.revoked_at IS NULL"
+	   " AND (t.expires_at IS NULL OR t.expires_at > ?2) AND u.suspended_at IS NULL",
 };
 
 int tokens_check(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
@@ -185,12 +186,13 @@ int tokens_check(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
 	query_bind_int(&q, now_s);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
-	return found ? 0 : err_set(err, NEL_NOTFOUND, "the token is revoked or expired");
+	return found ? 0 : err_set(err, NEL_NOTFOUND, "the token is revoked or expired, or its user suspended");
 }
 
 static struct statement find_hash = {
     .sql = "SELECT " ROW_COLUMNS " FROM tokens t CROSS JOIN users u ON u.name = t.user"
-	   " WHERE t.hash = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)",
+	   " WHERE t.hash = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)"
+	   " AND u.suspended_at IS NULL",
 };
 
 /* A token as it was while neither another connection nor this one had changed the store. */
@@ -220,7 +222,7 @@ static int find_valid(struct db *db, const char *hash, int64_t now_s, struct tok
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	if (!found)
-		return err_set(err, NEL_NOTFOUND, "the token is unknown, revoked or expired");
+		return err_set(err, NEL_NOTFOUND, "the token is unknown, revoked or expired, or its user suspended");
 	return read_row(&q, ret_token, err);
 }
 

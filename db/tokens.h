@@ -44,7 +44,8 @@ int tokens_list(struct db *db, const char *user, int64_t before_id, int limit, s
  */
 int tokens_revoke(struct db *db, int64_t id, int64_t now_s, struct nel_err *err);
 
-/* The token with that hash; NOTFOUND when unknown, revoked or expired. *ret_stale: its use is to be noted. */
+/* The token with that hash; NOTFOUND when unknown, revoked or expired, or its user suspended. *ret_stale: its use is to
+ * be noted. */
 int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, bool *ret_stale,
 			struct nel_err *err);
 

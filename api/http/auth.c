@@ -7,8 +7,11 @@
 #include "api/http/request_db.h"
 #include "api/http/router.h"
 #include "api/http/server_internal.h"
+#include "api/http/wait_room.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/oidc/oidc_issuer.h"
+#include "service/sign_in.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +19,8 @@
 #include <strings.h>
 
 #define TOKEN_SIZE_MAX 256
+#define CHALLENGE_SIZE 512
+#define KEYS_RETRY_S "5"
 
 static const char challenge[] = "Bearer realm=\"nel-slurmd\"";
 
@@ -33,9 +38,8 @@ static int unauthorized(struct request *request, const char *how, const char *me
 	return request_fail(request, MHD_HTTP_UNAUTHORIZED, err, NEL_DENIED, "%s", message);
 }
 
-/* Credentials that are none. Those that are good are never held up by it, whatever others behind the same address or
- * proxy send: guessing a token is hopeless at any speed, so the limit is there to spare the store and the log. */
-static int login_failed(struct request *request, const char *how, const char *message, struct nel_err *err)
+/* Counts a failed login; -1 when there were too many. */
+static int count_failure(struct request *request, const char *message, struct nel_err *err)
 {
 	char source[PEER_NAME_SIZE];
 	int64_t wait_ms = 0;
@@ -45,6 +49,15 @@ static int login_failed(struct request *request, const char *how, const char *me
 		return too_many(request, "too many failed logins (limits.failed_logins_per_minute)", wait_ms, err);
 	peer_name(request, source);
 	log_warning("login failed", LOG_S("request", request->id), LOG_S("address", source), LOG_S("error", message));
+	return 0;
+}
+
+/* Credentials that are none. Those that are good are never held up by it, whatever others behind the same address or
+ * proxy send: guessing a token is hopeless at any speed, so the limit is there to spare the store and the log. */
+static int login_failed(struct request *request, const char *how, const char *message, struct nel_err *err)
+{
+	if (count_failure(request, message, err) != 0)
+		return -1;
 	return unauthorized(request, how, message, err);
 }
 
@@ -59,16 +72,13 @@ static int check_rate(struct request *request, enum limiter_kind kind, uint64_t 
 	return too_many(request, "too many requests (limits.requests_per_second)", wait_ms, err);
 }
 
-static int check_token(struct request *request, const char *authorization, struct nel_err *err)
+static const char invalid[] = "Bearer realm=\"nel-slurmd\", error=\"invalid_token\"";
+
+static int check_own_token(struct request *request, const char *token, struct nel_err *err)
 {
-	static const char invalid[] = "Bearer realm=\"nel-slurmd\", error=\"invalid_token\"";
-	if (strncasecmp(authorization, "Bearer ", 7) != 0)
-		return login_failed(request, challenge, "the Authorization header is not \"Bearer <token>\"", err);
-	const char *token = authorization + 7;
-	token += strspn(token, " ");
-	if (*token == '\0' || strlen(token) > TOKEN_SIZE_MAX)
-		return login_failed(request, invalid, "the token is not a valid one", err);
 	struct db *db = NULL;
+	if (strlen(token) > TOKEN_SIZE_MAX)
+		return login_failed(request, invalid, "the token is not a valid one", err);
 	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	if (service_authenticate_token(request->service, db, token, &request->actor, err) == 0)
@@ -76,6 +86,109 @@ static int check_token(struct request *request, const char *authorization, struc
 	if (err->kind == NEL_DENIED || err->kind == NEL_NOTFOUND)
 		return login_failed(request, invalid, "the token is not a valid one", err);
 	return -1;
+}
+
+/* RFC 6750, section 3: the description has visible ASCII and spaces, no quotes and backslashes. */
+static void describe(const char *code, const char *message, char ret_challenge[CHALLENGE_SIZE])
+{
+	int size = snprintf(ret_challenge, CHALLENGE_SIZE, "%s, error=\"%s\", error_description=\"", challenge, code);
+	size_t used = (size_t)size;
+	for (const char *p = message; *p != '\0' && used < CHALLENGE_SIZE - 2; p++)
+		ret_challenge[used++] = *p >= ' ' && *p < 0x7f ? (*p != '"' && *p != '\\' ? *p : '\'') : '?';
+	ret_challenge[used] = '"';
+	ret_challenge[used + 1] = '\0';
+}
+
+/* 401 for what is no valid token, 403 for a valid one of nobody here, 503 when that cannot be told now. */
+static int refuse_foreign(struct request *request, struct nel_err *err)
+{
+	char how[CHALLENGE_SIZE];
+	char message[NEL_ERR_MSG_MAX];
+	memcpy(message, err->msg, sizeof message);
+	if (err->kind == NEL_INVALID) {
+		describe("invalid_token", message, how);
+		return login_failed(request, how, message, err);
+	}
+	if (err->kind == NEL_BUSY)
+		request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, KEYS_RETRY_S);
+	if (err->kind != NEL_DENIED)
+		return -1;
+	if (count_failure(request, message, err) != 0)
+		return -1;
+	describe("insufficient_scope", message, how);
+	request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, how);
+	return err_set(err, NEL_DENIED, "%s", message);
+}
+
+/* What the store has to note is seldom: the first time, and when the role changes. */
+static int note_person(struct request *request, const struct settings *settings, const struct oidc_person *person,
+		       struct nel_err *err)
+{
+	char source[PEER_NAME_SIZE];
+	struct db *db = NULL;
+	request_end_read(request);
+	peer_name(request, source);
+	return server_db(request->server, &db, err) != 0
+		   ? -1
+		   : sign_in_store(db, settings, person, source, request->id, err);
+}
+
+static int find_person(struct request *request, const struct settings *settings, const struct oidc_person *person,
+		       struct nel_err *err)
+{
+	struct db *db = NULL;
+	bool store = false;
+	if (request_read_db(request, &db, err) != 0 ||
+	    sign_in_actor(db, settings, person, &request->actor, &store, err) != 0)
+		return -1;
+	if (!store)
+		return 0;
+	return note_person(request, settings, person, err) != 0 || request_read_db(request, &db, err) != 0
+		   ? -1
+		   : sign_in_actor(db, settings, person, &request->actor, &store, err);
+}
+
+static int check_foreign_token(struct request *request, const char *token, struct nel_err *err)
+{
+	const struct settings *settings = request->service->settings;
+	struct oidc_person person;
+	bool wait = false;
+	if (sign_in_verify(request->service, settings, token, &person, &wait, err) != 0) {
+		request->keys_missing = wait && !request->keys_awaited;
+		return request->keys_missing ? -1 : refuse_foreign(request, err);
+	}
+	if (find_person(request, settings, &person, err) != 0)
+		return refuse_foreign(request, err);
+	return check_rate(request, LIMIT_NAME, peer_name_number(request->actor.name), err);
+}
+
+static int check_token(struct request *request, const char *authorization, struct nel_err *err)
+{
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return login_failed(request, challenge, "the Authorization header is not \"Bearer <token>\"", err);
+	const char *token = authorization + 7;
+	token += strspn(token, " ");
+	if (*token == '\0')
+		return login_failed(request, invalid, "the token is not a valid one", err);
+	return sign_in_is_foreign(token) ? check_foreign_token(request, token, err)
+					 : check_own_token(request, token, err);
+}
+
+static void keys_came(void *arg)
+{
+	const struct remote_answer none = {0};
+	wait_callback(&none, arg);
+}
+
+int auth_wait(struct request *request, struct nel_err *err)
+{
+	request->keys_awaited = true;
+	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
+		return -1;
+	struct nel_err refusal = {0};
+	if (oidc_issuer_wait(request->service->oidc, keys_came, request->waiter, &refusal) != 0)
+		waiter_refused(request->waiter, &refusal);
+	return 0;
 }
 
 static int check_peer(struct request *request, struct nel_err *err)

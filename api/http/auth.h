@@ -1,4 +1,4 @@
-/* Who asks: a bearer token, or the peer of a unix socket. */
+/* Who asks: a bearer token, of this service or of the issuer, or the peer of a unix socket. */
 #ifndef NEL_API_HTTP_AUTH_H
 #define NEL_API_HTTP_AUTH_H
 
@@ -8,6 +8,10 @@
  * too many requests or failed logins; DENIED when the role is below the route's. Routes without a role are let through.
  * `on_unix`: the connection came over a unix socket, whose peer's uid counts when there is no Authorization header. */
 int auth_check(struct request *request, bool on_unix, struct nel_err *err);
+
+/* auth_check() failed with request->keys_missing: the token's key is being fetched from the issuer. Suspends the
+ * connection until that has ended; request->resume is the caller's to set. BUSY: it cannot wait. */
+int auth_wait(struct request *request, struct nel_err *err);
 
 /* Once the reply is out: notes in the store that the token was used, at most once a minute. */
 void auth_note_use(struct request *request);

@@ -80,7 +80,10 @@ static enum MHD_Result after_handler(struct request *request, int result)
 static int check_head(struct request *request, bool on_unix, struct nel_err *err)
 {
 	request->body_limit = (size_t)request->service->settings->limits.config_bytes;
-	if (router_find(request, err) != 0 || auth_check(request, on_unix, err) != 0)
+	request->keys_missing = false;
+	if (request->route == NULL && router_find(request, err) != 0)
+		return -1;
+	if (auth_check(request, on_unix, err) != 0 && !request->keys_missing)
 		return -1;
 	return request_check_length(request, err);
 }
@@ -133,17 +136,50 @@ static enum MHD_Result body_came(struct request *request, const char *data, size
 	return endless ? MHD_NO : MHD_YES;
 }
 
+/* A write begins its own transaction, which the look at the token must not hold open; for others the two are one. */
+static int handle(struct request *request, struct nel_err *err)
+{
+	if (request_is_write(request))
+		request_end_read(request);
+	return check_input(request, err) != 0 ? -1 : request->route->handle(request, err);
+}
+
+/* The issuer's keys have come, or cannot be had: who asks is looked at again, and for the last time. */
+static int keys_awaited(struct request *request, struct nel_err *err)
+{
+	const struct wait_answer *answer = waiter_answer(request->waiter);
+	if (answer == NULL)
+		return 0;
+	if (answer->failed) {
+		*err = answer->err;
+		return -1;
+	}
+	waiter_release(request->waiter);
+	request->waiter = NULL;
+	request->resume = NULL;
+	request->waits_for_store = false;
+	if (check_head(request, request->on_unix, err) != 0)
+		return -1;
+	return handle(request, err);
+}
+
+/* Suspends the connection, and nothing but that, until the issuer's keys are there. */
+static int await_keys(struct request *request, struct nel_err *err)
+{
+	request->resume = keys_awaited;
+	request->waits_for_store = true;
+	return auth_wait(request, err);
+}
+
 static enum MHD_Result request_is_complete(struct request *request, bool on_unix)
 {
 	set_reading_since(request->connection, -1);
-	if (!request_is_write(request))
-		request->refused = check_head(request, on_unix, &request->err) != 0;
+	if (!request_is_write(request) || request->keys_missing)
+		request->refused = request->refused || check_head(request, on_unix, &request->err) != 0;
 	if (request->refused)
 		return send_problem(request);
-	int result = check_input(request, &request->err);
-	if (result == 0)
-		result = request->route->handle(request, &request->err);
-	return after_handler(request, result);
+	return after_handler(request, request->keys_missing ? await_keys(request, &request->err)
+							    : handle(request, &request->err));
 }
 
 static enum MHD_Result go_on(struct request *request, const char *method, const char *version, const char *data,

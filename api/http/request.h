@@ -68,7 +68,9 @@ struct request {
 	bool changes_nothing; /* a write by its method, but a dry run */
 	bool waits_for_store; /* it resumes without a cluster having been asked */
 
-	bool refused; /* err is the reply, once the body is read */
+	bool keys_missing; /* who asks cannot be told until the issuer's keys are there */
+	bool keys_awaited; /* that was waited for: once is enough */
+	bool refused;      /* err is the reply, once the body is read */
 
 	struct nel_err err;
 	int fail_status;  /* overrides what err.kind maps to; 0: not */

@@ -17,6 +17,7 @@ static void describe(struct request *request)
 	audit->entry = (struct audit_entry){.actor = request->actor.name,
 					    .role = role_name(request->actor.role),
 					    .source = audit->source,
+					    .sign_in = sign_in_name(request->actor.sign_in),
 					    .request = request->id,
 					    .action = request->route->operation,
 					    .target = request->captures[0],

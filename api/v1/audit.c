@@ -16,6 +16,7 @@ static void render_row(struct json_out *out, const struct audit_row *row)
 	out_string(out, "actor", row->actor);
 	out_string(out, "role", row->role);
 	out_string(out, "source", row->source);
+	out_string(out, "signed_in_by", row->sign_in);
 	out_string(out, "request_id", row->request);
 	out_string(out, "action", row->action);
 	out_string(out, "target", row->target);

@@ -16,6 +16,8 @@ static void render_user(struct json_out *out, const struct user_row *user)
 	out_string(out, "name", user->name);
 	out_string(out, "role", role_name(user->role));
 	out_time(out, "created_at", user->created_at);
+	out_bool(out, "suspended", user->suspended_at != 0);
+	out_string(out, "oidc_subject", user->oidc_subject[0] != '\0' ? user->oidc_subject : NULL);
 	out_end(out);
 }
 
@@ -89,16 +91,38 @@ int api_createUser(struct request *request, struct nel_err *err)
 	return reply_user(request, MHD_HTTP_CREATED, &user, err);
 }
 
+static int read_change(const json_t *body, struct user_change *ret_change, struct nel_err *err)
+{
+	struct user_change change = {0};
+	const json_t *suspended = json_object_get(body, "suspended");
+	const json_t *subject = json_object_get(body, "oidc_subject");
+	if (body_role(body, "role", false, &change.has_role, &change.role, err) != 0)
+		return -1;
+	if (suspended != NULL && !json_is_boolean(suspended))
+		return err_set(err, NEL_INVALID, "suspended must be true or false");
+	if (subject != NULL && !json_is_null(subject))
+		return err_set(err, NEL_INVALID,
+			       "oidc_subject can only be set to null: the next sign-in notes another");
+	change.has_suspended = suspended != NULL;
+	change.suspended = json_is_true(suspended);
+	change.forget_subject = subject != NULL;
+	if (!change.has_role && !change.has_suspended && !change.forget_subject)
+		return err_set(err, NEL_INVALID,
+			       "nothing is to be changed: role, suspended or oidc_subject is missing");
+	*ret_change = change;
+	return 0;
+}
+
 int api_changeUser(struct request *request, struct nel_err *err)
 {
-	static const char *const fields[] = {"role", NULL};
+	static const char *const fields[] = {"role", "suspended", "oidc_subject", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
-	enum role role = ROLE_USER;
-	bool given = false;
+	struct user_change change;
 	struct user_row user;
 	struct db *db = NULL;
-	if (body_object(request, fields, &body, err) != 0 || body_role(body, "role", true, &given, &role, err) != 0 ||
-	    request_db(request, &db, err) != 0 || service_set_role(db, request->captures[0], role, &user, err) != 0)
+	if (body_object(request, fields, &body, err) != 0 || read_change(body, &change, err) != 0 ||
+	    request_db(request, &db, err) != 0 ||
+	    service_change_user(db, request->captures[0], &change, &user, err) != 0)
 		return -1;
 	return reply_user(request, MHD_HTTP_OK, &user, err);
 }

@@ -35,12 +35,29 @@ int service_add_user(struct db *db, const struct actor *actor, const char *name,
 	return 0;
 }
 
-int service_set_role(struct db *db, const char *name, enum role role, struct user_row *ret_user, struct nel_err *err)
+static int apply(struct db *db, const char *name, const struct user_change *change, struct nel_err *err)
 {
+	int64_t now_s = clock_now_s();
+	if (change->has_role && (users_set_role(db, name, change->role, now_s, err) != 0 ||
+				 tokens_narrow_made(db, name, change->role, err) != 0))
+		return -1;
+	if (change->has_suspended && users_set_suspended(db, name, change->suspended ? now_s : 0, err) != 0)
+		return -1;
+	return change->forget_subject ? users_set_subject(db, name, NULL, NULL, err) : 0;
+}
+
+int service_change_user(struct db *db, const char *name, const struct user_change *change, struct user_row *ret_user,
+			struct nel_err *err)
+{
+	char detail[AUDIT_DETAIL_MAX];
+	const char *suspended = change->suspended ? "suspended" : "not suspended";
+	snprintf(detail, sizeof detail, "%s%s%s%s%s", change->has_role ? role_name(change->role) : "",
+		 change->has_role && change->has_suspended ? ", " : "", change->has_suspended ? suspended : "",
+		 change->forget_subject && (change->has_role || change->has_suspended) ? ", " : "",
+		 change->forget_subject ? "subject forgotten" : "");
 	CLEANUP(db_rollbackp) struct db *tx = db;
-	audit_say(db, name, role_name(role));
-	if (db_begin(db, err) != 0 || users_set_role(db, name, role, err) != 0 ||
-	    tokens_narrow_made(db, name, role, err) != 0 || users_get(db, name, ret_user, err) != 0)
+	audit_say(db, name, detail);
+	if (db_begin(db, err) != 0 || apply(db, name, change, err) != 0 || users_get(db, name, ret_user, err) != 0)
 		return -1;
 	return db_commit(db, err);
 }
@@ -49,9 +66,24 @@ int service_remove_user(struct db *db, const char *name, struct nel_err *err)
 {
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	audit_say(db, name, NULL);
-	if (db_begin(db, err) != 0 || users_remove(db, name, err) != 0 || secrets_delete_all(db, name, err) != 0)
+	if (db_begin(db, err) != 0 || users_remove(db, name, clock_now_s(), err) != 0 ||
+	    secrets_delete_all(db, name, err) != 0)
 		return -1;
 	return db_commit(db, err);
+}
+
+/* Who leaves the issuer keeps no token for good: one's own that was made with the issuer's ends after oidc.token_days.
+ */
+static int end_with_issuer(const struct actor *actor, struct token_order *order, struct nel_err *err)
+{
+	if (actor->tokens_end_at <= clock_now_s())
+		return err_set(err, NEL_DENIED, "who is signed in by the issuer may make no tokens (oidc.token_days)");
+	if (order->expires_at > actor->tokens_end_at)
+		return err_set(err, NEL_INVALID,
+			       "the token would live longer than oidc.token_days permits: leave the expiry out");
+	if (order->expires_at == 0)
+		order->expires_at = actor->tokens_end_at;
+	return 0;
 }
 
 /* A token that is made with another ends with it at the latest, and never gives more, whatever its user's role becomes.
@@ -59,6 +91,8 @@ int service_remove_user(struct db *db, const char *name, struct nel_err *err)
 static int take_after_parent(struct db *db, const struct actor *actor, struct token_order *order, struct nel_err *err)
 {
 	struct token_row parent;
+	if (actor->sign_in == SIGN_IN_OIDC && strcmp(order->user, actor->name) == 0)
+		return end_with_issuer(actor, order, err);
 	if (actor->token == 0)
 		return 0;
 	if (tokens_get(db, actor->token, &parent, err) != 0)

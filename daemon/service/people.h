@@ -14,7 +14,18 @@ int service_add_user(struct db *db, const struct actor *actor, const char *name,
 		     const struct idempotency *idempotency, struct user_row *ret_user, bool *ret_clash,
 		     struct nel_err *err);
 
-int service_set_role(struct db *db, const char *name, enum role role, struct user_row *ret_user, struct nel_err *err);
+/* What is to be changed of a user. */
+struct user_change {
+	bool has_role;
+	enum role role;
+	bool has_suspended;
+	bool suspended;
+	bool forget_subject; /* the next person of the issuer who comes under the name has it */
+};
+
+/* All or nothing. NOTFOUND. */
+int service_change_user(struct db *db, const char *name, const struct user_change *change, struct user_row *ret_user,
+			struct nel_err *err);
 
 /* With the tokens. CONFLICT while the user's jobs are alive; NOTFOUND. */
 int service_remove_user(struct db *db, const char *name, struct nel_err *err);

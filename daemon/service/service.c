@@ -18,6 +18,18 @@
 #define SCHEDULER_SILENCE_MAX_MS 10000
 #define DISK_LEFT_MIN (4ULL * 1024 * 1024) /* bytes */
 
+const char *sign_in_name(enum sign_in sign_in)
+{
+	switch (sign_in) {
+	case SIGN_IN_NONE: break;
+	case SIGN_IN_TOKEN: return "token";
+	case SIGN_IN_OIDC: return "oidc";
+	case SIGN_IN_PROXY: return "proxy";
+	case SIGN_IN_ACCOUNT: return "account";
+	}
+	return NULL;
+}
+
 int service_authenticate_token(struct service *service, struct db *db, const char *token, struct actor *ret_actor,
 			       struct nel_err *err)
 {
@@ -31,15 +43,36 @@ int service_authenticate_token(struct service *service, struct db *db, const cha
 	memcpy(actor.name, row.user, sizeof actor.name);
 	actor.role = row.role;
 	actor.token = row.id;
+	actor.sign_in = SIGN_IN_TOKEN;
+	actor.expires_at = row.expires_at;
 	*ret_actor = actor;
 	return 0;
 }
 
+/* Is there still such a user, and not suspended? DENIED when not. */
+static int check_name(struct db *db, const char *name, struct nel_err *err)
+{
+	struct actor ignored;
+	return service_authenticate_name(db, name, &ignored, err);
+}
+
 int service_check_actor(struct db *db, const struct actor *actor, struct nel_err *err)
 {
-	if (actor->token == 0 || tokens_check(db, actor->token, clock_now_s(), err) == 0)
-		return 0;
-	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_DENIED, "the bearer token is not valid any more") : -1;
+	switch (actor->sign_in) {
+	case SIGN_IN_TOKEN:
+		if (tokens_check(db, actor->token, clock_now_s(), err) == 0)
+			return 0;
+		return err->kind == NEL_NOTFOUND ? err_set(err, NEL_DENIED, "the bearer token is not valid any more")
+						 : -1;
+	case SIGN_IN_OIDC:
+		if (clock_now_s() >= actor->expires_at)
+			return err_set(err, NEL_DENIED, "the bearer token is not valid any more");
+		return check_name(db, actor->name, err);
+	case SIGN_IN_PROXY: return check_name(db, actor->name, err);
+	case SIGN_IN_ACCOUNT:
+	case SIGN_IN_NONE: break;
+	}
+	return 0;
 }
 
 int service_note_use(struct db *db, const struct actor *actor, struct nel_err *err)
@@ -66,8 +99,11 @@ int service_authenticate_name(struct db *db, const char *name, struct actor *ret
 	}
 	if (!ok)
 		return err_set(err, NEL_DENIED, "%.64s is not a user of this service", name);
+	if (user.suspended_at != 0)
+		return err_set(err, NEL_DENIED, "the user %s is suspended", user.name);
 	memcpy(actor.name, user.name, sizeof actor.name);
 	actor.role = user.role;
+	actor.sign_in = SIGN_IN_PROXY;
 	*ret_actor = actor;
 	return 0;
 }
@@ -82,7 +118,7 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 		return err->kind == NEL_NOTFOUND
 			   ? err_set(err, NEL_DENIED, "the account with uid %u is unknown here", uid)
 			   : -1;
-	struct actor actor = {.role = ROLE_ADMIN};
+	struct actor actor = {.role = ROLE_ADMIN, .sign_in = SIGN_IN_ACCOUNT};
 	if (strlen(name) >= sizeof actor.name)
 		return err_set(err, NEL_DENIED, "%.64s is not a user of this service", name);
 	memcpy(actor.name, name, strlen(name) + 1);
@@ -92,6 +128,8 @@ int service_authenticate_peer(struct service *service, struct db *db, unsigned u
 			return err->kind == NEL_NOTFOUND
 				   ? err_set(err, NEL_DENIED, "%s is not a user of this service", actor.name)
 				   : -1;
+		if (user.suspended_at != 0)
+			return err_set(err, NEL_DENIED, "the user %s is suspended", user.name);
 		actor.role = user.role;
 	}
 	*ret_actor = actor;

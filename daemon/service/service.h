@@ -15,6 +15,7 @@
 
 struct lanes;          /* remote/workers.h */
 struct log_followers;  /* service/log_followers.h */
+struct oidc_issuer;    /* service/oidc/oidc_issuer.h */
 struct scheduler;      /* sched/scheduler.h */
 struct webhook_sender; /* service/webhook_sender.h */
 
@@ -28,15 +29,30 @@ struct service {
 	struct scheduler *scheduler;     /* to wake */
 	struct lanes *lanes;             /* to read files through */
 	struct webhook_sender *webhooks; /* to wake */
+	struct oidc_issuer *oidc;        /* its keys */
 	int64_t started_at;
 };
+
+/* How who asks was known. */
+enum sign_in {
+	SIGN_IN_NONE,
+	SIGN_IN_TOKEN,   /* a token of this service */
+	SIGN_IN_OIDC,    /* one of the issuer */
+	SIGN_IN_PROXY,   /* a trusted proxy's word */
+	SIGN_IN_ACCOUNT, /* the account behind a unix socket */
+};
+
+const char *sign_in_name(enum sign_in sign_in); /* "token", "oidc", "proxy", "account"; NULL for none */
 
 /* Who asks. */
 struct actor {
 	char name[USER_NAME_MAX + 1];
 	enum role role;
-	int64_t token;    /* the id of the bearer token; 0: came without one */
-	bool token_stale; /* its use is to be noted: service_note_use() */
+	enum sign_in sign_in;
+	int64_t expires_at;    /* until when that holds; 0: without an end */
+	int64_t tokens_end_at; /* until when a token of the actor's own may live */
+	int64_t token;         /* the id of this service's token; 0: came without one */
+	bool token_stale;      /* its use is to be noted: service_note_use() */
 };
 
 /* Is what the actor came with still valid? For replies that take long. DENIED when not. */

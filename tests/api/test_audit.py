@@ -23,7 +23,7 @@ def test_write_leaves_one_row_with_its_transaction(admin, ann):
     assert {**row, "seq": 0, "at": 0, "last_at": 0} == {
         "seq": 0, "at": 0, "last_at": 0, "count": 1, "actor": "ann", "role": "user", "source": "127.0.0.1",
         "request_id": "audit-1", "action": "submitEvaluation", "target": reply.json()["id"], "cluster": None,
-        "outcome": "ok", "status": None, "detail": None}
+        "outcome": "ok", "status": None, "detail": None, "signed_in_by": "token"}
     ann.post(f"/v1/evaluations/{reply.json()['id']}/cancel", headers={"X-Request-Id": "audit-2"})
     row = one(admin, "audit-2")
     assert (row["action"], row["target"], row["outcome"]) == ("cancelEvaluation", reply.json()["id"], "ok")

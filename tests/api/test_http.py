@@ -193,7 +193,8 @@ def test_unix_socket_peer_is_the_credential(daemon):
     reply = connection.getresponse()
     assert reply.status == 200 and json.loads(reply.read())["role"] == "admin"
     connection.request("GET", "/v1/whoami", headers={"Authorization": f"Bearer {daemon.tokens['eve']}"})
-    assert json.loads(connection.getresponse().read()) == {"user": "eve", "role": "viewer"}
+    assert json.loads(connection.getresponse().read()) == {
+        "user": "eve", "role": "viewer", "signed_in_by": "token", "expires_at": None}
     connection.request("GET", "/v1/whoami", headers={"Authorization": "Bearer nonsense"})
     reply = connection.getresponse()
     assert reply.status == 401

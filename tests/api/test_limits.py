@@ -100,7 +100,8 @@ def test_unix_peer_is_the_user_of_the_accounts_name(fresh):
     status, body = as_account(daemon, games.pw_uid)
     assert status == 401 and "games is not a user" in body["detail"]
     daemon.command("user", "add", "games", "--role", "viewer")
-    assert as_account(daemon, games.pw_uid) == (200, {"user": "games", "role": "viewer"})
+    assert as_account(daemon, games.pw_uid) == (200, {
+        "user": "games", "role": "viewer", "signed_in_by": "account", "expires_at": None})
     status, body = as_account(daemon, 4242424)
     assert status == 401 and "4242424" in body["detail"]
     # A header that names somebody means nothing without the setting.
@@ -113,7 +114,8 @@ def test_trusted_proxy_names_the_user(fresh):
     daemon.start()
     open_socket(daemon)
     proxy, other = pwd.getpwnam("games").pw_uid, pwd.getpwnam("nobody").pw_uid
-    assert as_account(daemon, proxy, "x-remote-user: ann\r\n") == (200, {"user": "ann", "role": "user"})
+    assert as_account(daemon, proxy, "x-remote-user: ann\r\n") == (200, {
+        "user": "ann", "role": "user", "signed_in_by": "proxy", "expires_at": None})
     # The header counts before a token that came with it; without the header the token does, and the account never.
     token = f"Authorization: Bearer {daemon.tokens['eve']}\r\n"
     assert as_account(daemon, proxy, "X-Remote-User: ann\r\n" + token)[1]["user"] == "ann"

@@ -51,7 +51,8 @@ def test_user_made_listed_changed_removed(admin, nobody):
     assert [i["name"] for i in items] == sorted(i["name"] for i in items) and reply.json() in items
     token = admin.post("/v1/tokens", 201, json={"user": "zoe.new"}).json()["token"]
     zoe = {"Authorization": f"Bearer {token}"}
-    assert nobody.get("/v1/whoami", headers=zoe).json() == {"user": "zoe.new", "role": "viewer"}
+    assert nobody.get("/v1/whoami", headers=zoe).json() == {
+        "user": "zoe.new", "role": "viewer", "signed_in_by": "token", "expires_at": None}
     assert patch(admin, "/v1/users/zoe.new", {"role": "user"}).json()["role"] == "user"
     assert nobody.get("/v1/whoami", headers=zoe).json()["role"] == "user"
     delete(admin, "/v1/users/zoe.new")
@@ -193,7 +194,8 @@ def test_token_never_gives_more_than_its_user_or_maker_has(admin, ann, bob, eve,
     admin.post("/v1/tokens", 404, json={"user": "nobody-of-that-name"})
     mine = ann.post("/v1/tokens", 201, json={"role": "viewer"}).json()
     narrow = Client(ann.base, ann.contract, mine["token"])
-    assert narrow.get("/v1/whoami").json() == {"user": "ann", "role": "viewer"}
+    assert narrow.get("/v1/whoami").json() == {
+        "user": "ann", "role": "viewer", "signed_in_by": "token", "expires_at": None}
     narrow.submit(status=403)
     narrow.post("/v1/tokens", 403)
     bob.get(f"/v1/tokens/{mine['id']}", 403)
@@ -361,7 +363,8 @@ def test_commands_users_and_tokens(fresh):
     assert len(daemon.command("token", "list").splitlines()) == 6
     daemon.start()
     client = Client(daemon.base, daemon.contract, token.strip())
-    assert client.get("/v1/whoami").json() == {"user": "ann", "role": "viewer"}
+    shown = client.get("/v1/whoami").json()
+    assert (shown["user"], shown["role"], shown["signed_in_by"]) == ("ann", "viewer", "token")
     assert daemon.command("token", "revoke", "5") == "revoked 5\n"
     client.get("/v1/whoami", 401)
     assert daemon.command("user", "remove", "bob") == "removed bob\n"

@@ -342,9 +342,10 @@ def test_tasks_searched_and_paged(ann):
 
 
 def test_whoami_user_and_role(admin, ann, eve, nobody):
-    assert admin.get("/v1/whoami").json() == {"user": "root-of-all", "role": "admin"}
-    assert ann.get("/v1/whoami").json() == {"user": "ann", "role": "user"}
-    assert eve.get("/v1/whoami").json() == {"user": "eve", "role": "viewer"}
+    by_token = {"signed_in_by": "token", "expires_at": None}
+    assert admin.get("/v1/whoami").json() == {"user": "root-of-all", "role": "admin", **by_token}
+    assert ann.get("/v1/whoami").json() == {"user": "ann", "role": "user", **by_token}
+    assert eve.get("/v1/whoami").json() == {"user": "eve", "role": "viewer", **by_token}
     nobody.get("/v1/whoami", 401)
 
 

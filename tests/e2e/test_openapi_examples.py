@@ -49,6 +49,7 @@ evaluation:
     - name: lm-evaluation-harness.ifeval
       nemo_evaluator_config: {config: {params: {limit_samples: 20}}}
 """
+NO_ISSUER = "http://127.0.0.1:9"  # nobody signs in with it here
 SLOW = "+evaluation.tasks.0.nemo_evaluator_config.config.params.extra={delay_s: 30}"
 
 
@@ -67,7 +68,8 @@ class Receiver(BaseHTTPRequestHandler):
 @pytest.fixture
 def daemon(bed, tmp_path):
     clusters = [cluster_settings(bed), cluster_settings(bed, "beta", "alpha", identity="per_user")]
-    daemon = Daemon(tmp_path, clusters, webhooks={"allow_private": True, "allow_http": True})
+    oidc = {"issuer": NO_ISSUER, "audience": "nel-slurmd", "client_id": "nelctl", "scopes": ["openid", "profile"]}
+    daemon = Daemon(tmp_path, clusters, webhooks={"allow_private": True, "allow_http": True}, oidc=oidc)
     daemon.start()
     yield daemon
     daemon.end()
@@ -84,7 +86,8 @@ class Session:
         self.hook = hook
         self.found = {}  # name of the example: value
         self.texts = {f"127.0.0.1:{daemon.port}": "nel.example:8990", hook: "https://hooks.example.com/nel",
-                      str(daemon.directory): "/var/lib/nel-slurmd", bed.env["NEL_USER"]: "svc-nel", "e2e-admin": "eve"}
+                      str(daemon.directory): "/var/lib/nel-slurmd", bed.env["NEL_USER"]: "svc-nel", "e2e-admin": "eve",
+                      NO_ISSUER: "https://login.example.org"}
 
     def keep(self, name, value):
         self.found[name] = value
@@ -175,6 +178,7 @@ def perform(bed, s):
     s.read("getIdentity", "/v1/identities/beta")
     s.read("listTasks", "/v1/tasks?search=gpqa")
     s.read("whoami", "/v1/whoami")
+    s.read("getLogin", "/v1/login")
 
     s.call("createUser", "POST", "/v1/users", 201, admin, json={"name": "ben", "role": "viewer"})
     s.call("changeUser", "PATCH", "/v1/users/ben", 200, admin, json={"role": "user"})

@@ -185,7 +185,9 @@ static void test_audit_attached_row_that_cannot_be_stored_fails_the_commit(void 
 	    SQLITE_OK);
 	audit_attach(f->db, &entry);
 	assert_ok(f, db_begin(f->db, &f->err));
-	assert_int_equal(sqlite3_exec(f->db->sqlite, "INSERT INTO users VALUES ('carl', 'user', 1)", NULL, NULL, NULL),
+	assert_int_equal(sqlite3_exec(f->db->sqlite,
+				      "INSERT INTO users (name, role, created_at) VALUES ('carl', 'user', 1)", NULL,
+				      NULL, NULL),
 			 SQLITE_OK);
 	assert_refused(f, NEL_DB, db_commit(f->db, &f->err));
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM users"), 0);

@@ -77,7 +77,7 @@ static void test_tokens_role_is_the_narrower_of_both(void **state)
 		assert_int_equal(row.role, cases[i].gives);
 		assert_string_equal(row.label, "ci");
 		/* The role of the user counts as it is now. */
-		assert_ok(f, users_set_role(f->db, name, ROLE_VIEWER, &f->err));
+		assert_ok(f, users_set_role(f->db, name, ROLE_VIEWER, 5, &f->err));
 		assert_ok(f, tokens_get(f->db, id, &row, &f->err));
 		assert_int_equal(row.role, ROLE_VIEWER);
 	}
@@ -130,7 +130,7 @@ static void test_tokens_ids_are_not_used_again(void **state)
 	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
 	assert_ok(f, users_insert(f->db, "bert", ROLE_USER, 1, &f->err));
 	int64_t id = insert(f, "anna", "a", 0);
-	assert_ok(f, users_remove(f->db, "anna", &f->err));
+	assert_ok(f, users_remove(f->db, "anna", 9, &f->err));
 	assert_true(insert(f, "bert", "b", 0) > id);
 }
 

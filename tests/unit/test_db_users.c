@@ -78,9 +78,9 @@ static void test_users_set_role(void **state)
 {
 	struct fixture *f = *state;
 	struct user_row user;
-	assert_refused(f, NEL_NOTFOUND, users_set_role(f->db, "anna", ROLE_ADMIN, &f->err));
+	assert_refused(f, NEL_NOTFOUND, users_set_role(f->db, "anna", ROLE_ADMIN, 5, &f->err));
 	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
-	assert_ok(f, users_set_role(f->db, "anna", ROLE_VIEWER, &f->err));
+	assert_ok(f, users_set_role(f->db, "anna", ROLE_VIEWER, 5, &f->err));
 	assert_ok(f, users_get(f->db, "anna", &user, &f->err));
 	assert_int_equal(user.role, ROLE_VIEWER);
 }
@@ -92,18 +92,18 @@ static void test_users_remove_refused_while_jobs_live(void **state)
 	int64_t id = 0;
 	struct evaluation_row evaluation = sample_evaluation(1);
 	const struct token_order order = {.user = "anna", .hash = "h", .label = ""};
-	assert_refused(f, NEL_NOTFOUND, users_remove(f->db, "anna", &f->err));
+	assert_refused(f, NEL_NOTFOUND, users_remove(f->db, "anna", 9, &f->err));
 	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
 	assert_ok(f, users_insert(f->db, "bert", ROLE_USER, 1, &f->err));
 	assert_ok(f, tokens_insert(f->db, &order, 1, &id, &f->err));
 	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
 	struct job_row job = sample_job(&evaluation, 0);
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
-	assert_refused(f, NEL_CONFLICT, users_remove(f->db, "anna", &f->err));
+	assert_refused(f, NEL_CONFLICT, users_remove(f->db, "anna", 9, &f->err));
 	assert_string_equal(f->err.msg, "user anna has 1 job that has not ended: cancel them, or wait");
-	assert_ok(f, users_remove(f->db, "bert", &f->err));
+	assert_ok(f, users_remove(f->db, "bert", 9, &f->err));
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET ended_at = 5", NULL, NULL, NULL), SQLITE_OK);
-	assert_ok(f, users_remove(f->db, "anna", &f->err));
+	assert_ok(f, users_remove(f->db, "anna", 9, &f->err));
 	assert_refused(f, NEL_NOTFOUND, users_get(f->db, "anna", &user, &f->err));
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM tokens"), 0);
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM evaluations"), 1);

@@ -52,7 +52,7 @@ static void test_webhooks_of_removed_user_are_removed(void **state)
 	add(f, "00000000000000bb", "bert");
 	assert_ok(f, deliveries_insert(f->db, &delivery, 9, &f->err));
 	assert_int_equal(count_of(f, NULL), 2);
-	assert_ok(f, users_remove(f->db, "anna", &f->err));
+	assert_ok(f, users_remove(f->db, "anna", 9, &f->err));
 	assert_int_equal(count_of(f, NULL), 1);
 	assert_int_equal(count_of(f, "anna"), 0);
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM webhook_deliveries"), 0);

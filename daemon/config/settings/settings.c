@@ -38,6 +38,33 @@ static void people_done(struct settings *s)
 	s->person_count = 0;
 }
 
+static void oidc_free(struct settings_oidc *o)
+{
+	if (o == NULL)
+		return;
+	char *texts[] = {o->issuer,      o->client_id,  o->ca_file,   o->user_claim,
+			 o->user_domain, o->role_claim, o->other_role};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		free(texts[i]);
+	reader_list_free(o->audiences);
+	reader_list_free(o->scopes);
+	for (size_t i = 0; i < SETTINGS_ROLES; i++)
+		reader_list_free(o->role_values[i]);
+	free(o);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool settings_oidc_same_issuer(const struct settings_oidc *a, const struct settings_oidc *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return same_text(a->issuer, b->issuer) && same_text(a->ca_file, b->ca_file);
+}
+
 void settings_free(struct settings *s)
 {
 	if (s == NULL)
@@ -56,6 +83,7 @@ void settings_free(struct settings *s)
 	free(s->tasks_file);
 	free(s->log_level);
 	free(s->proxy_user_header);
+	oidc_free(s->oidc);
 	reader_list_free(s->proxy_accounts);
 	reader_list_free(s->allow_commands);
 	reader_list_free(s->allow_unlisted_tasks);

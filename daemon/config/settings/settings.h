@@ -79,6 +79,30 @@ struct settings_webhooks {
 #define SETTINGS_ROLES 3
 extern const char *const settings_roles[SETTINGS_ROLES + 1]; /* by name, NULL-terminated */
 
+#define SETTINGS_OIDC_ISSUER_MAX 512 /* bytes */
+
+/* An issuer (OpenID Connect) whose bearer tokens are taken, and who its people are here. */
+struct settings_oidc {
+	char *issuer;                       /* as tokens and the discovery document spell it */
+	char **audiences;                   /* a token is for one of these; NULL-terminated, not empty */
+	char *client_id;                    /* nelctl's; NULL: no device flow */
+	char **scopes;                      /* that nelctl asks for */
+	bool id_token;                      /* nelctl sends the ID token, not the access token */
+	char *ca_file;                      /* of the issuer's certificate; NULL: the system's */
+	char *user_claim;                   /* whose value is the user's name here */
+	char *user_domain;                  /* the value is NAME@user_domain; NULL: the name alone */
+	bool create_users;                  /* on first sight; else only those that exist are let in */
+	bool has_roles;                     /* the issuer says the role, else the user's own is it */
+	char *role_claim;                   /* "groups"; by dots into objects */
+	char **role_values[SETTINGS_ROLES]; /* as settings_roles; NULL-terminated */
+	char *other_role;                   /* of those in none of the lists; NULL: they are not let in */
+	int64_t leeway_s;
+	int64_t jwks_cache_s;   /* after it the keys are fetched again */
+	int64_t jwks_keep_s;    /* while that fails they hold so long */
+	int64_t jwks_refetch_s; /* at most this often for a key that is not known */
+	int64_t token_days;     /* how long a token lives that was made with one of the issuer's; 0: none is made */
+};
+
 struct settings {
 	char *path; /* of the file */
 	struct settings_listen *listen;
@@ -108,6 +132,7 @@ struct settings {
 	char **allow_mounts[SETTINGS_ROLES]; /* settings_mount_prefixes() */
 	char **proxy_accounts;               /* names or uids of a trusted proxy; NULL: none */
 	char *proxy_user_header;             /* in which it names the user; NULL: no proxy */
+	struct settings_oidc *oidc;          /* NULL: nobody's tokens but ours are taken */
 	int64_t audit_keep_days;             /* 0: the audit is kept for ever */
 	char **allowed_env;                  /* variables ${oc.env:...} may read; default none */
 	struct settings_webhooks webhooks;
@@ -142,6 +167,9 @@ const struct settings_cluster *settings_cluster_of(const struct settings *settin
 
 /* Are the two reached in the same way: host, account, key, number of sessions? */
 bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b);
+
+/* Are both the same issuer, reached in the same way? NULL: none. */
+bool settings_oidc_same_issuer(const struct settings_oidc *a, const struct settings_oidc *b);
 
 /* Under which a role's mounts have to lie, NULL-terminated; NULL: anywhere. Borrowed. */
 char *const *settings_mount_prefixes(const struct settings *settings, const char *role);

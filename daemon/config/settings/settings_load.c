@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/settings/settings_cluster.h"
+#include "config/settings/settings_oidc.h"
 #include "config/settings/settings_people.h"
 #include "config/settings/settings_watch.h"
 #include "config/text/reader.h"
@@ -25,7 +26,7 @@
 static const char *const top_keys[] = {
     "listen", "tls",     "insecure",    "database",    "master_key_file", "groups_dir",  "tasks_file", "log_level",
     "limits", "allow",   "allowed_env", "audit",       "trusted_proxy",   "fair_share",  "webhooks",   "metrics",
-    "logs",   "secrets", "events",      "evaluations", "clusters",        "socket_mode", NULL};
+    "logs",   "secrets", "events",      "evaluations", "clusters",        "socket_mode", "oidc",       NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {"config_bytes",
 					 "active_jobs_per_user",
@@ -294,6 +295,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		settings_read_watch(r, root, s);
 		read_audit(r, root, s);
 		read_proxy(r, root, s);
+		settings_read_oidc(r, root, s);
 		settings_read_clusters(r, root, s);
 	} else {
 		reader_error(r, "", "The settings file is a mapping of keys such as listen and clusters");

@@ -705,10 +705,25 @@ class TaskList(TypedDict):
     items: List[Task]
     next: Cursor
 
+SignedInBy = Literal['token', 'oidc', 'proxy', 'account']
+
 
 class Whoami(TypedDict):
     user: str
     role: Literal['viewer', 'user', 'admin']
+    signed_in_by: SignedInBy
+    expires_at: TimeOrNull
+
+
+class LoginIssuer(TypedDict):
+    issuer: str
+    client_id: Optional[str]
+    scopes: List[str]
+    token: Literal['access_token', 'id_token']
+
+
+class Login(TypedDict):
+    oidc: Optional[LoginIssuer]
 
 
 class AuditRow(TypedDict):
@@ -718,6 +733,7 @@ class AuditRow(TypedDict):
     count: int
     actor: str
     role: Literal['viewer', 'user', 'admin', None]
+    signed_in_by: Optional[SignedInBy]
     source: str
     request_id: TextOrNull
     action: str
@@ -739,6 +755,8 @@ class User(TypedDict):
     name: str
     role: Role
     created_at: Time
+    suspended: bool
+    oidc_subject: TextOrNull
 
 
 class UserList(TypedDict):
@@ -751,8 +769,10 @@ class NewUser(TypedDict):
     role: Role
 
 
-class UserChange(TypedDict):
+class UserChange(TypedDict, total=False):
     role: Role
+    suspended: bool
+    oidc_subject: None
 
 
 class TokenFields(TypedDict):
