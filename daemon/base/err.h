@@ -5,6 +5,8 @@
 #ifndef NEL_BASE_ERR_H
 #define NEL_BASE_ERR_H
 
+#include <stdbool.h>
+
 #define NEL_ERR_MSG_MAX 1024
 
 enum nel_err_kind {
@@ -23,9 +25,16 @@ enum nel_err_kind {
 /* What more is to be decided on than the kind; never the text. */
 enum nel_err_reason {
 	NEL_REASON_NONE = 0,
-	NEL_REASON_LOGIN,   /* DENIED: a cluster refuses the login, or the credentials for it cannot be used */
-	NEL_REASON_HOST_KEY /* DENIED: it is not known whether the host that answers is the right one */
+	NEL_REASON_LOGIN,     /* DENIED: a cluster refuses the login, or the key for it cannot be used */
+	NEL_REASON_HOST_KEY,  /* DENIED: it is not known whether the host that answers is the right one */
+	NEL_REASON_CREDENTIAL /* DENIED: a certificate cannot be used, or the command that hands it out gives none */
 };
+
+/* Is it a login that will be refused until its credentials are others? */
+static inline bool err_is_login(enum nel_err_reason reason)
+{
+	return reason == NEL_REASON_LOGIN || reason == NEL_REASON_CREDENTIAL;
+}
 
 struct nel_err {
 	enum nel_err_kind kind;

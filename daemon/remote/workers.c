@@ -531,7 +531,7 @@ static int breaker_rank(enum breaker_state state)
 /* A refused key of one person says nothing of the cluster. */
 static bool is_personal(const struct lane *lane, const struct ssh_pool_stats *stats)
 {
-	return lane->cluster->identity_per_user && stats->last_reason == NEL_REASON_LOGIN;
+	return lane->cluster->identity_per_user && err_is_login(stats->last_reason);
 }
 
 void lane_stats_take_error(struct ssh_pool_stats *sum, const struct ssh_pool_stats *one)

@@ -133,14 +133,16 @@ struct cancel_order action_cancel_order(const struct action_item *item)
 
 bool action_was_refused(const struct action *action)
 {
-	return action->failed && action->err.reason == NEL_REASON_LOGIN;
+	return action->failed && err_is_login(action->err.reason);
 }
 
 void action_describe_wait(const struct action *action, char ret_text[ACTION_WAIT_SIZE])
 {
 	char user[USER_NAME_MAX + 1];
 	char account[IDENTITY_USERNAME_MAX + 1];
-	if (action_was_refused(action) && identity_name_split(action->identity, user, account))
+	if (action->failed && action->err.reason == NEL_REASON_CREDENTIAL)
+		snprintf(ret_text, ACTION_WAIT_SIZE, "credentials for %s: %s", action->cluster, action->err.msg);
+	else if (action_was_refused(action) && identity_name_split(action->identity, user, account))
 		snprintf(ret_text, ACTION_WAIT_SIZE,
 			 "credentials for %s: the account %s there does not take the key of %s yet; the line to add to "
 			 "its authorized_keys is in GET /v1/identities/%s, and POST /v1/identities/%s/check tries it",

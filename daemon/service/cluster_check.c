@@ -157,7 +157,7 @@ static void answer(struct cluster_check *check, const struct check_reply *reply)
 static void answer_unreachable(struct cluster_check *check, const struct nel_err *err)
 {
 	CLEANUP(mem_freep) char *message = mem_strdup(err->msg);
-	check->refused = err->reason == NEL_REASON_LOGIN;
+	check->refused = err_is_login(err->reason);
 	struct check_result login = {.kind = CHECK_LOGIN, .verdict = CHECK_BAD, .message = message};
 	struct check_reply reply = {.items = &login, .count = 1};
 	answer(check, &reply);

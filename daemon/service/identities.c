@@ -46,7 +46,7 @@ static void take_news(struct service *service, struct identity_row *row)
 	identity_name(row->user, row->username, name);
 	if (lanes_stats(service->lanes, row->cluster, name, &stats, NULL) != 0)
 		return;
-	bool refused = stats.ssh.last_reason == NEL_REASON_LOGIN && stats.ssh.last_error_s >= row->checked_at;
+	bool refused = err_is_login(stats.ssh.last_reason) && stats.ssh.last_error_s >= row->checked_at;
 	bool let_in =
 	    stats.ssh.last_kind == NEL_OK && stats.ssh.last_ok_s != 0 && stats.ssh.last_ok_s >= row->checked_at;
 	if (!refused && !let_in)

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ssh/blob.h"
+#include "ssh/certificate.h"
 #include "ssh/key_file.h"
 #include "ssh/transport.h"
 
@@ -210,6 +211,17 @@ static void add_key(struct agent_keys *keys, struct blob blob, struct blob type,
 							.comment = mem_dup(comment.data, comment.size)};
 }
 
+/* Can it be logged in with, now? DENIED with the reason. */
+static int check_usable(struct blob blob, struct blob type, const char *name, struct nel_err *err)
+{
+	if (!key_file_is_certificate(type))
+		return key_file_check_type(type, name, err);
+	CLEANUP(certificate_done) struct certificate certificate = {0};
+	return certificate_read(blob, name, &certificate, err) != 0
+		   ? -1
+		   : certificate_check_time(&certificate, name, clock_now_s(), err);
+}
+
 /* Adds what is wanted and usable; *ret_reason (DENIED) why the last of the others is not. */
 static int read_keys(struct blob reply, const struct wanted *wanted, struct agent_keys *keys,
 		     struct nel_err *ret_reason)
@@ -225,9 +237,9 @@ static int read_keys(struct blob reply, const struct wanted *wanted, struct agen
 		if (!blob_take_string(&inside, &type) || !is_wanted(wanted, blob))
 			continue;
 		CLEANUP(mem_freep)
-		char *name = mem_printf("its key \"%.*s\"", comment.size < 80 ? (int)comment.size : 80,
-					(const char *)comment.data);
-		if (key_file_check_type(type, name, ret_reason) == 0)
+		char *name = mem_printf("its %s \"%.*s\"", key_file_is_certificate(type) ? "certificate" : "key",
+					comment.size < 80 ? (int)comment.size : 80, (const char *)comment.data);
+		if (check_usable(blob, type, name, ret_reason) == 0)
 			add_key(keys, blob, type, comment);
 	}
 	return 0;

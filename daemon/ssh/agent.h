@@ -28,10 +28,10 @@ struct agent_keys {
 
 void agent_keys_done(struct agent_keys *keys);
 
-/* The keys of the agent at the socket that libssh2 can log in with (as key_file.h has it), in the agent's order; only
- * the one of public_key, a line as in a .pub file, unless that is NULL. DENIED when there is none (the message says
- * why, for RSA keys as key_file.h) or the agent cannot be reached or does not answer in time; REMOTE with sys ECANCELED
- * when *stop (or NULL) became true. */
+/* The keys and certificates of the agent at the socket that libssh2 can log in with (as key_file.h has it), of the
+ * latter those that are valid, in the agent's order; only the one of public_key, a line as in a .pub file, unless that
+ * is NULL. DENIED when there is none (the message says why, for RSA keys as key_file.h) or the agent cannot be reached
+ * or does not answer in time; REMOTE with sys ECANCELED when *stop (or NULL) became true. */
 int agent_list(const char *socket_path, const char *public_key, const volatile bool *stop, struct agent_keys *ret_keys,
 	       struct nel_err *err);
 

@@ -67,11 +67,10 @@ static int check_certificate(struct blob type, const char *name, struct nel_err 
 	if (key_file_takes_rsa() || blob_is(plain, "ecdsa-sha2-nistp256") || blob_is(plain, "ecdsa-sha2-nistp384") ||
 	    blob_is(plain, "ecdsa-sha2-nistp521"))
 		return 0;
-	return err_set(
-	    err, NEL_DENIED,
-	    "%s is a certificate of type %.*s, with which libssh2 %s cannot log in; use one of an ECDSA key, or "
-	    "libssh2 1.11",
-	    name, type.size < 64 ? (int)type.size : 64, (const char *)type.data, libssh2_version(0));
+	return err_set(err, NEL_DENIED,
+		       "%s is of type %.*s, with which libssh2 %s cannot log in; use a certificate of an ECDSA key, or "
+		       "libssh2 1.11",
+		       name, type.size < 64 ? (int)type.size : 64, (const char *)type.data, libssh2_version(0));
 }
 
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err)
@@ -89,18 +88,23 @@ int key_file_check_type(struct blob type, const char *name, struct nel_err *err)
 
 /* OpenSSH's PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key (a string that begins with its
  * type), private part. */
-static int check_openssh(struct blob key, const char *path, struct nel_err *err)
+static bool read_openssh(struct blob key, struct blob *ret_cipher, struct blob *ret_public)
 {
 	static const char magic[] = "openssh-key-v1"; /* with its NUL */
-	struct blob cipher, kdf, options, public_key, type;
+	struct blob kdf, options;
 	uint32_t keys;
 	if (key.size < sizeof magic || memcmp(key.data, magic, sizeof magic) != 0)
-		return deny_unknown(path, err);
+		return false;
 	key.data += sizeof magic;
 	key.size -= sizeof magic;
-	if (!blob_take_string(&key, &cipher) || !blob_take_string(&key, &kdf) || !blob_take_string(&key, &options) ||
-	    !blob_take_number(&key, &keys) || !blob_take_string(&key, &public_key) ||
-	    !blob_take_string(&public_key, &type))
+	return blob_take_string(&key, ret_cipher) && blob_take_string(&key, &kdf) && blob_take_string(&key, &options) &&
+	       blob_take_number(&key, &keys) && blob_take_string(&key, ret_public);
+}
+
+static int check_openssh(struct blob key, const char *path, struct nel_err *err)
+{
+	struct blob cipher, public_key, type;
+	if (!read_openssh(key, &cipher, &public_key) || !blob_take_string(&public_key, &type))
 		return deny_unknown(path, err);
 	if (key_file_is_certificate(type))
 		return err_set(err, NEL_DENIED,
@@ -127,20 +131,48 @@ static int check_pkcs8(struct blob key, const char *path, struct nel_err *err)
 	return 0;
 }
 
+/* What is between the marks, as bytes; NULL when it is no base64. For secret_free() with a size of end - body. */
+static unsigned char *read_body(const char *body, const char *end, size_t *ret_size)
+{
+	size_t room = (size_t)(end - body);
+	unsigned char *data = mem_calloc(room + 1, 1);
+	if (sodium_base642bin(data, room, body, room, " \r\n\t", ret_size, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
+		return data;
+	secret_free((char *)data, room);
+	return NULL;
+}
+
+unsigned char *key_file_public_half(const char *text, size_t *ret_size)
+{
+	const char *begin = strstr(text, PEM_MARK "OPENSSH PRIVATE KEY-----");
+	const char *body = begin == NULL ? NULL : strchr(begin, '\n');
+	const char *end = body == NULL ? NULL : strstr(body, "-----END ");
+	size_t size = 0;
+	unsigned char *data = end == NULL ? NULL : read_body(body, end, &size);
+	unsigned char *half = NULL;
+	struct blob cipher, public_key;
+	if (data == NULL)
+		return NULL;
+	if (read_openssh((struct blob){data, size}, &cipher, &public_key)) {
+		half = (unsigned char *)mem_dup(public_key.data, public_key.size);
+		*ret_size = public_key.size;
+	}
+	secret_free((char *)data, (size_t)(end - body));
+	return half;
+}
+
 static int check_body(const char *kind, const char *body, const char *end, const char *path, struct nel_err *err)
 {
 	size_t room = (size_t)(end - body), size = 0;
-	unsigned char *data = mem_calloc(room + 1, 1);
+	unsigned char *data = read_body(body, end, &size);
 	int rc;
-	if (sodium_base642bin(data, room, body, (size_t)(end - body), " \r\n\t", &size, NULL,
-			      sodium_base64_VARIANT_ORIGINAL) != 0)
-		rc = deny_unknown(path, err);
-	else if (str_starts_with(kind, "OPENSSH "))
+	if (data == NULL)
+		return deny_unknown(path, err);
+	if (str_starts_with(kind, "OPENSSH "))
 		rc = check_openssh((struct blob){data, size}, path, err);
 	else
 		rc = check_pkcs8((struct blob){data, size}, path, err);
-	sodium_memzero(data, room);
-	mem_freep(&data);
+	secret_free((char *)data, room);
 	return rc;
 }
 

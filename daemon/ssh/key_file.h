@@ -18,8 +18,12 @@ int key_file_load(const char *path, char **ret_text, size_t *ret_size, struct ne
  * the message. */
 int key_file_check(const char *text, const char *path, struct nel_err *err);
 
-/* The same for the type of a key ("ssh-ed25519") or of a user certificate ("ssh-ed25519-cert-v01@openssh.com"), which
- * is called `name` in the message. */
+/* The public half (RFC 4253, 6.6; free()) of a private key in OpenSSH's own format, which has it in the clear; NULL for
+ * any other text. */
+unsigned char *key_file_public_half(const char *text, size_t *ret_size);
+
+/* As key_file_check() for the type of a key ("ssh-ed25519") or of a user certificate
+ * ("ssh-ed25519-cert-v01@openssh.com"), which is called `name` in the message. */
 int key_file_check_type(struct blob type, const char *name, struct nel_err *err);
 
 bool key_file_is_certificate(struct blob type);

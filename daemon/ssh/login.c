@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "ssh/certificate.h"
 #include "ssh/key_file.h"
 
 #include <string.h>
@@ -15,35 +14,100 @@
 /* What messages call the key. */
 static const char *key_name(const struct ssh_target *t)
 {
+	if (t->credentials != NULL && ssh_credentials_are_handed_out(t->credentials))
+		return "of credential_command";
 	if (t->key_name != NULL)
 		return t->key_name;
 	return t->key_file != NULL ? t->key_file : "given for this account";
 }
 
-int login_prepare(const struct ssh_target *t, const volatile bool *stop, struct login *ret_login, struct nel_err *err)
+/* The certificate, when there is one; valid now. */
+static int read_certificate(const struct ssh_target *t, struct certificate *ret_certificate, struct nel_err *err)
+{
+	CLEANUP(certificate_done) struct certificate certificate = {0};
+	CLEANUP(mem_freep)
+	char *name = t->certificate_file != NULL ? mem_printf("the certificate %s", t->certificate_file)
+						 : mem_strdup("the certificate");
+	int rc = t->certificate_file != NULL ? certificate_load(t->certificate_file, &certificate, err)
+					     : certificate_parse(t->certificate, name, &certificate, err);
+	if (rc != 0 || certificate_check_time(&certificate, name, clock_now_s(), err) != 0)
+		return err_because(err, NEL_DENIED, NEL_REASON_CREDENTIAL);
+	*ret_certificate = certificate;
+	certificate = (struct certificate){0};
+	return 0;
+}
+
+/* The agent's key that the certificate is of; what is logged in with is the certificate. */
+static int pair_with_agent(const struct ssh_target *t, struct login *login, struct nel_err *err)
+{
+	for (size_t i = 0; i < login->agent.count; i++) {
+		const struct agent_key *key = &login->agent.items[i];
+		if (key->blob_size == login->certificate.key_size &&
+		    memcmp(key->blob, login->certificate.key, key->blob_size) == 0) {
+			login->agent_only = key;
+			return 0;
+		}
+	}
+	err_set(err, NEL_DENIED, "the SSH agent at %s has no key that the certificate %s is of", t->agent_socket,
+		t->certificate_file);
+	return err_because(err, NEL_DENIED, NEL_REASON_CREDENTIAL);
+}
+
+static int prepare_agent(const struct ssh_target *t, const volatile bool *stop, struct login *login,
+			 struct nel_err *err)
+{
+	if (t->certificate_file != NULL && read_certificate(t, &login->certificate, err) != 0)
+		return -1;
+	if (agent_list(t->agent_socket, t->agent_key, stop, &login->agent, err) != 0)
+		return -1;
+	return t->certificate_file != NULL ? pair_with_agent(t, login, err) : 0;
+}
+
+static int prepare_key(const struct ssh_target *t, struct login *login, struct nel_err *err)
+{
+	if (t->key == NULL)
+		return key_file_load(t->key_file, &login->key, &login->key_size, err);
+	login->key = mem_dup(t->key, t->key_size);
+	login->key_size = t->key_size;
+	return key_file_check(login->key, key_name(t), err);
+}
+
+static int prepare(const struct ssh_target *t, const volatile bool *stop, struct login *login, struct nel_err *err)
 {
 	if (t->agent_socket != NULL)
-		return agent_list(t->agent_socket, t->agent_key, stop, &ret_login->agent, err);
-	if (t->key == NULL) {
-		if (t->certificate_file != NULL &&
-		    certificate_load(t->certificate_file, clock_now_s(), &ret_login->certificate, err) != 0)
-			return -1;
-		return key_file_load(t->key_file, &ret_login->key, &ret_login->key_size, err);
-	}
-	char *copy = mem_dup(t->key, t->key_size);
-	if (key_file_check(copy, key_name(t), err) != 0) {
-		secret_free(copy, t->key_size);
+		return prepare_agent(t, stop, login, err);
+	if (t->credentials != NULL && ssh_credentials_are_handed_out(t->credentials))
+		return ssh_credentials_take(t->credentials, stop, &login->handed_out, err) == 0
+			   ? 0
+			   : err_because(err, NEL_DENIED, NEL_REASON_CREDENTIAL);
+	bool certified = t->key != NULL ? t->certificate != NULL : t->certificate_file != NULL;
+	if (certified && read_certificate(t, &login->certificate, err) != 0)
 		return -1;
-	}
-	ret_login->key = copy;
-	ret_login->key_size = t->key_size;
+	if (prepare_key(t, login, err) != 0)
+		return -1;
+	if (certified &&
+	    certificate_check_key(&login->certificate, "the certificate", login->key, key_name(t), err) != 0)
+		return err_because(err, NEL_DENIED, NEL_REASON_CREDENTIAL);
+	return 0;
+}
+
+int login_prepare(const struct ssh_target *t, const volatile bool *stop, struct login *ret_login, struct nel_err *err)
+{
+	CLEANUP(login_done) struct login login = {0};
+	if (prepare(t, stop, &login, err) != 0)
+		return err != NULL && err->reason == NEL_REASON_CREDENTIAL
+			   ? -1
+			   : err_because(err, NEL_DENIED, NEL_REASON_LOGIN);
+	*ret_login = login;
+	login = (struct login){0};
 	return 0;
 }
 
 void login_done(struct login *login)
 {
 	secret_free(login->key, login->key_size);
-	free(login->certificate);
+	certificate_done(&login->certificate);
+	credential_done(&login->handed_out);
 	agent_keys_done(&login->agent);
 	*login = (struct login){0};
 }
@@ -63,6 +127,12 @@ static bool is_refusal(const struct ssh_session *s, int rc)
 	return rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 }
 
+static bool is_certified(const struct ssh_target *t)
+{
+	return t->certificate_file != NULL || (t->key != NULL && t->certificate != NULL) ||
+	       (t->credentials != NULL && ssh_credentials_are_handed_out(t->credentials));
+}
+
 /* What rc of a login means; `what` says which keys were tried. */
 static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err *err)
 {
@@ -79,7 +149,7 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 	if (is_refusal(s, rc))
 		return err_set(
 		    err, NEL_DENIED, "%s refused %s for user %s (%s)%s", t->hostname, what, t->username,
-		    t->certificate_file != NULL
+		    is_certified(t)
 			? "does it trust the authority that signed it, is it of this key, and is the user among "
 			  "its principals?"
 			: "add its public half to authorized_keys",
@@ -98,16 +168,22 @@ static int judge(struct ssh_session *s, int rc, const char *what, struct nel_err
 static int run_key(struct ssh_session *s, const struct login *login, struct nel_err *err)
 {
 	const struct ssh_target *t = &s->target;
-	const char *certificate = login->certificate;
+	const struct credential *handed_out = &login->handed_out;
+	const char *certificate = handed_out->key != NULL ? handed_out->certificate.line : login->certificate.line;
 	size_t certificate_size = certificate == NULL ? 0 : strlen(certificate);
+	const char *key = handed_out->key != NULL ? handed_out->key : login->key;
+	size_t key_size = handed_out->key != NULL ? handed_out->key_size : login->key_size;
 	CLEANUP(mem_freep)
-	char *what = certificate == NULL
-			 ? mem_printf("the key %s", key_name(t))
-			 : mem_printf("the key %s with the certificate %s", key_name(t), t->certificate_file);
+	char *what = certificate == NULL ? mem_printf("the key %s", key_name(t))
+		     : t->certificate_file != NULL
+			 ? mem_printf("the key %s with the certificate %s", key_name(t), t->certificate_file)
+			 : mem_printf("the key %s with its certificate", key_name(t));
 	int rc;
 	UNTIL_DONE(s, rc,
 		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), certificate,
-							 certificate_size, login->key, login->key_size, NULL));
+							 certificate_size, key, key_size, NULL));
+	if (handed_out->key != NULL && (rc == 0 || is_refusal(s, rc)))
+		ssh_credentials_note_login(t->credentials, handed_out->certificate.id, rc != 0);
 	return rc == 0 ? 0 : judge(s, rc, what, err);
 }
 
@@ -137,12 +213,16 @@ static int run_agent(struct ssh_session *s, const struct login *login, struct ne
 	const struct ssh_target *t = &s->target;
 	int rc = LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 	size_t tried = 0;
-	while (tried < login->agent.count && rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED) {
-		const struct agent_key *key = &login->agent.items[tried++];
+	const struct agent_key *only = login->agent_only;
+	size_t count = only != NULL ? 1 : login->agent.count;
+	while (tried < count && rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED) {
+		const struct agent_key *key = only != NULL ? only : &login->agent.items[tried];
+		const unsigned char *blob = only != NULL ? login->certificate.blob : key->blob;
+		size_t size = only != NULL ? login->certificate.blob_size : key->blob_size;
 		struct signer signer = {.session = s, .key = key};
 		void *abstract = &signer;
-		UNTIL_DONE(s, rc,
-			   libssh2_userauth_publickey(s->ssh, t->username, key->blob, key->blob_size, sign, &abstract));
+		tried++;
+		UNTIL_DONE(s, rc, libssh2_userauth_publickey(s->ssh, t->username, blob, size, sign, &abstract));
 		if (signer.failed) {
 			if (err != NULL)
 				*err = signer.err;
@@ -152,13 +232,15 @@ static int run_agent(struct ssh_session *s, const struct login *login, struct ne
 	if (rc == 0)
 		return 0;
 	CLEANUP(mem_freep)
-	char *what = tried == 1 ? mem_printf("the key \"%.200s\" of the SSH agent at %s", login->agent.items[0].comment,
-					     t->agent_socket)
-				: mem_printf("each of %zu keys of the SSH agent at %s", tried, t->agent_socket);
+	char *what = tried > 1 ? mem_printf("each of %zu keys of the SSH agent at %s", tried, t->agent_socket)
+			       : mem_printf("the key \"%.200s\" of the SSH agent at %s%s%s",
+					    (only != NULL ? only : login->agent.items)->comment, t->agent_socket,
+					    only != NULL ? " with the certificate " : "",
+					    only != NULL ? t->certificate_file : "");
 	return judge(s, rc, what, err);
 }
 
 int login_run(struct ssh_session *s, const struct login *login, struct nel_err *err)
 {
-	return login->key != NULL ? run_key(s, login, err) : run_agent(s, login, err);
+	return login->agent.count > 0 ? run_agent(s, login, err) : run_key(s, login, err);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "ssh/credentials.h"
 #include "ssh/session_internal.h"
 
 #include <assert.h>
@@ -45,6 +46,7 @@ struct stamp {
 /* A change of one of these makes a refused login worth another try. */
 struct stamps {
 	struct stamp key, certificate, known_hosts;
+	char handed_out[CERTIFICATE_ID_SIZE]; /* the certificate of credential_command; "": none */
 };
 
 /* The last refusal. */
@@ -82,6 +84,7 @@ static void copy_target(struct ssh_target *to, const struct ssh_target *from)
 	to->certificate_file = mem_strdup(from->certificate_file);
 	to->key = from->key == NULL ? NULL : mem_dup(from->key, from->key_size);
 	to->key_name = mem_strdup(from->key_name);
+	to->certificate = mem_strdup(from->certificate);
 	to->agent_socket = mem_strdup(from->agent_socket);
 	to->agent_key = mem_strdup(from->agent_key);
 	to->known_hosts_file = mem_strdup(from->known_hosts_file);
@@ -98,6 +101,7 @@ static void free_target(struct ssh_target *target)
 	free((char *)target->certificate_file);
 	secret_free((char *)target->key, target->key_size);
 	free((char *)target->key_name);
+	free((char *)target->certificate);
 	free((char *)target->agent_socket);
 	free((char *)target->agent_key);
 	free((char *)target->known_hosts_file);
@@ -180,9 +184,12 @@ static const char *key_path(const struct ssh_target *target)
 
 static struct stamps stamps_of(const struct ssh_target *target)
 {
-	return (struct stamps){.key = stamp_of(key_path(target)),
-			       .certificate = stamp_of(target->certificate_file),
-			       .known_hosts = stamp_of(target->known_hosts_file)};
+	struct stamps stamps = {.key = stamp_of(key_path(target)),
+				.certificate = stamp_of(target->certificate_file),
+				.known_hosts = stamp_of(target->known_hosts_file)};
+	if (target->credentials != NULL)
+		ssh_credentials_id(target->credentials, stamps.handed_out);
+	return stamps;
 }
 
 static bool same_stamp(struct stamp a, struct stamp b)
@@ -193,7 +200,7 @@ static bool same_stamp(struct stamp a, struct stamp b)
 static bool same_stamps(const struct stamps *a, const struct stamps *b)
 {
 	return same_stamp(a->key, b->key) && same_stamp(a->certificate, b->certificate) &&
-	       same_stamp(a->known_hosts, b->known_hosts);
+	       same_stamp(a->known_hosts, b->known_hosts) && strcmp(a->handed_out, b->handed_out) == 0;
 }
 
 /* Under the lock: the remembered refusal into *err and -1, unless it is time for another try. */

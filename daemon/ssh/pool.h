@@ -51,8 +51,8 @@ const char *const *ssh_pool_environment(const struct ssh_pool *pool);
  * as ssh_session_open/exec; BUSY while the breaker is open (the message has the last error and
  * when it will be tried again) and when every session is in use. Only faults of the network or the host count for the
  * breaker: a command's time-out, its too long output or a stop do not. DENIED is remembered and returned again without
- * connecting, until ten seconds have passed or the key file or the known_hosts file has changed. *ret_sent as in
- * ssh_session_exec(). sys of *err is ECANCELED after a stop or a reader's end. */
+ * connecting, until ten seconds have passed or the key file, the certificate or the known_hosts file has changed.
+ * *ret_sent as in ssh_session_exec(). sys of *err is ECANCELED after a stop or a reader's end. */
 int ssh_pool_exec(struct ssh_pool *pool, const struct ssh_exec *exec, struct ssh_result *ret_result, bool *ret_sent,
 		  struct nel_err *err);
 

@@ -13,10 +13,7 @@ int proxy_command_expand(const char *command, const char *host, int port, const 
 			 struct nel_err *err);
 
 /* Starts /bin/sh -c text in a process group of its own. *ret_fd is the connection (non-blocking), *ret_diag_fd what it
- * writes to standard error; the caller closes both. */
+ * writes to standard error; the caller closes both, and ends it with child_stop(). */
 int proxy_command_start(const char *text, int *ret_fd, int *ret_diag_fd, pid_t *ret_pid, struct nel_err *err);
-
-/* Ends the whole process group and reaps the command: SIGTERM, then after a quarter of a second SIGKILL. */
-void proxy_command_stop(pid_t pid);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ssh/child.h"
 #include "ssh/dial.h"
 #include "ssh/host_key.h"
 #include "ssh/kexinit.h"
@@ -96,7 +97,7 @@ int session_open(const struct ssh_target *target, const volatile bool *stop, str
 	*ret_met = false;
 	CLEANUP(login_done) struct login login = {0};
 	if (login_prepare(target, stop, &login, err) != 0)
-		return err_because(err, NEL_DENIED, NEL_REASON_LOGIN);
+		return -1;
 	CLEANUP(session_freep) struct ssh_session *s = mem_calloc(1, sizeof *s);
 	s->target = *target;
 	s->transport.fd = -1;
@@ -140,7 +141,7 @@ void ssh_session_close(struct ssh_session *s)
 	}
 	transport_done(&s->transport);
 	if (s->proxy != 0)
-		proxy_command_stop(s->proxy);
+		child_stop(s->proxy, NULL);
 	free(s);
 }
 

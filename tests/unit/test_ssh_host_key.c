@@ -3,6 +3,7 @@
 #include "ssh/agent.h"
 #include "ssh/key_file.h"
 #include "ssh/known_hosts.h"
+#include "ssh/child.h"
 #include "ssh/proxy_command.h"
 
 #include <errno.h>
@@ -272,7 +273,7 @@ static void test_proxy_command_gets_little_of_the_environment(void **state)
 		assert_true(n >= 0);
 	}
 	text[size] = '\0';
-	proxy_command_stop(pid);
+	child_stop(pid, NULL);
 	close(fd);
 	close(diag_fd);
 	unsetenv("CREDENTIALS_DIRECTORY");
