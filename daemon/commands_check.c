@@ -1,9 +1,11 @@
 /* `nel-slurmd check`: the settings, and whether the daemon's account can do with the files that they name what it has
  * to. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cluster_keys.h"
 #include "commands_internal.h"
 #include "config/settings/settings_load.h"
+#include "remote/credentials.h"
 #include "service/oidc/oidc_fetch.h"
 
 #include <errno.h>
@@ -60,7 +62,10 @@ static void check_files(struct check *c, const struct settings *settings)
 		CLEANUP(mem_freep) char *certificate = mem_printf("cluster %s: the certificate", cluster->name);
 		CLEANUP(mem_freep) char *hosts = mem_printf("cluster %s: the known_hosts file", cluster->name);
 		need(c, key, cluster->key_file, R_OK, "; ssh-keygen -t ed25519 -N '' -f FILE makes one");
+		CLEANUP(mem_freep) char *command = mem_printf("cluster %s: credential_command", cluster->name);
 		need(c, certificate, cluster->certificate_file, R_OK, "");
+		if (cluster->credential_command != NULL)
+			need(c, command, cluster->credential_command[0], X_OK, "");
 		need(c, hosts, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared");
 	}
 	if (settings->master_key_is_own)
@@ -94,10 +99,49 @@ static int become(const struct passwd *account)
 {
 	if (account->pw_uid == geteuid())
 		return 0;
+	setenv("HOME", account->pw_dir, 1); /* as systemd sets them for the daemon */
+	setenv("USER", account->pw_name, 1);
+	setenv("LOGNAME", account->pw_name, 1);
 	return initgroups(account->pw_name, account->pw_gid) == 0 && setgid(account->pw_gid) == 0 &&
 		       setuid(account->pw_uid) == 0
 		   ? 0
 		   : -1;
+}
+
+static void tell_certificate(struct check *c, const struct settings_cluster *cluster,
+			     const struct certificate *certificate)
+{
+	char at[CLOCK_RFC3339_SIZE];
+	size_t i;
+	const json_t *warning;
+	json_array_foreach(certificate->warnings, i, warning) {
+		fprintf(stderr, "%s: cluster %s: warning: the certificate: %s\n", c->settings_path, cluster->name,
+			json_string_value(warning));
+	}
+	if (certificate->expires_at != 0)
+		printf("%s: cluster %s: the certificate is good until %s\n", c->settings_path, cluster->name,
+		       clock_rfc3339(certificate->expires_at, at));
+}
+
+/* The certificates, by being read, and the commands that hand them out, by being run as the daemon's account. */
+static void check_certificates(struct check *c, const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->cluster_count; i++) {
+		const struct settings_cluster *cluster = &settings->clusters[i];
+		CLEANUP(certificate_done) struct certificate certificate = {0};
+		struct nel_err err = {0};
+		int rc = 0;
+		if (cluster->credential_command != NULL)
+			rc = credentials_try_command(cluster, &certificate, &err);
+		else if (cluster->certificate_file != NULL)
+			rc = credentials_read_file(cluster, &certificate, &err);
+		if (rc == 0) {
+			tell_certificate(c, cluster, &certificate);
+			continue;
+		}
+		fprintf(stderr, "%s: cluster %s: %s\n", c->settings_path, cluster->name, err.msg);
+		c->faults++;
+	}
 }
 
 /* Everything that the settings name; what is wrong is on standard error. */
@@ -124,6 +168,8 @@ static int check_access(const struct command_line *line, const struct settings *
 		command_fail(&err);
 		return -1;
 	}
+	if (c.faults == 0)
+		check_certificates(&c, settings);
 	return c.faults == 0 ? 0 : -1;
 }
 

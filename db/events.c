@@ -23,6 +23,7 @@ const char *const event_kinds[] = {"evaluation.submitted",
 				   "results.recorded",
 				   "cluster.reachable",
 				   "cluster.unreachable",
+				   "identity.expiring",
 				   NULL};
 
 void event_row_done(struct event_row *row)
@@ -197,6 +198,19 @@ int events_cluster_reachable(struct db *db, const char *cluster, bool *ret_reach
 	return 0;
 }
 
+static struct statement is_told = {
+    .sql = "SELECT 1 FROM events INDEXED BY events_cluster WHERE evaluation IS NULL AND kind = 'identity.expiring'"
+	   " AND json_extract(data, '$.cluster') = ?1 AND json_extract(data, '$.certificate') = ?2 LIMIT 1",
+};
+
+int events_expiry_told(struct db *db, const char *cluster, const char *certificate, bool *ret_told, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &is_told);
+	query_bind_text(&q, cluster);
+	query_bind_text(&q, certificate);
+	return query_step(&q, ret_told, err);
+}
+
 static struct statement oldest = {.sql = "SELECT seq, at FROM events WHERE seq >= 0 ORDER BY seq LIMIT ?"};
 
 /* The number of the last of the first `limit` events that are all from before that time; 0: none. Up to the first one
@@ -235,4 +249,4 @@ int events_prune(struct db *db, int64_t before_s, int limit, int *ret_count, str
 }
 
 struct statement *const events_statements[] = {&insert_event,    &read_range, &read_evaluation, &bounds, &by_seq,
-					       &last_of_cluster, &oldest,     &prune,           NULL};
+					       &last_of_cluster, &is_told,    &oldest,          &prune,  NULL};

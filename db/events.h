@@ -70,6 +70,10 @@ int events_get(struct db *db, int64_t seq, struct event_row *ret_row, struct nel
 /* Was the cluster last said to be reachable? True when nothing was ever said. */
 int events_cluster_reachable(struct db *db, const char *cluster, bool *ret_reachable, struct nel_err *err);
 
+/* Has the end of that certificate (its id) been told of already? */
+int events_expiry_told(struct db *db, const char *cluster, const char *certificate, bool *ret_told,
+		       struct nel_err *err);
+
 /* Removes the oldest events as far as they are from before that time, at most `limit` of them. */
 int events_prune(struct db *db, int64_t before_s, int limit, int *ret_count, struct nel_err *err);
 

@@ -37,6 +37,7 @@ void identity_row_done(struct identity_row *row)
 	free(row->username);
 	free(row->public_key);
 	free(row->sealed_key);
+	free(row->certificate);
 	free(row->error);
 	*row = (struct identity_row){0};
 }
@@ -99,7 +100,9 @@ int identities_insert(struct db *db, const struct identity_row *row, struct nel_
 		   : -1;
 }
 
-#define COLUMNS "user, cluster, username, public_key, state, error, created_at, checked_at"
+#define COLUMNS \
+	"user, cluster, username, public_key, certificate, certificate_expires_at, state, error, created_at, " \
+	"checked_at"
 
 static int read_row(struct query *q, struct identity_row *ret_row, struct nel_err *err)
 {
@@ -109,6 +112,8 @@ static int read_row(struct query *q, struct identity_row *ret_row, struct nel_er
 	row.cluster = query_text(q);
 	row.username = query_text(q);
 	row.public_key = query_text(q);
+	row.certificate = query_text(q);
+	row.certificate_expires_at = query_int(q);
 	query_text_into(q, state, sizeof state);
 	row.error = query_text(q);
 	row.created_at = query_int(q);
@@ -144,21 +149,89 @@ int identities_get(struct db *db, const char *user, const char *cluster, struct 
 static struct statement list_identities = {
     .sql = "SELECT " COLUMNS " FROM identities WHERE user >= ?1 AND user <= ?2 ORDER BY user, cluster LIMIT ?3"};
 
-int identities_list(struct db *db, const char *user, struct identity_list *ret_list, struct nel_err *err)
+static int read_list(struct query *q, struct identity_list *ret_list, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &list_identities);
 	CLEANUP(identity_list_done) struct identity_list list = {0};
-	query_bind_text(&q, user != NULL ? user : "");
-	query_bind_text(&q, user != NULL ? user : "\x7f"); /* after every name */
-	query_bind_int(&q, DB_LIST_MAX);
-	while (query_next(&q, err))
-		if (read_row(&q, ROW_ADD(list.items, list.count), err) != 0)
+	while (query_next(q, err))
+		if (read_row(q, ROW_ADD(list.items, list.count), err) != 0)
 			return -1;
-	if (query_failed(&q))
+	if (query_failed(q))
 		return -1;
 	*ret_list = list;
 	list = (struct identity_list){0};
 	return 0;
+}
+
+int identities_list(struct db *db, const char *user, struct identity_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &list_identities);
+	query_bind_text(&q, user != NULL ? user : "");
+	query_bind_text(&q, user != NULL ? user : "\x7f"); /* after every name */
+	query_bind_int(&q, DB_LIST_MAX);
+	return read_list(&q, ret_list, err);
+}
+
+static struct statement to_tell = {.sql = "SELECT " COLUMNS " FROM identities WHERE certificate_tell_at IS NOT NULL"
+					  " AND certificate_tell_at <= ?1 ORDER BY certificate_tell_at LIMIT ?2"};
+
+int identities_list_to_tell(struct db *db, int64_t now_s, struct identity_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &to_tell);
+	query_bind_int(&q, now_s);
+	query_bind_int(&q, DB_LIST_MAX);
+	return read_list(&q, ret_list, err);
+}
+
+/* A change of one row that has to be there. */
+static int run_change(struct query *q, const char *user, const char *cluster, struct nel_err *err)
+{
+	if (query_run(q, err) != 0)
+		return -1;
+	return query_changes(q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "%s has no identity on %s", user, cluster);
+}
+
+static struct statement note_told = {
+    .sql = "UPDATE identities SET certificate_tell_at = NULL WHERE user = ?1 AND cluster = ?2"};
+
+int identities_note_told(struct db *db, const char *user, const char *cluster, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &note_told);
+	query_bind_text(&q, user);
+	query_bind_text(&q, cluster);
+	return run_change(&q, user, cluster, err);
+}
+
+static struct statement set_key = {
+    .sql = "UPDATE identities SET public_key = ?3, sealed_key = ?4, certificate = NULL, certificate_expires_at = NULL,"
+	   " certificate_tell_at = NULL, state = 'unchecked', error = NULL, checked_at = NULL"
+	   " WHERE user = ?1 AND cluster = ?2"};
+
+int identities_set_key(struct db *db, const struct identity_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_key);
+	query_bind_text(&q, row->user);
+	query_bind_text(&q, row->cluster);
+	query_bind_text(&q, row->public_key);
+	query_bind_blob(&q, row->sealed_key, row->sealed_key_size);
+	return run_change(&q, row->user, row->cluster, err);
+}
+
+static struct statement set_certificate = {
+    .sql = "UPDATE identities SET certificate = ?3, certificate_expires_at = nullif(?4, 0),"
+	   " certificate_tell_at = CASE WHEN certificate IS ?3 THEN certificate_tell_at ELSE nullif(?5, 0) END, state "
+	   "= 'unchecked', error = NULL, checked_at = NULL"
+	   " WHERE user = ?1 AND cluster = ?2"};
+
+int identities_set_certificate(struct db *db, const char *user, const char *cluster, const char *certificate,
+			       int64_t expires_at, int64_t tell_at, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_certificate);
+	query_bind_text(&q, user);
+	query_bind_text(&q, cluster);
+	query_bind_text(&q, certificate);
+	query_bind_int(&q, expires_at);
+	query_bind_int(&q, tell_at);
+	return run_change(&q, user, cluster, err);
 }
 
 static struct statement set_username = {
@@ -172,9 +245,7 @@ int identities_set_username(struct db *db, const char *user, const char *cluster
 	query_bind_text(&q, user);
 	query_bind_text(&q, cluster);
 	query_bind_text(&q, username);
-	if (query_run(&q, err) != 0)
-		return -1;
-	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "%s has no identity on %s", user, cluster);
+	return run_change(&q, user, cluster, err);
 }
 
 static struct statement set_state = {.sql = "UPDATE identities SET state = ?4, error = ?5, checked_at = ?6"
@@ -200,10 +271,9 @@ int identities_delete(struct db *db, const char *user, const char *cluster, stru
 	CLEANUP(query_done) struct query q = query_start(db, &delete_identity);
 	query_bind_text(&q, user);
 	query_bind_text(&q, cluster);
-	if (query_run(&q, err) != 0)
-		return -1;
-	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "%s has no identity on %s", user, cluster);
+	return run_change(&q, user, cluster, err);
 }
 
 struct statement *const identities_statements[] = {
-    &insert_identity, &find_identity, &list_identities, &set_username, &set_state, &delete_identity, NULL};
+    &insert_identity, &find_identity, &list_identities, &to_tell,         &note_told, &set_key,
+    &set_certificate, &set_username,  &set_state,       &delete_identity, NULL};

@@ -6,6 +6,8 @@
 #include "db/users.h"
 
 #define IDENTITY_USERNAME_MAX 64
+#define IDENTITY_CERTIFICATE_MAX 16384 /* bytes of its line */
+#define IDENTITY_KEY_MAX 16384         /* bytes of a private key that somebody brings */
 #define IDENTITY_NAME_SIZE (USER_NAME_MAX + 1 + IDENTITY_USERNAME_MAX + 1)
 
 /* How the last look at it went. */
@@ -26,6 +28,8 @@ struct identity_row {
 	char *public_key;          /* "ssh-ed25519 AAAA..." */
 	unsigned char *sealed_key; /* the private half under identity_label(); lists leave it NULL */
 	size_t sealed_key_size;
+	char *certificate;              /* of the key, "type base64"; NULL: none */
+	int64_t certificate_expires_at; /* 0: never, or there is none */
 	enum identity_state state;
 	char *error; /* or NULL */
 	int64_t created_at;
@@ -69,6 +73,20 @@ int identities_set_username(struct db *db, const char *user, const char *cluster
 /* What a look at it told; nothing when the account is another one by now. */
 int identities_set_state(struct db *db, const char *user, const char *cluster, const char *username,
 			 enum identity_state state, const char *error, int64_t now_s, struct nel_err *err);
+
+/* Another key: public and sealed private half; the certificate goes with the old one. The state becomes unchecked.
+ * NOTFOUND. */
+int identities_set_key(struct db *db, const struct identity_row *row, struct nel_err *err);
+
+/* The key's certificate (NULL: none), when it ends, and when that is to be told of (0: never, both; not again of
+ * the same one). The state becomes unchecked. NOTFOUND. */
+int identities_set_certificate(struct db *db, const char *user, const char *cluster, const char *certificate,
+			       int64_t expires_at, int64_t tell_at, struct nel_err *err);
+
+/* Those of whose certificate's end is to be told by now, at most DB_LIST_MAX and the first to end first; and that it
+ * has been told. */
+int identities_list_to_tell(struct db *db, int64_t now_s, struct identity_list *ret_list, struct nel_err *err);
+int identities_note_told(struct db *db, const char *user, const char *cluster, struct nel_err *err);
 
 int identities_delete(struct db *db, const char *user, const char *cluster, struct nel_err *err); /* NOTFOUND */
 

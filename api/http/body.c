@@ -37,16 +37,16 @@ int body_object(struct request *request, const char *const *fields, json_t **ret
 	return 0;
 }
 
-static bool has_control(const char *text)
+static bool has_control(const char *text, const char *but)
 {
 	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
+		if (((unsigned char)*text < ' ' || *text == 0x7f) && strchr(but, *text) == NULL)
 			return true;
 	return false;
 }
 
-int body_text(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
-	      const char **ret_text, struct nel_err *err)
+static int read_text(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
+		     const char *but, const char **ret_text, struct nel_err *err)
 {
 	const json_t *value = json_object_get(body, field);
 	*ret_text = NULL;
@@ -54,11 +54,23 @@ int body_text(const json_t *body, const char *field, bool wanted, size_t min_siz
 		return wanted ? err_set(err, NEL_INVALID, "the field \"%s\" is wanted", field) : 0;
 	const char *text = json_string_value(value);
 	if (text == NULL || json_string_length(value) < min_size || json_string_length(value) > max_size ||
-	    has_control(text))
-		return err_set(err, NEL_INVALID, "\"%s\" must be text of %zu to %zu bytes without control characters",
-			       field, min_size, max_size);
+	    has_control(text, but))
+		return err_set(err, NEL_INVALID, "\"%s\" must be text of %zu to %zu bytes without control characters%s",
+			       field, min_size, max_size, but[0] != '\0' ? " other than line ends and tabs" : "");
 	*ret_text = text;
 	return 0;
+}
+
+int body_text(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
+	      const char **ret_text, struct nel_err *err)
+{
+	return read_text(body, field, wanted, min_size, max_size, "", ret_text, err);
+}
+
+int body_lines(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
+	       const char **ret_text, struct nel_err *err)
+{
+	return read_text(body, field, wanted, min_size, max_size, "\r\n\t", ret_text, err);
 }
 
 int body_role(const json_t *body, const char *field, bool wanted, bool *ret_given, enum role *ret_role,

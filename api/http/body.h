@@ -13,6 +13,10 @@ int body_object(struct request *request, const char *const *fields, json_t **ret
 int body_text(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
 	      const char **ret_text, struct nel_err *err);
 
+/* The same of a text of several lines, as a file's. */
+int body_lines(const json_t *body, const char *field, bool wanted, size_t min_size, size_t max_size,
+	       const char **ret_text, struct nel_err *err);
+
 /* The member as a role; *ret_given says whether it is there (INVALID when it is wanted and is not). */
 int body_role(const json_t *body, const char *field, bool wanted, bool *ret_given, enum role *ret_role,
 	      struct nel_err *err);

@@ -7,6 +7,7 @@
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 int api_listIdentities(struct request *request, struct nel_err *err)
 {
@@ -49,6 +50,36 @@ int api_putIdentity(struct request *request, struct nel_err *err)
 				 &identity, err) != 0)
 		return -1;
 	return reply_json(request, made ? MHD_HTTP_CREATED : MHD_HTTP_OK, identity, err);
+}
+
+int api_putIdentityCertificate(struct request *request, struct nel_err *err)
+{
+	static const char *const fields[] = {"certificate", "private_key", NULL};
+	json_t *body = NULL;
+	CLEANUP(json_freep) json_t *identity = NULL;
+	const char *certificate = NULL;
+	const char *private_key = NULL;
+	struct db *db = NULL;
+	int rc = -1;
+	if (body_object(request, fields, &body, err) == 0 &&
+	    body_lines(body, "certificate", true, 1, IDENTITY_CERTIFICATE_MAX, &certificate, err) == 0 &&
+	    body_lines(body, "private_key", false, 1, IDENTITY_KEY_MAX, &private_key, err) == 0 &&
+	    request_db(request, &db, err) == 0)
+		rc = service_put_certificate(request->service, db, &request->actor, request->captures[0], certificate,
+					     private_key, &identity, err);
+	secret_free_json(body);
+	return rc == 0 ? reply_json(request, MHD_HTTP_OK, identity, err) : -1;
+}
+
+int api_deleteIdentityCertificate(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_db(request, &db, err) != 0 ||
+	    service_delete_certificate(request->service, db, &request->actor, user_of(request), request->captures[0],
+				       err) != 0)
+		return -1;
+	return reply_response(request, MHD_HTTP_NO_CONTENT, NULL,
+			      MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), err);
 }
 
 int api_deleteIdentity(struct request *request, struct nel_err *err)

@@ -81,6 +81,15 @@ int err_because(struct nel_err *err, enum nel_err_kind kind, enum nel_err_reason
 	return -1;
 }
 
+int err_as(struct nel_err *err, enum nel_err_kind kind)
+{
+	if (err != NULL) {
+		err->kind = kind;
+		err->reason = NEL_REASON_NONE;
+	}
+	return -1;
+}
+
 const char *err_kind_name(enum nel_err_kind kind)
 {
 	switch (kind) {

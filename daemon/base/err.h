@@ -57,6 +57,9 @@ int err_prefix(struct nel_err *err, const char *fmt, ...) __attribute__((format(
 /* Says why, when the error is of the kind; returns -1. */
 int err_because(struct nel_err *err, enum nel_err_kind kind, enum nel_err_reason reason);
 
+/* Makes it an error of another kind, as where what is denied to the daemon is somebody's input; returns -1. */
+int err_as(struct nel_err *err, enum nel_err_kind kind);
+
 const char *err_kind_name(enum nel_err_kind kind);
 
 #endif

@@ -21,16 +21,19 @@ static void free_list(char **list)
 	free(list);
 }
 
-/* The private half of a person's key; secret_free() it. */
+/* The private half of a person's key, for secret_free(), and its certificate (free()), or NULL. */
 static int read_key(const struct lane_source *source, const char *user, const char *cluster, char **ret_key,
-		    size_t *ret_size, struct nel_err *err)
+		    size_t *ret_size, char **ret_certificate, struct nel_err *err)
 {
 	CLEANUP(db_freep) struct db *db = NULL;
 	CLEANUP(identity_row_done) struct identity_row row = {0};
 	if (db_open(source->database, &db, err) != 0 || identities_get(db, user, cluster, &row, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *label = identity_label(user, cluster);
-	return secret_open(source->master_key, label, row.sealed_key, row.sealed_key_size, ret_key, ret_size, err);
+	if (secret_open(source->master_key, label, row.sealed_key, row.sealed_key_size, ret_key, ret_size, err) != 0)
+		return -1;
+	*ret_certificate = TAKE(row.certificate);
+	return 0;
 }
 
 static struct ssh_pool *make_pool(const struct lane_source *source, const struct settings_cluster *cluster,
@@ -60,6 +63,7 @@ int lane_login_pool(const struct lane_source *source, const struct settings_clus
 				    .username = identity,
 				    .key_file = cluster->key_file,
 				    .certificate_file = cluster->certificate_file,
+				    .credentials = credentials_book_get(source->credentials, cluster),
 				    .agent_socket = cluster->agent_socket,
 				    .agent_key = cluster->agent_key,
 				    .known_hosts_file = cluster->known_hosts_file,
@@ -71,8 +75,9 @@ int lane_login_pool(const struct lane_source *source, const struct settings_clus
 	size_t key_size = 0;
 	int rc = 0;
 	CLEANUP(mem_freep) char *name = NULL;
+	CLEANUP(mem_freep) char *certificate = NULL;
 	if (cluster->identity_per_user && identity_name_split(identity, user, username)) {
-		rc = read_key(source, user, cluster->name, &key, &key_size, err);
+		rc = read_key(source, user, cluster->name, &key, &key_size, &certificate, err);
 		if (rc != 0)
 			key = mem_strdup(""); /* no login is tried with that */
 		name = mem_printf("of %s (GET /v1/identities/%s shows it)", user, cluster->name);
@@ -80,6 +85,7 @@ int lane_login_pool(const struct lane_source *source, const struct settings_clus
 		target.key = key;
 		target.key_size = key_size;
 		target.key_name = name;
+		target.certificate = certificate;
 	}
 	*ret_pool = make_pool(source, cluster, &target, stop);
 	secret_free(key, key_size);

@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "config/settings/settings.h"
+#include "remote/credentials.h"
 #include "ssh/pool.h"
 
 /* All borrowed, for the life of the pools. */
@@ -11,6 +12,7 @@ struct lane_source {
 	const char *database;
 	const struct secret_key *master_key;
 	struct ssh_host_limits *limits;
+	struct credentials_book *credentials;
 };
 
 /* Makes the pool. Where each person has a key of his own it is read from the store, on a connection of this call alone.

@@ -31,6 +31,7 @@ struct lane {
 	const struct settings_cluster *cluster;
 	char *identity;
 	struct tally *tally;
+	struct ssh_credentials *credentials; /* of the shared account; NULL: it has no certificate */
 	enum lane_phase phase;
 	struct ssh_pool *pool;
 	struct lane_reader *reader; /* NULL: never needed */
@@ -54,7 +55,7 @@ struct worker {
 struct lanes {
 	pthread_mutex_t lock;  /* of all below; never held while work runs or SSH is spoken */
 	pthread_cond_t work;   /* there is some, or the end has come */
-	pthread_cond_t tender; /* the end has come */
+	pthread_cond_t tender; /* there may be something to renew, or the end has come */
 	const struct settings *settings;
 	struct lane_source source; /* does not change */
 	struct lane *first;
@@ -63,7 +64,8 @@ struct lanes {
 	struct tally *tallies;
 	struct worker workers[LANES_THREADS_MAX];
 	int threads, idle;
-	bool worked; /* since the last tending */
+	struct lane_work *errands; /* of no lane; they wait for a thread */
+	bool worked;               /* since the last tending */
 	pthread_t tending;
 	bool tends;
 	volatile bool stopping;
@@ -116,6 +118,7 @@ static struct lane *open_lane(struct lanes *lanes, const char *cluster, const ch
 	lane->lanes = lanes;
 	lane->identity = mem_strdup(identity);
 	lane->tally = tally_of(lanes, cluster);
+	lane->credentials = credentials_book_get(lanes->source.credentials, found);
 	lane->used_ms = clock_mono_ms();
 	lane->next = lanes->first;
 	lanes->first = lane;
@@ -225,6 +228,19 @@ static void run_one(struct lanes *lanes, struct lane *lane)
 	lane->used_ms = clock_mono_ms();
 }
 
+/* Work of no lane, with the lock held, which is let go of meanwhile; false: there is none. */
+static bool run_errand(struct lanes *lanes)
+{
+	struct lane_work *errand = lanes->errands;
+	if (errand == NULL)
+		return false;
+	lanes->errands = errand->next;
+	pthread_mutex_unlock(&lanes->lock);
+	errand->run(errand, NULL);
+	pthread_mutex_lock(&lanes->lock);
+	return true;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
@@ -233,6 +249,10 @@ static void *worker_main(void *arg)
 	pthread_mutex_lock(&lanes->lock);
 	lanes->idle--;
 	for (;;) {
+		if (run_errand(lanes)) {
+			waited = 0;
+			continue;
+		}
 		struct lane *lane = next_ready(lanes);
 		if (lane != NULL) {
 			run_one(lanes, lane);
@@ -249,6 +269,54 @@ static void *worker_main(void *arg)
 	lanes->threads--;
 	pthread_mutex_unlock(&lanes->lock);
 	return NULL;
+}
+
+/* ---- renewals: credentials are had anew before they expire ---- */
+
+struct renewal {
+	struct lane_work work; /* first */
+	struct lanes *lanes;
+	struct ssh_credentials *credentials;
+};
+
+/* What went wrong is in the log (remote/credentials.c), and in the state of the credentials. */
+static void run_renewal(struct lane_work *work, struct ssh_pool *pool)
+{
+	struct renewal *renewal = (struct renewal *)work;
+	struct lanes *lanes = renewal->lanes;
+	(void)pool;
+	ssh_credentials_renew(renewal->credentials, &lanes->stopping, NULL);
+	free(renewal);
+	pthread_mutex_lock(&lanes->lock);
+	pthread_cond_signal(&lanes->tender); /* it sees when the next one is due */
+	pthread_mutex_unlock(&lanes->lock);
+}
+
+static void abandon_renewal(struct lane_work *work)
+{
+	free(work);
+}
+
+/* Under the lock: sends for what is due; when to look again, in milliseconds. What is used in lanes is renewed, the
+ * rest when it is needed. */
+static int64_t renew_credentials(struct lanes *lanes)
+{
+	int64_t in_ms = INT64_MAX;
+	for (const struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
+		if (lane->credentials != NULL && clock_mono_ms() - lane->used_ms < lane->cluster->idle_timeout_s * 1000)
+			ssh_credentials_touch(lane->credentials);
+	struct ssh_credentials *due;
+	while ((due = credentials_book_next(lanes->source.credentials, &in_ms)) != NULL && in_ms <= 0) {
+		struct renewal *renewal = mem_calloc(1, sizeof *renewal);
+		*renewal =
+		    (struct renewal){.work = {.run = run_renewal, .abandon = abandon_renewal, .next = lanes->errands},
+				     .lanes = lanes,
+				     .credentials = due};
+		ssh_credentials_claim(due);
+		lanes->errands = &renewal->work;
+		call_worker(lanes);
+	}
+	return in_ms;
 }
 
 /* ---- tending: sessions are kept alive or closed, lanes that are not needed go ---- */
@@ -313,16 +381,28 @@ static void tend_all(struct lanes *lanes)
 	}
 }
 
+/* Certificates in files are read when they have changed: who watches them sees when they end. */
+static void look_at_files(struct lanes *lanes)
+{
+	pthread_mutex_unlock(&lanes->lock);
+	credentials_book_look(lanes->source.credentials);
+	pthread_mutex_lock(&lanes->lock);
+}
+
 static void *tender_main(void *arg)
 {
 	struct lanes *lanes = arg;
 	pthread_mutex_lock(&lanes->lock);
 	while (!is_stopping(lanes)) {
-		clock_cond_wait(&lanes->tender, &lanes->lock, TEND_INTERVAL_MS);
+		look_at_files(lanes);
+		int64_t in_ms = renew_credentials(lanes);
+		if (!is_stopping(lanes))
+			clock_cond_wait(&lanes->tender, &lanes->lock,
+					in_ms < TEND_INTERVAL_MS ? in_ms : TEND_INTERVAL_MS);
 		if (is_stopping(lanes))
 			break;
 		tend_all(lanes);
-		if (next_ready(lanes) != NULL)
+		if (next_ready(lanes) != NULL || lanes->errands != NULL)
 			call_worker(lanes);
 		bool trim = lanes->worked && lanes->idle == lanes->threads;
 		lanes->worked = lanes->worked && !trim;
@@ -342,8 +422,11 @@ int lanes_start(const struct settings *settings, const struct secret_key *master
 		struct nel_err *err)
 {
 	struct lanes *lanes = mem_calloc(1, sizeof *lanes);
-	lanes->source = (struct lane_source){
-	    .database = settings->database, .master_key = master_key, .limits = ssh_host_limits_new(0)};
+	lanes->source = (struct lane_source){.database = settings->database,
+					     .master_key = master_key,
+					     .limits = ssh_host_limits_new(0),
+					     .credentials = credentials_book_new()};
+	credentials_book_adopt(lanes->source.credentials, settings);
 	lanes->settings = settings;
 	pthread_mutex_init(&lanes->lock, NULL);
 	clock_cond_init(&lanes->work);
@@ -370,14 +453,15 @@ void lanes_reload(struct lanes *lanes, const struct settings *settings)
 		else
 			lane->retired = true;
 	}
+	credentials_book_adopt(lanes->source.credentials, settings);
 	pthread_mutex_unlock(&lanes->lock);
 }
 
 void lanes_interrupt(struct lanes *lanes)
 {
-	struct lane_work *left = NULL;
 	__atomic_store_n(&lanes->stopping, true, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&lanes->lock);
+	struct lane_work *left = TAKE(lanes->errands);
 	for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
 		if (lane->reader != NULL)
 			lane_reader_interrupt(lane->reader);
@@ -428,6 +512,7 @@ void lanes_free(struct lanes *lanes)
 		free(tally);
 	}
 	ssh_host_limits_free(lanes->source.limits);
+	credentials_book_free(lanes->source.credentials);
 	pthread_cond_destroy(&lanes->work);
 	pthread_cond_destroy(&lanes->tender);
 	pthread_mutex_destroy(&lanes->lock);
@@ -599,6 +684,16 @@ int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, 
 	if (rc == 0)
 		*ret_stats = sum;
 	return rc;
+}
+
+bool lanes_credentials(struct lanes *lanes, const struct settings_cluster *cluster,
+		       struct ssh_credentials_state *ret_state)
+{
+	struct ssh_credentials *credentials =
+	    cluster->identity_per_user ? NULL : credentials_book_get(lanes->source.credentials, cluster);
+	if (credentials != NULL)
+		ssh_credentials_state(credentials, ret_state);
+	return credentials != NULL;
 }
 
 int lanes_threads(struct lanes *lanes)

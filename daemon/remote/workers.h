@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "config/settings/settings.h"
+#include "remote/credentials.h"
 #include "remote/readers.h"
 #include "ssh/pool.h"
 
@@ -75,6 +76,11 @@ int lanes_stats(struct lanes *lanes, const char *cluster, const char *identity, 
 /* Of two pools' errors the sum has one whole, text, kind and time: the later one, but one that lasts before one that is
  * over. */
 void lane_stats_take_error(struct ssh_pool_stats *sum, const struct ssh_pool_stats *one);
+
+/* What is known of the certificate of the cluster's shared account; json_decref() the warnings. False: it has none that
+ * is in a file or handed out. Any thread. */
+bool lanes_credentials(struct lanes *lanes, const struct settings_cluster *cluster,
+		       struct ssh_credentials_state *ret_state);
 
 /* How many threads there are now. Any thread. */
 int lanes_threads(struct lanes *lanes);

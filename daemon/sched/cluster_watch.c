@@ -224,6 +224,12 @@ void cluster_watch_let_in(struct cluster_watch *watch)
 	watch->refused_ms = 0;
 }
 
+void cluster_watch_retry(struct cluster_watch *watch)
+{
+	cluster_watch_let_in(watch);
+	watch->next_ms = 0;
+}
+
 void cluster_watches_take_nudges(struct cluster_watches *watches, const struct active_chains *chains)
 {
 	for (size_t i = 0; i < watches->count; i++) {

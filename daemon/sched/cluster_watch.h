@@ -4,6 +4,7 @@
 #define NEL_SCHED_CLUSTER_WATCH_H
 
 #include "config/settings/settings.h"
+#include "remote/credentials.h"
 #include "sched/active_chain.h"
 #include "sched/lost.h"
 #include "sched/observation_stats.h"
@@ -50,6 +51,8 @@ struct cluster_watch {
 	int refusals;       /* logins that the cluster refused, in a row */
 	int64_t refused_ms; /* monotonic: nothing is submitted before, since the login would be refused again */
 	char *refused_why;  /* what its chains wait on meanwhile */
+	char certificate[CERTIFICATE_ID_SIZE];      /* of the shared account, as last seen; "": none */
+	char told_certificate[CERTIFICATE_ID_SIZE]; /* whose end has been told of */
 
 	/* Under the lock of all watches. */
 	struct observation_stats stats;
@@ -102,6 +105,8 @@ void cluster_watches_stats(struct cluster_watches *watches, const char *cluster,
 void cluster_watch_refused(struct cluster_watch *watch, const char *why);
 /* It let somebody in. */
 void cluster_watch_let_in(struct cluster_watch *watch);
+/* What could not be done for want of a login may be tried at once: observations, too. */
+void cluster_watch_retry(struct cluster_watch *watch);
 /* The login may work now; false when there is no such watch. Any thread. */
 bool cluster_watches_nudge(struct cluster_watches *watches, const char *cluster, const char *identity);
 /* Chains of those that were nudged are tried at once. */

@@ -141,3 +141,15 @@ int event_log_cluster(struct db *db, const char *cluster, const char *why, int64
 	json_t *data = json_pack("{s:o, s:o}", "cluster", json_or_null_text(cluster), "error", json_or_null_text(why));
 	return insert(db, why == NULL ? "cluster.reachable" : "cluster.unreachable", NULL, NULL, data, now_s, err);
 }
+
+int event_log_expiry(struct db *db, const char *cluster, const char *user, const char *username,
+		     const char *certificate, int64_t expires_at, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(json_freep)
+	json_t *data = json_pack("{s:s, s:s, s:o, s:o}", "cluster", cluster, "username", username, "certificate",
+				 json_or_null_text(certificate), "expires_at", json_or_null_time(expires_at));
+	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "an event identity.expiring is no JSON");
+	return events_insert(db, now_s, "identity.expiring", user, NULL, NULL, text, err);
+}

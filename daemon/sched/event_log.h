@@ -35,4 +35,9 @@ int event_log_warnings(struct db *db, const struct active_chain *chain, const js
 /* cluster.unreachable with why, or cluster.reachable when why is NULL. */
 int event_log_cluster(struct db *db, const char *cluster, const char *why, int64_t now_s, struct nel_err *err);
 
+/* identity.expiring: the certificate with which the daemon logs in ends at that time. user: whose it is; NULL: the
+ * shared account's, whose certificate (its id) is told. */
+int event_log_expiry(struct db *db, const char *cluster, const char *user, const char *username,
+		     const char *certificate, int64_t expires_at, int64_t now_s, struct nel_err *err);
+
 #endif

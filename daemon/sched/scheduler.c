@@ -10,6 +10,7 @@
 #include "sched/advance.h"
 #include "sched/answers.h"
 #include "sched/config_hash_backlog.h"
+#include "sched/expiry.h"
 #include "sched/pruning.h"
 #include "sched/requests.h"
 #include "sched/scheduler_state.h"
@@ -155,6 +156,7 @@ static void tick(struct scheduler *s)
 	hand_out(s);
 	forget_finished(s);
 	pruning_step(s);
+	expiry_step(s);
 	config_hash_backlog_step(s);
 	atomic_store(&s->chain_count, (int64_t)HASH_COUNT(s->chains.by_seq));
 }

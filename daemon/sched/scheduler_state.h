@@ -30,6 +30,8 @@ struct scheduler {
 	bool hashes_known;           /* of all that the store had at the start */
 	int64_t hashes_ms;           /* monotonic: after a failure, not before */
 	int64_t prune_ms;            /* monotonic: the next pruning is not before */
+	int64_t expiry_ms;           /* monotonic: certificates are not looked at before, nor */
+	int64_t expiry_people_ms;    /* those of people */
 	_Atomic int64_t chain_count; /* as of the last tick */
 	struct active_chains chains;
 	struct cluster_watches watches;

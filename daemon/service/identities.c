@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/ssh_key.h"
 #include "db/jobs.h"
+#include "remote/credentials.h"
 #include "remote/workers.h"
 #include "sched/scheduler.h"
 #include "service/identity_lookup.h"
@@ -63,11 +64,42 @@ static char *authorized_keys_line(const struct identity_row *row)
 	return mem_printf("restrict %s nel-slurmd:%s@%s", row->public_key, row->user, row->cluster);
 }
 
+/* json_null() without a certificate. Of one that is stored and that this libssh2 can do nothing with any more, the end
+ * alone is told (identity's expires_at). */
+static json_t *describe_certificate(const struct identity_row *row)
+{
+	CLEANUP(certificate_done) struct certificate c = {0};
+	if (row->certificate == NULL || certificate_parse(row->certificate, "the certificate", &c, NULL) != 0)
+		return json_null();
+	json_t *warnings = json_deep_copy(c.warnings);
+	if (json_array_size(c.principals) > 0 && !certificate_names(&c, row->username)) {
+		CLEANUP(mem_freep)
+		char *text = mem_printf("it does not name the account %s among its principals: the login node has to "
+					"know them otherwise (AuthorizedPrincipalsFile)",
+					row->username);
+		json_array_append_new(warnings, json_string(text));
+	}
+	return json_pack("{s:s, s:s, s:I, s:O, s:o, s:o, s:o}", "type", c.type, "key_id", c.key_id, "serial",
+			 (json_int_t)(c.serial <= INT64_MAX ? c.serial : INT64_MAX), "principals", c.principals,
+			 "valid_after", json_or_null_time(c.valid_after), "expires_at", json_or_null_time(c.expires_at),
+			 "warnings", warnings);
+}
+
 static char *instructions(const struct settings_cluster *cluster, const struct identity_row *row)
 {
+	char at[CLOCK_RFC3339_SIZE];
 	const char *host = cluster != NULL ? cluster->hostname : row->cluster;
+	int64_t expires_at = row->certificate_expires_at;
+	if (expires_at != 0 && expires_at <= clock_now_s())
+		return mem_printf("The certificate expired at %s: have public_key signed again, and "
+				  "PUT /v1/identities/%s/certificate.",
+				  clock_rfc3339(expires_at, at), row->cluster);
 	if (row->state == IDENTITY_OK)
 		return mem_printf("%s on %s lets the key in: there is nothing to do.", row->username, host);
+	if (row->certificate != NULL)
+		return mem_printf("POST /v1/identities/%s/check logs in with the certificate: %s has to trust the "
+				  "authority that signed it, and the certificate to name %s among its principals.",
+				  row->cluster, host, row->username);
 	return mem_printf(
 	    "Log in to %s as %s and append the line in authorized_keys to ~/.ssh/authorized_keys there; then "
 	    "POST /v1/identities/%s/check. Only who can log in as %s can do so: naming an account lets "
@@ -81,11 +113,12 @@ static json_t *describe(struct service *service, struct identity_row *row)
 	CLEANUP(mem_freep) char *line = authorized_keys_line(row);
 	CLEANUP(mem_freep)
 	char *text = instructions(settings_cluster_by_name(service->settings, row->cluster), row);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:o, s:o}", "user", row->user, "cluster",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s?, s:s, s:o, s:o}", "user", row->user, "cluster",
 			 row->cluster, "username", row->username, "public_key", row->public_key, "authorized_keys",
-			 line, "state", identity_state_name(row->state), "error", row->error, "instructions", text,
-			 "created_at", json_or_null_time(row->created_at), "checked_at",
-			 json_or_null_time(row->checked_at));
+			 line, "certificate", describe_certificate(row), "expires_at",
+			 json_or_null_time(row->certificate_expires_at), "state", identity_state_name(row->state),
+			 "error", row->error, "instructions", text, "created_at", json_or_null_time(row->created_at),
+			 "checked_at", json_or_null_time(row->checked_at));
 }
 
 int service_identities(struct service *service, struct db *db, const struct actor *actor, json_t **ret_list,
@@ -115,19 +148,32 @@ int service_identity(struct service *service, struct db *db, const struct actor 
 
 /* ---- changes ---- */
 
+/* Stores a key: as a new identity, or in the place of the one that there is. */
+static int store_key(struct service *service, struct db *db, const char *user, const char *cluster,
+		     const char *username, const char *public_key, const char *private_key, bool new,
+		     struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = identity_label(user, cluster);
+	CLEANUP(mem_freep) unsigned char *sealed = NULL;
+	struct identity_row row = {.user = (char *)(uintptr_t)user,
+				   .cluster = (char *)(uintptr_t)cluster,
+				   .username = (char *)(uintptr_t)username,
+				   .public_key = (char *)(uintptr_t)public_key,
+				   .created_at = clock_now_s()};
+	if (secret_seal(service->master_key, label, private_key, strlen(private_key), &sealed, &row.sealed_key_size,
+			err) != 0)
+		return -1;
+	row.sealed_key = sealed;
+	return new ? identities_insert(db, &row, err) : identities_set_key(db, &row, err);
+}
+
 static int make_key(struct service *service, struct db *db, const char *user, const char *cluster, const char *username,
 		    struct nel_err *err)
 {
 	CLEANUP(mem_freep) char *comment = mem_printf("nel-slurmd:%s@%s", user, cluster);
-	CLEANUP(mem_freep) char *label = identity_label(user, cluster);
 	CLEANUP(mem_freep) char *public_key = NULL;
-	CLEANUP(mem_freep) unsigned char *sealed = NULL;
 	char *private_key = NULL;
 	size_t size = 0;
-	struct identity_row row = {.user = (char *)(uintptr_t)user,
-				   .cluster = (char *)(uintptr_t)cluster,
-				   .username = (char *)(uintptr_t)username,
-				   .created_at = clock_now_s()};
 	if (!identity_username_ok(username))
 		return err_set(
 		    err, NEL_INVALID,
@@ -135,11 +181,9 @@ static int make_key(struct service *service, struct db *db, const char *user, co
 		    "PUT /v1/identities/%s names one",
 		    username, IDENTITY_USERNAME_MAX, cluster);
 	ssh_key_new(comment, &public_key, &private_key, &size);
-	int rc = secret_seal(service->master_key, label, private_key, size, &sealed, &row.sealed_key_size, err);
+	int rc = store_key(service, db, user, cluster, username, public_key, private_key, true, err);
 	secret_free(private_key, size);
-	row.public_key = public_key;
-	row.sealed_key = sealed;
-	if (rc != 0 || identities_insert(db, &row, err) != 0)
+	if (rc != 0)
 		return -1;
 	log_info("identity made", LOG_S("user", user), LOG_S("cluster", cluster), LOG_S("account", username));
 	return 0;
@@ -181,6 +225,86 @@ int service_put_identity(struct service *service, struct db *db, const struct ac
 		lanes_renew(service->lanes, cluster, name);
 	}
 	return service_identity(service, db, actor, NULL, cluster, ret_identity, err);
+}
+
+/* Reads the key that there is, for secret_free(). */
+static int open_key(struct service *service, const struct identity_row *row, char **ret_key, size_t *ret_size,
+		    struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = identity_label(row->user, row->cluster);
+	return secret_open(service->master_key, label, row->sealed_key, row->sealed_key_size, ret_key, ret_size, err);
+}
+
+/* Within a transaction: the certificate, of the key that there is or of the one that is given. */
+static int put_certificate(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
+			   const char *certificate, const char *private_key, struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	CLEANUP(certificate_done) struct certificate parsed = {0};
+	CLEANUP(mem_freep) char *public_key = NULL;
+	char *own = NULL;
+	size_t own_size = 0;
+	int rc = identity_get(db, actor->name, cluster, &row, err);
+	bool is_new = rc != 0 && err->kind == NEL_NOTFOUND && private_key != NULL;
+	if (rc != 0 && !is_new)
+		return -1;
+	if (private_key == NULL && open_key(service, &row, &own, &own_size, err) != 0)
+		return -1;
+	const char *key = private_key != NULL ? private_key : own;
+	if ((private_key != NULL && credentials_check_key(private_key, &public_key, err) != 0) ||
+	    credentials_check_person(certificate, key, &parsed, err) != 0)
+		rc = err_as(err, NEL_INVALID);
+	else if (private_key != NULL)
+		rc = store_key(service, db, actor->name, cluster, actor->name, public_key, private_key, is_new, err);
+	secret_free(own, own_size);
+	if (rc != 0)
+		return -1;
+	return identities_set_certificate(db, actor->name, cluster, parsed.line, parsed.expires_at,
+					  certificate_tell_at(&parsed), err);
+}
+
+/* What logs in from now on is another one: new sessions, and what waits for them is tried at once. */
+static int renew_login(struct service *service, struct db *db, const char *user, const char *cluster,
+		       struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	char name[IDENTITY_NAME_SIZE];
+	if (identity_get(db, user, cluster, &row, err) != 0)
+		return -1;
+	identity_name(row.user, row.username, name);
+	lanes_renew(service->lanes, cluster, name);
+	scheduler_nudge(service->scheduler, cluster, name);
+	return 0;
+}
+
+int service_put_certificate(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
+			    const char *certificate, const char *private_key, json_t **ret_identity,
+			    struct nel_err *err)
+{
+	const struct settings_cluster *found = NULL;
+	if (find_cluster(service, cluster, &found, err) != 0)
+		return -1;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 ||
+	    put_certificate(service, db, actor, cluster, certificate, private_key, err) != 0 ||
+	    db_commit(db, err) != 0 || renew_login(service, db, actor->name, cluster, err) != 0)
+		return -1;
+	log_info("certificate stored", LOG_S("user", actor->name), LOG_S("cluster", cluster));
+	return service_identity(service, db, actor, NULL, cluster, ret_identity, err);
+}
+
+int service_delete_certificate(struct service *service, struct db *db, const struct actor *actor, const char *user,
+			       const char *cluster, struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	if (find_user(actor, user, &user, err) != 0 || identity_get(db, user, cluster, &row, err) != 0)
+		return -1;
+	if (row.certificate == NULL)
+		return err_set(err, NEL_NOTFOUND, "%s has no certificate for %s", user, cluster);
+	if (identities_set_certificate(db, user, cluster, NULL, 0, 0, err) != 0)
+		return -1;
+	log_info("certificate deleted", LOG_S("user", user), LOG_S("cluster", cluster), LOG_S("by", actor->name));
+	return renew_login(service, db, user, cluster, err);
 }
 
 int service_delete_identity(struct service *service, struct db *db, const struct actor *actor, const char *user,

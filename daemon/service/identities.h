@@ -23,6 +23,17 @@ int service_identity(struct service *service, struct db *db, const struct actor 
 int service_put_identity(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
 			 const char *username, bool *ret_made, json_t **ret_identity, struct nel_err *err);
 
+/* A certificate of the actor's key: a line as ssh-keygen -s writes it. private_key (NULL: the key that there is) takes
+ * the key's place before, as where a site hands out both; then an identity is made when there is none. INVALID when
+ * they cannot be used, with the reason. Other errors as above. */
+int service_put_certificate(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
+			    const char *certificate, const char *private_key, json_t **ret_identity,
+			    struct nel_err *err);
+
+/* Forgets it; the key stays. */
+int service_delete_certificate(struct service *service, struct db *db, const struct actor *actor, const char *user,
+			       const char *cluster, struct nel_err *err);
+
 /* Forgets the key. CONFLICT while jobs of it are alive: without the key they could not be followed or cancelled. */
 int service_delete_identity(struct service *service, struct db *db, const struct actor *actor, const char *user,
 			    const char *cluster, struct nel_err *err);

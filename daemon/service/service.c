@@ -146,6 +146,23 @@ static const char *health(const struct ssh_pool_stats *ssh, const struct observa
 	return ssh->last_ok_s == 0 ? "unknown" : "ok";
 }
 
+/* Of the shared account; null where each person has his own. */
+static json_t *describe_credentials(struct service *service, const struct settings_cluster *cluster)
+{
+	struct ssh_credentials_state state = {0};
+	const char *source = cluster->credential_command != NULL ? "credential_command"
+			     : cluster->agent_socket != NULL     ? "agent"
+								 : "key_file";
+	if (cluster->identity_per_user)
+		return json_null();
+	if (!lanes_credentials(service->lanes, cluster, &state))
+		state.warnings = json_array();
+	return json_pack(
+	    "{s:s, s:o, s:o, s:I, s:s?, s:o}", "source", source, "expires_at", json_or_null_time(state.expires_at),
+	    "renewed_at", json_or_null_time(cluster->credential_command != NULL ? state.renewed_at : 0), "runs",
+	    (json_int_t)state.runs, "error", state.error[0] != '\0' ? state.error : NULL, "warnings", state.warnings);
+}
+
 static json_t *describe_cluster(struct service *service, const struct settings_cluster *cluster)
 {
 	struct lane_stats stats = {0};
@@ -162,15 +179,16 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 				    (json_int_t)((ssh->retry_in_ms + 999) / 1000));
 	json_t *sessions =
 	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s?, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}",
-			 "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
-			 cluster->draining ? "draining" : "active", "containers", containers_name(cluster->containers),
-			 "identity", cluster->username, "active_identities", stats.lanes, "health",
-			 health(ssh, &observed), "sessions", sessions, "breaker", breaker, "last_ok_at",
-			 json_or_null_time(ssh->last_ok_s), "last_error_at", json_or_null_time(ssh->last_error_s),
-			 "last_error", ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation,
-			 "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs",
-			 (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
+	return json_pack(
+	    "{s:s, s:s, s:i, s:s, s:s, s:s?, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}", "name",
+	    cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
+	    cluster->draining ? "draining" : "active", "containers", containers_name(cluster->containers), "identity",
+	    cluster->username, "credentials", describe_credentials(service, cluster), "active_identities", stats.lanes,
+	    "health", health(ssh, &observed), "sessions", sessions, "breaker", breaker, "last_ok_at",
+	    json_or_null_time(ssh->last_ok_s), "last_error_at", json_or_null_time(ssh->last_error_s), "last_error",
+	    ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "queued",
+	    (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs", (json_int_t)ssh->execs,
+	    "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 
 /* A cluster that the settings no longer have is there while jobs of it live. */

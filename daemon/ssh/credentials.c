@@ -27,6 +27,7 @@ struct ssh_credentials {
 	pthread_mutex_t lock;                   /* of all below */
 	pthread_cond_t changed;                 /* a run has ended */
 	bool running;
+	bool claimed; /* somebody is about to renew */
 	bool has;
 	struct credential credential;
 	int64_t had_s, renew_s; /* UTC; 0: never */
@@ -284,7 +285,8 @@ int64_t ssh_credentials_due_in_ms(struct ssh_credentials *c)
 	int64_t due_ms = INT64_MAX;
 	pthread_mutex_lock(&c->lock);
 	int64_t now_ms = clock_mono_ms();
-	if (c->options.command != NULL && !c->running && c->runs > 0 && now_ms - c->touched_ms < IN_USE_MS) {
+	if (c->options.command != NULL && !c->running && !c->claimed && c->runs > 0 &&
+	    now_ms - c->touched_ms < IN_USE_MS) {
 		due_ms = is_due(c) ? 0 : c->renew_s != 0 ? (c->renew_s - clock_now_s()) * 1000 : INT64_MAX;
 		if (due_ms < c->retry_ms - now_ms)
 			due_ms = c->retry_ms - now_ms;
@@ -293,9 +295,17 @@ int64_t ssh_credentials_due_in_ms(struct ssh_credentials *c)
 	return due_ms;
 }
 
+void ssh_credentials_claim(struct ssh_credentials *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->claimed = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
 int ssh_credentials_renew(struct ssh_credentials *c, const volatile bool *stop, struct nel_err *err)
 {
 	pthread_mutex_lock(&c->lock);
+	c->claimed = false;
 	int rc = is_due(c) && may_run(c) ? run(c, stop, err) : 0;
 	pthread_mutex_unlock(&c->lock);
 	return rc;

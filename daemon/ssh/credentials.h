@@ -47,6 +47,9 @@ void ssh_credentials_touch(struct ssh_credentials *credentials);
  * last one was given. */
 int64_t ssh_credentials_due_in_ms(struct ssh_credentials *credentials);
 
+/* Somebody will call ssh_credentials_renew(): nothing more is due until then. */
+void ssh_credentials_claim(struct ssh_credentials *credentials);
+
 /* Runs the command when that is due. What there is stays in use until it expires when the command fails: -1, as above.
  */
 int ssh_credentials_renew(struct ssh_credentials *credentials, const volatile bool *stop, struct nel_err *err);

@@ -8,6 +8,7 @@ where its body is described (tests/api/test_openapi_examples.py says which lack 
 
 import json
 import re
+import subprocess
 import threading
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,7 +109,7 @@ class Session:
         return self.keep(f"Problem.{name}", (options.pop("who", None) or self.ann).call(method, path, status, **options).json())
 
 
-def perform(bed, s):
+def perform(bed, daemon, s):
     ann, admin = s.ann, s.admin
     key = {"headers": {"Idempotency-Key": "of-the-examples"}}
     s.call("putSecret", "PUT", "/v1/secrets/MODELS_API_KEY", 201, json={"value": "sk-..."})
@@ -174,6 +175,10 @@ def perform(bed, s):
     with open(DIRECTORY / f"alpha/ssh/authorized_keys.{bed.env['NEL_USER']}", "a", encoding="ascii") as file:
         file.write(identity["authorized_keys"] + "\n")
     s.call("checkIdentity", "POST", "/v1/identities/beta/check")
+    key, certificate = new_certificate(daemon.directory, bed.env["NEL_USER"])
+    ann.call("PUT", "/v1/identities/beta/certificate", 200, json={"certificate": certificate, "private_key": key})
+    s.call("putIdentityCertificate", "PUT", "/v1/identities/beta/certificate", json={"certificate": certificate})
+    ann.call("DELETE", "/v1/identities/beta/certificate", 204)
     s.read("listIdentities", "/v1/identities")
     s.read("getIdentity", "/v1/identities/beta")
     s.read("listTasks", "/v1/tasks?search=gpqa")
@@ -205,6 +210,15 @@ def perform(bed, s):
     for path, who in (("/v1/secrets/MODELS_API_KEY", ann), (f"/v1/webhooks/{hook}", ann), ("/v1/identities/beta", ann),
                       (f"/v1/tokens/{token['id']}", ann), ("/v1/users/ben", admin)):
         who.call("DELETE", path, 204)
+
+
+def new_certificate(directory, account):
+    """A key as sites hand them out with a certificate, of an authority of the test's own."""
+    for name in ("authority", "handed-out"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", directory / name], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-s", directory / "authority", "-I", "ann", "-n", account, "-V", "+8h",
+                    directory / "handed-out.pub"], check=True)
+    return (directory / "handed-out").read_text(), (directory / "handed-out-cert.pub").read_text()
 
 
 def first_event(client, evaluation):
@@ -274,6 +288,7 @@ class Shortener:
         value = re.sub(r"\bnel_\w{43}\b", "nel_" + "0123456789" * 4 + "abc", value)
         value = re.sub(r"\bwhsec_[\w+/=]+", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", value)
         value = re.sub(r"\b[0-9a-f]{16}\b", lambda m: self.name("id", m[0], lambda n: f"{0x7d1c0a5be3f92640 + n * 0x1357:016x}"), value)
+        value = re.sub(r"\b(ecdsa-sha2-nistp256(?:-cert-v01@openssh\.com)?) AAAA\S+.*\n?", r"\1 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYExample", value)
         value = re.sub(r"ssh-ed25519 \S+", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleEx", value)
         value = re.sub(r"SHA256:[\w+/]{43}", "SHA256:ExampleExampleExampleExampleExampleExampleE", value)
         value = TIME.sub(self.time, value)
@@ -332,7 +347,7 @@ def test_examples_are_what_the_daemon_answers(bed, daemon, request):
     hook = f"http://127.0.0.1:{receiver.server_port}/hook"
     session = Session(bed, daemon, hook)
     try:
-        perform(bed, session)
+        perform(bed, daemon, session)
     finally:
         receiver.shutdown()
         receiver.server_close()

@@ -40,10 +40,16 @@ static void check_cluster(const struct settings *s, const struct settings_cluste
 	FUZZ_CHECK(c->hostname[0] != '-' && strpbrk(c->hostname, "/@ \n'\"$`|;") == NULL);
 	FUZZ_CHECK(c->address[0] != '-' && strpbrk(c->address, "/@ \n'\"$`|;") == NULL);
 	FUZZ_CHECK(c->port >= 1 && c->port <= 65535 && c->max_sessions >= 1 && c->poll_interval_s >= 1);
-	FUZZ_CHECK(c->identity_per_user ? c->username == NULL && c->key_file == NULL
-					: c->username != NULL && c->username[0] != '-' && c->key_file != NULL);
+	FUZZ_CHECK(c->identity_per_user
+		       ? c->username == NULL && c->key_file == NULL
+		       : c->username != NULL && c->username[0] != '-' &&
+			     (c->key_file != NULL) + (c->agent_socket != NULL) + (c->credential_command != NULL) == 1);
+	FUZZ_CHECK(c->credential_command == NULL || c->certificate_file == NULL);
 	check_path(c->known_hosts_file);
 	check_path(c->key_file);
+	check_path(c->certificate_file);
+	if (c->credential_command != NULL)
+		check_path(c->credential_command[0]);
 	for (size_t i = 0; i < c->environment_count; i++)
 		FUZZ_CHECK(strpbrk(c->environment[i].name, "= \n'\"$`|;") == NULL);
 	for (char **root = c->output_roots; *root != NULL; root++)

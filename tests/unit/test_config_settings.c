@@ -260,8 +260,25 @@ static const struct {
      "SSH_AUTH_SOCK"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, agent: /s, key_file: /k}}]\n",
      "/clusters/0/identity/key_file", 1, "either"},
-    {"clusters: [{name: a, hostname: a, identity: {username: u, agent: /s, certificate_file: /c}}]\n",
-     "/clusters/0/identity", 1, "certificate_file goes with key_file"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [/x], certificate_file: /c}}]\n",
+     "/clusters/0/identity/certificate_file", 1, "goes with key_file or agent"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [/x], key_file: /k}}]\n",
+     "/clusters/0/identity/credential_command", 1, "or in key_file"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [/x], agent: /s}}]\n",
+     "/clusters/0/identity/credential_command", 1, "or with the agent"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: /x y}}]\n",
+     "/clusters/0/identity/credential_command", 1, "a list of a program and its arguments"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: []}}]\n",
+     "/clusters/0/identity/credential_command", 1, "a list of a program and its arguments"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [hand-out, x]}}]\n",
+     "/clusters/0/identity/credential_command", 1, "absolute"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [/x, {}]}}]\n",
+     "/clusters/0/identity/credential_command/1", 1, "text"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, credential_command: [/x], credential_timeout_s: "
+     "301}}]\n",
+     "/clusters/0/identity/credential_timeout_s", 1, "integer from 1 to 300"},
+    {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, credential_timeout_s: 3}}]\n",
+     "/clusters/0/identity/credential_timeout_s", 1, "goes with credential_command"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, certificate_file: c}}]\n",
      "/clusters/0/identity/certificate_file", 1, "absolute"},
     {"clusters: [{name: a, hostname: a, identity: {username: u, key_file: /k, agent_key: x}}]\n",
@@ -406,12 +423,41 @@ static void test_settings_load_certificate(void **state)
 	struct nel_err err = {0};
 	CLEANUP(settings_freep) struct settings *s = NULL;
 	if (load("clusters:\n  - {name: a, hostname: a, identity: {username: u, key_file: /k, certificate_file: /c}}\n"
-		 "  - {name: b, hostname: b, identity: {username: u, key_file: /k}}\n",
+		 "  - {name: b, hostname: b, identity: {username: u, key_file: /k}}\n"
+		 "  - {name: c, hostname: c, identity: {username: u, agent: /s, certificate_file: /c}}\n",
 		 &s, NULL, &err) != 0)
 		fail_msg("%s", err.msg);
 	assert_string_equal(s->clusters[0].certificate_file, "/c");
 	assert_null(s->clusters[1].certificate_file);
+	assert_string_equal(s->clusters[2].certificate_file, "/c");
 	assert_false(settings_cluster_same(&s->clusters[0], &s->clusters[1]));
+}
+
+static void test_settings_load_credential_command(void **state)
+{
+	(void)state;
+	static const char *const others[] = {"[/x, -v, 7]", "[/x, -v]", "[/x, -v, 7], credential_timeout_s: 5"};
+	struct nel_err err = {0};
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		CLEANUP(settings_freep) struct settings *s = NULL;
+		CLEANUP(mem_freep)
+		char *text =
+		    mem_printf("clusters:\n"
+			       "  - {name: a, hostname: a, identity: {username: u, credential_command: [/x, -v, 7]}}\n"
+			       "  - {name: b, hostname: a2, identity: {username: u, credential_command: %s}}\n",
+			       others[i]);
+		if (load(text, &s, NULL, &err) != 0)
+			fail_msg("%s", err.msg);
+		assert_string_equal(s->clusters[0].credential_command[2], "7");
+		assert_null(s->clusters[0].credential_command[3]);
+		assert_int_equal(s->clusters[0].credential_timeout_s, 30);
+		assert_null(s->clusters[0].key_file);
+		free(s->clusters[1].hostname);
+		free(s->clusters[1].address);
+		s->clusters[1].hostname = mem_strdup("a");
+		s->clusters[1].address = mem_strdup("a");
+		assert_int_equal(settings_cluster_same(&s->clusters[0], &s->clusters[1]), (int)(i == 0));
+	}
 }
 
 int main(void)
@@ -427,6 +473,7 @@ int main(void)
 	    cmocka_unit_test(test_settings_load_no_file_is_not_found),
 	    cmocka_unit_test(test_settings_load_agent_and_drain),
 	    cmocka_unit_test(test_settings_load_certificate),
+	    cmocka_unit_test(test_settings_load_credential_command),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,47 @@ static void test_key_rotation_change_key_private_halves_go_along(void **state)
 
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
+static void check_to_tell(struct fixture *f, int64_t now_s, const char *user)
+{
+	CLEANUP(identity_list_done) struct identity_list list = {0};
+	assert_ok(f, identities_list_to_tell(f->db, now_s, &list, &f->err));
+	assert_int_equal(list.count, user != NULL);
+	if (user != NULL)
+		assert_string_equal(list.items[0].user, user);
+}
+
+static void test_certificate_is_kept_with_its_key_and_told_of_once(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(identity_row_done) struct identity_row row = {0}, other = {0};
+	add(f, "ann", "alpha");
+	add(f, "bob", "alpha");
+	assert_int_equal(identities_set_certificate(f->db, "eve", "alpha", "x", 1, 1, &f->err), -1);
+	assert_int_equal(f->err.kind, NEL_NOTFOUND);
+	assert_ok(f, identities_set_certificate(f->db, "ann", "alpha", "cert AAAA", 1000, 900, &f->err));
+	assert_ok(f, identities_set_certificate(f->db, "bob", "alpha", "cert BBBB", 0, 0, &f->err)); /* for ever */
+	assert_ok(f, identities_get(f->db, "ann", "alpha", &row, &f->err));
+	assert_string_equal(row.certificate, "cert AAAA");
+	assert_int_equal(row.certificate_expires_at, 1000);
+	assert_int_equal(row.state, IDENTITY_UNCHECKED);
+	check_to_tell(f, 899, NULL);
+	check_to_tell(f, 900, "ann");
+	assert_ok(f, identities_note_told(f->db, "ann", "alpha", &f->err));
+	check_to_tell(f, 2000, NULL);
+	assert_ok(f, identities_set_certificate(f->db, "ann", "alpha", "cert AAAA", 1000, 900, &f->err));
+	check_to_tell(f, 2000, NULL); /* the same one */
+	assert_ok(f, identities_set_certificate(f->db, "ann", "alpha", "cert CCCC", 3000, 1900, &f->err));
+	check_to_tell(f, 2000, "ann");
+	struct identity_row key = sample("ann", "alpha");
+	key.public_key = (char *)"ecdsa-sha2-nistp256 BBBB";
+	assert_ok(f, identities_set_key(f->db, &key, &f->err));
+	check_to_tell(f, 2000, NULL);
+	assert_ok(f, identities_get(f->db, "ann", "alpha", &other, &f->err));
+	assert_string_equal(other.public_key, key.public_key);
+	assert_null(other.certificate);
+	assert_int_equal(other.certificate_expires_at, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +212,7 @@ int main(void)
 	    READY(test_identities_list_own_and_all_without_private_halves),
 	    READY(test_identities_set_state_holds_for_the_account_that_was_tried),
 	    READY(test_identities_delete_alone_and_with_the_user),
+	    READY(test_certificate_is_kept_with_its_key_and_told_of_once),
 	    READY(test_key_rotation_change_key_private_halves_go_along),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

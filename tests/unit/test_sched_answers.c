@@ -103,6 +103,7 @@ static void test_answers_take_a_refusal_is_told_by_its_reason(void **state)
 		const char *waiting_on;
 	} cases[] = {
 	    {NEL_REASON_LOGIN, "refused the key /keys/host key", "credentials for alpha"},
+	    {NEL_REASON_CREDENTIAL, "the certificate expired", "credentials for alpha: the certificate expired"},
 	    {NEL_REASON_HOST_KEY, "is of somebody else", "cluster alpha: is of somebody else"},
 	    {NEL_REASON_NONE, "the folder is a symbolic link", "cluster alpha: the folder is a symbolic link"},
 	};

@@ -1,9 +1,9 @@
 /* What needs no server: known_hosts lines, private key files, the text of proxy commands. */
 #include "base/cleanup.h"
 #include "ssh/agent.h"
+#include "ssh/child.h"
 #include "ssh/key_file.h"
 #include "ssh/known_hosts.h"
-#include "ssh/child.h"
 #include "ssh/proxy_command.h"
 
 #include <errno.h>

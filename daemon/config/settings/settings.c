@@ -19,6 +19,7 @@ static void cluster_done(struct settings_cluster *c)
 	free(c->certificate_file);
 	free(c->agent_socket);
 	free(c->agent_key);
+	reader_list_free(c->credential_command);
 	free(c->proxy_command);
 	for (size_t i = 0; i < c->environment_count; i++) {
 		free(c->environment[i].name);
@@ -133,6 +134,16 @@ static bool equal(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+static bool same_list(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
 static bool same_environment(const struct settings_cluster *a, const struct settings_cluster *b)
 {
 	if (a->environment_count != b->environment_count)
@@ -150,7 +161,8 @@ bool settings_cluster_same(const struct settings_cluster *a, const struct settin
 	       equal(a->known_hosts_file, b->known_hosts_file) && a->identity_per_user == b->identity_per_user &&
 	       equal(a->username, b->username) && equal(a->key_file, b->key_file) &&
 	       equal(a->certificate_file, b->certificate_file) && equal(a->agent_socket, b->agent_socket) &&
-	       equal(a->agent_key, b->agent_key) && a->max_sessions == b->max_sessions &&
+	       equal(a->agent_key, b->agent_key) && same_list(a->credential_command, b->credential_command) &&
+	       a->credential_timeout_s == b->credential_timeout_s && a->max_sessions == b->max_sessions &&
 	       equal(a->proxy_command, b->proxy_command) && a->connect_timeout_s == b->connect_timeout_s &&
 	       a->idle_timeout_s == b->idle_timeout_s && same_environment(a, b);
 }

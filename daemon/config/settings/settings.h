@@ -34,11 +34,13 @@ struct settings_cluster {
 	int port;
 	char *known_hosts_file;
 	bool identity_per_user;
-	char *username;         /* NULL with per_user */
-	char *key_file;         /* NULL with per_user and with an agent */
-	char *certificate_file; /* of key_file; NULL: none */
-	char *agent_socket;     /* of an ssh-agent; NULL: none */
-	char *agent_key;        /* the public half of the only key of the agent that is to be used; NULL: any */
+	char *username;               /* NULL with per_user */
+	char *key_file;               /* NULL with per_user, with an agent, and with credential_command */
+	char *certificate_file;       /* of key_file, or of a key of the agent's; NULL: none */
+	char *agent_socket;           /* of an ssh-agent; NULL: none */
+	char *agent_key;              /* the public half of the only key of the agent that is to be used; NULL: any */
+	char **credential_command;    /* hands out key and certificate: a program and its arguments; NULL: none */
+	int64_t credential_timeout_s; /* 30: of the command */
 	int max_sessions;
 	int64_t poll_interval_s;
 	enum accounting_mode accounting;

@@ -14,6 +14,9 @@
 #define REFUSAL_DEADLINE_DEFAULT 86400
 #define REFUSAL_DEADLINE_MAX (90 * 86400)
 #define SUBMITTED_JOBS_MAX 1000000
+#define CREDENTIAL_WORDS_MAX 64
+#define CREDENTIAL_TIMEOUT_DEFAULT 30
+#define CREDENTIAL_TIMEOUT_MAX 300
 
 static const char *const cluster_keys[] = {"name",
 					   "hostname",
@@ -37,7 +40,8 @@ static const char *const cluster_keys[] = {"name",
 					   "submitted_jobs",
 					   "drain",
 					   NULL};
-static const char *const identity_keys[] = {"username", "key_file", "certificate_file", "agent", "agent_key", NULL};
+static const char *const identity_keys[] = {"username",  "key_file",           "certificate_file",     "agent",
+					    "agent_key", "credential_command", "credential_timeout_s", NULL};
 
 static const struct {
 	const char *name;
@@ -91,19 +95,61 @@ static void read_agent(const struct reader *r, const json_t *identity, const cha
 	}
 }
 
+/* A program and its arguments, as execve(2) takes them: no shell splits a text. */
+static void read_command(const struct reader *r, const json_t *identity, const char *base, struct settings_cluster *c)
+{
+	const json_t *command = reader_get(identity, "credential_command");
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "credential_command");
+	CLEANUP(mem_freep) char *timeout = reader_join(base, "credential_timeout_s");
+	c->credential_timeout_s = reader_int(r, identity, base, "credential_timeout_s", 1, CREDENTIAL_TIMEOUT_MAX,
+					     CREDENTIAL_TIMEOUT_DEFAULT);
+	if (command == NULL) {
+		if (reader_get(identity, "credential_timeout_s") != NULL)
+			reader_error(r, timeout, "credential_timeout_s goes with credential_command");
+		return;
+	}
+	if (!json_is_array(command) || json_array_size(command) == 0 ||
+	    json_array_size(command) > CREDENTIAL_WORDS_MAX) {
+		reader_error(r, pointer,
+			     "credential_command is a list of a program and its arguments, at most %d words: "
+			     "[/usr/local/bin/hand-out, --for, alpha]",
+			     CREDENTIAL_WORDS_MAX);
+		return;
+	}
+	c->credential_command = reader_list(r, identity, base, "credential_command", READER_ANY, NULL);
+	if (c->credential_command[0] != NULL)
+		reader_check_path(r, c->credential_command[0], pointer, "");
+}
+
+/* Where its key is: in a file, with an agent, or handed out by a command. */
+static void read_key(const struct reader *r, const json_t *identity, const char *base, struct settings_cluster *c)
+{
+	CLEANUP(mem_freep) char *key_file = reader_join(base, "key_file");
+	CLEANUP(mem_freep) char *command = reader_join(base, "credential_command");
+	CLEANUP(mem_freep) char *certificate = reader_join(base, "certificate_file");
+	const json_t *agent_value = reader_get(identity, "agent");
+	bool agent = agent_value != NULL && !json_is_false(agent_value);
+	bool handed_out = reader_get(identity, "credential_command") != NULL;
+	read_agent(r, identity, base, c);
+	read_command(r, identity, base, c);
+	c->key_file = settings_path(r, identity, base, "key_file", !agent && !handed_out);
+	c->certificate_file = settings_path(r, identity, base, "certificate_file", false);
+	if (agent && c->key_file != NULL)
+		reader_error(r, key_file, "The key is either in key_file or with the agent");
+	if (handed_out && (agent || c->key_file != NULL))
+		reader_error(r, command, "The key is either handed out by credential_command, or %s",
+			     agent ? "with the agent" : "in key_file");
+	if (handed_out && c->certificate_file != NULL)
+		reader_error(r, certificate,
+			     "certificate_file goes with key_file or agent; credential_command hands out the "
+			     "certificate with the key");
+}
+
 static void read_shared(const struct reader *r, const json_t *identity, const char *base, struct settings_cluster *c)
 {
-	CLEANUP(mem_freep) char *pointer = reader_join(base, "key_file");
 	reader_keys(r, identity, base, identity_keys, true);
 	c->username = reader_need_text(r, identity, base, "username", READER_TOKEN);
-	read_agent(r, identity, base, c);
-	bool agent = reader_get(identity, "agent") != NULL && !json_is_false(reader_get(identity, "agent"));
-	c->key_file = settings_path(r, identity, base, "key_file", !agent);
-	if (agent && c->key_file != NULL)
-		reader_error(r, pointer, "The key is either in key_file or with the agent");
-	c->certificate_file = settings_path(r, identity, base, "certificate_file", false);
-	if (agent && c->certificate_file != NULL)
-		reader_error(r, base, "certificate_file goes with key_file; an agent has its certificates itself");
+	read_key(r, identity, base, c);
 	if (c->username != NULL && strchr(c->username, '/') != NULL)
 		reader_error(r, base, "An account's name has no '/'");
 }
@@ -119,7 +165,9 @@ static void read_identity(const struct reader *r, const json_t *config, const ch
 	} else if (json_is_object(identity)) {
 		read_shared(r, identity, pointer, c);
 	} else {
-		reader_error(r, pointer, "identity is per_user, or a mapping of username and key_file or agent");
+		reader_error(
+		    r, pointer,
+		    "identity is per_user, or a mapping of username and key_file, agent or credential_command");
 	}
 }
 

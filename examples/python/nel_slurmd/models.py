@@ -521,7 +521,7 @@ class OrphanList(TypedDict):
     items: List[Orphan]
     next: Cursor
 
-EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable']
+EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring']
 
 
 class Event(TypedDict):
@@ -616,6 +616,20 @@ class DeliveryList(TypedDict):
     next: Cursor
 
 
+class ClusterCredentials(TypedDict):
+    """With what that account logs in; null where each person has his own (`GET /v1/identities`). `source`: a setting of
+    `identity`. `expires_at`: of the certificate in a file, or that credential_command handed out last; null for never,
+    or where there is none. `renewed_at`, `runs`: when the command last gave one, and how often it was run since the
+    start. `error`: why there is none of use, or why its renewal fails. `warnings`: what may keep it from being of
+    use."""
+    source: Literal['key_file', 'agent', 'credential_command']
+    expires_at: TimeOrNull
+    renewed_at: TimeOrNull
+    runs: int
+    error: TextOrNull
+    warnings: List[str]
+
+
 class ClusterSessions(TypedDict):
     open: int
     busy: int
@@ -641,6 +655,7 @@ class Cluster(TypedDict):
     hostname: str
     port: int
     identity: TextOrNull
+    credentials: Optional[ClusterCredentials]
     active_identities: int
     state: Literal['active', 'draining']
     containers: Literal['pyxis', 'apptainer']
@@ -671,12 +686,25 @@ class Preflight(TypedDict):
     checks: List[PreflightChecksItem]
 
 
+class Certificate(TypedDict):
+    """What an OpenSSH user certificate says (ssh-keygen -L)."""
+    type: str
+    key_id: str
+    serial: int
+    principals: List[str]
+    valid_after: TimeOrNull
+    expires_at: TimeOrNull
+    warnings: List[str]
+
+
 class Identity(TypedDict):
     user: str
     cluster: str
     username: str
     public_key: str
     authorized_keys: str
+    certificate: Optional[Certificate]
+    expires_at: TimeOrNull
     state: Literal['unchecked', 'ok', 'refused', 'unreachable']
     error: TextOrNull
     instructions: str
