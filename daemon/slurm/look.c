@@ -76,6 +76,7 @@ static void read_job(struct look_reply *reply, struct record *record, bool queue
 	if (!record_split(record, 6, 6) || reply->job_count == LOOK_JOBS_MAX)
 		return;
 	char **f = record->fields;
+	char evaluation[IDS_EVALUATION_SIZE];
 	size_t digits = strspn(f[1], "0123456789");
 	char *slash = strrchr(f[5], '/');
 	if (digits == 0 || digits >= sizeof job.id || !read_name(f[4], &job) || slash == NULL || f[5][0] != '/' ||
@@ -95,6 +96,10 @@ static void read_job(struct look_reply *reply, struct record *record, bool queue
 	case SLURM_FAILED: break;
 	}
 	*slash = '\0';
+	/* One that somebody has given to sbatch by hand, from what `render` wrote, has the name too, but no run
+	 * directory. */
+	if (!look_rundir_id(f[5], evaluation) || strcmp(evaluation, job.evaluation) != 0)
+		return;
 	job.name = mem_strdup(f[4]);
 	job.rundir = mem_strdup(f[5]);
 	if (reply->job_count == *room) {
