@@ -37,7 +37,7 @@ class Nel:
         done = subprocess.run([NEL, *words], env={**self.env, **(env or {})}, cwd=self.folder, input=stdin, text=True,
                               capture_output=True, timeout=120)
         assert done.returncode == code, f"nel {words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert self.env.get("NEL_TOKEN", "?") not in done.stdout + done.stderr
+        assert self.env.get("NEL_TOKEN", "nel_") not in done.stdout + done.stderr
         self.err = done.stderr
         return done.stdout
 
