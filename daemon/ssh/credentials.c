@@ -371,7 +371,8 @@ static int64_t tell_at(const struct ssh_credentials *c)
 	const struct certificate *certificate = &c->credential.certificate;
 	if (c->options.command == NULL || certificate->expires_at == 0)
 		return certificate_tell_at(certificate);
-	return certificate->expires_at - (certificate->expires_at - c->had_s) / 20;
+	int64_t lead_s = (certificate->expires_at - c->had_s) / 20;
+	return certificate->expires_at - (lead_s > 0 ? lead_s : 1);
 }
 
 void ssh_credentials_id(struct ssh_credentials *c, char ret_id[CERTIFICATE_ID_SIZE])
