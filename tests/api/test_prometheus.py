@@ -40,7 +40,7 @@ def expressions_of_alerts():
 
 
 def dashboard():
-    return json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
+    return json.loads((EXAMPLES / "prometheus/grafana-dashboard.json").read_text())
 
 
 def expressions_of_dashboard():
