@@ -175,8 +175,8 @@ def perform(bed, daemon, s):
     with open(DIRECTORY / f"alpha/ssh/authorized_keys.{bed.env['NEL_USER']}", "a", encoding="ascii") as file:
         file.write(identity["authorized_keys"] + "\n")
     s.call("checkIdentity", "POST", "/v1/identities/beta/check")
-    key, certificate = new_certificate(daemon.directory, bed.env["NEL_USER"])
-    ann.call("PUT", "/v1/identities/beta/certificate", 200, json={"certificate": certificate, "private_key": key})
+    handed_out, certificate = new_certificate(daemon.directory, bed.env["NEL_USER"])
+    ann.call("PUT", "/v1/identities/beta/certificate", 200, json={"certificate": certificate, "private_key": handed_out})
     s.call("putIdentityCertificate", "PUT", "/v1/identities/beta/certificate", json={"certificate": certificate})
     ann.call("DELETE", "/v1/identities/beta/certificate", 204)
     s.read("listIdentities", "/v1/identities")
