@@ -15,9 +15,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Its attempts queue their successors themselves. From one that the store knows, or asks for by name, observations
+ * follow them one after the other, and tell of each. */
+static bool follows_itself(const struct job_row *job)
+{
+	return strcmp(job->resume_mode, "in_job") == 0 && job->attempt > 0 &&
+	       (job->state == CHAIN_SUBMITTING || job->state == CHAIN_PENDING || job->state == CHAIN_RUNNING ||
+		job->state == CHAIN_CANCELLING);
+}
+
 /* Does the store lack the attempt, or, of the newest that it intended, Slurm's id? */
 static bool lacks(const struct job_row *job, int attempt)
 {
+	if (follows_itself(job))
+		return false;
 	return job->attempt < attempt ||
 	       (job->attempt == attempt && job->state == CHAIN_SUBMITTING && job->slurm_job_id == NULL);
 }

@@ -133,7 +133,7 @@ def test_login_of_nginx_is_the_user_and_no_name_of_a_client(behind):
     try:
         basic = "Basic " + base64.b64encode(b"ann:secret").decode()
         status, text = server.call("/v1/whoami", Authorization=basic, X_Remote_User="root-of-all")
-        assert (status, json.loads(text)) == (200, {"user": "ann", "role": "user"})
+        assert (status, json.loads(text)) == (200, {"user": "ann", "role": "user", "signed_in_by": "proxy", "expires_at": None})
         assert server.call("/v1/whoami", X_Remote_User="ann")[0] == 401
     finally:
         server.stop()

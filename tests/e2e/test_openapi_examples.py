@@ -19,6 +19,7 @@ import yaml
 
 from client import Client
 from daemon import Daemon, cluster_settings
+from test_restore import restore
 from testbed import DIRECTORY, ROOT, wait_for
 
 FILE = ROOT / "openapi.yaml"
@@ -111,6 +112,8 @@ class Session:
 
 def perform(bed, daemon, s):
     ann, admin = s.ann, s.admin
+    backup = daemon.directory / "backup"
+    daemon.command("backup", str(backup))
     key = {"headers": {"Idempotency-Key": "of-the-examples"}}
     s.call("putSecret", "PUT", "/v1/secrets/MODELS_API_KEY", 201, json={"value": "sk-..."})
     s.read("listSecrets", "/v1/secrets")
@@ -210,6 +213,11 @@ def perform(bed, daemon, s):
     for path, who in (("/v1/secrets/MODELS_API_KEY", ann), (f"/v1/webhooks/{hook}", ann), ("/v1/identities/beta", ann),
                       (f"/v1/tokens/{token['id']}", ann), ("/v1/users/ben", admin)):
         who.call("DELETE", path, 204)
+
+    # A database from before all of this: what it lacks is found on the cluster.
+    restore(daemon, backup)
+    wait_for("the evaluations are found", lambda: len(ann.get("/v1/clusters/alpha/orphans")["items"]) == 2)
+    s.read("listOrphans", "/v1/clusters/alpha/orphans?limit=1")
 
 
 def new_certificate(directory, account):

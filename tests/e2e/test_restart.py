@@ -38,8 +38,8 @@ def check_once(bed, client, evaluation_id, cluster="alpha"):
 def start_in_every_state(bed, model_server, daemon):
     """A daemon with jobs that run, that wait for their time, and, as the last thing, that were sent this moment."""
     client = daemon.start().client
-    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+8"}}
-    evaluations = [client.submit(config(bed, model_server, task(8, 2, parallelism=2)), model_server.env)["id"],
+    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+20"}}
+    evaluations = [client.submit(config(bed, model_server, task(20, 2, parallelism=2)), model_server.env)["id"],
                    client.submit(config(bed, model_server, task(), execution=later), model_server.env)["id"]]
     client.wait_state(f"{evaluations[0]}.0", "running")
     client.wait_state(f"{evaluations[1]}.0", "pending")

@@ -91,7 +91,7 @@ def test_what_cannot_be_read_back_is_listed_and_left_alone(bed, model_server, ma
     begun = []
     for one in (daemon, other):
         one.start().command("backup", str(one.directory / "backup"))
-        later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+30"}}
+        later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+600"}}
         evaluation = one.client.submit(config(bed, model_server, task(), execution=later), model_server.env)["id"]
         one.client.wait_state(f"{evaluation}.0", "pending")
         begun.append(evaluation)

@@ -140,7 +140,7 @@ def cluster_that_hangs_delays_no_other(binary, full):
                             "port": silent.getsockname()[1], "connect_timeout_s": 600})
         made.start()
         hanging = [made.post(hostname="login.silent.example", output="/silent") for _ in range(6)]
-        until(lambda: cluster(made, "silent")["handshakes"] >= 3, 60, "the silent host to be called")
+        until(lambda: cluster(made, "silent")["handshakes"] >= 1, 60, "the silent host to be called")
         made.evaluations.clear()
         for _ in range(3):
             made.post(tasks=2)
