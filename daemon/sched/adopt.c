@@ -309,6 +309,8 @@ static int note(struct scheduler *s, const struct cluster_watch *watch, const st
 /* Why the document, which is genuine, is not taken; NULL: it is. */
 static const char *unusable(const struct cluster_watch *watch, const struct lost_evaluation *lost)
 {
+	if (json_integer_value(json_object_get(lost->document, "format")) != ORIGIN_FORMAT)
+		return "its .origin is of another version of nel-slurmd";
 	const char *cluster = json_string_value(json_object_get(lost->document, "cluster"));
 	const char *identity = json_string_value(json_object_get(lost->document, "identity"));
 	const char *id = json_string_value(json_object_get(lost->document, "id"));

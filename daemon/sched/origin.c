@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define ORIGIN_FORMAT 1
-
 static char *label_of(const char *evaluation)
 {
 	return mem_printf("origin:%s", evaluation);

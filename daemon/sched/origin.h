@@ -10,6 +10,8 @@
 
 #include <jansson.h>
 
+#define ORIGIN_FORMAT 1 /* the document's member "format"; of another one nothing can be said */
+
 /* row: with its texts. *ret_sealed: free(). */
 int origin_make(struct db *db, const struct secret_key *key, const struct evaluation_row *row,
 		const struct eval_plan *plan, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err);

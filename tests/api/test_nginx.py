@@ -45,8 +45,10 @@ class Nginx:
         if login:
             password = subprocess.run(["openssl", "passwd", "-apr1", "secret"], check=True, capture_output=True, text=True)
             (folder / "htpasswd").write_text(f"ann:{password.stdout}")
-            site = replaced(site, ("    location /nel/ {\n", "    location /nel/ {\n        auth_basic nel;\n"
-                                   f"        auth_basic_user_file {folder}/htpasswd;\n"))
+            site = replaced(site, ('        proxy_set_header X-Remote-User "";\n', ""), ('# auth_basic "nel";', 'auth_basic "nel";'),
+                            ("# auth_basic_user_file /etc/nginx/nel.htpasswd;", f"auth_basic_user_file {folder}/htpasswd;"),
+                            ("# proxy_set_header X-Remote-User $remote_user;", "proxy_set_header X-Remote-User $remote_user;"),
+                            ('# proxy_set_header Authorization "";', 'proxy_set_header Authorization "";'))
         (folder / "site.conf").write_text(site)
         bodies = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (folder / "nginx.conf").write_text(f"""\
@@ -125,6 +127,9 @@ def test_tokens_pass_and_no_name_of_a_client_does(behind, nginx):
         status, text = nginx.call("/v1/whoami", Authorization=bearer(behind, "eve"), **spoof)
         assert (status, json.loads(text)["user"]) == (200, "eve")
         assert nginx.call("/v1/whoami", **spoof)[0] == 401
+        # nginx itself would take the name of this for $remote_user, whatever the password.
+        basic = "Basic " + base64.b64encode(b"root-of-all:anything").decode()
+        assert nginx.call("/v1/whoami", Authorization=basic, **spoof)[0] == 401
 
 
 def test_login_of_nginx_is_the_user_and_no_name_of_a_client(behind):
@@ -135,6 +140,8 @@ def test_login_of_nginx_is_the_user_and_no_name_of_a_client(behind):
         status, text = server.call("/v1/whoami", Authorization=basic, X_Remote_User="root-of-all")
         assert (status, json.loads(text)) == (200, {"user": "ann", "role": "user", "signed_in_by": "proxy", "expires_at": None})
         assert server.call("/v1/whoami", X_Remote_User="ann")[0] == 401
+        wrong = "Basic " + base64.b64encode(b"ann:other").decode()
+        assert server.call("/v1/whoami", Authorization=wrong)[0] == 401
     finally:
         server.stop()
 

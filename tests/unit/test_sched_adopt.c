@@ -3,6 +3,8 @@
 #include "base/mem.h"
 #include "cmocka_all.h"
 #include "sched/adopt.h"
+#include "sched/origin.h"
+#include "sched_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,12 +133,35 @@ static void test_lost_evaluations_group_by_evaluation_the_oldest_first(void **st
 	free(rundirs[0]);
 }
 
+/* Another version's is listed, and the look goes on: an error would have it looked at again without an end. */
+static void test_adopt_of_another_format_is_listed_as_unusable(void **state)
+{
+	struct fixture *f = *state;
+	struct scene scene;
+	const struct before before = {.state = CHAIN_QUEUED};
+	scene_init(&scene, f, &before);
+	struct lost_evaluation lost = {.id = A, .rundir = mem_strdup("/out/20260131_120000-" A), .live = true};
+	lost.document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "format", ORIGIN_FORMAT + 1, "id", A, "user",
+				  "anna", "cluster", alpha, "identity", account, "rundir", lost.rundir);
+	assert_int_equal(adopt_evaluation(&scene.s, scene.watch, &lost, &f->err), 0);
+	CLEANUP(orphan_list_done) struct orphan_list list = {0};
+	assert_int_equal(orphans_list(f->db, alpha, NULL, 0, 10, &list, &f->err), 0);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.items[0].outcome, ORPHAN_UNUSABLE);
+	assert_string_equal(list.items[0].why, "its .origin is of another version of nel-slurmd");
+	free(lost.rundir);
+	json_decref(lost.document);
+	scene_done(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_adopt_choose_by_what_is_there),
 	    cmocka_unit_test(test_adopt_budget_from_follows_what_was_left),
 	    cmocka_unit_test(test_lost_evaluations_group_by_evaluation_the_oldest_first),
+	    cmocka_unit_test_setup_teardown(test_adopt_of_another_format_is_listed_as_unusable, fixture_setup,
+					    fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
