@@ -181,6 +181,8 @@ int migrate_file(const char *path, const struct migration *list, size_t count, i
 	for (size_t i = (size_t)from; i < count; i++)
 		if (apply_in_transaction(sqlite, &list[i], err) != 0)
 			return err_prefix(err, "%s: migration %s was not applied", path, list[i].name);
+	/* Packages read the version from the file itself (systemd/deb/preinst.in), whoever else has it open. */
+	sqlite3_exec(sqlite, "PRAGMA wal_checkpoint", NULL, NULL, NULL);
 	if (ret_from != NULL)
 		*ret_from = from;
 	if (ret_to != NULL)

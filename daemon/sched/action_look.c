@@ -19,7 +19,6 @@
 #define LOOK_SLACK_S 3600            /* between the clocks of daemon and cluster, and of writes to the store */
 #define LOOK_BACK_MAX_S (30 * 86400) /* as far as sacct is asked */
 #define LOOK_KEEP_S (30 * 86400)     /* what was adopted stays listed */
-#define LOOK_LOST_MAX 5000           /* evaluations taken back in one go */
 #define BUSY_LOOK_MS 2000
 #define BUSY_MAX_MS 330000 /* longer than remote_submit.sh lets sbatch take */
 
@@ -236,16 +235,18 @@ static int finish(struct scheduler *s, struct cluster_watch *watch, struct nel_e
 		if (chain->watch == watch)
 			chain->due_ms = 0;
 	}
-	return looks_finish(s->db, watch->name, watch->identity, clock_now_s(), err);
+	/* One that lacked something stays due: the next start looks from as early on. */
+	return watch->look_partial ? 0 : looks_finish(s->db, watch->name, watch->identity, clock_now_s(), err);
 }
 
 /* What is there: those of which the store knows all are left out. */
 static int take_list(struct scheduler *s, struct cluster_watch *watch, const struct action *action, struct nel_err *err)
 {
 	struct lost_evaluations *lost = &watch->lost;
-	if (action->looked.sacct_failed)
-		log_warning("accounting does not say what was submitted lately", LOG_S("cluster", watch->name),
-			    LOG_S("error", action->looked.message));
+	watch->look_partial = action->looked.partial;
+	if (watch->look_partial)
+		log_warning("a look at a cluster lacks something: the next start looks again",
+			    LOG_S("cluster", watch->name), LOG_S("error", action->looked.message));
 	lost_evaluations_done(lost);
 	lost_evaluations_group(&action->looked, lost);
 	size_t kept = 0;
@@ -258,17 +259,13 @@ static int take_list(struct scheduler *s, struct cluster_watch *watch, const str
 		lost->items[kept] = one;
 		kept += is_lost;
 	}
-	size_t most = kept < LOOK_LOST_MAX ? kept : LOOK_LOST_MAX;
-	if (kept > most)
-		log_warning("more is on the cluster than is taken back in one go: the others are at the next start",
-			    LOG_S("cluster", watch->name), LOG_N("count", (int64_t)kept));
-	while (lost->count > most)
+	while (lost->count > kept)
 		lost_evaluations_drop(lost, lost->count - 1);
-	watch->look_found = (int64_t)most;
+	watch->look_found = (int64_t)kept;
 	return orphans_clear(s->db, watch->name, watch->identity, clock_now_s() - LOOK_KEEP_S, err);
 }
 
-/* Of those that were read back, the ones where a submission is at work wait for it. */
+/* Of those that were read back, the ones where a submission is at work wait for it, behind the others. */
 static int take_page(struct scheduler *s, struct cluster_watch *watch, const struct action *action, struct nel_err *err)
 {
 	struct lost_evaluations *lost = &watch->lost;
@@ -283,15 +280,19 @@ static int take_page(struct scheduler *s, struct cluster_watch *watch, const str
 		int64_t busy_since_ms = lost->items[place].busy_since_ms;
 		if (one->origin.state == ORIGIN_BUSY && (busy_since_ms == 0 || now_ms - busy_since_ms < BUSY_MAX_MS)) {
 			lost->items[place].busy_since_ms = busy_since_ms != 0 ? busy_since_ms : now_ms;
-			watch->look_ms = now_ms + BUSY_LOOK_MS;
+			lost_evaluations_put_last(lost, place);
 			continue;
 		}
 		if (one->origin.state == ORIGIN_BUSY)
-			give_up(one, ORPHAN_UNUSABLE, "a submission is still at work in its run directory");
+			give_up(
+			    one, ORPHAN_UNUSABLE,
+			    "a submission is still at work in its run directory, or its file system does not answer");
 		if (adopt_evaluation(s, watch, one, err) != 0)
 			return -1;
 		lost_evaluations_drop(lost, place);
 	}
+	if (lost->count > 0 && lost->items[0].busy_since_ms != 0)
+		watch->look_ms = now_ms + BUSY_LOOK_MS; /* all that are left */
 	return 0;
 }
 

@@ -45,6 +45,7 @@ struct cluster_watch {
 	char *look_why;     /* what its chains wait on, when it has failed; NULL: it has not */
 	struct lost_evaluations lost; /* found, and not read back yet */
 	int64_t look_found;           /* so far */
+	bool look_partial;            /* something could not be looked at */
 
 	bool reach_known; /* reachable is what the log of events says */
 	bool reachable;

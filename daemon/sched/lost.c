@@ -94,7 +94,8 @@ void lost_evaluations_group(const struct look_reply *reply, struct lost_evaluati
 				room = room == 0 ? 16 : room * 2;
 				list.items = mem_realloc(list.items, room, sizeof *list.items);
 			}
-			list.items[list.count] = (struct lost_evaluation){.rundir = mem_strdup(found[i].rundir)};
+			list.items[list.count] = (struct lost_evaluation){.rundir = mem_strdup(found[i].rundir),
+									  .since = look_rundir_time(found[i].rundir)};
 			memcpy(list.items[list.count++].id, found[i].evaluation, IDS_EVALUATION_SIZE);
 		}
 		if (found[i].job != NULL)
@@ -110,6 +111,13 @@ void lost_evaluations_drop(struct lost_evaluations *list, size_t index)
 	lost_evaluation_done(&list->items[index]);
 	memmove(&list->items[index], &list->items[index + 1], (list->count - index - 1) * sizeof list->items[0]);
 	list->count--;
+}
+
+void lost_evaluations_put_last(struct lost_evaluations *list, size_t index)
+{
+	struct lost_evaluation one = list->items[index];
+	memmove(&list->items[index], &list->items[index + 1], (list->count - index - 1) * sizeof list->items[0]);
+	list->items[list->count - 1] = one;
 }
 
 void lost_evaluations_copy(const struct lost_evaluations *list, size_t count, struct lost_evaluations *ret_list)

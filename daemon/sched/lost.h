@@ -50,6 +50,8 @@ void lost_evaluations_done(struct lost_evaluations *list);
 void lost_evaluations_group(const struct look_reply *reply, struct lost_evaluations *ret_list);
 /* Leaves out that one. */
 void lost_evaluations_drop(struct lost_evaluations *list, size_t index);
+/* Behind all others. */
+void lost_evaluations_put_last(struct lost_evaluations *list, size_t index);
 /* Copies of what was found of the first ones, at most `count`. */
 void lost_evaluations_copy(const struct lost_evaluations *list, size_t count, struct lost_evaluations *ret_list);
 

@@ -9,6 +9,7 @@
 #include "slurm/slurm_state.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -67,6 +68,16 @@ bool look_rundir_id(const char *rundir, char ret_evaluation[IDS_EVALUATION_SIZE]
 		return false;
 	memcpy(ret_evaluation, name + 16, IDS_EVALUATION_SIZE);
 	return true;
+}
+
+int64_t look_rundir_time(const char *rundir)
+{
+	char evaluation[IDS_EVALUATION_SIZE];
+	struct tm utc = {0};
+	if (!look_rundir_id(rundir, evaluation) || strptime(strrchr(rundir, '/') + 1, "%Y%m%d_%H%M%S-", &utc) == NULL)
+		return 0;
+	int64_t at = timegm(&utc);
+	return at > 0 ? at : 0;
 }
 
 /* q|id|state|submitted|name|directory, and the same of sacct. */
@@ -141,8 +152,10 @@ int look_parse(const char *text, size_t size, struct look_reply *ret_reply, stru
 		} else if (record_is(&record, "d")) {
 			read_rundir(&reply, &record, &rundirs_room);
 		} else if (record_is(&record, "m") && record_split(&record, 3, 3)) {
-			reply.sacct_failed = true;
-			record_text(record.fields[2], reply.message, sizeof reply.message);
+			char why[400];
+			record_text(record.fields[2], why, sizeof why);
+			reply.partial = true;
+			snprintf(reply.message, sizeof reply.message, "%.80s: %s", record.fields[1], why);
 		} else if (record_is(&record, "end")) {
 			*ret_reply = reply;
 			reply = (struct look_reply){0};

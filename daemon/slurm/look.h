@@ -28,8 +28,8 @@ struct look_reply {
 	size_t job_count;
 	char **rundirs; /* made since the time asked for */
 	size_t rundir_count;
-	bool sacct_failed;
-	char message[512]; /* why */
+	bool partial;      /* something is missing: Slurm's accounting, a directory, what is beyond a bound */
+	char message[512]; /* what, and why */
 };
 
 struct look_order {
@@ -48,6 +48,8 @@ int look_parse(const char *text, size_t size, struct look_reply *ret_reply, stru
 
 /* The evaluation that a run directory's name tells of; false when it is none of ours. */
 bool look_rundir_id(const char *rundir, char ret_evaluation[IDS_EVALUATION_SIZE]);
+/* When it was submitted, by the same name; 0: it does not tell. */
+int64_t look_rundir_time(const char *rundir);
 
 #define ORIGINS_MAX 8 /* run directories in one command */
 

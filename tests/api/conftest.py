@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -271,13 +272,11 @@ def daemon(sshd):
         assert running.stop() < STOP_TIMEOUT_S
 
 
-@pytest.fixture
-def fresh(tmp_path):
-    """A daemon of the test's own, prepared but not started."""
+def prepared_in(folder):
     daemons = []
 
     def make(**kwargs):
-        one = Daemon(tmp_path, **kwargs)
+        one = Daemon(folder, **kwargs)
         one.prepare()
         daemons.append(one)
         return one
@@ -286,6 +285,21 @@ def fresh(tmp_path):
     for one in daemons:
         if one.process is not None:
             one.stop()
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A daemon of the test's own, prepared but not started."""
+    yield from prepared_in(tmp_path)
+
+
+@pytest.fixture
+def fresh_open():
+    """The same where other accounts may enter: not below pytest's own directory, which each run that begins beside closes."""
+    folder = Path(tempfile.mkdtemp(prefix="nel-open-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield from prepared_in(folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BINARY
-from test_limits import AS_ACCOUNT, open_socket
+from test_limits import AS_ACCOUNT
 
 HOST = b"Host: x\r\n"
 
@@ -115,10 +115,10 @@ def test_folded_header_is_one_header_or_refused(daemon):
     "GET /v1/whoami HTTP/1.1\r\nHost: x\r\nA: b\nX-Remote-User: eve\r\n\r\n",
     "POST /v1/evaluations HTTP/1.1\r\nHost: x\r\nX-Remote-User: ann\r\nTransfer-Encoding: chunked\r\n\r\n"
     "0\n\nGET /v1/whoami HTTP/1.1\r\nHost: x\r\nX-Remote-User: eve\r\n\r\n"])
-def test_trusted_proxy_request_in_a_request_not_answered(fresh, smuggled):
-    daemon = fresh(more="trusted_proxy: {accounts: [games], user_header: X-Remote-User}\n")
+def test_trusted_proxy_request_in_a_request_not_answered(fresh_open, smuggled):
+    daemon = fresh_open(more="trusted_proxy: {accounts: [games], user_header: X-Remote-User}\n")
     daemon.start()
-    open_socket(daemon)
+    daemon.socket.chmod(0o666)
     done = subprocess.run([sys.executable, "-c", AS_ACCOUNT, str(pwd.getpwnam("games").pw_uid), str(daemon.socket),
                            smuggled], check=True, capture_output=True, timeout=60)
     assert b'"eve"' not in done.stdout and len(statuses(done.stdout)) == 1

@@ -6,7 +6,6 @@ import pwd
 import subprocess
 import sys
 
-
 import pytest
 from conftest import BINARY, UnixConnection, wait_until
 
@@ -80,23 +79,15 @@ def as_account(daemon, uid, headers=""):
     return int(head.split()[1]), json.loads(body)
 
 
-def open_socket(daemon):
-    """Lets other accounts come to the socket, as its directory's owner would."""
-    daemon.socket.chmod(0o666)
-    for folder in daemon.socket.parents:
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
-
-
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="other accounts are root's to play")
 
 
 @needs_root
-def test_unix_peer_is_the_user_of_the_accounts_name(fresh):
-    daemon = fresh()
+def test_unix_peer_is_the_user_of_the_accounts_name(fresh_open):
+    daemon = fresh_open()
     games = pwd.getpwnam("games")
     daemon.start()
-    open_socket(daemon)
+    daemon.socket.chmod(0o666)
     status, body = as_account(daemon, games.pw_uid)
     assert status == 401 and "games is not a user" in body["detail"]
     daemon.command("user", "add", "games", "--role", "viewer")
@@ -109,10 +100,10 @@ def test_unix_peer_is_the_user_of_the_accounts_name(fresh):
 
 
 @needs_root
-def test_trusted_proxy_names_the_user(fresh):
-    daemon = fresh(more="trusted_proxy: {accounts: [games], user_header: X-Remote-User}\n")
+def test_trusted_proxy_names_the_user(fresh_open):
+    daemon = fresh_open(more="trusted_proxy: {accounts: [games], user_header: X-Remote-User}\n")
     daemon.start()
-    open_socket(daemon)
+    daemon.socket.chmod(0o666)
     proxy, other = pwd.getpwnam("games").pw_uid, pwd.getpwnam("nobody").pw_uid
     assert as_account(daemon, proxy, "x-remote-user: ann\r\n") == (200, {
         "user": "ann", "role": "user", "signed_in_by": "proxy", "expires_at": None})

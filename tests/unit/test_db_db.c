@@ -363,6 +363,30 @@ static void test_db_backup_copies_what_is_committed(void **state)
 	assert_refused(f, NEL_DB, db_backup(f->db, "/nonexistent/directory/copy", &f->err));
 }
 
+/* As a package of an older version reads it while a daemon runs, or Litestream has the file open. */
+static void test_db_migrate_leaves_its_version_in_the_file_itself(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char version[4] = {0};
+	CLEANUP(mem_freep) char *path = mem_printf("%s/other", f->directory);
+	sqlite3 *beside = NULL;
+	assert_int_equal(sqlite3_open(path, &beside), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(beside, "PRAGMA journal_mode = WAL; CREATE TABLE x (y); SELECT * FROM x", NULL, NULL, NULL),
+	    SQLITE_OK);
+	int to = 0;
+	assert_int_equal(sqlite3_exec(beside, "DROP TABLE x", NULL, NULL, NULL), SQLITE_OK);
+	assert_ok(f, db_migrate(path, NULL, &to, &f->err));
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 60, SEEK_SET), 0);
+	assert_int_equal(fread(version, 1, sizeof version, file), sizeof version);
+	fclose(file);
+	sqlite3_close(beside);
+	assert_true(to > 0);
+	assert_int_equal(version[2] << 8 | version[3], to);
+}
+
 /* The drill with its usual mistake: only the database's file was replaced, and the log of the one before is still
  * there. */
 static void test_db_migrate_puts_the_log_of_another_database_aside(void **state)
@@ -531,6 +555,7 @@ int main(void)
 	    READY(test_db_commit_that_fails_is_rolled_back),
 	    READY(test_events_insert_grows_and_never_reuses_a_number),
 	    READY(test_db_backup_copies_what_is_committed),
+	    READY(test_db_migrate_leaves_its_version_in_the_file_itself),
 	    READY(test_db_migrate_puts_the_log_of_another_database_aside),
 	    READY(test_statements_none_scans_or_sorts),
 	    READY(test_db_killed_in_the_middle_keeps_whole_transactions),

@@ -69,8 +69,10 @@ static void test_look_parse_takes_directories_and_what_accounting_says(void **st
 	assert_int_equal(look_parse(text, strlen(text), &reply, &err), 0);
 	assert_int_equal(reply.rundir_count, 1);
 	assert_string_equal(reply.rundirs[0], "/out/20260131_120000-" ID);
-	assert_true(reply.sacct_failed);
-	assert_string_equal(reply.message, "down");
+	assert_true(reply.partial);
+	assert_string_equal(reply.message, "sacct: down");
+	assert_int_equal(look_rundir_time(reply.rundirs[0]), 1769860800); /* 2026-01-31T12:00:00Z */
+	assert_int_equal(look_rundir_time("/out/20269931_120000-" ID), 0);
 	assert_int_equal(look_parse(text, strlen(text) - 4, &reply, &err), -1); /* cut off */
 	assert_int_equal(err.kind, NEL_REMOTE);
 	static const char failed[] = BEGIN "error|remote|squeue: no\nend\n";

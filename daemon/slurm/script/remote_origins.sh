@@ -7,7 +7,8 @@
 #   b|<i>|<attempt>|<budget left>|<budget from>|<job>          what run.sub says of the budget
 
 sealed_max=6291456 # bytes of a sealed file
-attempts_max=1000  # of one run directory's
+attempts_max=1000  # of one run directory's, and jobs whose budget is read
+answer_s=10        # within which a file system answers; one that does not is asked again later
 payload=()
 shopt -s nullglob
 
@@ -53,26 +54,34 @@ print_attempts() { # INDEX
     done
 }
 
-# The numbers of run.sub's data: "readonly NAME=NUMBER", or "readonly NAME=${1:-NUMBER}".
+# The numbers of run.sub's data: "readonly NAME=NUMBER", or "readonly NAME=${1:-NUMBER}". They stand near its begin.
 print_budgets() { # INDEX
-    local script line attempt left from
+    local script line lines attempt left from count=0
     for script in */run.sub; do
+        ((count++ < attempts_max)) || return 0
         open_here "$script" || continue
-        attempt='' left='' from=''
-        while read -r -n 4096 line; do
-            [[ $line =~ ^readonly\ NEL_(ATTEMPT|BUDGET_LEFT_S|BUDGET_FROM)=(\$\{1:-)?(-?[0-9]{1,15})\}?$ ]] || continue
+        attempt='' left='' from='' lines=0
+        while ((lines++ < 300)) && read -r -n 4096 line <&8; do
+            [[ $line == 'readonly NEL_'* &&
+                $line =~ ^readonly\ NEL_(ATTEMPT|BUDGET_LEFT_S|BUDGET_FROM)=(\$\{1:-)?(-?[0-9]{1,15})\}?$ ]] || continue
             case ${BASH_REMATCH[1]} in
             ATTEMPT) attempt=${BASH_REMATCH[3]} ;;
             BUDGET_LEFT_S) left=${BASH_REMATCH[3]} ;;
             *) from=${BASH_REMATCH[3]} ;;
             esac
-        done < <(head -c 65536 <&8 | grep -a '^readonly NEL_' | head -n 300)
+            [[ -z $attempt || -z $left$from ]] || break
+        done
         [[ -z $attempt ]] || printf 'b|%d|%s|%s|%s|%s\n' "$1" "$attempt" "$left" "$from" "${script%/run.sub}"
     done
 }
 
 look_into() { # INDEX DIRECTORY, in a shell of its own
-    local owner mode claim='' sealed
+    local owner mode claim='' sealed status=0
+    ask_within "$answer_s" stat -- "$2" >/dev/null || status=$?
+    if ((status == 124)); then
+        printf 'r|%d|busy\n' "$1"
+        return
+    fi
     if ! cd -P -- "$2" 2>/dev/null; then
         printf 'r|%d|gone\n' "$1"
         return
