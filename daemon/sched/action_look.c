@@ -37,6 +37,14 @@ static int64_t since_of(struct scheduler *s, struct cluster_watch *watch)
 	return since_s > oldest_s ? since_s : oldest_s;
 }
 
+/* How many run directories are read back next: fewer each time that it failed, for it may be that they are too large,
+ * or too slow, together. */
+static size_t page_size(const struct cluster_watch *watch)
+{
+	size_t size = watch->look_failures < 6 ? (size_t)ORIGINS_MAX >> watch->look_failures : 1;
+	return size > 0 ? size : 1;
+}
+
 static void look_at(struct scheduler *s, struct cluster_watch *watch)
 {
 	struct nel_err err;
@@ -52,7 +60,7 @@ static void look_at(struct scheduler *s, struct cluster_watch *watch)
 	action->master_key = s->master_key;
 	action->ask_accounting = !watch->accounting_known;
 	action->use_sacct = watch->accounting;
-	lost_evaluations_copy(&watch->lost, ORIGINS_MAX, &action->lost);
+	lost_evaluations_copy(&watch->lost, page_size(watch), &action->lost);
 	if (action->lost.count == 0 && output_dirs_list(s->db, watch->name, &action->used_output_dirs, &err) != 0) {
 		log_error("the output directories of a cluster cannot be read", LOG_S("error", err.msg));
 		return;
@@ -109,7 +117,7 @@ static void read_back(struct lost_evaluation *lost, const struct secret_key *key
 			"the key was changed since");
 }
 
-/* What Slurm says of the attempts. */
+/* What Slurm says of the attempts; not of those that are only listed. */
 static int observe_attempts(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	size_t count = 0;
@@ -128,7 +136,8 @@ static int observe_attempts(struct action *action, struct ssh_pool *pool, struct
 			attempt->seen.stamp_elapsed_s = -1;
 			attempt->seen.exit_code = -1;
 			attempt->seen.stamp_exit = -1;
-			if (attempt->id[0] == '\0' || stem == NULL)
+			bool listed = lost->items[i].why != NULL && !lost->items[i].known;
+			if (attempt->id[0] == '\0' || stem == NULL || listed)
 				continue;
 			owned[2 * used] = mem_printf("%s.%d", stem, attempt->number);
 			owned[2 * used + 1] = lost_evaluation_folder(&lost->items[i], attempt->index);

@@ -39,7 +39,7 @@ struct cluster_watch {
 	bool looked;        /* what is there from before is known to the store: jobs may be sent (action_look.c) */
 	bool looking;       /* a look is under way */
 	bool look_wanted;   /* something waits for it */
-	int look_failures;  /* in a row */
+	int look_failures;  /* since it began */
 	int64_t look_ms;    /* monotonic: the next one is not before */
 	int64_t look_since; /* what the store may lack is from then on; 0: not known yet */
 	char *look_why;     /* what its chains wait on, when it has failed; NULL: it has not */

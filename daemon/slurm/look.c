@@ -17,8 +17,8 @@
 #define LOOK_JOBS_MAX 40000
 #define LOOK_RUNDIRS_MAX 20000
 #define LOOK_OUTPUT_MAX (96 * 1024 * 1024)
-#define ORIGIN_TEXT_MAX (8 * 1024 * 1024) /* remote_origins.sh, sealed_max in base64 */
-#define ORIGIN_OUTPUT_MAX (1024 * 1024 + 2 * ORIGIN_TEXT_MAX)
+#define ORIGIN_TEXT_MAX (8 * 1024 * 1024)                      /* remote_origins.sh, sealed_max in base64 */
+#define ORIGINS_OUTPUT_MAX (1024 * 1024 + 2 * ORIGIN_TEXT_MAX) /* room for any one; that of many is small */
 #define ORIGIN_ATTEMPTS_MAX 1000
 #define NUMBER_MAX 999999999
 
@@ -340,7 +340,7 @@ int slurm_origins(struct ssh_pool *pool, const char *const *rundirs, size_t coun
 	struct remote_call call = {.script = "origins",
 				   .payload = str_text(&list),
 				   .payload_size = list.len,
-				   .output_max = count * (size_t)ORIGIN_OUTPUT_MAX,
+				   .output_max = ORIGINS_OUTPUT_MAX,
 				   .timeout_ms = timeout_ms};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;

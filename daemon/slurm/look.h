@@ -51,7 +51,7 @@ bool look_rundir_id(const char *rundir, char ret_evaluation[IDS_EVALUATION_SIZE]
 /* When it was submitted, by the same name; 0: it does not tell. */
 int64_t look_rundir_time(const char *rundir);
 
-#define ORIGINS_MAX 8 /* run directories in one command */
+#define ORIGINS_MAX 32 /* run directories in one command */
 
 enum origin_state {
 	ORIGIN_OK,
@@ -95,7 +95,7 @@ struct origins {
 
 void origins_done(struct origins *origins);
 
-/* At most ORIGINS_MAX of them. -1: as ssh_pool_exec(). */
+/* At most ORIGINS_MAX of them. -1: as ssh_pool_exec(); an answer that is too large is REMOTE, and never that of one. */
 int slurm_origins(struct ssh_pool *pool, const char *const *rundirs, size_t count, int64_t timeout_ms,
 		  struct origins *ret_origins, struct nel_err *err);
 int origins_parse(const char *text, size_t size, size_t count, struct origins *ret_origins, struct nel_err *err);
