@@ -19,7 +19,6 @@ from contract import Contract
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("NEL_BIN", str(ROOT / "build/debug/nel-slurmd"))
-START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 5
 SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
 CONFIG = """\
@@ -50,7 +49,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(condition, timeout_s=20, what="the condition"):
+def wait_until(condition, what="the condition", timeout_s=120):
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         value = condition()
@@ -165,8 +164,7 @@ limits: {{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000{limits}}
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen([*before, BINARY, "--config", str(self.settings)], stdin=subprocess.DEVNULL,
                                             stdout=errors, stderr=errors)
-        wait_until(lambda: self.process.poll() is not None or "msg=ready" in self.log()[begin:], START_TIMEOUT_S,
-                   "the start")
+        wait_until(lambda: self.process.poll() is not None or "msg=ready" in self.log()[begin:], "the start")
         assert self.process.poll() is None, self.log()[begin:]
         ports = re.findall(r"msg=listening address=\S+ port=(\d+)", self.log()[begin:])
         self.ports = [int(port) for port in ports]

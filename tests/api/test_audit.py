@@ -102,10 +102,10 @@ def test_commands_on_a_cluster_leave_a_row_an_hour(admin, ann):
     """alpha does not answer: the looks before anything is sent there are the daemon's own, with why, and further ones only
     count. (Whose a submission is: tests/e2e/test_restore.py.)"""
     ann.submit()
-    row = wait_until(lambda: rows(admin, target="alpha", action="remote.look"), 60)[0]
+    row = wait_until(lambda: rows(admin, target="alpha", action="remote.look"))[0]
     assert (row["actor"], row["role"], row["source"], row["cluster"]) == ("daemon", None, "daemon", "alpha")
     assert row["outcome"] == "failed" and row["detail"] and row["request_id"] is None
-    wait_until(lambda: rows(admin, target="alpha", action="remote.look")[0]["count"] > 1, 60)
+    wait_until(lambda: rows(admin, target="alpha", action="remote.look")[0]["count"] > 1)
     assert len(rows(admin, target="alpha", action="remote.look")) == 1
 
 

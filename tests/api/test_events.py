@@ -59,7 +59,7 @@ class Listener(threading.Thread):
         return [seq for seq, _, _ in list(self.events)]
 
     def wait_for(self, seq):
-        wait_until(lambda: self.seqs()[-1:] >= [seq], 60, f"event {seq}")
+        wait_until(lambda: self.seqs()[-1:] >= [seq], f"event {seq}")
         return self.events
 
     def stop(self):
@@ -228,7 +228,7 @@ def test_many_writers_no_listener_misses_or_repeats(ann, daemon):
         writer.start()
     for writer in writers:
         writer.join()
-    wait_until(lambda: all(listed(ann, f"&evaluation={one}&kind=evaluation.ended") for one in made), 60, "their ends")
+    wait_until(lambda: all(listed(ann, f"&evaluation={one}&kind=evaluation.ended") for one in made), "their ends")
     end = last(ann)
     everything = {e["seq"]: e for e in listed(ann, after=place)}
     submitted = [e["evaluation"] for e in everything.values() if e["kind"] == "evaluation.submitted"]
@@ -331,7 +331,7 @@ def test_slow_listener_costs_nobody_anything_and_gets_all(fresh):
 
 def test_quiet_stream_has_signs_of_life(quiet):
     listener, begun = quiet
-    wait_until(lambda: len(listener.beats) > 1, 30, "a sign of life")
+    wait_until(lambda: len(listener.beats) > 1, "a sign of life")
     assert not listener.events
     gaps = [b - a for a, b in zip([begun, *listener.beats], listener.beats)]
     assert max(gaps) < 25  # 10 s, and what a slow machine adds

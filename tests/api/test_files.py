@@ -398,8 +398,8 @@ def test_transfers_are_bounded_and_those_who_leave_make_room(daemon, ann, job, h
         reply = requests.get(ann.base + path, headers={"Authorization": f"Bearer {ann.token}"}, stream=True, timeout=60)
         with reply:
             return reply.status_code == 200
-    wait_until(is_free, 60, "room for another transfer")
-    wait_until(lambda: not commands_reading(huge), 60, "the end of the remote readers")
+    wait_until(is_free, "room for another transfer")
+    wait_until(lambda: not commands_reading(huge), "the end of the remote readers")
 
 
 def commands_reading(file):

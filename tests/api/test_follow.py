@@ -89,7 +89,7 @@ class Job:
         # The scheduler has let go of it: what the job is from now on, the test says.
         ann = daemon.client("ann")
         ann.post(f"/v1/jobs/{self.id}/cancel")
-        wait_until(lambda: ann.get(f"/v1/jobs/{self.id}").json()["state"] == "cancelled", 60, "the cancellation")
+        wait_until(lambda: ann.get(f"/v1/jobs/{self.id}").json()["state"] == "cancelled", "the cancellation")
         daemon.execute("UPDATE jobs SET cluster = 'beta', identity = ?, job_dir = ?, state = 'running', collected = 1,"
                        " attempt = 0, slurm_job_id = NULL WHERE id = ?", account, str(folder / "task.0"), self.id)
         daemon.execute("DELETE FROM attempts WHERE job = (SELECT seq FROM jobs WHERE id = ?)", self.id)
@@ -290,16 +290,16 @@ def test_100_followers_cost_one_remote_reader_and_no_threads(daemon, job):
     assert len(os.listdir(f"/proc/{daemon.process.pid}/task")) <= threads + 8
     for follower in [*followers, slow]:
         follower.close()
-    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), "the end of the remote reader")
 
 
 def test_vanished_client_frees_its_reader(daemon, job):
     (job.logs / "client-7.log").write_bytes(b"x\n")
     follower = Follower(daemon, job.path("client-7.log"), events=False)
     assert follower.reply.read(2) == b"x\n"
-    wait_until(lambda: remote_readers(daemon), 30, "the remote reader")
+    wait_until(lambda: remote_readers(daemon), "the remote reader")
     follower.close()
-    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), "the end of the remote reader")
 
 
 def test_remote_reader_that_dies_is_started_again(daemon, job):
@@ -307,7 +307,7 @@ def test_remote_reader_that_dies_is_started_again(daemon, job):
     file.write_bytes(b"one\n")
     follower = Follower(daemon, job.path("client-7.log"))
     assert follower.read(4) == b"one\n"
-    for process in wait_until(lambda: remote_readers(daemon), 30, "the remote reader"):
+    for process in wait_until(lambda: remote_readers(daemon), "the remote reader"):
         os.kill(process, 9)
     append(file, b"two\n")
     assert follower.read(4) == b"two\n"
@@ -396,10 +396,10 @@ def test_stop_of_the_daemon_ends_followers_at_once(daemon, job):
     threads = [threading.Thread(target=read_out, args=[follower]) for follower in followers]
     for thread in threads:
         thread.start()
-    wait_until(lambda: remote_readers(daemon), 30, "the remote reader")
+    wait_until(lambda: remote_readers(daemon), "the remote reader")
     took_s = daemon.stop()
     daemon.start()
     for thread in threads:
         thread.join()
     assert took_s < 5 and outcomes == [False] * 20
-    wait_until(lambda: not remote_readers(daemon), 30, "the end of the remote reader")
+    wait_until(lambda: not remote_readers(daemon), "the end of the remote reader")

@@ -151,7 +151,7 @@ def test_submission_before_the_key_works_waits_and_then_goes_by_itself(server, p
     wait_until(lambda: (ann.get(f"/v1/jobs/{job}").json()["waiting_on"] or "").startswith("credentials for own"))
     let_in(server, identity)
     # Nobody says a word: it is tried again by itself. There is no Slurm here, which is what it then waits on.
-    wait_until(lambda: "credentials" not in (ann.get(f"/v1/jobs/{job}").json()["waiting_on"] or ""), 90,
+    wait_until(lambda: "credentials" not in (ann.get(f"/v1/jobs/{job}").json()["waiting_on"] or ""),
                "the job is sent")
 
 
@@ -197,7 +197,7 @@ def test_login_node_that_shares_no_algorithm_is_told_with_what_would_help(fresh,
 
         def waits_on():
             return daemon.client("ann").get(f"/v1/jobs/{job}").json()["waiting_on"] or ""
-        wait_until(lambda: said in waits_on(), 60, "a reason")
+        wait_until(lambda: said in waits_on(), "a reason")
         for text in (items["login", ""]["message"], waits_on()):
             assert said in text and "permit curve25519-sha256" in text
     finally:
@@ -231,7 +231,7 @@ def test_keys_of_an_agent_log_in(server, people):
             assert items["login", ""]["ok"] is False  # it has no key yet
             subprocess.run(["ssh-add", "-q", server.folder / "key"], check=True,
                            env={**os.environ, "SSH_AUTH_SOCK": str(socket)})
-            wait_until(lambda: checks(people["ann"], "agent")[1]["login", ""]["ok"], 60, "the login")
+            wait_until(lambda: checks(people["ann"], "agent")[1]["login", ""]["ok"], "the login")
         finally:
             agent.terminate()
 

@@ -311,7 +311,7 @@ def test_status_of_jobs_and_of_one_s_own(nel, ann, bob):
 def test_warnings_of_a_job_are_shown(nel, ann, daemon):
     identity = ann.submit().json()["id"]
     ann.post(f"/v1/evaluations/{identity}/cancel")
-    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
     set_state(daemon, identity, "succeeded")
     daemon.execute("UPDATE jobs SET warnings = ? WHERE id = ?", json.dumps(["results.yml is not there"]), f"{identity}.1")
     warning = f"warning: {identity}.1: results.yml is not there"

@@ -196,7 +196,7 @@ def test_many_followers_of_one_log(behind, nginx, tmp_path):
     followers = [threading.Thread(target=follow, args=(index,)) for index in range(FOLLOWERS)]
     for one in followers:
         one.start()
-    wait_until(lambda: all(b"first\n" in text for text in got), 60, "the beginning at every follower")
+    wait_until(lambda: all(b"first\n" in text for text in got), "the beginning at every follower")
     append(job.logs / "client-1.log", b"second\nlast\n")
     for one in followers:
         one.join(60)

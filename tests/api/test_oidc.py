@@ -320,7 +320,7 @@ def test_users_made_on_first_sight_but_not_who_was_removed(fresh, lone):
     identity = bearer(one, lone.token(**zed)).submit().json()
     assert identity["user"] == "zed"
     bearer(one, lone.token(**zed)).post(f"/v1/evaluations/{identity['id']}/cancel")
-    wait_until(lambda: admin.get(f"/v1/evaluations/{identity['id']}").json()["state"] == "cancelled", 60)
+    wait_until(lambda: admin.get(f"/v1/evaluations/{identity['id']}").json()["state"] == "cancelled")
     admin.delete("/v1/users/zed")
     refused(one, lone.token(**zed), "the user zed was removed", 403)
     admin.post("/v1/users", 201, json={"name": "zed", "role": "viewer"})

@@ -96,7 +96,7 @@ def test_user_with_live_jobs_not_removed(admin, carl):
     detail = delete(admin, f"/v1/users/{carl.name}", 409).json()["detail"]
     assert "2 jobs that have not ended" in detail and "cancel" in detail
     carl.post(f"/v1/evaluations/{identity}/cancel")
-    wait_until(lambda: carl.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    wait_until(lambda: carl.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
     delete(admin, f"/v1/users/{carl.name}")
     assert admin.get(f"/v1/evaluations/{identity}").json()["user"] == carl.name
 

@@ -73,7 +73,7 @@ def test_shipped_settings_start_as_the_shipped_unit_starts_them(site):
     with log.open("w") as file:
         daemon = subprocess.Popen(as_account(site), env=env, stdout=file, stderr=file)
     try:
-        wait_until(lambda: "msg=ready" in log.read_text() or daemon.poll() is not None, 60, "the start")
+        wait_until(lambda: "msg=ready" in log.read_text() or daemon.poll() is not None, "the start")
         assert daemon.poll() is None, log.read_text()
         assert (site / "run/api.sock").is_socket()
     finally:
@@ -150,10 +150,10 @@ def test_watchdog_is_fed_while_the_scheduler_goes_round_and_not_when_it_stands_s
     assert told_within(manager, 60) == b"WATCHDOG=1"
     with StoppedThread(daemon.process.pid, "scheduler"):
         # Half a period after the last round the last word has been said.
-        wait_until(lambda: told_within(manager, 2) is None, 60, "silence")
+        wait_until(lambda: told_within(manager, 2) is None, "silence")
         assert told_within(manager, 3) is None
         assert daemon.client().get("/healthz").status_code == 200  # the others are alive
-    wait_until(lambda: told_within(manager, 60) == b"WATCHDOG=1", 60, "the watchdog to be fed again")
+    wait_until(lambda: told_within(manager, 60) == b"WATCHDOG=1", "the watchdog to be fed again")
 
 
 def test_without_a_watchdog_nothing_is_said_but_readiness(fresh, manager):
@@ -218,7 +218,7 @@ def test_addresses_that_are_not_handed_over_are_opened_by_the_daemon(fresh):
     daemon = fresh()
     with listening_at(str(daemon.socket)) as unix:
         activate(daemon, unix)
-        wait_until(lambda: "msg=ready" in daemon.log() or daemon.process.poll() is not None, 60, "the start")
+        wait_until(lambda: "msg=ready" in daemon.log() or daemon.process.poll() is not None, "the start")
         assert answer_on(daemon.socket).status == 200
         port = int(re.search(r"msg=listening address=127.0.0.1 port=(\d+)", daemon.log())[1])
         assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200

@@ -192,11 +192,11 @@ def test_secrets_of_an_ended_evaluation_are_forgotten_and_wanted_by_a_resumption
     body = {"config": THREE, "env": {"SECRET_A": MARKS[3], "SECRET_B": MARKS[3], "SECRET_C": MARKS[3]}}
     identity = ann.post("/v1/evaluations", json=body).json()["id"]
     ann.post(f"/v1/evaluations/{identity}/cancel")
-    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
     ann.post(f"/v1/evaluations/{identity}/resume", json={"env": {"SECRET_A": MARKS[0]}})  # while they are kept: one alone
     assert opened_env(daemon, identity) == {"SECRET_A": MARKS[0], "SECRET_B": MARKS[3], "SECRET_C": MARKS[3]}
     ann.post(f"/v1/evaluations/{identity}/cancel")
-    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled", 60)
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
     daemon.stop()
     daemon.execute("UPDATE evaluations SET ended_at = ended_at - 8 * 86400")
     daemon.execute("UPDATE jobs SET collected = 1, attention = 0")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests/cluster"
 DIRECTORY = Path(os.environ.get("NEL_CLUSTER_DIR", "/tmp/nel-clusters"))
 
-PATIENCE_S = 120  # machines are slow and noisy; nothing that works comes near it
+PATIENCE_S = 300  # machines are slow and noisy; nothing that works comes near it
 
 
 def wait_for(what, check, timeout_s=PATIENCE_S, interval_s=0.2):
