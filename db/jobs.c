@@ -27,6 +27,9 @@
 	C(INT, max_attempts, max_attempts) \
 	C(TEXT, resume_mode, resume_mode) \
 	C(TEXT, resume_on, resume_on) \
+	C(TEXT, partition, partition) \
+	C(TEXT, account, account) \
+	C(NULL_MINUS_1, gpus, gpus) \
 	C(INT, created_at, created_at)
 
 /* What jobs_update() stores. */
@@ -63,8 +66,13 @@
 	C(INT, version, version)
 /* clang-format on */
 
+/* What Slurm says of the attempt that waits there. */
+#define OF_PENDING(column) \
+	", CASE WHEN jobs.state = 'pending' THEN (SELECT a." column \
+	" FROM attempts a WHERE a.job = jobs.seq AND a.number = jobs.attempt) END"
+#define IN_SLURM OF_PENDING("pending_reason") OF_PENDING("start_estimate")
 #define JOB_NEW(C) JOB_FIXED(C) JOB_COURSE(C) JOB_MARKS(C)
-#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state, observation, " OBSERVED_AT("jobs")
+#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state, observation, " OBSERVED_AT("jobs") IN_SLURM
 
 void job_row_done(struct job_row *row)
 {
@@ -72,6 +80,7 @@ void job_row_done(struct job_row *row)
 		return;
 	JOB_NEW(COLUMN_FREE)
 	JOB_LATER(COLUMN_FREE)
+	free(row->queue.slurm_reason);
 	*row = (struct job_row){0};
 }
 
@@ -155,6 +164,8 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	query_text_into(q, state, sizeof state);
 	row->observation = query_int(q);
 	row->observed_at = query_int(q);
+	row->queue.slurm_reason = query_text(q);
+	row->queue.expected_start = query_int(q);
 	if (chain_state_from_name(state, &row->state) != 0)
 		return err_set(err, NEL_DB, "job %s has the unknown state %s", row->id, state);
 	return 0;
@@ -214,6 +225,24 @@ static struct statement list_task = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_task WHERE task = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
 
+static int add_filters(struct postings *postings, struct db *db, const struct job_filter *filter, struct nel_err *err)
+{
+	struct created_bounds bounds;
+	if (created_bounds_find(db, filter->since_s, filter->until_s, &bounds, err) != 0)
+		return -1;
+	postings_add_text(postings, db, &job_postings_state, filter->state);
+	postings_add_text(postings, db, &job_postings_evaluation, filter->evaluation);
+	postings_add_text(postings, db, &job_postings_user, filter->user);
+	postings_add_text(postings, db, &job_postings_cluster, filter->cluster);
+	postings_add_text(postings, db, &list_task, filter->task);
+	postings_add_text(postings, db, &job_postings_model, filter->model);
+	job_postings_add_label(postings, db, filter->label_key, filter->label_value);
+	job_postings_add_span(postings, db, &bounds, filter->since_s, filter->until_s);
+	if (postings->count == 0)
+		postings_add(postings, query_start(db, &list_all));
+	return 0;
+}
+
 int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list, struct nel_err *err)
 {
 	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
@@ -222,13 +251,8 @@ int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *r
 	CLEANUP(job_list_done) struct job_list list = {.items = mem_calloc(limit, sizeof *list.items)};
 	if (scope_begin_read(&scope, db, err) != 0)
 		return -1;
-	postings_add_text(&postings, db, &job_postings_state, filter->state);
-	postings_add_text(&postings, db, &job_postings_evaluation, filter->evaluation);
-	postings_add_text(&postings, db, &job_postings_user, filter->user);
-	postings_add_text(&postings, db, &job_postings_cluster, filter->cluster);
-	postings_add_text(&postings, db, &list_task, filter->task);
-	if (postings.count == 0)
-		postings_add(&postings, query_start(db, &list_all));
+	if (add_filters(&postings, db, filter, err) != 0)
+		return -1;
 	int64_t seq = filter->before_seq;
 	while (list.count < limit) {
 		if (postings_next(&postings, seq, &seq, err) != 0)

@@ -6,6 +6,19 @@
 #include "chain/chain.h"
 #include "db/db.h"
 
+/* Where a job waits that does. */
+struct job_queue {
+	/* In the daemon's own queue of its cluster: not of the store, service_show_queue_position() fills it in. */
+	int64_t position; /* from 1; 0: it does not wait there */
+	int64_t of;
+	const char *hold; /* what holds it, beside those before it: a word; NULL: nothing */
+	int64_t has;      /* for a limit of the daemon's own: how many there are, and may be; most 0: it is none */
+	int64_t most;
+	/* In Slurm's. */
+	char *slurm_reason;     /* NULL: it does not wait there, or has not been seen there */
+	int64_t expected_start; /* 0: not known */
+};
+
 /* All strings owned; 0 is unknown or none for times. */
 struct job_row {
 	int64_t seq;
@@ -28,6 +41,9 @@ struct job_row {
 	int max_attempts;   /* 0: no limit */
 	char *resume_mode;  /* daemon in_job off */
 	char *resume_on;    /* Slurm states separated by commas */
+	char *partition;    /* as submitted; NULL: not known */
+	char *account;      /* likewise */
+	int64_t gpus;       /* of all nodes together; -1: not known */
 	int attempt;        /* the newest one's number; 0: none yet */
 	char *slurm_job_id; /* of the newest attempt, or NULL */
 	int failures;       /* consecutive infrastructure failures, for the back-off */
@@ -50,6 +66,7 @@ struct job_row {
 	int64_t ended_at;
 	bool collected; /* the end on the cluster (scores, secrets) is done */
 	int64_t version;
+	struct job_queue queue;
 };
 
 struct job_list {
@@ -57,12 +74,18 @@ struct job_list {
 	size_t count;
 };
 
+/* NULL or 0: no such filter. */
 struct job_filter {
 	const char *state;
 	const char *evaluation;
 	const char *user;
 	const char *cluster;
 	const char *task;
+	const char *model;
+	const char *label_key; /* with label_value */
+	const char *label_value;
+	int64_t since_s; /* created_at >= */
+	int64_t until_s; /* created_at < */
 	int64_t before_seq;
 	int limit;
 };

@@ -155,36 +155,8 @@ static struct statement list_task_metric = {
     .sql = "SELECT job FROM results INDEXED BY results_task_metric WHERE task = ?1 AND metric = ?2 AND job <= ?3"
 	   " ORDER BY job DESC",
 };
-static struct statement list_model = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_model WHERE model = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-/* Labels belong to evaluations; jobs have the order of their evaluations (see the migration). */
-static struct statement list_label = {
-    .sql = "SELECT j.seq FROM labels l INDEXED BY labels_value CROSS JOIN jobs j ON j.evaluation_seq = l.evaluation"
-	   " WHERE l.key = ?1 AND l.value = ?2"
-	   " AND l.evaluation <= (SELECT evaluation_seq FROM jobs WHERE seq <= ?3 ORDER BY seq DESC LIMIT 1)"
-	   " AND j.seq <= ?3 ORDER BY l.evaluation DESC, j.idx DESC",
-};
-
 static struct statement list_score = {
     .sql = "SELECT job FROM results INDEXED BY results_score WHERE score = ?1 AND job <= ?2 ORDER BY job DESC",
-};
-
-/* Times (db/created.h): up to the last evaluation whose created_high is below `until` all jobs are old
- * enough, above it only those of late evaluations can be. */
-#define EVALUATION_AT(job) "(SELECT evaluation_seq FROM jobs WHERE seq <= " job " ORDER BY seq DESC LIMIT 1)"
-static struct statement list_since = {
-    .sql = "SELECT seq FROM jobs WHERE evaluation_seq >= ?1 AND created_at >= ?2"
-	   " AND evaluation_seq <= " EVALUATION_AT("?3") " AND seq <= ?3 ORDER BY evaluation_seq DESC, idx DESC",
-};
-static struct statement list_until = {
-    .sql = "SELECT j.seq, e.seq, j.idx FROM evaluations e INDEXED BY evaluations_late"
-	   " CROSS JOIN jobs j ON j.evaluation_seq = e.seq"
-	   " WHERE e.created_at < e.created_high AND e.seq > ?1 AND e.created_at < ?2"
-	   " AND e.seq <= " EVALUATION_AT("?3") " AND j.seq <= ?3"
-						" UNION ALL SELECT seq, evaluation_seq, idx FROM jobs"
-						" WHERE evaluation_seq <= min(?1, " EVALUATION_AT(
-						    "?3") ") AND seq <= ?3 ORDER BY 2 DESC, 3 DESC",
 };
 
 /* All but task, metric, model and state. */
@@ -195,14 +167,8 @@ static void add_common_filters(struct postings *postings, struct db *db, const s
 	postings_add_text(postings, db, &job_postings_user, filter->user);
 	postings_add_text(postings, db, &job_postings_cluster, filter->cluster);
 	postings_add_text(postings, db, &job_postings_evaluation, filter->evaluation);
-	if (filter->label_key != NULL) {
-		struct query q = query_start(db, &list_label);
-		query_bind_text(&q, filter->label_key);
-		query_bind_text(&q, filter->label_value);
-		postings_add(postings, q);
-	}
-	created_add_postings(postings, db, &list_since, bounds->first, filter->since_s);
-	created_add_postings(postings, db, &list_until, bounds->last, filter->until_s);
+	job_postings_add_label(postings, db, filter->label_key, filter->label_value);
+	job_postings_add_span(postings, db, bounds, filter->since_s, filter->until_s);
 }
 
 static void add_filters(struct postings *postings, struct db *db, const struct result_filter *filter,
@@ -219,7 +185,7 @@ static void add_filters(struct postings *postings, struct db *db, const struct r
 	}
 	if (postings->count == 0)
 		postings_add(postings, query_start(db, &list_all));
-	postings_add_text(postings, db, &list_model, filter->model);
+	postings_add_text(postings, db, &job_postings_model, filter->model);
 	postings_add_text(postings, db, &job_postings_state, filter->state);
 	add_common_filters(postings, db, filter, bounds);
 }
@@ -497,7 +463,6 @@ int results_newest(struct db *db, const struct result_filter *filter, struct res
 	return 0;
 }
 
-struct statement *const results_statements[] = {
-    &delete_results, &insert_result, &of_job,     &list_all,   &list_task,  &list_metric, &list_task_metric,
-    &list_model,     &list_label,    &list_score, &list_since, &list_until, &job_of,      &next_key,
-    &next_subject,   &of_key,        &list_key,   &has_state,  NULL};
+struct statement *const results_statements[] = {&delete_results, &insert_result,    &of_job,     &list_all,  &list_task,
+						&list_metric,    &list_task_metric, &list_score, &job_of,    &next_key,
+						&next_subject,   &of_key,           &list_key,   &has_state, NULL};

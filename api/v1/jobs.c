@@ -7,6 +7,7 @@
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"
+#include "base/mem.h"
 #include "db/attempts.h"
 #include "service/lifecycle.h"
 
@@ -19,6 +20,28 @@ static int parse_state(const struct request *request, const char **ret_state, st
 			       "query parameter \"state\" must be one of queued, submitting, pending, running, "
 			       "resuming, cancelling, succeeded, failed, cancelled, budget_exhausted");
 	*ret_state = state;
+	return 0;
+}
+
+/* *ret_label_key is what filter->label_key points to; the caller frees it. */
+static int parse_filter(const struct request *request, struct job_filter *filter, char **ret_label_key,
+			struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	long long since_s = 0;
+	long long until_s = 0;
+	if (parse_state(request, &filter->state, err) != 0 || query_get_time(query, "since", &since_s, err) != 0 ||
+	    query_get_time(query, "until", &until_s, err) != 0 ||
+	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
+		return -1;
+	filter->label_key = *ret_label_key;
+	filter->evaluation = query_get(query, "evaluation");
+	filter->user = query_get(query, "user");
+	filter->cluster = query_get(query, "cluster");
+	filter->task = query_get(query, "task");
+	filter->model = query_get(query, "model");
+	filter->since_s = since_s;
+	filter->until_s = until_s;
 	return 0;
 }
 
@@ -38,18 +61,15 @@ static void render_list(struct request *request, const struct page *page, const 
 
 int api_listJobs(struct request *request, struct nel_err *err)
 {
+	CLEANUP(mem_freep) char *label_key = NULL;
 	struct job_filter filter = {0};
 	struct page page = {0};
 	struct db *db = NULL;
-	if (page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_state(request, &filter.state, err) != 0 ||
+	if (page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_filter(request, &filter, &label_key, err) != 0 ||
 	    request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
 		return 0;
-	filter.evaluation = query_get(&request->query, "evaluation");
-	filter.user = query_get(&request->query, "user");
-	filter.cluster = query_get(&request->query, "cluster");
-	filter.task = query_get(&request->query, "task");
 	filter.before_seq = page.position;
 	filter.limit = page.limit + 1;
 	CLEANUP(job_list_done) struct job_list list = {0};

@@ -80,11 +80,31 @@ static void render_budget(struct json_out *out, const struct job_row *job)
 	out_end(out);
 }
 
+static void render_queue(struct json_out *out, const struct job_row *job)
+{
+	const struct job_queue *queue = &job->queue;
+	bool here = queue->position > 0;
+	if (!here && queue->slurm_reason == NULL) {
+		out_null(out, "queue");
+		return;
+	}
+	out_object(out, "queue");
+	out_string(out, "in", here ? "service" : "slurm");
+	out_int_or_null(out, "position", queue->position, here);
+	out_int_or_null(out, "of", queue->of, here);
+	out_string(out, "reason", here ? queue->hold : queue->slurm_reason);
+	out_int_or_null(out, "count", queue->has, here && queue->most > 0);
+	out_int_or_null(out, "limit", queue->most, here && queue->most > 0);
+	out_time(out, "expected_start", here ? 0 : queue->expected_start);
+	out_end(out);
+}
+
 static void render_job_status(struct json_out *out, const struct job_row *job)
 {
 	out_string(out, "state", chain_state_name(job->state));
 	out_string(out, "reason", job->reason);
 	out_string(out, "waiting_on", job->waiting_on);
+	render_queue(out, job);
 	out_string(out, "slurm_job_id", job->slurm_job_id);
 	out_int(out, "attempt", job->attempt);
 	if (job->progress >= 0) {
@@ -105,6 +125,12 @@ static void job_members(struct json_out *out, const struct job_row *job)
 	out_string(out, "evaluation", job->evaluation);
 	out_string(out, "task", job->task);
 	out_int(out, "index", job->index);
+	out_string(out, "user", job->user);
+	out_string(out, "cluster", job->cluster);
+	out_string(out, "model", job->model);
+	out_string(out, "partition", job->partition);
+	out_string(out, "account", job->account);
+	out_int_or_null(out, "gpus", job->gpus, job->gpus >= 0);
 	render_job_status(out, job);
 	out_time(out, "observed_at", job->observed_at);
 	out_time(out, "created_at", job->created_at);

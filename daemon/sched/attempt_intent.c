@@ -11,27 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The number at the end of "8", "a100:8", "gpu:8" or "gpu:a100:8"; "gpu" is one. */
-static int64_t gpus_in(const char *text)
-{
-	const char *colon = strrchr(text, ':');
-	long long count = 0;
-	if (str_to_int(colon != NULL ? colon + 1 : text, 0, 1024, &count))
-		return count;
-	return 1;
-}
-
-/* What the script asks Slurm for, on all nodes. */
-static int64_t gpus_of(const struct eval_plan *plan)
-{
-	int64_t per_node = 0;
-	if (plan->gpus_per_node != NULL)
-		per_node = gpus_in(plan->gpus_per_node);
-	else if (plan->gres != NULL && str_starts_with(plan->gres, "gpu"))
-		per_node = gpus_in(plan->gres);
-	return per_node * plan->total_nodes;
-}
-
 /* The next attempt of a chain, not yet stored. */
 static int plan_attempt(const struct active_chain *chain, const struct eval_plan *plan, int number,
 			int64_t time_limit_s, int64_t now_s, struct attempt_row *ret_row, struct nel_err *err)
@@ -47,7 +26,7 @@ static int plan_attempt(const struct active_chain *chain, const struct eval_plan
 	*ret_row = (struct attempt_row){
 	    .job_seq = chain->seq,
 	    .number = number,
-	    .gpus = gpus_of(plan),
+	    .gpus = eval_plan_gpus(plan),
 	    .progress_before = chain->job.progress > 0 ? chain->job.progress : 0,
 	    .job_name = script_job_name(plan, plan_job, chain->job.evaluation, number),
 	    .time_limit_s = time_limit_s,

@@ -28,12 +28,13 @@ static int add_job(struct db *db, json_t *jobs, const struct job_row *row, const
 		return -1;
 	CLEANUP(mem_freep) char *name = script_job_name(plan, plan_job, row->evaluation, 1);
 	*strrchr(name, '.') = '\0';
-	json_t *job = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:o, s:o}", "index", row->index, "name",
-				name, "task", row->task, "job_dir", row->job_dir, "walltime_s",
-				(json_int_t)row->walltime_s, "budget_limit_s", (json_int_t)row->budget_limit_s,
-				"max_attempts", row->max_attempts, "resume_mode", row->resume_mode, "resume_on",
-				row->resume_on, "subject", likeness_json(basis.subject_hash, basis.subject_parts),
-				"protocol", likeness_json(basis.protocol_hash, basis.protocol_parts));
+	json_t *job = json_pack(
+	    "{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s?, s:s?, s:I, s:o, s:o}", "index", row->index, "name",
+	    name, "task", row->task, "job_dir", row->job_dir, "walltime_s", (json_int_t)row->walltime_s,
+	    "budget_limit_s", (json_int_t)row->budget_limit_s, "max_attempts", row->max_attempts, "resume_mode",
+	    row->resume_mode, "resume_on", row->resume_on, "partition", row->partition, "account", row->account, "gpus",
+	    (json_int_t)row->gpus, "subject", likeness_json(basis.subject_hash, basis.subject_parts), "protocol",
+	    likeness_json(basis.protocol_hash, basis.protocol_parts));
 	job_basis_done(&basis);
 	if (job == NULL || json_array_append_new(jobs, job) != 0)
 		return err_set(err, NEL_INTERNAL, "job %s cannot be put into JSON", row->id);
@@ -111,6 +112,7 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 		     struct nel_err *err)
 {
 	bool missing = false;
+	const json_t *gpus = json_object_get(job, "gpus");
 	CLEANUP(job_row_done)
 	struct job_row row = {.evaluation_seq = evaluation->seq,
 			      .index = (int)number_of(job, "index", &missing),
@@ -128,6 +130,10 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 			      .resume_on = text_of(job, "resume_on", &missing),
 			      .budget_from_attempt = 1,
 			      .progress = -1,
+			      /* Origins of older versions lack these. */
+			      .partition = mem_strdup(json_string_value(json_object_get(job, "partition"))),
+			      .account = mem_strdup(json_string_value(json_object_get(job, "account"))),
+			      .gpus = json_is_integer(gpus) ? json_integer_value(gpus) : -1,
 			      .created_at = evaluation->created_at,
 			      .updated_at = now_s,
 			      .version = 1};

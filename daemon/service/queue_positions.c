@@ -25,6 +25,19 @@ static char *describe_hold(const struct queue_position *position, const struct j
 	return NULL;
 }
 
+/* The same, a word for programs. */
+static const char *hold_name(enum admission_hold hold)
+{
+	switch (hold) {
+	case ADMISSION_PERSON_IN_SLURM: return "submitted_jobs_of_user";
+	case ADMISSION_PERSON_ACTIVE: return "active_jobs_of_user";
+	case ADMISSION_CLUSTER_FULL: return "submitted_jobs_on_cluster";
+	case ADMISSION_SLURM_LIMIT: return "slurm_limit";
+	case ADMISSION_GO: return NULL;
+	}
+	return NULL;
+}
+
 void service_show_queue_position(struct service *service, struct job_row *job)
 {
 	struct queue_position position;
@@ -32,6 +45,12 @@ void service_show_queue_position(struct service *service, struct job_row *job)
 	    !scheduler_queue_position(service->scheduler, job->seq, &position))
 		return;
 	CLEANUP(mem_freep) char *hold = describe_hold(&position, job);
+	bool limited = position.hold != ADMISSION_GO && position.hold != ADMISSION_SLURM_LIMIT;
+	job->queue.position = position.position;
+	job->queue.of = position.queue;
+	job->queue.hold = hold_name(position.hold);
+	job->queue.has = limited ? position.has : 0;
+	job->queue.most = limited ? position.most : 0;
 	free(job->waiting_on);
 	job->waiting_on = mem_printf("place %" PRId64 " of %" PRId64 " in the queue of %s%s%s", position.position,
 				     position.queue, job->cluster, hold != NULL ? ": " : "", hold != NULL ? hold : "");

@@ -89,8 +89,8 @@ json_t *service_tasks(struct service *service, const char *search, const char *h
 		      bool *ret_more);
 
 /* While a job waits for its turn, waiting_on says which: "place 12 of 40 in the queue of alpha: alice has 50 of 50 jobs
- * in Slurm". The places are the scheduler's, not the store's; service_queue_version() is another number when they have
- * changed, and only grows. */
+ * in Slurm", and job->queue the same in numbers and words for programs. The places are the scheduler's, not the
+ * store's; service_queue_version() is another number when they have changed, and only grows. */
 void service_show_queue_position(struct service *service, struct job_row *job);
 int64_t service_queue_version(struct service *service);
 

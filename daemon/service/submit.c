@@ -153,6 +153,7 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 			      .max_attempts = plan->max_attempts,
 			      .budget_from_attempt = 1,
 			      .progress = -1,
+			      .gpus = eval_plan_gpus(plan),
 			      .created_at = evaluation->created_at,
 			      .updated_at = evaluation->created_at,
 			      .version = 1};
@@ -168,6 +169,8 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	row.model = mem_strdup(plan->model);
 	row.job_dir = script_job_dir(evaluation->rundir, plan_job);
 	row.waiting_on = mem_strdup("its turn");
+	row.partition = mem_strdup(plan->partition);
+	row.account = mem_strdup(plan->account);
 	row.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
 	row.resume_on = str_take(&resume_on);
 	const struct likeness_row subject = {likeness->subject.hash, likeness->subject.parts};

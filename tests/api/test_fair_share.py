@@ -60,6 +60,10 @@ def test_jobs_above_a_persons_limit_wait_with_their_place(start):
     wanted = f"place 3 of 3 {reason}"
     wait_until(lambda: ann.get(f"/v1/jobs/{one}.4").json()["waiting_on"] == wanted)
     assert ann.get(f"/v1/jobs?evaluation={one}").json()["items"][0]["waiting_on"] == wanted
+    queue = ann.get(f"/v1/jobs/{one}.4").json()["queue"]
+    assert queue == {"in": "service", "position": 3, "of": 3, "reason": "submitted_jobs_of_user", "count": 2, "limit": 2,
+                     "expected_start": None} == ann.get(f"/v1/jobs?evaluation={one}").json()["items"][0]["queue"]
+    assert ann.get(f"/v1/jobs/{one}.0").json()["queue"] is None
     listed = {item["id"]: item for item in ann.get("/v1/evaluations").json()["items"]}
     assert listed[one]["jobs"][4]["waiting_on"] == wanted
     # Nothing of it is written for every job and tick: the store has what does not change.

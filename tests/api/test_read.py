@@ -10,8 +10,8 @@ import yaml
 from conftest import CONFIG, ROOT, wait_until
 
 LABELLED = {"config": CONFIG}
-JOB_KEYS = ("id evaluation task index state reason waiting_on slurm_job_id attempt progress budget export warnings observed_at "
-            "created_at started_at ended_at rundir").split()
+JOB_KEYS = ("id evaluation task index user cluster model partition account gpus state reason waiting_on queue slurm_job_id attempt "
+            "progress budget export warnings observed_at created_at started_at ended_at rundir").split()
 EVALUATION_KEYS = "id user cluster state created_at updated_at labels model config_hash images counts warnings jobs".split()
 NO_ID = ["0123456789abcdef", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0", "x", "%00", "..%2f..", "0" * 2000,
          "0123456789abcdef.0.0", "caf%C3%A9"]
@@ -152,7 +152,7 @@ def test_list_filters(ann, bob, many):
     ("/v1/evaluations", "cursor=AAAA"), ("/v1/evaluations", "cursor=../../x"), ("/v1/evaluations", "state=done"),
     ("/v1/evaluations", "since=yesterday"), ("/v1/evaluations", "until=2026-13-01"), ("/v1/evaluations", "label=x"),
     ("/v1/evaluations", "label=:x"), ("/v1/evaluations", "page=2"), ("/v1/jobs", "state=RUNNING"),
-    ("/v1/jobs", "model=x"), ("/v1/tasks", "cursor=zzz"), ("/v1/results", "format=xml"), ("/v1/results", "limit=-1"),
+    ("/v1/jobs", "page=x"), ("/v1/tasks", "cursor=zzz"), ("/v1/results", "format=xml"), ("/v1/results", "limit=-1"),
     ("/v1/clusters", "x=1"), ("/v1/whoami", "x=1"), ("/healthz", "x=1"), ("/readyz", "x=1"), ("/openapi.yaml", "x=1"),
 ])
 def test_query_wrong_refused(ann, path, query):
@@ -303,6 +303,27 @@ def test_results_of_job_json_and_csv(ann, scores):
         assert {r["task"] for r in rows} == {'ifeval, "strict"', "ifeval"}
         assert {r["value"] for r in rows} == {"0.1", ""}
     assert ann.get(f"/v1/jobs/{scores[0]}/results?format=json", headers={"Accept": "text/csv"}).json()
+
+
+def test_list_jobs_filters_and_what_each_says_of_itself(ann, bob, many):
+    overrides = ["target.api_endpoint.model_id=org/of-jobs", "++execution.partition=gpu", "execution.num_nodes=2",
+                 "++execution.gpus_per_node=4"]
+    other = submit(bob, labels={"batch": "jobs"}, overrides=overrides)["id"]
+
+    def ids(**params):
+        return [i["id"] for i in pages(ann, "/v1/jobs", 500, **params)[0]]
+
+    both = [f"{other}.1", f"{other}.0"]
+    assert ids(label="batch:jobs") == both == ids(model="org/of-jobs") == ids(user="bob", label="batch:jobs", model="org/of-jobs")
+    assert ids(label="batch:none") == [] == ids(label="batch:many", model="org/of-jobs")
+    assert len(ids(label="number:1")) == 80 and len(pages(ann, "/v1/jobs", 7, label="number:1")[0]) == 80
+    assert ids(since="2001-01-01T00:00:00Z", label="batch:jobs") == both
+    assert ids(until="2001-01-01T00:00:00Z") == [] == ids(since="2999-01-01T00:00:00Z")
+    job = ann.get(f"/v1/jobs?label=batch:jobs&task=simple_evals.mmlu_pro").json()["items"][0]
+    said = {"user": "bob", "cluster": "alpha", "model": "org/of-jobs", "partition": "gpu", "account": "acct", "gpus": 8}
+    assert said.items() <= job.items() and said.items() <= ann.get(f"/v1/evaluations/{other}").json()["jobs"][1].items()
+    for query in ("label=x", "since=yesterday", "until=1"):
+        ann.get(f"/v1/jobs?{query}", 400)
 
 
 def test_results_across_evaluations_filters_and_pages(ann, scores):

@@ -139,16 +139,48 @@ static json_t *parse(struct json_out *out)
 	return json;
 }
 
+static json_t *queue_of(const struct job_row *job)
+{
+	struct json_out out = {0};
+	render_job(&out, job);
+	json_t *shown = json_loads(str_text(&out.text), 0, NULL);
+	json_t *queue = json_incref(json_object_get(shown, "queue"));
+	json_decref(shown);
+	json_out_done(&out);
+	return queue;
+}
+
+static void test_render_job_queue_is_whose_it_waits_in(void **state)
+{
+	(void)state;
+	struct job_row job = make_job(CHAIN_PENDING);
+	job.queue.slurm_reason = (char *)"Priority";
+	job.queue.expected_start = 1;
+	json_t *wanted = json_pack("{s:s, s:n, s:n, s:s, s:n, s:n, s:s}", "in", "slurm", "position", "of", "reason",
+				   "Priority", "count", "limit", "expected_start", "1970-01-01T00:00:01Z");
+	json_t *shown = queue_of(&job);
+	assert_true(json_equal(shown, wanted));
+	json_decref(shown);
+	json_decref(wanted);
+	job.queue = (struct job_queue){.position = 3, .of = 4, .hold = "slurm_limit"};
+	wanted = json_pack("{s:s, s:i, s:i, s:s, s:n, s:n, s:n}", "in", "service", "position", 3, "of", 4, "reason",
+			   "slurm_limit", "count", "limit", "expected_start");
+	shown = queue_of(&job);
+	assert_true(json_equal(shown, wanted));
+	json_decref(shown);
+	json_decref(wanted);
+}
+
 static void test_render_job_unknown_values_are_null(void **state)
 {
-	static const char *const nulls[] = {"reason",      "waiting_on", "slurm_job_id", "progress",
-					    "observed_at", "started_at", "ended_at"};
+	static const char *const nulls[] = {"reason",       "waiting_on", "queue",       "partition",  "account",
+					    "slurm_job_id", "progress",   "observed_at", "started_at", "ended_at"};
 	struct job_row job = make_job(CHAIN_QUEUED);
 	struct json_out out = {0};
 	(void)state;
 	render_job(&out, &job);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 18);
+	assert_int_equal(json_object_size(json), 25);
 	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
 		assert_true(json_is_null(json_object_get(json, nulls[i])));
 	const json_t *budget = json_object_get(json, "budget");
@@ -291,6 +323,7 @@ int main(void)
 	    cmocka_unit_test(test_out_value_is_what_jansson_reads_back),
 	    cmocka_unit_test(test_out_nesting_and_commas),
 	    cmocka_unit_test(test_render_job_unknown_values_are_null),
+	    cmocka_unit_test(test_render_job_queue_is_whose_it_waits_in),
 	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
 	    cmocka_unit_test(test_render_job_detail_attempts_and_history),
 	    cmocka_unit_test(test_render_score_csv_fields_are_quoted),

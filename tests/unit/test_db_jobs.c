@@ -1,6 +1,8 @@
 /* db/jobs.c: jobs, their states and history, the scheduler's lists, the filters against a naive one. */
 #include "db_fixture.h"
 
+#include "db/attempts.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One evaluation with `count` jobs; their numbers into seqs. */
@@ -40,6 +42,8 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->resume_mode, b->resume_mode},
 	    {a->resume_on, b->resume_on},
 	    {a->slurm_job_id, b->slurm_job_id},
+	    {a->partition, b->partition},
+	    {a->account, b->account},
 	    {a->export_, b->export_},
 	    {a->cancel_requested_by, b->cancel_requested_by},
 	};
@@ -56,6 +60,7 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->max_attempts, b->max_attempts},
 	    {a->attempt, b->attempt},
 	    {a->failures, b->failures},
+	    {a->gpus, b->gpus},
 	    {a->not_before, b->not_before},
 	    {a->cancel_requested_at, b->cancel_requested_at},
 	    {a->progress, b->progress},
@@ -87,6 +92,10 @@ static void test_jobs_insert_and_get_every_column(void **state)
 	rows[1].max_attempts = 9;
 	rows[1].attempt = 3;
 	rows[1].failures = 2;
+	rows[1].partition = (char *)"gpu";
+	rows[1].account = (char *)"team";
+	rows[1].gpus = 8;
+	rows[0].gpus = -1;
 	rows[1].not_before = 11;
 	rows[1].cancel_requested_at = 12;
 	rows[1].progress = 0;
@@ -108,6 +117,40 @@ static void test_jobs_insert_and_get_every_column(void **state)
 	assert_refused(f, NEL_NOTFOUND, jobs_get_seq(f->db, 99, &none, &f->err));
 	assert_refused(f, NEL_CONFLICT, jobs_insert(f->db, &rows[1], &f->err));
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM history"), 2);
+}
+
+static void assert_waits_in_slurm(struct fixture *f, int64_t seq, const char *reason, int64_t expected_start)
+{
+	CLEANUP(job_row_done) struct job_row job = {0};
+	assert_ok(f, jobs_get_seq(f->db, seq, &job, &f->err));
+	assert_same_text(reason, job.queue.slurm_reason);
+	assert_int_equal(expected_start, job.queue.expected_start);
+}
+
+static void test_jobs_get_shows_why_slurm_lets_it_wait_while_it_does(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seqs[1];
+	add_jobs(f, 1, 1, seqs);
+	static const char *const reasons[] = {"Priority", "Resources"};
+	for (int number = 1; number <= 2; number++) {
+		CLEANUP(mem_freep) char *name = mem_printf("nel-x-%d", number);
+		struct attempt_row row = {.job_seq = seqs[0],
+					  .number = number,
+					  .job_name = name,
+					  .elapsed_s = -1,
+					  .exit_code = -1,
+					  .pending_reason = (char *)reasons[number - 1],
+					  .start_estimate = 1000 * number};
+		assert_ok(f, attempts_insert(f->db, &row, "h", "b", &f->err));
+		assert_ok(f, attempts_update(f->db, &row, &f->err));
+	}
+	assert_waits_in_slurm(f, seqs[0], NULL, 0);
+	const char *sql = "UPDATE jobs SET state = 'pending', attempt = 2";
+	assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_waits_in_slurm(f, seqs[0], "Resources", 2000);
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'running'", NULL, NULL, NULL), SQLITE_OK);
+	assert_waits_in_slurm(f, seqs[0], NULL, 0);
 }
 
 static void test_jobs_insert_out_of_order_is_refused(void **state)
@@ -516,6 +559,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    READY(test_jobs_insert_and_get_every_column),
+	    READY(test_jobs_get_shows_why_slurm_lets_it_wait_while_it_does),
 	    READY(test_jobs_insert_out_of_order_is_refused),
 	    READY(test_jobs_get_unknown_state_is_an_error),
 	    READY(test_jobs_set_state_only_from_the_stored_one),

@@ -2,6 +2,7 @@
 #include "config/plan/eval_plan.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -160,4 +161,24 @@ char **eval_plan_secret_names(const struct eval_plan *plan)
 	}
 	names[kept] = NULL;
 	return names;
+}
+
+/* The number at the end of "8", "a100:8", "gpu:8" or "gpu:a100:8"; "gpu" is one. */
+static int64_t gpus_in(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	long long count = 0;
+	if (str_to_int(colon != NULL ? colon + 1 : text, 0, 1024, &count))
+		return count;
+	return 1;
+}
+
+int64_t eval_plan_gpus(const struct eval_plan *plan)
+{
+	int64_t per_node = 0;
+	if (plan->gpus_per_node != NULL)
+		per_node = gpus_in(plan->gpus_per_node);
+	else if (plan->gres != NULL && str_starts_with(plan->gres, "gpu"))
+		per_node = gpus_in(plan->gres);
+	return per_node * plan->total_nodes;
 }

@@ -165,6 +165,9 @@ DEFINE_FREEP(struct eval_plan, eval_plan, eval_plan_free)
 /* The job with that index; NULL when there is none. */
 const struct plan_job *eval_plan_job(const struct eval_plan *plan, int index);
 
+/* How many GPUs the script asks Slurm for, on all nodes together. */
+int64_t eval_plan_gpus(const struct eval_plan *plan);
+
 /* The secret names that host: variables of the plan want, sorted, unique, NULL-terminated; free each and the array. */
 char **eval_plan_secret_names(const struct eval_plan *plan);
 

@@ -87,6 +87,16 @@ class Counts(TypedDict):
     cancelled: int
     budget_exhausted: int
 
+JobQueue = TypedDict('JobQueue', {
+    'in': Literal['service', 'slurm'],
+    'position': CountOrNull,
+    'of': CountOrNull,
+    'reason': TextOrNull,
+    'count': CountOrNull,
+    'limit': CountOrNull,
+    'expected_start': TimeOrNull,
+})
+
 
 class JobProgress(TypedDict):
     requests: int
@@ -117,9 +127,16 @@ class JobFields(TypedDict):
     evaluation: EvaluationId
     task: str
     index: int
+    user: str
+    cluster: str
+    model: str
+    partition: TextOrNull
+    account: TextOrNull
+    gpus: CountOrNull
     state: JobState
     reason: TextOrNull
     waiting_on: TextOrNull
+    queue: Optional[JobQueue]
     slurm_job_id: TextOrNull
     attempt: int
     progress: Optional[JobProgress]
