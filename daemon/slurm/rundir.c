@@ -78,14 +78,24 @@ static struct consumer *add_consumer(struct consumers *consumers, const struct e
 	return &consumers->items[consumers->count++];
 }
 
-static void consumers_init(struct consumers *consumers, const struct eval_plan *plan, const struct plan_job *job)
+static void add_servers(struct consumers *consumers, const struct eval_plan *plan)
 {
-	*consumers = (struct consumers){0};
 	if (plan->deployment != NULL)
 		script_append_consumer(&add_consumer(consumers, &plan->deployment->env)->name, plan->deployment);
 	for (size_t i = 0; i < plan->auxiliary_count; i++)
 		script_append_consumer(&add_consumer(consumers, &plan->auxiliaries[i].env)->name,
 				       &plan->auxiliaries[i]);
+}
+
+/* Which containers read secrets in a directory: those of the job, and of the servers when it has its own. */
+static void consumers_init(struct consumers *consumers, const struct eval_plan *plan, const struct plan_job *job,
+			   bool servers)
+{
+	*consumers = (struct consumers){0};
+	if (servers)
+		add_servers(consumers, plan);
+	if (job == NULL)
+		return;
 	str_append(&add_consumer(consumers, &job->env)->name, SCRIPT_EVALUATION);
 	if (plan->export_ != NULL)
 		str_append(&add_consumer(consumers, &plan->export_->env)->name, SCRIPT_EXPORT);
@@ -138,7 +148,7 @@ static void secrets_text(const struct consumers *consumers, secret_lookup lookup
 char *rundir_secrets_redacted(const struct eval_plan *plan, const struct plan_job *job)
 {
 	CLEANUP(consumers_done) struct consumers consumers;
-	consumers_init(&consumers, plan, job);
+	consumers_init(&consumers, plan, job, true);
 	struct str s = {0};
 	secrets_text(&consumers, redact, NULL, &s);
 	return str_take(&s);
@@ -195,10 +205,10 @@ static int check_secrets(const struct consumers *consumers, const struct rundir_
 }
 
 static void add_secrets(struct rundir_files *files, const char *dir, const struct rundir_input *in,
-			const struct plan_job *job)
+			const struct plan_job *job, bool servers)
 {
 	CLEANUP(consumers_done) struct consumers consumers;
-	consumers_init(&consumers, in->plan, job);
+	consumers_init(&consumers, in->plan, job, servers);
 	struct str s = {0};
 	secrets_text(&consumers, in->secret, in->secret_arg, &s);
 	size_t size = s.len;
@@ -222,28 +232,54 @@ static void add_export(struct rundir_files *files, const char *dir, const struct
 	add_text(files, dir, "artifacts/config.yml", yaml_json_emit(plan->resolved), 0600);
 }
 
-static int add_job(struct rundir_files *files, const struct rundir_input *in, const struct attempt_order *order,
-		   struct nel_err *err)
+/* run.sub and what a chain's directory has beside. */
+static int add_chain(struct rundir_files *files, const struct rundir_input *in, const struct attempt_order *order,
+		     struct nel_err *err)
 {
-	const struct plan_job *job = eval_plan_job(in->plan, order->job_index);
-	if (job == NULL)
-		return err_set(err, NEL_INVALID, "there is no job %d", order->job_index);
-	CLEANUP(mem_freep) char *job_dir = script_job_dir(in->rundir, job);
-	const char *dir = strrchr(job_dir, '/') + 1;
+	CLEANUP(mem_freep) char *chain_dir = script_chain_dir(in->plan, in->rundir, order, err);
 	CLEANUP(str_done) struct str script = {0};
-	if (script_render_header(in->plan, order, in->evaluation, job_dir, &script, err) != 0)
+	if (chain_dir == NULL || script_render_header(in->plan, order, in->evaluation, chain_dir, &script, err) != 0)
 		return -1;
-	str_append(&script, script_body());
+	const char *dir = strrchr(chain_dir, '/') + 1;
+	str_append(&script, order->share != NULL ? script_shared_body() : script_body());
 	add_directory(files, dir, "");
 	add_directory(files, dir, "logs/");
 	add_directory(files, dir, "artifacts/");
 	add_text(files, dir, "run.sub", str_take(&script), 0700);
+	return 0;
+}
+
+static void add_job(struct rundir_files *files, const struct rundir_input *in, const struct plan_job *job, bool servers)
+{
+	CLEANUP(mem_freep) char *job_dir = script_job_dir(in->rundir, job);
+	const char *dir = strrchr(job_dir, '/') + 1;
+	if (!servers) { /* of a chain's own directory add_chain() has made them */
+		add_directory(files, dir, "");
+		add_directory(files, dir, "logs/");
+		add_directory(files, dir, "artifacts/");
+	}
 	add_text(files, dir, "config_ef.yaml", yaml_json_emit(job->evaluator_config), 0600);
 	add_export(files, dir, in->plan);
-	add_secrets(files, dir, in, job);
+	add_secrets(files, dir, in, job, servers);
 	if (in->sealed_env != NULL)
 		add(files, mem_printf("%s/.secrets.sealed", dir), mem_dup(in->sealed_env, in->sealed_env_size),
 		    in->sealed_env_size, 0600, false);
+}
+
+static int add_order(struct rundir_files *files, const struct rundir_input *in, const struct attempt_order *order,
+		     struct nel_err *err)
+{
+	const struct share_order *share = order->share;
+	if (add_chain(files, in, order, err) != 0)
+		return -1;
+	if (share == NULL) {
+		add_job(files, in, eval_plan_job(in->plan, order->job_index), true);
+		return 0;
+	}
+	CLEANUP(mem_freep) char *chain_dir = script_shared_dir("", share->number);
+	add_secrets(files, chain_dir + 1, in, NULL, true);
+	for (size_t i = 0; i < share->job_count; i++)
+		add_job(files, in, eval_plan_job(in->plan, share->jobs[i]), false);
 	return 0;
 }
 
@@ -258,18 +294,26 @@ static void add_output_dirs(struct rundir_files *files, const struct rundir_inpu
 }
 
 /* Before any file is made, so that what is missing is told for all jobs at once. */
+static void add_consumers(struct consumers *all, const struct rundir_input *in, const struct plan_job *job)
+{
+	if (job == NULL)
+		return;
+	struct consumers consumers;
+	consumers_init(&consumers, in->plan, job, true);
+	for (size_t c = 0; c < consumers.count; c++)
+		add_consumer(all, consumers.items[c].group);
+	consumers_done(&consumers);
+}
+
 static int check_all_secrets(const struct rundir_input *in, struct nel_err *err)
 {
 	struct consumers all = {0};
 	for (size_t i = 0; i < in->order_count; i++) {
-		const struct plan_job *job = eval_plan_job(in->plan, in->orders[i].job_index);
-		if (job == NULL)
-			continue;
-		struct consumers consumers;
-		consumers_init(&consumers, in->plan, job);
-		for (size_t c = 0; c < consumers.count; c++)
-			add_consumer(&all, consumers.items[c].group);
-		consumers_done(&consumers);
+		const struct share_order *share = in->orders[i].share;
+		if (share == NULL)
+			add_consumers(&all, in, eval_plan_job(in->plan, in->orders[i].job_index));
+		for (size_t k = 0; share != NULL && k < share->job_count; k++)
+			add_consumers(&all, in, eval_plan_job(in->plan, share->jobs[k]));
 	}
 	int rc = check_secrets(&all, in, err);
 	consumers_done(&all);
@@ -281,7 +325,7 @@ int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, 
 	struct rundir_files files = {0};
 	int rc = check_all_secrets(in, err);
 	for (size_t i = 0; rc == 0 && i < in->order_count; i++)
-		rc = add_job(&files, in, &in->orders[i], err);
+		rc = add_order(&files, in, &in->orders[i], err);
 	if (rc == 0 && in->shared)
 		add_output_dirs(&files, in);
 	if (rc == 0 && in->origin != NULL)

@@ -29,7 +29,7 @@ struct rundir_input {
 	const struct eval_plan *plan;
 	const char *evaluation;
 	const char *rundir;                 /* absolute, on the cluster */
-	const struct attempt_order *orders; /* the attempts to send; a job without one has no files */
+	const struct attempt_order *orders; /* the attempts to send; a job in none has no files */
 	size_t order_count;
 	bool shared;                         /* struct submit_package */
 	const char *const *used_output_dirs; /* of everybody's evaluations there; NULL-terminated */
@@ -47,7 +47,8 @@ struct rundir_input {
  * artifacts/export_config.yml and artifacts/config.yml, which the launcher's exporters read. (run.sub itself writes the
  * proxies' configurations: the nodes' addresses are known only there.) Where people share the account, .output_dirs
  * 0600 has what must not be mounted (script/run_body/09_mounts.sh). .origin and per job .secrets.sealed, 0600. INVALID
- * when secrets are missing (naming all).
+ * when secrets are missing (naming all). Of an order with a share_order, run.sub, logs/, artifacts/ and .secrets.env
+ * (the servers' alone) are in shared.<k>/, and each job's directory has the rest, with its own secrets in .secrets.env.
  */
 int rundir_build(const struct rundir_input *in, struct rundir_files *ret_files, struct nel_err *err);
 

@@ -11,6 +11,8 @@
 #include <time.h>
 
 #define BODY_PATH "daemon/slurm/script/run_body.sh"
+#define SHARED_BODY_PATH "daemon/slurm/script/run_shared.sh"
+#define SHARED "shared" /* a task of that name has jobs shared.<index>: see script_shared_dir() */
 #define JOB_ID_BYTES "0123456789_"
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define FLAG_BYTES LETTERS_DIGITS "-"
@@ -31,16 +33,27 @@ static void append_name(struct str *s, const char *text)
 		str_append_c(s, strchr(NAME_BYTES "%", *p) != NULL ? *p : '_');
 }
 
-char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt)
+static char *attempt_name(const struct eval_plan *plan, const char *what, int number, const char *evaluation,
+			  int attempt)
 {
 	struct str name = {0};
 	append_name(&name, plan->account);
 	str_append_c(&name, '-');
 	append_name(&name, plan->subproject);
 	str_append_c(&name, '.');
-	append_name(&name, job->file_name);
-	str_appendf(&name, ".%d-%s.%d", job->index, evaluation, attempt);
+	append_name(&name, what);
+	str_appendf(&name, ".%d-%s.%d", number, evaluation, attempt);
 	return str_take(&name);
+}
+
+char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt)
+{
+	return attempt_name(plan, job->file_name, job->index, evaluation, attempt);
+}
+
+char *script_shared_name(const struct eval_plan *plan, int number, const char *evaluation, int attempt)
+{
+	return attempt_name(plan, SHARED, number, evaluation, attempt);
 }
 
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s)
@@ -59,11 +72,38 @@ char *script_job_dir(const char *rundir, const struct plan_job *job)
 	return mem_printf("%s/%s.%d", rundir, job->file_name, job->index);
 }
 
-const char *script_body(void)
+char *script_shared_dir(const char *rundir, int number)
 {
-	const struct embed_file *file = embed_find(BODY_PATH);
+	return mem_printf("%s/" SHARED ".%d", rundir, number);
+}
+
+char *script_chain_dir(const struct eval_plan *plan, const char *rundir, const struct attempt_order *order,
+		       struct nel_err *err)
+{
+	if (order->share != NULL)
+		return script_shared_dir(rundir, order->share->number);
+	const struct plan_job *job = eval_plan_job(plan, order->job_index);
+	if (job != NULL)
+		return script_job_dir(rundir, job);
+	err_set(err, NEL_INVALID, "there is no job %d", order->job_index);
+	return NULL;
+}
+
+static const char *embedded(const char *path)
+{
+	const struct embed_file *file = embed_find(path);
 	assert(file != NULL);
 	return file->data;
+}
+
+const char *script_body(void)
+{
+	return embedded(BODY_PATH);
+}
+
+const char *script_shared_body(void)
+{
+	return embedded(SHARED_BODY_PATH);
 }
 
 /* One #SBATCH line. sbatch splits it into words as a shell would, but knows no variables: within double quotes only '"'
@@ -186,27 +226,65 @@ static int check_job_dir(const char *job_dir, struct nel_err *err)
 	return 0;
 }
 
+struct shared_jobs {
+	struct script_job *items;
+	size_t count;
+};
+
+static void shared_jobs_done(struct shared_jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->count; i++)
+		free(jobs->items[i].dir);
+	free(jobs->items);
+}
+
+/* The jobs of a share_order, with their directories beside the chain's. */
+static int find_shared_jobs(const struct eval_plan *plan, const struct share_order *share, const char *chain_dir,
+			    struct shared_jobs *jobs, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *rundir = mem_strndup(chain_dir, (size_t)(strrchr(chain_dir, '/') - chain_dir));
+	if (share->job_count < 1 || share->at_once < 1)
+		return err_set(err, NEL_INVALID, "a shared deployment without jobs");
+	jobs->items = mem_calloc(share->job_count, sizeof *jobs->items);
+	for (size_t i = 0; i < share->job_count; i++) {
+		const struct plan_job *job = eval_plan_job(plan, share->jobs[i]);
+		if (job == NULL)
+			return err_set(err, NEL_INVALID, "there is no job %d", share->jobs[i]);
+		char *dir = script_job_dir(rundir, job);
+		jobs->items[jobs->count++] =
+		    (struct script_job){.job = job, .dir = dir, .folder = strrchr(dir, '/') + 1};
+	}
+	return 0;
+}
+
 int script_render_header(const struct eval_plan *plan, const struct attempt_order *order, const char *evaluation,
 			 const char *job_dir, struct str *ret_header, struct nel_err *err)
 {
-	const struct plan_job *job = eval_plan_job(plan, order->job_index);
-	if (job == NULL)
+	CLEANUP(shared_jobs_done) struct shared_jobs shared = {0};
+	const struct plan_job *job = order->share != NULL ? NULL : eval_plan_job(plan, order->job_index);
+	if (job == NULL && order->share == NULL)
 		return err_set(err, NEL_INVALID, "there is no job %d", order->job_index);
 	if (check_job_dir(job_dir, err) != 0)
+		return -1;
+	if (order->share != NULL && find_shared_jobs(plan, order->share, job_dir, &shared, err) != 0)
 		return -1;
 	struct str header = {0};
 	str_append(&header, "#!/bin/bash\n");
 	int rc = append_options(&header, plan, order, job_dir, err);
 	if (rc == 0)
-		rc = script_data_append(&(struct script_data){.plan = plan,
-							      .job = job,
-							      .evaluation = evaluation,
-							      .attempt = order->number,
-							      .budget_from = order->budget_from,
-							      .budget_left_s = order->budget_left_s,
-							      .job_name = order->job_name,
-							      .job_dir = job_dir},
-					&header, err);
+		rc = script_data_append(
+		    &(struct script_data){.plan = plan,
+					  .job = job,
+					  .shared = shared.items,
+					  .shared_count = shared.count,
+					  .at_once = order->share != NULL ? order->share->at_once : 0,
+					  .evaluation = evaluation,
+					  .attempt = order->number,
+					  .budget_from = order->budget_from,
+					  .budget_left_s = order->budget_left_s,
+					  .job_name = order->job_name,
+					  .job_dir = job_dir},
+		    &header, err);
 	if (rc == 0)
 		str_append_n(ret_header, str_text(&header), header.len);
 	str_done(&header);

@@ -1,6 +1,7 @@
 /* run.sub: what one attempt of one job is to Slurm. A generated header (#SBATCH options, then shell-quoted readonly
  * data) followed by the fixed body, the files of daemon/slurm/script/run_body/ in their order with an empty line
- * between them. Pure: no I/O. */
+ * between them. Of several jobs on one deployment the last of these files gives way to those of run_shared/. Pure: no
+ * I/O. */
 #ifndef NEL_SLURM_SCRIPT_H
 #define NEL_SLURM_SCRIPT_H
 
@@ -8,17 +9,27 @@
 #include "base/str.h"
 #include "config/plan/eval_plan.h"
 
+/* Several jobs that ride in one chain and are evaluated on one deployment; borrowed. */
+struct share_order {
+	int number;       /* of the chain in its evaluation, from 1: its directory is shared.<number> */
+	const int *jobs;  /* their indices, in the order in which they are evaluated; all that the chain carries, also
+			     those that have ended: the script knows of them */
+	size_t job_count; /* at least 1 */
+	int at_once;      /* how many are evaluated at once, from 1 */
+};
+
 /* What one attempt adds to the plan; strings borrowed. */
 struct attempt_order {
-	int job_index;
+	int job_index;         /* not with share */
 	int number;            /* from 1 */
-	const char *job_name;  /* unique: script_job_name() */
+	const char *job_name;  /* unique: script_job_name(), script_shared_name() */
 	int64_t time_limit_s;  /* at most the walltime; clipped to what the budget leaves */
 	const char *after_job; /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
 	bool adopt_only; /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
-	const char *exclude_node; /* --exclude=<node>, after NODE_FAIL; NULL: none */
-	int budget_from;          /* the first attempt that the budget counts */
-	int64_t budget_left_s;    /* for this attempt; -1: there is no budget */
+	const char *exclude_node;        /* --exclude=<node>, after NODE_FAIL; NULL: none */
+	int budget_from;                 /* the first attempt that the budget counts */
+	int64_t budget_left_s;           /* for this attempt; -1: there is no budget */
+	const struct share_order *share; /* NULL: the chain carries the one job job_index */
 };
 
 /* "<account>-<subproject>.<task>.<index>-<evaluation>.<attempt>"; free() it. */
@@ -30,11 +41,24 @@ char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_
 /* "<rundir>/<task>.<index>"; free() it. */
 char *script_job_dir(const char *rundir, const struct plan_job *job);
 
-/* Appends the header of run.sub: everything before the body. job_dir is absolute on the cluster. */
+/* Likewise of a shared chain: "<account>-<subproject>.shared.<k>-<evaluation>.<attempt>"; free() it. */
+char *script_shared_name(const struct eval_plan *plan, int number, const char *evaluation, int attempt);
+
+/* "<rundir>/shared.<k>"; free() it. */
+char *script_shared_dir(const char *rundir, int number);
+
+/* The directory of an attempt's chain: script_shared_dir(), or script_job_dir(); free() it. INVALID when the plan has
+ * not the order's job: NULL. */
+char *script_chain_dir(const struct eval_plan *plan, const char *rundir, const struct attempt_order *order,
+		       struct nel_err *err);
+
+/* Appends the header of run.sub: everything before the body. job_dir is that of the chain (script_chain_dir()); it is
+ * absolute on the cluster. */
 int script_render_header(const struct eval_plan *plan, const struct attempt_order *order, const char *evaluation,
 			 const char *job_dir, struct str *ret_header, struct nel_err *err);
 
 /* The body; its end is the end of run.sub. */
 const char *script_body(void);
+const char *script_shared_body(void); /* of a chain with a share_order */
 
 #endif

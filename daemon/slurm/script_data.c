@@ -34,13 +34,19 @@ static int append_word(struct str *s, const char *what, const char *text, struct
 	return 0;
 }
 
-static int append_text(struct str *s, const char *name, const char *text, struct nel_err *err)
+static int append_assignment(struct str *s, const char *name, const char *text, struct nel_err *err)
 {
-	str_appendf(s, "readonly %s=", name);
+	str_appendf(s, "%s=", name);
 	if (append_word(s, name, text, err) != 0)
 		return -1;
 	str_append_c(s, '\n');
 	return 0;
+}
+
+static int append_text(struct str *s, const char *name, const char *text, struct nel_err *err)
+{
+	str_append(s, "readonly ");
+	return append_assignment(s, name, text, err);
 }
 
 static void append_number(struct str *s, const char *name, int64_t value)
@@ -167,6 +173,20 @@ static int append_chain(const struct script_data *data, struct str *s, struct ne
 	return 0;
 }
 
+static int append_task(const struct plan_job *job, struct str *s, struct nel_err *err)
+{
+	append_number(s, "NEL_JOB_INDEX", job->index);
+	return append_text(s, "NEL_TASK", job->task, err);
+}
+
+/* Of several jobs each has its own in its shell, and the chain has one beside. */
+static int append_job_dir(const struct script_data *data, const char *job_dir, struct str *s, struct nel_err *err)
+{
+	if (data->shared == NULL)
+		return append_text(s, "NEL_JOB_DIR", job_dir, err);
+	return append_assignment(s, "NEL_JOB_DIR", job_dir, err);
+}
+
 static int append_job(const struct script_data *data, struct str *s, struct nel_err *err)
 {
 	const struct eval_plan *plan = data->plan;
@@ -176,11 +196,10 @@ static int append_job(const struct script_data *data, struct str *s, struct nel_
 	str_append(s, "\n# The job.\n");
 	if (append_text(s, "NEL_EVALUATION", data->evaluation, err) != 0)
 		return -1;
-	append_number(s, "NEL_JOB_INDEX", data->job->index);
-	if (append_text(s, "NEL_TASK", data->job->task, err) != 0)
+	if (data->job != NULL && append_task(data->job, s, err) != 0)
 		return -1;
 	append_attempt(data, s);
-	if (append_text(s, "NEL_JOB_DIR", data->job_dir, err) != 0)
+	if (append_job_dir(data, data->job_dir, s, err) != 0)
 		return -1;
 	append_number(s, "NEL_TOTAL_NODES", plan->total_nodes);
 	append_number(s, "NEL_READINESS_TIMEOUT_S", plan->readiness_timeout_s);
@@ -414,11 +433,16 @@ static int append_group(const char *consumer, const struct env_group *group, str
 	return 0;
 }
 
-static int append_environment(const struct script_data *data, struct str *s, struct nel_err *err)
+static void append_environment_begin(const struct script_data *data, struct str *s)
 {
 	str_append(s,
 		   "\n# The variables of each container: whose, name, source, and the literal value or the variable to "
-		   "read on the\n# node. Secrets are in .secrets.env.\nreadonly NEL_ENVIRONMENT=(\n");
+		   "read on the\n# node. Secrets are in .secrets.env.\n");
+	str_append(s, data->shared == NULL ? "readonly NEL_ENVIRONMENT=(\n" : "NEL_ENVIRONMENT=(\n");
+}
+
+static int append_server_groups(const struct script_data *data, struct str *s, struct nel_err *err)
+{
 	const struct server *server;
 	for (size_t i = 0; (server = server_at(data->plan, i)) != NULL; i++) {
 		struct str consumer = {0};
@@ -428,9 +452,22 @@ static int append_environment(const struct script_data *data, struct str *s, str
 		if (rc != 0)
 			return -1;
 	}
-	if (append_group(SCRIPT_EVALUATION, &data->job->env, s, err) != 0)
+	return 0;
+}
+
+static int append_job_groups(const struct script_data *data, const struct plan_job *job, struct str *s,
+			     struct nel_err *err)
+{
+	if (append_group(SCRIPT_EVALUATION, &job->env, s, err) != 0)
 		return -1;
-	if (data->plan->export_ != NULL && append_group(SCRIPT_EXPORT, &data->plan->export_->env, s, err) != 0)
+	return data->plan->export_ == NULL ? 0 : append_group(SCRIPT_EXPORT, &data->plan->export_->env, s, err);
+}
+
+static int append_environment(const struct script_data *data, struct str *s, struct nel_err *err)
+{
+	append_environment_begin(data, s);
+	if (append_server_groups(data, s, err) != 0 ||
+	    (data->job != NULL && append_job_groups(data, data->job, s, err) != 0))
 		return -1;
 	str_append(s, ")\n");
 	return 0;
@@ -443,12 +480,12 @@ static bool mounts_home(const struct eval_plan *plan)
 	return !json_is_false(json_object_get(mounts, "mount_home"));
 }
 
-static int append_evaluation(const struct script_data *data, struct str *s, struct nel_err *err)
+static int append_evaluation(const struct script_data *data, const struct plan_job *job, const char *job_dir,
+			     struct str *s, struct nel_err *err)
 {
-	const struct plan_job *job = data->job;
 	if (job->container == NULL || *job->container == '\0')
 		return err_set(err, NEL_INVALID, "task %s has no container", job->task);
-	CLEANUP(mem_freep) char *mounts = mount_text(&job->mounts, data->job_dir, true, err);
+	CLEANUP(mem_freep) char *mounts = mount_text(&job->mounts, job_dir, true, err);
 	if (mounts == NULL)
 		return -1;
 	str_append(s, "\n# The evaluation.\n");
@@ -485,11 +522,47 @@ static int append_export(const struct script_data *data, struct str *s, struct n
 	return append_text(s, "NEL_EXPORT_INSTALL_CMD", export_->install_cmd == NULL ? "" : export_->install_cmd, err);
 }
 
+/* The data of one of several jobs, which its shell takes by calling the function. */
+static int append_shared_job(const struct script_data *data, const struct script_job *shared, struct str *s,
+			     struct nel_err *err)
+{
+	str_appendf(s, "\n# Job %d.\ntake_data_%d() {\n", shared->job->index, shared->job->index);
+	if (append_task(shared->job, s, err) != 0 || append_job_dir(data, shared->dir, s, err) != 0)
+		return -1;
+	append_environment_begin(data, s);
+	if (append_job_groups(data, shared->job, s, err) != 0)
+		return -1;
+	str_append(s, ")\n");
+	if (append_evaluation(data, shared->job, shared->dir, s, err) != 0)
+		return -1;
+	str_append(s, "}\n");
+	return 0;
+}
+
+static int append_shared_jobs(const struct script_data *data, struct str *s, struct nel_err *err)
+{
+	str_append(s,
+		   "\n# The jobs on the deployment, by the names of their directories and in their order, and how many "
+		   "at once.\nreadonly NEL_JOBS=(\n");
+	for (size_t i = 0; i < data->shared_count; i++) {
+		str_append(s, "    ");
+		if (append_word(s, "a job's name", data->shared[i].folder, err) != 0)
+			return -1;
+		str_append_c(s, '\n');
+	}
+	str_append(s, ")\n");
+	append_number(s, "NEL_AT_ONCE", data->at_once);
+	for (size_t i = 0; i < data->shared_count; i++)
+		if (append_shared_job(data, &data->shared[i], s, err) != 0)
+			return -1;
+	return 0;
+}
+
 int script_data_append(const struct script_data *data, struct str *s, struct nel_err *err)
 {
-	if (append_job(data, s, err) != 0 || append_servers(data, s, err) != 0 ||
-	    append_environment(data, s, err) != 0 || append_evaluation(data, s, err) != 0 ||
-	    append_export(data, s, err) != 0)
+	if (append_job(data, s, err) != 0 || append_servers(data, s, err) != 0 || append_environment(data, s, err) != 0)
 		return -1;
-	return 0;
+	int rc = data->shared != NULL ? append_shared_jobs(data, s, err)
+				      : append_evaluation(data, data->job, data->job_dir, s, err);
+	return rc == 0 ? append_export(data, s, err) : -1;
 }

@@ -13,15 +13,25 @@
 #define SCRIPT_EVALUATION "evaluation"
 #define SCRIPT_EXPORT "export"
 
+/* One of several jobs on one deployment. */
+struct script_job {
+	const struct plan_job *job;
+	char *dir;          /* its directory */
+	const char *folder; /* the last part of dir */
+};
+
 struct script_data {
 	const struct eval_plan *plan;
-	const struct plan_job *job;
+	const struct plan_job *job;      /* NULL where several share the deployment */
+	const struct script_job *shared; /* those, in their order; NULL with job */
+	size_t shared_count;
+	int at_once; /* of them */
 	const char *evaluation;
 	int attempt;
 	int budget_from;       /* the first attempt that the budget counts */
 	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
 	const char *job_name;  /* of this attempt */
-	const char *job_dir;
+	const char *job_dir;   /* of the chain */
 };
 
 /* Appends the readonly variables of run.sub. INVALID when something has no safe form: a path in a mount, a name in a

@@ -184,13 +184,19 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 	tasks->sources = mem_calloc(in->order_count, sizeof *tasks->sources);
 	for (size_t i = 0; i < in->order_count; i++) {
 		const struct attempt_order *order = &in->orders[i];
-		const struct plan_job *job = eval_plan_job(in->plan, order->job_index);
-		if (job == NULL)
-			return err_set(err, NEL_INTERNAL, "the plan has no job %d", order->job_index);
-		tasks->dirs[i] = script_job_dir(in->rundir, job);
+		const int *jobs = order->share != NULL ? order->share->jobs : &order->job_index;
+		size_t job_count = order->share != NULL ? order->share->job_count : 1;
+		tasks->dirs[i] = script_chain_dir(in->plan, in->rundir, order, err);
+		if (tasks->dirs[i] == NULL)
+			return -1;
 		sources_init(&tasks->sources[i]);
 		tasks->count++;
-		sources_add_job(&tasks->sources[i], job);
+		for (size_t k = 0; k < job_count; k++) {
+			const struct plan_job *job = eval_plan_job(in->plan, jobs[k]);
+			if (job == NULL)
+				return err_set(err, NEL_INTERNAL, "the plan has no job %d", jobs[k]);
+			sources_add_job(&tasks->sources[i], job);
+		}
 		tasks->items[i] = (struct submit_task){.folder = tasks->dirs[i] + strlen(in->rundir) + 1,
 						       .job_name = order->job_name,
 						       .number = order->number,
@@ -241,7 +247,7 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 	if (submit_send(pool, &package, timeout_ms, &reply, ret_sent, err) != 0)
 		return -1;
 	for (size_t i = 0; i < reply.count; i++)
-		reply.items[i].job_index = in->orders[i].job_index;
+		reply.items[i].job_index = in->orders[i].share != NULL ? -1 : in->orders[i].job_index;
 	*ret_reply = reply;
 	return 0;
 }

@@ -19,7 +19,7 @@ enum submit_outcome {
 };
 
 struct submit_result {
-	int job_index;
+	int job_index; /* -1: of several jobs; the place in the reply is the order's */
 	enum submit_outcome outcome;
 	char slurm_job_id[24];
 	int64_t submitted_at; /* UTC on the cluster */
@@ -44,7 +44,7 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 
 /* What slurm_submit() makes of the plan, and sends. All borrowed. */
 struct submit_task {
-	const char *folder;   /* below the run directory: "mmlu.0" */
+	const char *folder;   /* below the run directory: "mmlu.0", "shared.1" */
 	const char *job_name; /* unique */
 	int number;           /* of the attempt */
 	bool adopt_only;      /* looked up, and never given to sbatch anew */

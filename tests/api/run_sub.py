@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
-BODY = "\n".join(part.read_text() for part in sorted((ROOT / "daemon/slurm/script/run_body").glob("*.sh")))
+PARTS = sorted((ROOT / "daemon/slurm/script/run_body").glob("*.sh"))
+SHARED_PARTS = PARTS[:-1] + sorted((ROOT / "daemon/slurm/script/run_shared").glob("*.sh"))
+BODY = "\n".join(part.read_text() for part in PARTS)
+SHARED_BODY = "\n".join(part.read_text() for part in SHARED_PARTS)
 GOLDEN_OUTPUT = "/shared/out"
 JOB = "20260131_120000-0123456789abcdef/mmlu.0"
 SECRETS = """case $1 in
@@ -41,7 +44,10 @@ command = 0
 while options[command].startswith("--"):
     command += 1
 step = dict(a.partition("=")[::2] for a in options[:command])
-if step["--job-name"] != "evaluation":
+if step["--job-name"].startswith("evaluation-"):  # one of several jobs
+    os.environ["JOB"] = step["--job-name"][len("evaluation-") :]
+    os.environ["ARTIFACTS"] = step["--container-mounts"].partition(":")[0]
+elif step["--job-name"] != "evaluation":
     if has("server-dies"):
         sys.exit(1)
     if has("server-leaves"):

@@ -56,6 +56,12 @@ static const struct refused refused[] = {
      "integer"},
     {EVAL_BASE, "{'execution': {'proxy': {'type': 'nginx'}}}", "/execution/proxy/type", "haproxy"},
     {EVAL_BASE, "{'execution': {'auto_resume': {'mode': 'never'}}}", "/execution/auto_resume/mode", "in_job"},
+    {EVAL_BASE, "{'execution': {'share_deployment': 0}}", "/execution/share_deployment", "from 1 to 1000"},
+    {EVAL_BASE, "{'execution': {'share_deployment': -1}}", "/execution/share_deployment", "from 1 to 1000"},
+    {EVAL_BASE, "{'execution': {'share_deployment': 1001}}", "/execution/share_deployment", "from 1 to 1000"},
+    {EVAL_BASE, "{'execution': {'share_deployment': 'yes'}}", "/execution/share_deployment", "false, true"},
+    {EVAL_BASE, "{'execution': {'share_deployment': 1.5}}", "/execution/share_deployment", "false, true"},
+    {EVAL_BASE, "{'execution': {'share_order': 'longest'}}", "/execution/share_order", "shortest_first"},
     {EVAL_BASE, "{'execution': {'auto_resume': {'on': ['COMPLETED']}}}", "/execution/auto_resume/on", "COMPLETED"},
     {EVAL_BASE, "{'execution': {'auto_resume': {'max_attempts': 0}}}", "/execution/auto_resume/max_attempts", "from 1"},
     {EVAL_BASE, "{'execution': {'auto_export': {'destinations': ['a;b']}}}", "/execution/auto_export/destinations",
@@ -200,6 +206,8 @@ static void test_eval_config_plan_each_mistake_is_an_error_at_its_key(void **sta
 }
 
 static const struct refused warned[] = {
+    {EVAL_NONE, "{'execution': {'share_deployment': true}}", "/execution/share_deployment", "no deployment to share"},
+    {EVAL_BASE, "{'execution': {'share_order': 'shortest_first'}}", "/execution/share_order", "share_deployment"},
     {EVAL_NONE, "{'execution': {'gres': 'gpu:8'}}", "/execution/gres", "holds GPUs"},
     {EVAL_NONE, "{'execution': {'gpus_per_node': 1}}", "/execution/gres", "holds GPUs"},
     {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 4}}", "/deployment/tensor_parallel_size", "4 GPUs"},
@@ -230,6 +238,33 @@ static const struct refused warned[] = {
      "{'chat': '/c'}}}",
      "/judge_deployment", "auxiliary_deployments.judge"},
 };
+
+static void test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *base, *patch;
+		int at_once;
+		enum share_order_by order;
+	} cases[] = {
+	    {EVAL_BASE, "{}", 0, SHARE_AS_WRITTEN},
+	    {EVAL_BASE, "{'execution': {'share_deployment': null}}", 0, SHARE_AS_WRITTEN},
+	    {EVAL_BASE, "{'execution': {'share_deployment': false}}", 0, SHARE_AS_WRITTEN},
+	    {EVAL_BASE, "{'execution': {'share_deployment': true}}", 1, SHARE_AS_WRITTEN},
+	    {EVAL_BASE, "{'execution': {'share_deployment': 3, 'share_order': 'shortest_first'}}", 3,
+	     SHARE_SHORTEST_FIRST},
+	    {EVAL_BASE, "{'execution': {'share_deployment': 1000, 'share_order': 'as_written'}}", 1000,
+	     SHARE_AS_WRITTEN},
+	    {EVAL_NONE, "{'execution': {'share_deployment': 2}}", 0, SHARE_AS_WRITTEN},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		eval_ok(cases[i].base, cases[i].patch, &r);
+		assert_int_equal(r.plan->share_at_once, cases[i].at_once);
+		assert_int_equal(r.plan->share_order, cases[i].order);
+		eval_done(&r);
+	}
+}
 
 static void test_eval_config_plan_each_oddity_is_a_warning_at_its_key(void **state)
 {
@@ -646,6 +681,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_eval_config_plan_each_mistake_is_an_error_at_its_key),
+	    cmocka_unit_test(test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers),
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),

@@ -20,7 +20,8 @@ static char *render(const struct eval_plan *plan, const struct attempt_order *or
 {
 	struct nel_err err = {0};
 	struct str header = {0};
-	if (script_render_header(plan, order, PLAN_EVALUATION, JOB_DIR, &header, &err) != 0)
+	CLEANUP(mem_freep) char *dir = script_chain_dir(plan, PLAN_RUNDIR, order, &err);
+	if (dir == NULL || script_render_header(plan, order, PLAN_EVALUATION, dir, &header, &err) != 0)
 		fail_msg("%s", err.msg);
 	return str_take(&header);
 }
@@ -523,6 +524,65 @@ static void test_render_header_of_plans_is_as_in_the_golden_files(void **state)
 	compare_golden("apptainer", &plan, &order);
 }
 
+static void test_render_header_of_several_jobs_on_one_deployment_is_as_in_the_golden_files(void **state)
+{
+	(void)state;
+	static const int indices[] = {2, 0, 3};
+	struct share_order share = {.number = 1, .jobs = indices, .job_count = COUNT(indices), .at_once = 1};
+	struct attempt_order order = plan_order();
+	order.job_name = "team-nemo-evaluator-launcher.shared.1-" PLAN_EVALUATION ".1";
+	order.share = &share;
+	struct plan_job jobs[4];
+	struct env_var other_env[] = {{.name = "OTHER_KEY", .source = ENV_HOST, .value = "OTHER_KEY"}};
+	for (int i = 0; i < 4; i++) {
+		jobs[i] = plan_jobs[0];
+		jobs[i].index = i;
+	}
+	jobs[0].env = ENV(plan_job_env);
+	jobs[0].mounts = MOUNTS(plan_job_mounts);
+	jobs[2].task = jobs[2].file_name = "gsm8k";
+	jobs[2].env = ENV(other_env);
+	jobs[2].pre_cmd = "export FROM_PRE_CMD=gsm8k";
+	jobs[2].post_cmd = "echo \"post $FROM_PRE_CMD\"";
+	jobs[3].task = jobs[3].file_name = "ifeval";
+	struct eval_plan plan = plan_none();
+	struct server server = plan_server();
+	struct server judge = plan_judge();
+	judge.first_node = 1;
+	plan.jobs = jobs;
+	plan.job_count = COUNT(jobs);
+	plan.deployment = &server;
+	compare_golden("shared", &plan, &order);
+
+	plan.auxiliaries = &judge;
+	plan.auxiliary_count = 1;
+	plan.total_nodes = 2;
+	struct plan_export export_ = {.destinations = plan_destinations,
+				      .destination_count = COUNT(plan_destinations),
+				      .image = "python:3.12.7-slim",
+				      .partition = "cpu",
+				      .env = ENV(plan_export_env)};
+	plan.export_ = &export_;
+	plan.resume_mode = RESUME_IN_JOB;
+	plan.resume_on = (char *[]){"TIMEOUT", NULL};
+	plan.max_walltime_s = 9000;
+	share.at_once = 2;
+	compare_golden("shared_export", &plan, &order);
+}
+
+static void test_render_header_of_a_job_that_is_not_in_the_plan_is_refused(void **state)
+{
+	(void)state;
+	static const int indices[] = {0, 7};
+	struct share_order share = {.number = 1, .jobs = indices, .job_count = COUNT(indices), .at_once = 1};
+	struct attempt_order order = plan_order();
+	struct eval_plan plan = plan_none();
+	order.share = &share;
+	assert_refused(&plan, &order, PLAN_RUNDIR "/shared.1", "there is no job 7");
+	share.job_count = 0;
+	assert_refused(&plan, &order, PLAN_RUNDIR "/shared.1", "without jobs");
+}
+
 static void test_render_header_of_an_image_that_apptainer_cannot_take_is_refused(void **state)
 {
 	(void)state;
@@ -590,6 +650,8 @@ int main(void)
 	    cmocka_unit_test(test_render_header_of_hostile_data_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_random_bytes_is_read_back_unchanged),
 	    cmocka_unit_test(test_render_header_of_plans_is_as_in_the_golden_files),
+	    cmocka_unit_test(test_render_header_of_several_jobs_on_one_deployment_is_as_in_the_golden_files),
+	    cmocka_unit_test(test_render_header_of_a_job_that_is_not_in_the_plan_is_refused),
 	    cmocka_unit_test(test_render_header_of_an_image_that_apptainer_cannot_take_is_refused),
 	    cmocka_unit_test(test_render_header_in_job_takes_the_attempt_from_the_arguments),
 	    cmocka_unit_test(test_body_is_the_parts_of_the_repository_one_after_the_other),

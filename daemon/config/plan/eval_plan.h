@@ -81,6 +81,9 @@ struct server {
 	bool mount_home;
 };
 
+/* In which order jobs are evaluated that share a deployment. */
+enum share_order_by { SHARE_AS_WRITTEN, SHARE_SHORTEST_FIRST };
+
 enum resume_mode { RESUME_DAEMON, RESUME_IN_JOB, RESUME_OFF };
 
 /* One task of the evaluation. */
@@ -142,8 +145,11 @@ struct eval_plan {
 	int64_t max_walltime_s; /* -1: unlimited */
 	int64_t readiness_timeout_s;
 	enum resume_mode resume_mode;
-	char **resume_on; /* NULL-terminated Slurm states */
-	int max_attempts; /* 0: no limit but the budget */
+	char **resume_on;  /* NULL-terminated Slurm states */
+	int max_attempts;  /* 0: no limit but the budget */
+	int share_at_once; /* how many jobs are evaluated at once on the deployment that all share; 0: each has its own;
+			      also without a deployment */
+	enum share_order_by share_order;
 	struct sbatch_flag *sbatch_flags;
 	size_t sbatch_flag_count;
 	char *proxy_image; /* haproxy:latest */

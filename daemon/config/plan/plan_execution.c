@@ -235,6 +235,29 @@ static void read_resume(struct plan_ctx *ctx)
 	ctx->plan->max_attempts = (int)reader_int(r, resume, BASE "/auto_resume", "max_attempts", 1, ATTEMPTS_MAX, 0);
 }
 
+/* false, true (one at a time), or how many at once. */
+static void read_share(struct plan_ctx *ctx)
+{
+	const struct reader *r = &ctx->reader;
+	const json_t *share = reader_get(ctx->execution, "share_deployment");
+	json_int_t count = json_is_integer(share) ? json_integer_value(share) : json_is_true(share) ? 1 : 0;
+	if (share != NULL && !json_is_boolean(share) && (count < 1 || count > EVAL_JOBS_MAX))
+		reader_error(r, BASE "/share_deployment",
+			     "share_deployment is false, true (one task after the other on one deployment), or how "
+			     "many tasks at once, from 1 to %d",
+			     EVAL_JOBS_MAX);
+	else
+		ctx->plan->share_at_once = ctx->deployment_none ? 0 : (int)count;
+	CLEANUP(mem_freep)
+	char *order = reader_text_or(r, ctx->execution, BASE, "share_order", READER_LINE, "as_written");
+	if (order == NULL)
+		return;
+	if (strcmp(order, "shortest_first") == 0)
+		ctx->plan->share_order = SHARE_SHORTEST_FIRST;
+	else if (strcmp(order, "as_written") != 0)
+		reader_error(r, BASE "/share_order", "share_order is as_written or shortest_first");
+}
+
 void plan_execution(struct plan_ctx *ctx)
 {
 	read_place(ctx);
@@ -242,4 +265,5 @@ void plan_execution(struct plan_ctx *ctx)
 	read_resources(ctx);
 	read_flags(ctx);
 	read_resume(ctx);
+	read_share(ctx);
 }

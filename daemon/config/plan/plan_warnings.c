@@ -396,6 +396,18 @@ static void warn_environments(const struct plan_ctx *ctx)
 	}
 }
 
+static void warn_share(const struct plan_ctx *ctx)
+{
+	const json_t *share = reader_get(ctx->execution, "share_deployment");
+	bool shares = share != NULL && !json_is_false(share);
+	if (shares && ctx->deployment_none)
+		reader_warn(&ctx->reader, "/execution/share_deployment",
+			    "There is no deployment to share: each task gets a Slurm job of its own");
+	if (!shares && reader_get(ctx->execution, "share_order") != NULL)
+		reader_warn(&ctx->reader, "/execution/share_order",
+			    "Without share_deployment the tasks have no order: each gets a Slurm job of its own");
+}
+
 void plan_warnings(struct plan_ctx *ctx)
 {
 	const struct eval_plan *plan = ctx->plan;
@@ -406,6 +418,7 @@ void plan_warnings(struct plan_ctx *ctx)
 	warn_walltime(ctx, "walltime");
 	warn_walltime(ctx, "max_walltime");
 	warn_repeated_tasks(ctx);
+	warn_share(ctx);
 	warn_not_launchers(ctx);
 	warn_ends_launcher(ctx);
 	if (plan->deployment != NULL)
