@@ -7,6 +7,7 @@
 #include "api/http/request_db.h"
 #include "api/http/router.h"
 #include "api/http/server_internal.h"
+#include "api/http/session.h"
 #include "api/http/wait_room.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -170,8 +171,21 @@ static int check_token(struct request *request, const char *authorization, struc
 	token += strspn(token, " ");
 	if (*token == '\0')
 		return login_failed(request, invalid, "the token is not a valid one", err);
+	return auth_take_token(request, token, err);
+}
+
+int auth_take_token(struct request *request, const char *token, struct nel_err *err)
+{
+	request->keys_missing = false;
 	return sign_in_is_foreign(token) ? check_foreign_token(request, token, err)
 					 : check_own_token(request, token, err);
+}
+
+/* The cookie of a session, which is not looked at when there is an Authorization header. */
+static int check_session(struct request *request, const char *cookie, struct nel_err *err)
+{
+	request->by_cookie = true;
+	return session_check_origin(request, true, err) != 0 ? -1 : check_own_token(request, cookie, err);
 }
 
 static void keys_came(void *arg)
@@ -189,6 +203,31 @@ int auth_wait(struct request *request, struct nel_err *err)
 	if (oidc_issuer_wait(request->service->oidc, keys_came, request->waiter, &refusal) != 0)
 		waiter_refused(request->waiter, &refusal);
 	return 0;
+}
+
+static int handle_again(struct request *request, struct nel_err *err)
+{
+	const struct wait_answer *answer = waiter_answer(request->waiter);
+	if (answer == NULL)
+		return 0;
+	if (answer->failed) {
+		*err = answer->err;
+		return -1;
+	}
+	waiter_release(request->waiter);
+	request->waiter = NULL;
+	request->resume = NULL;
+	request->waits_for_store = false;
+	return request->again(request, err);
+}
+
+int auth_wait_for(struct request *request, int (*handle)(struct request *request, struct nel_err *err),
+		  struct nel_err *err)
+{
+	request->again = handle;
+	request->resume = handle_again;
+	request->waits_for_store = true;
+	return auth_wait(request, err);
 }
 
 static int check_peer(struct request *request, struct nel_err *err)
@@ -212,15 +251,18 @@ static int check_peer(struct request *request, struct nel_err *err)
 static int check_proxy(struct request *request, const char *authorization, struct nel_err *err)
 {
 	const char *name = NULL;
+	const char *cookie = session_cookie(request);
 	struct db *db = NULL;
 	char message[NEL_ERR_MSG_MAX];
 	if (proxy_user(server_proxy(request->server), request, &name, err) == 0) {
+		if (name == NULL && authorization == NULL && cookie != NULL)
+			return check_session(request, cookie, err);
 		if (name == NULL)
 			return authorization != NULL
 				   ? check_token(request, authorization, err)
 				   : unauthorized(request, challenge, "the proxy names no user, and there is no token",
 						  err);
-		if (request_read_db(request, &db, err) != 0)
+		if (session_check_origin(request, false, err) != 0 || request_read_db(request, &db, err) != 0)
 			return -1;
 		if (service_authenticate_name(db, name, &request->actor, err) == 0)
 			return check_rate(request, LIMIT_NAME, peer_name_number(request->actor.name), err);
@@ -251,11 +293,14 @@ int auth_check(struct request *request, bool on_unix, struct nel_err *err)
 	if (is_open(request))
 		return check_rate(request, LIMIT_PEER, peer_number(request), err);
 	const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+	const char *cookie = session_cookie(request);
 	int result = -1;
 	if (on_unix && proxy_is_peer(server_proxy(request->server), request))
 		result = check_proxy(request, authorization, err);
 	else if (authorization != NULL)
 		result = check_token(request, authorization, err);
+	else if (cookie != NULL)
+		result = check_session(request, cookie, err);
 	else
 		result = on_unix ? check_peer(request, err) : check_nobody(request, err);
 	if (result != 0) {

@@ -1,4 +1,4 @@
-/* Who asks: a bearer token, of this service or of the issuer, or the peer of a unix socket. */
+/* Who asks: a bearer token, of this service or of the issuer, the cookie of a session, or the peer of a unix socket. */
 #ifndef NEL_API_HTTP_AUTH_H
 #define NEL_API_HTTP_AUTH_H
 
@@ -12,6 +12,14 @@ int auth_check(struct request *request, bool on_unix, struct nel_err *err);
 /* auth_check() failed with request->keys_missing: the token's key is being fetched from the issuer. Suspends the
  * connection until that has ended; request->resume is the caller's to set. BUSY: it cannot wait. */
 int auth_wait(struct request *request, struct nel_err *err);
+
+/* Sets request->actor from a token that came in a body, as auth_check() does from one in the header. -1 with
+ * request->keys_missing: auth_wait_for(). */
+int auth_take_token(struct request *request, const char *token, struct nel_err *err);
+
+/* auth_wait(), and then `handle` again. Once only: later the keys are there, or err says that they cannot be had. */
+int auth_wait_for(struct request *request, int (*handle)(struct request *request, struct nel_err *err),
+		  struct nel_err *err);
 
 /* Once the reply is out: notes in the store that the token was used, at most once a minute. */
 void auth_note_use(struct request *request);

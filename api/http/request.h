@@ -68,6 +68,7 @@ struct request {
 	bool changes_nothing; /* a write by its method, but a dry run */
 	bool waits_for_store; /* it resumes without a cluster having been asked */
 
+	bool by_cookie;    /* the actor is a session's */
 	bool keys_missing; /* who asks cannot be told until the issuer's keys are there */
 	bool keys_awaited; /* that was waited for: once is enough */
 	bool refused;      /* err is the reply, once the body is read */
@@ -89,6 +90,7 @@ struct request {
 
 	struct waiter *waiter;                                       /* when a lane was asked */
 	int (*resume)(struct request *request, struct nel_err *err); /* called once it has answered */
+	int (*again)(struct request *request, struct nel_err *err);  /* auth_wait_for()'s */
 	void *state;                                                 /* the handler's, between the two */
 	void (*state_free)(void *state);
 

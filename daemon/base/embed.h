@@ -1,5 +1,5 @@
-/* The data files that are part of the program: config groups, the task catalogue, script bodies, migrations and
- * openapi.yaml, built in byte for byte under their path in the repository. */
+/* The data files that are part of the program: config groups, the task catalogue, script bodies, migrations,
+ * openapi.yaml and the page, built in byte for byte under their path in the repository. */
 #ifndef NEL_BASE_EMBED_H
 #define NEL_BASE_EMBED_H
 

@@ -879,6 +879,18 @@ class SecretValue(SecretValueRequired, total=False):
     hosts: Optional[List[str]]
 
 
+class NewSession(TypedDict):
+    """What to sign in with."""
+    token: str
+
+
+class Session(TypedDict):
+    """Who is signed in, and until when."""
+    user: str
+    role: Role
+    expires_at: Time
+
+
 class Health(TypedDict):
     status: Literal['ok']
 

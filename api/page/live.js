@@ -1,0 +1,45 @@
+// One event stream a tab. It goes on behind the last event that was seen, over restarts of the service and breaks of the
+// connection, so that nothing is missed: the browser sends Last-Event-ID itself while it tries, and `after` says it when
+// the stream has to be opened anew.
+import {address} from './api.js';
+
+const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state',
+  'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started',
+  'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring'];
+const AGAIN_MS = 2000;
+
+let source = null;
+let timer = 0;
+let last = null;
+let listeners = {event: () => {}, state: () => {}, pruned: () => {}};
+
+function came(message) {
+  last = message.lastEventId || last;
+  listeners.event(JSON.parse(message.data));
+}
+
+function open() {
+  source = new EventSource(address('events', {stream: 'true', after: last}));
+  source.onopen = () => listeners.state(true);
+  source.onerror = () => {
+    listeners.state(false);
+    if (source.readyState !== EventSource.CLOSED) return;
+    clearTimeout(timer);
+    timer = setTimeout(open, AGAIN_MS);
+  };
+  for (const kind of KINDS) source.addEventListener(kind, came);
+  source.addEventListener('events.pruned', () => listeners.pruned());
+}
+
+// Begins behind the event numbered `from`: views that read after it was asked for miss nothing.
+export function start(calls, from) {
+  listeners = {...listeners, ...calls};
+  last = from;
+  open();
+}
+
+export function stop() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+}

@@ -1,0 +1,78 @@
+// What more than one view shows.
+import {h} from './dom.js';
+
+const LOOKS = {
+  queued: ['wait', '○', 'queued'], submitting: ['wait', '◌', 'submitting'], pending: ['wait', '◔', 'pending'],
+  running: ['busy', '●', 'running'], resuming: ['wait', '↻', 'resuming'], cancelling: ['off', '◌', 'cancelling'],
+  succeeded: ['good', '✓', 'succeeded'], failed: ['bad', '✕', 'failed'], cancelled: ['off', '–', 'cancelled'],
+  budget_exhausted: ['bad', '!', 'budget exhausted'],
+  refused: ['wait', '✕', 'refused'], ok: ['good', '✓', 'ok'], failing: ['bad', '✕', 'failing'], unknown: ['off', '?', 'unknown'],
+};
+
+export function look(state) {
+  return LOOKS[state]?.[0] ?? 'off';
+}
+
+export function state(name) {
+  const [colour, sign, words] = LOOKS[name] ?? ['off', '·', name];
+  return h('span', {class: `state ${colour}`}, h('i', {'aria-hidden': 'true'}, sign), words);
+}
+
+const ENDED = ['succeeded', 'failed', 'cancelled', 'budget_exhausted'];
+
+export function ended(name) {
+  return ENDED.includes(name);
+}
+
+export function panel(title, body, ...beside) {
+  return h('section', {class: 'panel'}, h('header', {}, h('h2', {}, title), ...beside), body);
+}
+
+export function empty(what, ...todo) {
+  return h('div', {class: 'empty'}, h('b', {}, what), todo.length > 0 && h('p', {}, ...todo));
+}
+
+export function problem(error) {
+  return h('div', {class: 'note bad', role: 'alert'}, error.message);
+}
+
+export function labels(all) {
+  return Object.entries(all ?? {}).map(([key, value]) => h('span', {class: 'label'}, `${key}: ${value}`));
+}
+
+// columns: [heading, class]; a table that is too wide scrolls by itself, by keys, too.
+export function table(columns, rows, name) {
+  return h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': name}, h('table', {},
+    h('thead', {}, h('tr', {}, columns.map(([heading, kind]) => h('th', {scope: 'col', class: kind}, heading)))),
+    h('tbody', {}, rows)));
+}
+
+// parts: [[share of 1, look]]
+export function bar(parts, words) {
+  return h('div', {class: 'bar', role: 'img', 'aria-label': words, title: words},
+    parts.map(([share, kind]) => h('span', {class: kind, style: {width: `${Math.max(0, Math.min(1, share)) * 100}%`}})));
+}
+
+export function progress(counts) {
+  const order = ['succeeded', 'failed', 'budget_exhausted', 'cancelled', 'cancelling', 'running', 'resuming'];
+  const done = counts.succeeded + counts.failed + counts.cancelled + counts.budget_exhausted;
+  return bar(order.filter((name) => counts[name]).map((name) => [counts[name] / counts.total, look(name)]),
+    `${done} of ${counts.total} jobs ended, ${counts.succeeded} succeeded, ${counts.running} running`);
+}
+
+// Resolves to whether it was confirmed.
+export function confirm(question, detail, action) {
+  return new Promise((resolve) => {
+    const dialog = h('dialog', {'aria-labelledby': 'question', onclose: () => { resolve(dialog.returnValue === 'yes'); dialog.remove(); }},
+      h('form', {method: 'dialog'}, h('h2', {id: 'question'}, question), h('p', {class: 'soft'}, detail),
+        h('div', {class: 'row'}, h('button', {value: 'yes', class: 'danger'}, action), h('button', {value: 'no', autofocus: true}, 'Back'))));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+// Calls at most once in `ms`, and once more at the end, for what comes in bursts.
+export function calm(call, ms = 250) {
+  let timer = 0;
+  return () => { timer ||= setTimeout(() => { timer = 0; call(); }, ms); };
+}

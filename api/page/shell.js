@@ -1,0 +1,149 @@
+// Signing in and out, the navigation, and the one view that is shown. Views get a context and give back
+// {event(e), close()}, both optional.
+import {h, update} from './dom.js';
+import {get, send, onSignedOut} from './api.js';
+import {tick} from './format.js';
+import {problem} from './parts.js';
+import * as live from './live.js';
+
+const RANKS = ['viewer', 'user', 'admin'];
+const TICK_MS = 10000;
+
+const page = document.getElementById('page');
+let routes = [];
+let me = null;
+let shown = null;
+let turn = 0;
+let main = null;
+
+export function may(role) {
+  return RANKS.indexOf(me.role) >= RANKS.indexOf(role);
+}
+
+function place() {
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  return {path: path.split('/').map(decodeURIComponent), query: new URLSearchParams(query)};
+}
+
+function match({path}) {
+  for (const route of routes) {
+    const words = route.path.split('/');
+    if (words.length !== path.length) continue;
+    const params = {};
+    if (words.every((word, i) => (word[0] === ':' ? (params[word.slice(1)] = path[i]) : word === path[i]) || word === path[i])) return {route, params};
+  }
+  return null;
+}
+
+function navigation(current) {
+  const offered = routes.filter((route) => route.title && (!route.role || may(route.role)));
+  return h('ul', {}, offered.map((route) => h('li', {},
+    h('a', {href: `#/${route.path}`, 'aria-current': current && (route === current || route.path === current.under) && 'page'}, route.title))));
+}
+
+function frame() {
+  const side = h('nav', {class: 'side', 'aria-label': 'Views'},
+    h('a', {class: 'brand', href: '#/'}, h('img', {src: 'page/icon.svg', alt: ''}), 'nel-slurmd'),
+    h('div', {id: 'navigation'}),
+    h('div', {class: 'who'},
+      h('span', {id: 'link-state', class: 'link-state', role: 'status'}, 'live'),
+      h('span', {}, me.user, h('span', {class: 'soft'}, ` · ${me.role}`)),
+      me.signed_in_by === 'token' && h('div', {}, h('button', {onclick: signOut}, 'Sign out'))));
+  main = h('main', {id: 'main', tabindex: '-1'});
+  page.replaceChildren(h('a', {class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); main.focus(); }}, 'To the content'),
+    h('div', {class: 'frame'}, side, main));
+}
+
+async function show() {
+  const mine = ++turn;
+  const where = place();
+  const found = match(where);
+  shown?.close?.();
+  shown = null;
+  update(document.getElementById('navigation'), navigation(found?.route));
+  const view = h('div', {class: 'view'});
+  main.replaceChildren(view);
+  window.scrollTo(0, 0);
+  if (!found) {
+    view.append(h('h1', {}, 'There is no such view'), h('p', {}, h('a', {href: '#/'}, 'Overview')));
+    return;
+  }
+  const title = found.route.title ?? found.params.id;
+  document.title = `${title} – nel-slurmd`;
+  try {
+    const made = await found.route.view.show(view, {...found.params, query: where.query, me, may, again: show});
+    if (mine === turn) shown = made ?? null;
+    else made?.close?.();
+  } catch (error) {
+    if (mine === turn) view.replaceChildren(h('h1', {}, title), problem(error));
+  }
+}
+
+function linkState(connected) {
+  const node = document.getElementById('link-state');
+  if (!node) return;
+  node.classList.toggle('lost', !connected);
+  const text = connected ? 'live' : 'reconnecting';
+  if (node.textContent !== text) node.textContent = text;
+}
+
+async function signOut() {
+  await send('DELETE', 'session').catch(() => {});
+  signedOut();
+}
+
+function signedOut() {
+  if (!me) return;
+  me = null;
+  live.stop();
+  shown?.close?.();
+  shown = null;
+  signIn();
+}
+
+async function signIn() {
+  document.title = 'Sign in – nel-slurmd';
+  const said = h('div', {role: 'alert'});
+  const token = h('input', {type: 'password', autocomplete: 'off', required: true, id: 'token', spellcheck: 'false'});
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      await send('POST', 'session', {body: {token: token.value.trim()}});
+      token.value = '';
+      await enter();
+    } catch (error) {
+      said.replaceChildren(problem(error));
+      token.focus();
+    }
+  };
+  const issuer = h('p', {class: 'soft small'});
+  page.replaceChildren(h('main', {class: 'signin'},
+    h('h1', {}, 'Sign in to nel-slurmd'),
+    h('form', {class: 'view', onsubmit: submit},
+      h('label', {class: 'field'}, 'Token', token),
+      said,
+      h('div', {}, h('button', {class: 'main', type: 'submit'}, 'Sign in'))),
+    h('p', {class: 'soft small'}, 'An admin gives you a token: nel-slurmd user add. It is kept in no place that scripts of this page can read; the session ends after 12 hours.'),
+    issuer));
+  token.focus();
+  const {oidc} = await get('login').catch(() => ({oidc: null}));
+  if (oidc) issuer.append('People of ', h('a', {href: /^https?:/.test(oidc.issuer) ? oidc.issuer : '#/', rel: 'noreferrer'}, oidc.issuer), ` may sign in with its ${oidc.token === 'id_token' ? 'ID token' : 'access token'}, too.`);
+}
+
+async function enter() {
+  me = await get('whoami');
+  const {last} = await get('events', {limit: 1});
+  frame();
+  live.start({event: (event) => shown?.event?.(event), state: linkState, pruned: show}, last);
+  await show();
+}
+
+export async function start(table) {
+  routes = table;
+  onSignedOut(signedOut);
+  addEventListener('hashchange', () => me && show());
+  addEventListener('pagehide', live.stop);
+  addEventListener('pageshow', (event) => event.persisted && location.reload());
+  setInterval(tick, TICK_MS);
+  await enter().catch((error) => (error.status === 401 ? signIn() : page.replaceChildren(h('main', {class: 'signin'}, h('h1', {}, 'nel-slurmd'), problem(error)))));
+}

@@ -1,0 +1,42 @@
+// Whether each cluster can be worked with, and what it lacks (the preflight).
+import {h, update} from './dom.js';
+import {get, post, segment} from './api.js';
+import {duration, time} from './format.js';
+import {calm, empty, panel, problem, state} from './parts.js';
+
+const AGAIN_MS = 10000;
+
+function facts(pairs) {
+  return h('dl', {class: 'facts'}, pairs.filter(([, value]) => value !== null).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+function checks(report) {
+  return report.checks.map((check) => h('div', {class: check.ok === false ? 'note bad' : 'note'},
+    h('span', {}, check.ok ? '✓ ' : check.ok === false ? '✕ ' : '? ', h('b', {}, check.name), ` ${check.message}`), check.hint && h('span', {}, check.hint)));
+}
+
+export async function show(view, {may}) {
+  const reports = new Map();
+  async function preflight(cluster) {
+    reports.set(cluster.name, h('p', {class: 'soft'}, 'Asking the cluster …'));
+    await again();
+    reports.set(cluster.name, await post(`clusters/${segment(cluster.name)}/check`).then(checks, problem));
+    await again();
+  }
+  const clusterPanel = (c) => panel(c.name, h('div', {class: 'inside'},
+    c.last_error && c.health === 'failing' && h('div', {class: 'note bad'}, c.last_error),
+    c.credentials?.warnings?.map((words) => h('div', {class: 'note wait'}, words)),
+    facts([['Host', `${c.hostname}:${c.port}`], ['Identity', c.identity ?? 'one a person'], ['Takes jobs', c.state === 'draining' ? 'no: draining' : 'yes'],
+      ['Containers', c.containers], ['Sessions', `${c.sessions.busy} busy, ${c.sessions.open} open, at most ${c.sessions.max}`],
+      ['Breaker', c.breaker.retry_in_s ? `${c.breaker.state}, again in ${duration(c.breaker.retry_in_s)}` : c.breaker.state],
+      ['In the queue', `${c.queued}`], ['Last answer', time(c.last_ok_at)], ['Last look', time(c.observation.last_ok_at)],
+      ['Accounting', c.observation.accounting_error]]),
+    reports.get(c.name)), state(c.health), may('user') && h('button', {onclick: () => preflight(c), 'aria-label': `Preflight of ${c.name}`}, 'Preflight'));
+  const again = async () => {
+    const {items} = await get('clusters');
+    update(view, h('h1', {}, 'Clusters'), items.length ? h('div', {class: 'columns'}, items.map(clusterPanel)) : empty('No cluster', 'Name one in the settings: nel-slurmd.yaml(5).'));
+  };
+  await again();
+  const timer = setInterval(() => again().catch(() => {}), AGAIN_MS);
+  return {event: calm(() => again().catch(() => {}), 1000), close: () => clearInterval(timer)};
+}

@@ -1,0 +1,50 @@
+// Models against tasks, the newest score of each, and, with a baseline, what changed. A difference is coloured only when its
+// interval lies on one side of nothing.
+import {h, update} from './dom.js';
+import {get} from './api.js';
+import {score} from './format.js';
+import {empty, table} from './parts.js';
+
+const Z95 = 1.959964;
+
+function difference(cell) {
+  if (cell.delta === null || cell.delta === undefined) return null;
+  const sure = cell.delta_stderr !== null && Math.abs(cell.delta) > Z95 * cell.delta_stderr;
+  const words = `${cell.delta > 0 ? '+' : ''}${score(cell.delta)}`;
+  const how = `${sure ? 'significant' : 'no difference shown'}${cell.method ? `, ${cell.method.replaceAll('_', ' ')}` : ''}`;
+  return h('span', {class: sure ? `state ${cell.delta > 0 ? 'good' : 'bad'}` : 'soft small', title: how}, sure && (cell.delta > 0 ? '▲ ' : '▼ '), words);
+}
+
+function cellNode(cell, isBaseline) {
+  if (!cell) return h('td', {class: 'number soft'}, '–');
+  return h('td', {class: 'number'},
+    h('a', {href: `#/evaluations/${cell.job.split('.')[0]}`}, score(cell.value)), ' ', !isBaseline && difference(cell),
+    h('div', {class: 'soft small'}, cell.ci95 ? `${score(cell.ci95[0], 3)} to ${score(cell.ci95[1], 3)}` : cell.stderr !== null ? `± ${score(cell.stderr)}` : '',
+      cell.differs.length > 0 && ` · other ${cell.differs.join(', ')}`));
+}
+
+function matrix({columns, rows}) {
+  return table([['Model'], ...columns.map((column) => [h('span', {}, column.task, h('br'), column.metric), 'number'])],
+    rows.map((row) => h('tr', {}, h('th', {scope: 'row', class: 'wrap'}, row.model, row.checkpoint && h('div', {class: 'soft small'}, row.checkpoint), row.baseline && h('div', {class: 'small'}, 'baseline')),
+      row.cells.map((cell) => cellNode(cell, row.baseline)))), 'Scores');
+}
+
+export async function show(view, {query}) {
+  const go = (event) => {
+    event.preventDefault();
+    const wanted = new URLSearchParams([...new FormData(event.currentTarget)].filter(([, value]) => value));
+    location.hash = `#/results${wanted.size ? `?${wanted}` : ''}`;
+  };
+  const again = async () => {
+    const found = await get('results', {...Object.fromEntries(query), form: 'matrix', latest: 'true'});
+    const models = [...new Set(found.rows.map((row) => row.model))];
+    const form = h('form', {class: 'row', onsubmit: go, onchange: (event) => event.currentTarget.requestSubmit()},
+      h('label', {class: 'field'}, 'Task', h('input', {name: 'task', value: query.get('task') ?? ''})),
+      h('label', {class: 'field'}, 'Model', h('input', {name: 'model', value: query.get('model') ?? ''})),
+      h('label', {class: 'field'}, 'Baseline', h('select', {name: 'baseline'}, h('option', {value: ''}, 'none'), models.map((name) => h('option', {value: name, selected: query.get('baseline') === name}, name)))));
+    update(view, h('h1', {}, 'Results'), form, h('section', {class: 'panel'}, found.rows.length ? matrix(found)
+      : empty('No score yet', 'Scores come when a job has ended well. ', h('a', {href: '#/evaluations'}, 'Evaluations'))));
+  };
+  await again();
+  return {event: (event) => event.kind === 'results.recorded' && again().catch(() => {})};
+}

@@ -1,0 +1,110 @@
+"""A store as a team's after some weeks: many ended evaluations, some at work, and one whose every text is hostile."""
+
+import hashlib
+import json
+import sqlite3
+import time
+
+COUNT = 10_000
+HOSTILE = "<img src=x onerror=\"window.hurt=1\"><script>window.hurt=1</script>'\"><svg onload=window.hurt=1>{{7*7}}${7*7}"
+MODELS = ("meta/llama-3.1-8b-instruct", "meta/llama-3.1-70b-instruct", "nvidia/nemotron-nano-9b-v2", "qwen/qwen3-32b",
+          "mistralai/mistral-small-3.2")
+TASKS = ("lm-evaluation-harness.ifeval", "simple_evals.mmlu_pro", "lm-evaluation-harness.gsm8k")
+PEOPLE = ("ann", "bob", "carol", "dan")
+ENDED = ("succeeded", "succeeded", "succeeded", "failed", "cancelled")
+REASONS = {"failed": "attempt 2 ended with exit code 1 after 41 min on a[1-2]", "cancelled": "cancelled by ann",
+           "succeeded": "attempt 1 ran 2520 s on a1; 429480 s of the walltime budget are left"}
+
+
+def identifier(seq):
+    return hashlib.sha256(str(seq).encode()).hexdigest()[:16]
+
+
+class Store:
+    def __init__(self, database):
+        self.store = sqlite3.connect(database)
+        self.job = 0
+
+    def insert(self, table, **row):
+        names = ", ".join(row)
+        self.store.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+
+    def evaluation(self, seq, at, state, model, tasks, user="ann", labels=None, reason=None, job_states=None, **more):
+        name = identifier(seq)
+        end = at + 3000 if state in REASONS else None
+        self.insert("evaluations", seq=seq, id=name, user=user, cluster="alpha", identity="svc", state=state, model=model,
+                    rundir=f"/shared/{name}", submitted_type="application/yaml", config_hash="h", created_at=at,
+                    created_high=at, updated_at=end or at + 60, ended_at=end, version=9, overrides="[]", warnings="[]")
+        self.insert("evaluation_texts", evaluation=seq, submitted_text="x: 1", resolved="{}")
+        for key, value in (labels or {}).items():
+            self.insert("labels", evaluation=seq, key=key, value=value)
+        for index, task in enumerate(tasks):
+            self.one_job(seq, name, index, task, model, user, job_states[index] if job_states else state, at, reason, more)
+        return name
+
+    def one_job(self, seq, name, index, task, model, user, state, at, reason, more):
+        self.job += 1
+        started = None if state in ("queued", "pending") else at + 400 + 60 * index
+        ended = at + 3000 if state in REASONS else None
+        self.insert("jobs", seq=self.job, id=f"{name}.{index}", evaluation_seq=seq, evaluation=name, idx=index, user=user,
+                    cluster="alpha", identity="svc", task=task, model=model, job_dir=f"/shared/{name}/{task}.{index}",
+                    state=state, reason=reason or REASONS.get(state), waiting_on=more.get("waiting_on") if started is None else None,
+                    walltime_s=3600, budget_limit_s=432000, budget_used_s=2520 if started else 0, resume_mode="daemon",
+                    resume_on="TIMEOUT", attempt=2 if more.get("attempts") else 1 if ended else 0,
+                    slurm_job_id=None if state == "queued" else str(47002 + 2 * self.job), attention=0, created_at=at,
+                    updated_at=ended or at + 60, started_at=started, ended_at=ended, collected=1 if ended else 0,
+                    not_before=2**40, progress=more.get("progress"))
+        if more.get("attempts"):
+            self.attempts(at, state)
+
+    def attempts(self, at, state):
+        last = {"succeeded": ("COMPLETED", 0), "failed": ("FAILED", 1), "cancelled": ("CANCELLED", 0)}.get(state, ("RUNNING", None))
+        plan = [(1, at + 30, at + 400, at + 1400, "TIMEOUT", 0), (2, at + 1420, at + 1700, at + 3000, *last)]
+        for number, submitted, started, ended, slurm, code in plan:
+            over = ended if number == 1 or state in REASONS else None
+            self.insert("attempts", job=self.job, number=number, job_name=f"nel-{self.job}-{number}", script_header="", script_body="#!/bin/bash\n",
+                        time_limit_s=3600, intended_at=submitted, slurm_job_id=str(47000 + 2 * self.job + number),
+                        slurm_state=slurm, submitted_at=submitted, started_at=started, ended_at=over,
+                        elapsed_s=over - started if over else None, exit_code=code if over else None, nodes="a[1-2]", gpus=8)
+
+    def score(self, task, model, value, metric="acc"):
+        self.insert("results", job=self.job, task=task, is_group=0, metric=metric, score=metric, value=value, stderr=0.012,
+                    count=1319, recorded_at=int(time.time()), model=model)
+
+
+def fill(database, count=COUNT):
+    store = Store(database)
+    now = int(time.time())
+    with store.store:
+        for seq in range(1, count + 1):
+            store.evaluation(seq, now - (count - seq + 40) * 240, ENDED[seq % 5], MODELS[seq % 5], TASKS[:1 + seq % 2],
+                             PEOPLE[seq % 4], {"team": "red"} if seq % 3 == 0 else None)
+        made = recent(store, count + 1, now)
+    store.store.execute("ANALYZE")
+    store.store.commit()
+    return made
+
+
+def recent(store, seq, now):
+    """The newest ones, with all that the page shows; {what: id}."""
+    for model, first in zip(MODELS, (0.712, 0.834, 0.766, 0.821, 0.745)):
+        for task, less in zip(TASKS, (0, 0.21, -0.06)):
+            store.evaluation(seq, now - 7000, "succeeded", model, (task,), "bob", attempts=True)
+            store.score(task, model, round(first - less, 4))
+            seq += 1
+    made = {}
+    made["failed"] = store.evaluation(seq, now - 5200, "failed", MODELS[2], TASKS, "ann", {"step": "4000", "team": "red"}, attempts=True)
+    made["running"] = store.evaluation(seq + 1, now - 2600, "running", MODELS[1], TASKS, "ann", {"step": "6000"},
+                                       job_states=("succeeded", "running", "pending"), attempts=True, progress=7340,
+                                       waiting_on="Slurm to start it: Priority; it estimates 14:20")
+    made["queued"] = store.evaluation(seq + 2, now - 700, "queued", MODELS[3], TASKS[:2], "bob",
+                                      waiting_on="place 3 of 12 in the queue of alpha: bob has 50 of 50 jobs in Slurm")
+    made["hostile"] = store.evaluation(seq + 3, now - 400, "failed", HOSTILE, (HOSTILE,), "ann", {HOSTILE[:60]: HOSTILE},
+                                       reason=HOSTILE, attempts=True)
+    store.score(HOSTILE, HOSTILE, 0.5)
+    return made
+
+
+def newest(count=COUNT):
+    first = count + 1 + 15
+    return {name: identifier(first + i) for i, name in enumerate(("failed", "running", "queued", "hostile"))}

@@ -1,0 +1,151 @@
+"""The page in Chromium: signing in, every view with hostile texts in it and before axe, and what goes on live."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import filled
+import pytest
+from conftest_of_api import CONFIG
+
+ROOT = Path(__file__).resolve().parents[2]
+MADE = filled.newest()
+VIEWS = [("", "Newest evaluations"), ("evaluations", "Evaluations"), (f"evaluations/{MADE['hostile']}", "1 job"),
+         (f"evaluations/{MADE['running']}", "3 jobs"), ("results", "Baseline"), ("submit", "Overrides, one a line"),
+         ("clusters", "Sessions"), ("me", "Secrets"), ("admin", "Audit")]
+HURT = "return window.hurt === undefined && !document.querySelector('main img, main script, main [onerror], main [onload]')"
+
+
+@pytest.fixture(scope="session")
+def axe():
+    folder = ROOT / "build/npm"
+    file = folder / "node_modules/axe-core/axe.min.js"
+    if not file.exists():
+        if not shutil.which("npm"):
+            pytest.skip("npm is not there")
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", folder, "axe-core@4"],
+                       timeout=150, check=False)
+    if not file.exists():
+        pytest.skip("npm cannot install axe-core")
+    return file.read_text()
+
+
+@pytest.fixture
+def admin(browser, daemon):
+    browser.sign_in(daemon.tokens["root-of-all"])
+    return browser
+
+
+def test_token_is_kept_nowhere_that_scripts_can_read(browser, daemon):
+    browser.sign_in(daemon.tokens["ann"])
+    kept = browser.driver.execute_script("return [location.href, document.cookie, JSON.stringify({...localStorage}),"
+                                         " JSON.stringify({...sessionStorage}), document.documentElement.outerHTML].join(' ')")
+    assert daemon.tokens["ann"] not in kept and "nel_session" not in kept
+    browser.driver.refresh()
+    browser.sees("ann · user")
+    browser.click("Sign out")
+    browser.sees("Sign in to nel-slurmd")
+    browser.driver.refresh()
+    browser.sees("Sign in to nel-slurmd")
+
+
+def test_wrong_token_is_told(browser, daemon):
+    browser.sign_in(daemon.tokens["ann"])
+    browser.click("Sign out")
+    browser.find("#token").send_keys("nel_wrong")
+    browser.click("Sign in")
+    browser.sees("the token is not a valid one")
+
+
+def test_viewer_sees_nothing_that_would_be_refused(browser, daemon):
+    browser.sign_in(daemon.tokens["eve"])
+    browser.go(f"evaluations/{MADE['running']}", "3 jobs")
+    words = {b.text for b in browser.driver.find_elements("css selector", "button, nav a")}
+    assert not words & {"Cancel", "Resume", "Submit", "Admin"}, words
+    browser.go("clusters", "Sessions")
+    assert "Preflight" not in browser.text()
+
+
+@pytest.mark.parametrize(("where", "sees"), VIEWS)
+def test_view_is_accessible_and_shows_hostile_texts_as_texts(admin, axe, where, sees):
+    admin.go(where, sees)
+    assert admin.driver.execute_script(HURT)
+    admin.driver.execute_script(axe)
+    for scheme in ("light", "dark"):
+        admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                     {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        found = admin.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) =>"
+            " `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 150) + ' ' + n.any.map((a) => a.message)).slice(0, 3)}`)))")
+        assert found == [], scheme
+
+
+@pytest.mark.parametrize("width", [1440, 900, 390])
+def test_no_view_is_wider_than_the_window(admin, width):
+    admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                 {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        for where, sees in VIEWS:
+            admin.go(where, sees)
+            assert admin.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), where
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_ten_thousand_rows_are_scrolled_with_few_in_the_document(admin):
+    admin.go("evaluations", "Submitted")
+    scroll = "const l = document.querySelector('.list'); l.scrollTop = l.scrollHeight; return l.querySelectorAll('.list-row').length"
+    oldest = filled.identifier(1)
+
+    def at_the_end():
+        assert admin.driver.execute_script(scroll) < 100
+        return admin.driver.find_elements("css selector", f".list-row[href$='{oldest}']")
+
+    admin.until(at_the_end, "the oldest evaluation")
+
+
+def test_filters_are_in_the_address(admin):
+    admin.go("evaluations?user=bob&state=queued", "Submitted")
+    admin.find(".list-row")
+    rows = admin.driver.find_elements("css selector", ".list-row")
+    assert len(rows) == 1 and MADE["queued"] in rows[0].get_attribute("href")
+    assert admin.find("[name=user]").get_attribute("value") == "bob"
+
+
+def test_submit_shows_errors_at_their_line_then_what_would_be_done_then_does_it(browser, daemon):
+    browser.sign_in(daemon.tokens["ann"])
+    browser.go("submit", "Overrides, one a line")
+    write = "const a = document.getElementById('config'); a.value = arguments[0]; a.dispatchEvent(new Event('input'))"
+    browser.driver.execute_script(write, CONFIG.replace("simple_evals.mmlu_pro", "no.such_task"))
+    browser.click("Dry run")
+    line = next(i for i, text in enumerate(CONFIG.splitlines(), 1) if "simple_evals" in text)
+    browser.sees(f"Line {line}")
+    assert browser.find(".editor .lines .bad").text == str(line)
+    browser.driver.execute_script(write, CONFIG)
+    browser.click("Dry run")
+    browser.sees("Nothing was submitted: 2 jobs would be")
+    browser.click("Submit", "button")
+    browser.sees("2 jobs")
+    browser.click("Cancel")
+    browser.click("Cancel it")
+    browser.until(lambda: "cancelled" in browser.find("h1 + .row .state").text, "the cancelled state")
+
+
+def test_page_goes_on_after_the_daemon_was_killed(admin, daemon):
+    port = daemon.port()
+    admin.go(f"evaluations/{MADE['queued']}", "2 jobs")
+    text = daemon.settings.read_text()
+    daemon.process.kill()
+    daemon.process.wait()
+    admin.until(lambda: admin.find("#link-state").text == "reconnecting", "reconnecting")
+    daemon.settings.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    daemon.start()
+    daemon.client("root-of-all").post(f"/v1/evaluations/{MADE['queued']}/cancel")
+    admin.until(lambda: admin.find("#link-state").text == "live", "live")
+    admin.until(lambda: "cancelled" in admin.find("h1 + .row .state").text, "what happened meanwhile")
+
+
+def test_nothing_was_refused_by_the_policy_and_no_script_failed(driver):
+    bad = [e["message"] for e in driver.get_log("browser") if "Content Security Policy" in e["message"] or "Uncaught" in e["message"]]
+    assert bad == []
