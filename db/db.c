@@ -38,6 +38,7 @@ struct statement *const *const statement_lists[] = {
 	observations_statements,
 	replies_statements,
 	orphans_statements,
+	summary_statements,
 	NULL,
 };
 /* clang-format on */

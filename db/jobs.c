@@ -243,6 +243,15 @@ static int add_filters(struct postings *postings, struct db *db, const struct jo
 	return 0;
 }
 
+int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(postings_done) struct postings postings = {0};
+	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
+		return -1;
+	return postings_total(&postings, ret_total, err);
+}
+
 int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list, struct nel_err *err)
 {
 	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;

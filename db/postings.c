@@ -1,6 +1,8 @@
 /* Owns the intersection of posting lists. */
 #include "db/postings.h"
 
+#include "db/db.h"
+
 #include <assert.h>
 
 /* So many rows are stepped over before the list is sought anew: a step costs about a tenth of that. */
@@ -65,5 +67,18 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 		candidate = list->seq;
 	}
 	*ret_seq = candidate;
+	return 0;
+}
+
+int postings_total(struct postings *postings, int64_t *ret_total, struct nel_err *err)
+{
+	int64_t seq = 0;
+	int64_t total = 0;
+	do {
+		if (postings_next(postings, seq, &seq, err) != 0)
+			return -1;
+		total += seq != 0;
+	} while (seq != 0 && total < DB_TOTAL_MAX);
+	*ret_total = total;
 	return 0;
 }

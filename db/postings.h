@@ -32,4 +32,7 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 
 void postings_done(struct postings *postings);
 
+/* How many rows are in all lists, counted up to DB_TOTAL_MAX. */
+int postings_total(struct postings *postings, int64_t *ret_total, struct nel_err *err);
+
 #endif

@@ -13,8 +13,18 @@ int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_
 	const char *cursor = query_get(&request->query, "cursor");
 	if (cursor != NULL && cursor_parse(kind, cursor, &page.position, err) != 0)
 		return -1;
+	if (query_get_bool(&request->query, "total", false, &page.total, err) != 0)
+		return -1;
 	*ret_page = page;
 	return 0;
+}
+
+void page_total(const struct page *page, int64_t total, int64_t most, struct json_out *out)
+{
+	if (!page->total)
+		return;
+	out_int(out, "total", total);
+	out_bool(out, "total_capped", total >= most);
 }
 
 /* The same request with the next cursor (RFC 8288). */

@@ -148,6 +148,7 @@ def perform(bed, daemon, s):
     s.read("listResults", "/v1/results?task=ifeval&latest=true")
     s.read("listResults.matrix", "/v1/results?form=matrix&latest=true")
     s.read("listResults.csv", "/v1/results?format=csv")
+    s.read("getSummary", "/v1/summary?by=state&user=ann")
     s.read("compareScores", f"/v1/compare?a={job}&b={job}")
     s.call("runGate", "POST", "/v1/gates", json={"baseline": job, "candidate": job, "policy": {"tasks": {"ifeval": {"drop": 0.01}}}})
     s.read("listEvents", f"/v1/events?evaluation={made['id']}&limit=2")

@@ -453,6 +453,10 @@ static void test_statements_none_scans_or_sorts(void **state)
 				       strstr(detail, "(id>? AND id<?)") != NULL;
 				by_id++;
 			}
+			/* Sums: over counters that the store keeps, and over so many jobs at most. */
+			if (strstr(sql, " FROM day_counts WHERE time = ?5") != NULL ||
+			    strstr(sql, " INDEXED BY jobs_failed") != NULL)
+				fine = fine || strstr(detail, "TEMP B-TREE") != NULL || strcmp(detail, "SCAN f") == 0;
 			if (!fine)
 				fail_msg("%s\n%s", sql, detail);
 			checked++;

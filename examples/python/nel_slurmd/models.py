@@ -169,9 +169,34 @@ class Evaluation(TypedDict):
     jobs: List[Job]
 
 
-class EvaluationList(TypedDict):
+class EvaluationListRequired(TypedDict):
     items: List[Evaluation]
     next: Cursor
+
+
+class EvaluationList(EvaluationListRequired, total=False):
+    total: int
+    total_capped: bool
+
+
+class SummaryRow(TypedDict):
+    day: Optional[str]
+    cluster: TextOrNull
+    user: TextOrNull
+    state: TextOrNull
+    evaluations: int
+    jobs: int
+
+
+class FailureCount(TypedDict):
+    cause: str
+    jobs: int
+
+
+class Summary(TypedDict):
+    items: List[SummaryRow]
+    failures: List[FailureCount]
+    failures_capped: bool
 
 
 class JobFailure(TypedDict):
@@ -211,9 +236,14 @@ class JobDetail(JobFields):
     history: List[Change]
 
 
-class JobList(TypedDict):
+class JobListRequired(TypedDict):
     items: List[Job]
     next: Cursor
+
+
+class JobList(JobListRequired, total=False):
+    total: int
+    total_capped: bool
 
 
 class DryRunJobsItemFilesItem(TypedDict):
