@@ -175,7 +175,7 @@ class Issuer:
         elif handler.path == f"{self.path}/keys":
             self.send(handler, 200, {"keys": [key.jwk() for key in self.keys] + self.extra_jwks})
         else:
-            self.send(handler, 404, {"error": "not_found"})
+            self.send(handler, 404, {"error": "not_found", "path": handler.path, "of": self.path})
 
     def discovery(self):
         document = {"issuer": self.url, "jwks_uri": f"{self.base}/keys", "token_endpoint": f"{self.base}/token",

@@ -35,7 +35,9 @@ def nel(served, issuer, tmp_path):
     issuer.verdicts, issuer.refuse_refresh, issuer.opaque_access_tokens = [], False, False
     issuer.person = {"sub": "s-ann", "preferred_username": "ann", "groups": ["evals"]}
     issuer.posts.clear()
-    return Nel(served, tmp_path, user=None, NEL_PATIENCE="0")
+    issuer.fetches.clear()
+    yield Nel(served, tmp_path, user=None, NEL_PATIENCE="0")
+    print(f"{issuer.url}, {issuer.mode}, was asked for {issuer.fetches}")  # shown when a test has failed
 
 
 def kept(nel):

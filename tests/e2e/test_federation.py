@@ -50,7 +50,8 @@ def test_job_that_runs_on_the_sibling_succeeds_once(bed, daemon, model_server, f
     wait_for("it runs on beta", lambda: evaluation in bed.run("beta", "squeue", "--noheader", "--local", "--states=running", "--format=%j"))
     daemon.client.wait_end(evaluation, timeout_s=200)
     job = daemon.client.job(f"{evaluation}.0")
-    assert len(job["attempts"]) == 1 and job["attempts"][0]["nodes"] == "b1"
+    (attempt,) = job["attempts"]
+    assert attempt["nodes"] in ("b1", None)  # Slurm's record of a sibling's job may have its end before its nodes
     assert set(daemon.client.scores(job["id"]).values()) == {SCORE}
 
 

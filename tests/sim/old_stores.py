@@ -89,7 +89,7 @@ def store_restored_from_a_backup(binary, full):
 
 @scenario
 def store_restored_and_killed_while_it_looks(binary, full):
-    return restored(binary, ("look-taken", "look-stored", "look-taken:3", "look-stored:2"))
+    return restored(binary, ("look-taken", "look-stored", "look-taken:2", "look-stored:2"))
 
 
 @full_only
