@@ -124,10 +124,16 @@ static struct statement data_version = {.sql = "PRAGMA data_version"};
 int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err)
 {
 	bool row = false;
+	if (db->data_version != 0) {
+		*ret_version = db->data_version;
+		return 0;
+	}
 	CLEANUP(query_done) struct query q = query_start(db, &data_version);
 	if (query_step(&q, &row, err) != 0)
 		return -1;
 	*ret_version = query_int(&q);
+	if (db->in_transaction && !db->in_write)
+		db->data_version = *ret_version; /* it stays so until the transaction ends */
 	return 0;
 }
 

@@ -56,6 +56,7 @@ struct db {
 	bool in_transaction;       /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
 	bool in_write;             /* db_begin() was called */
 	bool has_events;           /* the open transaction has inserted some */
+	int64_t data_version;      /* of the open read transaction, once somebody has asked; else 0 */
 	struct token_memo *tokens; /* those that were asked for last (tokens.c); free()d with it */
 	struct audit_attached *audit; /* what the next commit of a write says (audit.c); free()d with it */
 };

@@ -77,6 +77,7 @@ int db_commit(struct db *db, struct nel_err *err)
 	db->in_transaction = false;
 	db->in_write = false;
 	db->has_events = false;
+	db->data_version = 0;
 	return 0;
 }
 
@@ -87,6 +88,7 @@ void db_rollback(struct db *db)
 	db->in_transaction = false;
 	db->in_write = false;
 	db->has_events = false;
+	db->data_version = 0;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* nothing is open: never begun, committed, or SQLite rolled back by itself */
 	CLEANUP(query_done) struct query q = query_start(db, &rollback);

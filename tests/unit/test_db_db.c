@@ -246,6 +246,20 @@ static void test_db_data_version_others_change_another_number(void **state)
 	db_rollback(f->db);
 	assert_ok(f, db_data_version(f->db, &after, &f->err));
 	assert_int_not_equal(after, before);
+	/* The next one has another, though nobody asked between the two. */
+	assert_ok(f, db_begin_read(f->db, &f->err));
+	assert_ok(f, db_data_version(f->db, &before, &f->err));
+	db_rollback(f->db);
+	assert_ok(f, users_insert(other, "dora", ROLE_USER, 1, &f->err));
+	assert_ok(f, db_begin_read(f->db, &f->err));
+	assert_ok(f, db_data_version(f->db, &after, &f->err));
+	assert_int_not_equal(after, before);
+	assert_ok(f, db_commit(f->db, &f->err));
+	assert_ok(f, users_insert(other, "emil", ROLE_USER, 1, &f->err));
+	assert_ok(f, db_begin_read(f->db, &f->err));
+	assert_ok(f, db_data_version(f->db, &before, &f->err));
+	assert_int_not_equal(after, before);
+	db_rollback(f->db);
 }
 
 /* Commits pairs of events until one fails; returns the number of pairs. */
