@@ -2,8 +2,10 @@
 #include "api/http/dispatch.h"
 
 #include "api/http/auth.h"
+#include "api/http/cors.h"
 #include "api/http/counters.h"
 #include "api/http/problem_details.h"
+#include "api/http/reply.h"
 #include "api/http/request.h"
 #include "api/http/request_audit.h"
 #include "api/http/request_db.h"
@@ -122,7 +124,7 @@ static enum MHD_Result head_came(struct request *request, const char *method, co
 	if (last)
 		request_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
 	request_take_id(request);
-	if (!request_is_write(request))
+	if (!request_is_write(request) || cors_is_preflight(request))
 		return MHD_YES;
 	request->refused = check_head(request, on_unix, &request->err) != 0;
 	return request->refused && refuse_at_once(request) ? send_problem(request) : MHD_YES;
@@ -174,6 +176,10 @@ static int await_keys(struct request *request, struct nel_err *err)
 static enum MHD_Result request_is_complete(struct request *request, bool on_unix)
 {
 	set_reading_since(request->connection, -1);
+	if (cors_is_preflight(request)) {
+		cors_answer_preflight(request);
+		return after_handler(request, reply_nothing(request, &request->err));
+	}
 	if (!request_is_write(request) || request->keys_missing)
 		request->refused = request->refused || check_head(request, on_unix, &request->err) != 0;
 	if (request->refused)

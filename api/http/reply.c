@@ -1,6 +1,7 @@
 /* Owns the headers of replies and their entity tags. */
 #include "api/http/reply.h"
 
+#include "api/http/cors.h"
 #include "api/http/counters.h"
 #include "api/http/json_out.h"
 #include "api/http/media.h"
@@ -26,6 +27,7 @@ int reply_response(struct request *request, int status, const char *type, struct
 		ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES;
 	for (size_t i = 0; i < request->header_count && ok; i++)
 		ok = MHD_add_response_header(response, request->headers[i].name, request->headers[i].value) == MHD_YES;
+	ok = ok && cors_add_headers(request, response);
 	return ok ? 0 : err_set(err, NEL_INTERNAL, "a response header was refused");
 }
 

@@ -108,6 +108,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "allowed_env: [HOME, LANG]\n"
 				   "audit: {keep_days: 7}\n"
 				   "metrics: {public: true}\n"
+				   "cors: {origins: ['https://dash.example', 'http://[::1]:80']}\n"
 				   "logs: {keep_bytes: 1000}\n"
 				   "events: {keep_days: 7}\n"
 				   "evaluations: {keep_days: 30}\n"
@@ -160,6 +161,9 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_null(s->allow_unlisted_tasks[0]);
 	assert_string_equal(s->allowed_env[1], "LANG");
 	assert_true(s->metrics_public);
+	assert_string_equal(s->cors_origins[0], "https://dash.example");
+	assert_string_equal(s->cors_origins[1], "http://[::1]:80");
+	assert_null(s->cors_origins[2]);
 	assert_int_equal(s->logs_keep_bytes, 1000);
 	assert_int_equal(s->events_keep_days, 7);
 	assert_int_equal(s->evaluations_keep_days, 30);
@@ -240,6 +244,11 @@ static const struct {
     {"events: {keep_days: 0}\n", "/events/keep_days", 1, "integer from 1"},
     {"evaluations: {keep_day: 5}\n", "/evaluations/keep_day", 1, "did you mean 'keep_days'"},
     {"metrics: {open: true}\n", "/metrics/open", 1, "open"},
+    {"cors: {origin: [https://a]}\n", "/cors/origin", 1, "did you mean 'origins'"},
+    {"cors: {origins: ['https://a', '*']}\n", "/cors/origins/1", 1, "stands alone"},
+    {"cors: {origins: [https://a/]}\n", "/cors/origins/0", 1, "nothing behind"},
+    {"cors: {origins: [HTTPS://a]}\n", "/cors/origins/0", 1, "lower case"},
+    {"cors: {origins: ['https://']}\n", "/cors/origins/0", 1, "https://host"},
     {"webhooks: {allow_https: true}\n", "/webhooks/allow_https", 1, "did you mean 'allow_http'"},
     {"insecure: maybe\n", "/insecure", 1, "true or false"},
     {"allow: {commands: [root]}\n", "/allow/commands", 1, "Unknown role 'root'"},

@@ -91,6 +91,7 @@ void settings_free(struct settings *s)
 	for (size_t i = 0; i < SETTINGS_ROLES; i++)
 		reader_list_free(s->allow_mounts[i]);
 	reader_list_free(s->allowed_env);
+	reader_list_free(s->cors_origins);
 	people_done(s);
 	free(s->webhooks.networks);
 	for (size_t i = 0; i < s->cluster_count; i++)

@@ -137,6 +137,7 @@ struct settings {
 	struct settings_oidc *oidc;          /* NULL: nobody's tokens but ours are taken */
 	int64_t audit_keep_days;             /* 0: the audit is kept for ever */
 	char **allowed_env;                  /* variables ${oc.env:...} may read; default none */
+	char **cors_origins; /* whose pages browsers let read replies, or "*" alone; NULL-terminated; NULL: nobody's */
 	struct settings_webhooks webhooks;
 	int64_t secrets_keep_days; /* 7: after the end of an evaluation that did not succeed */
 	int64_t logs_keep_bytes;   /* 262144: of each log of an ended job, its last ones; 0: none */

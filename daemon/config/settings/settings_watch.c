@@ -3,6 +3,9 @@
 #include "config/settings/settings_watch.h"
 
 #include "base/mem.h"
+#include "base/str.h"
+
+#include <string.h>
 
 #define NETWORKS_MAX 64
 #define PER_USER_DEFAULT 20
@@ -16,6 +19,9 @@ static const char *const logs_keys[] = {"keep_bytes", NULL};
 
 static const char *const keep_keys[] = {"keep_days", NULL};
 static const char *const metrics_keys[] = {"public", NULL};
+#define ORIGINS_MAX 32
+
+static const char *const cors_keys[] = {"origins", NULL};
 static const char *const webhook_keys[] = {"allow_private", "allow_http", "per_user", NULL};
 
 /* allow_private: true, false, or a list of the ranges that are permitted. */
@@ -60,11 +66,43 @@ static int64_t read_keep_days(const struct reader *r, const json_t *root, const 
 	return reader_int(r, object, pointer, "keep_days", 1, DAYS_MAX, 0);
 }
 
+/* As browsers write it (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin). */
+static bool is_origin(const char *text)
+{
+	const char *host = str_starts_with(text, "https://")  ? text + strlen("https://")
+			   : str_starts_with(text, "http://") ? text + strlen("http://")
+							      : "";
+	size_t size = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]");
+	return size > 0 && host[size] == '\0';
+}
+
+static char **read_origins(const struct reader *r, const json_t *root)
+{
+	const json_t *cors = reader_object(r, root, "", "cors");
+	reader_keys(r, cors, "/cors", cors_keys, true);
+	char **origins = reader_list(r, cors, "/cors", "origins", READER_TOKEN, NULL);
+	bool any = origins != NULL && origins[0] != NULL && strcmp(origins[0], "*") == 0 && origins[1] == NULL;
+	for (size_t i = 0; origins != NULL && origins[i] != NULL && !any; i++) {
+		CLEANUP(mem_freep) char *pointer = reader_join_index("/cors/origins", i);
+		if (i == ORIGINS_MAX) {
+			reader_error(r, "/cors/origins", "More than %d origins", ORIGINS_MAX);
+			break;
+		}
+		if (!is_origin(origins[i]))
+			reader_error(
+			    r, pointer,
+			    "An origin is written https://host or https://host:port, in lower case and with nothing "
+			    "behind; '*' stands alone");
+	}
+	return origins;
+}
+
 void settings_read_watch(const struct reader *r, const json_t *root, struct settings *s)
 {
 	const json_t *metrics = reader_object(r, root, "", "metrics");
 	reader_keys(r, metrics, "/metrics", metrics_keys, true);
 	s->metrics_public = reader_bool(r, metrics, "/metrics", "public", false);
+	s->cors_origins = read_origins(r, root);
 	const json_t *logs = reader_object(r, root, "", "logs");
 	reader_keys(r, logs, "/logs", logs_keys, true);
 	s->logs_keep_bytes = reader_int(r, logs, "/logs", "keep_bytes", 0, LOG_KEEP_MAX, LOG_KEEP_DEFAULT);
