@@ -58,7 +58,7 @@ def test_method_wrong_405_with_allow(ann, method, path, allow):
     assert {m.strip() for m in reply.headers["Allow"].split(",")} == allow
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v2/evaluations", "/v1/evaluations/", "/v1/evaluations//config",
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v2/evaluations", "/v1/evaluations/", "/v1/evaluations//config",
                                   "/v1/Evaluations", "/v1/Users", "/metric", "/favicon.ico",
                                   "/v1/jobs/0123456789abcdef.0/logs/"])
 def test_path_unknown_404(ann, path):
