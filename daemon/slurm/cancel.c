@@ -47,3 +47,25 @@ int slurm_cancel(struct ssh_pool *pool, const struct cancel_order *orders, size_
 		return -1;
 	return parse(result.output, result.output_size, err);
 }
+
+int slurm_cancel_jobs(struct ssh_pool *pool, const struct cancel_job_order *orders, size_t count, int64_t timeout_ms,
+		      struct nel_err *err)
+{
+	CLEANUP(str_done) struct str list = {0};
+	for (size_t i = 0; i < count; i++) {
+		if (orders[i].chain_dir[0] != '/' || str_has_control(orders[i].chain_dir) ||
+		    strchr(orders[i].folder, '/') != NULL || str_has_control(orders[i].folder))
+			return err_set(err, NEL_INVALID, "no directory of a job: '%s' beside '%s'", orders[i].folder,
+				       orders[i].chain_dir);
+		str_appendf(&list, "dir=%s\njob=%s\n", orders[i].chain_dir, orders[i].folder);
+	}
+	struct remote_call call = {.script = "cancel_jobs",
+				   .payload = str_text(&list),
+				   .payload_size = list.len,
+				   .output_max = OUTPUT_MAX,
+				   .timeout_ms = timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return parse(result.output, result.output_size, err);
+}

@@ -205,9 +205,15 @@ int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int6
 	static const char *const requests[] = {
 	    [COLLECT_EXPORT_FOLLOW] = "follow", [COLLECT_EXPORT_CANCEL] = "cancel", [COLLECT_EXPORT_DROP] = "drop"};
 	CLEANUP(str_done) struct str data = {0};
-	if (order->job_dir[0] != '/' || str_has_control(order->job_dir))
+	if (order->job_dir[0] != '/' || str_has_control(order->job_dir) ||
+	    (order->chain_dir != NULL && (order->chain_dir[0] != '/' || str_has_control(order->chain_dir))))
 		return err_set(err, NEL_INVALID, "the job's directory must be an absolute path");
 	remote_set(&data, "NEL_JOB_DIR", order->job_dir);
+	CLEANUP(mem_freep)
+	char *record = order->chain_dir == NULL
+			   ? mem_strdup(order->job_dir)
+			   : mem_printf("%s/.jobs%s", order->chain_dir, strrchr(order->job_dir, '/'));
+	remote_set(&data, "NEL_RECORD_DIR", record);
 	remote_set(&data, "NEL_SLURM_JOB_ID", order->slurm_job_id != NULL ? order->slurm_job_id : "");
 	remote_set(&data, "NEL_EXPORT", requests[order->wanted]);
 	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Per job: a row of squeue, one or two of sacct, its files. Others of the account are not printed. */
-#define OUTPUT_BASE (256 * 1024)
+#define OUTPUT_BASE (256 * 1024 + 4000 * 1500) /* jobs on shared deployments: shared_max of remote_observe.sh */
 #define OUTPUT_PER_JOB (12 * 1024)
 #define ACCOUNTING_OUTPUT_MAX (64 * 1024)
 
@@ -23,6 +23,7 @@ void observe_reply_done(struct observe_reply *reply)
 	for (size_t i = 0; i < reply->count; i++) {
 		free(reply->items[i].nodes);
 		free(reply->items[i].reason);
+		free(reply->items[i].jobs);
 	}
 	free(reply->items);
 	*reply = (struct observe_reply){0};

@@ -20,6 +20,19 @@ struct observe_order {
 	int attempt;
 };
 
+/* One of the jobs of a shared chain: what its script has written of it. */
+struct job_sighting {
+	int job_index;
+	int64_t started_at; /* of its first evaluation in this attempt; 0: it has not begun in it */
+	int64_t progress;   /* finished requests; -1 unknown */
+	bool has_end;       /* it has ended for good, in this attempt or an earlier one; then: */
+	int exit_code;
+	int64_t end_started_at; /* of the evaluation that ended so */
+	int64_t ended_at;
+	int end_attempt;
+	bool cancelled; /* by slurm_cancel_jobs(); it may never have begun */
+};
+
 struct observation {
 	enum sighting squeue;
 	enum sighting sacct; /* UNOBSERVABLE too when it was not asked */
@@ -44,6 +57,10 @@ struct observation {
 	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */
 	char fate[24];           /* how the attempt ended, as a script found out from Slurm: "TIMEOUT"; "WITHDRAWN": it
 				    was cancelled because the one before it left it nothing to do; "" unknown */
+	/* Of a shared chain: the jobs that have begun in this attempt, or ended in any, by their index. A job that is
+	 * missing waits for its turn (or what there is could not be read). */
+	struct job_sighting *jobs;
+	size_t job_count;
 };
 
 struct observe_reply {
@@ -65,7 +82,8 @@ struct observe_early {
 	void *arg;
 };
 
-/* An order without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. early: NULL when not wanted. -1: as
+/* Of a shared chain job_dir is shared.<k> (script_chain_dir()), and there is one order for all its jobs. An order
+ * without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. early: NULL when not wanted. -1: as
  * ssh_pool_exec(). */
 int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
 		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan/eval_plan.h"
 #include "slurm/observe.h"
 #include "slurm/records.h"
 #include "slurm/slurm_state.h"
@@ -434,6 +435,52 @@ static void read_files(struct observe_parser *p, struct record *record)
 	slurm_state_word(f[6], o->fate);
 }
 
+/* Has the fields of an end: exit code, start, end, attempt, why. */
+static bool read_job_end(char **f, struct job_sighting *job)
+{
+	job->exit_code = (int)record_number(f[0], 255, -1);
+	job->end_started_at = record_time(f[1]);
+	job->ended_at = record_time(f[2]);
+	job->end_attempt = (int)record_number(f[3], INT32_MAX, 0);
+	job->cancelled = strcmp(f[4], "cancelled") == 0;
+	return job->exit_code >= 0 && job->ended_at > 0 && job->end_attempt > 0 &&
+	       (job->cancelled || strcmp(f[4], "ended") == 0);
+}
+
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct job_sighting *left = a;
+	const struct job_sighting *right = b;
+	return (left->job_index > right->job_index) - (left->job_index < right->job_index);
+}
+
+/* j|index|job|start,start|progress|, and exit|start|end|attempt|why, or nothing. Of a job that is told of twice the
+ * first counts. */
+static void read_job(struct observe_parser *p, struct record *record)
+{
+	struct job_sighting job = {0};
+	if (!record_split(record, 6, 10))
+		return;
+	char **f = record->fields;
+	int64_t index = record_number(f[1], INT32_MAX, -1);
+	job.job_index = (int)record_number(f[2], EVAL_JOBS_MAX - 1, -1);
+	if (index < 0 || (size_t)index >= p->reply.count || job.job_index < 0)
+		return;
+	struct observation *o = &p->reply.items[index];
+	for (size_t i = 0; i < o->job_count; i++)
+		if (o->jobs[i].job_index == job.job_index)
+			return;
+	f[3][strcspn(f[3], ",")] = '\0';
+	job.started_at = record_time(f[3]);
+	job.progress = record_number(f[4], INT64_MAX, -1);
+	job.has_end = record->count == 10 && read_job_end(f + 5, &job);
+	if (job.started_at == 0 && !job.has_end)
+		return;
+	o->jobs = mem_realloc(o->jobs, o->job_count + 1, sizeof *o->jobs);
+	o->jobs[o->job_count++] = job;
+	qsort(o->jobs, o->job_count, sizeof *o->jobs, compare_jobs);
+}
+
 static void read_message(struct observe_parser *p, struct record *record)
 {
 	char text[400];
@@ -521,6 +568,8 @@ static void read_record(struct observe_parser *p, struct record *record)
 		read_preempted(p, record);
 	else if (record_is(record, "f"))
 		read_files(p, record);
+	else if (record_is(record, "j"))
+		read_job(p, record);
 	else if (record_is(record, "m"))
 		read_message(p, record);
 	else if (record_is(record, "now") && record_split(record, 2, 2))

@@ -116,6 +116,53 @@ static void test_cancel_of_no_job_id_is_invalid(void **state)
 	}
 }
 
+static void test_cancel_jobs_marks_them_in_the_directories_of_their_chains(void **state)
+{
+	(void)state;
+	struct nel_err err = {0};
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/run 0/shared.1", local_dir);
+	const struct cancel_job_order orders[] = {{dir, "mmlu.0"}, {dir, "gsm8k.2"}};
+	run("mkdir -p \"$FAKE/run 0/shared.1\"");
+	for (int i = 0; i < 2; i++) /* safe to repeat */
+		assert_int_equal(slurm_cancel_jobs(NULL, orders, 2, 20000, &err), 0);
+	assert_output("cd \"$FAKE/run 0\" && find . -type f | sort",
+		      "./shared.1/.jobs/gsm8k.2/cancel\n./shared.1/.jobs/mmlu.0/cancel");
+	assert_output("cat $FAKE/calls 2>/dev/null", ""); /* Slurm has nothing to do with it */
+}
+
+static void test_cancel_jobs_through_a_link_is_refused(void **state)
+{
+	(void)state;
+	static const char *const plants[] = {
+	    "rmdir shared.1; ln -s $FAKE/elsewhere shared.1",
+	    "ln -s $FAKE/elsewhere shared.1/.jobs",
+	    "mkdir shared.1/.jobs; ln -s $FAKE/elsewhere shared.1/.jobs/mmlu.0",
+	    "rmdir shared.1",
+	};
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/run/shared.1", local_dir);
+	const struct cancel_job_order order = {dir, "mmlu.0"};
+	for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+		struct nel_err err = {0};
+		run("rm -rf $FAKE/run $FAKE/elsewhere; mkdir -p $FAKE/elsewhere $FAKE/run/shared.1; cd $FAKE/run; %s",
+		    plants[i]);
+		assert_int_equal(slurm_cancel_jobs(NULL, &order, 1, 20000, &err), -1);
+		assert_int_equal(err.kind, NEL_REMOTE);
+		assert_output("find $FAKE/elsewhere -type f", "");
+	}
+}
+
+static void test_cancel_jobs_of_no_directory_is_invalid(void **state)
+{
+	(void)state;
+	static const struct cancel_job_order orders[] = {
+	    {"shared.1", "mmlu.0"}, {"/run/shared.1", "../mmlu.0"}, {"/run/a\njob=b", "mmlu.0"}, {"/run", "a\nb"}};
+	for (size_t i = 0; i < 4; i++) {
+		struct nel_err err = {0};
+		assert_int_equal(slurm_cancel_jobs(NULL, &orders[i], 1, 20000, &err), -1);
+		assert_int_equal(err.kind, NEL_INVALID);
+	}
+}
+
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 
 int main(void)
@@ -127,6 +174,9 @@ int main(void)
 	    SCRIPT_TEST(test_cancel_of_ended_jobs_is_no_error),
 	    SCRIPT_TEST(test_cancel_that_does_not_reach_slurm_is_remote),
 	    SCRIPT_TEST(test_cancel_of_no_job_id_is_invalid),
+	    SCRIPT_TEST(test_cancel_jobs_marks_them_in_the_directories_of_their_chains),
+	    SCRIPT_TEST(test_cancel_jobs_through_a_link_is_refused),
+	    SCRIPT_TEST(test_cancel_jobs_of_no_directory_is_invalid),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,6 +184,31 @@ static void test_collect_reads_the_seal_of_its_attempt(void **state)
 	}
 }
 
+/* Of a job on a shared deployment it is in the chain's directory. */
+static void test_collect_of_a_shared_job_reads_the_seal_in_its_record(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	CLEANUP(mem_freep) char *chain = mem_printf("%s/shared.1", local_dir);
+	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+	struct nel_err err;
+	run("mkdir -p $FAKE/job/artifacts $FAKE/job/.attempts/2 $FAKE/shared.1/.jobs/job/.attempts/2; cd $FAKE/job; "
+	    "echo none 0 0 >.attempts/2/results; echo 'results: {}' >artifacts/results.yml; touch .secrets.env; "
+	    "cd $FAKE/shared.1/.jobs/job/.attempts/2; echo 5 >started; touch -d '1 minute ago' started; touch "
+	    "../../../../.secrets.env; "
+	    "sha256sum <$FAKE/job/artifacts/results.yml >results");
+	const struct collect_order order = {.job_dir = dir, .chain_dir = chain, .attempt = 2};
+	assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+	assert_string_equal(reply.sealed_hash, reply.results_hash);
+	assert_false(reply.results_older);
+	/* The servers still need theirs. */
+	assert_output("cd $FAKE && find job shared.1 -name .secrets.env", "shared.1/.secrets.env");
+	run("touch -d '1 hour ago' $FAKE/job/artifacts/results.yml");
+	CLEANUP(collect_reply_done) struct collect_reply older = {0};
+	assert_int_equal(slurm_collect(NULL, &order, 20000, &older, &err), 0);
+	assert_true(older.results_older);
+}
+
 static void test_collect_falls_back_to_other_logs(void **state)
 {
 	(void)state;
@@ -512,6 +537,7 @@ int main(void)
 	    SCRIPT_TEST(test_collect_when_slurm_cannot_be_asked_keeps_the_secrets),
 	    SCRIPT_TEST(test_collect_reads_then_removes_secrets),
 	    SCRIPT_TEST(test_collect_reads_the_seal_of_its_attempt),
+	    SCRIPT_TEST(test_collect_of_a_shared_job_reads_the_seal_in_its_record),
 	    SCRIPT_TEST(test_collect_falls_back_to_other_logs),
 	    SCRIPT_TEST(test_collect_takes_the_jobs_own_log_when_it_says_why),
 	    SCRIPT_TEST(test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation),

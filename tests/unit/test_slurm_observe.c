@@ -359,6 +359,106 @@ static void test_observe_reads_slurm_and_files(void **state)
 	assert_true(reply.cluster_now > 1000000000);
 }
 
+static void assert_job(const struct job_sighting *job, struct job_sighting want)
+{
+	assert_int_equal(job->job_index, want.job_index);
+	assert_int_equal(job->started_at, want.started_at);
+	assert_int_equal(job->progress, want.progress);
+	assert_int_equal(job->has_end, want.has_end);
+	if (!want.has_end)
+		return;
+	assert_int_equal(job->exit_code, want.exit_code);
+	assert_int_equal(job->end_started_at, want.end_started_at);
+	assert_int_equal(job->ended_at, want.ended_at);
+	assert_int_equal(job->end_attempt, want.end_attempt);
+	assert_int_equal(job->cancelled, want.cancelled);
+}
+
+static void test_parse_jobs_of_a_shared_chain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *lines;
+		size_t count;
+		struct job_sighting first;
+	} cases[] = {
+	    {"j|0|3|100,150|7|\n", 1, {.job_index = 3, .started_at = 100, .progress = 7}},
+	    {"j|0|3|||0|90|120|1|ended\n",
+	     1,
+	     {.job_index = 3,
+	      .progress = -1,
+	      .has_end = true,
+	      .end_started_at = 90,
+	      .ended_at = 120,
+	      .end_attempt = 1}},
+	    {"j|0|5|100||\nj|0|0|100||143|100|120|2|cancelled\n",
+	     2,
+	     {.started_at = 100,
+	      .progress = -1,
+	      .has_end = true,
+	      .exit_code = 143,
+	      .end_started_at = 100,
+	      .ended_at = 120,
+	      .end_attempt = 2,
+	      .cancelled = true}},
+	    /* The first counts. */
+	    {"j|0|3|100||\nj|0|3|200|9|\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
+	    /* What is no end is none. */
+	    {"j|0|3|100||x|90|120|1|ended\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
+	    {"j|0|3|100||0|90|120|1|fine\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
+	    {"j|0|3|100||0|90|x|1|ended\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
+	    {"j|0|3|100||0|90\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
+	    {"j|0|3|100|\nj\nj|1|3|100||\nj|0|-1|100||\nj|0|1000|100||\nj|0|3|||\n", 0, {0}},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(mem_freep) char *text = mem_printf(BEGIN "now|5000\n%send\n", cases[i].lines);
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		struct nel_err err = {0};
+		assert_int_equal(parse(text, strlen(text), 11, &reply, &err), 0);
+		if (reply.items[0].job_count != cases[i].count)
+			fail_msg("case %zu has %zu jobs", i, reply.items[0].job_count);
+		if (cases[i].count > 0)
+			assert_job(&reply.items[0].jobs[0], cases[i].first);
+	}
+}
+
+/* The stamps of a chain as of any other, and with them what its jobs have begun and ended. */
+static void test_observe_of_a_shared_chain_reads_its_jobs(void **state)
+{
+	(void)state;
+	run("echo '5|RUNNING|1000|ours' >$FAKE/jobs; mkdir -p $FAKE/r/shared.1/.attempts/2; cd $FAKE/r/shared.1; "
+	    "echo 50 >.attempts/2/started; touch -d @90 .attempts/2/alive; "
+	    "for job in mmlu.0 gsm8k.2 x.3 y.4 z.5; do mkdir -p .jobs/$job/.attempts/1 .jobs/$job/.attempts/2 "
+	    "../$job/artifacts; done; "
+	    "echo '0 20 30 1 ended' >.jobs/gsm8k.2/end; echo 20 >.jobs/gsm8k.2/.attempts/1/started; "
+	    "printf '60\n70\n' >.jobs/mmlu.0/.attempts/2/started; echo 17 >../mmlu.0/artifacts/progress; "
+	    "echo '143 65 66 2 cancelled' >.jobs/x.3/end; "
+	    "mkdir .jobs/y.4/end .jobs/.. .jobs/nothing '.jobs/a b.9' 2>/dev/null; echo $FAKE >$FAKE/secret; "
+	    "ln -s $FAKE/r/shared.1/.jobs/gsm8k.2/end .jobs/z.5/end");
+	CLEANUP(mem_freep) char *dir = mem_printf("%s/r/shared.1", local_dir);
+	struct observe_order order = {"5", "ours", dir, 1000, 2};
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	observe_jobs(&order, 1, false, &reply);
+	const struct observation *o = &reply.items[0];
+	assert_int_equal(o->stamp_started, 50);
+	assert_int_equal(o->job_count, 3);
+	assert_job(&o->jobs[0], (struct job_sighting){.started_at = 60, .progress = 17});
+	assert_job(&o->jobs[1], (struct job_sighting){.job_index = 2,
+						      .progress = -1,
+						      .has_end = true,
+						      .end_started_at = 20,
+						      .ended_at = 30,
+						      .end_attempt = 1});
+	assert_job(&o->jobs[2], (struct job_sighting){.job_index = 3,
+						      .progress = -1,
+						      .has_end = true,
+						      .exit_code = 143,
+						      .end_started_at = 65,
+						      .ended_at = 66,
+						      .end_attempt = 2,
+						      .cancelled = true});
+}
+
 static void test_observe_one_unknown_id_is_absent(void **state)
 {
 	(void)state;
@@ -534,6 +634,8 @@ int main(void)
 	    cmocka_unit_test(test_parse_elapsed_forms),
 	    SCRIPT_TEST(test_observe_reads_slurm_and_files),
 	    SCRIPT_TEST(test_observe_one_unknown_id_is_absent),
+	    SCRIPT_TEST(test_observe_of_a_shared_chain_reads_its_jobs),
+	    cmocka_unit_test(test_parse_jobs_of_a_shared_chain),
 	    SCRIPT_TEST(test_observe_of_failing_slurm_is_unobservable),
 	    SCRIPT_TEST(test_observe_without_accounting_asks_squeue_only),
 	    SCRIPT_TEST(test_observe_files_that_are_odd_are_bounded),

@@ -135,6 +135,52 @@ static void test_build_of_two_orders_makes_their_files_only(void **state)
 	find(&two, "mmlu.1/run.sub");
 }
 
+/* One script and one server's secrets for all; each job has its config and its own secrets, and no script. */
+static void test_build_of_a_shared_chain_keeps_secrets_apart(void **state)
+{
+	(void)state;
+	static const char *const want[] = {
+	    "shared.1/",
+	    "shared.1/logs/",
+	    "shared.1/artifacts/",
+	    "shared.1/run.sub",
+	    "shared.1/.secrets.env",
+	    "mmlu.1/",
+	    "mmlu.1/logs/",
+	    "mmlu.1/artifacts/",
+	    "mmlu.1/config_ef.yaml",
+	    "mmlu.1/artifacts/export_config.yml",
+	    "mmlu.1/artifacts/config.yml",
+	    "mmlu.1/.secrets.env",
+	};
+	static const int indices[] = {1, 0};
+	struct share_order share = {.number = 1, .jobs = indices, .job_count = COUNT(indices), .at_once = 1};
+	struct attempt_order order = plan_order();
+	struct eval_plan plan = full_plan();
+	CLEANUP(json_freep) json_t *config = json_object();
+	plan.resolved = jobs[0].evaluator_config = jobs[1].evaluator_config = config;
+	order.share = &share;
+	CLEANUP(rundir_files_done) struct rundir_files files = {0};
+	struct nel_err err;
+	assert_int_equal(build(&plan, &order, 1, secrets, &files, &err), 0);
+	assert_int_equal(files.count, COUNT(want) + 7);
+	for (size_t i = 0; i < COUNT(want); i++)
+		assert_string_equal(files.items[i].path, want[i]);
+	assert_true(str_ends_with(find(&files, "shared.1/run.sub")->data, script_shared_body()));
+	const char *servers = find(&files, "shared.1/.secrets.env")->data;
+	assert_non_null(strstr(servers, "deployment)"));
+	assert_null(strstr(servers, "evaluation)"));
+	const char *job = find(&files, "mmlu.0/.secrets.env")->data;
+	assert_non_null(strstr(job, "evaluation)"));
+	assert_null(strstr(job, "deployment)"));
+	assert_null(strstr(job, "auxiliary"));
+	static const int absent[] = {0, 9};
+	struct rundir_files none = {0};
+	share.jobs = absent;
+	assert_int_equal(build(&plan, &order, 1, secrets, &none, &err), -1);
+	assert_string_equal(err.msg, "there is no job 9");
+}
+
 static void test_build_of_a_script_ends_with_the_body_and_has_no_secret(void **state)
 {
 	(void)state;
@@ -331,6 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_build_of_two_orders_makes_their_files_only),
+	    cmocka_unit_test(test_build_of_a_shared_chain_keeps_secrets_apart),
 	    cmocka_unit_test(test_build_of_a_script_ends_with_the_body_and_has_no_secret),
 	    cmocka_unit_test(test_build_without_secrets_names_all_that_are_missing),
 	    cmocka_unit_test(test_secrets_redacted_of_a_job_shows_names_only),

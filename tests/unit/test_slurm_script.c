@@ -632,6 +632,11 @@ static void test_body_is_the_parts_of_the_repository_one_after_the_other(void **
 	char *want =
 	    run_bash("awk 'FNR == 1 && NR > 1 { print \"\" } 1' " NEL_SOURCE_DIR "/daemon/slurm/script/run_body/*.sh");
 	assert_string_equal(script_body(), want);
+	CLEANUP(mem_freep)
+	char *shared =
+	    run_bash("cd " NEL_SOURCE_DIR "/daemon/slurm/script && awk 'FNR == 1 && NR > 1 { print \"\" } 1' "
+		     "$(ls run_body/*.sh | grep -v 13_main) run_shared/*.sh");
+	assert_string_equal(script_shared_body(), shared);
 }
 
 int main(void)

@@ -2,8 +2,9 @@
 # Prints what an ended job leaves: its scores, its progress, the end of its log and what is known of its export; then
 # removes its secrets. With NEL_EXPORT_ONLY=1 only the export is looked at.
 #
-# NEL_EXPORT says what is to be done with an export that has not ended: "follow", "cancel", or "drop" (its secrets are
-# removed, and nobody looks again). Answers:
+# NEL_RECORD_DIR has .attempts/: it is the job's directory, or the job's record in that of a shared chain. NEL_EXPORT says
+# what is to be done with an export that has not ended: "follow", "cancel", or "drop" (its secrets are removed, and nobody
+# looks again). Answers:
 #   export|<refused, pending, running, unseen, gone or ended>|<Slurm id>|<why, Slurm's state, or exit code>
 #   destination|<exit code>|<name>
 #   sealed|<SHA-256 of the results.yml that the finished evaluation left, or "none">
@@ -137,7 +138,7 @@ print_logs() {
 print_results() {
     local text hash='' again older=0
     open_beneath artifacts results.yml || return 0
-    [[ ! artifacts/results.yml -ot .attempts/$NEL_ATTEMPT/started ]] || older=1
+    [[ ! artifacts/results.yml -ot $NEL_RECORD_DIR/.attempts/$NEL_ATTEMPT/started ]] || older=1
     hash=$(sha256sum </proc/self/fd/8)
     text=$(head -c $((NEL_RESULTS_MAX + 1)) <&8 2>/dev/null | tr -d '\0')
     again=$(sha256sum </proc/self/fd/8)
@@ -146,12 +147,17 @@ print_results() {
     print_block results "$text" ''
 }
 
-print_remains() {
-    local text message
-    if open_beneath ".attempts/$NEL_ATTEMPT" results; then
+print_seal() {
+    local text
+    if enter_job "$NEL_RECORD_DIR" && open_beneath ".attempts/$NEL_ATTEMPT" results; then
         read -r -n 100 text _ <&8
         [[ ! $text =~ ^([0-9a-f]{64}|none)$ ]] || printf 'sealed|%s\n' "$text"
     fi
+}
+
+print_remains() {
+    local text message
+    (print_seal)
     print_results
     if open_beneath artifacts progress; then
         text=''

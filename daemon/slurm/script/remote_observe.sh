@@ -10,6 +10,8 @@
 #   e|<id>                                                                                slurmctld says it was preempted
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
 #   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>     the job's files
+#   j|<index>|<job>|<start,start,...>|<progress>|<exit|start|end|attempt|why>             of each job on a shared deployment
+#                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
@@ -19,7 +21,8 @@ acct_format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList
 cancelled_max=20    # whose end slurmctld is asked about
 stamps_max=64
 small_max=2048 # bytes of a file of stamps
-jobs_a_turn=50 # whose files are open at once
+files_a_turn=200 # that are open at once
+shared_max=4000  # jobs on shared deployments
 files_s=20     # to read all of them
 
 declare -A name_of=() state_of=()
@@ -135,19 +138,15 @@ ask_federation() {
     done <<<"$rows"
 }
 
-# Reads the beginnings of the small files of some jobs into text_of[<index>:<name>]. Containers can write there, so that it
-# is the open files that are looked at, those of many jobs at once: regular ones without another name, reached by no link
-# from the run directory on.
-read_small() { # INDEX...
-    local i name path fd text keys=() fds=() rests=() opened=() reals=() kinds=()
-    for i; do
-        for name in started ended fate progress; do
-            path=.attempts/${attempts[i]}/$name
-            [[ $name != progress ]] || path=artifacts/progress
-            [[ -f ${dirs[i]}/$path && ! -L ${dirs[i]}/$path ]] || continue
-            { exec {fd}<"${dirs[i]}/$path"; } 2>/dev/null || continue
-            keys+=("$i:$name") fds+=("$fd") rests+=("${dirs[i]#"${dirs[i]%/*/*}"}/$path") opened+=("/proc/self/fd/$fd")
-        done
+# Reads the beginnings of small files into text_of[<key>]. Containers can write there, so that it is the open files that are
+# looked at, many at once: regular ones without another name, reached by no link from the run directory on.
+read_small() { # (KEY DIRECTORY PATH-IN-IT)...
+    local i fd text keys=() fds=() rests=() opened=() reals=() kinds=()
+    while (($# > 0)); do
+        if [[ -f $2/$3 && ! -L $2/$3 ]] && { exec {fd}<"$2/$3"; } 2>/dev/null; then
+            keys+=("$1") fds+=("$fd") rests+=("${2#"${2%/*/*}"}/$3") opened+=("/proc/self/fd/$fd")
+        fi
+        shift 3
     done
     ((${#fds[@]} > 0)) || return 0
     mapfile -d '' -t reals < <(readlink -z -- "${opened[@]}")
@@ -179,14 +178,19 @@ read_stamps() { # TEXT SEPARATOR
 }
 
 print_files() {
-    local i turn line progress started ended fate starts ends heartbeat beats=() wanted=()
+    local i name turn line progress started ended fate starts ends heartbeat beats=() wanted=() files=()
     declare -A beat_of=() text_of=()
     for i in "${!ids[@]}"; do
         # Nothing is written before it starts.
-        [[ ${state_of[${ids[i]}]-} == PENDING ]] || wanted+=("$i")
+        [[ ${state_of[${ids[i]}]-} != PENDING ]] || continue
+        wanted+=("$i")
+        for name in started ended fate; do
+            files+=("$i:$name" "${dirs[i]}" ".attempts/${attempts[i]}/$name")
+        done
+        files+=("$i:progress" "${dirs[i]}" artifacts/progress)
     done
-    for ((turn = 0; turn < ${#wanted[@]}; turn += jobs_a_turn)); do
-        read_small "${wanted[@]:turn:jobs_a_turn}"
+    for ((turn = 0; turn < ${#files[@]}; turn += 3 * files_a_turn)); do
+        read_small "${files[@]:turn:3 * files_a_turn}"
     done
     for i in ${wanted[@]+"${wanted[@]}"}; do
         read_stamps "${text_of[$i:started]-}" ''
@@ -219,6 +223,42 @@ print_files() {
     done
 }
 
+# What the jobs on shared deployments have begun and ended.
+print_shared_jobs() {
+    local i turn path job line progress files=() jobs=()
+    declare -A text_of=()
+    for i in "${!ids[@]}"; do
+        [[ ${state_of[${ids[i]}]-} != PENDING ]] || continue
+        for path in "${dirs[i]}"/.jobs/*.*; do
+            job=${path##*/}
+            [[ $job != *[!a-zA-Z0-9_.-]* && ${job##*.} =~ ^[0-9]{1,9}$ ]] || continue
+            ((${#jobs[@]} < 2 * shared_max)) || break 2
+            jobs+=("$i" "$path")
+            files+=("$path:started" "$path" ".attempts/${attempts[i]}/started" "$path:end" "${dirs[i]}" ".jobs/$job/end"
+                "$path:progress" "${dirs[i]%/*}/$job" artifacts/progress)
+        done
+    done
+    for ((turn = 0; turn < ${#files[@]}; turn += 3 * files_a_turn)); do
+        read_small "${files[@]:turn:3 * files_a_turn}"
+    done
+    for ((i = 0; i < ${#jobs[@]}; i += 2)); do
+        path=${jobs[i + 1]}
+        read_stamps "${text_of[$path:started]-}" ''
+        progress=${text_of[$path:progress]-}
+        progress=${progress%%$'\n'*}
+        [[ $progress =~ ^[0-9]{1,18}$ ]] || progress=''
+        job=${text_of[$path:end]-}
+        [[ $job =~ ^([0-9]{1,3})\ ([0-9]{1,12})\ ([0-9]{1,12})\ ([0-9]{1,9})\ (ended|cancelled)$'\n'$ ]] || job=''
+        job=${job%$'\n'}
+        [[ -z $line$job ]] || printf 'j|%s|%s|%s|%s|%s\n' "${indexes[${jobs[i]}]}" "${path##*.}" "$line" "$progress" "${job// /|}"
+    done
+}
+
+print_all_files() {
+    print_files
+    print_shared_jobs
+}
+
 # Runs a function that only prints. A FIFO that takes the place of a file at the right moment could hold it for ever.
 within() { # SECONDS FUNCTION
     local child guard
@@ -239,6 +279,6 @@ if ((${#ids[@]} > 0)); then
     fi
     ask_cancelled
     ask_federation
-    within "$files_s" print_files
+    within "$files_s" print_all_files
 fi
 printf 'end\n'
