@@ -61,14 +61,12 @@ export async function show(view, {query, may}) {
 
   async function readMore() {
     reading = readPage(next);
-    try {
-      const page = await reading;
-      order = [...new Set([...order, ...page.items.map((item) => item.id)])];
-      next = page.next;
-      draw();
-    } finally {
-      reading = null;
-    }
+    const page = await reading.catch(() => null);
+    reading = null;
+    if (!page) return;
+    order = [...new Set([...order, ...page.items.map((item) => item.id)])];
+    next = page.next;
+    draw();
   }
 
   // Of those that are known the changed ones are read again, one by one while they are few; new ones come with the first page.

@@ -10,6 +10,7 @@ function jobRow(job) {
   return h('tr', {'data-key': job.id},
     h('td', {}, state(job.state)),
     h('td', {class: 'wrap'}, h('a', {href: `#/evaluations/${job.evaluation}`}, job.task),
+      h('div', {class: 'soft small'}, `${job.model}, ${job.user} on ${job.cluster}${job.gpus ? `, ${count(job.gpus, 'GPU')}` : ''}`),
       h('div', {class: 'soft small'}, job.waiting_on ?? job.reason ?? '')),
     h('td', {class: 'number'}, time(job.started_at ?? job.created_at)));
 }

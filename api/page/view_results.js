@@ -20,7 +20,7 @@ function cellNode(cell, isBaseline) {
   return h('td', {class: 'number'},
     h('a', {href: `#/evaluations/${cell.job.split('.')[0]}`}, score(cell.value)), ' ', !isBaseline && difference(cell),
     h('div', {class: 'soft small'}, cell.ci95 ? `${score(cell.ci95[0], 3)} to ${score(cell.ci95[1], 3)}` : cell.stderr !== null ? `± ${score(cell.stderr)}` : '',
-      cell.differs.length > 0 && ` · other ${cell.differs.join(', ')}`));
+      cell.differs?.length > 0 && ` · other ${cell.differs.join(', ')}`));
 }
 
 function matrix({columns, rows}) {

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 import filled  # noqa: E402
 from conftest_of_api import Daemon  # noqa: E402
 
-LONG_S = 120
+LONG_S = int(os.environ.get("NEL_PAGE_WAIT_S", "120"))
 
 
 class Browser:

@@ -113,6 +113,22 @@ def test_filters_are_in_the_address(admin):
     assert admin.find("[name=user]").get_attribute("value") == "bob"
 
 
+@pytest.mark.parametrize(("text", "shown"), [
+    ("plain", [["", "plain"]]),
+    ("\x1b[31mred\x1b[0m end", [["a31", "red"], ["", " end"]]),
+    ("\x1b[1;32mok\x1b[39m bold", [["a1 a32", "ok"], ["a1", " bold"]]),
+    ("\x1b[38;5;31mother\x1b[m", [["", "other"]]),
+    ("\x1b]8;;javascript:alert(1)\x07link\x1b]8;;\x07", [["", "link"]]),
+    ("\x1b[2K\x1b[1A\x00x", [["", "x"]]),
+    (filled.HOSTILE, [["", filled.HOSTILE]]),
+])
+def test_log_lines_have_colours_and_no_markup(admin, text, shown):
+    pieces = admin.driver.execute_async_script(
+        "const done = arguments[1]; import('/page/ansi.js').then((m) => done(m.line(arguments[0], new Set())"
+        ".map((n) => (typeof n === 'string' ? ['', n] : [n.className, n.textContent]))))", text)
+    assert pieces == shown
+
+
 def test_submit_shows_errors_at_their_line_then_what_would_be_done_then_does_it(browser, daemon):
     browser.sign_in(daemon.tokens["ann"])
     browser.go("submit", "Overrides, one a line")
