@@ -34,6 +34,7 @@ struct statement *const *const statement_lists[] = {
 	identities_statements,
 	webhooks_statements,
 	totals_statements,
+	usage_statements,
 	output_dirs_statements,
 	observations_statements,
 	replies_statements,

@@ -141,8 +141,8 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 }
 
 /* An observation has been worked into the row: was its attempt seen to start, or to end? */
-static int tell_attempt(struct scheduler *s, const struct active_chain *chain, int64_t started_before,
-			int64_t ended_before, int64_t now_s, struct nel_err *err)
+static int tell_attempt(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
+			int64_t started_before, int64_t ended_before, int64_t now_s, struct nel_err *err)
 {
 	const struct attempt_row *attempt = &chain->attempt;
 	if (started_before == 0 && attempt->started_at != 0 &&
@@ -151,7 +151,7 @@ static int tell_attempt(struct scheduler *s, const struct active_chain *chain, i
 	if (ended_before != 0 || attempt->ended_at == 0)
 		return 0;
 	return event_log_attempt(s->db, chain, "attempt.ended", now_s, err) != 0 ? -1
-										 : advance_count_end(s, chain, err);
+										 : advance_count_end(s, chain, o, err);
 }
 
 /* Stores when the chains were observed that are marked: for those that have joined the observation it is one row. */
@@ -210,7 +210,7 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 		int64_t ended_before = chain->attempt.ended_at;
 		reconcile(&chain->job, &chain->attempt, chain->used_before_s, o, &rules, &j);
 		*changed = *changed || j.changed;
-		if (tell_attempt(s, chain, started_before, ended_before, rules.now_s, err) != 0 ||
+		if (tell_attempt(s, chain, o, started_before, ended_before, rules.now_s, err) != 0 ||
 		    judged(s, chain, &j, err) != 0)
 			return -1;
 	}

@@ -177,7 +177,8 @@ static int adopt_attempts(struct scheduler *s, struct active_chain *chain, const
 		note_facts(&chain->attempt, &found[i]);
 		if (advance_count_submitted(s, chain, err) != 0 ||
 		    event_log_attempt(s->db, chain, "attempt.ended", clock_now_s(), err) != 0 ||
-		    advance_count_end(s, chain, err) != 0 || attempts_update(s->db, &chain->attempt, err) != 0)
+		    advance_count_end(s, chain, &found[i].seen, err) != 0 ||
+		    attempts_update(s->db, &chain->attempt, err) != 0)
 			return -1;
 	}
 	if (attempts_elapsed(s->db, chain->seq, job->budget_from_attempt, &chain->used_before_s, err) != 0)

@@ -5,9 +5,9 @@
 #include "db/failures.h"
 #include "db/totals.h"
 #include "sched/event_log.h"
+#include "sched/ledger.h"
 #include "sched/transition.h"
 #include "slurm/advice.h"
-#include "slurm/slurm_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -161,19 +161,20 @@ int advance_resume(struct scheduler *s, struct active_chain *chain, const char *
 	return 0;
 }
 
-/* An attempt that ended without success and without a step of the progress counter was for nothing. */
-int advance_count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
+int advance_count_end(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
+		      struct nel_err *err)
 {
 	const struct attempt_row *attempt = &chain->attempt;
 	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
 	const char *cluster = chain->job.cluster;
 	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
-	bool wasted = slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
-	if (totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
+	if (ledger_attempt_ended(s->db, chain, o, err) != 0 ||
+	    totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
 	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
 	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
 		return -1;
-	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", wasted ? elapsed_s * attempt->gpus : 0, err);
+	return totals_add(s->db, "gpu_seconds_wasted", cluster, "",
+			  ledger_is_lost(chain) ? elapsed_s * attempt->gpus : 0, err);
 }
 
 int advance_count_submitted(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)

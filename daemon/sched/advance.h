@@ -27,8 +27,10 @@ int advance_note_failure(struct scheduler *s, const struct active_chain *chain, 
 /* An ended chain is to go on. */
 int advance_resume(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err);
 
-/* What the newest attempt adds to the totals: Slurm has taken it, with its event; it has ended. */
+/* What the newest attempt adds to the totals: Slurm has taken it, with its event; it has ended, as seen in o, which
+ * goes into the ledger, too. */
 int advance_count_submitted(struct scheduler *s, const struct active_chain *chain, struct nel_err *err);
-int advance_count_end(struct scheduler *s, const struct active_chain *chain, struct nel_err *err);
+int advance_count_end(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
+		      struct nel_err *err);
 
 #endif

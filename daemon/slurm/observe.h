@@ -49,12 +49,18 @@ struct observation {
 	int64_t elapsed_s; /* all restarts together; -1 unknown */
 	int restarts;
 	int64_t start_estimate; /* of a pending job; 0 none */
+	/* Sacct's, all restarts together, when it saw the job. */
+	bool acct_ended;
+	int64_t acct_elapsed_s; /* -1: it did not see it */
+	int64_t gpu_s;          /* GPU seconds of the runs whose GPUs it names */
+	int64_t gpus_untold_s;  /* run time of the others */
 	/* From the job's directory, when readable. */
 	int64_t progress;      /* finished requests; -1 unknown */
 	int64_t stamp_started; /* the script's own stamps of this attempt, UTC; 0 none */
 	int64_t stamp_ended;
 	int stamp_exit;          /* -1 none */
 	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */
+	int64_t start_up_s;      /* likewise, until the servers were ready; -1: nothing is known of servers */
 	char fate[24];           /* how the attempt ended, as a script found out from Slurm: "TIMEOUT"; "WITHDRAWN": it
 				    was cancelled because the one before it left it nothing to do; "" unknown */
 	/* Of a shared chain: the jobs that have begun in this attempt, or ended in any, by their index. A job that is
@@ -105,6 +111,9 @@ int observe_parser_end(struct observe_parser *parser, struct observe_reply *ret_
 
 /* Slurm's way to write an elapsed time, [D-][HH:]MM:SS, in seconds; -1 when it is something else. */
 int64_t observe_parse_elapsed(const char *text);
+
+/* The GPUs in Slurm's list of trackable resources ("cpu=8,gres/gpu=2,gres/gpu:a100=2"); -1: it names none. */
+int64_t observe_parse_gpus(const char *tres);
 
 /* Is the text a job id: 1 to 20 digits? */
 bool observe_is_job_id(const char *text);

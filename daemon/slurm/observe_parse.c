@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ELAPSED_MAX 999999999999LL
+#define GPUS_MAX 1000000
 #define SUBMIT_SLACK_S 2
 #define ID_SIZE 21
 #define STAMPS_MAX 64
@@ -43,7 +44,9 @@ struct heard {
 	char *acct_nodes;
 	char cancelled_by[33];
 	bool preempted;
-	int64_t acct_elapsed; /* of all records together */
+	int64_t acct_elapsed;       /* of all records together */
+	int64_t acct_gpu_s;         /* of those that name their GPUs */
+	int64_t acct_gpus_untold_s; /* elapsed time of the others */
 	int acct_records;
 };
 
@@ -84,7 +87,9 @@ static struct observation *new_items(size_t count)
 						.elapsed_s = -1,
 						.progress = -1,
 						.stamp_exit = -1,
-						.stamp_elapsed_s = -1};
+						.stamp_elapsed_s = -1,
+						.start_up_s = -1,
+						.acct_elapsed_s = -1};
 	return items;
 }
 
@@ -176,7 +181,7 @@ static const char *match_order(const struct observe_order *order, const char *re
 
 /* NULL when the row is another job's, under a reused id or one not asked for. */
 static struct heard *find_heard(struct observe_parser *p, const char *job, int64_t submitted, char *rest,
-				const char **ret_nodes)
+				char **ret_nodes)
 {
 	char id[ID_SIZE];
 	const struct by_id *at = NULL;
@@ -186,7 +191,7 @@ static struct heard *find_heard(struct observe_parser *p, const char *job, int64
 		const char *nodes = match_order(&p->orders[at->index], rest, submitted);
 		if (nodes == NULL)
 			continue;
-		*ret_nodes = nodes;
+		*ret_nodes = rest + (nodes - rest);
 		return heard;
 	}
 	return NULL;
@@ -287,7 +292,7 @@ static void read_nodes(const char *text, char **ret_nodes)
 /* q|id|state|submitted|start|end|time used|reason|name|nodes */
 static void read_queue_row(struct observe_parser *p, struct record *record)
 {
-	const char *nodes = NULL;
+	char *nodes = NULL;
 	if (!record_split(record, 9, 9))
 		return;
 	char **f = record->fields;
@@ -315,11 +320,45 @@ static void read_exit_code(char *text, int *ret_exit, int *ret_signal)
 	*ret_signal = signal_text == NULL ? 0 : (int)record_number(signal_text, 255, 0);
 }
 
-/* a|id|state|exit:signal|submitted|start|end|elapsed|name|nodes: with --duplicates, one for each time that Slurm
+int64_t observe_parse_gpus(const char *tres)
+{
+	static const char name[] = "gres/gpu=";
+	for (const char *at = tres; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+		char number[10];
+		if (strncmp(at, name, sizeof name - 1) != 0)
+			continue;
+		const char *digits = at + sizeof name - 1;
+		size_t length = strspn(digits, "0123456789");
+		if (length == 0 || length >= sizeof number || (digits[length] != ',' && digits[length] != '\0'))
+			return -1;
+		memcpy(number, digits, length);
+		number[length] = '\0';
+		return record_number(number, GPUS_MAX, -1);
+	}
+	return -1;
+}
+
+static int64_t add_capped(int64_t sum, int64_t more)
+{
+	return more > ELAPSED_MAX - sum ? ELAPSED_MAX : sum + more;
+}
+
+/* What the record says that the job had: nothing, where Slurm's AccountingStorageTRES lacks gres/gpu. */
+static void add_gpus(struct heard *heard, int64_t elapsed, const char *tres)
+{
+	int64_t gpus = observe_parse_gpus(tres);
+	if (gpus < 0)
+		heard->acct_gpus_untold_s = add_capped(heard->acct_gpus_untold_s, elapsed);
+	else if (gpus > 0)
+		heard->acct_gpu_s =
+		    add_capped(heard->acct_gpu_s, elapsed > ELAPSED_MAX / gpus ? ELAPSED_MAX : elapsed * gpus);
+}
+
+/* a|id|state|exit:signal|submitted|start|end|elapsed|name|nodes|tres: with --duplicates, one for each time that Slurm
  * started or requeued the job. */
 static void read_acct_row(struct observe_parser *p, struct record *record)
 {
-	const char *nodes = NULL;
+	char *nodes = NULL;
 	if (!record_split(record, 9, 9))
 		return;
 	char **f = record->fields;
@@ -329,10 +368,12 @@ static void read_acct_row(struct observe_parser *p, struct record *record)
 	read_state(f[2], state);
 	if (heard == NULL)
 		return;
+	char *tres = strchr(nodes, '|');
+	if (tres != NULL)
+		*tres++ = '\0';
 	int64_t elapsed = record_number(f[7], ELAPSED_MAX, 0);
-	heard->acct_elapsed += elapsed;
-	if (heard->acct_elapsed > ELAPSED_MAX)
-		heard->acct_elapsed = ELAPSED_MAX;
+	heard->acct_elapsed = add_capped(heard->acct_elapsed, elapsed);
+	add_gpus(heard, elapsed, tres != NULL ? tres : "");
 	if (strspn(f[1], "0123456789") == strlen(f[1]) && heard->acct_records < INT32_MAX)
 		heard->acct_records++;
 	if (heard->acct_seen && (submitted < heard->acct_submit ||
@@ -420,10 +461,53 @@ static void read_stamps(struct observation *o, char *starts, char *ends, int64_t
 		o->stamp_elapsed_s = total + (open_start != 0 ? heartbeat - open_start : 0);
 }
 
-/* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate */
+/* From each start until the servers were ready then, or, where they never were, until it ended. Where no line says of
+ * readiness there is nothing to wait for, or it had not come yet. ready: "line:epoch,...", the line being the start's
+ * number. */
+static int64_t start_up_of(char *starts, char *ends, char *ready, int64_t heartbeat)
+{
+	int64_t ready_at[STAMPS_MAX] = {0};
+	int64_t total = 0;
+	char *item = NULL;
+	for (int count = 0; count < STAMPS_MAX && next_item(&ready, &item); count++) {
+		char *at = strchr(item, ':');
+		if (at == NULL)
+			continue;
+		*at++ = '\0';
+		int64_t line = record_number(item, STAMPS_MAX, 0);
+		if (line >= 1 && ready_at[line - 1] == 0) /* servers that died are started again */
+			ready_at[line - 1] = record_time(at);
+	}
+	for (int line = 0; line < STAMPS_MAX && next_item(&starts, &item); line++) {
+		int64_t start = record_time(item);
+		int64_t end = heartbeat;
+		if (next_item(&ends, &item)) {
+			item[strcspn(item, ":")] = '\0';
+			end = record_time(item);
+		}
+		if (ready_at[line] != 0)
+			end = ready_at[line];
+		if (start != 0 && end > start)
+			total = add_capped(total, end - start);
+	}
+	return total;
+}
+
+/* Of a job that waits for servers; -1: of one that has none. */
+static void read_start_up(struct observation *o, char **f, int64_t heartbeat)
+{
+	if (f[7][0] == '\0')
+		return;
+	CLEANUP(mem_freep) char *starts = mem_strdup(f[4]);
+	CLEANUP(mem_freep) char *ends = mem_strdup(f[5]);
+	CLEANUP(mem_freep) char *ready = mem_strdup(f[7]);
+	o->start_up_s = start_up_of(starts, ends, ready, heartbeat);
+}
+
+/* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready */
 static void read_files(struct observe_parser *p, struct record *record)
 {
-	if (!record_split(record, 7, 7))
+	if (!record_split(record, 7, 8))
 		return;
 	char **f = record->fields;
 	int64_t index = record_number(f[1], INT32_MAX, -1);
@@ -431,6 +515,8 @@ static void read_files(struct observe_parser *p, struct record *record)
 		return;
 	struct observation *o = &p->reply.items[index];
 	o->progress = record_number(f[2], INT64_MAX, -1);
+	if (record->count > 7)
+		read_start_up(o, f, record_time(f[3]));
 	read_stamps(o, f[4], f[5], record_time(f[3]));
 	slurm_state_word(f[6], o->fate);
 }
@@ -537,9 +623,13 @@ static void conclude(const struct observe_parser *p, struct observe_reply *reply
 		bool queue_seen = heard->queue_seen && !reply->slurm_failed;
 		if (!reply->slurm_failed)
 			o->squeue = queue_seen ? SIGHT_SEEN : SIGHT_ABSENT;
-		if (heard->acct_seen)
+		if (heard->acct_seen) {
 			o->sacct = SIGHT_SEEN;
-		else if (heard->asked && !reply->sacct_failed)
+			o->acct_ended = !is_live(heard->acct_state);
+			o->acct_elapsed_s = heard->acct_elapsed;
+			o->gpu_s = heard->acct_gpu_s;
+			o->gpus_untold_s = heard->acct_gpus_untold_s;
+		} else if (heard->asked && !reply->sacct_failed)
 			o->sacct = SIGHT_ABSENT;
 		bool acct_ended = heard->acct_seen && !is_live(heard->acct_state);
 		bool elsewhere = queue_seen && slurm_state_class(heard->queue_state) == SLURM_REVOKED;

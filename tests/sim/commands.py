@@ -231,7 +231,8 @@ def sacct_field(request, job, facts, elapsed, field):
             "state": f"CANCELLED by {job.uid}" if status == "CANCELLED" else status,
             "submit": show_time(request, submit, "Unknown"), "start": started,
             "end": show_time(request, end, "Unknown"), "elapsedraw": str(elapsed), "elapsed": show_elapsed(elapsed),
-            "nodelist": node or "None assigned", "workdir": job.workdir}[field]
+            "nodelist": node or "None assigned", "workdir": job.workdir,
+            "alloctres": "billing=1,cpu=1,node=1" if node else ""}[field]
 
 
 def sacct_since(cluster, text):

@@ -620,9 +620,40 @@ static void test_has_accounting_answers(void **state)
 
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 
+/* Each start until its servers were ready, or, where they never were, until its end; -1: a job without servers. */
+static void test_parse_readiness_gives_the_time_of_start_up(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t start_up_s;
+	} cases[] = {
+	    {"f|0|5||100|200:0||1:0,1:140\n", 40},  {"f|0|5||100|200:1||1:0\n", 100},
+	    {"f|0|5|150|100|||1:0\n", 50},          {"f|0|5|390|100,300|200:-1||1:0,1:130,2:0\n", 120},
+	    {"f|0|5||100|200:0||\n", -1},           {"f|0|5||100|200:0|\n", -1},
+	    {"f|0|5||100|200:0||x,99:3,1:\n", 100},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(parse_one(cases[i].line).start_up_s, cases[i].start_up_s);
+}
+
+static void test_parse_gpus_are_those_of_all_types(void **state)
+{
+	(void)state;
+	assert_int_equal(observe_parse_gpus("billing=4,cpu=4,gres/gpu:a100=8,gres/gpu=8,node=1"), 8);
+	assert_int_equal(observe_parse_gpus("gres/gpu=0"), 0);
+	assert_int_equal(observe_parse_gpus("cpu=4,node=1"), -1);
+	assert_int_equal(observe_parse_gpus(""), -1);
+	assert_int_equal(observe_parse_gpus("gres/gpu=x,cpu=1"), -1);
+	assert_int_equal(observe_parse_gpus("gres/gpu=99999999999"), -1);
+	assert_int_equal(observe_parse_gpus("gres/gpu:a100=8,cpu=1,"), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse_readiness_gives_the_time_of_start_up),
+	    cmocka_unit_test(test_parse_gpus_are_those_of_all_types),
 	    cmocka_unit_test(test_parse_sightings_and_states),
 	    cmocka_unit_test(test_parse_early_takes_what_is_alive_once),
 	    cmocka_unit_test(test_parse_squeue_fields),

@@ -4,12 +4,12 @@
 #
 # The list follows the script, three lines a job: "<index>|<job id>|<attempt>", "name=<name>", "dir=<directory>". Answers:
 #   q|<id>|<state>|<submitted>|<start>|<end>|<time used>|<reason>|<name>|<nodes>          a row of squeue
-#   a|<id>|<state>|<exit:signal>|<submitted>|<start>|<end>|<elapsed>|<name>|<nodes>       a row of sacct
+#   a|<id>|<state>|<exit:signal>|<submitted>|<start>|<end>|<elapsed>|<name>|<nodes>|<tres> a row of sacct
 #   w|<id>                                                                                sacct is asked about it
 #   p                                                                                     what squeue says is complete
 #   e|<id>                                                                                slurmctld says it was preempted
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
-#   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>     the job's files
+#   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...> the job's files
 #   j|<index>|<job>|<start,start,...>|<progress>|<exit|start|end|attempt|why>             of each job on a shared deployment
 #                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
 
@@ -17,7 +17,7 @@ squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked fo
 sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
 sacct_ids_max=8000  # in one call; an argument may have 128 KiB
 queue_format='q|%i|%T|%V|%S|%e|%M|%r|%j|%N'
-acct_format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList
+acct_format=JobID,State,ExitCode,Submit,Start,End,ElapsedRaw,JobName,NodeList,AllocTRES
 cancelled_max=20    # whose end slurmctld is asked about
 stamps_max=64
 small_max=2048 # bytes of a file of stamps
@@ -172,19 +172,19 @@ read_stamps() { # TEXT SEPARATOR
     for row in "${rows[@]:0:stamps_max}"; do
         first=${row%% *} second=${row#"${row%% *}"}
         second=${second# } second=${second%% *}
-        line+=${line:+,}${first:0:20}${second:+$2${second:0:8}}
+        line+=${line:+,}${first:0:20}${second:+$2${second:0:12}}
     done
     line=${line//[!0-9:,-]/}
 }
 
 print_files() {
-    local i name turn line progress started ended fate starts ends heartbeat beats=() wanted=() files=()
+    local i name turn line progress started ended fate ready starts ends heartbeat beats=() wanted=() files=()
     declare -A beat_of=() text_of=()
     for i in "${!ids[@]}"; do
         # Nothing is written before it starts.
         [[ ${state_of[${ids[i]}]-} != PENDING ]] || continue
         wanted+=("$i")
-        for name in started ended fate; do
+        for name in started ended fate ready; do
             files+=("$i:$name" "${dirs[i]}" ".attempts/${attempts[i]}/$name")
         done
         files+=("$i:progress" "${dirs[i]}" artifacts/progress)
@@ -197,6 +197,11 @@ print_files() {
         started[i]=$line
         read_stamps "${text_of[$i:ended]-}" :
         ended[i]=$line
+        ready[i]=
+        if [[ -n ${text_of[$i:ready]-} ]]; then
+            read_stamps "${text_of[$i:ready]}" :
+            ready[i]=$line
+        fi
         fate[i]=${text_of[$i:fate]-}
         fate[i]=${fate[i]%%[!A-Z_]*}
         progress[i]=${text_of[$i:progress]-}
@@ -218,8 +223,8 @@ print_files() {
     for i in "${!started[@]}"; do
         heartbeat=${beat_of[${dirs[i]}/.attempts/${attempts[i]}/alive]-}
         [[ -n ${started[i]}${ended[i]}${progress[i]}${fate[i]} ]] || continue
-        printf 'f|%s|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" "${ended[i]}" \
-            "${fate[i]}"
+        printf 'f|%s|%s|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" \
+            "${ended[i]}" "${fate[i]}" "${ready[i]}"
     done
 }
 

@@ -35,6 +35,13 @@ stamp_start() {
     started_at=$(($(now_s) - $(ran_s || printf 0)))
     printf '%d\n' "$started_at" | add "$attempt_dir/started" || fail "cannot write to $attempt_dir"
     start_line=$(count_lines "$attempt_dir/started")
+    ((${#NEL_SERVER_NAME[@]} == 0)) || printf '%d 0\n' "$start_line" | add "$attempt_dir/ready"
+}
+
+# What came before, from the start that `started` has in that line, was the servers' start-up. One that has servers and
+# never gets here has the epoch 0 there.
+stamp_ready() {
+    ((${#NEL_SERVER_NAME[@]} == 0)) || printf '%d %d\n' "$start_line" "$(now_s)" | add "$attempt_dir/ready"
 }
 
 now_s() {

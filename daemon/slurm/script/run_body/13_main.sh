@@ -24,6 +24,7 @@ main() {
         await_server "$s"
         publish_endpoints "$s"
     done
+    stamp_ready
     run_evaluation
     status=$?
     stop_servers

@@ -131,6 +131,7 @@ start_servers() {
         await_server "$s"
         publish_endpoints "$s"
     done
+    stamp_ready
 }
 
 # Returns when all jobs have ended, or no more can be done in this attempt.

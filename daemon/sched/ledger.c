@@ -1,0 +1,44 @@
+#include "sched/ledger.h"
+
+#include "db/usage.h"
+#include "slurm/slurm_state.h"
+
+bool ledger_is_lost(const struct active_chain *chain)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "";
+	return slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
+}
+
+/* The part of gpu_s that lies in part_s of run_s. */
+static int64_t share_of(int64_t gpu_s, int64_t part_s, int64_t run_s)
+{
+	if (part_s <= 0 || run_s <= 0)
+		return 0;
+	return part_s >= run_s ? gpu_s : (int64_t)((double)gpu_s * (double)part_s / (double)run_s);
+}
+
+int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const struct observation *o,
+			 struct nel_err *err)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	const struct job_row *job = &chain->job;
+	bool by_sacct = o->sacct == SIGHT_SEEN && o->acct_ended;
+	int64_t run_s = by_sacct ? o->acct_elapsed_s : attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
+	int64_t gpu_s = by_sacct ? o->gpu_s + o->gpus_untold_s * attempt->gpus : run_s * attempt->gpus;
+	bool lost = ledger_is_lost(chain);
+	bool waited = attempt->submitted_at != 0 && attempt->started_at > attempt->submitted_at;
+	const struct usage_row row = {
+	    .attempt = attempt->job_name,
+	    .slurm_job_id = attempt->slurm_job_id,
+	    .slurm_state = attempt->slurm_state,
+	    .ended_at = attempt->ended_at,
+	    .run_s = run_s,
+	    .queue_s = waited ? attempt->started_at - attempt->submitted_at : 0,
+	    .gpu_s = gpu_s,
+	    .start_up_gpu_s = lost ? 0 : share_of(gpu_s, o->start_up_s, run_s),
+	    .lost_gpu_s = lost ? gpu_s : 0,
+	    .by_sacct = by_sacct,
+	};
+	return usage_put(db, &row, &job, 1, err);
+}

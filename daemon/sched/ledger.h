@@ -1,0 +1,18 @@
+/* The ledger (db/usage.h): what an attempt used goes into it with the transaction that stores its end. Scheduler
+ * thread. */
+#ifndef NEL_SCHED_LEDGER_H
+#define NEL_SCHED_LEDGER_H
+
+#include "sched/active_chain.h"
+#include "slurm/observe.h"
+
+/* What the chain's newest attempt used, by what was last seen of it. By sacct where sacct has its end: run time, and
+ * GPUs that it was given (those that it asked for, where sacct does not say); else by squeue and the script's stamps.
+ */
+int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const struct observation *o,
+			 struct nel_err *err);
+
+/* Did the newest attempt come to nothing: no success, and no step of the progress counter? */
+bool ledger_is_lost(const struct active_chain *chain);
+
+#endif

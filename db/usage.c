@@ -1,0 +1,125 @@
+/* Owns the tables usage and usage_labels. */
+#include "db/usage.h"
+
+#include "base/mem.h"
+#include "db/scope.h"
+#include "db/statement.h"
+
+/* The index-th of `count` equal parts of a whole. */
+static int64_t part_of(int64_t whole, size_t index, size_t count)
+{
+	return whole / (int64_t)count + ((int64_t)index < whole % (int64_t)count);
+}
+
+static struct statement put_usage = {
+    .sql = "INSERT OR REPLACE INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id,"
+	   " slurm_state, ended_at, run_s, queue_s, gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source)"
+	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+};
+
+static struct statement put_labels = {
+    .sql = "INSERT OR IGNORE INTO usage_labels (evaluation, key, value)"
+	   " SELECT ?, key, value FROM labels WHERE evaluation = ?",
+};
+
+static int put_part(struct db *db, const struct usage_row *row, const struct job_row *job, size_t index, size_t count,
+		    struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &put_usage);
+	const int64_t wholes[] = {row->run_s,          row->queue_s,    row->gpu_s,
+				  row->start_up_gpu_s, row->idle_gpu_s, row->lost_gpu_s};
+	query_bind_text(&q, row->attempt);
+	query_bind_text(&q, job->id);
+	query_bind_text(&q, job->evaluation);
+	query_bind_text(&q, job->user);
+	query_bind_text(&q, job->cluster);
+	query_bind_text(&q, job->model);
+	query_bind_text(&q, job->task);
+	query_bind_text(&q, row->slurm_job_id);
+	query_bind_text(&q, row->slurm_state);
+	query_bind_int(&q, row->ended_at);
+	for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++)
+		query_bind_int(&q, part_of(wholes[i], index, count));
+	query_bind_text(&q, row->by_sacct ? "sacct" : "service");
+	return query_run(&q, err);
+}
+
+int usage_put(struct db *db, const struct usage_row *row, const struct job_row *const *jobs, size_t count,
+	      struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	if (scope_begin_write(&scope, db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(query_done) struct query q = query_start(db, &put_labels);
+		query_bind_text(&q, jobs[i]->evaluation);
+		query_bind_int(&q, jobs[i]->evaluation_seq);
+		if (put_part(db, row, jobs[i], i, count, err) != 0 || query_run(&q, err) != 0)
+			return -1;
+	}
+	return scope_commit(&scope, err);
+}
+
+void usage_sums_done(struct usage_sums *sums)
+{
+	for (size_t i = 0; i < sums->count; i++) {
+		free(sums->items[i].user);
+		free(sums->items[i].cluster);
+		free(sums->items[i].model);
+		free(sums->items[i].task);
+		free(sums->items[i].month);
+		free(sums->items[i].label);
+	}
+	free(sums->items);
+	*sums = (struct usage_sums){0};
+}
+
+static struct statement sum_usage = {
+    .sql = "SELECT CASE WHEN ?1 THEN user END, CASE WHEN ?2 THEN cluster END, CASE WHEN ?3 THEN model END,"
+	   " CASE WHEN ?4 THEN task END, CASE WHEN ?5 THEN strftime('%Y-%m', ended_at, 'unixepoch') END,"
+	   " CASE WHEN ?6 IS NOT NULL THEN (SELECT value FROM usage_labels l"
+	   "  WHERE l.evaluation = usage.evaluation AND l.key = ?6) END,"
+	   " sum(gpu_s), sum(start_up_gpu_s), sum(idle_gpu_s), sum(lost_gpu_s), sum(run_s), sum(queue_s),"
+	   " count(DISTINCT attempt), count(DISTINCT job)"
+	   " FROM usage WHERE ended_at >= ?7 AND ended_at < ?8"
+	   " GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT ?9",
+};
+
+int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_sums *ret_sums, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &sum_usage);
+	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+	query_bind_int(&q, filter->by_user);
+	query_bind_int(&q, filter->by_cluster);
+	query_bind_int(&q, filter->by_model);
+	query_bind_int(&q, filter->by_task);
+	query_bind_int(&q, filter->by_month);
+	query_bind_text(&q, filter->label);
+	query_bind_int(&q, filter->since_s);
+	query_bind_int(&q, filter->until_s != 0 ? filter->until_s : INT64_MAX);
+	query_bind_int(&q, filter->limit);
+	while (query_next(&q, err)) {
+		struct usage_sum *sum = ROW_ADD(sums.items, sums.count);
+		sum->user = query_text(&q);
+		sum->cluster = query_text(&q);
+		sum->model = query_text(&q);
+		sum->task = query_text(&q);
+		sum->month = query_text(&q);
+		sum->label = query_text(&q);
+		sum->gpu_s = query_int(&q);
+		sum->start_up_gpu_s = query_int(&q);
+		sum->idle_gpu_s = query_int(&q);
+		sum->lost_gpu_s = query_int(&q);
+		sum->run_s = query_int(&q);
+		sum->queue_s = query_int(&q);
+		sum->attempts = query_int(&q);
+		sum->jobs = query_int(&q);
+	}
+	if (query_failed(&q))
+		return -1;
+	*ret_sums = sums;
+	sums = (struct usage_sums){0};
+	return 0;
+}
+
+struct statement *const usage_statements[] = {&put_usage, &put_labels, &sum_usage, NULL};

@@ -1,0 +1,71 @@
+/* Tables usage and usage_labels: the ledger. What each attempt that has ended used, a row a job that was evaluated in
+ * it; it stays when the evaluation is pruned. */
+#ifndef NEL_DB_USAGE_H
+#define NEL_DB_USAGE_H
+
+#include "db/db.h"
+#include "db/jobs.h"
+
+/* What an attempt used, all restarts together; strings are borrowed. */
+struct usage_row {
+	const char *attempt;      /* its unique name in Slurm */
+	const char *slurm_job_id; /* or NULL */
+	const char *slurm_state;  /* or NULL */
+	int64_t ended_at;
+	int64_t run_s;
+	int64_t queue_s; /* from its submission to its first start that is known; 0: not known */
+	int64_t gpu_s;
+	/* Of gpu_s, each second in one at most. */
+	int64_t start_up_gpu_s;
+	int64_t idle_gpu_s;
+	int64_t lost_gpu_s;
+	bool by_sacct; /* run_s and gpu_s are sacct's */
+};
+
+/* Stores what an attempt used, with its evaluation's labels; what was stored of it before is replaced. Where `count`
+ * jobs shared the attempt, each has an equal part, and the parts add up to the whole. */
+int usage_put(struct db *db, const struct usage_row *row, const struct job_row *const *jobs, size_t count,
+	      struct nel_err *err);
+
+/* What the rows are summed up by; a zeroed struct gives one sum. */
+struct usage_filter {
+	bool by_user;
+	bool by_cluster;
+	bool by_model;
+	bool by_task;
+	bool by_month;     /* of ended_at, UTC */
+	const char *label; /* a key, or NULL */
+	int64_t since_s;   /* ended_at; 0: no bound */
+	int64_t until_s;   /* ended_at is before; 0: no bound */
+	int limit;
+};
+
+/* Columns that the filter does not name are NULL; so is the label of an evaluation that has none of that key. */
+struct usage_sum {
+	char *user;
+	char *cluster;
+	char *model;
+	char *task;
+	char *month; /* "2026-11" */
+	char *label;
+	int64_t gpu_s;
+	int64_t start_up_gpu_s;
+	int64_t idle_gpu_s;
+	int64_t lost_gpu_s;
+	int64_t run_s;
+	int64_t queue_s;
+	int64_t attempts; /* a shared one counts in each group that it has a job in */
+	int64_t jobs;
+};
+
+struct usage_sums {
+	struct usage_sum *items;
+	size_t count;
+};
+
+void usage_sums_done(struct usage_sums *sums);
+
+/* In the order of the columns above. */
+int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_sums *ret_sums, struct nel_err *err);
+
+#endif

@@ -1,0 +1,185 @@
+/* The ledger against sacct: 1,000 attempts of every kind of end, from the text of sacct's answer to the sums. */
+#include "cmocka_all.h"
+#include "db_fixture.h"
+
+#include "base/str.h"
+#include "db/usage.h"
+#include "sched/ledger.h"
+#include "sched/reconcile.h"
+
+#define ATTEMPTS 1000
+#define NOW 2000000000
+
+static const char *const ends[] = {"COMPLETED",      "TIMEOUT",   "PREEMPTED",    "NODE_FAIL", "FAILED",
+				   "OUT_OF_MEMORY",  "CANCELLED", "BOOT_FAIL",    "DEADLINE",  "CANCELLED by 0",
+				   "REVOKED_BEFORE", "NEVER_RAN", "SAME_REQUEUED"};
+
+/* What sacct answers about attempt i, and the run time and GPU seconds that it comes to; 8 GPUs are asked for. */
+static void add_sacct(struct str *text, int i, int64_t *run_s, int64_t *gpu_s)
+{
+	const char *end = ends[(size_t)i % (sizeof ends / sizeof ends[0])];
+	int64_t elapsed = 1 + (i * 7919) % 86399;
+	int64_t earlier = 1 + (i * 104729) % 3599;
+	int gpus = i % 5 == 0 ? 4 : 8; /* as given, which need not be what was asked for */
+	const char *untold = "billing=4,cpu=4,node=1";
+	if (strcmp(end, "NEVER_RAN") == 0) {
+		str_appendf(text, "a|%d|CANCELLED by 7|0:0|1999000000|Unknown|1999000100|0|n.%d|None assigned|\n",
+			    100 + i, i);
+		return;
+	}
+	bool requeued = strcmp(end, "SAME_REQUEUED") == 0;
+	if (requeued) {
+		str_appendf(text,
+			    "a|%d|REQUEUED|0:0|1999000000|1999000010|1999003600|%d|n.%d|n1|cpu=4,gres/gpu=2,node=1\n",
+			    100 + i, (int)earlier, i);
+		*run_s += earlier;
+		*gpu_s += 2 * earlier;
+	}
+	bool tells = i % 3 != 0;
+	str_appendf(text, "a|%d|%s|%d:0|1999000000|1999000010|1999900000|%d|n.%d|n1|", 100 + i,
+		    requeued || strcmp(end, "REVOKED_BEFORE") == 0 ? "COMPLETED" : end, i % 2, (int)elapsed, i);
+	if (tells)
+		str_appendf(text, "billing=4,cpu=4,gres/gpu:a100=%d,gres/gpu=%d,node=1\n", gpus, gpus);
+	else
+		str_appendf(text, "%s\n", untold);
+	*run_s += elapsed;
+	*gpu_s += elapsed * (tells ? gpus : 8);
+}
+
+static struct observe_reply parse(const struct observe_order *orders, const char *answer)
+{
+	struct observe_reply reply = {0};
+	struct nel_err err = {0};
+	struct observe_parser *parser = observe_parser_new(orders, ATTEMPTS);
+	CLEANUP(mem_freep) char *text = mem_strdup(answer);
+	char *rest = NULL;
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		struct record record = {.count = 1};
+		snprintf(record.line, sizeof record.line, "%s", line);
+		record.fields[0] = record.line;
+		observe_parser_take(parser, &record);
+	}
+	if (observe_parser_end(parser, &reply, &err) != 0)
+		fail_msg("%s", err.msg);
+	observe_parser_free(parser);
+	return reply;
+}
+
+static void test_ledger_of_every_end_equals_sacct(void **state)
+{
+	struct fixture *f = *state;
+	static struct observe_order orders[ATTEMPTS];
+	static char ids[ATTEMPTS][16];
+	static char names[ATTEMPTS][16];
+	struct str answer = {0};
+	int64_t run_s = 0;
+	int64_t gpu_s = 0;
+	int64_t lost_gpu_s = 0;
+	for (int i = 0; i < ATTEMPTS; i++) {
+		snprintf(ids[i], sizeof ids[i], "%d", 100 + i);
+		snprintf(names[i], sizeof names[i], "n.%d", i);
+		orders[i] =
+		    (struct observe_order){.slurm_job_id = ids[i], .job_name = names[i], .job_dir = "/d", .attempt = 1};
+		str_appendf(&answer, "w|%s\n", ids[i]);
+		int64_t before_s = gpu_s;
+		add_sacct(&answer, i, &run_s, &gpu_s);
+		const char *end = ends[(size_t)i % (sizeof ends / sizeof ends[0])];
+		bool succeeded = strcmp(end, "COMPLETED") == 0 || strcmp(end, "REVOKED_BEFORE") == 0 ||
+				 strcmp(end, "SAME_REQUEUED") == 0;
+		lost_gpu_s += succeeded || i % 4 == 0 ? 0 : gpu_s - before_s; /* every fourth has made progress */
+	}
+	str_appendf(&answer, "end\n");
+	struct observe_reply reply = parse(orders, str_text(&answer));
+	struct reconcile_rules rules = {.accounting = true, .absence_deadline_s = 300, .now_s = NOW};
+	for (int i = 0; i < ATTEMPTS; i++) {
+		struct active_chain chain = {0};
+		chain.job = (struct job_row){.state = CHAIN_RUNNING,
+					     .user = (char *)(i % 2 ? "anna" : "bert"),
+					     .cluster = (char *)"alpha",
+					     .model = (char *)"m",
+					     .task = (char *)"t",
+					     .walltime_s = 86400,
+					     .budget_limit_s = -1,
+					     .resume_mode = (char *)"daemon",
+					     .resume_on = (char *)"TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL",
+					     .budget_from_attempt = 1,
+					     .progress = i % 4 == 0 ? 5 : -1};
+		snprintf(chain.job.id, sizeof chain.job.id, "%016x.0", (unsigned)i);
+		snprintf(chain.job.evaluation, sizeof chain.job.evaluation, "%016x", (unsigned)i);
+		chain.attempt = (struct attempt_row){.number = 1,
+						     .job_name = names[i],
+						     .slurm_job_id = ids[i],
+						     .submitted_at = 1999000000,
+						     .time_limit_s = 86400,
+						     .gpus = 8,
+						     .elapsed_s = -1,
+						     .exit_code = -1};
+		struct judgement j;
+		reconcile(&chain.job, &chain.attempt, 0, &reply.items[i], &rules, &j);
+		assert_true(chain.attempt.ended_at != 0);
+		assert_ok(f, ledger_attempt_ended(f->db, &chain, &reply.items[i], &f->err));
+		free(chain.job.waiting_on);
+		free(chain.attempt.slurm_state);
+		free(chain.attempt.nodes);
+	}
+	CLEANUP(usage_sums_done) struct usage_sums all = {0};
+	CLEANUP(usage_sums_done) struct usage_sums people = {0};
+	const struct usage_filter one = {.limit = 10};
+	const struct usage_filter by_user = {.by_user = true, .limit = 10};
+	assert_ok(f, usage_sum_up(f->db, &one, &all, &f->err));
+	assert_ok(f, usage_sum_up(f->db, &by_user, &people, &f->err));
+	assert_int_equal(all.count, 1);
+	assert_int_equal(all.items[0].attempts, ATTEMPTS);
+	assert_int_equal(all.items[0].run_s, run_s);
+	assert_int_equal(all.items[0].gpu_s, gpu_s);
+	assert_int_equal(all.items[0].lost_gpu_s, lost_gpu_s);
+	assert_int_equal(people.count, 2);
+	assert_string_equal(people.items[0].user, "anna");
+	assert_int_equal(people.items[0].gpu_s + people.items[1].gpu_s, gpu_s);
+	observe_reply_done(&reply);
+	str_done(&answer);
+}
+
+/* Three jobs on one server: the attempt is charged once, and nothing is lost in the division. */
+static void test_usage_of_a_shared_attempt_adds_up(void **state)
+{
+	struct fixture *f = *state;
+	struct job_row rows[3];
+	const struct job_row *jobs[3];
+	static const char *const tasks[] = {"a", "b", "c"};
+	for (int i = 0; i < 3; i++) {
+		rows[i] = (struct job_row){
+		    .user = (char *)"anna", .cluster = (char *)"alpha", .model = (char *)"m", .task = (char *)tasks[i]};
+		snprintf(rows[i].id, sizeof rows[i].id, "0123456789abcdef.%d", i);
+		snprintf(rows[i].evaluation, sizeof rows[i].evaluation, "0123456789abcdef");
+		jobs[i] = &rows[i];
+	}
+	const struct usage_row row = {
+	    .attempt = "n.1", .ended_at = 1764547200, .run_s = 100, .gpu_s = 800, .start_up_gpu_s = 10};
+	assert_ok(f, usage_put(f->db, &row, jobs, 3, &f->err));
+	assert_ok(f, usage_put(f->db, &row, jobs, 3, &f->err)); /* told twice */
+	CLEANUP(usage_sums_done) struct usage_sums all = {0};
+	CLEANUP(usage_sums_done) struct usage_sums parts = {0};
+	const struct usage_filter by_month = {.by_month = true, .limit = 10};
+	const struct usage_filter by_task = {.by_task = true, .limit = 10};
+	assert_ok(f, usage_sum_up(f->db, &by_month, &all, &f->err));
+	assert_int_equal(all.count, 1);
+	assert_string_equal(all.items[0].month, "2025-12");
+	assert_int_equal(all.items[0].gpu_s, 800);
+	assert_int_equal(all.items[0].start_up_gpu_s, 10);
+	assert_int_equal(all.items[0].attempts, 1);
+	assert_int_equal(all.items[0].jobs, 3);
+	assert_ok(f, usage_sum_up(f->db, &by_task, &parts, &f->err));
+	assert_int_equal(parts.count, 3);
+	assert_int_equal(parts.items[0].gpu_s, 267);
+	assert_int_equal(parts.items[2].gpu_s, 266);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_ledger_of_every_end_equals_sacct, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_usage_of_a_shared_attempt_adds_up, fixture_setup, fixture_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
