@@ -148,6 +148,8 @@ def perform(bed, daemon, s):
     s.read("listResults", "/v1/results?task=ifeval&latest=true")
     s.read("listResults.matrix", "/v1/results?form=matrix&latest=true")
     s.read("listResults.csv", "/v1/results?format=csv")
+    s.read("getUsage", "/v1/usage?by=user,month")
+    s.read("getUsage.csv", "/v1/usage?by=user,month&format=csv")
     s.read("getSummary", "/v1/summary?by=state&user=ann")
     s.read("compareScores", f"/v1/compare?a={job}&b={job}")
     s.call("runGate", "POST", "/v1/gates", json={"baseline": job, "candidate": job, "policy": {"tasks": {"ifeval": {"drop": 0.01}}}})

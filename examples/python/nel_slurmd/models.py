@@ -819,6 +819,35 @@ class AuditRow(TypedDict):
     detail: TextOrNull
 
 
+class UsageRowGpuSWaste(TypedDict):
+    """What of `gpu_s` went to nothing; no second is in two of these."""
+    start_up: int
+    idle: int
+    lost: int
+
+
+class UsageRowRequired(TypedDict):
+    gpu_s: int
+    gpu_s_waste: UsageRowGpuSWaste
+    run_s: int
+    queue_s: int
+    attempts: int
+    jobs: int
+
+
+class UsageRow(UsageRowRequired, total=False):
+    """Has `user`, `cluster`, `model`, `task`, `month` and `label:KEY` where `by` names them."""
+    user: str
+    cluster: str
+    model: str
+    task: str
+    month: str
+
+
+class Usage(TypedDict):
+    items: List[UsageRow]
+
+
 class AuditList(TypedDict):
     items: List[AuditRow]
     next: Cursor
