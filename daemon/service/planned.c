@@ -305,6 +305,13 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	check_secrets(&checks);
 	size_t before = errors->count;
 	plan_containers_check(planned.plan, add_refusal, &checks);
+	/* Nobody shall pay for six deployments who asked for one: the scheduler does not know of shared chains yet. */
+	if (planned.plan->share_at_once > 0 && planned.plan->job_count > 1)
+		add_refusal("/execution/share_deployment",
+			    "this version submits a job with a deployment of its own for each task: leave "
+			    "share_deployment out, "
+			    "or set it to false",
+			    &checks);
 	if (sound && errors->count == before)
 		check_scripts(&planned, errors);
 	if (errors->count > 0) {

@@ -124,6 +124,16 @@ def test_dry_run_relative_path_is_an_error(ann, override, pointer):
     assert [(e["pointer"], "absolute" in e["message"]) for e in errors] == [(pointer, True)]
 
 
+def test_shared_deployment_is_refused_before_it_becomes_one_for_each_task(ann):
+    def errors(config, status):
+        envelope = {"config": config, "env": {"HF_TOKEN": SECRET}, "overrides": ["++execution.share_deployment=true"]}
+        return ann.submit(json.dumps(envelope), status, "application/json", params={"dry_run": "true"}).json().get("errors")
+
+    errors(GPU_CONFIG, 200)  # one task shares with nobody
+    (error,) = errors(GPU_CONFIG + "    - name: gsm8k\n", 422)
+    assert error["pointer"] == "/execution/share_deployment" and "for each task" in error["message"]
+
+
 def test_dry_run_strict_unknown_key_is_an_error(ann):
     config = CONFIG.replace("  account: acct", "  account: acct\n  wall_time: '1'")
     assert dry_run(ann, config).json()["warnings"][0]["pointer"] == "/execution/wall_time"
