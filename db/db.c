@@ -33,6 +33,7 @@ struct statement *const *const statement_lists[] = {
 	revisions_statements,
 	identities_statements,
 	webhooks_statements,
+	campaigns_statements,
 	totals_statements,
 	usage_statements,
 	output_dirs_statements,
