@@ -14,6 +14,7 @@
  *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
  *   replies (reply_keeper.c)  1                         the rendering of evaluations that have ended; a connection
+ *   campaigns                 1                         the submission of campaigns' values; a connection
  *   oidc                      1                         the fetches of an issuer's keys
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
@@ -32,6 +33,7 @@
 #include "reload.h"
 #include "remote/workers.h"
 #include "sched/scheduler.h"
+#include "service/campaign_runner.h"
 #include "service/log_followers.h"
 #include "service/oidc/oidc_issuer.h"
 #include "service/service.h"
@@ -116,6 +118,8 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 				      .webhooks = d->webhooks,
 				      .oidc = d->oidc,
 				      .started_at = clock_now_s()};
+	if (campaign_runner_start(&d->service, &d->service.campaigns, err) != 0)
+		return -1;
 	const struct api_options options = {
 	    .service = &d->service, .database = settings->database, .handed_over = handed_over};
 	return api_server_start(&options, &d->api, err);
@@ -127,6 +131,7 @@ static void stop(struct daemon *d)
 	api_server_stop(d->api); /* requests that wait for a cluster are told that the daemon stops */
 	if (d->lanes != NULL)
 		lanes_interrupt(d->lanes);
+	campaign_runner_stop(d->service.campaigns);
 	reply_keeper_stop(d->replies);
 	webhook_sender_stop(d->webhooks);
 	oidc_issuer_stop(d->oidc);

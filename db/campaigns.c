@@ -190,6 +190,21 @@ int campaigns_next_active(struct db *db, int64_t after_seq, struct campaign_row 
 	return 0;
 }
 
+static struct statement count_open = {
+    .sql = "SELECT count(*) FROM campaigns WHERE user = ? AND state IN ('active', 'paused')",
+};
+
+int campaigns_count_open(struct db *db, const char *user, int64_t *ret_count, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &count_open);
+	bool found = false;
+	query_bind_text(&q, user);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_count = query_int(&q);
+	return 0;
+}
+
 static struct statement set_state = {
     .sql = "UPDATE campaigns SET state = ?, reason = ?, updated_at = ? WHERE seq = ? AND state = ?",
 };
@@ -332,10 +347,7 @@ int campaign_values_refused(struct db *db, int64_t campaign, int64_t position, c
 	return query_run(&q, err) != 0 ? -1 : changed_one(&q, err);
 }
 
-struct statement *const campaigns_statements[] = {&insert_campaign,   &campaign_by_id,
-						  &campaigns_of_user, &campaigns_of_all,
-						  &next_active,       &set_state,
-						  &insert_value,      &list_values,
-						  &count_values,      &next_newest,
-						  &next_listed,       &value_submitted,
-						  &value_refused,     NULL};
+struct statement *const campaigns_statements[] = {
+    &insert_campaign, &campaign_by_id, &campaigns_of_user, &campaigns_of_all, &next_active,
+    &count_open,      &set_state,      &insert_value,      &list_values,      &count_values,
+    &next_newest,     &next_listed,    &value_submitted,   &value_refused,    NULL};

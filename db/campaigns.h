@@ -23,7 +23,7 @@ struct campaign_row {
 	bool account; /* made by an account of the machine that is an admin by that alone */
 	char *name;
 	enum campaign_state state;
-	char *reason; /* why it is paused, or what keeps it from going on; or NULL */
+	char *reason; /* why it is paused, or NULL: somebody asked */
 	char *parameter;
 	enum campaign_order order;
 	int live; /* evaluations at once */
@@ -69,6 +69,8 @@ int campaigns_list(struct db *db, const char *user, int64_t before_seq, int limi
 /* The first active one after after_seq; *ret_found false: there is none. */
 int campaigns_next_active(struct db *db, int64_t after_seq, struct campaign_row *ret_row, bool *ret_found,
 			  struct nel_err *err);
+/* Those of the user that are active or paused. */
+int campaigns_count_open(struct db *db, const char *user, int64_t *ret_count, struct nel_err *err);
 /* reason may be NULL. CONFLICT when it is not in state `from` any more. */
 int campaigns_set_state(struct db *db, int64_t seq, enum campaign_state from, enum campaign_state to,
 			const char *reason, int64_t now_s, struct nel_err *err);

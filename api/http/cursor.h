@@ -18,6 +18,7 @@ enum cursor_kind {
 	CURSOR_TOKENS = 'k',
 	CURSOR_DELIVERIES = 'd',
 	CURSOR_AUDIT = 'a',
+	CURSOR_CAMPAIGNS = 'c',
 	CURSOR_ORPHANS = 'o'
 };
 

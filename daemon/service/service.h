@@ -13,11 +13,12 @@
 
 #include <jansson.h>
 
-struct lanes;          /* remote/workers.h */
-struct log_followers;  /* service/log_followers.h */
-struct oidc_issuer;    /* service/oidc/oidc_issuer.h */
-struct scheduler;      /* sched/scheduler.h */
-struct webhook_sender; /* service/webhook_sender.h */
+struct campaign_runner; /* service/campaign_runner.h */
+struct lanes;           /* remote/workers.h */
+struct log_followers;   /* service/log_followers.h */
+struct oidc_issuer;     /* service/oidc/oidc_issuer.h */
+struct scheduler;       /* sched/scheduler.h */
+struct webhook_sender;  /* service/webhook_sender.h */
 
 struct service {
 	/* A reload puts others here: whoever wants one state of things reads it once. What was read stays as it is, and
@@ -25,11 +26,12 @@ struct service {
 	const struct settings *_Atomic settings;
 	const struct catalogue *catalogue;
 	const struct secret_key *master_key;
-	struct log_followers *followers; /* log files that are followed */
-	struct scheduler *scheduler;     /* to wake */
-	struct lanes *lanes;             /* to read files through */
-	struct webhook_sender *webhooks; /* to wake */
-	struct oidc_issuer *oidc;        /* its keys */
+	struct log_followers *followers;   /* log files that are followed */
+	struct scheduler *scheduler;       /* to wake */
+	struct lanes *lanes;               /* to read files through */
+	struct webhook_sender *webhooks;   /* to wake */
+	struct oidc_issuer *oidc;          /* its keys */
+	struct campaign_runner *campaigns; /* to wake */
 	int64_t started_at;
 };
 

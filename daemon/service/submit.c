@@ -207,6 +207,8 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 			return -1;
 	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
 		return -1;
+	if (request->within != NULL && request->within(db, row->id, request->within_arg, err) != 0)
+		return -1;
 	return log_submission(db, row, plan, err);
 }
 

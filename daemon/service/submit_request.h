@@ -34,6 +34,9 @@ struct submit_request {
 	bool strict;
 	bool check_cluster; /* of service_plan(): prepare a question to the cluster */
 	struct idempotency idempotency;
+	/* NULL, or called within the transaction that stores the evaluation, once that is stored; -1 undoes it all. */
+	int (*within)(struct db *db, const char *evaluation, void *arg, struct nel_err *err);
+	void *within_arg;
 };
 
 #endif

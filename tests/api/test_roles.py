@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, UnixConnection, Client
+from conftest import CONFIG, Client, ROOT, UnixConnection
 
 ROLES = ["none", "viewer", "user", "admin"]
 TABLE = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), .*\)$', (ROOT / "api/routes.def").read_text(), re.M)
@@ -25,7 +25,9 @@ def ids(daemon):
     evaluation = ann.submit().json()["id"]
     token = ann.post("/v1/tokens", 201, json={"label": "roles"}).json()["id"]
     hook = ann.request("POST", "/v1/webhooks", json={"url": "https://hooks.example/x"})
-    return {"/v1/evaluations/": evaluation, "/v1/jobs/": f"{evaluation}.0", "/v1/tokens/": str(token), "/v1/users/": "ann",
+    campaign = ann.post("/v1/campaigns", 201, json={"name": "ann's", "config": CONFIG, "values": ["org/step-1"],
+                                                    "parameter": "target.api_endpoint.model_id"}).json()["id"]
+    return {"/v1/campaigns/": campaign, "/v1/evaluations/": evaluation, "/v1/jobs/": f"{evaluation}.0", "/v1/tokens/": str(token), "/v1/users/": "ann",
             "/v1/webhooks/": hook.json().get("id", ABSENT["id"])}
 
 

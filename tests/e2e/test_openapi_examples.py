@@ -119,6 +119,13 @@ def perform(bed, daemon, s):
     s.read("listSecrets", "/v1/secrets")
     s.call("createWebhook", "POST", "/v1/webhooks", 201, json={"url": s.hook, "kinds": ["evaluation.ended"], "scope": "own"})
     hook = s.found["createWebhook"]["id"]
+    campaign = s.call("createCampaign", "POST", "/v1/campaigns", 201, json={
+        "name": "llama-3.1 pretraining", "config": CONFIG, "parameter": "target.api_endpoint.model_id",
+        "values": ["meta/step-1000"], "live": 1})["id"]
+    s.read("getCampaign", f"/v1/campaigns/{campaign}")
+    s.read("listCampaigns", "/v1/campaigns")
+    for what in ("pause", "resume", "cancel"):
+        s.call(f"{what}Campaign", "POST", f"/v1/campaigns/{campaign}/{what}", 202)
 
     # One that runs to its scores.
     s.keep("submitEvaluation.config", CONFIG)

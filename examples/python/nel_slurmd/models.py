@@ -604,6 +604,59 @@ class EventList(TypedDict):
     next: int
     last: int
 
+CampaignOrder = Literal['newest_first', 'listed']
+
+
+class NewCampaignRequired(TypedDict):
+    name: str
+    config: Union[Config, ConfigText]
+    parameter: str
+    values: List[str]
+
+
+class NewCampaign(NewCampaignRequired, total=False):
+    overrides: List[str]
+    labels: Dict[str, str]
+    live: int
+    order: CampaignOrder
+
+
+class CampaignFields(TypedDict):
+    id: str
+    user: str
+    name: str
+    state: Literal['active', 'paused', 'ended', 'cancelled']
+    reason: TextOrNull
+    parameter: str
+    order: CampaignOrder
+    live: int
+    overrides: List[str]
+    labels: Dict[str, str]
+    created_at: Time
+    updated_at: Time
+
+
+class CampaignSummary(CampaignFields):
+    pass
+
+
+class CampaignValue(TypedDict):
+    value: str
+    step: CountOrNull
+    state: str
+    evaluation: TextOrNull
+    submitted_at: TimeOrNull
+    error: TextOrNull
+
+
+class Campaign(CampaignFields):
+    values: List[CampaignValue]
+
+
+class CampaignList(TypedDict):
+    items: List[CampaignSummary]
+    next: Cursor
+
 WebhookKinds = Optional[List[EventKind]]
 
 WebhookScope = Literal['own', 'all']

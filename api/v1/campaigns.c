@@ -1,0 +1,276 @@
+/* Handlers of /v1/campaigns. */
+#include "service/campaigns.h"
+
+#include "api/http/body.h"
+#include "api/http/handlers.h"
+#include "api/http/json_out.h"
+#include "api/http/page.h"
+#include "api/http/reply.h"
+#include "api/http/request_db.h"
+#include "api/v1/envelope.h"
+#include "api/v1/submission.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <string.h>
+
+static void campaign_members(struct json_out *out, const struct campaign_row *row)
+{
+	out_string(out, "id", row->id);
+	out_string(out, "user", row->user);
+	out_string(out, "name", row->name);
+	out_string(out, "state", campaign_state_name(row->state));
+	out_string(out, "reason", row->reason);
+	out_string(out, "parameter", row->parameter);
+	out_string(out, "order", campaign_order_name(row->order));
+	out_int(out, "live", row->live);
+	out_json(out, "overrides", row->overrides); /* the service's own JSON */
+	out_json(out, "labels", row->labels);
+	out_time(out, "created_at", row->created_at);
+	out_time(out, "updated_at", row->updated_at);
+}
+
+static const char *value_state(const struct campaign_value *value)
+{
+	if (value->error != NULL)
+		return "refused";
+	if (value->evaluation[0] == '\0')
+		return "waiting";
+	return value->state != NULL ? value->state : "pruned";
+}
+
+static void render_value(struct json_out *out, const struct campaign_value *value)
+{
+	out_object(out, NULL);
+	out_string(out, "value", value->value);
+	out_int_or_null(out, "step", value->step, value->step != CAMPAIGN_NO_STEP);
+	out_string(out, "state", value_state(value));
+	out_string(out, "evaluation", value->evaluation[0] != '\0' ? value->evaluation : NULL);
+	out_time(out, "submitted_at", value->submitted_at);
+	out_string(out, "error", value->error);
+	out_end(out);
+}
+
+static int reply_campaign(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
+{
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
+	struct json_out body = {0};
+	if (campaigns_get(db, id, &row, err) != 0 || campaign_values_list(db, row.seq, &values, err) != 0)
+		return -1;
+	out_object(&body, NULL);
+	campaign_members(&body, &row);
+	out_array(&body, "values");
+	for (size_t i = 0; i < values.count; i++)
+		render_value(&body, &values.items[i]);
+	out_end(&body);
+	out_end(&body);
+	return reply_json_text(request, status, &body.text, err);
+}
+
+/* An object is taken as its bytes in the body, so that numbers stay as written. */
+static int take_config(struct request *request, const json_t *body, struct submission *s, struct nel_err *err)
+{
+	const json_t *config = json_object_get(body, "config");
+	const char *text = str_text(&request->body);
+	size_t start = 0;
+	size_t size = 0;
+	if (json_is_string(config)) {
+		s->size = json_string_length(config);
+		s->text = mem_dup(json_string_value(config), s->size);
+		return 0;
+	}
+	if (!json_is_object(config) || !envelope_find_member(text, request->body.len, "config", &start, &size))
+		return err_set(err, NEL_INVALID, "config must be an object or a string of YAML");
+	s->text = mem_dup(text + start, size);
+	s->size = size;
+	s->json = true;
+	return 0;
+}
+
+static int take_overrides(const json_t *body, struct submission *s, struct nel_err *err)
+{
+	const json_t *overrides = json_object_get(body, "overrides");
+	size_t i = 0;
+	const json_t *item = NULL;
+	if (overrides != NULL && !json_is_array(overrides))
+		return err_set(err, NEL_INVALID, "overrides must be an array of strings");
+	json_array_foreach(overrides, i, item) {
+		if (!json_is_string(item))
+			return err_set(err, NEL_INVALID, "overrides[%zu] must be a string", i);
+		if (submission_add_override(s, json_string_value(item), err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_labels(const json_t *body, struct submission *s, struct nel_err *err)
+{
+	json_t *labels = json_object_get(body, "labels");
+	const char *key = NULL;
+	json_t *value = NULL;
+	if (labels != NULL && !json_is_object(labels))
+		return err_set(err, NEL_INVALID, "labels must be an object of strings");
+	json_object_foreach(labels, key, value) {
+		if (!json_is_string(value))
+			return err_set(err, NEL_INVALID, "the value of each label must be a string");
+		if (submission_add_label(s, key, json_string_value(value), err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Borrows from the body. */
+static int take_values(const json_t *body, const char ***ret_values, size_t *ret_count, struct nel_err *err)
+{
+	const json_t *values = json_object_get(body, "values");
+	size_t count = json_array_size(values);
+	if (count == 0 || count > CAMPAIGN_VALUES_MAX)
+		return err_set(err, NEL_INVALID, "values must be an array of 1 to %d strings", CAMPAIGN_VALUES_MAX);
+	*ret_values = mem_calloc(count, sizeof **ret_values);
+	*ret_count = count;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(values, i);
+		if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+			return err_set(err, NEL_INVALID, "values[%zu] must be a string", i);
+		(*ret_values)[i] = json_string_value(value);
+	}
+	return 0;
+}
+
+static int take_turns(const json_t *body, struct campaign_request *wanted, struct nel_err *err)
+{
+	const json_t *live = json_object_get(body, "live");
+	const char *order = NULL;
+	wanted->live = CAMPAIGN_LIVE_DEFAULT;
+	wanted->order = CAMPAIGN_NEWEST_FIRST;
+	if (live != NULL) {
+		json_int_t number = json_integer_value(live);
+		if (!json_is_integer(live) || number < 1 || number > CAMPAIGN_LIVE_MAX)
+			return err_set(err, NEL_INVALID, "live must be a whole number from 1 to %d", CAMPAIGN_LIVE_MAX);
+		wanted->live = (int)number;
+	}
+	if (body_text(body, "order", false, 1, 32, &order, err) != 0)
+		return -1;
+	if (order != NULL && campaign_order_from_name(order, &wanted->order) != 0)
+		return err_set(err, NEL_INVALID, "order must be newest_first or listed");
+	return 0;
+}
+
+/* Their places are of the config alone, which stands in an envelope: the pointer says where. */
+static void drop_places(json_t *errors)
+{
+	size_t i = 0;
+	json_t *error = NULL;
+	json_array_foreach(errors, i, error) {
+		json_object_set_new(error, "line", json_null());
+		json_object_set_new(error, "column", json_null());
+	}
+}
+
+static int make(struct request *request, struct db *db, const struct campaign_request *wanted, struct nel_err *err)
+{
+	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
+	if (service_make_campaign(request->service, db, wanted, &reply, err) == 0) {
+		CLEANUP(mem_freep) char *location = mem_printf("/v1/campaigns/%s", reply.id);
+		request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
+		return reply_campaign(request, db, MHD_HTTP_CREATED, reply.id, err);
+	}
+	if (wanted->base->json) {
+		drop_places(reply.errors);
+		drop_places(reply.warnings);
+	}
+	request->errors = TAKE(reply.errors);
+	request->warnings = TAKE(reply.warnings);
+	if (reply.clash)
+		request->fail_status = MHD_HTTP_UNPROCESSABLE_CONTENT;
+	return -1;
+}
+
+int api_createCampaign(struct request *request, struct nel_err *err)
+{
+	static const char *const fields[] = {"name",   "config", "overrides", "labels", "parameter",
+					     "values", "live",   "order",     NULL};
+	CLEANUP(json_freep) json_t *body = NULL;
+	CLEANUP(submission_done) struct submission s = {0};
+	CLEANUP(mem_freep) const char **values = NULL;
+	char hash[SECRET_HASH_SIZE];
+	struct submit_request base = {.actor = &request->actor, .idempotency = {.request_hash = hash}};
+	struct campaign_request wanted = {.base = &base};
+	struct db *db = NULL;
+	if (body_object(request, fields, &body, err) != 0 ||
+	    body_text(body, "name", true, 1, CAMPAIGN_NAME_MAX, &wanted.name, err) != 0 ||
+	    body_text(body, "parameter", true, 1, CAMPAIGN_PARAMETER_MAX, &wanted.parameter, err) != 0 ||
+	    take_config(request, body, &s, err) != 0 || take_overrides(body, &s, err) != 0 ||
+	    take_labels(body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
+	    take_turns(body, &wanted, err) != 0 || body_idempotency_key(request, &base.idempotency.key, err) != 0 ||
+	    request_db(request, &db, err) != 0)
+		return -1;
+	body_hash(request, body, hash);
+	wanted.values = values;
+	base.text = s.text;
+	base.size = s.size;
+	base.json = s.json;
+	base.overrides = (const char *const *)s.overrides;
+	base.override_count = s.override_count;
+	base.labels = s.labels;
+	base.label_count = s.label_count;
+	return make(request, db, &wanted, err);
+}
+
+int api_listCampaigns(struct request *request, struct nel_err *err)
+{
+	CLEANUP(campaign_list_done) struct campaign_list list = {0};
+	struct page page = {0};
+	struct json_out body = {0};
+	struct db *db = NULL;
+	if (page_parse(request, CURSOR_CAMPAIGNS, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    campaigns_list(db, query_get(&request->query, "user"), page.position, page.limit + 1, &list, err) != 0)
+		return -1;
+	size_t count = list.count > (size_t)page.limit ? (size_t)page.limit : list.count;
+	out_object(&body, NULL);
+	out_array(&body, "items");
+	for (size_t i = 0; i < count; i++) {
+		out_object(&body, NULL);
+		campaign_members(&body, &list.items[i]);
+		out_end(&body);
+	}
+	out_end(&body);
+	page_next(request, &page, count < list.count ? list.items[count - 1].seq : 0, &body);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
+}
+
+int api_getCampaign(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	return reply_campaign(request, db, MHD_HTTP_OK, request->captures[0], err);
+}
+
+static int ask(struct request *request,
+	       int (*change)(struct service *, struct db *, const struct actor *, const char *, struct nel_err *),
+	       struct nel_err *err)
+{
+	struct db *db = NULL;
+	const char *id = request->captures[0];
+	if (request_db(request, &db, err) != 0 || change(request->service, db, &request->actor, id, err) != 0)
+		return -1;
+	return reply_campaign(request, db, MHD_HTTP_ACCEPTED, id, err);
+}
+
+int api_pauseCampaign(struct request *request, struct nel_err *err)
+{
+	return ask(request, service_pause_campaign, err);
+}
+
+int api_resumeCampaign(struct request *request, struct nel_err *err)
+{
+	return ask(request, service_resume_campaign, err);
+}
+
+int api_cancelCampaign(struct request *request, struct nel_err *err)
+{
+	return ask(request, service_cancel_campaign, err);
+}

@@ -1,0 +1,21 @@
+/* The submission of one value of a campaign: its config with one more override. HTTP threads, and the runner's. */
+#ifndef NEL_SERVICE_CAMPAIGN_SUBMIT_H
+#define NEL_SERVICE_CAMPAIGN_SUBMIT_H
+
+#include "db/campaigns.h"
+#include "service/submit.h"
+
+#define CAMPAIGN_LABEL "campaign" /* of its evaluations, with its id */
+
+/* Would the value be accepted now? As service_plan(), but stores nothing and shows nothing. */
+int campaign_check_value(struct service *service, struct db *db, const struct campaign_row *campaign,
+			 const struct actor *actor, const char *value, struct submit_reply_to_client *ret_reply,
+			 struct nel_err *err);
+
+/* As service_submit(); which evaluation the value has is stored in the transaction that stores the evaluation. CONFLICT
+ * when the value does not wait any more or the campaign is not active: nothing was stored then. */
+int campaign_submit_value(struct service *service, struct db *db, const struct campaign_row *campaign,
+			  const struct actor *actor, const struct campaign_value *value,
+			  struct submit_reply_to_client *ret_reply, struct nel_err *err);
+
+#endif

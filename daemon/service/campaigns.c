@@ -1,0 +1,219 @@
+#include "service/campaigns.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/utf8.h"
+#include "db/audit.h"
+#include "service/campaign_runner.h"
+#include "service/campaign_submit.h"
+#include "service/lifecycle.h"
+
+#include <string.h>
+
+#define STEP_DIGITS_MAX 18 /* of an int64_t */
+
+int64_t campaign_step_of(const char *value)
+{
+	size_t end = strlen(value);
+	while (end > 0 && value[end - 1] == '/')
+		end--;
+	size_t begin = end;
+	while (begin > 0 && value[begin - 1] >= '0' && value[begin - 1] <= '9')
+		begin--;
+	if (begin == end || end - begin > STEP_DIGITS_MAX)
+		return CAMPAIGN_NO_STEP;
+	return strtoll(value + begin, NULL, 10);
+}
+
+static int check_parameter(const char *parameter, struct nel_err *err)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+	static const char more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
+	if (strchr(letters, parameter[0]) != NULL && strspn(parameter, more) == strlen(parameter))
+		return 0;
+	return err_set(err, NEL_INVALID, "parameter must be a key of the config, as deployment.checkpoint_path");
+}
+
+/* What a value may be, so that the override that sets it means it and nothing else. */
+static int check_value(const char *value, size_t i, struct nel_err *err)
+{
+	size_t size = strlen(value);
+	if (size == 0 || size > CAMPAIGN_VALUE_MAX || !utf8_ok(value, size))
+		return err_set(err, NEL_INVALID, "values[%zu] must have 1 to %d bytes, in UTF-8", i,
+			       CAMPAIGN_VALUE_MAX);
+	if (str_has_control(value) || strpbrk(value, "'\\") != NULL || strstr(value, "${") != NULL)
+		return err_set(err, NEL_INVALID,
+			       "values[%zu] must be without control characters, single quotes, backslashes and ${", i);
+	return 0;
+}
+
+static int check(const struct campaign_request *request, struct nel_err *err)
+{
+	if (check_parameter(request->parameter, err) != 0)
+		return -1;
+	if (request->base->override_count >= SUBMIT_OVERRIDES_MAX || request->base->label_count >= SUBMIT_LABELS_MAX)
+		return err_set(err, NEL_INVALID,
+			       "a campaign has at most %d overrides and %d labels: it adds one of each",
+			       SUBMIT_OVERRIDES_MAX - 1, SUBMIT_LABELS_MAX - 1);
+	for (size_t i = 0; i < request->base->label_count; i++)
+		if (strcmp(request->base->labels[i].name, CAMPAIGN_LABEL) == 0)
+			return err_set(err, NEL_INVALID,
+				       "the label " CAMPAIGN_LABEL " is the campaign's own: leave it out");
+	for (size_t i = 0; i < request->value_count; i++)
+		if (check_value(request->values[i], i, err) != 0)
+			return -1;
+	return 0;
+}
+
+static int fill_row(const struct campaign_request *request, struct campaign_row *row, struct nel_err *err)
+{
+	const struct submit_request *base = request->base;
+	CLEANUP(json_freep) json_t *overrides = json_array();
+	CLEANUP(json_freep) json_t *labels = json_object();
+	for (size_t i = 0; i < base->override_count; i++)
+		json_array_append_new(overrides, json_string(base->overrides[i]));
+	for (size_t i = 0; i < base->label_count; i++)
+		json_object_set_new(labels, base->labels[i].name, json_string(base->labels[i].value));
+	ids_new_evaluation(row->id);
+	row->user = mem_strdup(base->actor->name);
+	row->account = base->actor->sign_in == SIGN_IN_ACCOUNT && base->actor->role == ROLE_ADMIN;
+	row->name = mem_strdup(request->name);
+	row->state = CAMPAIGN_ACTIVE;
+	row->parameter = mem_strdup(request->parameter);
+	row->order = request->order;
+	row->live = request->live;
+	row->config = mem_strndup(base->text, base->size);
+	row->json = base->json;
+	row->overrides = json_dumps(overrides, JSON_COMPACT);
+	row->labels = json_dumps(labels, JSON_COMPACT);
+	row->created_at = row->updated_at = clock_now_s();
+	if (strlen(row->config) != base->size)
+		return err_set(err, NEL_INVALID, "config has a NUL character");
+	return row->overrides != NULL && row->labels != NULL
+		   ? 0
+		   : err_set(err, NEL_INVALID, "overrides and labels must be in UTF-8");
+}
+
+static int insert_values(struct db *db, const struct campaign_request *request, int64_t campaign, struct nel_err *err)
+{
+	for (size_t i = 0; i < request->value_count; i++) {
+		const struct campaign_value value = {.position = (int64_t)i,
+						     .value = (char *)request->values[i],
+						     .step = campaign_step_of(request->values[i])};
+		if (campaign_values_insert(db, campaign, &value, err) != 0)
+			return err->kind == NEL_CONFLICT
+				   ? err_set(err, NEL_INVALID, "values[%zu] stands there already", i)
+				   : -1;
+	}
+	return 0;
+}
+
+static int find_repeat(struct db *db, const struct campaign_request *request, struct submit_reply_to_client *reply,
+		       struct nel_err *err)
+{
+	char made[IDEMPOTENCY_MADE_SIZE];
+	int found = service_find_idempotent(db, request->base->actor->name, &request->base->idempotency, clock_now_s(),
+					    made, &reply->clash, err);
+	if (found > 0)
+		snprintf(reply->id, sizeof reply->id, "%.*s", (int)sizeof reply->id - 1, made);
+	reply->repeated = found > 0;
+	return found;
+}
+
+static int check_open(struct db *db, const char *user, struct nel_err *err)
+{
+	int64_t count = 0;
+	if (campaigns_count_open(db, user, &count, err) != 0)
+		return -1;
+	return count < CAMPAIGNS_OPEN_MAX
+		   ? 0
+		   : err_set(err, NEL_CONFLICT, "%s has %d campaigns that have not ended: cancel one first", user,
+			     (int)count);
+}
+
+int service_make_campaign(struct service *service, struct db *db, const struct campaign_request *request,
+			  struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	const struct submit_request *base = request->base;
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	int found = find_repeat(db, request, ret_reply, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	if (check(request, err) != 0 || fill_row(request, &row, err) != 0 ||
+	    campaign_check_value(service, db, &row, base->actor, request->values[0], ret_reply, err) != 0)
+		return -1;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0)
+		return -1;
+	found = find_repeat(db, request, ret_reply, err); /* again: two requests with one key may be under way */
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	if (check_open(db, row.user, err) != 0 || campaigns_insert(db, &row, err) != 0 ||
+	    insert_values(db, request, row.seq, err) != 0 ||
+	    service_note_idempotent(db, row.user, &base->idempotency, row.id, row.created_at, err) != 0 ||
+	    db_commit(db, err) != 0)
+		return -1;
+	memcpy(ret_reply->id, row.id, sizeof row.id);
+	log_info("campaign made", LOG_S("campaign", row.id), LOG_S("user", row.user),
+		 LOG_N("values", (int64_t)request->value_count));
+	campaign_runner_wake(service->campaigns);
+	return 0;
+}
+
+/* Within a transaction. */
+static int change(struct db *db, const struct campaign_row *row, enum campaign_state to, struct nel_err *err)
+{
+	if (row->state == to)
+		return 0;
+	if (row->state == CAMPAIGN_ENDED || row->state == CAMPAIGN_CANCELLED)
+		return err_set(err, NEL_CONFLICT, "the campaign has %s",
+			       row->state == CAMPAIGN_ENDED ? "ended" : "been cancelled");
+	return campaigns_set_state(db, row->seq, row->state, to, NULL, clock_now_s(), err);
+}
+
+static int ask(struct db *db, const struct actor *actor, const char *id, enum campaign_state to,
+	       struct campaign_row *row, struct nel_err *err)
+{
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || campaigns_get(db, id, row, err) != 0 ||
+	    service_check_owner(actor, row->user, err) != 0 || change(db, row, to, err) != 0 || db_commit(db, err) != 0)
+		return -1;
+	log_info("campaign's state", LOG_S("campaign", id), LOG_S("to", campaign_state_name(to)),
+		 LOG_S("user", actor->name));
+	return 0;
+}
+
+int service_pause_campaign(struct service *service, struct db *db, const struct actor *actor, const char *id,
+			   struct nel_err *err)
+{
+	(void)service;
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	return ask(db, actor, id, CAMPAIGN_PAUSED, &row, err);
+}
+
+int service_resume_campaign(struct service *service, struct db *db, const struct actor *actor, const char *id,
+			    struct nel_err *err)
+{
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	if (ask(db, actor, id, CAMPAIGN_ACTIVE, &row, err) != 0)
+		return -1;
+	campaign_runner_wake(service->campaigns);
+	return 0;
+}
+
+int service_cancel_campaign(struct service *service, struct db *db, const struct actor *actor, const char *id,
+			    struct nel_err *err)
+{
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
+	if (ask(db, actor, id, CAMPAIGN_CANCELLED, &row, err) != 0 ||
+	    campaign_values_list(db, row.seq, &values, err) != 0)
+		return -1;
+	for (size_t i = 0; i < values.count; i++)
+		if (values.items[i].state != NULL &&
+		    service_cancel_evaluation(service, db, actor, values.items[i].evaluation, err) != 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,109 @@
+"""Campaigns: one evaluation a value, once over any crash, some at a time, in their order; and who may do what."""
+
+import pytest
+from conftest import CONFIG, prepared_in, wait_until
+
+PARAMETER = "target.api_endpoint.model_id"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    maker = prepared_in(tmp_path_factory.mktemp("campaigns"))
+    daemon = next(maker)()
+    daemon.start()
+    yield daemon
+    next(maker, None)
+
+
+def wanted(**more):
+    return {"name": "curve", "config": CONFIG, "parameter": PARAMETER, "values": ["org/step-1", "org/step-2"], **more}
+
+
+def make(client, status=201, headers=None, **more):
+    return client.post("/v1/campaigns", status, json=wanted(**more), headers=headers).json()
+
+
+def get(client, made):
+    return client.get(f"/v1/campaigns/{made['id']}").json()
+
+
+def submitted(client, made):
+    return [v["value"] for v in get(client, made)["values"] if v["evaluation"]]
+
+
+def end_one(client, made):
+    """Cancels the evaluation that lives: it was never sent, since the cluster does not answer."""
+    for value in get(client, made)["values"]:
+        if value["evaluation"] and value["state"] not in ("cancelled", "refused"):
+            client.post(f"/v1/evaluations/{value['evaluation']}/cancel")
+
+
+def test_values_submitted_newest_first_at_most_live_at_once(server):
+    ann = server.client("ann")
+    made = make(ann, values=["org/final", "org/step-9", "org/step-10"], live=1)
+    assert [v["step"] for v in made["values"]] == [None, 9, 10]
+    for expected in (["org/step-10"], ["org/step-9", "org/step-10"], ["org/final", "org/step-9", "org/step-10"]):
+        wait_until(lambda: submitted(ann, made) == expected, f"{expected} submitted")
+        evaluations = ann.get(f"/v1/evaluations?label=campaign:{made['id']}").json()["items"]
+        assert len(evaluations) == len(expected)
+        assert sum(e["state"] != "cancelled" for e in evaluations) == 1
+        end_one(ann, made)
+    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
+    assert {e["model"] for e in evaluations} == {"org/final", "org/step-9", "org/step-10"}
+    ann.post(f"/v1/campaigns/{made['id']}/resume", 409)
+    ann.post(f"/v1/campaigns/{made['id']}/cancel", 409)
+
+
+def test_each_value_has_one_evaluation_though_the_daemon_is_killed(server):
+    ann = server.client("ann")
+    values = [f"org/step-{i}" for i in range(20)]
+    made = make(ann, values=values, live=20, order="listed")
+    for _ in range(3):
+        server.process.kill()
+        server.process.wait()
+        server.start()
+    ann = server.client("ann")
+    wait_until(lambda: submitted(ann, made) == values, "all submitted")
+    evaluations = ann.get(f"/v1/evaluations?label=campaign:{made['id']}&limit=100").json()["items"]
+    assert sorted(e["model"] for e in evaluations) == sorted(values)
+    assert {e["id"] for e in evaluations} == {v["evaluation"] for v in get(ann, made)["values"]}
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_pause_resume_and_cancel(server):
+    ann, bob, eve = server.client("ann"), server.client("bob"), server.client("eve")
+    made = make(ann, live=1)
+    wait_until(lambda: submitted(ann, made) == ["org/step-2"], "the first")
+    bob.post(f"/v1/campaigns/{made['id']}/pause", 403)
+    assert ann.post(f"/v1/campaigns/{made['id']}/pause").json()["state"] == "paused"
+    assert ann.post(f"/v1/campaigns/{made['id']}/pause").json()["state"] == "paused"
+    end_one(ann, made)
+    assert ann.post(f"/v1/campaigns/{made['id']}/resume").json()["state"] == "active"
+    wait_until(lambda: len(submitted(ann, made)) == 2, "the second")
+    assert ann.post(f"/v1/campaigns/{made['id']}/cancel").json()["state"] == "cancelled"
+    wait_until(lambda: all(v["state"] == "cancelled" for v in get(ann, made)["values"]), "what lives is cancelled")
+    ann.post(f"/v1/campaigns/{made['id']}/resume", 409)
+    assert made["id"] in [c["id"] for c in bob.get("/v1/campaigns?user=ann").json()["items"]]
+    assert bob.get("/v1/campaigns?user=nobody").json()["items"] == []
+    bob.get("/v1/campaigns/0000000000000000", 404)
+
+
+def test_what_cannot_be_is_refused_at_once_and_nothing_is_stored(server):
+    ann = server.client("ann")
+    before = ann.get("/v1/campaigns").json()["items"]
+    problem = ann.post("/v1/campaigns", 422, json=wanted(overrides=["execution.walltime=nonsense"])).json()
+    assert problem["errors"]
+    for wrong in ({"values": []}, {"values": ["a", "a"]}, {"values": ["it's"]}, {"values": ["${oc.env:HOME}"]},
+                  {"values": [1]}, {"values": ["a\nb"]}, {"live": 0}, {"live": 101}, {"order": "random"},
+                  {"parameter": "a=b"}, {"labels": {"campaign": "x"}}, {"watch": {}}):
+        ann.request("POST", "/v1/campaigns", json=wanted(**wrong)).status_code == 400 or pytest.fail(str(wrong))
+    assert ann.get("/v1/campaigns").json()["items"] == before
+
+
+def test_idempotency_key_makes_one(server):
+    ann = server.client("ann")
+    key = {"Idempotency-Key": "of-a-campaign"}
+    first = make(ann, headers=key)
+    assert make(ann, headers=key)["id"] == first["id"]
+    make(ann, 422, headers=key, live=7)
+    ann.post(f"/v1/campaigns/{first['id']}/cancel")
