@@ -74,29 +74,57 @@ void usage_sums_done(struct usage_sums *sums)
 	*sums = (struct usage_sums){0};
 }
 
+static struct statement count_rows = {
+    .sql = "SELECT count(*) FROM (SELECT 1 FROM usage WHERE ended_at >= ? AND ended_at < ? LIMIT ?)",
+};
+
+static void bind_span(struct query *q, const struct usage_filter *filter)
+{
+	query_bind_int(q, filter->since_s);
+	query_bind_int(q, filter->until_s != 0 ? filter->until_s : INT64_MAX);
+}
+
+/* Sums take sorting, on a thread that others wait for. */
+static int check_count(struct db *db, const struct usage_filter *filter, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &count_rows);
+	bool found = false;
+	bind_span(&q, filter);
+	query_bind_int(&q, USAGE_ROWS_MAX + 1);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (query_int(&q) <= USAGE_ROWS_MAX)
+		return 0;
+	return err_set(err, NEL_INVALID,
+		       "more than %d attempts ended in that time: ask for a shorter one with `since` and `until`, "
+		       "and add up the answers",
+		       USAGE_ROWS_MAX);
+}
+
 static struct statement sum_usage = {
     .sql = "SELECT CASE WHEN ?1 THEN user END, CASE WHEN ?2 THEN cluster END, CASE WHEN ?3 THEN model END,"
 	   " CASE WHEN ?4 THEN task END, CASE WHEN ?5 THEN strftime('%Y-%m', ended_at, 'unixepoch') END,"
-	   " CASE WHEN ?6 IS NOT NULL THEN (SELECT value FROM usage_labels l"
-	   "  WHERE l.evaluation = usage.evaluation AND l.key = ?6) END,"
-	   " sum(gpu_s), sum(start_up_gpu_s), sum(idle_gpu_s), sum(lost_gpu_s), sum(run_s), sum(queue_s),"
+	   " l.value, sum(gpu_s), sum(start_up_gpu_s), sum(idle_gpu_s), sum(lost_gpu_s), sum(run_s), sum(queue_s),"
 	   " count(DISTINCT attempt), count(DISTINCT job)"
-	   " FROM usage WHERE ended_at >= ?7 AND ended_at < ?8"
+	   " FROM usage LEFT JOIN usage_labels l ON l.evaluation = usage.evaluation AND l.key = ?6"
+	   " WHERE ended_at >= ?7 AND ended_at < ?8"
 	   " GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT ?9",
 };
 
 int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_sums *ret_sums, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &sum_usage);
+	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+	if (scope_begin_read(&scope, db, err) != 0 || check_count(db, filter, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query q = query_start(db, &sum_usage);
 	query_bind_int(&q, filter->by_user);
 	query_bind_int(&q, filter->by_cluster);
 	query_bind_int(&q, filter->by_model);
 	query_bind_int(&q, filter->by_task);
 	query_bind_int(&q, filter->by_month);
 	query_bind_text(&q, filter->label);
-	query_bind_int(&q, filter->since_s);
-	query_bind_int(&q, filter->until_s != 0 ? filter->until_s : INT64_MAX);
+	bind_span(&q, filter);
 	query_bind_int(&q, filter->limit);
 	while (query_next(&q, err)) {
 		struct usage_sum *sum = ROW_ADD(sums.items, sums.count);
@@ -122,4 +150,4 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage, &put_labels, &sum_usage, NULL};
+struct statement *const usage_statements[] = {&put_usage, &put_labels, &count_rows, &sum_usage, NULL};

@@ -6,6 +6,8 @@
 #include "db/db.h"
 #include "db/jobs.h"
 
+#define USAGE_ROWS_MAX 50000 /* that are summed up at once: a quarter of a second */
+
 /* What an attempt used, all restarts together; strings are borrowed. */
 struct usage_row {
 	const char *attempt;      /* its unique name in Slurm */
@@ -65,7 +67,7 @@ struct usage_sums {
 
 void usage_sums_done(struct usage_sums *sums);
 
-/* In the order of the columns above. */
+/* In the order of the columns above. INVALID: more than USAGE_ROWS_MAX rows ended in that time. */
 int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_sums *ret_sums, struct nel_err *err);
 
 #endif
