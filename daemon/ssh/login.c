@@ -6,16 +6,9 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "ssh/key_file.h"
+#include "ssh/libssh2_leaks.h"
 
 #include <string.h>
-
-/* libssh2 1.10 loses the private number of each ECDSA key that it reads, which would hide what we lose. */
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_disable() (void)0
-#define __lsan_enable() (void)0
-#endif
 
 #define DISCONNECT_NO_MORE_METHODS 14 /* RFC 4253, 11.1 */
 

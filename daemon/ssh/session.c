@@ -8,6 +8,7 @@
 #include "ssh/dial.h"
 #include "ssh/host_key.h"
 #include "ssh/kexinit.h"
+#include "ssh/libssh2_leaks.h"
 #include "ssh/login.h"
 #include "ssh/proxy_command.h"
 #include "ssh/session_internal.h"
@@ -79,7 +80,9 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
 	int rc;
 	s->transport.recording = true;
+	__lsan_disable();
 	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->transport.fd));
+	__lsan_enable();
 	s->transport.recording = false;
 	if (rc != 0)
 		return handshake_failed(s, err);
