@@ -14,7 +14,8 @@ struct db;
 
 /* No list answers more rows than this, whatever limit it is given. */
 #define DB_LIST_MAX 1000
-#define DB_TOTAL_MAX 10000 /* up to so many a list says how many it has */
+#define DB_TOTAL_MAX 10000        /* up to so many a list says how many it has */
+#define DB_TOTAL_LEAPS_MAX 100000 /* and looks at rows so often for that (db/postings.h): a fifth of a second */
 
 /* Makes the file (0600) if need be and brings it to the newest version; each migration is one transaction. CONFLICT
  * when the database is newer than the program. *ret_from and *ret_to (may be NULL) are the versions before and after.

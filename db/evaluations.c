@@ -269,13 +269,14 @@ int evaluations_get_at(struct db *db, int64_t seq, struct evaluation_row *ret_ro
 	return 0;
 }
 
-int evaluations_total(struct db *db, const struct evaluation_filter *filter, int64_t *ret_total, struct nel_err *err)
+int evaluations_total(struct db *db, const struct evaluation_filter *filter, int64_t *ret_total, bool *ret_capped,
+		      struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
 	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
 		return -1;
-	return postings_total(&postings, ret_total, err);
+	return postings_total(&postings, ret_total, ret_capped, err);
 }
 
 int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,

@@ -76,8 +76,9 @@ int evaluations_get_at(struct db *db, int64_t seq, struct evaluation_row *ret_ro
 /* Newest first, at most DB_LIST_MAX. */
 int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
 		     struct nel_err *err);
-/* How many there are on all pages together; DB_TOTAL_MAX: so many or more. */
-int evaluations_total(struct db *db, const struct evaluation_filter *filter, int64_t *ret_total, struct nel_err *err);
+/* How many there are on all pages together. *ret_capped: so many or more; counting on would take too long. */
+int evaluations_total(struct db *db, const struct evaluation_filter *filter, int64_t *ret_total, bool *ret_capped,
+		      struct nel_err *err);
 
 /* Sets state (and ended_at when it is an end state, NULL again when not), updated_at, version + 1. */
 int evaluations_set_state(struct db *db, int64_t seq, const char *state, int64_t now_s, bool ended,

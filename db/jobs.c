@@ -243,13 +243,14 @@ static int add_filters(struct postings *postings, struct db *db, const struct jo
 	return 0;
 }
 
-int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, struct nel_err *err)
+int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, bool *ret_capped,
+	       struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
 	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
 		return -1;
-	return postings_total(&postings, ret_total, err);
+	return postings_total(&postings, ret_total, ret_capped, err);
 }
 
 int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list, struct nel_err *err)

@@ -102,8 +102,9 @@ int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_
 int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err);
 int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list,
 	      struct nel_err *err); /* newest first */
-/* How many there are on all pages together; DB_TOTAL_MAX: so many or more. */
-int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, struct nel_err *err);
+/* How many there are on all pages together. *ret_capped: so many or more; counting on would take too long. */
+int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, bool *ret_capped,
+	       struct nel_err *err);
 int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *ret_list,
 		       struct nel_err *err); /* by index */
 

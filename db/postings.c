@@ -61,6 +61,11 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 	size_t agreed = 0;
 	for (size_t i = 0; agreed < postings->count && candidate > 0; i = (i + 1) % postings->count) {
 		struct posting *list = &postings->lists[i];
+		if (postings->most_leaps != 0 && postings->leaps++ == postings->most_leaps) {
+			postings->given_up = true;
+			candidate = 0;
+			break;
+		}
 		if (seek(list, candidate, err) != 0)
 			return -1;
 		agreed = list->seq == candidate ? agreed + 1 : 1;
@@ -70,15 +75,17 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 	return 0;
 }
 
-int postings_total(struct postings *postings, int64_t *ret_total, struct nel_err *err)
+int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capped, struct nel_err *err)
 {
 	int64_t seq = 0;
 	int64_t total = 0;
+	postings->most_leaps = DB_TOTAL_LEAPS_MAX;
 	do {
 		if (postings_next(postings, seq, &seq, err) != 0)
 			return -1;
 		total += seq != 0;
 	} while (seq != 0 && total < DB_TOTAL_MAX);
 	*ret_total = total;
+	*ret_capped = total >= DB_TOTAL_MAX || postings->given_up;
 	return 0;
 }

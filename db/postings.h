@@ -18,6 +18,9 @@ struct posting {
 struct postings {
 	struct posting lists[POSTINGS_MAX];
 	size_t count;
+	int64_t leaps; /* of one list to the row where another stands, so far */
+	int64_t most_leaps;
+	bool given_up;
 };
 
 /* Adds a list and owns its query. All parameters are bound but the last one, which is the greatest seq to answer. */
@@ -26,13 +29,14 @@ void postings_add(struct postings *postings, struct query query);
 /* Adds the list of a statement with two parameters, a text and the greatest seq; nothing when text is NULL. */
 void postings_add_text(struct postings *postings, struct db *db, const struct statement *statement, const char *text);
 
-/* The greatest seq smaller than `below` (0: any) that is in all lists; 0 when there is none. `below` must not grow from
+/* The greatest seq smaller than `below` (0: any) that is in all lists; 0 when there is none, or with given_up when
+ * finding out would take more than most_leaps (0: any number). `below` must not grow from
  * call to call. There is at least one list. */
 int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, struct nel_err *err);
 
 void postings_done(struct postings *postings);
 
-/* How many rows are in all lists, counted up to DB_TOTAL_MAX. */
-int postings_total(struct postings *postings, int64_t *ret_total, struct nel_err *err);
+/* How many rows are in all lists. *ret_capped: so many or more, as DB_TOTAL_MAX or DB_TOTAL_LEAPS_MAX was reached. */
+int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capped, struct nel_err *err);
 
 #endif

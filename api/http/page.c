@@ -19,12 +19,12 @@ int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_
 	return 0;
 }
 
-void page_total(const struct page *page, int64_t total, int64_t most, struct json_out *out)
+void page_total(const struct page *page, int64_t total, bool capped, struct json_out *out)
 {
 	if (!page->total)
 		return;
 	out_int(out, "total", total);
-	out_bool(out, "total_capped", total >= most);
+	out_bool(out, "total_capped", capped);
 }
 
 /* The same request with the next cursor (RFC 8288). */

@@ -21,8 +21,8 @@ int page_parse(struct request *request, enum cursor_kind kind, struct page *ret_
 /* Appends `"next":` with the cursor of the page that begins at `position` (null for 0) and adds the Link header. */
 void page_next(struct request *request, const struct page *page, int64_t position, struct json_out *out);
 
-/* Appends `"total":` and whether it is `most` or more, where that was asked for. */
-void page_total(const struct page *page, int64_t total, int64_t most, struct json_out *out);
+/* Appends `"total":` and whether there may be more, where that was asked for. */
+void page_total(const struct page *page, int64_t total, bool capped, struct json_out *out);
 
 /* The Link header alone; nothing for 0. */
 void page_link(struct request *request, const struct page *page, int64_t position);

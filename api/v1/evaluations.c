@@ -66,7 +66,8 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 
 /* The list has one row more than the page when there is a next one. */
 static int render_list(struct request *request, struct db *db, const struct page *page,
-		       const struct evaluation_list *list, int64_t total, struct json_out *out, struct nel_err *err)
+		       const struct evaluation_list *list, int64_t total, bool capped, struct json_out *out,
+		       struct nel_err *err)
 {
 	CLEANUP(str_done) struct str text = {0};
 	size_t most = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
@@ -81,7 +82,7 @@ static int render_list(struct request *request, struct db *db, const struct page
 	}
 	out_end(out);
 	page_next(request, page, count < list->count ? list->seqs[count - 1] : 0, out);
-	page_total(page, total, DB_TOTAL_MAX, out);
+	page_total(page, total, capped, out);
 	out_end(out);
 	return 0;
 }
@@ -117,9 +118,10 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 	struct evaluation_list list = {0};
 	CLEANUP(json_out_done) struct json_out body = {0};
 	int64_t total = 0;
+	bool capped = false;
 	if (evaluations_list(db, &filter, &list, err) != 0 ||
-	    (page.total && evaluations_total(db, &filter, &total, err) != 0) ||
-	    render_list(request, db, &page, &list, total, &body, err) != 0)
+	    (page.total && evaluations_total(db, &filter, &total, &capped, err) != 0) ||
+	    render_list(request, db, &page, &list, total, capped, &body, err) != 0)
 		return -1;
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

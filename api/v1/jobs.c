@@ -47,7 +47,7 @@ static int parse_filter(const struct request *request, struct job_filter *filter
 
 /* The list has one row more than the page when there is a next one. */
 static void render_list(struct request *request, const struct page *page, const struct job_list *list, int64_t total,
-			struct json_out *out)
+			bool capped, struct json_out *out)
 {
 	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
 	out_object(out, NULL);
@@ -56,7 +56,7 @@ static void render_list(struct request *request, const struct page *page, const 
 		render_job(out, &list->items[i]);
 	out_end(out);
 	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, out);
-	page_total(page, total, DB_TOTAL_MAX, out);
+	page_total(page, total, capped, out);
 	out_end(out);
 }
 
@@ -75,12 +75,14 @@ int api_listJobs(struct request *request, struct nel_err *err)
 	filter.limit = page.limit + 1;
 	CLEANUP(job_list_done) struct job_list list = {0};
 	int64_t total = 0;
-	if (jobs_list(db, &filter, &list, err) != 0 || (page.total && jobs_total(db, &filter, &total, err) != 0))
+	bool capped = false;
+	if (jobs_list(db, &filter, &list, err) != 0 ||
+	    (page.total && jobs_total(db, &filter, &total, &capped, err) != 0))
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
 		service_show_queue_position(request->service, &list.items[i]);
 	struct json_out body = {0};
-	render_list(request, &page, &list, total, &body);
+	render_list(request, &page, &list, total, capped, &body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
