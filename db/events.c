@@ -24,6 +24,8 @@ const char *const event_kinds[] = {"evaluation.submitted",
 				   "cluster.reachable",
 				   "cluster.unreachable",
 				   "identity.expiring",
+				   "campaign.value_found",
+				   "campaign.ended",
 				   NULL};
 
 void event_row_done(struct event_row *row)

@@ -5,7 +5,8 @@ import {address} from './api.js';
 
 const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state',
   'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started',
-  'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring'];
+  'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring',
+  'campaign.value_found', 'campaign.ended'];
 const AGAIN_MS = 2000;
 
 let source = null;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/events.h"
+#include "service/campaign_events.h"
 #include "service/campaign_submit.h"
 
 #include <errno.h>
@@ -52,9 +53,11 @@ static int refuse(struct campaign_runner *r, const struct campaign_row *campaign
 static int change_state(struct campaign_runner *r, const struct campaign_row *campaign, enum campaign_state to,
 			const char *why, struct nel_err *err)
 {
+	int64_t now_s = clock_now_s();
 	CLEANUP(db_rollbackp) struct db *tx = r->db;
 	if (db_begin(r->db, err) != 0 ||
-	    campaigns_set_state(r->db, campaign->seq, CAMPAIGN_ACTIVE, to, why, clock_now_s(), err) != 0 ||
+	    campaigns_set_state(r->db, campaign->seq, CAMPAIGN_ACTIVE, to, why, now_s, err) != 0 ||
+	    (to == CAMPAIGN_ENDED && campaign_log_ended(r->db, campaign, to, now_s, err) != 0) ||
 	    db_commit(r->db, err) != 0)
 		return -1;
 	log_info("campaign's state", LOG_S("campaign", campaign->id), LOG_S("to", campaign_state_name(to)));

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "db/audit.h"
+#include "service/campaign_events.h"
 #include "service/campaign_runner.h"
 #include "service/campaign_submit.h"
 #include "service/lifecycle.h"
@@ -96,16 +97,19 @@ static int fill_row(const struct campaign_request *request, struct campaign_row 
 		   : err_set(err, NEL_INVALID, "overrides and labels must be in UTF-8");
 }
 
-static int insert_values(struct db *db, const struct campaign_request *request, int64_t campaign, struct nel_err *err)
+static int insert_values(struct db *db, const struct campaign_request *request, const struct campaign_row *row,
+			 struct nel_err *err)
 {
 	for (size_t i = 0; i < request->value_count; i++) {
 		const struct campaign_value value = {.position = (int64_t)i,
 						     .value = (char *)request->values[i],
 						     .step = campaign_step_of(request->values[i])};
-		if (campaign_values_insert(db, campaign, &value, err) != 0)
+		if (campaign_values_insert(db, row->seq, &value, err) != 0)
 			return err->kind == NEL_CONFLICT
 				   ? err_set(err, NEL_INVALID, "values[%zu] stands there already", i)
 				   : -1;
+		if (campaign_log_value_found(db, row, &value, row->created_at, err) != 0)
+			return -1;
 	}
 	return 0;
 }
@@ -151,7 +155,7 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	if (check_open(db, row.user, err) != 0 || campaigns_insert(db, &row, err) != 0 ||
-	    insert_values(db, request, row.seq, err) != 0 ||
+	    insert_values(db, request, &row, err) != 0 ||
 	    service_note_idempotent(db, row.user, &base->idempotency, row.id, row.created_at, err) != 0 ||
 	    db_commit(db, err) != 0)
 		return -1;
@@ -170,7 +174,10 @@ static int change(struct db *db, const struct campaign_row *row, enum campaign_s
 	if (row->state == CAMPAIGN_ENDED || row->state == CAMPAIGN_CANCELLED)
 		return err_set(err, NEL_CONFLICT, "the campaign has %s",
 			       row->state == CAMPAIGN_ENDED ? "ended" : "been cancelled");
-	return campaigns_set_state(db, row->seq, row->state, to, NULL, clock_now_s(), err);
+	int64_t now_s = clock_now_s();
+	if (campaigns_set_state(db, row->seq, row->state, to, NULL, now_s, err) != 0)
+		return -1;
+	return to == CAMPAIGN_CANCELLED ? campaign_log_ended(db, row, to, now_s, err) : 0;
 }
 
 static int ask(struct db *db, const struct actor *actor, const char *id, enum campaign_state to,

@@ -107,3 +107,57 @@ def test_idempotency_key_makes_one(server):
     assert make(ann, headers=key)["id"] == first["id"]
     make(ann, 422, headers=key, live=7)
     ann.post(f"/v1/campaigns/{first['id']}/cancel")
+
+
+def events(client, made):
+    """Its own, in their order: (kind, value or state)."""
+    found = client.get("/v1/events", params={"after": 0, "limit": 500, "kind": ["campaign.value_found", "campaign.ended"]})
+    return [(e["kind"].split(".")[1], e["data"].get("value") or e["data"]["state"]) for e in found.json()["items"]
+            if e["data"]["campaign"] == made["id"] and e["user"] == made["user"] and e["data"]["name"] == made["name"]]
+
+
+def test_events_of_values_and_of_the_end_once_each(server):
+    ann = server.client("ann")
+    made = make(ann, live=2)
+    found = [("value_found", "org/step-1"), ("value_found", "org/step-2")]
+    assert events(ann, made) == found
+    wait_until(lambda: len(submitted(ann, made)) == 2, "both")
+    end_one(ann, made)
+    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
+    assert events(ann, made) == [*found, ("ended", "ended")]
+    other = make(ann)
+    for _ in range(2):
+        ann.post(f"/v1/campaigns/{other['id']}/cancel")
+    assert events(ann, other) == [*found, ("ended", "cancelled")]
+
+
+@pytest.mark.parametrize("taken, given, reason", [
+    ({"suspended": True}, {"suspended": False}, "the user ann is suspended"),
+    ({"role": "viewer"}, {"role": "user"}, "a viewer cannot submit evaluations")])
+def test_campaign_of_one_who_may_not_submit_any_more_is_paused(server, taken, given, reason):
+    ann, admin = server.client("ann"), server.client("root-of-all")
+    made = make(ann, live=1)
+    wait_until(lambda: submitted(admin, made) == ["org/step-2"], "the first")
+    admin.request("PATCH", "/v1/users/ann", json=taken)
+    end_one(admin, made)
+    wait_until(lambda: get(admin, made)["state"] == "paused", "the pause")
+    assert get(admin, made)["reason"] == reason and submitted(admin, made) == ["org/step-2"]
+    admin.request("PATCH", "/v1/users/ann", json=given)
+    resumed = ann.post(f"/v1/campaigns/{made['id']}/resume").json()
+    assert (resumed["state"], resumed["reason"]) == ("active", None)
+    wait_until(lambda: len(submitted(ann, made)) == 2, "the second")
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_each_value_takes_the_secrets_that_are_kept_when_it_is_submitted(server):
+    ann = server.client("ann")
+    config = CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: CAMPAIGN_KEY")
+    ann.post("/v1/campaigns", 422, json=wanted(config=config))
+    ann.request("PUT", "/v1/secrets/CAMPAIGN_KEY", json={"value": "first"})
+    made = make(ann, config=config, live=1)
+    wait_until(lambda: submitted(ann, made) == ["org/step-2"], "the first")
+    assert ann.request("DELETE", "/v1/secrets/CAMPAIGN_KEY").status_code == 204
+    end_one(ann, made)
+    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
+    refused = get(ann, made)["values"][0]
+    assert (refused["state"], refused["evaluation"]) == ("refused", None) and "CAMPAIGN_KEY" in refused["error"]

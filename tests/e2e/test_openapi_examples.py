@@ -121,11 +121,11 @@ def perform(bed, daemon, s):
     hook = s.found["createWebhook"]["id"]
     campaign = s.call("createCampaign", "POST", "/v1/campaigns", 201, json={
         "name": "llama-3.1 pretraining", "config": CONFIG, "parameter": "target.api_endpoint.model_id",
-        "values": ["meta/step-1000"], "live": 1})["id"]
-    s.read("getCampaign", f"/v1/campaigns/{campaign}")
-    s.read("listCampaigns", "/v1/campaigns")
-    for what in ("pause", "resume", "cancel"):
+        "values": ["meta/llama-3.1-8b-step-1000", "meta/llama-3.1-8b-step-2000"], "live": 1})["id"]
+    for what in ("pause", "resume"):
         s.call(f"{what}Campaign", "POST", f"/v1/campaigns/{campaign}/{what}", 202)
+    newest = wait_for("the newest value", lambda: ann.get(f"/v1/campaigns/{campaign}")["values"][1]["evaluation"])
+    ann.post(f"/v1/campaigns/{campaign}/pause", 202)  # the other value waits
 
     # One that runs to its scores.
     s.keep("submitEvaluation.config", CONFIG)
@@ -163,14 +163,22 @@ def perform(bed, daemon, s):
     s.read("listEvents", f"/v1/events?evaluation={made['id']}&limit=2")
     s.keep("listEvents.stream", first_event(ann, made["id"]))
 
+    # A campaign of which one value has ended and the other one waits.
+    ann.wait_end(newest)
+    s.read("getCampaign", f"/v1/campaigns/{campaign}")
+    s.read("listCampaigns", "/v1/campaigns")
+    s.call("cancelCampaign", "POST", f"/v1/campaigns/{campaign}/cancel", 202)
+
     # One that is cancelled, goes on, and is cancelled again.
     ann.wait_state(f"{slow}.0", "running")
     s.call("cancelJob", "POST", f"/v1/jobs/{slow}.0/cancel", 202)
     ann.wait_end(slow, "cancelled")
     s.call("resumeJob", "POST", f"/v1/jobs/{slow}.0/resume", 202, json={"reset_budget": False})
+    wait_for("it goes on", lambda: ann.evaluation(slow)["state"] == "running")
     s.call("cancelEvaluation", "POST", f"/v1/evaluations/{slow}/cancel", 202)
     ann.wait_end(slow, "cancelled")
     s.call("resumeEvaluation", "POST", f"/v1/evaluations/{slow}/resume", 202, json={"reset_budget": True})
+    wait_for("it goes on", lambda: ann.evaluation(slow)["state"] == "running")
     ann.post(f"/v1/evaluations/{slow}/cancel", 202)
     ann.wait_end(slow, "cancelled")
 
@@ -226,7 +234,8 @@ def perform(bed, daemon, s):
 
     # A database from before all of this: what it lacks is found on the cluster.
     restore(daemon, backup)
-    wait_for("the evaluations are found", lambda: len(ann.get("/v1/clusters/alpha/orphans")["items"]) == 2)
+    wait_for("the evaluations are found", lambda: {made["id"], slow, newest} <= {
+        orphan["evaluation"] for orphan in ann.get("/v1/clusters/alpha/orphans")["items"]})
     s.read("listOrphans", "/v1/clusters/alpha/orphans?limit=1")
 
 

@@ -31,7 +31,7 @@ keep_munged() {
 # The endpoint that the examples send to: a provider's, with TLS, on an address of its own.
 start_models() {
     start_daemon models model-server "$here/model-server" --port 443 --certificate "$dir/lib/models.pem" \
-        --model meta/llama-3.1-8b-instruct
+        --model meta/llama-3.1-8b-instruct --model meta/llama-3.1-8b-step-2000
 }
 models_answer() {
     curl --silent --fail --max-time 5 --cacert "$dir/lib/models.crt" --resolve "models.example.com:443:$(address_of models)" \
