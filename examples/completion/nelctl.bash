@@ -17,11 +17,12 @@ _nelctl() {
             /^ *$/ { wanted = 0 }
             wanted' <<<"$usage")
         mapfile -t COMPREPLY < <(compgen -W "--json $(grep -o -- '--[a-z][a-z-]*' <<<"$usage" | sort -u)" -- "$current")
-    elif [[ $command == run ]]; then
+    elif [[ $command == run || ($command == campaign && ${COMP_WORDS[2]-} == create && $COMP_CWORD -gt 2) ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     elif ((COMP_CWORD == 2)); then
         case $command in
         secret) mapfile -t COMPREPLY < <(compgen -W 'set ls rm' -- "$current") ;;
+        campaign) mapfile -t COMPREPLY < <(compgen -W 'create ls show pause resume cancel' -- "$current") ;;
         cluster) mapfile -t COMPREPLY < <(compgen -W 'check orphans' -- "$current") ;;
         ls) mapfile -t COMPREPLY < <(compgen -W 'runs' -- "$current") ;;
         esac

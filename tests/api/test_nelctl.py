@@ -69,6 +69,8 @@ def test_help_is_the_script_s_own_text_and_names_everything(nel):
     (["run", "config.yaml", "-o"], "-o wants a value"), (["run", "config.yaml", "--label", "x"], "KEY=VALUE"),
     (["run", "config.yaml", "--frobnicate"], "--frobnicate"), (["run", "config.yaml", "a.b=c"], "follow -o"),
     (["run", "config.yaml", "--env-file", "none"], "'none'"), (["status", "x"], "no id"), (["status", "--watch"], "wants an id"),
+    (["campaign"], "create, ls"), (["campaign", "create"], "wants the file"), (["campaign", "create", "config.yaml"], "no JSON object"),
+    (["campaign", "show", "x"], "wants the id"), (["campaign", "ls", "x"], "no argument x"),
     (["kill"], "wants the id"), (["kill", "x.y"], "no id"), (["ls", "--statue", "x"], "--statue"),
     (["results", NO_ID, NO_ID], "one id"), (["results", "--refresh"], "one job"), (["logs"], "id of a job"),
     (["ls", "--limit", "many"], "whole number"), (["artifacts"], "id of a job"), (["run", "config.yaml", "--key", "a b"], "--key"),
@@ -619,3 +621,28 @@ def test_cluster_check_names_what_is_missing(nel):
     assert "no cluster nope" in nel.err
     nel("cluster", "check", code=2)
     nel("cluster", "list", code=2)
+
+
+def test_campaign_from_a_file_to_its_end(nel, daemon):
+    nel.folder.joinpath("campaign.json").write_text(json.dumps({
+        "name": "curve", "parameter": "target.api_endpoint.model_id", "values": ["org/final", "org/step-9", "org/step-10"], "live": 1}))
+    words = ["campaign", "create", "campaign.json", "--config", "config.yaml", "--key", "of-mine"]
+    identity = nel(*words).strip()
+    assert re.fullmatch("[0-9a-f]{16}", identity) and nel(*words).strip() == identity
+    rows = nel("campaign", "ls", "--user", "ann").splitlines()
+    assert len(rows) == 2 and rows[1].split()[:2] == [identity, "active"] and rows[1].endswith("curve")
+    wait_until(lambda: any("org/step-10" in line and " waiting " not in line
+                           for line in nel("campaign", "show", identity).splitlines()), "the newest is submitted")
+    assert nel("campaign", "pause", identity).startswith(f"{identity}  paused  curve\n")
+    assert nel("campaign", "resume", identity).startswith(f"{identity}  active  curve\n")
+    shown = nel("campaign", "cancel", identity).splitlines()
+    assert shown[0] == f"{identity}  cancelled  curve"
+    assert [line.split()[0] for line in shown[2:]] == ["9", "10", "-"]  # by their steps; without one last
+    assert json.loads(nel("campaign", "show", identity, "--json"))["state"] == "cancelled"
+    nel("campaign", "resume", identity, code=4)
+    assert "has been cancelled" in nel.err
+
+
+def test_campaign_of_the_examples_is_taken(nel):
+    example = ROOT / "examples/campaigns/checkpoints.json"
+    assert re.fullmatch("[0-9a-f]{16}\n", nel("campaign", "create", str(example), "--config", "config.yaml"))
