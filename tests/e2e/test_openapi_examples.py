@@ -218,6 +218,12 @@ def perform(bed, daemon, s):
     s.read("getHealth", "/healthz")
     s.read("getReadiness", "/readyz")
     s.read("getOpenapi", "/openapi.yaml")
+    browser = Client(ann.base, "")
+    token_of_ann = ann.session.headers["Authorization"].split()[1]
+    del browser.session.headers["Authorization"]
+    s.call("beginSession", "POST", "/v1/session", 201, browser, json={"token": token_of_ann})
+    s.call("getPage", "GET", "/", 200, browser)
+    s.call("getPageFile", "GET", "/page/shell.js", 200, browser)
 
     wrong = CONFIG.replace("account: team", "acount: team").replace('"00:30:00"', "soon")
     s.refuse("Unprocessable", "POST", "/v1/evaluations?strict=true", 422, data=wrong, headers={"Content-Type": "application/yaml"})
