@@ -17,7 +17,8 @@ static void execute(struct fixture *f, const char *sql)
 {
 	sqlite3 *sqlite = NULL;
 	assert_ok(f, migrate_connect(f->path, &sqlite, &f->err));
-	assert_int_equal(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+	if (sqlite3_exec(sqlite, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(sqlite));
 	sqlite3_close(sqlite);
 }
 
@@ -553,6 +554,50 @@ static void test_migrate_embedded_is_numbered_without_gaps(void **state)
 		assert_int_equal(list[i].version, (int)i + 1);
 }
 
+/* 0025 and 0026 fill what they add from the rows that a store of version 24 has. */
+static void test_migrations_0025_and_0026_fill_from_the_rows_that_there_are(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(mem_freep) struct migration *list = NULL;
+	size_t count = 0;
+	assert_ok(f, migrate_embedded(&list, &count, &f->err));
+	assert_ok(f, migrate_file(f->path, list, 24, NULL, NULL, &f->err));
+	/* Three evaluations of a job each: one that has ended and says all, one that says nothing, one without JSON. */
+	execute(f,
+		"WITH e(seq, state, ended) AS (VALUES (1, 'succeeded', 2 * 86400 + 5), (2, 'queued', NULL), "
+		"(3, 'queued', NULL)) "
+		"INSERT INTO evaluations (seq, id, user, cluster, identity, state, model, rundir, submitted_type, "
+		"config_hash, created_at, created_high, updated_at, ended_at, overrides, warnings) "
+		"SELECT seq, printf('%016x', seq), 'anna', 'alpha', 'svc', state, 'm', '/r', 'application/yaml', 'c', "
+		"86400 + seq, 86400 + seq, 86400 + seq, ended, '[]', '[]' FROM e;"
+		"INSERT INTO evaluation_texts (evaluation, submitted_text, resolved) VALUES "
+		"(1, '', '{\"execution\": {\"partition\": \"gpu\", \"account\": \"llm\"}}'), "
+		"(2, '', '{\"execution\": {\"partition\": 7}}'), (3, '', '{');"
+		"INSERT INTO jobs (seq, id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model, "
+		"job_dir, state, walltime_s, resume_mode, resume_on, attempt, created_at, updated_at, ended_at) "
+		"SELECT seq, id || '.0', seq, id, 0, user, cluster, identity, 't', model, '/r/0', state, 60, 'daemon', "
+		"'', CASE seq WHEN 1 THEN 2 ELSE 0 END, created_at, updated_at, ended_at FROM evaluations;"
+		"INSERT INTO script_bodies (hash, text) VALUES ('h', '');"
+		"INSERT INTO attempts (job, number, job_name, script_header, script_body, time_limit_s, intended_at, "
+		"gpus) VALUES (1, 1, 'n1', '', 'h', 60, 1, 4), (1, 2, 'n2', '', 'h', 60, 1, 8)");
+	assert_ok(f, db_migrate(f->path, NULL, NULL, &f->err));
+	assert_int_equal(number_of(f, "SELECT count(*) FROM jobs WHERE seq = 1 AND partition = 'gpu' AND "
+				      "account = 'llm' AND gpus = 8"),
+			 1);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM jobs WHERE seq > 1 AND partition IS NULL AND "
+				      "account IS NULL AND gpus IS NULL"),
+			 2);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM day_counts"), 3);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM day_counts WHERE cluster = 'alpha' AND user = 'anna' AND "
+				      "(time, day, state, evaluations, jobs) IN (VALUES "
+				      "('created', 1, 'succeeded', 1, 1), ('created', 1, 'queued', 2, 2), "
+				      "('ended', 2, 'succeeded', 1, 1))"),
+			 3);
+	/* What is counted from now on goes on from there. */
+	execute(f, "DELETE FROM jobs WHERE seq = 2");
+	assert_int_equal(number_of(f, "SELECT jobs FROM day_counts WHERE state = 'queued'"), 1);
+}
+
 #define EMPTY(test) cmocka_unit_test_setup_teardown(test, fixture_setup_empty, fixture_teardown)
 #define READY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
@@ -567,6 +612,7 @@ int main(void)
 	    EMPTY(test_migrate_file_failing_migration_leaves_the_version_before),
 	    EMPTY(test_migrate_file_migration_that_commits_is_an_error),
 	    EMPTY(test_migrate_embedded_is_numbered_without_gaps),
+	    EMPTY(test_migrations_0025_and_0026_fill_from_the_rows_that_there_are),
 	    EMPTY(test_db_migrate_many_at_once_all_succeed),
 	    READY(test_db_commit_and_rollback),
 	    READY(test_db_data_version_others_change_another_number),
