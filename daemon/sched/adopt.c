@@ -316,13 +316,15 @@ static const char *unusable(const struct cluster_watch *watch, const struct lost
 	const char *identity = json_string_value(json_object_get(lost->document, "identity"));
 	const char *id = json_string_value(json_object_get(lost->document, "id"));
 	const char *rundir = json_string_value(json_object_get(lost->document, "rundir"));
-	if (cluster == NULL || identity == NULL || id == NULL || rundir == NULL || strcmp(id, lost->id) != 0)
+	if (cluster == NULL || identity == NULL || id == NULL || rundir == NULL || rundir[0] != '/' ||
+	    strcmp(id, lost->id) != 0)
 		return "its .origin lacks something that this version needs";
 	if (strcmp(cluster, watch->name) != 0)
 		return "it was submitted to this cluster under another name: give the cluster its former name in the "
 		       "settings, and start anew";
 	if (strcmp(identity, watch->identity) != 0)
 		return "it was submitted as another account";
+	/* The last part alone: Slurm tells paths without the symbolic links that the settings may name. */
 	if (strcmp(strrchr(rundir, '/'), strrchr(lost->rundir, '/')) != 0)
 		return "it is not in the directory that it was made in";
 	return NULL;

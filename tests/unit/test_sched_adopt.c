@@ -154,6 +154,40 @@ static void test_adopt_of_another_format_is_listed_as_unusable(void **state)
 	scene_done(&scene);
 }
 
+/* The directories above it may be spelled otherwise: Slurm tells the path without symbolic links. */
+static void test_adopt_takes_only_what_has_the_name_it_was_made_under(void **state)
+{
+	static const struct {
+		const char *sealed;
+		const char *why; /* how it begins */
+	} cases[] = {
+	    {"/out/20260131_120001-" A, "it is not in the directory that it was made in"},
+	    {"20260131_120000-" A, "its .origin lacks something"},
+	    {"", "its .origin lacks something"},
+	    {"/link/20260131_120000-" A, "its config cannot be used"}, /* the next that is looked at */
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct fixture *f = *state;
+		struct scene scene;
+		const struct before before = {.state = CHAIN_QUEUED};
+		scene_init(&scene, f, &before);
+		struct lost_evaluation lost = {.id = A, .rundir = mem_strdup("/out/20260131_120000-" A), .live = true};
+		lost.document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "format", ORIGIN_FORMAT, "id", A, "user",
+					  "anna", "cluster", alpha, "identity", account, "rundir", cases[i].sealed);
+		assert_int_equal(adopt_evaluation(&scene.s, scene.watch, &lost, &f->err), 0);
+		CLEANUP(orphan_list_done) struct orphan_list list = {0};
+		assert_int_equal(orphans_list(f->db, alpha, NULL, 0, 10, &list, &f->err), 0);
+		assert_int_equal(list.count, 1);
+		assert_int_equal(list.items[0].outcome, ORPHAN_UNUSABLE);
+		assert_ptr_equal(strstr(list.items[0].why, cases[i].why), list.items[0].why);
+		free(lost.rundir);
+		json_decref(lost.document);
+		scene_done(&scene);
+		fixture_teardown(state);
+		assert_int_equal(fixture_setup(state), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +195,8 @@ int main(void)
 	    cmocka_unit_test(test_adopt_budget_from_follows_what_was_left),
 	    cmocka_unit_test(test_lost_evaluations_group_by_evaluation_the_oldest_first),
 	    cmocka_unit_test_setup_teardown(test_adopt_of_another_format_is_listed_as_unusable, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_adopt_takes_only_what_has_the_name_it_was_made_under, fixture_setup,
 					    fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
