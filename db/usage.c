@@ -60,6 +60,97 @@ int usage_put(struct db *db, const struct usage_row *row, const struct job_row *
 	return scope_commit(&scope, err);
 }
 
+void unsettled_list_done(struct unsettled_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->items[i].attempt);
+		free(list->items[i].slurm_job_id);
+		free(list->items[i].job_dir);
+	}
+	free(list->items);
+	*list = (struct unsettled_list){0};
+}
+
+/* Where several jobs shared the attempt, it is asked about as the first one's. */
+static struct statement list_unsettled = {
+    .sql = "SELECT u.attempt, a.slurm_job_id, j.job_dir, a.submitted_at, a.number, a.gpus"
+	   " FROM usage u INDEXED BY usage_unsettled JOIN attempts a ON a.job_name = u.attempt"
+	   " JOIN jobs j ON j.seq = a.job AND j.id = u.job"
+	   " WHERE u.source = 'service' AND u.asks < 5 AND u.cluster = ?1 AND j.identity = ?2"
+	   " AND a.slurm_job_id IS NOT NULL AND u.ended_at BETWEEN ?3 - 7 * 86400 AND ?3 - 10"
+	   " AND u.ended_at + (10 << (3 * u.asks)) <= ?3 ORDER BY u.ended_at LIMIT ?4",
+};
+
+int usage_unsettled(struct db *db, const char *cluster, const char *identity, int64_t now_s, int limit,
+		    struct unsettled_list *ret_list, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &list_unsettled);
+	CLEANUP(unsettled_list_done) struct unsettled_list list = {0};
+	query_bind_text(&q, cluster);
+	query_bind_text(&q, identity);
+	query_bind_int(&q, now_s);
+	query_bind_int(&q, limit);
+	while (query_next(&q, err)) {
+		struct unsettled_row *row = ROW_ADD(list.items, list.count);
+		row->attempt = query_text(&q);
+		row->slurm_job_id = query_text(&q);
+		row->job_dir = query_text(&q);
+		row->submitted_at = query_int(&q);
+		row->number = (int)query_int(&q);
+		row->gpus = query_int(&q);
+	}
+	if (query_failed(&q))
+		return -1;
+	*ret_list = list;
+	list = (struct unsettled_list){0};
+	return 0;
+}
+
+static struct statement count_parts = {
+    .sql = "SELECT count(*) FROM usage WHERE attempt = ?",
+};
+
+/* The part that is the index-th by job. One that was lost is so as a whole. */
+static struct statement settle_part = {
+    .sql = "UPDATE usage SET run_s = ?3, gpu_s = ?4, source = 'sacct',"
+	   " start_up_gpu_s = CASE WHEN gpu_s > 0 THEN start_up_gpu_s * ?4 / gpu_s ELSE 0 END,"
+	   " idle_gpu_s = CASE WHEN gpu_s > 0 THEN idle_gpu_s * ?4 / gpu_s ELSE 0 END,"
+	   " lost_gpu_s = CASE WHEN lost_gpu_s > 0 THEN ?4 ELSE 0 END"
+	   " WHERE attempt = ?1 AND job = (SELECT job FROM usage WHERE attempt = ?1 ORDER BY job LIMIT 1 OFFSET ?2)",
+};
+
+int usage_settle(struct db *db, const char *attempt, int64_t run_s, int64_t gpu_s, struct nel_err *err)
+{
+	CLEANUP(scope_end) struct scope scope = {NULL};
+	CLEANUP(query_done) struct query counted = query_start(db, &count_parts);
+	bool row = false;
+	query_bind_text(&counted, attempt);
+	if (scope_begin_write(&scope, db, err) != 0 || query_step(&counted, &row, err) != 0)
+		return -1;
+	size_t count = row ? (size_t)query_int(&counted) : 0;
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(query_done) struct query q = query_start(db, &settle_part);
+		query_bind_text(&q, attempt);
+		query_bind_int(&q, (int64_t)i);
+		query_bind_int(&q, part_of(run_s, i, count));
+		query_bind_int(&q, part_of(gpu_s, i, count));
+		if (query_run(&q, err) != 0)
+			return -1;
+	}
+	return scope_commit(&scope, err);
+}
+
+static struct statement count_ask = {
+    .sql = "UPDATE usage SET asks = asks + 1 WHERE attempt = ?",
+};
+
+int usage_asked(struct db *db, const char *attempt, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &count_ask);
+	query_bind_text(&q, attempt);
+	return query_run(&q, err);
+}
+
 void usage_sums_done(struct usage_sums *sums)
 {
 	for (size_t i = 0; i < sums->count; i++) {
@@ -150,4 +241,5 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage, &put_labels, &count_rows, &sum_usage, NULL};
+struct statement *const usage_statements[] = {&put_usage, &put_labels, &list_unsettled, &count_parts, &settle_part,
+					      &count_ask, &count_rows, &sum_usage,      NULL};

@@ -29,6 +29,34 @@ struct usage_row {
 int usage_put(struct db *db, const struct usage_row *row, const struct job_row *const *jobs, size_t count,
 	      struct nel_err *err);
 
+/* An attempt whose row is not sacct's yet, to be asked about again. */
+struct unsettled_row {
+	char *attempt;
+	char *slurm_job_id;
+	char *job_dir;
+	int64_t submitted_at;
+	int number;
+	int64_t gpus; /* that were asked for */
+};
+
+struct unsettled_list {
+	struct unsettled_row *items;
+	size_t count;
+};
+
+void unsettled_list_done(struct unsettled_list *list);
+
+/* Those of the identity that are due: each 10 s after its end and at growing distances from then on, five times in half
+ * a day, as long as its evaluation is in the store. */
+int usage_unsettled(struct db *db, const char *cluster, const char *identity, int64_t now_s, int limit,
+		    struct unsettled_list *ret_list, struct nel_err *err);
+
+/* What sacct says of the attempt takes the place of what was stored; what was wasted of it stays in proportion. */
+int usage_settle(struct db *db, const char *attempt, int64_t run_s, int64_t gpu_s, struct nel_err *err);
+
+/* sacct was asked, and does not have its end. */
+int usage_asked(struct db *db, const char *attempt, struct nel_err *err);
+
 /* What the rows are summed up by; a zeroed struct gives one sum. */
 struct usage_filter {
 	bool by_user;

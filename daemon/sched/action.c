@@ -36,6 +36,7 @@ void action_free(struct action *action)
 	look_reply_done(&action->looked);
 	lost_evaluations_done(&action->lost);
 	submit_reply_done(&action->submitted);
+	unsettled_list_done(&action->unsettled);
 	observe_reply_done(&action->observed);
 	collect_reply_done(&action->collected);
 	scores_done(&action->scores);

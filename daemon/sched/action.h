@@ -8,6 +8,7 @@
 #include "base/queue.h"
 #include "base/secret.h"
 #include "config/plan/eval_plan.h"
+#include "db/usage.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
 #include "sched/lost.h"
@@ -102,6 +103,7 @@ struct action {
 	bool skip_sacct;     /* it has not answered lately */
 	bool early;          /* squeue's part of an answer that is still coming */
 	bool told_early;     /* that part has gone before: the rest is what sacct says */
+	struct unsettled_list unsettled; /* asked about together with the items, and behind them in the answer */
 	struct observe_reply observed;
 
 	/* action_collect: one item */

@@ -3,10 +3,12 @@
 #include "sched/action.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "db/observations.h"
 #include "sched/advance.h"
 #include "sched/event_log.h"
+#include "sched/ledger.h"
 #include "sched/reconcile.h"
 #include "sched/transition.h"
 #include "slurm/slurm_state.h"
@@ -14,6 +16,7 @@
 #include <string.h>
 
 #define ASK_AGAIN_MS 1000
+#define UNSETTLED_MAX 20 /* in one observation */
 
 static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 {
@@ -25,6 +28,11 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 	action->ask_accounting = !watch->accounting_known;
 	action->use_sacct = watch->accounting;
 	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
+	struct nel_err err;
+	if (action->use_sacct && !action->skip_sacct &&
+	    usage_unsettled(s->db, watch->name, watch->identity, clock_now_s(), UNSETTLED_MAX, &action->unsettled,
+			    &err) != 0)
+		log_warning("the ledger cannot be read", LOG_S("error", err.msg));
 	watch->observing = action_push(action, s->lanes);
 	if (watch->observing)
 		action = NULL;
@@ -82,7 +90,8 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 {
 	if (action->ask_accounting && slurm_has_accounting(pool, action->timeout_ms, &action->use_sacct, err) != 0)
 		return -1;
-	struct observe_order *orders = mem_calloc(action->count, sizeof *orders);
+	size_t count = action->count + action->unsettled.count;
+	struct observe_order *orders = mem_calloc(count, sizeof *orders);
 	for (size_t i = 0; i < action->count; i++) {
 		const struct action_item *item = &action->items[i];
 		orders[i] = (struct observe_order){.slurm_job_id = item->slurm_job_id,
@@ -91,9 +100,17 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						   .submitted_at = item->submitted_at,
 						   .attempt = item->attempt};
 	}
+	for (size_t i = 0; i < action->unsettled.count; i++) {
+		const struct unsettled_row *row = &action->unsettled.items[i];
+		orders[action->count + i] = (struct observe_order){.slurm_job_id = row->slurm_job_id,
+								   .job_name = row->attempt,
+								   .job_dir = row->job_dir,
+								   .submitted_at = row->submitted_at,
+								   .attempt = row->number};
+	}
 	const struct observe_early early = {.take = tell_early, .arg = action};
-	int rc = slurm_observe(pool, orders, action->count, action->use_sacct && !action->skip_sacct,
-			       action->timeout_ms, &early, &action->observed, err);
+	int rc = slurm_observe(pool, orders, count, action->use_sacct && !action->skip_sacct, action->timeout_ms,
+			       &early, &action->observed, err);
 	free(orders);
 	return rc;
 }
@@ -230,6 +247,16 @@ static int take_early(struct scheduler *s, struct cluster_watch *watch, const st
 	return rc;
 }
 
+/* Attempts that had ended before, whose use accounting may know by now. */
+static int settle(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
+	for (size_t i = 0; i < action->unsettled.count && action->count + i < action->observed.count; i++)
+		if (ledger_settle(s->db, &action->unsettled.items[i], &action->observed.items[action->count + i],
+				  err) != 0)
+			return -1;
+	return 0;
+}
+
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
@@ -248,6 +275,8 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 	watch->accounting = action->use_sacct;
 	cluster_watch_note_sacct(watch, &action->observed);
 	int rc = take_rows(s, watch, action, &changed, err);
+	if (rc == 0)
+		rc = settle(s, action, err);
 	if (!action->told_early)
 		cluster_watch_plan(watch, changed);
 	cluster_watch_note_stats(&s->watches, watch, NULL);

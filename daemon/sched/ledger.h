@@ -3,6 +3,7 @@
 #ifndef NEL_SCHED_LEDGER_H
 #define NEL_SCHED_LEDGER_H
 
+#include "db/usage.h"
 #include "sched/active_chain.h"
 #include "slurm/observe.h"
 
@@ -11,6 +12,9 @@
  */
 int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const struct observation *o,
 			 struct nel_err *err);
+
+/* An attempt that sacct did not have ended then, and has been asked about again: takes what it says now. */
+int ledger_settle(struct db *db, const struct unsettled_row *row, const struct observation *o, struct nel_err *err);
 
 /* Did the newest attempt come to nothing: no success, and no step of the progress counter? */
 bool ledger_is_lost(const struct active_chain *chain);

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from configs import SCORE
-from testbed import ROOT, answers, questions
+from testbed import ROOT, answers, questions, wait_for
 
 EXAMPLES = ROOT / "examples"
 VLLM_TASKS = ["hellaswag", "arc_challenge", "winogrande"]
@@ -34,7 +34,7 @@ def submit_form(bed, client):
     text = (EXAMPLES / "vllm-hf-handle.yaml").read_text().replace("/shared/cache/huggingface", bed.env["NEL_CACHE"])
     parts = [("config", ("vllm-hf-handle.yaml", text, "application/yaml")),
              ("env_file", ("env", "HF_TOKEN=hf_of_the_examples\n"))]
-    parts += [("override", (None, override)) for override in site(bed, "alpha")]
+    parts += [("override", (None, override)) for override in site(bed, "alpha")] + [("label", (None, "example:hf-handle"))]
     return client.post("/v1/evaluations", 202, files=parts)
 
 
@@ -125,8 +125,22 @@ def test_vllm_checkpoint_on_a_cluster_with_accounting_runs_to_scores(daemon, eva
     check_evaluation(daemon, evaluations["vllm-checkpoint"], VLLM_TASKS, 20, {"a1", "a2"})
 
 
-def test_vllm_hf_handle_with_a_secret_from_a_form_runs_to_scores(daemon, evaluations):
+def used_by_sacct(bed, evaluation):
+    """(attempts, their run time, their GPU seconds), of those that have ended."""
+    text = bed.run("alpha", "sacct", "--allusers", "--allocations", "--duplicates", "--noheader", "--parsable2",
+                   "--starttime=now-1day", "--format=JobName,End,ElapsedRaw,AllocTRES")
+    rows = [line.split("|") for line in text.splitlines() if evaluation in line and "|Unknown|" not in line]
+    gpus = [re.search(r"gres/gpu=(\d+)", row[3]) for row in rows]
+    return len(rows), sum(int(row[2]) for row in rows), sum(int(row[2]) * int(gpu[1]) for row, gpu in zip(rows, gpus))
+
+
+def test_vllm_hf_handle_with_a_secret_from_a_form_runs_to_scores(bed, daemon, evaluations):
     check_evaluation(daemon, evaluations["vllm-hf-handle"], VLLM_TASKS, 20, {"a1", "a2"})
+    wanted = evaluations["vllm-hf-handle"]["id"]
+    wait_for("accounting has every end", lambda: used_by_sacct(bed, wanted)[0] == len(VLLM_TASKS))
+    used, = [item for item in daemon.client.get("/v1/usage?by=label:example")["items"] if item["label:example"] == "hf-handle"]
+    assert (used["attempts"], used["run_s"], used["gpu_s"]) == used_by_sacct(bed, wanted)
+    assert 0 < used["gpu_s_waste"]["start_up"] <= used["gpu_s"] and used["gpu_s_waste"]["lost"] == 0
 
 
 def test_external_endpoint_that_wants_a_key_runs_to_scores(daemon, evaluations):

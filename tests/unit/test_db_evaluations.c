@@ -1,6 +1,8 @@
 /* db/evaluations.c: storing, every filter of the list against a naive one, what a page costs, idempotency keys. */
 #include "db_fixture.h"
 
+#include "db/usage.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void test_evaluations_insert_and_get_every_column(void **state)
@@ -476,6 +478,11 @@ static void test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs(void
 		if (i != 1)
 			assert_ok(f, jobs_set_collected(f->db, jobs[i].seq, &f->err));
 	}
+	const struct job_row *used[] = {&jobs[0]};
+	const struct usage_row usage = {.attempt = "n.1", .ended_at = 50, .run_s = 40, .gpu_s = 320};
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "INSERT INTO labels VALUES (1, 'team', 'red')", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_ok(f, usage_put(f->db, &usage, used, 1, &f->err));
 	assert_int_equal(prune(f, 100, 10), 0); /* the scheduler has not looked at it */
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET attention = 0", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(prune(f, 50, 10), 0);
@@ -486,6 +493,11 @@ static void test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs(void
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM jobs"), 3);
 	assert_int_equal(
 	    query_number(f->db->sqlite, "SELECT count(*) FROM history WHERE job NOT IN (SELECT seq FROM jobs)"), 0);
+	/* The ledger stays. */
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM labels"), 0);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT sum(gpu_s) FROM usage JOIN usage_labels USING (evaluation)"
+						     " WHERE value = 'red'"),
+			 320);
 	assert_integrity(f->db->sqlite);
 	int marked = 0;
 	assert_ok(f, jobs_request_resume(f->db, jobs[2].id, "anna", false, 600, &marked, &f->err));

@@ -316,6 +316,72 @@ static void test_take_observe_counts_what_an_attempt_has_used(void **state)
 	}
 }
 
+static int64_t ledger_number(struct fixture *f, const char *what)
+{
+	CLEANUP(mem_freep) char *query = mem_printf("SELECT %s FROM usage", what);
+	return query_number(f->db->sqlite, query);
+}
+
+/* squeue tells of an end that sacct does not have yet; a later observation asks again, and takes what sacct says. */
+static void test_take_observe_settles_the_ledger_by_sacct(void **state)
+{
+	static const struct before before = {
+	    .state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400};
+	static const struct {
+		enum sighting sacct;
+		bool acct_ended;
+		int64_t gpu_s;
+		int64_t asks;
+	} cases[] = {{SIGHT_UNOBSERVABLE, false, 3200, 0}, /* it failed */
+		     {SIGHT_ABSENT, false, 3200, 1},
+		     {SIGHT_SEEN, false, 3200, 2}, /* it says RUNNING */
+		     {SIGHT_SEEN, true, 401 * 4, 2}};
+	struct fixture *f = *state;
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	struct action *end = timeout(&scene);
+	end->observed.items[0].squeue = SIGHT_SEEN;
+	end->observed.items[0].sacct = SIGHT_ABSENT;
+	answers_take(&scene.s, end);
+	assert_int_equal(ledger_number(f, "source = 'service'"), 1);
+	assert_int_equal(ledger_number(f, "lost_gpu_s"), 3200);
+	int64_t now_s = NOW_S + 9;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct action *later = answer_new(&scene, &action_observe);
+		assert_ok(f, usage_unsettled(f->db, "alpha", "svc-nel", now_s, 20, &later->unsettled, &f->err));
+		assert_int_equal(later->unsettled.count, 0); /* not yet */
+		now_s = NOW_S + (10 << (3 * ledger_number(f, "asks")));
+		assert_ok(f, usage_unsettled(f->db, "alpha", "other", now_s, 20, &later->unsettled, &f->err));
+		assert_int_equal(later->unsettled.count, 0); /* another login's */
+		assert_ok(f, usage_unsettled(f->db, "alpha", "svc-nel", now_s, 20, &later->unsettled, &f->err));
+		assert_int_equal(later->unsettled.count, 1);
+		assert_string_equal(later->unsettled.items[0].slurm_job_id, "77");
+		seen(later, SIGHT_UNOBSERVABLE, SIGHT_UNOBSERVABLE, "");
+		later->observed.items = mem_realloc(later->observed.items, 2, sizeof *later->observed.items);
+		later->observed.count = 2;
+		later->observed.items[1] = (struct observation){.squeue = SIGHT_ABSENT,
+								.sacct = cases[i].sacct,
+								.acct_ended = cases[i].acct_ended,
+								.acct_elapsed_s = 401,
+								.gpu_s = 401 * 4};
+		answers_take(&scene.s, later);
+		assert_int_equal(ledger_number(f, "gpu_s"), cases[i].gpu_s);
+		assert_int_equal(ledger_number(f, "lost_gpu_s"), cases[i].gpu_s);
+		assert_int_equal(ledger_number(f, "asks"), cases[i].asks);
+		now_s = NOW_S + (10 << (3 * cases[i].asks)) - 1;
+	}
+	assert_int_equal(ledger_number(f, "source = 'sacct' AND run_s = 401"), 1);
+	/* Asked after five times at most, and for a week. */
+	struct unsettled_list none = {0};
+	sql(f, "UPDATE usage SET source = 'service', asks = 5");
+	assert_ok(f, usage_unsettled(f->db, "alpha", "svc-nel", NOW_S + 86400, 20, &none, &f->err));
+	assert_int_equal(none.count, 0);
+	sql(f, "UPDATE usage SET asks = 4");
+	assert_ok(f, usage_unsettled(f->db, "alpha", "svc-nel", NOW_S + 8 * 86400, 20, &none, &f->err));
+	assert_int_equal(none.count, 0);
+	scene_done(&scene);
+}
+
 static int64_t stored_observed_at(const struct scene *scene)
 {
 	struct fixture *f = scene->f;
@@ -397,6 +463,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_take_observe_writes_only_what_has_changed, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_leaves_out_what_was_not_seen, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_observe_settles_the_ledger_by_sacct, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_counts_what_an_attempt_has_used, fixture_setup,
 					    fixture_teardown),

@@ -3,6 +3,7 @@
 #include "db_fixture.h"
 
 #include "base/str.h"
+#include "db/migrate.h"
 #include "db/usage.h"
 #include "sched/ledger.h"
 #include "sched/reconcile.h"
@@ -173,12 +174,69 @@ static void test_usage_of_a_shared_attempt_adds_up(void **state)
 	assert_int_equal(parts.count, 3);
 	assert_int_equal(parts.items[0].gpu_s, 267);
 	assert_int_equal(parts.items[2].gpu_s, 266);
+	/* And what sacct says later is divided likewise. */
+	CLEANUP(usage_sums_done) struct usage_sums settled = {0};
+	assert_ok(f, usage_settle(f->db, "n.1", 101, 1600, &f->err));
+	assert_ok(f, usage_sum_up(f->db, &by_month, &settled, &f->err));
+	assert_int_equal(settled.items[0].run_s, 101);
+	assert_int_equal(settled.items[0].gpu_s, 1600);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM usage WHERE source = 'sacct'"), 3);
+}
+
+/* A store of version 26, with attempts of every kind, gets their ledger. */
+static void test_ledger_takes_over_attempts_from_before(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(mem_freep) struct migration *list = NULL;
+	size_t count = 0;
+	assert_ok(f, migrate_embedded(&list, &count, &f->err));
+	assert_ok(f, migrate_file(f->path, list, 26, NULL, NULL, &f->err));
+	CLEANUP(migrate_closep) sqlite3 *sqlite = NULL;
+	assert_ok(f, migrate_connect(f->path, &sqlite, &f->err));
+	static const char rows[] =
+	    "INSERT INTO evaluations (seq, id, user, cluster, identity, state, model, rundir, submitted_type, "
+	    "config_hash,"
+	    " created_at, created_high, updated_at, overrides, warnings)"
+	    " VALUES (1, 'e', 'anna', 'alpha', 'svc', 'running', 'm', '/r', 't', 'h', 1, 1, 1, '[]', '[]');"
+	    "INSERT INTO labels (evaluation, key, value) VALUES (1, 'team', 'red');"
+	    "INSERT INTO jobs (seq, id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model, job_dir,"
+	    " state, walltime_s, resume_mode, resume_on, created_at, updated_at, progress)"
+	    " VALUES (1, 'e.0', 1, 'e', 0, 'anna', 'alpha', 'svc', 'gsm8k', 'm', '/r/0', 'running', 600, 'daemon',"
+	    " 'TIMEOUT', 1, 1, 7);"
+	    "INSERT INTO script_bodies (hash, text) VALUES ('b', 'true');"
+	    "INSERT INTO attempts (job, number, job_name, script_header, script_body, time_limit_s, intended_at,"
+	    " slurm_job_id, slurm_state, submitted_at, started_at, ended_at, elapsed_s, gpus, progress_before) VALUES"
+	    " (1, 1, 'n1', '', 'b', 600, 1, '11', 'TIMEOUT', 100, 130, 230, 100, 8, 0),"     /* 5 steps further */
+	    " (1, 2, 'n2', '', 'b', 600, 1, '12', 'NODE_FAIL', 300, 310, 320, 10, 8, 5),"    /* none */
+	    " (1, 3, 'n3', '', 'b', 600, 1, '13', 'CANCELLED', 400, NULL, 410, NULL, 8, 5)," /* never ran */
+	    " (1, 4, 'n4', '', 'b', 600, 1, NULL, NULL, NULL, NULL, 450, NULL, 8, 5),"       /* never reached Slurm */
+	    " (1, 5, 'n5', '', 'b', 600, 1, '15', 'COMPLETED', 500, 510, 560, 50, 4, 5),"    /* 2 steps further */
+	    " (1, 6, 'n6', '', 'b', 600, 1, '16', 'RUNNING', 600, 610, NULL, 20, 8, 7);";    /* lives */
+	char *message = NULL;
+	if (sqlite3_exec(sqlite, rows, NULL, NULL, &message) != SQLITE_OK)
+		fail_msg("%s", message);
+	assert_ok(f, db_migrate(f->path, NULL, NULL, &f->err));
+	assert_ok(f, db_open(f->path, &f->db, &f->err));
+	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+	const struct usage_filter by_label = {.by_user = true, .label = "team", .limit = 10};
+	assert_ok(f, usage_sum_up(f->db, &by_label, &sums, &f->err));
+	assert_int_equal(sums.count, 1);
+	assert_string_equal(sums.items[0].label, "red");
+	assert_int_equal(sums.items[0].attempts, 4);
+	assert_int_equal(sums.items[0].jobs, 1);
+	assert_int_equal(sums.items[0].run_s, 160);
+	assert_int_equal(sums.items[0].queue_s, 30 + 10 + 10);
+	assert_int_equal(sums.items[0].gpu_s, 800 + 80 + 200);
+	assert_int_equal(sums.items[0].lost_gpu_s, 80);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM usage WHERE source = 'service'"), 4);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_ledger_of_every_end_equals_sacct, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_ledger_takes_over_attempts_from_before, fixture_setup_empty,
+					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_usage_of_a_shared_attempt_adds_up, fixture_setup, fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
