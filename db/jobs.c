@@ -456,6 +456,12 @@ static struct statement request_cancel = {
 	   " version = version + 1 WHERE id = ?3 AND ended_at IS NULL",
 };
 
+static struct statement withdraw_resume = {
+    .sql =
+	"UPDATE jobs SET resume_requested_at = NULL, resume_requested_by = NULL, updated_at = ?1, version = version + 1"
+	" WHERE id = ?2 AND resume_requested_at IS NOT NULL AND ended_at IS NOT NULL",
+};
+
 int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
 			struct nel_err *err)
 {
@@ -466,6 +472,12 @@ int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64
 	if (query_run(&q, err) != 0)
 		return -1;
 	*ret_marked = query_changes(&q);
+	CLEANUP(query_done) struct query withdraw = query_start(db, &withdraw_resume);
+	query_bind_int(&withdraw, now_s);
+	query_bind_text(&withdraw, job_id);
+	if (query_run(&withdraw, err) != 0)
+		return -1;
+	*ret_marked += query_changes(&withdraw);
 	return 0;
 }
 
@@ -554,6 +566,7 @@ struct statement *const jobs_statements[] = {&insert_history,
 					     &set_collected,
 					     &set_results,
 					     &request_cancel,
+					     &withdraw_resume,
 					     &request_resume,
 					     &clear_resume,
 					     &history_of,

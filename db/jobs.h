@@ -136,8 +136,9 @@ int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *w
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
 
-/* The person's request; the scheduler carries it out. Sets the attention mark. Already ended jobs are left alone.
- * Asking again marks it again and keeps who asked first. *ret_marked: how many jobs it marked. */
+/* The person's request; the scheduler carries it out. Sets the attention mark. Of an ended job it withdraws a
+ * request to resume, if there is one. Asking again marks it again and keeps who asked first. *ret_marked: how many jobs
+ * it marked. */
 int jobs_request_cancel(struct db *db, const char *job_id, const char *by, int64_t now_s, int *ret_marked,
 			struct nel_err *err);
 

@@ -30,7 +30,7 @@ static int log_cancel(struct db *db, const char *job_id, const struct actor *act
 	CLEANUP(job_row_done) struct job_row job = {0};
 	if (jobs_get(db, job_id, &job, err) != 0)
 		return -1;
-	if (job.cancel_requested_at != 0 || job.ended_at != 0)
+	if (job.ended_at != 0 ? job.resume_requested_at == 0 : job.cancel_requested_at != 0)
 		return 0;
 	return log_request(db, "job.cancel_requested", &job, actor, NULL, now_s, err);
 }

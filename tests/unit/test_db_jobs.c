@@ -343,6 +343,26 @@ static void test_jobs_request_cancel_marks_live_jobs(void **state)
 	assert_int_equal(list.items[0].updated_at, 11);
 }
 
+/* Lost, it would run on although its cancellation was accepted. */
+static void test_jobs_request_cancel_withdraws_a_resumption_that_nobody_has_begun(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seq;
+	int marked = -1;
+	CLEANUP(job_row_done) struct job_row job = {0};
+	add_jobs(f, 1, 1, &seq);
+	assert_ok(f, jobs_set_state(f->db, seq, CHAIN_QUEUED, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
+	assert_ok(f, jobs_request_resume(f->db, "0000000000000001.0", "anna", false, 5, &marked, &f->err));
+	assert_ok(f, jobs_request_cancel(f->db, "0000000000000001.0", "bert", 6, &marked, &f->err));
+	assert_int_equal(marked, 1);
+	assert_ok(f, jobs_get(f->db, "0000000000000001.0", &job, &f->err));
+	assert_int_equal(job.resume_requested_at, 0);
+	assert_int_equal(job.cancel_requested_at, 0);
+	assert_int_equal(job.state, CHAIN_FAILED);
+	assert_ok(f, jobs_request_cancel(f->db, "0000000000000001.0", "bert", 7, &marked, &f->err));
+	assert_int_equal(marked, 0);
+}
+
 static void test_jobs_take_attention_gives_each_mark_once(void **state)
 {
 	struct fixture *f = *state;
@@ -567,6 +587,7 @@ int main(void)
 	    READY(test_jobs_set_state_resuming_an_ended_job_forgets_its_end),
 	    READY(test_jobs_update_writes_what_it_counts_only),
 	    READY(test_jobs_request_cancel_marks_live_jobs),
+	    READY(test_jobs_request_cancel_withdraws_a_resumption_that_nobody_has_begun),
 	    READY(test_jobs_take_attention_gives_each_mark_once),
 	    READY(test_jobs_list_live_until_ended_and_collected),
 	    READY(test_jobs_of_evaluation_and_counts),
