@@ -620,18 +620,22 @@ class NewCampaign(NewCampaignRequired, total=False):
     live: int
     order: CampaignOrder
 
+CampaignLabels = Dict[str, str]
+
+CampaignState = Literal['active', 'paused', 'ended', 'cancelled']
+
 
 class CampaignFields(TypedDict):
     id: str
     user: str
     name: str
-    state: Literal['active', 'paused', 'ended', 'cancelled']
+    state: CampaignState
     reason: TextOrNull
     parameter: str
     order: CampaignOrder
     live: int
     overrides: List[str]
-    labels: Dict[str, str]
+    labels: CampaignLabels
     created_at: Time
     updated_at: Time
 
