@@ -99,8 +99,11 @@ static void note_facts(struct attempt_row *row, const struct lost_attempt *found
 		row->nodes = mem_strdup(o->nodes);
 	}
 	row->started_at = o->started_at != 0 ? o->started_at : o->stamp_started;
-	row->ended_at = o->ended_at != 0 ? o->ended_at : o->stamp_ended;
 	row->elapsed_s = o->elapsed_s >= 0 ? o->elapsed_s : o->stamp_elapsed_s;
+	row->ended_at = o->ended_at != 0 ? o->ended_at : o->stamp_ended;
+	if (row->ended_at == 0) /* nobody knows: it is over now, at the latest */
+		row->ended_at =
+		    row->started_at != 0 && row->elapsed_s >= 0 ? row->started_at + row->elapsed_s : clock_now_s();
 	row->exit_code = o->exit_code >= 0 ? o->exit_code : o->stamp_exit;
 	row->signal = o->signal;
 }
@@ -161,9 +164,15 @@ static int adopt_attempts(struct scheduler *s, struct active_chain *chain, const
 	struct job_row *job = &chain->job;
 	snprintf(reason, sizeof reason, "attempt %d was found on the cluster, of which the store did not know",
 		 found[chosen].number);
-	for (size_t i = 0; i < chosen; i++)
-		if (found[i].number == job->attempt)
-			note_facts(&chain->attempt, &found[i]);
+	for (size_t i = 0; i < chosen; i++) {
+		bool had_ended = chain->attempt.ended_at != 0;
+		if (found[i].number != job->attempt)
+			continue;
+		note_facts(&chain->attempt, &found[i]);
+		if (!had_ended && chain->attempt.slurm_job_id != NULL &&
+		    advance_count_end(s, chain, &found[i].seen, err) != 0)
+			return -1;
+	}
 	if (close_newest(s, chain, reason, err) != 0)
 		return -1;
 	note_budget(chain, lost, found, chosen);

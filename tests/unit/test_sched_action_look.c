@@ -66,7 +66,7 @@ static struct lost_evaluation *page(struct scene *scene, struct action *action, 
 
 static void attempt_found(struct lost_evaluation *lost, int number, const char *id)
 {
-	lost->attempts = mem_calloc(1, sizeof *lost->attempts);
+	lost->attempts = mem_realloc(lost->attempts, lost->attempt_count + 1, sizeof *lost->attempts);
 	struct lost_attempt *attempt = &lost->attempts[lost->attempt_count++];
 	*attempt = (struct lost_attempt){
 	    .number = number,
@@ -120,6 +120,24 @@ static void known(struct scene *scene, struct action *action)
 	attempt_found(lost, 2, "78");
 }
 
+/* As known(), and the one that the store has as running is over: nobody knows since when. */
+static void known_and_over(struct scene *scene, struct action *action)
+{
+	CLEANUP(mem_freep) char *text = json_dumps(resolved, JSON_COMPACT);
+	CLEANUP(mem_freep)
+	char *statement = mem_printf("UPDATE evaluation_texts SET resolved = '%s'", text);
+	sql(scene->f, statement);
+	sql(scene->f, "DELETE FROM usage");
+	struct lost_evaluation *lost = page(scene, action, scene->job.evaluation, "/shared/runs/x");
+	lost->jobs = mem_calloc(1, sizeof *lost->jobs);
+	lost->jobs[lost->job_count++] = (struct look_job){
+	    .attempt = 2, .id = "78", .live = true, .name = mem_strdup("n"), .rundir = mem_strdup("/shared/runs/x")};
+	attempt_found(lost, 1, "77");
+	snprintf(lost->attempts[0].seen.state, sizeof lost->attempts[0].seen.state, "NODE_FAIL");
+	lost->attempts[0].seen.elapsed_s = 30;
+	attempt_found(lost, 2, "78");
+}
+
 static const struct look_case cases[] = {
     {"nothing is lost", nothing, true, false, 0, "SELECT count(*) FROM orphans", "0"},
     {"accounting could not be asked", accounting_is_away, true, true, 0, "SELECT count(*) FROM orphans", "0"},
@@ -137,6 +155,8 @@ static const struct look_case cases[] = {
      "j.evaluation "
      "= o.evaluation",
      "adopted pending 2 78"},
+    {"a later attempt, and the one before has ended", known_and_over, true, false, 0,
+     "SELECT count(*) || ' ' || sum(run_s) || ' ' || (min(ended_at) > 0) FROM usage", "1 30 1"},
 };
 
 static void assert_text(const char *name, struct fixture *f, const char *query, const char *wanted)
