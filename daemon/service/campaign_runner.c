@@ -64,6 +64,17 @@ static int change_state(struct campaign_runner *r, const struct campaign_row *ca
 	return 0;
 }
 
+/* It did when the campaign was made; when it does no longer, the fault is no value's: a cluster that is drained, a
+ * secret that is gone. */
+static bool first_value_plans(struct campaign_runner *r, const struct campaign_row *campaign, const struct actor *actor)
+{
+	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
+	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
+	struct nel_err err = {0};
+	return campaign_values_list(r->db, campaign->seq, &values, &err) == 0 && values.count > 0 &&
+	       campaign_check_value(r->service, r->db, campaign, actor, values.items[0].value, &reply, &err) == 0;
+}
+
 /* One step of a campaign. *ret_more: another may follow at once. */
 static int step(struct campaign_runner *r, const struct campaign_row *campaign, bool *ret_more, struct nel_err *err)
 {
@@ -87,7 +98,7 @@ static int step(struct campaign_runner *r, const struct campaign_row *campaign, 
 	if (find_maker(r, campaign, &actor, err) != 0 ||
 	    campaign_submit_value(r->service, r->db, campaign, &actor, &value, &reply, err) != 0) {
 		struct nel_err why = *err;
-		if (why.kind == NEL_DENIED)
+		if (why.kind == NEL_DENIED || (why.kind == NEL_INVALID && !first_value_plans(r, campaign, &actor)))
 			return change_state(r, campaign, CAMPAIGN_PAUSED, why.msg, err);
 		if (why.kind != NEL_INVALID)
 			return -1;

@@ -154,6 +154,7 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	found = find_repeat(db, request, ret_reply, err); /* again: two requests with one key may be under way */
 	if (found != 0)
 		return found < 0 ? -1 : 0;
+	audit_say(db, row.id, NULL);
 	if (check_open(db, row.user, err) != 0 || campaigns_insert(db, &row, err) != 0 ||
 	    insert_values(db, request, &row, err) != 0 ||
 	    service_note_idempotent(db, row.user, &base->idempotency, row.id, row.created_at, err) != 0 ||
@@ -187,8 +188,9 @@ static int ask(struct db *db, const struct actor *actor, const char *id, enum ca
 	if (db_begin(db, err) != 0 || campaigns_get(db, id, row, err) != 0 ||
 	    service_check_owner(actor, row->user, err) != 0 || change(db, row, to, err) != 0 || db_commit(db, err) != 0)
 		return -1;
-	log_info("campaign's state", LOG_S("campaign", id), LOG_S("to", campaign_state_name(to)),
-		 LOG_S("user", actor->name));
+	if (row->state != to)
+		log_info("campaign's state", LOG_S("campaign", id), LOG_S("to", campaign_state_name(to)),
+			 LOG_S("user", actor->name));
 	return 0;
 }
 
@@ -210,6 +212,12 @@ int service_resume_campaign(struct service *service, struct db *db, const struct
 	return 0;
 }
 
+/* An evaluation's state; NULL: there is none. */
+static bool is_live(const char *state)
+{
+	return state != NULL && (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0);
+}
+
 int service_cancel_campaign(struct service *service, struct db *db, const struct actor *actor, const char *id,
 			    struct nel_err *err)
 {
@@ -219,7 +227,7 @@ int service_cancel_campaign(struct service *service, struct db *db, const struct
 	    campaign_values_list(db, row.seq, &values, err) != 0)
 		return -1;
 	for (size_t i = 0; i < values.count; i++)
-		if (values.items[i].state != NULL &&
+		if (is_live(values.items[i].state) &&
 		    service_cancel_evaluation(service, db, actor, values.items[i].evaluation, err) != 0)
 			return -1;
 	return 0;

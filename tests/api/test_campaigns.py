@@ -149,7 +149,7 @@ def test_campaign_of_one_who_may_not_submit_any_more_is_paused(server, taken, gi
     ann.post(f"/v1/campaigns/{made['id']}/cancel")
 
 
-def test_each_value_takes_the_secrets_that_are_kept_when_it_is_submitted(server):
+def test_secret_that_is_gone_pauses_a_campaign_and_refuses_no_value(server):
     ann = server.client("ann")
     config = CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: CAMPAIGN_KEY")
     ann.post("/v1/campaigns", 422, json=wanted(config=config))
@@ -158,6 +158,10 @@ def test_each_value_takes_the_secrets_that_are_kept_when_it_is_submitted(server)
     wait_until(lambda: submitted(ann, made) == ["org/step-2"], "the first")
     assert ann.request("DELETE", "/v1/secrets/CAMPAIGN_KEY").status_code == 204
     end_one(ann, made)
-    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
-    refused = get(ann, made)["values"][0]
-    assert (refused["state"], refused["evaluation"]) == ("refused", None) and "CAMPAIGN_KEY" in refused["error"]
+    wait_until(lambda: get(ann, made)["state"] == "paused", "the pause")
+    paused = get(ann, made)
+    assert "CAMPAIGN_KEY" in paused["reason"] and paused["values"][0]["state"] == "waiting"
+    ann.request("PUT", "/v1/secrets/CAMPAIGN_KEY", json={"value": "second"})
+    ann.post(f"/v1/campaigns/{made['id']}/resume")
+    wait_until(lambda: len(submitted(ann, made)) == 2, "the second")
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
