@@ -44,8 +44,12 @@ export async function text(path, query, signal) {
   return (await send('GET', path, {query, signal})).text();
 }
 
+export function newKey() {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
+}
+
 export async function post(path, body = {}, query) {
-  const reply = await send('POST', path, {body, query, headers: {'Idempotency-Key': crypto.getRandomValues(new Uint32Array(4)).join('-')}});
+  const reply = await send('POST', path, {body, query, headers: {'Idempotency-Key': newKey()}});
   return reply.status === 204 ? null : reply.json();
 }
 

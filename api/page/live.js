@@ -1,7 +1,7 @@
 // One event stream a tab. It goes on behind the last event that was seen, over restarts of the service and breaks of the
 // connection, so that nothing is missed: the browser sends Last-Event-ID itself while it tries, and `after` says it when
 // the stream has to be opened anew.
-import {address} from './api.js';
+import {address, get} from './api.js';
 
 const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state',
   'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started',
@@ -26,10 +26,20 @@ function open() {
     listeners.state(false);
     if (source.readyState !== EventSource.CLOSED) return;
     clearTimeout(timer);
-    timer = setTimeout(open, AGAIN_MS);
+    timer = setTimeout(again, AGAIN_MS);
   };
   for (const kind of KINDS) source.addEventListener(kind, came);
   source.addEventListener('events.pruned', () => listeners.pruned());
+}
+
+// An event stream does not say why it was refused: whoami does, and api.js signs out where the session has ended.
+async function again() {
+  try {
+    await get('whoami');
+    if (source) open();
+  } catch (error) {
+    if (source && error.status !== 401) timer = setTimeout(again, AGAIN_MS);
+  }
 }
 
 // Begins behind the event numbered `from`: views that read after it was asked for miss nothing.

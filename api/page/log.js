@@ -17,6 +17,7 @@ export function log(job) {
   let source = null;
   let style = new Set();
   let rest = '';
+  let closed = false;
 
   function wanted(node) {
     const words = search.value.toLowerCase();
@@ -48,6 +49,7 @@ export function log(job) {
     add([h('div', {class: 'turn'}, words)]);
   }
   function follow(name) {
+    if (closed) return;
     source?.close();
     output.replaceChildren();
     style = new Set();
@@ -76,5 +78,5 @@ export function log(job) {
       node.replaceChildren(error.status === 404 ? empty('There is no log yet') : problem(error));
     }
   })();
-  return {node, close: () => source?.close()};
+  return {node, close: () => { closed = true; source?.close(); }};
 }

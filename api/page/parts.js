@@ -71,8 +71,14 @@ export function confirm(question, detail, action) {
   });
 }
 
-// Calls at most once in `ms`, and once more at the end, for what comes in bursts.
+// Calls at most once in `ms`, and once more at the end, for what comes in bursts; never a second time before the first has
+// ended, or an older answer might be drawn last.
 export function calm(call, ms = 250) {
-  let timer = 0;
-  return () => { timer ||= setTimeout(() => { timer = 0; call(); }, ms); };
+  let due = false;
+  let last = Promise.resolve();
+  return () => {
+    if (due) return;
+    due = true;
+    last = Promise.all([last, new Promise((go) => setTimeout(go, ms))]).then(() => { due = false; return call(); }).catch(console.error);
+  };
 }

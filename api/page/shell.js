@@ -13,6 +13,7 @@ const page = document.getElementById('page');
 let routes = [];
 let me = null;
 let shown = null;
+let early = []; // events that came while the view was loading
 let turn = 0;
 let main = null;
 
@@ -60,6 +61,7 @@ async function show() {
   const found = match(where);
   shown?.close?.();
   shown = null;
+  early = [];
   update(document.getElementById('navigation'), navigation(found?.route));
   const view = h('div', {class: 'view'});
   main.replaceChildren(view);
@@ -72,8 +74,12 @@ async function show() {
   document.title = `${title} – nel-slurmd`;
   try {
     const made = await found.route.view.show(view, {...found.params, query: where.query, me, may, again: show});
-    if (mine === turn) shown = made ?? null;
-    else made?.close?.();
+    if (mine !== turn) {
+      made?.close?.();
+      return;
+    }
+    shown = made ?? {};
+    for (const event of early.splice(0)) shown.event?.(event);
   } catch (error) {
     if (mine === turn) view.replaceChildren(h('h1', {}, title), problem(error));
   }
@@ -95,6 +101,7 @@ async function signOut() {
 function signedOut() {
   if (!me) return;
   me = null;
+  turn++;
   live.stop();
   shown?.close?.();
   shown = null;
@@ -134,7 +141,7 @@ async function enter() {
   me = await get('whoami');
   const {last} = await get('events', {limit: 1});
   frame();
-  live.start({event: (event) => shown?.event?.(event), state: linkState, pruned: show}, last);
+  live.start({event: (event) => (shown ? shown.event?.(event) : early.push(event)), state: linkState, pruned: show}, last);
   await show();
 }
 

@@ -7,6 +7,9 @@ import {bar, calm, confirm, empty, ended, labels, panel, problem, progress, stat
 import {attempts, timeline} from './attempts.js';
 import {log} from './log.js';
 
+const JOBS_MAX = 200; // that are shown
+const AT_ONCE = 8;
+
 function budget({limit_s, used_s, remaining_s}) {
   if (limit_s === null) return h('span', {class: 'soft small'}, `${duration(used_s)} used, without a limit`);
   const words = `${duration(used_s)} of ${duration(limit_s)} used, ${duration(remaining_s)} left`;
@@ -38,12 +41,28 @@ function jobPart(job, act, show) {
     job.attempts.length > 0 && attempts(job), scores(job.scores));
 }
 
-async function read(id) {
+// All scores of the evaluation, by job.
+async function readScores(id) {
+  const found = new Map();
+  let cursor = null;
+  do {
+    const page = await get('results', {evaluation: id, limit: 500, cursor});
+    for (const item of page.items) found.set(item.job, [...(found.get(item.job) ?? []), item]);
+    cursor = page.next;
+  } while (cursor);
+  return found;
+}
+
+// `known`: the jobs as they were read before; all but those in `changed` are taken from there. A few at a time: requests
+// are limited by the second.
+async function read(id, known = new Map(), changed = new Set()) {
   const evaluation = await get(`evaluations/${segment(id)}`);
-  const jobs = await Promise.all(evaluation.jobs.slice(0, 200).map(async (job) => ({
-    ...await get(`jobs/${segment(job.id)}`),
-    scores: ended(job.state) || job.attempt > 0 ? (await get(`jobs/${segment(job.id)}/results`).catch(() => ({items: []}))).items : []})));
-  return {evaluation, jobs};
+  const scored = await readScores(id);
+  const wanted = evaluation.jobs.slice(0, JOBS_MAX);
+  const missing = wanted.filter((job) => !known.has(job.id) || changed.has(job.id));
+  while (missing.length > 0)
+    for (const job of await Promise.all(missing.splice(0, AT_ONCE).map((one) => get(`jobs/${segment(one.id)}`)))) known.set(job.id, job);
+  return {evaluation, known, jobs: wanted.map((job) => ({...known.get(job.id), scores: scored.get(job.id) ?? []}))};
 }
 
 async function files(job) {
@@ -100,11 +119,26 @@ export async function show(view, {id, me, may}) {
       h('div', {class: 'row'}, h('button', {onclick: () => config('submitted')}, 'Config'), h('button', {onclick: () => config('resolved')}, 'Resolved'), act(evaluation, path, 'the evaluation'))),
       said, progress(evaluation.counts),
       evaluation.warnings.map((warning) => h('div', {class: 'note wait'}, warning.line && `line ${warning.line}: `, warning.message)),
-      panel(count(evaluation.counts.total, 'job'), h('div', {}, jobs.map((job) => jobPart(job, act, showOf)))),
+      panel(count(evaluation.counts.total, 'job') + (evaluation.counts.total > JOBS_MAX ? `, the first ${JOBS_MAX}` : ''), h('div', {}, jobs.map((job) => jobPart(job, act, showOf)))),
       below];
   }
 
-  const again = calm(async () => { const now = await read(id).catch(() => null); if (now) update(view, render(now)); });
-  update(view, render(await read(id)));
-  return {event: (event) => event.evaluation === id && again(), close: () => opened?.close?.()};
+  const first = await read(id);
+  let changed = new Set();
+  const again = calm(async () => {
+    const these = changed;
+    changed = new Set();
+    const now = await read(id, first.known, these).catch(() => null);
+    if (now) update(view, render(now));
+    else these.forEach((job) => changed.add(job));
+  });
+  update(view, render(first));
+  return {
+    event: (event) => {
+      if (event.evaluation !== id) return;
+      if (event.job) changed.add(event.job);
+      again();
+    },
+    close: () => opened?.close?.(),
+  };
 }

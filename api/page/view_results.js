@@ -3,7 +3,7 @@
 import {h, update} from './dom.js';
 import {get} from './api.js';
 import {score} from './format.js';
-import {empty, table} from './parts.js';
+import {calm, empty, table} from './parts.js';
 
 const Z95 = 1.959964;
 
@@ -46,5 +46,6 @@ export async function show(view, {query}) {
       : empty('No score yet', 'Scores come when a job has ended well. ', h('a', {href: '#/evaluations'}, 'Evaluations'))));
   };
   await again();
-  return {event: (event) => event.kind === 'results.recorded' && again().catch(() => {})};
+  const soon = calm(() => again().catch(() => {}), 1000);
+  return {event: (event) => event.kind === 'results.recorded' && soon()};
 }

@@ -1,6 +1,6 @@
 // A config by paste or drop: errors at their line, a dry run, then the submission.
 import {h, update} from './dom.js';
-import {send} from './api.js';
+import {newKey, send} from './api.js';
 import {count} from './format.js';
 import {panel, problem, table} from './parts.js';
 
@@ -18,6 +18,7 @@ export async function show(view) {
   const overrides = h('textarea', {rows: '2', placeholder: 'execution.walltime=01:00:00', spellcheck: 'false'});
   const out = h('div', {class: 'view', role: 'status'});
   let marks = {};
+  let sent = {key: newKey(), what: ''};
 
   function draw() {
     const wanted = area.value.split('\n').length;
@@ -45,7 +46,10 @@ export async function show(view) {
     }
     const query = {override: overrides.value.split('\n').map((line) => line.trim()).filter(Boolean), ...(dry ? {dry_run: 'true'} : {})};
     try {
-      const headers = dry ? {} : {'Idempotency-Key': crypto.getRandomValues(new Uint32Array(4)).join('-')};
+      // The same config sent twice, by a second click or after a reply that was lost, is one submission.
+      const what = JSON.stringify([area.value, query.override]);
+      if (!dry && sent.what !== what) sent = {key: newKey(), what};
+      const headers = dry ? {} : {'Idempotency-Key': sent.key};
       const reply = await (await send('POST', 'evaluations', {query, body: area.value, type: 'application/yaml', headers})).json();
       mark([], reply.warnings);
       if (!dry) location.hash = `#/evaluations/${reply.id}`;

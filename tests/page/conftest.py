@@ -52,8 +52,10 @@ class Browser:
         self.find("#link-state")
 
     def go(self, where, sees):
-        self.driver.execute_script("location.hash = arguments[0]", "#/" + where)
-        self.sees(sees)
+        """Shows a view, and waits for words in it: what stood there before does not count."""
+        self.driver.execute_script("document.querySelector('main').replaceChildren(); location.hash = arguments[0];"
+                                   " dispatchEvent(new HashChangeEvent('hashchange'))", "#/" + where)
+        self.until(lambda: sees in self.driver.execute_script("return document.querySelector('main').innerText"), repr(sees))
 
 
 def chromium(width=1280, scheme="light"):

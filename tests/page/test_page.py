@@ -1,5 +1,6 @@
 """The page in Chromium: signing in, every view with hostile texts in it and before axe, and what goes on live."""
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from conftest_of_api import CONFIG
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = filled.newest()
-VIEWS = [("", "Newest evaluations"), ("evaluations", "Evaluations"), (f"evaluations/{MADE['hostile']}", "1 job"),
+VIEWS = [("", "Newest evaluations"), ("evaluations", "window.hurt=1"), (f"evaluations/{MADE['hostile']}", "1 job"),
          (f"evaluations/{MADE['running']}", "3 jobs"), ("results", "Baseline"), ("submit", "Overrides, one a line"),
          ("clusters", "Sessions"), ("me", "Secrets"), ("admin", "Audit")]
 HURT = "return window.hurt === undefined && !document.querySelector('main img, main script, main [onerror], main [onload]')"
@@ -24,8 +25,9 @@ def axe():
         if not shutil.which("npm"):
             pytest.skip("npm is not there")
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", folder, "axe-core@4"],
-                       timeout=150, check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", folder, "axe-core@4"],
+                           timeout=150, check=False)
     if not file.exists():
         pytest.skip("npm cannot install axe-core")
     return file.read_text()
@@ -68,9 +70,14 @@ def test_viewer_sees_nothing_that_would_be_refused(browser, daemon):
 
 
 @pytest.mark.parametrize(("where", "sees"), VIEWS)
-def test_view_is_accessible_and_shows_hostile_texts_as_texts(admin, axe, where, sees):
+def test_view_shows_hostile_texts_as_texts(admin, where, sees):
     admin.go(where, sees)
     assert admin.driver.execute_script(HURT)
+
+
+@pytest.mark.parametrize(("where", "sees"), VIEWS)
+def test_view_is_accessible(admin, axe, where, sees):
+    admin.go(where, sees)
     admin.driver.execute_script(axe)
     for scheme in ("light", "dark"):
         admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
@@ -142,7 +149,7 @@ def test_submit_shows_errors_at_their_line_then_what_would_be_done_then_does_it(
     browser.click("Dry run")
     browser.sees("Nothing was submitted: 2 jobs would be")
     browser.click("Submit", "button")
-    browser.sees("2 jobs")
+    browser.until(lambda: "#/evaluations/" in browser.driver.current_url, "the evaluation's view")
     browser.click("Cancel")
     browser.click("Cancel it")
     browser.until(lambda: "cancelled" in browser.find("h1 + .row .state").text, "the cancelled state")
