@@ -191,7 +191,7 @@ def test_check_takes_one_command(bed, daemon, model_server):
         check(daemon.client, model_server, body)
         return daemon.client.cluster("alpha")["execs"] - before
 
-    assert 1 in {execs_of_a_check() for _ in range(5)}  # an observation beside may add one
+    assert min(execs_of_a_check() for _ in range(5)) == 1  # an observation beside may add one
 
 
 def test_rendered_run_directory_runs_to_scores(bed, daemon, model_server, tmp_path):

@@ -47,7 +47,8 @@ def submit(bed, daemon, model_server, **work):
 
 def test_job_that_runs_on_the_sibling_succeeds_once(bed, daemon, model_server, federation):
     evaluation = submit(bed, daemon, model_server, limit=20, delay_s=1, parallelism=2)
-    wait_for("it runs on beta", lambda: evaluation in bed.run("beta", "squeue", "--noheader", "--local", "--states=running", "--format=%j"))
+    rows = ("squeue", "--noheader", "--local", "--states=running", "--format=%N %j")
+    wait_for("it runs on beta", lambda: any(row.startswith("b1 ") and evaluation in row for row in bed.run("beta", *rows).splitlines()))
     daemon.client.wait_end(evaluation, timeout_s=200)
     job = daemon.client.job(f"{evaluation}.0")
     (attempt,) = job["attempts"]

@@ -42,7 +42,7 @@ def live_through(made, count, speed_s=0.0):
         made.await_state(evaluation, ("pending", "running", "cancelling", *ENDS))
 
 
-def restored(binary, faults, **knobs):
+def restored(binary, faults, later=8, **knobs):
     """A backup is taken between evaluations in every state; the world goes on for a while: new ones, ends, further attempts,
     cancellations, a resumption; then the store is lost."""
     with world(binary) as made:
@@ -61,7 +61,7 @@ def restored(binary, faults, **knobs):
         made.cancel(made.evaluations[-1])
         made.cancel(made.evaluations[-4])
         time.sleep(3)
-        live_through(made, 8)
+        live_through(made, later)
         for fault in faults:
             restore(made, backup) if made.daemon.poll() is None else None
             made.start(fault=fault, wait=False)
@@ -89,7 +89,7 @@ def store_restored_from_a_backup(binary, full):
 
 @scenario
 def store_restored_and_killed_while_it_looks(binary, full):
-    return restored(binary, ("look-taken", "look-stored", "look-taken:2", "look-stored:2"))
+    return restored(binary, ("look-taken", "look-stored", "look-taken:3", "look-stored:2"), later=24)  # two pages
 
 
 @full_only

@@ -285,11 +285,6 @@ static inline int sshd_group_teardown(void **state)
 
 /* Around what libssh2 1.10 leaks: 144 bytes in each login with an ECDSA key in OpenSSH's own format, and the server's
  * host key in each key re-exchange. */
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_disable() (void)0
-#define __lsan_enable() (void)0
-#endif
+#include "ssh/libssh2_leaks.h"
 
 #endif
