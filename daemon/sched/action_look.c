@@ -41,8 +41,7 @@ static int64_t since_of(struct scheduler *s, struct cluster_watch *watch)
  * or too slow, together. */
 static size_t page_size(const struct cluster_watch *watch)
 {
-	size_t size = watch->look_failures < 6 ? (size_t)ORIGINS_MAX >> watch->look_failures : 1;
-	return size > 0 ? size : 1;
+	return watch->look_failures < 5 ? (size_t)ORIGINS_MAX >> watch->look_failures : 1;
 }
 
 static void look_at(struct scheduler *s, struct cluster_watch *watch)

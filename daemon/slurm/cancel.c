@@ -25,6 +25,20 @@ static int parse(const char *text, size_t size, struct nel_err *err)
 	return records_truncated(err);
 }
 
+static int send(struct ssh_pool *pool, const char *script, const struct str *list, int64_t timeout_ms,
+		struct nel_err *err)
+{
+	struct remote_call call = {.script = script,
+				   .payload = str_text(list),
+				   .payload_size = list->len,
+				   .output_max = OUTPUT_MAX,
+				   .timeout_ms = timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return parse(result.output, result.output_size, err);
+}
+
 int slurm_cancel(struct ssh_pool *pool, const struct cancel_order *orders, size_t count, int64_t timeout_ms,
 		 struct nel_err *err)
 {
@@ -37,15 +51,7 @@ int slurm_cancel(struct ssh_pool *pool, const struct cancel_order *orders, size_
 			return err_set(err, NEL_INVALID, "neither a job id nor a job name: '%s', '%s'", id, name);
 		str_appendf(&list, "id=%s\nname=%s\ndir=%s\n", id, name, dir);
 	}
-	struct remote_call call = {.script = "cancel",
-				   .payload = str_text(&list),
-				   .payload_size = list.len,
-				   .output_max = OUTPUT_MAX,
-				   .timeout_ms = timeout_ms};
-	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (remote_run(pool, &call, &result, err) != 0)
-		return -1;
-	return parse(result.output, result.output_size, err);
+	return send(pool, "cancel", &list, timeout_ms, err);
 }
 
 int slurm_cancel_jobs(struct ssh_pool *pool, const struct cancel_job_order *orders, size_t count, int64_t timeout_ms,
@@ -59,13 +65,5 @@ int slurm_cancel_jobs(struct ssh_pool *pool, const struct cancel_job_order *orde
 				       orders[i].chain_dir);
 		str_appendf(&list, "dir=%s\njob=%s\n", orders[i].chain_dir, orders[i].folder);
 	}
-	struct remote_call call = {.script = "cancel_jobs",
-				   .payload = str_text(&list),
-				   .payload_size = list.len,
-				   .output_max = OUTPUT_MAX,
-				   .timeout_ms = timeout_ms};
-	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (remote_run(pool, &call, &result, err) != 0)
-		return -1;
-	return parse(result.output, result.output_size, err);
+	return send(pool, "cancel_jobs", &list, timeout_ms, err);
 }

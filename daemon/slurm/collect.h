@@ -60,8 +60,8 @@ struct collect_log {
 struct collect_order {
 	const char *job_dir;
 	const char *chain_dir; /* of a job of a shared chain: shared.<k>, where the seal of its scores is; else NULL.
-				  The    chain's own directory is collected as a job's, with this NULL: that removes the
-				  secrets    of its servers, and log_tail says why it gave up */
+				  The chain's own directory is collected as a job's, with this NULL: that removes the
+				  secrets of its servers, and log_tail says why it gave up */
 	int64_t keep_bytes;    /* of each log, its last ones, but COLLECT_KEPT_MAX in all; 0: of none */
 	int attempt;           /* whose seal of the scores is read; of a shared chain's job, job_sighting.end_attempt */
 	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */

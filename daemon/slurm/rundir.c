@@ -293,7 +293,6 @@ static void add_output_dirs(struct rundir_files *files, const struct rundir_inpu
 	add(files, mem_strdup(".output_dirs"), str_take(&text), size, 0600, false);
 }
 
-/* Before any file is made, so that what is missing is told for all jobs at once. */
 static void add_consumers(struct consumers *all, const struct rundir_input *in, const struct plan_job *job)
 {
 	if (job == NULL)
@@ -305,6 +304,7 @@ static void add_consumers(struct consumers *all, const struct rundir_input *in, 
 	consumers_done(&consumers);
 }
 
+/* Before any file is made, so that what is missing is told for all jobs at once. */
 static int check_all_secrets(const struct rundir_input *in, struct nel_err *err)
 {
 	struct consumers all = {0};

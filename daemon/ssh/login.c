@@ -180,11 +180,10 @@ static int run_key(struct ssh_session *s, const struct login *login, struct nel_
 			 ? mem_printf("the key %s with the certificate %s", key_name(t), t->certificate_file)
 			 : mem_printf("the key %s with its certificate", key_name(t));
 	int rc;
-	__lsan_disable();
-	UNTIL_DONE(s, rc,
-		   libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), certificate,
-							 certificate_size, key, key_size, NULL));
-	__lsan_enable();
+	UNTIL_DONE(
+	    s, rc,
+	    LOSING(rc, libssh2_userauth_publickey_frommemory(s->ssh, t->username, strlen(t->username), certificate,
+							     certificate_size, key, key_size, NULL)));
 	if (handed_out->key != NULL && (rc == 0 || is_refusal(s, rc)))
 		ssh_credentials_note_login(t->credentials, handed_out->certificate.id, rc != 0);
 	return rc == 0 ? 0 : judge(s, rc, what, err);

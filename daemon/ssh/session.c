@@ -80,9 +80,7 @@ static int handshake(struct ssh_session *s, bool *ret_met, struct nel_err *err)
 		return err_because(err, NEL_DENIED, NEL_REASON_HOST_KEY);
 	int rc;
 	s->transport.recording = true;
-	__lsan_disable();
-	UNTIL_DONE(s, rc, libssh2_session_handshake(s->ssh, s->transport.fd));
-	__lsan_enable();
+	UNTIL_DONE(s, rc, LOSING(rc, libssh2_session_handshake(s->ssh, s->transport.fd)));
 	s->transport.recording = false;
 	if (rc != 0)
 		return handshake_failed(s, err);
