@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import random
 import secrets
 import ssl
 import threading
@@ -111,13 +112,15 @@ class Issuer:
                 form = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 issuer.post(self, form)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # An address of its own: once in some ten runs beside other suites a stranger answered at 127.0.0.1 and its port.
+        host = "127.0.0.1" if tls else f"127.{random.randint(1, 250)}.{random.randint(0, 250)}.{random.randint(1, 250)}"
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self.server.daemon_threads = True
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        host = "localhost" if tls else "127.0.0.1"
+        host = "localhost" if tls else host
         self.url = f"{'https' if tls else 'http'}://{host}:{self.server.server_address[1]}{path}"
         self.path = path.rstrip("/")
         self.base = self.url.rstrip("/")  # an issuer may have a slash at its end, and is told apart by it
