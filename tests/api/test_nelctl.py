@@ -171,7 +171,9 @@ class Cutter:
                 client.sendall(reply)
 
     def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() would keep the port alive otherwise
         self.server.close()
+        self.thread.join()
 
 
 def test_run_over_a_network_that_loses_replies_runs_once(nel, daemon, ann):
