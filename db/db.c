@@ -30,6 +30,7 @@ struct statement *const *const statement_lists[] = {
 	likenesses_statements,
 	failures_statements,
 	job_logs_statements,
+	samples_statements,
 	revisions_statements,
 	identities_statements,
 	webhooks_statements,

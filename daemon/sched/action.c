@@ -40,6 +40,7 @@ void action_free(struct action *action)
 	observe_reply_done(&action->observed);
 	collect_reply_done(&action->collected);
 	scores_done(&action->scores);
+	samples_row_done(&action->samples);
 	free(action);
 }
 

@@ -8,6 +8,7 @@
 #include "base/queue.h"
 #include "base/secret.h"
 #include "config/plan/eval_plan.h"
+#include "db/samples.h"
 #include "db/usage.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
@@ -71,6 +72,7 @@ struct action_item {
 	/* action_collect */
 	enum collect_export_request export_request;
 	bool export_only;
+	int64_t keep_rows;  /* of samples */
 	int64_t keep_bytes; /* of logs; of action_collect, as those before */
 };
 
@@ -111,6 +113,9 @@ struct action {
 	struct scores scores;
 	bool scores_failed; /* results.yml is there and cannot be read: why is in scores_err */
 	struct nel_err scores_err;
+	struct samples_row samples; /* data NULL: there are none */
+	bool samples_failed;        /* why is in samples_err */
+	struct nel_err samples_err;
 
 	/* action_look; used_output_dirs, too */
 	int64_t since_s;

@@ -12,11 +12,14 @@
 #include "sched/exports.h"
 #include "sched/results.h"
 #include "sched/transition.h"
+#include "slurm/samples_fetch.h"
+#include "slurm/samples_pack.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define RESULTS_LOOK_MS 3000
+#define SAMPLES_TIMEOUT_MS 120000
 #define COLLECT_TRIES_MAX 3 /* then the end is stored without the scores; they follow when the cluster answers */
 
 static bool is_due(const struct active_chain *chain, int64_t now_s)
@@ -53,6 +56,7 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		action_add(action, chain);
 		action->items[0].export_request = exports_request(chain, clock_now_s());
 		action->items[0].export_only = exports_followed(chain);
+		action->items[0].keep_rows = s->watches.settings->samples_keep_rows;
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
 		if (add_env(s, chain, action) != 0) {
 			active_chain_back_off(chain, 1, 60);
@@ -64,6 +68,29 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		else
 			active_chain_back_off(chain, 1, 30);
 	}
+}
+
+/* What goes wrong with the samples costs them alone. */
+static void read_samples(struct action *action, struct ssh_pool *pool, const struct mask *mask)
+{
+	CLEANUP(samples_done) struct samples samples = {0};
+	struct nel_err *err = &action->samples_err;
+	size_t keep_rows = (size_t)action->items[0].keep_rows, short_ = 0;
+	if (!action->collected.has_samples || keep_rows == 0 || !results_stand(action))
+		return;
+	if (samples_fetch(pool, action->items[0].job_dir, keep_rows, SAMPLES_TIMEOUT_MS, &samples, &short_, err) != 0) {
+		action->samples_failed = true;
+		mask_text(mask, err->msg, false);
+		return;
+	}
+	samples_mask(&samples, mask);
+	if (samples.set_count == 0 && samples.spoilt == 0 && short_ == 0)
+		return;
+	action->samples = (struct samples_row){.rows = (int64_t)samples.count,
+					       .left_out = (int64_t)samples.left_out,
+					       .spoilt = (int64_t)samples.spoilt,
+					       .short_ = (int64_t)short_};
+	action->samples_failed = samples_pack(&samples, &action->samples.data, &action->samples.data_size, err) != 0;
 }
 
 static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
@@ -96,6 +123,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						COLLECT_RESULTS_MAX / (1024 * 1024)) != 0;
 	scores_mask(&action->scores, mask);
 	mask_text(mask, action->scores_err.msg, false);
+	read_samples(action, pool, mask);
 	return 0;
 }
 

@@ -6,7 +6,9 @@
 #include "db/jobs.h"
 #include "db/results.h"
 #include "sched/event_log.h"
+#include "slurm/samples_fetch.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -31,6 +33,11 @@ static enum fault fault_of(const struct action *action)
 	if (found->sealed_hash[0] != '\0' && strcmp(found->sealed_hash, found->results_hash) != 0)
 		return FAULT_CHANGED;
 	return action->scores_failed ? FAULT_UNREADABLE : FAULT_NONE;
+}
+
+bool results_stand(const struct action *action)
+{
+	return fault_of(action) == FAULT_NONE;
 }
 
 static enum chain_state end_of(const struct active_chain *chain)
@@ -87,6 +94,25 @@ static void add_doubts(json_t *warnings, const struct action *action, bool first
 		add(warnings, mem_strdup("the evaluation finished no request, and wrote scores all the same"));
 }
 
+/* Of what the scores are of, not all may be there; they stand. */
+static void add_missing_samples(json_t *warnings, const struct action *action)
+{
+	const struct samples_row *samples = &action->samples;
+	if (action->samples_failed)
+		add(warnings, mem_printf("the samples are not stored, so that comparisons with this job are by its "
+					 "scores alone: %s",
+					 action->samples_err.msg));
+	if (samples->left_out > 0)
+		add(warnings, mem_printf("%" PRId64 " samples are not stored: there are more than samples.keep_rows",
+					 samples->left_out));
+	if (samples->short_ > 0)
+		add(warnings, mem_printf("%" PRId64 " files of samples were not read to their end: there are more than "
+					 "%d, or more than %d MiB in all",
+					 samples->short_, SAMPLES_FILES_MAX, SAMPLES_BYTES_MAX >> 20));
+	if (samples->spoilt > 0)
+		add(warnings, mem_printf("%" PRId64 " lines of the files of samples cannot be read", samples->spoilt));
+}
+
 static int store_warnings(struct db *db, struct active_chain *chain, const char *seal, const json_t *warnings,
 			  int64_t now_s, struct nel_err *err)
 {
@@ -101,6 +127,14 @@ static int store_warnings(struct db *db, struct active_chain *chain, const char 
 	if (jobs_set_results(db, chain->seq, seal, text, err) != 0)
 		return -1;
 	return any ? event_log_warnings(db, chain, warnings, now_s, err) : 0;
+}
+
+/* Those of an earlier end, which other scores were of, do not stay. */
+static int store_samples(struct db *db, const struct active_chain *chain, const struct action *action,
+			 struct nel_err *err)
+{
+	return action->samples.data != NULL ? samples_replace(db, chain->seq, &action->samples, err)
+					    : samples_remove(db, chain->seq, err);
 }
 
 int results_take(struct db *db, struct active_chain *chain, const struct action *action, int64_t now_s,
@@ -118,11 +152,14 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 		add_fault(warnings, chain->job.id, fault, action);
 	if (fault == FAULT_NONE)
 		add_doubts(warnings, action, chain->attempt.number == 1);
+	add_missing_samples(warnings, action);
 	/* Of a look at the running job there may be scores, which were partial. */
 	static const struct scores none = {0};
 	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;
 	if ((scores->count > 0 || succeeded) &&
 	    results_replace(db, chain->seq, scores->items, scores->count, now_s, err) != 0)
+		return -1;
+	if (fault == FAULT_NONE && store_samples(db, chain, action, err) != 0)
 		return -1;
 	if (scores->count > 0 && event_log_results(db, chain, scores, now_s, err) != 0)
 		return -1;

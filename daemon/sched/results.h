@@ -6,6 +6,9 @@
 #include "sched/action.h"
 #include "sched/active_chain.h"
 
+/* Has the job left scores that can be trusted? */
+bool results_stand(const struct action *action);
+
 /* Is the job about to end well, and its results.yml not (yet) what its evaluation has left? File systems that are
  * shared show what another node wrote late; it is looked for again, for wait_s from the first look on. */
 bool results_awaited(struct active_chain *chain, const struct action *action, int64_t wait_s);

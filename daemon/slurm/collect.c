@@ -192,6 +192,8 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 			if (!read_hash(record.fields[1], "changing", reply.results_hash))
 				break;
 			reply.results_older = strcmp(record.fields[2], "1") == 0;
+		} else if (record_is(&record, "samples")) {
+			reply.has_samples = true;
 		} else if (record_is(&record, "progress") && record_split(&record, 2, 2)) {
 			reply.progress = record_number(record.fields[1], INT64_MAX, -1);
 		}

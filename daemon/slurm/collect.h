@@ -78,6 +78,7 @@ struct collect_reply {
 						 none */
 	char sealed_hash[COLLECT_HASH_SIZE]; /* of what the finished evaluation left; "none"; "" when it has not said */
 	bool results_older;                  /* than the attempt: an earlier one left it */
+	bool has_samples;                    /* files that samples_fetch() reads */
 	int64_t progress;                    /* -1 unknown */
 	char *log_tail; /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
 			   Slurm log; "" */

@@ -17,6 +17,8 @@ struct samples_reader {
 	char *file;
 	char *task;
 	size_t first_set; /* of the file */
+	size_t spoilt_before;
+	bool recognised; /* it has had a sample */
 	struct str line;
 	bool too_long;
 	uint32_t line_number;
@@ -199,6 +201,7 @@ static void end_line(struct samples_reader *reader)
 	} else if (!empty) {
 		if (line.repeat > 0 && !line.named && line.id / line.repeat < reader->stride)
 			reader->stride = line.id / line.repeat;
+		reader->recognised = true;
 		add_row(reader, &line);
 	}
 	str_clear(&reader->line);
@@ -222,6 +225,8 @@ static void end_file(struct samples_reader *reader)
 		return;
 	if (reader->line.len > 0 || reader->too_long)
 		end_line(reader);
+	if (reader->format == SAMPLE_N5 && !reader->recognised) /* another program's results.jsonl */
+		reader->samples.spoilt = reader->spoilt_before;
 	if (reader->format == SAMPLE_BYOB && reader->stride < INT64_MAX)
 		end_repeats(reader);
 	free(reader->file);
@@ -239,9 +244,11 @@ bool samples_reader_begin(struct samples_reader *reader, const char *path)
 	if (!samples_file(path, &reader->format, &task, &task_size))
 		return false;
 	reader->open = true;
+	reader->recognised = false;
 	reader->file = mem_strdup(path);
 	reader->task = mem_strndup(task, task_size);
 	reader->first_set = reader->samples.set_count;
+	reader->spoilt_before = reader->samples.spoilt;
 	reader->line_number = 0;
 	reader->stride = INT64_MAX;
 	return true;

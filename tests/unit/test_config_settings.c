@@ -59,6 +59,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 	assert_int_equal(s->webhooks.per_user, 20);
 	assert_false(s->metrics_public);
 	assert_int_equal(s->logs_keep_bytes, 262144);
+	assert_int_equal(s->samples_keep_rows, 200000);
 	assert_int_equal(s->events_keep_days, 0);
 	assert_int_equal(s->evaluations_keep_days, 0);
 	const struct settings_cluster *c = settings_cluster_by_name(s, "alpha");
@@ -110,6 +111,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "metrics: {public: true}\n"
 				   "cors: {origins: ['https://dash.example', 'http://[::1]:80']}\n"
 				   "logs: {keep_bytes: 1000}\n"
+				   "samples: {keep_rows: 3000}\n"
 				   "events: {keep_days: 7}\n"
 				   "evaluations: {keep_days: 30}\n"
 				   "trusted_proxy: {accounts: [www-data, 33], user_header: X-Remote-User}\n"
@@ -165,6 +167,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(s->cors_origins[1], "http://[::1]:80");
 	assert_null(s->cors_origins[2]);
 	assert_int_equal(s->logs_keep_bytes, 1000);
+	assert_int_equal(s->samples_keep_rows, 3000);
 	assert_int_equal(s->events_keep_days, 7);
 	assert_int_equal(s->evaluations_keep_days, 30);
 	assert_false(s->webhooks.allow_private);

@@ -89,6 +89,63 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 	}
 }
 
+/* Samples cost nothing but themselves: the scores are stored however it went with them. */
+static void test_take_stores_samples_and_says_what_is_missing(void **state)
+{
+	(void)state;
+	static const struct {
+		struct samples_row samples;
+		bool failed;
+		const char *warning; /* NULL: none */
+	} cases[] = {
+	    {{.rows = 3, .data = "packed", .data_size = 6}, false, NULL},
+	    {{.rows = 3, .left_out = 7, .data = "packed", .data_size = 6}, false, "7 samples are not stored"},
+	    {{.rows = 3, .short_ = 2, .data = "packed", .data_size = 6}, false, "2 files of samples were not read"},
+	    {{.rows = 3, .spoilt = 1, .data = "packed", .data_size = 6}, false, "1 lines of the files of samples"},
+	    {{0}, true, "the samples are not stored"},
+	    {{0}, false, NULL},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		void *fresh = NULL;
+		assert_int_equal(fixture_setup(&fresh), 0);
+		struct fixture *f = fresh;
+		struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS};
+		struct action action = {.samples = cases[i].samples, .samples_failed = cases[i].failed};
+		static const char text[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}}}}}}}";
+		const struct samples_row earlier = {.rows = 9, .data = (char *)"x", .data_size = 1};
+		add_job(f, &chain);
+		assert_ok(f, samples_replace(f->db, chain.seq, &earlier, &f->err));
+		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, HASH_A);
+		action.collected.progress = 1;
+		err_set(&action.samples_err, NEL_REMOTE, "the connection was cut");
+		assert_int_equal(scores_parse(text, strlen(text), &action.scores, &action.scores_err), 0);
+		assert_ok(f, db_begin(f->db, &f->err));
+		assert_ok(f, results_take(f->db, &chain, &action, 7, &f->err));
+		assert_ok(f, db_commit(f->db, &f->err));
+		CLEANUP(job_row_done) struct job_row stored = {0};
+		CLEANUP(samples_row_done) struct samples_row row = {0};
+		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
+		assert_true((stored.warnings == NULL) == (cases[i].warning == NULL));
+		if (cases[i].warning != NULL && strstr(stored.warnings, cases[i].warning) == NULL)
+			fail_msg("%zu: %s", i, stored.warnings);
+		if (cases[i].samples.data == NULL) {
+			assert_refused(f, NEL_NOTFOUND, samples_get(f->db, chain.seq, &row, &f->err));
+		} else {
+			assert_ok(f, samples_get(f->db, chain.seq, &row, &f->err));
+			assert_int_equal(row.rows, 3);
+			assert_int_equal(row.left_out, cases[i].samples.left_out);
+			assert_int_equal(row.spoilt, cases[i].samples.spoilt);
+			assert_int_equal(row.short_, cases[i].samples.short_);
+			assert_int_equal(row.data_size, 6);
+			assert_memory_equal(row.data, "packed", 6);
+		}
+		assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM results WHERE value = 0.5"), 1);
+		scores_done(&action.scores);
+		job_row_done(&chain.job);
+		fixture_teardown(&fresh);
+	}
+}
+
 static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
 {
 	(void)state;
@@ -148,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_take_stores_what_can_be_trusted_and_warns_of_the_rest),
 	    cmocka_unit_test(test_take_of_scores_without_a_request_warns_unless_an_earlier_attempt_may_have_asked),
+	    cmocka_unit_test(test_take_stores_samples_and_says_what_is_missing),
 	    cmocka_unit_test(test_awaited_is_a_success_without_its_file_for_a_while),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

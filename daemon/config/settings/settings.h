@@ -141,6 +141,7 @@ struct settings {
 	struct settings_webhooks webhooks;
 	int64_t secrets_keep_days; /* 7: after the end of an evaluation that did not succeed */
 	int64_t logs_keep_bytes;   /* 262144: of each log of an ended job, its last ones; 0: none */
+	int64_t samples_keep_rows; /* 200000: of an ended job, what samples came to; 0: none */
 	bool metrics_public;       /* GET /metrics without credentials */
 	int64_t events_keep_days;  /* older events are pruned; 0: never */
 	int64_t

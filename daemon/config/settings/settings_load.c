@@ -23,11 +23,11 @@
 #define KEY_FILE_DEFAULT "/etc/nel-slurmd/master.key"
 #define SOCKET_DEFAULT "/run/nel-slurmd/api.sock"
 
-static const char *const top_keys[] = {"listen",      "tls",         "insecure",      "database",   "master_key_file",
-				       "groups_dir",  "tasks_file",  "log_level",     "limits",     "allow",
-				       "allowed_env", "audit",       "trusted_proxy", "fair_share", "webhooks",
-				       "metrics",     "logs",        "secrets",       "events",     "evaluations",
-				       "clusters",    "socket_mode", "oidc",          "cors",       NULL};
+static const char *const top_keys[] = {
+    "listen", "tls",     "insecure",    "database", "master_key_file", "groups_dir", "tasks_file",  "log_level",
+    "limits", "allow",   "allowed_env", "audit",    "trusted_proxy",   "fair_share", "webhooks",    "metrics",
+    "logs",   "samples", "secrets",     "events",   "evaluations",     "clusters",   "socket_mode", "oidc",
+    "cors",   NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {"config_bytes",
 					 "active_jobs_per_user",

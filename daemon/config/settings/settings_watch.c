@@ -10,11 +10,14 @@
 #define NETWORKS_MAX 64
 #define PER_USER_DEFAULT 20
 #define LOG_KEEP_DEFAULT (256 * 1024)
+#define SAMPLES_KEEP_DEFAULT 200000
+#define SAMPLES_KEEP_MAX 1000000 /* SAMPLES_KEEP_ROWS_MAX of slurm/samples.h */
 #define LOG_KEEP_MAX (4 * 1024 * 1024)
 
 #define DAYS_MAX 36500
 
 static const char *const logs_keys[] = {"keep_bytes", NULL};
+static const char *const samples_keys[] = {"keep_rows", NULL};
 #define SECRETS_KEEP_DEFAULT 7
 
 static const char *const keep_keys[] = {"keep_days", NULL};
@@ -106,6 +109,10 @@ void settings_read_watch(const struct reader *r, const json_t *root, struct sett
 	const json_t *logs = reader_object(r, root, "", "logs");
 	reader_keys(r, logs, "/logs", logs_keys, true);
 	s->logs_keep_bytes = reader_int(r, logs, "/logs", "keep_bytes", 0, LOG_KEEP_MAX, LOG_KEEP_DEFAULT);
+	const json_t *samples = reader_object(r, root, "", "samples");
+	reader_keys(r, samples, "/samples", samples_keys, true);
+	s->samples_keep_rows =
+	    reader_int(r, samples, "/samples", "keep_rows", 0, SAMPLES_KEEP_MAX, SAMPLES_KEEP_DEFAULT);
 	const json_t *secrets = reader_object(r, root, "", "secrets");
 	reader_keys(r, secrets, "/secrets", keep_keys, true);
 	s->secrets_keep_days = reader_int(r, secrets, "/secrets", "keep_days", 0, DAYS_MAX, SECRETS_KEEP_DEFAULT);

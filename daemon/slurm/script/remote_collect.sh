@@ -9,11 +9,13 @@
 #   destination|<exit code>|<name>
 #   sealed|<SHA-256 of the results.yml that the finished evaluation left, or "none">
 #   hash|<SHA-256 of results.yml, or "changing">|<1: it is older than the attempt>
+#   samples|1: there are files of samples (remote_samples.sh)
 #   kept|<bytes>|<size of the file>|<modified>|<offset of the bytes>|<name>, and the bytes: the end of a log
 
 tail_bytes=4096
 destinations_max=64
 logs_max=64
+samples_depth_max=8
 log_max=67108864 # bytes of a log that are searched; a line need not end
 
 # Sets newest to the file of a pattern's that was written last; empty when there is none.
@@ -147,6 +149,13 @@ print_results() {
     print_block results "$text" ''
 }
 
+print_samples() {
+    local found
+    found=$(find artifacts -maxdepth "$samples_depth_max" -type f \( -name 'samples_?*.jsonl' -o \
+        -name byob_predictions.jsonl -o -name results.jsonl \) -print -quit 2>/dev/null)
+    [[ -z $found ]] || printf 'samples|1\n'
+}
+
 print_seal() {
     local text
     if enter_job "$NEL_RECORD_DIR" && open_beneath ".attempts/$NEL_ATTEMPT" results; then
@@ -159,6 +168,7 @@ print_remains() {
     local text message
     (print_seal)
     print_results
+    print_samples
     if open_beneath artifacts progress; then
         text=''
         read -r -n 20 text <&8
