@@ -8,11 +8,13 @@
 #include "api/v1/differs.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"
+#include "base/mem.h"
 #include "service/gate.h"
 
 #include <math.h>
 
 #define SIDE_MAX 4096 /* bytes of an id, or of a model's name */
+#define FLIPS_MAX 100 /* listed of each score */
 
 static void render_side(struct json_out *out, const char *name, const struct evidence_side *side)
 {
@@ -39,10 +41,56 @@ static void render_differs(struct json_out *out, const struct evidence_item *ite
 	differs_render(out, "differs", names);
 }
 
-static void render_comparison(struct json_out *out, const struct evidence_item *item)
+static void render_unpaired(struct json_out *out, const struct evidence_item *item)
+{
+	if (!item->sampled) {
+		out_null(out, "unpaired");
+		return;
+	}
+	out_object(out, "unpaired");
+	out_int(out, "a", (int64_t)item->comparison.only_a);
+	out_int(out, "b", (int64_t)item->comparison.only_b);
+	out_end(out);
+}
+
+static void render_sample_link(struct json_out *out, const char *name, const char *job, size_t number)
+{
+	CLEANUP(mem_freep) char *path = mem_printf("/v1/jobs/%s/samples/%zu", job, number);
+	out_string(out, name, path);
+}
+
+/* flipped: with the list of them. */
+static void render_flips(struct json_out *out, const struct evidence_item *item, bool flipped)
 {
 	const struct comparison *found = &item->comparison;
-	bool paired = found->method != COMPARE_INDEPENDENT;
+	if (found->method == COMPARE_INDEPENDENT) {
+		out_null(out, "flips");
+		return;
+	}
+	out_object(out, "flips");
+	out_int(out, "better", (int64_t)(item->lower_is_better ? found->worse : found->better));
+	out_int(out, "worse", (int64_t)(item->lower_is_better ? found->better : found->worse));
+	if (flipped) {
+		out_array(out, "samples");
+		for (size_t i = 0; i < item->flips.count; i++) {
+			const struct flip *flip = &item->flips.items[i];
+			out_object(out, NULL);
+			out_int_or_null(out, "id", flip->id, flip->id >= 0);
+			out_double(out, "a", flip->a);
+			out_double(out, "b", flip->b);
+			render_sample_link(out, "a_sample", item->a->job, flip->a_n);
+			render_sample_link(out, "b_sample", item->b->job, flip->b_n);
+			out_end(out);
+		}
+		out_end(out);
+		out_int(out, "more", (int64_t)item->flips.more);
+	}
+	out_end(out);
+}
+
+static void render_comparison(struct json_out *out, const struct evidence_item *item, bool flipped)
+{
+	const struct comparison *found = &item->comparison;
 	out_string(out, "metric", item->a->row.metric);
 	out_string(out, "score", item->a->row.score);
 	out_double(out, "a", found->a);
@@ -56,14 +104,8 @@ static void render_comparison(struct json_out *out, const struct evidence_item *
 	out_double(out, "detectable", found->detectable);
 	out_bool(out, "lower_is_better", item->lower_is_better);
 	out_string(out, "verdict", compare_verdict_names[item->verdict]);
-	if (paired) {
-		out_object(out, "flips");
-		out_int(out, "better", (int64_t)found->better);
-		out_int(out, "worse", (int64_t)found->worse);
-		out_end(out);
-	} else {
-		out_null(out, "flips");
-	}
+	render_unpaired(out, item);
+	render_flips(out, item, flipped);
 	out_string(out, "a_job", item->a->job);
 	out_string(out, "b_job", item->b->job);
 	render_differs(out, item);
@@ -98,13 +140,15 @@ int api_compareScores(struct request *request, struct nel_err *err)
 	CLEANUP(evidence_done) struct evidence evidence = {0};
 	const char *a = NULL;
 	const char *b = NULL;
+	bool flipped = false;
 	struct db *db = NULL;
-	if (wanted_side(request, "a", &a, err) != 0 || wanted_side(request, "b", &b, err) != 0 ||
+	if (query_get_bool(&request->query, "flips", false, &flipped, err) != 0 ||
+	    wanted_side(request, "a", &a, err) != 0 || wanted_side(request, "b", &b, err) != 0 ||
 	    request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
 		return 0;
-	if (service_compare(db, a, b, &evidence, err) != 0)
+	if (service_compare(db, a, b, flipped ? FLIPS_MAX : 0, &evidence, err) != 0)
 		return -1;
 	struct json_out body = {0};
 	out_object(&body, NULL);
@@ -115,7 +159,7 @@ int api_compareScores(struct request *request, struct nel_err *err)
 		out_object(&body, NULL);
 		out_string(&body, "task", evidence.items[i].a->row.task);
 		out_bool(&body, "group", evidence.items[i].a->row.group);
-		render_comparison(&body, &evidence.items[i]);
+		render_comparison(&body, &evidence.items[i], flipped);
 		out_end(&body);
 	}
 	out_end(&body);
@@ -137,7 +181,7 @@ static void render_rule(struct json_out *out, const struct gate_rule *rule)
 	if (rule->item != NULL) {
 		out_object(out, "comparison");
 		out_bool(out, "group", rule->item->a->row.group);
-		render_comparison(out, rule->item);
+		render_comparison(out, rule->item, false);
 		out_end(out);
 	} else {
 		out_null(out, "comparison");

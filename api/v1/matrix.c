@@ -39,6 +39,7 @@ struct matrix {
 	size_t column_count;
 	const struct result_of_job **cells; /* NULL: there is no such score */
 	const struct row *baseline;         /* NULL: none */
+	struct paired *paired;              /* with a baseline */
 };
 
 void matrix_free(struct matrix *matrix)
@@ -56,6 +57,7 @@ void matrix_free(struct matrix *matrix)
 	free(matrix->rows);
 	free(matrix->columns);
 	free(matrix->cells);
+	paired_free(matrix->paired);
 	free(matrix);
 }
 
@@ -216,7 +218,7 @@ static int find_baseline(struct matrix *matrix, const char *baseline, struct nel
 	return 0;
 }
 
-int matrix_new(const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
+int matrix_new(struct db *db, const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
 	       struct nel_err *err)
 {
 	CLEANUP(matrix_freep) struct matrix *matrix = mem_calloc(1, sizeof *matrix);
@@ -236,6 +238,8 @@ int matrix_new(const struct result_of_job_list *list, const char *baseline, stru
 	find_differences(matrix);
 	if (find_baseline(matrix, baseline, err) != 0)
 		return -1;
+	if (matrix->baseline != NULL)
+		matrix->paired = paired_new(db);
 	*ret_matrix = TAKE(matrix);
 	return 0;
 }
@@ -248,7 +252,8 @@ static const struct result_of_job *cell_at(const struct matrix *matrix, const st
 /* A cell and what it is compared with. */
 struct difference {
 	double delta;
-	double stderr_;  /* when the two are independent; NAN: not known */
+	double stderr_; /* by the method; NAN: not known */
+	enum compare_method method;
 	json_t *differs; /* names of the parts that make the two unlike, beside the model; empty: none */
 };
 
@@ -278,16 +283,35 @@ static const struct result_of_job *find_base(const struct matrix *matrix, size_t
 	return base;
 }
 
+/* Samples that cannot be read leave the two as independent, which is said. */
+static void use_samples(const struct matrix *matrix, const struct result_of_job *base, const struct result_of_job *cell,
+			struct difference *difference)
+{
+	struct comparison found = {0};
+	struct nel_err err;
+	bool sampled = false;
+	if (base->job_seq == cell->job_seq ||
+	    paired_compare(matrix->paired, base, cell, false, &found, &sampled, 0, NULL, &err) != 0 || !sampled ||
+	    found.method == COMPARE_INDEPENDENT)
+		return;
+	difference->delta = found.difference;
+	difference->stderr_ = (found.ci.hi - found.ci.lo) / 2 / STATS_Z95;
+	difference->method = found.method;
+}
+
 static struct difference compare_with_baseline(const struct matrix *matrix, const struct row *row, size_t column)
 {
 	size_t base_column = 0;
-	struct difference difference = {.delta = NAN, .stderr_ = NAN, .differs = json_object()};
+	struct difference difference = {
+	    .delta = NAN, .stderr_ = NAN, .method = COMPARE_INDEPENDENT, .differs = json_object()};
 	const struct result_of_job *cell = cell_at(matrix, row, column);
 	const struct result_of_job *base = find_base(matrix, column, &base_column);
 	if (cell == NULL || base == NULL)
 		return difference;
 	difference.delta = cell->row.value - base->row.value;
 	difference.stderr_ = cell == base ? NAN : hypot(cell->row.stderr_, base->row.stderr_);
+	if (cell != base)
+		use_samples(matrix, base, cell, &difference);
 	differs_add(difference.differs, matrix->columns[column].parts, matrix->columns[base_column].parts);
 	if (strcmp(row->model, matrix->baseline->model) == 0)
 		differs_add(difference.differs, row->parts, matrix->baseline->parts);
@@ -312,9 +336,8 @@ static void render_cell(struct json_out *out, const struct matrix *matrix, const
 		CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
 		out_double(out, "delta", difference.delta);
 		out_double(out, "delta_stderr", difference.stderr_);
-		/* Samples in common are not looked at here: the two are taken as independent, and it is said so. */
 		out_string(out, "method",
-			   isfinite(difference.stderr_) ? compare_method_names[COMPARE_INDEPENDENT] : NULL);
+			   isfinite(difference.stderr_) ? compare_method_names[difference.method] : NULL);
 		differs_render(out, "differs", difference.differs);
 	}
 	out_end(out);

@@ -17,7 +17,7 @@ struct matrix;
  * a task a column for each protocol, all with the metric and score that most have for it, of several the first by name.
  * baseline NULL: none; of its rows the one with the newest job. INVALID when no score is the baseline's, or there are
  * more than MATRIX_CELLS_MAX cells. */
-int matrix_new(const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
+int matrix_new(struct db *db, const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
 	       struct nel_err *err);
 void matrix_free(struct matrix *matrix); /* accepts NULL */
 DEFINE_FREEP(struct matrix, matrix, matrix_free)

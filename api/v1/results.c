@@ -104,10 +104,11 @@ static int reply_list(struct request *request, const struct page *page, bool csv
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
-static int reply_matrix(struct request *request, bool csv, const struct result_of_job_list *list, struct nel_err *err)
+static int reply_matrix(struct request *request, struct db *db, bool csv, const struct result_of_job_list *list,
+			struct nel_err *err)
 {
 	CLEANUP(matrix_freep) struct matrix *matrix = NULL;
-	if (matrix_new(list, query_get(&request->query, "baseline"), &matrix, err) != 0)
+	if (matrix_new(db, list, query_get(&request->query, "baseline"), &matrix, err) != 0)
 		return -1;
 	struct json_out body = {0};
 	if (csv) {
@@ -183,7 +184,7 @@ static int reply_latest(struct request *request, struct db *db, const struct wan
 		return err_set(err, NEL_INVALID,
 			       "there are more than %d latest scores: narrow them down by model, task or metric",
 			       RESULTS_NEWEST_MAX);
-	return wanted->matrix ? reply_matrix(request, wanted->csv, &list, err)
+	return wanted->matrix ? reply_matrix(request, db, wanted->csv, &list, err)
 			      : reply_list(request, NULL, wanted->csv, &list, err);
 }
 

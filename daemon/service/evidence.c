@@ -25,6 +25,8 @@ void evidence_done(struct evidence *evidence)
 {
 	side_done(&evidence->a);
 	side_done(&evidence->b);
+	for (size_t i = 0; i < evidence->count; i++)
+		free(evidence->items[i].flips.items);
 	free(evidence->items);
 	free(evidence->only_a);
 	free(evidence->only_b);
@@ -187,6 +189,20 @@ static void match(struct evidence *evidence)
 	}
 }
 
+/* By samples, where both have those of a score. */
+static int pair(struct evidence *evidence, struct db *db, size_t flips_max, struct nel_err *err)
+{
+	CLEANUP(paired_freep) struct paired *paired = paired_new(db);
+	for (size_t i = 0; i < evidence->count; i++) {
+		struct evidence_item *item = &evidence->items[i];
+		if (item->a->job_seq != item->b->job_seq &&
+		    paired_compare(paired, item->a, item->b, item->lower_is_better, &item->comparison, &item->sampled,
+				   flips_max, flips_max > 0 ? &item->flips : NULL, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static bool same_task(const struct evidence_item *a, const struct evidence_item *b)
 {
 	return a->a->row.group == b->a->row.group && strcmp(a->a->row.task, b->a->row.task) == 0;
@@ -218,12 +234,15 @@ static void adjust(struct evidence *evidence)
 	}
 }
 
-int service_compare(struct db *db, const char *a, const char *b, struct evidence *ret_evidence, struct nel_err *err)
+int service_compare(struct db *db, const char *a, const char *b, size_t flips_max, struct evidence *ret_evidence,
+		    struct nel_err *err)
 {
 	CLEANUP(evidence_done) struct evidence evidence = {0};
 	if (read_side(db, a, &evidence.a, err) != 0 || read_side(db, b, &evidence.b, err) != 0)
 		return -1;
 	match(&evidence);
+	if (pair(&evidence, db, flips_max, err) != 0)
+		return -1;
 	adjust(&evidence);
 	*ret_evidence = evidence;
 	evidence = (struct evidence){0};

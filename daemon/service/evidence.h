@@ -3,7 +3,7 @@
 #define NEL_SERVICE_EVIDENCE_H
 
 #include "db/results.h"
-#include "stats/compare.h"
+#include "service/paired.h"
 
 /* Whose scores: an evaluation, a job, or the newest of a model. */
 struct evidence_side {
@@ -21,7 +21,9 @@ struct evidence_item {
 	const struct result_of_job *a; /* the sides' */
 	const struct result_of_job *b;
 	bool lower_is_better; /* as of a perplexity */
+	bool sampled; /* both have samples: the comparison is by these, or says that none are of the same item */
 	struct comparison comparison;
+	struct flip_list flips;
 	double p_adjusted;
 	enum compare_verdict verdict; /* of b, the sense of the metric counted in */
 };
@@ -45,7 +47,8 @@ struct comparison evidence_compare_scores(const struct score *a, const struct sc
 
 /* Each of a and b is the id of an evaluation or job, or "model:NAME": the newest scores of that model, of what was
  * evaluated last under its name. Only of jobs that have succeeded. INVALID: it is none of these; NOTFOUND: there is no
- * such thing; CONFLICT: it has no scores (yet). */
-int service_compare(struct db *db, const char *a, const char *b, struct evidence *ret_evidence, struct nel_err *err);
+ * such thing; CONFLICT: it has no scores (yet). flips_max: how many flips of each score are listed. */
+int service_compare(struct db *db, const char *a, const char *b, size_t flips_max, struct evidence *ret_evidence,
+		    struct nel_err *err);
 
 #endif

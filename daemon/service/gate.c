@@ -217,7 +217,8 @@ int service_gate(struct db *db, const char *baseline, const char *candidate, con
 		 struct gate *ret_gate, struct nel_err *err)
 {
 	CLEANUP(gate_done) struct gate gate = {0};
-	if (service_compare(db, baseline, candidate, &gate.evidence, err) != 0 || read_policy(&gate, policy, err) != 0)
+	if (service_compare(db, baseline, candidate, 0, &gate.evidence, err) != 0 ||
+	    read_policy(&gate, policy, err) != 0)
 		return -1;
 	gate.verdict = sum_up(&gate);
 	*ret_gate = gate;

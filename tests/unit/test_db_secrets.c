@@ -149,18 +149,19 @@ static void test_key_rotation_change_key_everything_or_nothing(void **state)
 	secret_key_free(wrong);
 }
 
-/* What is sealed is a BLOB, and nothing else is but the bytes of logs and packed samples: a new column has its row in sealed.c, or no
- * change of the key reaches it. */
+/* What is sealed is a BLOB, and nothing else is but the bytes of logs and packed samples: a new column has its row in
+ * sealed.c, or no change of the key reaches it. */
 static void test_key_rotation_columns_are_all_blobs_of_the_schema(void **state)
 {
 	struct fixture *f = *state;
 	sqlite3_stmt *stmt = NULL;
 	int found = 0;
 	assert_int_equal(
-	    sqlite3_prepare_v2(f->db->sqlite,
-			       "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c"
-			       " WHERE m.type = 'table' AND upper(c.type) = 'BLOB' AND m.name NOT IN ('job_logs', 'samples')",
-			       -1, &stmt, NULL),
+	    sqlite3_prepare_v2(
+		f->db->sqlite,
+		"SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c"
+		" WHERE m.type = 'table' AND upper(c.type) = 'BLOB' AND m.name NOT IN ('job_logs', 'samples')",
+		-1, &stmt, NULL),
 	    SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		const char *column = (const char *)sqlite3_column_text(stmt, 0);

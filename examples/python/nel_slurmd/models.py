@@ -445,9 +445,27 @@ class ComparisonSide(TypedDict):
     model: str
 
 
-class ComparisonFlips(TypedDict):
+class ComparisonFlip(TypedDict):
+    id: Optional[int]
+    a: float
+    b: float
+    a_sample: str
+    b_sample: str
+
+
+class ComparisonFlipsRequired(TypedDict):
     better: int
     worse: int
+
+
+class ComparisonFlips(ComparisonFlipsRequired, total=False):
+    samples: List[ComparisonFlip]
+    more: int
+
+
+class ComparisonUnpaired(TypedDict):
+    a: int
+    b: int
 
 
 class ComparisonFields(TypedDict):
@@ -465,6 +483,7 @@ class ComparisonFields(TypedDict):
     detectable: Optional[float]
     lower_is_better: bool
     verdict: Literal['better', 'worse', 'no_difference_shown', 'inconclusive']
+    unpaired: Optional[ComparisonUnpaired]
     flips: Optional[ComparisonFlips]
     a_job: JobId
     b_job: JobId

@@ -1,0 +1,136 @@
+"""Comparisons by the samples that two runs have in common: pairs by id and content, repeats, leftovers, flips."""
+
+import pytest
+import samples
+from conftest import Daemon
+from scipy.stats import binomtest
+from test_evidence import nelctl
+from test_scores import add_score, finish, submit
+
+COUNT = 200
+
+
+def rows(right, hashes=7, repeats=1, ids=range(COUNT)):
+    return [(i, hashes + i, repeat, {"acc": float(right(i, repeat))}) for repeat in range(repeats) for i in ids]
+
+
+# Of each task: rows of a and of b. b is right where a is, but wrong for 4 more and right for 20 more.
+def of_a(i, repeat):
+    return i % 2 == 0
+
+
+def of_b(i, repeat):
+    return i % 2 == 0 and i not in (0, 2, 4, 6) or i % 10 == 1
+
+
+TASKS = {
+    "plain": (rows(of_a), rows(of_b)),
+    "backwards": (rows(of_a), rows(of_b)[::-1]),  # never by position
+    "other": (rows(of_a), rows(of_b, hashes=9000)),  # the same ids, and all was asked anew
+    "part": (rows(of_a, ids=range(150)), rows(of_b, ids=range(50, 200))),
+    "repeats": (rows(of_a, repeats=2), rows(lambda i, repeat: of_b(i, repeat) or repeat == 1, repeats=2)),
+    "scaled": (rows(of_a), rows(of_b)),
+    "unlike": (rows(of_a), rows(of_b)),  # the scores are no means of these
+}
+
+
+def mean(some):
+    return sum(row[3]["acc"] for row in some) / len(some)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    daemon = Daemon(tmp_path_factory.mktemp("samples"))
+    daemon.prepare()
+    daemon.start()
+    ann = daemon.client("ann")
+    made = {name: submit(ann, overrides=[f"target.api_endpoint.model_id=org/{name}"])["id"] for name in "ab"}
+    daemon.stop()
+    for place, name in enumerate("ab"):
+        job = f"{made[name]}.0"
+        finish(daemon, job)
+        for task, sides in TASKS.items():
+            value = mean(sides[place]) * (100 if task == "scaled" else 1) + (0.2 if task == "unlike" else 0)
+            add_score(daemon, job, task, "acc", "acc", value, 0.03 * (100 if task == "scaled" else 1), len(sides[place]))
+        samples.store(daemon, job, [{"task": task, "filter": "none", "rows": sides[place]} for task, sides in TASKS.items()])
+    daemon.start()
+    yield daemon, made
+    daemon.stop()
+
+
+@pytest.fixture
+def items(store):
+    daemon, made = store
+    reply = daemon.client("ann").get(f"/v1/compare?a={made['a']}&b=model:org/b&flips=true").json()
+    return {item["task"]: item for item in reply["items"]}
+
+
+def test_pairs_are_of_items_wherever_they_stand(items):
+    for task in ("plain", "backwards"):
+        item = items[task]
+        assert (item["method"], item["pairs"], item["unpaired"]) == ("mcnemar_exact", COUNT, {"a": 0, "b": 0})
+        assert (item["flips"]["better"], item["flips"]["worse"]) == (20, 4)
+        assert item["p"] == pytest.approx(binomtest(4, 24).pvalue, rel=1e-9)
+        assert item["difference"] == pytest.approx(16 / COUNT)
+    assert items["plain"]["verdict"] == "better"  # which two independent runs of this size could not have shown
+    assert items["plain"]["detectable"] < 0.1
+
+
+def test_unpaired_samples_are_counted_and_count_for_nothing(items):
+    assert (items["part"]["pairs"], items["part"]["unpaired"]) == (100, {"a": 50, "b": 50})
+    other = items["other"]
+    assert (other["method"], other["pairs"], other["unpaired"], other["flips"]) == (
+        "independent", 0, {"a": COUNT, "b": COUNT}, None)
+
+
+def test_repeats_are_averaged_by_item(items):
+    item = items["repeats"]
+    assert (item["method"], item["pairs"], item["unpaired"]) == ("paired_permutation", COUNT, {"a": 0, "b": 0})
+    assert (item["flips"]["better"], item["flips"]["worse"]) == (100, 4)
+    assert item["a"] == pytest.approx(0.5) and item["b"] == pytest.approx(0.79)
+
+
+def test_samples_are_held_to_the_score(items):
+    assert items["scaled"]["method"] == "mcnemar_exact" and items["scaled"]["difference"] == pytest.approx(8)
+    assert items["unlike"]["method"] == "independent" and items["unlike"]["unpaired"] is None
+
+
+def test_flips_are_listed_with_their_samples(store, items):
+    _, made = store
+    flips = items["plain"]["flips"]
+    assert flips["more"] == 0 and [one["id"] for one in flips["samples"]][:5] == [0, 2, 4, 6, 1]
+    first = flips["samples"][0]
+    assert (first["a"], first["b"]) == (1, 0) and first["a_sample"].startswith(f"/v1/jobs/{made['a']}.0/samples/")
+    back = items["backwards"]["flips"]["samples"][0]
+    before = sum(len(sides[1]) for task, sides in list(TASKS.items())[:1])
+    assert back["b_sample"] == f"/v1/jobs/{made['b']}.0/samples/{before + COUNT - 1}"
+    many = items["repeats"]["flips"]
+    assert (len(many["samples"]), many["more"]) == (100, 4) and many["samples"][0]["b"] == 0.5
+
+
+def test_a_matrix_says_how_each_difference_came_to_be(store):
+    daemon, _ = store
+    reply = daemon.client("ann").get("/v1/results?latest=true&form=matrix&baseline=org/a").json()
+    row = next(one for one in reply["rows"] if one["model"] == "org/b")
+    cells = {column["task"]: cell for column, cell in zip(reply["columns"], row["cells"])}
+    assert cells["plain"]["method"] == "mcnemar_exact" and cells["plain"]["delta"] == pytest.approx(0.08)
+    assert cells["plain"]["delta_stderr"] < cells["other"]["delta_stderr"]
+    assert cells["other"]["method"] == "independent"
+
+
+def test_a_gate_takes_the_pairs(store):
+    daemon, made = store
+    body = {"baseline": made["b"], "candidate": made["a"], "policy": {"tasks": {"plain": {"least_pairs": COUNT}}}}
+    reply = daemon.client("ann").post("/v1/gates", 200, json=body).json()
+    assert reply["verdict"] == "block" and reply["rules"][0]["comparison"]["pairs"] == COUNT
+
+
+def test_nelctl_tells_of_pairs_and_flips(store):
+    made = store[1]
+    text = nelctl(store, "compare", made["a"], made["b"], "--flips")
+    assert "plain acc: of 200 pairs of samples 20 got better and 4 worse\n" in text
+    assert "part acc: of 100 pairs of samples 10 got better and 0 worse; without a pair: 50 of A, 50 of B" in text
+    assert "other acc: no sample of A is one of B" in text
+    table = text[text.index("plain acc: samples that came out differently"):].splitlines()
+    assert table[2].split()[:3] == ["0", "1", "0"] and table[2].split()[3].startswith(f"/v1/jobs/{made['a']}.0/samples/")
+    assert "differently" not in nelctl(store, "compare", made["a"], made["b"])
