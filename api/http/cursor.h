@@ -19,7 +19,8 @@ enum cursor_kind {
 	CURSOR_DELIVERIES = 'd',
 	CURSOR_AUDIT = 'a',
 	CURSOR_CAMPAIGNS = 'c',
-	CURSOR_ORPHANS = 'o'
+	CURSOR_ORPHANS = 'o',
+	CURSOR_SAMPLES = 's'
 };
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);

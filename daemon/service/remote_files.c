@@ -16,6 +16,7 @@ struct file_work {
 	int64_t offset;
 	size_t max_bytes;
 	int64_t tail_lines;
+	int64_t line; /* this one alone; 0: no */
 	int64_t timeout_ms;
 	remote_callback callback;
 	void *arg;
@@ -65,8 +66,11 @@ static void answer_read(struct file_work *w, struct ssh_pool *pool)
 	struct nel_err err;
 	CLEANUP(remote_chunk_done) struct remote_chunk chunk = {0};
 	struct remote_answer answer = {0};
-	if (slurm_files_read(pool, w->job_dir, w->folder, w->path, w->offset, w->max_bytes, w->tail_lines,
-			     w->timeout_ms, &chunk, &err) != 0)
+	int status = w->line > 0 ? slurm_files_read_line(pool, w->job_dir, w->folder, w->path, w->line, w->timeout_ms,
+							 &chunk, &err)
+				 : slurm_files_read(pool, w->job_dir, w->folder, w->path, w->offset, w->max_bytes,
+						    w->tail_lines, w->timeout_ms, &chunk, &err);
+	if (status != 0)
 		answer.err = &err;
 	else
 		answer = (struct remote_answer){.data = chunk.data,
@@ -134,6 +138,19 @@ int service_read_file(struct service *service, const struct job_row *job, enum r
 	w->offset = offset;
 	w->max_bytes = max_bytes;
 	w->tail_lines = tail_lines;
+	w->callback = callback;
+	w->arg = arg;
+	return push(service, job, folder, w, err);
+}
+
+int service_read_line(struct service *service, const struct job_row *job, enum remote_folder folder, const char *path,
+		      int64_t line, remote_callback callback, void *arg, struct nel_err *err)
+{
+	if (!slurm_files_path_ok(path))
+		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
+	struct file_work *w = mem_calloc(1, sizeof *w);
+	w->path = mem_strdup(path);
+	w->line = line;
 	w->callback = callback;
 	w->arg = arg;
 	return push(service, job, folder, w, err);

@@ -46,4 +46,8 @@ int service_read_file(struct service *service, const struct job_row *job, enum r
 		      int64_t offset, size_t max_bytes, int64_t tail_lines, remote_callback callback, void *arg,
 		      struct nel_err *err);
 
+/* One line, from 1, with what ends it; REMOTE_CHUNK_MAX bytes at most. Likewise. */
+int service_read_line(struct service *service, const struct job_row *job, enum remote_folder folder, const char *path,
+		      int64_t line, remote_callback callback, void *arg, struct nel_err *err);
+
 #endif

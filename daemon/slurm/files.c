@@ -263,3 +263,25 @@ int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *fol
 	}
 	return 0;
 }
+
+int slurm_files_read_line(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *path,
+			  int64_t line, int64_t timeout_ms, struct remote_chunk *ret_chunk, struct nel_err *err)
+{
+	CLEANUP(str_done) struct str data = {0};
+	if (!slurm_files_path_ok(path))
+		return err_set(err, NEL_INVALID, "'%s' is not a relative path", path);
+	if (line < 1)
+		return err_set(err, NEL_INVALID, "lines count from 1");
+	if (render_place(job_dir, folder, path, "line", &data, err) != 0)
+		return -1;
+	remote_set_number(&data, "NEL_LINE", line);
+	remote_set_number(&data, "NEL_MAX_BYTES", FILES_CHUNK_MAX);
+	struct remote_call call = {.script = "files",
+				   .data = str_text(&data),
+				   .output_max = FILES_CHUNK_MAX + HEADER_MAX,
+				   .timeout_ms = timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return files_parse_chunk(result.output, result.output_size, ret_chunk, err);
+}

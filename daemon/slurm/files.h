@@ -56,6 +56,10 @@ int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *fol
 		     size_t max_bytes, int64_t tail_lines, int64_t timeout_ms, struct remote_chunk *ret_chunk,
 		     struct nel_err *err);
 
+/* One line, from 1, of at most FILES_CHUNK_MAX bytes; "" when there are not as many. Otherwise the same. */
+int slurm_files_read_line(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *path,
+			  int64_t line, int64_t timeout_ms, struct remote_chunk *ret_chunk, struct nel_err *err);
+
 /* The standard input and command of a stream, for a command that lasts: `length` bytes from offset of a file (-1: to
  * its end). As remote_render(). */
 int slurm_files_render_stream(const char *const *environment, const char *job_dir, const char *folder, const char *path,

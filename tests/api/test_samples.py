@@ -134,3 +134,53 @@ def test_nelctl_tells_of_pairs_and_flips(store):
     table = text[text.index("plain acc: samples that came out differently"):].splitlines()
     assert table[2].split()[:3] == ["0", "1", "0"] and table[2].split()[3].startswith(f"/v1/jobs/{made['a']}.0/samples/")
     assert "differently" not in nelctl(store, "compare", made["a"], made["b"])
+
+
+def test_samples_are_listed_by_outcome_and_page(store):
+    daemon, made = store
+    ann, job = daemon.client("ann"), f"{made['a']}.0"
+    total = sum(len(sides[0]) for sides in TASKS.values())
+    first = ann.get(f"/v1/jobs/{job}/samples?limit=3").json()
+    assert [item["number"] for item in first["items"]] == [0, 1, 2] and first["stored"]["samples"] == total
+    assert first["items"][1] == {
+        "number": 1, "task": "plain", "filter": "none", "id": 1, "repeat": 0, "outcome": "wrong", "values": {"acc": 0},
+        "file": "samples_t.jsonl", "line": 2, "record": f"/v1/jobs/{job}/samples/1"}
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = ann.get(f"/v1/jobs/{job}/samples?outcome=wrong&limit=500{cursor and '&cursor='}{cursor}").json()
+        seen += page["items"]
+        cursor = page["next"]
+    assert len(seen) == sum(row[3]["acc"] == 0 for sides in TASKS.values() for row in sides[0])
+    assert all(item["outcome"] == "wrong" for item in seen)
+    assert ann.get(f"/v1/jobs/{job}/samples?outcome=partial").json()["items"] == []
+    assert "outcome" in ann.get(f"/v1/jobs/{job}/samples?outcome=bad", 400).json()["detail"]
+    assert ann.get(f"/v1/jobs/{made['a']}.1/samples").json()["stored"]["samples"] == 0
+    for number in (total, "x", -1, 10**30):
+        ann.get(f"/v1/jobs/{job}/samples/{number}", 404)
+    ann.get(f"/v1/jobs/{made['a']}.1/samples/0", 404)
+
+
+def test_a_record_is_read_from_the_cluster_while_it_is_there(daemon, ann, tmp_path):
+    folder = tmp_path / "task.0"
+    (folder / "artifacts/m").mkdir(parents=True)
+    (folder / "logs").mkdir()
+    job = ann.submit().json()["id"] + ".0"
+    account = daemon.settings.read_text().rsplit("username: ", 1)[1].split(",")[0]
+    daemon.execute("UPDATE jobs SET cluster = 'beta', identity = ?, job_dir = ? WHERE id = ?", account, str(folder), job)
+    file = folder / "artifacts/m/samples_t.jsonl"
+    samples.store(daemon, job, [{"task": "t", "file": "m/samples_t.jsonl", "rows": [
+        (i, 0, 0, {"acc": 1.0}) for i in range(4)]}])
+    lines = ['{"doc_id": %d, "doc": "what is %d?", "acc": 1.0%s}\n' % (i, i, ', "ppl": NaN' if i == 2 else "") for i in range(3)]
+    ann.get(f"/v1/jobs/{job}/samples/1", 404)
+    file.write_text("".join(lines))
+    reply = ann.get(f"/v1/jobs/{job}/samples/1")
+    assert reply.text == lines[1] and reply.headers["Content-Type"] == "application/json"
+    assert ann.get(f"/v1/jobs/{job}/samples/2").headers["Content-Type"].startswith("text/plain")
+    assert "has changed" in ann.get(f"/v1/jobs/{job}/samples/3", 409).json()["detail"]  # there is no such line
+    file.write_text(lines[1] + lines[0])
+    assert "has changed" in ann.get(f"/v1/jobs/{job}/samples/1", 409).json()["detail"]
+    file.write_text(lines[0] + '{"doc_id": 1, "doc": "%s", "acc": 1}\n' % ("x" * (5 << 20)))
+    assert "larger than 4 MiB" in ann.get(f"/v1/jobs/{job}/samples/1", 409).json()["detail"]
+    file.unlink()
+    file.symlink_to("/etc/passwd")
+    ann.get(f"/v1/jobs/{job}/samples/1", 403)

@@ -7,13 +7,14 @@
 static void test_parse_blocks_are_read(void **state)
 {
 	(void)state;
-	const char *text = BEGIN "results|9|\na\nend\nb|c\nprogress|12\nlog|6|client-1.log\nx\x1b\xff\ty\n\nend\n";
+	const char *text = BEGIN "results|9|\na\nend\nb|c\nprogress|12\nsamples|1\nlog|6|client-1.log\nx\x1b\xff\ty\n\nend\n";
 	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
 	struct nel_err err;
 	assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
 	assert_string_equal(reply.results, "a\nend\nb|c");
 	assert_int_equal(reply.results_size, 9);
 	assert_int_equal(reply.progress, 12);
+	assert_true(reply.has_samples);
 	assert_string_equal(reply.log_tail, "x ?\ty\n");
 	assert_string_equal(reply.log_name, "client-1.log");
 }

@@ -3,7 +3,7 @@
 # lies outside of the folder once links are followed is refused: symbolic ones, and hard ones, whose other names must be
 # in the folder too.
 #
-# NEL_MODE: "list" (below the folder NEL_PATH of it, or all, what begins with NEL_PREFIX there), "read", "stream" (NEL_LENGTH bytes from NEL_OFFSET; -1: to the end), or "tar" (the tree NEL_PATH, or
+# NEL_MODE: "list" (below the folder NEL_PATH of it, or all, what begins with NEL_PREFIX there), "read", "line" (NEL_LINE, from 1), "stream" (NEL_LENGTH bytes from NEL_OFFSET; -1: to the end), or "tar" (the tree NEL_PATH, or
 # all). A stream ends with the line "end|<version>|<size>", a tar with "end|ok"; a version is that of an open file.
 
 max_files=10001 # one more than is shown
@@ -76,6 +76,13 @@ read_part() {
             tail -c +$((start + 1)) <&8 | head -c "$size"
         fi
     fi
+    printf '\nend\n'
+}
+
+read_line() {
+    open_file
+    printf 'file|%s|%s|0|%s\n' "$size" "$modified" "$version"
+    sed -n "${NEL_LINE}{p;q}" <&8 | head -c "$NEL_MAX_BYTES"
     printf '\nend\n'
 }
 
@@ -153,6 +160,7 @@ resolve_folder
 case $NEL_MODE in
 list) list ;;
 read) read_part ;;
+line) read_line ;;
 stream)
     lift_limits
     stream

@@ -551,6 +551,34 @@ class Gate(TypedDict):
     candidate: ComparisonSide
     rules: List[GateRule]
 
+SampleOutcome = Literal['right', 'wrong', 'partial', 'unscored']
+
+
+class Sample(TypedDict):
+    number: int
+    task: Optional[str]
+    filter: Optional[str]
+    id: Optional[int]
+    repeat: int
+    outcome: SampleOutcome
+    values: Dict[str, Optional[float]]
+    file: str
+    line: int
+    record: str
+
+
+class SampleListStored(TypedDict):
+    samples: int
+    left_out: int
+    unread_lines: int
+    unread_files: int
+
+
+class SampleList(TypedDict):
+    items: List[Sample]
+    next: Cursor
+    stored: SampleListStored
+
 
 class ScoreListBasis(TypedDict):
     """Of one job that has scores: all parts of their `subject` and `protocol`; a part of more than 2 KiB as its sha256,
