@@ -8,6 +8,8 @@ import pytest
 from configs import MODEL, task
 from submissions import Submissions
 
+SAMPLES = {"samples": ["lm_eval", "byob", "n5"], "wrong": [1]}
+
 submissions = Submissions()
 submission = submissions.add
 
@@ -24,17 +26,17 @@ def run(bed, daemon, model_server):
 
 @submission("alpha")
 def one(site):
-    return site.vllm(task())
+    return site.vllm(task(extra=SAMPLES))
 
 
 @submission("alpha")
 def two(site):
-    return site.vllm(task(), deployment={"checkpoint_path": str(second(site.env))})
+    return site.vllm(task(extra=SAMPLES), deployment={"checkpoint_path": str(second(site.env))})
 
 
 @submission("alpha")
 def larger(site):
-    return site.vllm(task(8))
+    return site.vllm(task(8, extra=SAMPLES))
 
 
 def test_unlike_runs_of_one_model_are_kept_apart(daemon, run):
@@ -50,3 +52,17 @@ def test_unlike_runs_of_one_model_are_kept_apart(daemon, run):
     assert set(cells) == set(jobs.values())
     differing = {frozenset(c["differs"]) for c in cells.values()}
     assert frozenset() in differing and len(differing) > 1
+
+
+def test_their_samples_are_read_and_paired(daemon, run):
+    a, b = run("one")["id"], run("larger")["id"]
+    listed = daemon.client.get(f"/v1/jobs/{a}/samples")
+    assert listed["stored"] == {"samples": 16, "left_out": 0, "unread_lines": 0, "unread_files": 0}  # two filters
+    assert {item["file"].rsplit("/", 1)[-1].split("_")[0] for item in listed["items"]} == {"samples", "byob", "results.jsonl"}
+    (item,) = daemon.client.get(f"/v1/compare?a={a}&b={b}&flips=true")["items"]
+    assert (item["method"], item["pairs"], item["unpaired"]) == ("mcnemar_exact", 4, {"a": 0, "b": 4})
+    assert item["flips"] == {"better": 0, "worse": 0, "samples": [], "more": 0} and item["verdict"] == "inconclusive"
+    wrong = daemon.client.get(f"/v1/jobs/{a}/samples?outcome=wrong")["items"]
+    assert {1} <= {item["id"] for item in wrong}
+    record = daemon.client.get(next(one for one in wrong if one["id"] == 1 and one["filter"] == "strict")["record"])
+    assert record["doc"]["question"] == "What is 1 + 2?" and record["acc"] == 0

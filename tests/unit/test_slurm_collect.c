@@ -142,6 +142,8 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	assert_string_equal(reply.sealed_hash, "");
 	assert_false(reply.results_older);
 	assert_int_equal(reply.progress, 541);
+	assert_false(reply.has_samples);
+	run("mkdir $FAKE/job/artifacts/m; : >$FAKE/job/artifacts/m/samples_t.jsonl");
 	assert_string_equal(reply.log_name, "client-2.log");
 	assert_true(strlen(reply.log_tail) > 4080 && strlen(reply.log_tail) <= 4096);
 	assert_memory_equal(reply.log_tail, "218", 3); /* begins with a whole line */
@@ -150,6 +152,7 @@ static void test_collect_reads_then_removes_secrets(void **state)
 	CLEANUP(collect_reply_done) struct collect_reply again = {0};
 	assert_int_equal(
 	    slurm_collect(NULL, &(struct collect_order){.job_dir = dir, .slurm_job_id = NULL}, 20000, &again, &err), 0);
+	assert_true(again.has_samples);
 	assert_string_equal(again.results, reply.results);
 }
 
