@@ -7,7 +7,8 @@
 static void test_parse_blocks_are_read(void **state)
 {
 	(void)state;
-	const char *text = BEGIN "results|9|\na\nend\nb|c\nprogress|12\nsamples|1\nlog|6|client-1.log\nx\x1b\xff\ty\n\nend\n";
+	const char *text =
+	    BEGIN "results|9|\na\nend\nb|c\nprogress|12\nsamples|1\nlog|6|client-1.log\nx\x1b\xff\ty\n\nend\n";
 	CLEANUP(collect_reply_done) struct collect_reply reply = {0};
 	struct nel_err err;
 	assert_int_equal(collect_parse(text, strlen(text), &reply, &err), 0);
