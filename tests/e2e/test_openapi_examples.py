@@ -52,6 +52,7 @@ evaluation:
       nemo_evaluator_config: {config: {params: {limit_samples: 20}}}
 """
 NO_ISSUER = "http://127.0.0.1:9"  # nobody signs in with it here
+SAMPLED = "+evaluation.tasks.0.nemo_evaluator_config.config.params.extra={samples: [lm_eval]}"
 SLOW = "+evaluation.tasks.0.nemo_evaluator_config.config.params.extra={delay_s: 30}"
 
 
@@ -134,6 +135,7 @@ def perform(bed, daemon, s):
     s.keep("submitEvaluation.dry_run", ann.post("/v1/evaluations?dry_run=true", 200, json=envelope))
     made = s.call("submitEvaluation", "POST", "/v1/evaluations", 202, json=envelope, **key)
     slow = ann.submit(CONFIG, overrides=[SLOW])["id"]
+    sampled = ann.submit(CONFIG, overrides=[SAMPLED])["id"]
     ended = ann.wait_end(made["id"])
     job = ended["jobs"][0]["id"]
     s.read("getEvaluation", f"/v1/evaluations/{made['id']}")
@@ -151,6 +153,9 @@ def perform(bed, daemon, s):
     s.read("getJobArtifact", f"/v1/jobs/{job}/artifacts/results.yml")
     s.read("getJobResults", f"/v1/jobs/{job}/results")
     s.read("getJobResults.csv", f"/v1/jobs/{job}/results?format=csv")
+    sample = f"/v1/jobs/{ann.wait_end(sampled)['jobs'][0]['id']}/samples"
+    s.read("listJobSamples", f"{sample}?limit=1")
+    s.read("getJobSample", f"{sample}/4")
     s.call("refreshJobResults", "POST", f"/v1/jobs/{job}/results")
     s.read("listResults", "/v1/results?task=ifeval&latest=true")
     s.read("listResults.matrix", "/v1/results?form=matrix&latest=true")
