@@ -135,7 +135,6 @@ def perform(bed, daemon, s):
     s.keep("submitEvaluation.dry_run", ann.post("/v1/evaluations?dry_run=true", 200, json=envelope))
     made = s.call("submitEvaluation", "POST", "/v1/evaluations", 202, json=envelope, **key)
     slow = ann.submit(CONFIG, overrides=[SLOW])["id"]
-    sampled = ann.submit(CONFIG, overrides=[SAMPLED])["id"]
     ended = ann.wait_end(made["id"])
     job = ended["jobs"][0]["id"]
     s.read("getEvaluation", f"/v1/evaluations/{made['id']}")
@@ -153,9 +152,6 @@ def perform(bed, daemon, s):
     s.read("getJobArtifact", f"/v1/jobs/{job}/artifacts/results.yml")
     s.read("getJobResults", f"/v1/jobs/{job}/results")
     s.read("getJobResults.csv", f"/v1/jobs/{job}/results?format=csv")
-    sample = f"/v1/jobs/{ann.wait_end(sampled)['jobs'][0]['id']}/samples"
-    s.read("listJobSamples", f"{sample}?limit=1")
-    s.read("getJobSample", f"{sample}/4")
     s.call("refreshJobResults", "POST", f"/v1/jobs/{job}/results")
     s.read("listResults", "/v1/results?task=ifeval&latest=true")
     s.read("listResults.matrix", "/v1/results?form=matrix&latest=true")
@@ -163,6 +159,9 @@ def perform(bed, daemon, s):
     s.read("getUsage", "/v1/usage?by=user,month")
     s.read("getUsage.csv", "/v1/usage?by=user,month&format=csv")
     s.read("getSummary", "/v1/summary?by=state&user=ann")
+    sampled = ann.wait_end(ann.submit(CONFIG, overrides=[SAMPLED])["id"])["jobs"][0]["id"]  # its task is one of its own
+    s.read("listJobSamples", f"/v1/jobs/{sampled}/samples?limit=1")
+    s.read("getJobSample", f"/v1/jobs/{sampled}/samples/4")
     s.read("compareScores", f"/v1/compare?a={job}&b={job}")
     s.call("runGate", "POST", "/v1/gates", json={"baseline": job, "candidate": job, "policy": {"tasks": {"ifeval": {"drop": 0.01}}}})
     s.read("listEvents", f"/v1/events?evaluation={made['id']}&limit=2")
