@@ -212,6 +212,9 @@ static const struct refused warned[] = {
     {EVAL_NONE, "{'execution': {'gpus_per_node': 1}}", "/execution/gres", "holds GPUs"},
     {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 4}}", "/deployment/tensor_parallel_size", "4 GPUs"},
     {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 1}}", "/deployment/tensor_parallel_size", "uses 1 GPU, but"},
+    {EVAL_BASE, "{'execution': {'gres': 'gpu:8,nvme:1'}, 'deployment': {'tensor_parallel_size': 4}}",
+     "/deployment/tensor_parallel_size", "holds 8"},
+    {EVAL_BASE, "{'execution': {'gres': 'gpu:a100:2,gpu:h100:3'}}", "/deployment/tensor_parallel_size", "holds 5"},
     {EVAL_BASE, "{'execution': {'num_nodes': 2}}", "/deployment/tensor_parallel_size", "holds 16"},
     {EVAL_BASE, "{'execution': {'walltime': '48:00:00', 'max_walltime': '24:00:00'}}", "/execution/walltime",
      "above max_walltime"},
@@ -288,6 +291,19 @@ static void test_eval_config_plan_sound_config_has_no_warnings(void **state)
 		&r);
 	if (r.warnings.count != 0)
 		eval_fail("warnings", &r);
+	eval_done(&r);
+}
+
+static void test_eval_config_plan_other_resources_are_not_called_gpus(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	eval_ok(EVAL_NONE, "{'execution': {'gres': 'nvme:1'}}", &r);
+	assert_null(eval_find(&r.warnings, "/execution/gres", "GPU"));
+	eval_done(&r);
+	eval_ok(EVAL_BASE, "{'execution': {'gres': 'nvme:1'}}", &r);
+	assert_null(eval_find(&r.warnings, "/execution/evaluation_gpu_visible", "GPU"));
+	assert_null(eval_find(&r.warnings, "/deployment/tensor_parallel_size", "GPU"));
 	eval_done(&r);
 }
 
@@ -684,6 +700,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers),
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
+	    cmocka_unit_test(test_eval_config_plan_other_resources_are_not_called_gpus),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
 	    cmocka_unit_test(test_eval_config_plan_warns_of_what_ends_the_launcher),
 	    cmocka_unit_test(test_eval_config_plan_one_mistake_gives_one_message),

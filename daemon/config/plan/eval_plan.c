@@ -2,7 +2,7 @@
 #include "config/plan/eval_plan.h"
 
 #include "base/mem.h"
-#include "base/str.h"
+#include "config/plan/gres.h"
 
 #include <string.h>
 
@@ -163,22 +163,15 @@ char **eval_plan_secret_names(const struct eval_plan *plan)
 	return names;
 }
 
-/* The number at the end of "8", "a100:8", "gpu:8" or "gpu:a100:8"; "gpu" is one. */
-static int64_t gpus_in(const char *text)
+int64_t eval_plan_gpus_per_node(const struct eval_plan *plan)
 {
-	const char *colon = strrchr(text, ':');
-	long long count = 0;
-	if (str_to_int(colon != NULL ? colon + 1 : text, 0, 1024, &count))
-		return count;
-	return 1;
+	if (plan->gpus_per_node != NULL)
+		return gres_gpus_per_node(plan->gpus_per_node);
+	return plan->gres != NULL ? gres_gpus(plan->gres) : 0;
 }
 
 int64_t eval_plan_gpus(const struct eval_plan *plan)
 {
-	int64_t per_node = 0;
-	if (plan->gpus_per_node != NULL)
-		per_node = gpus_in(plan->gpus_per_node);
-	else if (plan->gres != NULL && str_starts_with(plan->gres, "gpu"))
-		per_node = gpus_in(plan->gres);
-	return per_node * plan->total_nodes;
+	int64_t per_node = eval_plan_gpus_per_node(plan);
+	return per_node > 0 ? per_node * plan->total_nodes : 0;
 }

@@ -171,7 +171,11 @@ DEFINE_FREEP(struct eval_plan, eval_plan, eval_plan_free)
 /* The job with that index; NULL when there is none. */
 const struct plan_job *eval_plan_job(const struct eval_plan *plan, int index);
 
-/* How many GPUs the script asks Slurm for, on all nodes together. */
+/* The GPUs that the script asks Slurm for on each node: of gpus_per_node, else of gres; -1 where that cannot be read
+ * (config/plan/gres.h). */
+int64_t eval_plan_gpus_per_node(const struct eval_plan *plan);
+
+/* The same, on all nodes together; 0 where that cannot be read. */
 int64_t eval_plan_gpus(const struct eval_plan *plan);
 
 /* The secret names that host: variables of the plan want, sorted, unique, NULL-terminated; free each and the array. */

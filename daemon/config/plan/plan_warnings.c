@@ -10,37 +10,22 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define GPUS_MAX 65536
-
-/* The GPUs of one node as execution.gpus_per_node or gres ("gpu:8", "gpu:h100:8") asks for them; 0 when that cannot be
- * read from it. */
-static int64_t gpus_per_node(const struct eval_plan *plan)
-{
-	const char *text = plan->gpus_per_node != NULL ? plan->gpus_per_node : plan->gres;
-	long long count;
-	if (text == NULL || strchr(text, ',') != NULL)
-		return 0;
-	if (text == plan->gres && !str_starts_with(text, "gpu"))
-		return 0;
-	const char *colon = strrchr(text, ':');
-	const char *number = colon == NULL ? text : colon + 1;
-	return str_to_int(number, 0, GPUS_MAX, &count) ? count : text == plan->gres;
-}
+#define PARALLEL_MAX 65536 /* of each kind */
 
 static int64_t factor(const json_t *config, const char *key)
 {
 	const json_t *value = reader_get(config, key);
 	long long number;
-	if (json_is_string(value) && str_to_int(json_string_value(value), 1, GPUS_MAX, &number))
+	if (json_is_string(value) && str_to_int(json_string_value(value), 1, PARALLEL_MAX, &number))
 		return number;
 	number = json_integer_value(value);
-	return number >= 1 && number <= GPUS_MAX ? number : 1;
+	return number >= 1 && number <= PARALLEL_MAX ? number : 1;
 }
 
 static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
 {
-	int64_t gpus = gpus_per_node(ctx->plan) * (s->num_nodes / s->num_instances);
-	if (gpus == 0 || reader_get(config, "tensor_parallel_size") == NULL)
+	int64_t gpus = eval_plan_gpus_per_node(ctx->plan) * (s->num_nodes / s->num_instances);
+	if (gpus <= 0 || reader_get(config, "tensor_parallel_size") == NULL)
 		return;
 	int64_t tensor = factor(config, "tensor_parallel_size");
 	int64_t pipeline = factor(config, "pipeline_parallel_size");
@@ -143,8 +128,8 @@ static void warn_execution(const struct plan_ctx *ctx)
 {
 	const struct reader *r = &ctx->reader;
 	const struct eval_plan *plan = ctx->plan;
-	bool gpus = plan->gres != NULL || (plan->gpus_per_node != NULL && strcmp(plan->gpus_per_node, "0") != 0);
-	if (plan->deployment == NULL && ctx->deployment_none && plan->auxiliary_count == 0 && gpus)
+	if (plan->deployment == NULL && ctx->deployment_none && plan->auxiliary_count == 0 &&
+	    eval_plan_gpus_per_node(plan) != 0)
 		reader_warn(
 		    r, "/execution/gres",
 		    "No server is deployed, yet each job holds GPUs: set execution.gres and execution.gpus_per_node "
@@ -217,7 +202,7 @@ static void warn_server_secrets(const struct plan_ctx *ctx)
 static void warn_no_gpu(const struct plan_ctx *ctx)
 {
 	const struct eval_plan *plan = ctx->plan;
-	if (plan->deployment == NULL || (plan->gres == NULL && plan->gpus_per_node == NULL) ||
+	if (plan->deployment == NULL || eval_plan_gpus_per_node(plan) == 0 ||
 	    reader_get(ctx->execution, "evaluation_gpu_visible") != NULL)
 		return;
 	for (size_t i = 0; i < plan->job_count; i++)
