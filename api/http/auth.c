@@ -194,17 +194,6 @@ static void keys_came(void *arg)
 	wait_callback(&none, arg);
 }
 
-int auth_wait(struct request *request, struct nel_err *err)
-{
-	request->keys_awaited = true;
-	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
-		return -1;
-	struct nel_err refusal = {0};
-	if (oidc_issuer_wait(request->service->oidc, keys_came, request->waiter, &refusal) != 0)
-		waiter_refused(request->waiter, &refusal);
-	return 0;
-}
-
 static int handle_again(struct request *request, struct nel_err *err)
 {
 	const struct wait_answer *answer = waiter_answer(request->waiter);
@@ -227,7 +216,13 @@ int auth_wait_for(struct request *request, int (*handle)(struct request *request
 	request->again = handle;
 	request->resume = handle_again;
 	request->waits_for_store = true;
-	return auth_wait(request, err);
+	request->keys_awaited = true;
+	if (waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
+		return -1;
+	struct nel_err refusal = {0};
+	if (oidc_issuer_wait(request->service->oidc, keys_came, request->waiter, &refusal) != 0)
+		waiter_refused(request->waiter, &refusal);
+	return 0;
 }
 
 static int check_peer(struct request *request, struct nel_err *err)

@@ -9,15 +9,13 @@
  * `on_unix`: the connection came over a unix socket, whose peer's uid counts when there is no Authorization header. */
 int auth_check(struct request *request, bool on_unix, struct nel_err *err);
 
-/* auth_check() failed with request->keys_missing: the token's key is being fetched from the issuer. Suspends the
- * connection until that has ended; request->resume is the caller's to set. BUSY: it cannot wait. */
-int auth_wait(struct request *request, struct nel_err *err);
-
 /* Sets request->actor from a token that came in a body, as auth_check() does from one in the header. -1 with
  * request->keys_missing: auth_wait_for(). */
 int auth_take_token(struct request *request, const char *token, struct nel_err *err);
 
-/* auth_wait(), and then `handle` again. Once only: later the keys are there, or err says that they cannot be had. */
+/* auth_check() or auth_take_token() failed with request->keys_missing: the token's key is being fetched from the
+ * issuer. Suspends the connection until that has ended, and then calls `handle`, unless the keys cannot be had. Once a
+ * request only: later they are there. BUSY: it cannot wait. */
 int auth_wait_for(struct request *request, int (*handle)(struct request *request, struct nel_err *err),
 		  struct nel_err *err);
 

@@ -146,31 +146,10 @@ static int handle(struct request *request, struct nel_err *err)
 	return check_input(request, err) != 0 ? -1 : request->route->handle(request, err);
 }
 
-/* The issuer's keys have come, or cannot be had: who asks is looked at again, and for the last time. */
-static int keys_awaited(struct request *request, struct nel_err *err)
+/* The issuer's keys have come: who asks is looked at again, and for the last time. */
+static int head_again(struct request *request, struct nel_err *err)
 {
-	const struct wait_answer *answer = waiter_answer(request->waiter);
-	if (answer == NULL)
-		return 0;
-	if (answer->failed) {
-		*err = answer->err;
-		return -1;
-	}
-	waiter_release(request->waiter);
-	request->waiter = NULL;
-	request->resume = NULL;
-	request->waits_for_store = false;
-	if (check_head(request, request->on_unix, err) != 0)
-		return -1;
-	return handle(request, err);
-}
-
-/* Suspends the connection, and nothing but that, until the issuer's keys are there. */
-static int await_keys(struct request *request, struct nel_err *err)
-{
-	request->resume = keys_awaited;
-	request->waits_for_store = true;
-	return auth_wait(request, err);
+	return check_head(request, request->on_unix, err) != 0 ? -1 : handle(request, err);
 }
 
 static enum MHD_Result request_is_complete(struct request *request, bool on_unix)
@@ -184,7 +163,7 @@ static enum MHD_Result request_is_complete(struct request *request, bool on_unix
 		request->refused = request->refused || check_head(request, on_unix, &request->err) != 0;
 	if (request->refused)
 		return send_problem(request);
-	return after_handler(request, request->keys_missing ? await_keys(request, &request->err)
+	return after_handler(request, request->keys_missing ? auth_wait_for(request, head_again, &request->err)
 							    : handle(request, &request->err));
 }
 
