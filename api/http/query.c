@@ -181,6 +181,17 @@ int query_get_time(const struct query *query, const char *name, long long *ret_s
 	return 0;
 }
 
+int query_get_span(const struct query *query, int64_t *ret_since_s, int64_t *ret_until_s, struct nel_err *err)
+{
+	long long since_s = 0;
+	long long until_s = 0;
+	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0)
+		return -1;
+	*ret_since_s = since_s;
+	*ret_until_s = until_s;
+	return 0;
+}
+
 int query_get_label(const struct query *query, char **ret_key, const char **ret_value, struct nel_err *err)
 {
 	const char *text = query_get(query, "label");

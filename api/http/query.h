@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define QUERY_PARAMS_MAX 256
 
@@ -46,6 +47,9 @@ int query_get_int(const struct query *query, const char *name, long long min, lo
 
 /* An RFC 3339 time as epoch seconds; 0 when absent; INVALID otherwise. */
 int query_get_time(const struct query *query, const char *name, long long *ret_s, struct nel_err *err);
+
+/* query_get_time() of "since" and "until". */
+int query_get_span(const struct query *query, int64_t *ret_since_s, int64_t *ret_until_s, struct nel_err *err);
 
 /* "k:v" split at the first colon: *ret_key is free()d by the caller, *ret_value points into the query; both NULL when
  * absent; INVALID without a colon or key. */

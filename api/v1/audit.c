@@ -31,18 +31,12 @@ static int parse_filter(struct request *request, const struct page *page, struct
 			struct nel_err *err)
 {
 	const struct query *query = &request->query;
-	long long since_s = 0;
-	long long until_s = 0;
-	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0)
-		return -1;
 	*filter = (struct audit_filter){.actor = query_get(query, "actor"),
 					.action = query_get(query, "action"),
 					.target = query_get(query, "target"),
-					.since_s = since_s,
-					.until_s = until_s,
 					.after_seq = page->position,
 					.limit = page->limit + 1};
-	return 0;
+	return query_get_span(query, &filter->since_s, &filter->until_s, err);
 }
 
 int api_listAudit(struct request *request, struct nel_err *err)

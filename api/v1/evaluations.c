@@ -41,10 +41,8 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 			struct nel_err *err)
 {
 	const struct query *query = &request->query;
-	long long since_s = 0;
-	long long until_s = 0;
-	if (parse_state(request, &filter->state, err) != 0 || query_get_time(query, "since", &since_s, err) != 0 ||
-	    query_get_time(query, "until", &until_s, err) != 0 ||
+	if (parse_state(request, &filter->state, err) != 0 ||
+	    query_get_span(query, &filter->since_s, &filter->until_s, err) != 0 ||
 	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
 		return -1;
 	filter->id_start = query_get(query, "id");
@@ -59,8 +57,6 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 	filter->cluster = query_get(query, "cluster");
 	filter->task = query_get(query, "task");
 	filter->model = query_get(query, "model");
-	filter->since_s = since_s;
-	filter->until_s = until_s;
 	return 0;
 }
 

@@ -40,12 +40,12 @@ static int parse_by(const char *text, struct summary_filter *filter, struct nel_
 /* Whole days: that of `since`, to the last that begins before `until`. */
 static int parse_filter(const struct query *query, struct summary_filter *filter, struct nel_err *err)
 {
-	long long since_s = 0;
-	long long until_s = 0;
+	int64_t since_s = 0;
+	int64_t until_s = 0;
 	const char *by = query_get(query, "by");
 	const char *time = query_get(query, "time");
 	if (parse_by(by != NULL ? by : "state", filter, err) != 0 ||
-	    query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0)
+	    query_get_span(query, &since_s, &until_s, err) != 0)
 		return -1;
 	filter->ended = time != NULL && strcmp(time, "ended") == 0;
 	if (time != NULL && !filter->ended && strcmp(time, "created") != 0)
