@@ -2,17 +2,11 @@
 #include "db/output_dirs.h"
 
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "db/statement.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-void output_dirs_free(char **paths)
-{
-	for (char **path = paths; path != NULL && *path != NULL; path++)
-		free(*path);
-	free(paths);
-}
 
 static struct statement newest = {
     .sql = "SELECT path FROM output_dirs WHERE cluster = ? ORDER BY used_seq DESC LIMIT ?",
@@ -23,7 +17,7 @@ int output_dirs_list(struct db *db, const char *cluster, char ***ret_paths, stru
 	CLEANUP(query_done) struct query q = query_start(db, &newest);
 	query_bind_text(&q, cluster);
 	query_bind_int(&q, OUTPUT_DIRS_MAX);
-	CLEANUP(output_dirs_freep) char **paths = mem_calloc(OUTPUT_DIRS_MAX + 1, sizeof *paths);
+	CLEANUP(str_list_freep) char **paths = mem_calloc(OUTPUT_DIRS_MAX + 1, sizeof *paths);
 	for (size_t count = 0; count < OUTPUT_DIRS_MAX && query_next(&q, err); count++)
 		paths[count] = query_text(&q);
 	if (query_failed(&q))

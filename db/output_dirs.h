@@ -8,10 +8,8 @@
 /* What one list answers: the last used. */
 #define OUTPUT_DIRS_MAX DB_LIST_MAX
 
-/* NULL-terminated; output_dirs_free(). */
+/* NULL-terminated; str_list_free(). */
 int output_dirs_list(struct db *db, const char *cluster, char ***ret_paths, struct nel_err *err);
-void output_dirs_free(char **paths); /* accepts NULL */
-DEFINE_FREEP(char *, output_dirs, output_dirs_free)
 
 /* Is the path one of them, or above one? As they are written; all of them count. path: as str_tidy_path() makes it. */
 int output_dirs_have_below(struct db *db, const char *cluster, const char *path, bool *ret_found, struct nel_err *err);

@@ -145,6 +145,11 @@ bool str_ends_with(const char *text, const char *suffix)
 	return text_len >= suffix_len && strcmp(text + text_len - suffix_len, suffix) == 0;
 }
 
+bool str_equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 bool str_in(const char *text, const char *const *list)
 {
 	for (; *list != NULL; list++)

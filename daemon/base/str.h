@@ -43,6 +43,9 @@ bool str_has_control(const char *text);
 bool str_starts_with(const char *text, const char *prefix);
 bool str_ends_with(const char *text, const char *suffix);
 
+/* The same text, or both NULL. */
+bool str_equal(const char *a, const char *b);
+
 /* Is text in the NULL-terminated list? */
 bool str_in(const char *text, const char *const *list);
 

@@ -1,6 +1,7 @@
 #include "remote/lane_login.h"
 
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "db/identities.h"
 
 #include <string.h>
@@ -12,13 +13,6 @@ static char **environment_of(const struct settings_cluster *cluster)
 	for (size_t i = 0; i < cluster->environment_count; i++)
 		list[i] = mem_printf("%s=%s", cluster->environment[i].name, cluster->environment[i].value);
 	return list;
-}
-
-static void free_list(char **list)
-{
-	for (char **item = list; *item != NULL; item++)
-		free(*item);
-	free(list);
 }
 
 /* The private half of a person's key, for secret_free(), and its certificate (free()), or NULL. */
@@ -49,7 +43,7 @@ static struct ssh_pool *make_pool(const struct lane_source *source, const struct
 	    .stop = stop,
 	};
 	struct ssh_pool *pool = ssh_pool_new(&options);
-	free_list(environment);
+	str_list_free(environment);
 	return pool;
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "db/identities.h"
 #include "db/output_dirs.h"
 #include "sched/scheduler_state.h"
@@ -29,7 +30,7 @@ void action_free(struct action *action)
 	free(action->cluster);
 	free(action->identity);
 	free(action->rundir);
-	output_dirs_free(action->used_output_dirs);
+	str_list_free(action->used_output_dirs);
 	eval_plan_free(action->plan);
 	free(action->sealed_env);
 	free(action->origin);

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "config/plan/eval_config.h"
 #include "db/evaluations.h"
 #include "db/output_dirs.h"
@@ -125,7 +126,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		return;
 	}
 	plan->containers = watch->cluster->containers;
-	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
+	CLEANUP(str_list_freep) char **output_dirs = NULL;
 	bool shared = strchr(watch->identity, '/') == NULL; /* no person's own */
 	if (shared && output_dirs_list(s->db, watch->cluster->name, &output_dirs, &err) != 0) {
 		log_error("the output directories of a cluster cannot be read", LOG_S("error", err.msg));

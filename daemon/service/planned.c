@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 #include "config/plan/eval_config.h"
 #include "config/text/yaml_json.h"
 #include "db/output_dirs.h"
@@ -444,7 +445,7 @@ int planned_describe(const struct planned *planned, const char *evaluation, int6
 int planned_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		     struct check_question **ret_question, struct nel_err *err)
 {
-	CLEANUP(output_dirs_freep) char **output_dirs = NULL;
+	CLEANUP(str_list_freep) char **output_dirs = NULL;
 	if (output_dirs_list(db, planned->cluster->name, &output_dirs, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);

@@ -2,6 +2,7 @@
 #include "ssh/child.h"
 
 #include "base/mem.h"
+#include "base/str_list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ static const char *const kept[] = {"PATH", "HOME",   "USER",          "LOGNAME",
 				   "TZ",   "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "KRB5_CONFIG"};
 #define KEPT (sizeof kept / sizeof kept[0])
 
-/* NULL-terminated; free_environment() */
+/* NULL-terminated; str_list_free() */
 static char **make_environment(const char *const more[])
 {
 	size_t count = 0, extra = 0;
@@ -37,13 +38,6 @@ static char **make_environment(const char *const more[])
 	for (size_t i = 0; i < extra; i++)
 		environment[count++] = mem_strdup(more[i]);
 	return environment;
-}
-
-static void free_environment(char **environment)
-{
-	for (char **variable = environment; *variable != NULL; variable++)
-		free(*variable);
-	free(environment);
 }
 
 int child_above_standard(int fd)
@@ -81,7 +75,7 @@ int child_start(const char *const argv[], int in, int out, int diag, const char 
 	    (rc = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)) == 0) {
 		char **environment = make_environment(more);
 		rc = posix_spawn(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environment);
-		free_environment(environment);
+		str_list_free(environment);
 	}
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);

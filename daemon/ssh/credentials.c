@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/str.h"
+#include "base/str_list.h"
 #include "ssh/transport.h"
 
 #include <errno.h>
@@ -44,26 +46,6 @@ struct ssh_credentials {
 	bool has_looked;
 };
 
-static char **copy_list(const char *const *list)
-{
-	size_t count = 0;
-	if (list == NULL)
-		return NULL;
-	while (list[count] != NULL)
-		count++;
-	char **copy = mem_calloc(count + 1, sizeof *copy);
-	for (size_t i = 0; i < count; i++)
-		copy[i] = mem_strdup(list[i]);
-	return copy;
-}
-
-static void free_list(char **list)
-{
-	for (char **item = list; item != NULL && *item != NULL; item++)
-		free(*item);
-	free(list);
-}
-
 struct ssh_credentials *ssh_credentials_new(const struct ssh_credentials_options *options)
 {
 	struct ssh_credentials *c = mem_calloc(1, sizeof *c);
@@ -71,7 +53,7 @@ struct ssh_credentials *ssh_credentials_new(const struct ssh_credentials_options
 	    .cluster = mem_strdup(options->cluster),
 	    .hostname = mem_strdup(options->hostname),
 	    .username = mem_strdup(options->username),
-	    .command = (const char *const *)copy_list(options->command),
+	    .command = (const char *const *)str_list_copy(options->command),
 	    .timeout_ms = options->timeout_ms,
 	    .certificate_file = mem_strdup(options->certificate_file),
 	    .report = options->report,
@@ -89,34 +71,19 @@ void ssh_credentials_free(struct ssh_credentials *c)
 	free((char *)c->options.cluster);
 	free((char *)c->options.hostname);
 	free((char *)c->options.username);
-	free_list((char **)c->options.command);
+	str_list_free((char **)c->options.command);
 	free((char *)c->options.certificate_file);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool same_list(const char *const *a, const char *const *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	for (; *a != NULL && *b != NULL; a++, b++)
-		if (strcmp(*a, *b) != 0)
-			return false;
-	return *a == *b;
-}
-
 bool ssh_credentials_match(const struct ssh_credentials *c, const struct ssh_credentials_options *options)
 {
 	const struct ssh_credentials_options *own = &c->options;
-	return same(own->cluster, options->cluster) && same(own->hostname, options->hostname) &&
-	       same(own->username, options->username) && same_list(own->command, options->command) &&
-	       own->timeout_ms == options->timeout_ms && same(own->certificate_file, options->certificate_file);
+	return str_equal(own->cluster, options->cluster) && str_equal(own->hostname, options->hostname) &&
+	       str_equal(own->username, options->username) && str_list_equal(own->command, options->command) &&
+	       own->timeout_ms == options->timeout_ms && str_equal(own->certificate_file, options->certificate_file);
 }
 
 bool ssh_credentials_are_handed_out(const struct ssh_credentials *c)

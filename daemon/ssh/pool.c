@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/str_list.h"
 #include "ssh/credentials.h"
 #include "ssh/session_internal.h"
 
@@ -108,24 +109,6 @@ static void free_target(struct ssh_target *target)
 	free((char *)target->proxy_command);
 }
 
-static char **copy_list(const char *const *list)
-{
-	size_t count = 0;
-	while (list != NULL && list[count] != NULL)
-		count++;
-	char **copy = mem_calloc(count + 1, sizeof *copy);
-	for (size_t i = 0; i < count; i++)
-		copy[i] = mem_strdup(list[i]);
-	return copy;
-}
-
-static void free_list(char **list)
-{
-	for (char **p = list; *p != NULL; p++)
-		free(*p);
-	free(list);
-}
-
 const char *const *ssh_pool_environment(const struct ssh_pool *pool)
 {
 	return (const char *const *)pool->environment;
@@ -133,13 +116,14 @@ const char *const *ssh_pool_environment(const struct ssh_pool *pool)
 
 struct ssh_pool *ssh_pool_new(const struct ssh_pool_options *options)
 {
+	static const char *const no_environment[] = {NULL};
 	struct ssh_pool *pool = mem_calloc(1, sizeof *pool);
 	uint64_t seed;
 	randombytes_buf(&seed, sizeof seed);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->tended, NULL);
 	copy_target(&pool->target, &options->target);
-	pool->environment = copy_list(options->environment);
+	pool->environment = str_list_copy(options->environment != NULL ? options->environment : no_environment);
 	breaker_init(&pool->breaker, seed);
 	pool->slot_count = options->max_sessions < 1              ? 1
 			   : options->max_sessions > SESSIONS_MAX ? SESSIONS_MAX
@@ -160,7 +144,7 @@ void ssh_pool_free(struct ssh_pool *pool)
 		ssh_session_close(pool->slots[i].session);
 	ssh_host_limit_free(pool->own_limit);
 	free_target(&pool->target);
-	free_list(pool->environment);
+	str_list_free(pool->environment);
 	pthread_cond_destroy(&pool->tended);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);

@@ -1,6 +1,8 @@
 /* base/str: builders and quoting. */
 #include "base/str.h"
 
+#include "base/str_list.h"
+
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -138,6 +140,37 @@ static void test_str_nearest_table(void **state)
 	}
 }
 
+static void test_str_equal_null_equals_null_alone(void **state)
+{
+	(void)state;
+	assert_true(str_equal(NULL, NULL));
+	assert_true(str_equal("", ""));
+	assert_true(str_equal("a", "a"));
+	assert_false(str_equal("a", "b"));
+	assert_false(str_equal(NULL, ""));
+	assert_false(str_equal("", NULL));
+}
+
+static void test_str_list_copy_equals_its_list_and_no_other(void **state)
+{
+	(void)state;
+	static const char *const lists[][4] = {
+	    {NULL}, {"a", NULL}, {"a", "b", NULL}, {"b", "a", NULL}, {"a", "b", "c", NULL}};
+	const size_t count = sizeof lists / sizeof lists[0];
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(str_list_freep) char **copy = str_list_copy(lists[i]);
+		for (size_t k = 0; k < count; k++) {
+			assert_int_equal(str_list_equal((const char *const *)copy, lists[k]), i == k);
+			assert_int_equal(str_list_equal(lists[k], (const char *const *)copy), i == k);
+		}
+		assert_false(str_list_equal(NULL, (const char *const *)copy));
+		assert_false(str_list_equal((const char *const *)copy, NULL));
+	}
+	assert_null(str_list_copy(NULL));
+	assert_true(str_list_equal(NULL, NULL));
+	str_list_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +180,8 @@ int main(void)
 	    cmocka_unit_test(test_str_append_pointer_escapes),
 	    cmocka_unit_test(test_str_to_int_table),
 	    cmocka_unit_test(test_str_nearest_table),
+	    cmocka_unit_test(test_str_equal_null_equals_null_alone),
+	    cmocka_unit_test(test_str_list_copy_equals_its_list_and_no_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* db/output_dirs.c: where run directories lie. */
 #include "db_fixture.h"
 
+#include "base/str_list.h"
 #include "db/output_dirs.h"
 
 static void add(struct fixture *f, int number, const char *rundir)
@@ -24,7 +25,7 @@ static void test_output_dirs_of_evaluations_outlive_them(void **state)
 	add(f, 2, "/20260131_120000-0000000000000002");
 	add(f, 3, "/shared/teams/bob/out/20260131_120000-0000000000000003");
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "DELETE FROM evaluations", NULL, NULL, NULL), SQLITE_OK);
-	CLEANUP(output_dirs_freep) char **paths = NULL;
+	CLEANUP(str_list_freep) char **paths = NULL;
 	assert_ok(f, output_dirs_list(f->db, "alpha", &paths, &f->err));
 	assert_string_equal(paths[0], "/shared/teams/bob/out"); /* the last used comes first */
 	assert_string_equal(paths[1], "");                      /* the root */
@@ -58,7 +59,7 @@ static void test_output_dirs_list_is_bounded(void **state)
 		add(f, i + 1, rundir);
 	}
 	assert_ok(f, db_commit(f->db, &f->err));
-	CLEANUP(output_dirs_freep) char **paths = NULL;
+	CLEANUP(str_list_freep) char **paths = NULL;
 	assert_ok(f, output_dirs_list(f->db, "alpha", &paths, &f->err));
 	size_t count = 0;
 	while (paths[count] != NULL)

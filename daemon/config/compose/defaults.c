@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 #include "config/compose/defaults_entry.h"
 #include "config/compose/groups.h"
 #include "config/compose/merge.h"
@@ -176,7 +177,7 @@ static void add_choice(struct expansion *x, struct choice choice)
 /* "; did you mean X? There are: a, b" for a group's options. */
 static char *name_options(struct expansion *x, const char *group, const char *wanted)
 {
-	CLEANUP(groups_options_freep) char **options = groups_options(x->in->groups_dir, group);
+	CLEANUP(str_list_freep) char **options = groups_options(x->in->groups_dir, group);
 	CLEANUP(str_done) struct str out = {0};
 	size_t count = 0;
 	while (options[count] != NULL)

@@ -218,12 +218,3 @@ char **groups_options(const char *dir, const char *group)
 	qsort(o.items, o.count, sizeof *o.items, by_name);
 	return o.items;
 }
-
-void groups_options_free(char **options)
-{
-	if (options == NULL)
-		return;
-	for (char **p = options; *p != NULL; p++)
-		free(*p);
-	free(options);
-}

@@ -28,9 +28,7 @@ bool groups_is_site_file(const char *dir, const char *path);
 int groups_load(const char *dir, const char *path, struct group_file *ret_file, struct nel_err *err);
 
 /* The options of a group, those in its subfolders included ("slurm/default"): a sorted array, NULL-terminated; free
- * with groups_options_free(). */
+ * with str_list_free(). */
 char **groups_options(const char *dir, const char *group);
-void groups_options_free(char **options);
-DEFINE_FREEP(char *, groups_options, groups_options_free)
 
 #endif

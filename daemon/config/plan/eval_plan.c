@@ -2,16 +2,10 @@
 #include "config/plan/eval_plan.h"
 
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "config/plan/gres.h"
 
 #include <string.h>
-
-static void free_texts(char **list)
-{
-	for (char **text = list; text != NULL && *text != NULL; text++)
-		free(*text);
-	free(list);
-}
 
 void env_group_done(struct env_group *group)
 {
@@ -43,7 +37,7 @@ static void server_done(struct server *s)
 	free(s->pre_cmd);
 	free(s->served_model_name);
 	free(s->port_reference);
-	free_texts(s->ray_port_references);
+	str_list_free(s->ray_port_references);
 	free(s->proxy_port_reference);
 	free(s->health_path);
 	free(s->proxy_health_path);
@@ -77,7 +71,7 @@ static void export_free(struct plan_export *e)
 {
 	if (e == NULL)
 		return;
-	free_texts(e->destinations);
+	str_list_free(e->destinations);
 	free(e->install_cmd);
 	free(e->image);
 	free(e->partition);
@@ -96,7 +90,7 @@ void eval_plan_free(struct eval_plan *plan)
 			       plan->model};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
-	free_texts(plan->resume_on);
+	str_list_free(plan->resume_on);
 	for (size_t i = 0; i < plan->sbatch_flag_count; i++) {
 		free(plan->sbatch_flags[i].name);
 		free(plan->sbatch_flags[i].value);

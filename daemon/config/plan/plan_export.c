@@ -1,6 +1,7 @@
 /* execution.auto_export: the job that exports the scores once an evaluation has succeeded. */
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_mounts.h"
 #include "config/plan/plan_parts.h"
@@ -53,7 +54,7 @@ void plan_export(struct plan_ctx *ctx)
 		names = reader_list(r, settings, BASE, "destinations", READER_TOKEN, NULL);
 	}
 	if (*names == NULL) {
-		reader_list_free(names);
+		str_list_free(names);
 		return;
 	}
 	struct plan_export *e = ctx->plan->export_ = mem_calloc(1, sizeof *e);

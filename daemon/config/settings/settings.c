@@ -1,6 +1,8 @@
 /* Owns the settings in memory: their end, and what is looked up in them. */
 #include "config/settings/settings.h"
 
+#include "base/str.h"
+#include "base/str_list.h"
 #include "config/text/reader.h"
 
 #include <stdlib.h>
@@ -19,14 +21,14 @@ static void cluster_done(struct settings_cluster *c)
 	free(c->certificate_file);
 	free(c->agent_socket);
 	free(c->agent_key);
-	reader_list_free(c->credential_command);
+	str_list_free(c->credential_command);
 	free(c->proxy_command);
 	for (size_t i = 0; i < c->environment_count; i++) {
 		free(c->environment[i].name);
 		free(c->environment[i].value);
 	}
 	free(c->environment);
-	reader_list_free(c->output_roots);
+	str_list_free(c->output_roots);
 	*c = (struct settings_cluster){0};
 }
 
@@ -47,23 +49,18 @@ static void oidc_free(struct settings_oidc *o)
 			 o->user_domain, o->role_claim, o->other_role};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
-	reader_list_free(o->audiences);
-	reader_list_free(o->scopes);
+	str_list_free(o->audiences);
+	str_list_free(o->scopes);
 	for (size_t i = 0; i < SETTINGS_ROLES; i++)
-		reader_list_free(o->role_values[i]);
+		str_list_free(o->role_values[i]);
 	free(o);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 bool settings_oidc_same_issuer(const struct settings_oidc *a, const struct settings_oidc *b)
 {
 	if (a == NULL || b == NULL)
 		return a == b;
-	return same_text(a->issuer, b->issuer) && same_text(a->ca_file, b->ca_file);
+	return str_equal(a->issuer, b->issuer) && str_equal(a->ca_file, b->ca_file);
 }
 
 void settings_free(struct settings *s)
@@ -85,13 +82,13 @@ void settings_free(struct settings *s)
 	free(s->log_level);
 	free(s->proxy_user_header);
 	oidc_free(s->oidc);
-	reader_list_free(s->proxy_accounts);
-	reader_list_free(s->allow_commands);
-	reader_list_free(s->allow_unlisted_tasks);
+	str_list_free(s->proxy_accounts);
+	str_list_free(s->allow_commands);
+	str_list_free(s->allow_unlisted_tasks);
 	for (size_t i = 0; i < SETTINGS_ROLES; i++)
-		reader_list_free(s->allow_mounts[i]);
-	reader_list_free(s->allowed_env);
-	reader_list_free(s->cors_origins);
+		str_list_free(s->allow_mounts[i]);
+	str_list_free(s->allowed_env);
+	str_list_free(s->cors_origins);
 	people_done(s);
 	free(s->webhooks.networks);
 	for (size_t i = 0; i < s->cluster_count; i++)
@@ -130,41 +127,27 @@ const struct settings_cluster *settings_cluster_of(const struct settings *settin
 	return NULL;
 }
 
-static bool equal(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool same_list(char *const *a, char *const *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	for (; *a != NULL && *b != NULL; a++, b++)
-		if (strcmp(*a, *b) != 0)
-			return false;
-	return *a == *b;
-}
-
 static bool same_environment(const struct settings_cluster *a, const struct settings_cluster *b)
 {
 	if (a->environment_count != b->environment_count)
 		return false;
 	for (size_t i = 0; i < a->environment_count; i++)
-		if (!equal(a->environment[i].name, b->environment[i].name) ||
-		    !equal(a->environment[i].value, b->environment[i].value))
+		if (!str_equal(a->environment[i].name, b->environment[i].name) ||
+		    !str_equal(a->environment[i].value, b->environment[i].value))
 			return false;
 	return true;
 }
 
 bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b)
 {
-	return equal(a->hostname, b->hostname) && equal(a->address, b->address) && a->port == b->port &&
-	       equal(a->known_hosts_file, b->known_hosts_file) && a->identity_per_user == b->identity_per_user &&
-	       equal(a->username, b->username) && equal(a->key_file, b->key_file) &&
-	       equal(a->certificate_file, b->certificate_file) && equal(a->agent_socket, b->agent_socket) &&
-	       equal(a->agent_key, b->agent_key) && same_list(a->credential_command, b->credential_command) &&
+	return str_equal(a->hostname, b->hostname) && str_equal(a->address, b->address) && a->port == b->port &&
+	       str_equal(a->known_hosts_file, b->known_hosts_file) && a->identity_per_user == b->identity_per_user &&
+	       str_equal(a->username, b->username) && str_equal(a->key_file, b->key_file) &&
+	       str_equal(a->certificate_file, b->certificate_file) && str_equal(a->agent_socket, b->agent_socket) &&
+	       str_equal(a->agent_key, b->agent_key) &&
+	       str_list_equal((const char *const *)a->credential_command, (const char *const *)b->credential_command) &&
 	       a->credential_timeout_s == b->credential_timeout_s && a->max_sessions == b->max_sessions &&
-	       equal(a->proxy_command, b->proxy_command) && a->connect_timeout_s == b->connect_timeout_s &&
+	       str_equal(a->proxy_command, b->proxy_command) && a->connect_timeout_s == b->connect_timeout_s &&
 	       a->idle_timeout_s == b->idle_timeout_s && same_environment(a, b);
 }
 

@@ -1,6 +1,7 @@
 #include "config/settings/settings_reload.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -27,11 +28,6 @@ void settings_carry_over(struct settings *next, const struct settings *before,
 	}
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static bool same_listen(const struct settings *a, const struct settings *b)
 {
 	if (a->listen_count != b->listen_count || a->socket_mode != b->socket_mode)
@@ -39,7 +35,7 @@ static bool same_listen(const struct settings *a, const struct settings *b)
 	for (size_t i = 0; i < a->listen_count; i++) {
 		const struct settings_listen *x = &a->listen[i];
 		const struct settings_listen *y = &b->listen[i];
-		if (x->is_unix != y->is_unix || !same_text(x->path, y->path) || !same_text(x->address, y->address) ||
+		if (x->is_unix != y->is_unix || !str_equal(x->path, y->path) || !str_equal(x->address, y->address) ||
 		    x->port != y->port)
 			return false;
 	}
@@ -65,14 +61,14 @@ size_t settings_want_restart(const struct settings *before, const struct setting
 		bool same;
 	} keys[] = {
 	    {"listen", same_listen(before, next)},
-	    {"tls", same_text(before->tls_cert_file, next->tls_cert_file) &&
-			same_text(before->tls_key_file, next->tls_key_file)},
-	    {"database", same_text(before->database, next->database)},
-	    {"master_key_file", same_text(before->master_key_file, next->master_key_file)},
+	    {"tls", str_equal(before->tls_cert_file, next->tls_cert_file) &&
+			str_equal(before->tls_key_file, next->tls_key_file)},
+	    {"database", str_equal(before->database, next->database)},
+	    {"master_key_file", str_equal(before->master_key_file, next->master_key_file)},
 	    {"webhooks", before->webhooks.allow_http == next->webhooks.allow_http &&
 			     before->webhooks.allow_private == next->webhooks.allow_private &&
 			     same_networks(&before->webhooks, &next->webhooks)},
-	    {"tasks_file", same_text(before->tasks_file, next->tasks_file)},
+	    {"tasks_file", str_equal(before->tasks_file, next->tasks_file)},
 	};
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)

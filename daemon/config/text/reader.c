@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 #include "config/text/value_grammar.h"
 
 #include <stdarg.h>
@@ -11,8 +12,6 @@
 
 #define MESSAGE_MAX 512
 #define MISSING_MARK "???"
-
-DEFINE_FREEP(char *, list, reader_list_free)
 
 /* Takes an incomplete UTF-8 sequence off the end of a text that was cut: what is no UTF-8 cannot go into a reply. */
 static void cut_at_character(char *text)
@@ -298,7 +297,7 @@ char **reader_list(const struct reader *r, const json_t *object, const char *bas
 		return list_copy(no_list);
 	}
 	size_t size = json_is_array(value) ? json_array_size(value) : 1;
-	CLEANUP(list_freep) char **list = mem_calloc(size + 1, sizeof *list);
+	CLEANUP(str_list_freep) char **list = mem_calloc(size + 1, sizeof *list);
 	size_t count = 0;
 	for (size_t i = 0; i < size; i++) {
 		const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
@@ -309,13 +308,6 @@ char **reader_list(const struct reader *r, const json_t *object, const char *bas
 			list[count++] = text;
 	}
 	return TAKE(list);
-}
-
-void reader_list_free(char **list)
-{
-	for (char **item = list; item != NULL && *item != NULL; item++)
-		free(*item);
-	free(list);
 }
 
 void reader_keys(const struct reader *r, const json_t *object, const char *base, const char *const *known, bool strict)

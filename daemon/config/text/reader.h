@@ -84,10 +84,9 @@ int64_t reader_int(const struct reader *r, const json_t *object, const char *bas
 bool reader_bool(const struct reader *r, const json_t *object, const char *base, const char *key, bool fallback);
 
 /* An array of texts (or one text) as a NULL-terminated list; fallback (may be NULL: an empty list) when absent. Free
- * with reader_list_free(). */
+ * with str_list_free(). */
 char **reader_list(const struct reader *r, const json_t *object, const char *base, const char *key,
 		   enum reader_text kind, const char *const *fallback);
-void reader_list_free(char **list); /* accepts NULL */
 
 /* Complains of each key of object that the NULL-terminated list lacks, with the nearest one that it has: as an error
  * when strict, else as a warning. */
