@@ -1,18 +1,17 @@
-// Models against tasks, the newest score of each, and, with a baseline, what changed. A difference is coloured only when its
-// interval lies on one side of nothing.
+// Models against tasks, the newest score of each, and, with a baseline, what changed. A difference is coloured by the service's
+// verdict: only when it is significant.
 import {h, update} from './dom.js';
 import {get} from './api.js';
 import {score} from './format.js';
 import {calm, empty, table} from './parts.js';
 
-const Z95 = 1.959964;
-
 function difference(cell) {
   if (cell.delta === null || cell.delta === undefined) return null;
-  const sure = cell.delta_stderr !== null && Math.abs(cell.delta) > Z95 * cell.delta_stderr;
-  const words = `${cell.delta > 0 ? '+' : ''}${score(cell.delta)}`;
-  const how = `${sure ? 'significant' : 'no difference shown'}${cell.method ? `, ${cell.method.replaceAll('_', ' ')}` : ''}`;
-  return h('span', {class: sure ? `state ${cell.delta > 0 ? 'good' : 'bad'}` : 'soft small', title: how}, sure && (cell.delta > 0 ? '▲ ' : '▼ '), words);
+  const sure = ['better', 'worse'].includes(cell.verdict);
+  const range = cell.delta_ci95 && `${score(cell.delta_ci95[0], 3)} to ${score(cell.delta_ci95[1], 3)}`;
+  const how = [cell.verdict, range, cell.method].filter(Boolean).join(', ').replaceAll('_', ' ');
+  return h('span', {class: sure ? `state ${cell.verdict === 'better' ? 'good' : 'bad'}` : 'soft small', title: how},
+    sure && (cell.delta > 0 ? '▲ ' : '▼ '), `${cell.delta > 0 ? '+' : ''}${score(cell.delta)}`);
 }
 
 function cellNode(cell, isBaseline) {

@@ -22,6 +22,16 @@ struct column {
 	json_t *differs; /* names of the parts in which the task's columns differ */
 };
 
+/* A cell against what it is compared with. */
+struct difference {
+	const struct result_of_job *base; /* NULL: the baseline has no such score */
+	size_t base_column;
+	struct comparison found;
+	double stderr_; /* by the method; NAN: not known */
+	double p_adjusted;
+	enum compare_verdict verdict;
+};
+
 /* A model with one subject. */
 struct row {
 	const char *model;
@@ -39,7 +49,7 @@ struct matrix {
 	size_t column_count;
 	const struct result_of_job **cells; /* NULL: there is no such score */
 	const struct row *baseline;         /* NULL: none */
-	struct paired *paired;              /* with a baseline */
+	struct difference *differences;     /* with a baseline: of each of `items` */
 };
 
 void matrix_free(struct matrix *matrix)
@@ -57,7 +67,7 @@ void matrix_free(struct matrix *matrix)
 	free(matrix->rows);
 	free(matrix->columns);
 	free(matrix->cells);
-	paired_free(matrix->paired);
+	free(matrix->differences);
 	free(matrix);
 }
 
@@ -218,48 +228,9 @@ static int find_baseline(struct matrix *matrix, const char *baseline, struct nel
 	return 0;
 }
 
-int matrix_new(struct db *db, const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
-	       struct nel_err *err)
-{
-	CLEANUP(matrix_freep) struct matrix *matrix = mem_calloc(1, sizeof *matrix);
-	CLEANUP(mem_freep) const struct result_of_job **sorted = mem_calloc(list->count, sizeof *sorted);
-	matrix->items = list->items;
-	for (size_t i = 0; i < list->count; i++)
-		sorted[i] = &list->items[i];
-	if (list->count > 0)
-		qsort(sorted, list->count, sizeof *sorted, compare_items);
-	add_rows(matrix, list);
-	choose_columns(matrix, sorted, list->count);
-	if (matrix->row_count * matrix->column_count > MATRIX_CELLS_MAX)
-		return err_set(err, NEL_INVALID,
-			       "the matrix would have %zu rows and %zu columns: narrow it down by model, task or label",
-			       matrix->row_count, matrix->column_count);
-	fill_cells(matrix, list->count);
-	find_differences(matrix);
-	if (find_baseline(matrix, baseline, err) != 0)
-		return -1;
-	if (matrix->baseline != NULL)
-		matrix->paired = paired_new(db);
-	*ret_matrix = TAKE(matrix);
-	return 0;
-}
-
 static const struct result_of_job *cell_at(const struct matrix *matrix, const struct row *row, size_t column)
 {
 	return matrix->cells[(size_t)(row - matrix->rows) * matrix->column_count + column];
-}
-
-/* A cell and what it is compared with. */
-struct difference {
-	double delta;
-	double stderr_; /* by the method; NAN: not known */
-	enum compare_method method;
-	json_t *differs; /* names of the parts that make the two unlike, beside the model; empty: none */
-};
-
-static void difference_done(struct difference *difference)
-{
-	json_decref(difference->differs);
 }
 
 /* The baseline's score of the same column or, when it has none, the newest of another column of the task. */
@@ -284,38 +255,144 @@ static const struct result_of_job *find_base(const struct matrix *matrix, size_t
 }
 
 /* Samples that cannot be read leave the two as independent, which is said. */
-static void use_samples(const struct matrix *matrix, const struct result_of_job *base, const struct result_of_job *cell,
-			struct difference *difference)
+static void compare_cell(struct paired *paired, const struct result_of_job *base, const struct result_of_job *cell,
+			 struct difference *difference)
 {
 	struct comparison found = {0};
 	struct nel_err err;
 	bool sampled = false;
+	difference->found = evidence_compare_scores(&base->row, &cell->row);
+	difference->stderr_ = hypot(cell->row.stderr_, base->row.stderr_);
 	if (base->job_seq == cell->job_seq ||
-	    paired_compare(matrix->paired, base, cell, false, &found, &sampled, 0, NULL, &err) != 0 || !sampled ||
-	    found.method == COMPARE_INDEPENDENT)
+	    paired_compare(paired, base, cell, false, &found, &sampled, 0, NULL, &err) != 0 || !sampled)
 		return;
-	difference->delta = found.difference;
+	difference->found = found;
 	difference->stderr_ = (found.ci.hi - found.ci.lo) / 2 / STATS_Z95;
-	difference->method = found.method;
 }
 
-static struct difference compare_with_baseline(const struct matrix *matrix, const struct row *row, size_t column)
+static struct difference *difference_of(const struct matrix *matrix, const struct result_of_job *cell)
 {
-	size_t base_column = 0;
-	struct difference difference = {
-	    .delta = NAN, .stderr_ = NAN, .method = COMPARE_INDEPENDENT, .differs = json_object()};
-	const struct result_of_job *cell = cell_at(matrix, row, column);
-	const struct result_of_job *base = find_base(matrix, column, &base_column);
-	if (cell == NULL || base == NULL)
-		return difference;
-	difference.delta = cell->row.value - base->row.value;
-	difference.stderr_ = cell == base ? NAN : hypot(cell->row.stderr_, base->row.stderr_);
-	if (cell != base)
-		use_samples(matrix, base, cell, &difference);
-	differs_add(difference.differs, matrix->columns[column].parts, matrix->columns[base_column].parts);
+	return &matrix->differences[cell - matrix->items];
+}
+
+/* Holm over a row's tasks, as in a comparison of the two models. */
+static void judge_row(struct matrix *matrix, const struct row *row, double *p)
+{
+	size_t count = 0;
+	for (size_t column = 0; column < matrix->column_count; column++) {
+		const struct result_of_job *cell = cell_at(matrix, row, column);
+		if (cell != NULL)
+			p[count++] = difference_of(matrix, cell)->found.p;
+	}
+	compare_holm(p, count, p);
+	count = 0;
+	for (size_t column = 0; column < matrix->column_count; column++) {
+		const struct result_of_job *cell = cell_at(matrix, row, column);
+		if (cell == NULL)
+			continue;
+		struct difference *difference = difference_of(matrix, cell);
+		difference->p_adjusted = p[count++];
+		difference->verdict =
+		    evidence_verdict(&difference->found, evidence_lower_is_better(&cell->row), difference->p_adjusted);
+	}
+}
+
+/* Column by column, so that the baseline's samples are read once. */
+static void compare_with_baseline(struct matrix *matrix, struct db *db, size_t count)
+{
+	static const struct comparison unknown = {.method = COMPARE_INDEPENDENT,
+						  .a = NAN,
+						  .b = NAN,
+						  .difference = NAN,
+						  .ci = {NAN, NAN},
+						  .p = NAN,
+						  .detectable = NAN};
+	CLEANUP(paired_freep) struct paired *paired = paired_new(db);
+	CLEANUP(mem_freep) double *p = mem_calloc(matrix->column_count + 1, sizeof *p);
+	matrix->differences = mem_calloc(count + 1, sizeof *matrix->differences);
+	for (size_t column = 0; column < matrix->column_count; column++) {
+		size_t base_column = 0;
+		const struct result_of_job *base = find_base(matrix, column, &base_column);
+		for (size_t i = 0; i < matrix->row_count; i++) {
+			const struct result_of_job *cell = cell_at(matrix, &matrix->rows[i], column);
+			if (cell == NULL)
+				continue;
+			struct difference *difference = difference_of(matrix, cell);
+			*difference = (struct difference){base, base_column, unknown, NAN, NAN, COMPARE_INCONCLUSIVE};
+			if (base == cell)
+				difference->found.difference = 0;
+			else if (base != NULL)
+				compare_cell(paired, base, cell, difference);
+		}
+	}
+	for (size_t i = 0; i < matrix->row_count; i++)
+		judge_row(matrix, &matrix->rows[i], p);
+}
+
+int matrix_new(struct db *db, const struct result_of_job_list *list, const char *baseline, struct matrix **ret_matrix,
+	       struct nel_err *err)
+{
+	CLEANUP(matrix_freep) struct matrix *matrix = mem_calloc(1, sizeof *matrix);
+	CLEANUP(mem_freep) const struct result_of_job **sorted = mem_calloc(list->count, sizeof *sorted);
+	matrix->items = list->items;
+	for (size_t i = 0; i < list->count; i++)
+		sorted[i] = &list->items[i];
+	if (list->count > 0)
+		qsort(sorted, list->count, sizeof *sorted, compare_items);
+	add_rows(matrix, list);
+	choose_columns(matrix, sorted, list->count);
+	if (matrix->row_count * matrix->column_count > MATRIX_CELLS_MAX)
+		return err_set(err, NEL_INVALID,
+			       "the matrix would have %zu rows and %zu columns: narrow it down by model, task or label",
+			       matrix->row_count, matrix->column_count);
+	fill_cells(matrix, list->count);
+	find_differences(matrix);
+	if (find_baseline(matrix, baseline, err) != 0)
+		return -1;
+	if (matrix->baseline != NULL)
+		compare_with_baseline(matrix, db, list->count);
+	*ret_matrix = TAKE(matrix);
+	return 0;
+}
+
+/* Names of the parts that make a cell and what it is compared with unlike, beside the model. */
+static json_t *differs_from_base(const struct matrix *matrix, const struct row *row, size_t column,
+				 const struct difference *difference)
+{
+	json_t *names = json_object();
+	if (difference->base == NULL)
+		return names;
+	differs_add(names, matrix->columns[column].parts, matrix->columns[difference->base_column].parts);
 	if (strcmp(row->model, matrix->baseline->model) == 0)
-		differs_add(difference.differs, row->parts, matrix->baseline->parts);
-	return difference;
+		differs_add(names, row->parts, matrix->baseline->parts);
+	return names;
+}
+
+/* NULL: how is not known, since the errors are not. */
+static const char *method_name(const struct difference *difference)
+{
+	return isfinite(difference->stderr_) ? compare_method_names[difference->found.method] : NULL;
+}
+
+/* NULL: there is nothing to compare with, or it is compared with itself. */
+static const char *verdict_name(const struct difference *difference, const struct result_of_job *cell)
+{
+	bool compared = difference->base != NULL && difference->base != cell;
+	return compared ? compare_verdict_names[difference->verdict] : NULL;
+}
+
+static void render_difference(struct json_out *out, const struct matrix *matrix, const struct row *row, size_t column)
+{
+	const struct result_of_job *cell = cell_at(matrix, row, column);
+	const struct difference *difference = difference_of(matrix, cell);
+	CLEANUP(json_freep) json_t *differs = differs_from_base(matrix, row, column, difference);
+	out_double(out, "delta", difference->found.difference);
+	out_double(out, "delta_stderr", difference->stderr_);
+	render_interval(out, "delta_ci95", difference->found.ci);
+	out_string(out, "method", method_name(difference));
+	out_double(out, "p_adjusted", difference->p_adjusted);
+	out_string(out, "verdict", verdict_name(difference, cell));
+	differs_render(out, "differs", differs);
 }
 
 static void render_cell(struct json_out *out, const struct matrix *matrix, const struct row *row, size_t column)
@@ -332,14 +409,8 @@ static void render_cell(struct json_out *out, const struct matrix *matrix, const
 	out_int_or_null(out, "count", cell->row.count, cell->row.count >= 0);
 	out_string(out, "job", cell->job);
 	out_time(out, "ended_at", cell->ended_at);
-	if (matrix->baseline != NULL) {
-		CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
-		out_double(out, "delta", difference.delta);
-		out_double(out, "delta_stderr", difference.stderr_);
-		out_string(out, "method",
-			   isfinite(difference.stderr_) ? compare_method_names[difference.method] : NULL);
-		differs_render(out, "differs", difference.differs);
-	}
+	if (matrix->baseline != NULL)
+		render_difference(out, matrix, row, column);
 	out_end(out);
 }
 
@@ -350,6 +421,9 @@ static void render_column(struct json_out *out, const struct column *column)
 	out_bool(out, "group", column->group);
 	out_string(out, "metric", column->metric);
 	out_string(out, "score", column->score);
+	out_bool(out, "lower_is_better",
+		 evidence_lower_is_better(
+		     &(struct score){.metric = (char *)column->metric, .score = (char *)column->score}));
 	render_protocol(out, column->basis);
 	differs_render(out, "differs", column->differs);
 	out_end(out);
@@ -394,18 +468,27 @@ static void csv_heading(struct str *s, const struct column *column, const char *
 	csv_text(s, str_text(&text));
 }
 
-static void csv_delta(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
+static void csv_difference(struct str *s, const struct matrix *matrix, const struct row *row, size_t column)
 {
-	CLEANUP(difference_done) struct difference difference = compare_with_baseline(matrix, row, column);
+	static const struct difference none = {.found = {.difference = NAN, .ci = {NAN, NAN}}, .stderr_ = NAN};
+	const struct result_of_job *cell = cell_at(matrix, row, column);
+	const struct difference *difference = cell != NULL ? difference_of(matrix, cell) : &none;
+	CLEANUP(json_freep) json_t *differs = differs_from_base(matrix, row, column, difference);
 	CLEANUP(str_done) struct str names = {0};
 	const char *name = NULL;
 	json_t *ignored = NULL;
-	json_object_foreach(difference.differs, name, ignored)
+	json_object_foreach(differs, name, ignored)
 		str_appendf(&names, "%s%s", names.len > 0 ? " " : "", name);
+	const double numbers[] = {difference->found.difference, difference->stderr_, difference->found.ci.lo,
+				  difference->found.ci.hi};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		str_append_c(s, ',');
+		csv_double(s, numbers[i]);
+	}
 	str_append_c(s, ',');
-	csv_double(s, difference.delta);
+	csv_text(s, method_name(difference));
 	str_append_c(s, ',');
-	csv_double(s, difference.stderr_);
+	csv_text(s, verdict_name(difference, cell));
 	str_append_c(s, ',');
 	csv_text(s, names.len > 0 ? str_text(&names) : NULL);
 }
@@ -423,13 +506,15 @@ static void csv_cell(struct str *s, const struct matrix *matrix, const struct ro
 	str_append_c(s, ',');
 	csv_text(s, cell != NULL ? cell->job : NULL);
 	if (matrix->baseline != NULL)
-		csv_delta(s, matrix, row, column);
+		csv_difference(s, matrix, row, column);
 }
 
 void matrix_render_csv(struct str *s, const struct matrix *matrix)
 {
-	static const char *const what[] = {"", " stderr", " count", " job", " delta", " delta stderr", " differs"};
-	size_t parts = matrix->baseline != NULL ? 7 : 4;
+	static const char *const what[] = {"",        " stderr",       " count",     " job",
+					   " delta",  " delta stderr", " delta low", " delta high",
+					   " method", " verdict",      " differs"};
+	size_t parts = matrix->baseline != NULL ? sizeof what / sizeof what[0] : 4;
 	str_append(s, "model");
 	for (size_t column = 0; column < matrix->column_count; column++)
 		for (size_t part = 0; part < parts; part++)

@@ -44,7 +44,7 @@ struct comparison evidence_compare_scores(const struct score *a, const struct sc
 }
 
 /* Metrics where less is better, by how evaluators call them. */
-static bool lower_is_better(const struct score *score)
+bool evidence_lower_is_better(const struct score *score)
 {
 	static const char *const parts[] = {"perplexity", "bits_per_byte", "word_error_rate", "edit_distance",
 					    "toxicity"};
@@ -52,6 +52,14 @@ static bool lower_is_better(const struct score *score)
 		if (strstr(score->metric, parts[i]) != NULL || strstr(score->score, parts[i]) != NULL)
 			return true;
 	return false;
+}
+
+enum compare_verdict evidence_verdict(const struct comparison *comparison, bool lower_is_better, double p_adjusted)
+{
+	struct comparison sense = *comparison;
+	if (lower_is_better)
+		sense.difference = -sense.difference;
+	return compare_verdict(&sense, p_adjusted);
 }
 
 static int by_names_and_age(const void *left, const void *right)
@@ -150,7 +158,7 @@ static void add_item(struct evidence *evidence, const struct result_of_job *a, c
 	evidence->items[evidence->count++] = (struct evidence_item){
 	    .a = a,
 	    .b = b,
-	    .lower_is_better = lower_is_better(&a->row),
+	    .lower_is_better = evidence_lower_is_better(&a->row),
 	    .comparison = evidence_compare_scores(&a->row, &b->row),
 	};
 }
@@ -227,10 +235,7 @@ static void adjust(struct evidence *evidence)
 		compare_holm(least, tasks, adjusted);
 		least[task] = own;
 		item->p_adjusted = adjusted[task];
-		struct comparison sense = item->comparison;
-		if (item->lower_is_better)
-			sense.difference = -sense.difference;
-		item->verdict = compare_verdict(&sense, item->p_adjusted);
+		item->verdict = evidence_verdict(&item->comparison, item->lower_is_better, item->p_adjusted);
 	}
 }
 

@@ -45,6 +45,11 @@ struct interval evidence_interval(const struct score *score); /* stats/estimate.
 /* Two scores by value and standard error: what there is without samples in common. */
 struct comparison evidence_compare_scores(const struct score *a, const struct score *b);
 
+bool evidence_lower_is_better(const struct score *score); /* as a perplexity; by how the metric is called */
+
+/* stats/compare.h, in the sense of the metric. */
+enum compare_verdict evidence_verdict(const struct comparison *comparison, bool lower_is_better, double p_adjusted);
+
 /* Each of a and b is the id of an evaluation or job, or "model:NAME": the newest scores of that model, of what was
  * evaluated last under its name. Only of jobs that have succeeded. INVALID: it is none of these; NOTFOUND: there is no
  * such thing; CONFLICT: it has no scores (yet). flips_max: how many flips of each score are listed. */

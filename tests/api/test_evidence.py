@@ -56,6 +56,15 @@ def test_each_score_has_its_interval(store, ann):
     cells = {row["model"]: row["cells"][0] for row in matrix["rows"]}
     assert cells["org/b"]["ci95"] == pytest.approx([0.485400360154599, 0.524599639845401])
     assert cells["org/b"]["method"] == "independent" and cells["org/a"]["method"] is None
+    assert (cells["org/a"]["delta"], cells["org/a"]["delta_ci95"], cells["org/a"]["verdict"]) == (0, None, None)
+    matrix = ann.get("/v1/results?form=matrix&baseline=org/a").json()
+    row = next(row for row in matrix["rows"] if row["model"] == "org/b")
+    verdicts = {column["task"]: (column["lower_is_better"], cell["verdict"]) for column, cell in zip(matrix["columns"], row["cells"]) if cell}
+    assert verdicts["drops"] == (False, "worse") and verdicts["text"] == (True, "worse") and verdicts["bare"] == (False, "inconclusive")
+    lines = ann.get("/v1/results?form=matrix&baseline=org/a&task=drops&format=csv").text.splitlines()
+    csv = dict(zip(lines[0].split(","), next(line for line in lines if line.startswith("org/b")).split(",")))
+    low, high = (float(csv[f"drops acc/acc delta {end}"]) for end in ("low", "high"))
+    assert low < high < 0 and (csv["drops acc/acc method"], csv["drops acc/acc verdict"]) == ("independent", "worse")
     text = ann.get(f"/v1/jobs/{made['a']}.0/results?format=csv").text.splitlines()
     assert text[0].endswith(",ci95_low,ci95_high") and text[1].endswith(",,") != text[2].endswith(",,")
 

@@ -116,6 +116,13 @@ def test_a_matrix_says_how_each_difference_came_to_be(store):
     assert cells["plain"]["method"] == "mcnemar_exact" and cells["plain"]["delta"] == pytest.approx(0.08)
     assert cells["plain"]["delta_stderr"] < cells["other"]["delta_stderr"]
     assert cells["other"]["method"] == "independent"
+    compared = {item["task"]: item for item in daemon.client("ann").get("/v1/compare?a=model:org/a&b=model:org/b").json()["items"]}
+    assert len(cells) == len(compared)
+    for task, item in compared.items():
+        names = {"delta": "difference", "delta_ci95": "ci95", "method": "method", "p_adjusted": "p_adjusted", "verdict": "verdict"}
+        assert {name: cells[task][name] for name in names} == {name: item[as_] for name, as_ in names.items()}, task
+    assert cells["plain"]["verdict"] == "better" and cells["other"]["verdict"] == "no_difference_shown"
+    assert "+0.08, better" in nelctl(store, "results", "--matrix", "--baseline", "org/a")
 
 
 def test_a_gate_takes_the_pairs(store):

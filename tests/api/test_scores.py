@@ -149,8 +149,8 @@ def test_matrix_as_csv_is_safe_in_spreadsheets(store):
     assert odd[0] == "'=HYPERLINK(\"x\"),c" and odd[9] == "-0.25" and odd[12] == jobs["odd"]
     assert odd[5:9] == ["", "", "", ""]
     rows = table(daemon.client("ann").get("/v1/results?form=matrix&format=csv&baseline=org/a&task=ifeval"))
-    assert rows[0][5:] == ["ifeval strict/inst delta", "ifeval strict/inst delta stderr", "ifeval strict/inst differs",
-                           "checkpoint", "subject"]
+    assert rows[0][5:] == [*(f"ifeval strict/inst {what}" for what in (
+        "delta", "delta stderr", "delta low", "delta high", "method", "verdict", "differs")), "checkpoint", "subject"]
     assert float({r[0]: r for r in rows}["org/b"][5]) == pytest.approx(0.3)
 
 

@@ -398,6 +398,7 @@ class ScoreMatrixColumnsItem(TypedDict):
     group: bool
     metric: str
     score: str
+    lower_is_better: bool
     harness: ScoreHarness
     image: ScoreImage
     params: ScoreParams
@@ -406,6 +407,8 @@ class ScoreMatrixColumnsItem(TypedDict):
     differs: ScoreDiffers
 
 ComparisonMethod = Literal['mcnemar_exact', 'paired_permutation', 'independent']
+
+ComparisonVerdict = Literal['better', 'worse', 'no_difference_shown', 'inconclusive']
 
 
 class ScoreCellRequired(TypedDict):
@@ -420,7 +423,10 @@ class ScoreCellRequired(TypedDict):
 class ScoreCell(ScoreCellRequired, total=False):
     delta: Optional[float]
     delta_stderr: Optional[float]
+    delta_ci95: Interval
     method: Optional[ComparisonMethod]
+    p_adjusted: Optional[float]
+    verdict: Optional[ComparisonVerdict]
     differs: ScoreDiffers
 
 
@@ -482,7 +488,7 @@ class ComparisonFields(TypedDict):
     p_adjusted: Optional[float]
     detectable: Optional[float]
     lower_is_better: bool
-    verdict: Literal['better', 'worse', 'no_difference_shown', 'inconclusive']
+    verdict: ComparisonVerdict
     unpaired: Optional[ComparisonUnpaired]
     flips: Optional[ComparisonFlips]
     a_job: JobId
