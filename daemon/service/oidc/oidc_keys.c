@@ -120,12 +120,24 @@ static cjose_jwk_t *import(const json_t *jwk, enum key_type type)
 	return part == NULL ? NULL : cjose_jwk_import_json(part, &fault);
 }
 
+/* What says of a key what it is and is for, is a text (RFC 7517, section 4), or the key is for nothing. */
+static bool has_texts(const json_t *jwk)
+{
+	static const char *const names[] = {"kty", "use", "alg", "kid", "crv"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const json_t *value = json_object_get(jwk, names[i]);
+		if (value != NULL && !json_is_string(value))
+			return false;
+	}
+	return true;
+}
+
 static void add(struct oidc_keys *keys, const json_t *jwk)
 {
 	struct key key = {0};
 	const char *algorithm = member(jwk, "alg");
 	const char *id = json_string_value(json_object_get(jwk, "kid"));
-	if (!json_is_object(jwk) || !is_for_signatures(jwk) || !find_type(jwk, &key.type) ||
+	if (!json_is_object(jwk) || !has_texts(jwk) || !is_for_signatures(jwk) || !find_type(jwk, &key.type) ||
 	    (id != NULL && strlen(id) > OIDC_KEY_ID_MAX) || (algorithm[0] != '\0' && !oidc_algorithm_ok(algorithm)))
 		return;
 	key.jwk = import(jwk, key.type);
@@ -218,7 +230,8 @@ int oidc_keys_find(const struct oidc_keys *keys, const char *id, const char *nam
 		return err_set(err, NEL_INVALID, "the issuer's key is not for the token's algorithm");
 	if (fit > 1)
 		return err_set(err, NEL_INVALID,
-			       "the issuer has several keys, and the token does not say which one (kid)");
+			       id != NULL ? "the issuer publishes several keys with the token's kid"
+					  : "the issuer has several keys, and the token does not say which one (kid)");
 	*ret_jwk = found->jwk;
 	return 0;
 }
