@@ -15,6 +15,7 @@ struct statement *const *const statement_lists[] = {
 	transaction_statements,
 	users_statements,
 	tokens_statements,
+	sign_in_codes_statements,
 	secrets_statements,
 	key_rotation_statements,
 	audit_statements,

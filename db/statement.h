@@ -23,6 +23,7 @@ extern struct statement *const db_statements[];
 extern struct statement *const transaction_statements[];
 extern struct statement *const users_statements[];
 extern struct statement *const tokens_statements[];
+extern struct statement *const sign_in_codes_statements[];
 extern struct statement *const secrets_statements[];
 extern struct statement *const key_rotation_statements[];
 extern struct statement *const audit_statements[];

@@ -10,11 +10,12 @@
 #include <string.h>
 
 #define TOUCH_INTERVAL_S 60
-#define MEMOS 16 /* tokens that a connection remembers */
+#define SESSION_KEPT_S (24 * 3600) /* after its end */
+#define MEMOS 16                   /* tokens that a connection remembers */
 
 static struct statement count_valid = {
     .sql = "SELECT count(*) FROM tokens INDEXED BY tokens_user"
-	   " WHERE user = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+	   " WHERE user = ?1 AND session = 0 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
 };
 
 static int check_count(struct db *db, const char *user, int64_t now_s, struct nel_err *err)
@@ -31,9 +32,44 @@ static int check_count(struct db *db, const char *user, int64_t now_s, struct ne
 		       TOKENS_PER_USER_MAX);
 }
 
+static struct statement forget_sessions = {
+    .sql = "DELETE FROM tokens WHERE id IN"
+	   " (SELECT id FROM tokens INDEXED BY tokens_session WHERE user = ?1 AND session = 1 AND expires_at <= ?2)",
+};
+/* With what was made from them. */
+static struct statement end_oldest_sessions = {
+    .sql = "WITH RECURSIVE family (id) AS"
+	   " (SELECT id FROM tokens INDEXED BY tokens_session WHERE user = ?1 AND session = 1 AND id <="
+	   " (SELECT id FROM tokens INDEXED BY tokens_session WHERE user = ?1 AND session = 1"
+	   " AND revoked_at IS NULL AND expires_at > ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)"
+	   " UNION SELECT t.id FROM tokens t INDEXED BY tokens_parent JOIN family ON t.parent = family.id)"
+	   " UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE id IN (SELECT id FROM family)",
+};
+
+/* For one session more: whoever signs in is let in, and what has long ended does not pile up. */
+static int make_room_for_session(struct db *db, const char *user, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query forget = query_start(db, &forget_sessions);
+	query_bind_text(&forget, user);
+	query_bind_int(&forget, now_s - SESSION_KEPT_S);
+	if (query_run(&forget, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query q = query_start(db, &end_oldest_sessions);
+	query_bind_text(&q, user);
+	query_bind_int(&q, now_s);
+	query_bind_int(&q, SESSIONS_PER_USER_MAX - 1);
+	return query_run(&q, err);
+}
+
+static int make_room(struct db *db, const struct token_order *order, int64_t now_s, struct nel_err *err)
+{
+	return order->session ? make_room_for_session(db, order->user, now_s, err)
+			      : check_count(db, order->user, now_s, err);
+}
+
 static struct statement insert_token = {
-    .sql = "INSERT INTO tokens (user, hash, created_at, expires_at, role, label, parent)"
-	   " SELECT name, ?2, ?3, ?4, ?5, ?6, ?7 FROM users WHERE name = ?1",
+    .sql = "INSERT INTO tokens (user, hash, created_at, expires_at, role, label, parent, session)"
+	   " SELECT name, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM users WHERE name = ?1",
 };
 
 static int insert_row(struct db *db, const struct token_order *order, int64_t now_s, struct nel_err *err)
@@ -46,6 +82,7 @@ static int insert_row(struct db *db, const struct token_order *order, int64_t no
 	query_bind_text(&q, order->narrow ? role_name(order->role) : NULL);
 	query_bind_text(&q, order->label);
 	query_bind_int_or_null(&q, order->parent, 0);
+	query_bind_int(&q, order->session ? 1 : 0);
 	if (query_run(&q, err) != 0)
 		return -1;
 	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no user %s", order->user);
@@ -54,7 +91,7 @@ static int insert_row(struct db *db, const struct token_order *order, int64_t no
 int tokens_insert(struct db *db, const struct token_order *order, int64_t now_s, int64_t *ret_id, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
-	if (scope_begin_write(&scope, db, err) != 0 || check_count(db, order->user, now_s, err) != 0 ||
+	if (scope_begin_write(&scope, db, err) != 0 || make_room(db, order, now_s, err) != 0 ||
 	    insert_row(db, order, now_s, err) != 0)
 		return -1;
 	int64_t id = sqlite3_last_insert_rowid(db->sqlite);
@@ -67,7 +104,7 @@ int tokens_insert(struct db *db, const struct token_order *order, int64_t now_s,
 /* A token never gives more than its user has now. */
 #define ROW_COLUMNS \
 	"t.id, t.user, u.role, coalesce(t.role, u.role), t.label, t.created_at, t.expires_at, t.last_used_at, " \
-	"t.revoked_at, t.role IS NOT NULL"
+	"t.revoked_at, t.role IS NOT NULL, t.session"
 
 static int read_row(struct query *q, struct token_row *ret_row, struct nel_err *err)
 {
@@ -85,6 +122,7 @@ static int read_row(struct query *q, struct token_row *ret_row, struct nel_err *
 	row.last_used_at = query_int(q);
 	row.revoked_at = query_int(q);
 	row.narrow = query_int(q) != 0;
+	row.session = query_int(q) != 0;
 	if (role_from_name(users, &row.role) != 0 || role_from_name(tokens, &own) != 0)
 		return err_set(err, NEL_DB, "token %" PRId64 " has an unknown role", row.id);
 	if (own < row.role)
@@ -278,6 +316,6 @@ int tokens_touch(struct db *db, int64_t id, int64_t now_s, struct nel_err *err)
 	return query_run(&q, err);
 }
 
-struct statement *const tokens_statements[] = {&count_valid, &insert_token,   &find_token,  &list_all,
-					       &list_user,   &set_revoked,    &narrow_made, &check_valid,
-					       &find_hash,   &token_is_stale, &touch_token, NULL};
+struct statement *const tokens_statements[] = {
+    &count_valid, &forget_sessions, &end_oldest_sessions, &insert_token, &find_token,     &list_all,    &list_user,
+    &set_revoked, &narrow_made,     &check_valid,         &find_hash,    &token_is_stale, &touch_token, NULL};

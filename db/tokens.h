@@ -6,13 +6,15 @@
 #include "db/users.h"
 
 #define TOKEN_LABEL_MAX 128     /* bytes */
-#define TOKENS_PER_USER_MAX 100 /* that are valid */
+#define TOKENS_PER_USER_MAX 100 /* that are valid, without sessions */
+#define SESSIONS_PER_USER_MAX 20
 
 struct token_row {
 	int64_t id;
 	char user[USER_NAME_MAX + 1];
 	enum role role; /* what it gives: the user's, or the narrower one that it was made with */
 	bool narrow;    /* it has a role of its own */
+	bool session;   /* it stands behind the page's cookie */
 	char label[TOKEN_LABEL_MAX + 1];
 	int64_t created_at;
 	int64_t expires_at;   /* 0: never */
@@ -28,9 +30,11 @@ struct token_order {
 	const char *label;  /* at most TOKEN_LABEL_MAX bytes */
 	int64_t expires_at; /* 0: never */
 	int64_t parent;     /* the token that makes it; 0: none */
+	bool session;       /* expires_at is set */
 };
 
-/* NOTFOUND when there is no such user; CONFLICT when the user has TOKENS_PER_USER_MAX valid ones. */
+/* NOTFOUND when there is no such user; CONFLICT when the user has TOKENS_PER_USER_MAX valid ones. A session always
+ * finds room: of more than SESSIONS_PER_USER_MAX the oldest end. */
 int tokens_insert(struct db *db, const struct token_order *order, int64_t now_s, int64_t *ret_id, struct nel_err *err);
 
 int tokens_get(struct db *db, int64_t id, struct token_row *ret_token, struct nel_err *err); /* NOTFOUND */

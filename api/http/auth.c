@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/oidc/oidc_issuer.h"
+#include "service/sessions.h"
 #include "service/sign_in.h"
 
 #include <inttypes.h>
@@ -179,6 +180,24 @@ int auth_take_token(struct request *request, const char *token, struct nel_err *
 	request->keys_missing = false;
 	return sign_in_is_foreign(token) ? check_foreign_token(request, token, err)
 					 : check_own_token(request, token, err);
+}
+
+int auth_refuse_sign_in(struct request *request, const char *message, struct nel_err *err)
+{
+	return login_failed(request, challenge, message, err);
+}
+
+int auth_take_code(struct request *request, const char *code, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	if (service_authenticate_code(db, code, &request->actor, err) == 0)
+		return 0;
+	return err->kind == NEL_NOTFOUND
+		   ? auth_refuse_sign_in(request, "the sign-in code is used, expired or no valid one: make another",
+					 err)
+		   : -1;
 }
 
 /* The cookie of a session, which is not looked at when there is an Authorization header. */

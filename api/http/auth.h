@@ -13,6 +13,12 @@ int auth_check(struct request *request, bool on_unix, struct nel_err *err);
  * request->keys_missing: auth_wait_for(). */
 int auth_take_token(struct request *request, const char *token, struct nel_err *err);
 
+/* The same from a code that signs in to the page. */
+int auth_take_code(struct request *request, const char *code, struct nel_err *err);
+
+/* Status 401, counted as a failed login: what a sign-in came with was none. */
+int auth_refuse_sign_in(struct request *request, const char *message, struct nel_err *err);
+
 /* auth_check() or auth_take_token() failed with request->keys_missing: the token's key is being fetched from the
  * issuer. Suspends the connection until that has ended, and then calls `handle`, unless the keys cannot be had. Once a
  * request only: later they are there. BUSY: it cannot wait. */

@@ -15,14 +15,11 @@ const char *session_cookie(const struct request *request)
 	return MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, COOKIE);
 }
 
-/* "https://host:port" against "host:port". A proxy that changes Host says what it was in X-Forwarded-Host, which no
- * page of another site can set. */
+/* "https://host:port" against "host:port". */
 static bool is_own_origin(const struct request *request, const char *origin)
 {
-	const char *host = request_header(request, "X-Forwarded-Host");
+	const char *host = request_header(request, MHD_HTTP_HEADER_HOST);
 	const char *authority = strstr(origin, "://");
-	if (host == NULL)
-		host = request_header(request, MHD_HTTP_HEADER_HOST);
 	return host != NULL && authority != NULL && strcasecmp(authority + 3, host) == 0;
 }
 

@@ -16,6 +16,7 @@ let shown = null;
 let early = []; // events that came while the view was loading
 let turn = 0;
 let main = null;
+let refused = null; // why a link did not sign in
 
 export function may(role) {
   return RANKS.indexOf(me.role) >= RANKS.indexOf(role);
@@ -110,7 +111,8 @@ function signedOut() {
 
 async function signIn() {
   document.title = 'Sign in – nel-slurmd';
-  const said = h('div', {role: 'alert'});
+  const said = h('div', {role: 'alert'}, refused && problem(refused));
+  refused = null;
   const token = h('input', {type: 'password', autocomplete: 'off', required: true, id: 'token', spellcheck: 'false'});
   const submit = async (event) => {
     event.preventDefault();
@@ -130,7 +132,7 @@ async function signIn() {
       h('label', {class: 'field'}, 'Token', token),
       said,
       h('div', {}, h('button', {class: 'main', type: 'submit'}, 'Sign in'))),
-    h('p', {class: 'soft small'}, 'An admin gives you a token: nel-slurmd user add. It is kept in no place that scripts of this page can read; the session ends after 12 hours.'),
+    h('p', {class: 'soft small'}, 'An admin gives you a token: nel-slurmd user add. With one, nelctl page makes a link that signs in once. The token is kept in no place that scripts of this page can read; the session ends after 12 hours.'),
     issuer));
   token.focus();
   const {oidc} = await get('login').catch(() => ({oidc: null}));
@@ -145,10 +147,21 @@ async function enter() {
   await show();
 }
 
+// A link that signs in once. Its code leaves the address, and with it the history, before anything is asked. Who is signed in
+// already stays who he is: a link from elsewhere makes him nobody else.
+async function useLink() {
+  const code = /^#\/sign-in\/([0-9A-Za-z]+)$/.exec(location.hash)?.[1];
+  if (!code) return;
+  history.replaceState(null, '', '#/');
+  if (await get('whoami').then(() => true, (error) => error.status !== 401)) return;
+  await send('POST', 'session', {body: {code}}).catch((error) => { refused = error; });
+}
+
 export async function start(table) {
   routes = table;
+  await useLink();
   onSignedOut(signedOut);
-  addEventListener('hashchange', () => me && show());
+  addEventListener('hashchange', () => (location.hash.startsWith('#/sign-in/') ? location.reload() : me && show()));
   addEventListener('pagehide', live.stop);
   addEventListener('pageshow', (event) => event.persisted && location.reload());
   setInterval(tick, TICK_MS);

@@ -52,12 +52,11 @@ void ids_format_job(const char *evaluation, int index, char ret_id[IDS_JOB_SIZE]
 }
 
 /* Base 62 of a 256-bit number: always 43 digits, most significant first. */
-void ids_new_token(char ret_token[IDS_TOKEN_SIZE])
+void ids_new_code(char ret_code[IDS_CODE_SIZE])
 {
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	unsigned char number[32];
 	randombytes_buf(number, sizeof number);
-	memcpy(ret_token, "nel_", 4);
 	for (int i = 42; i >= 0; i--) {
 		unsigned remainder = 0;
 		for (size_t b = 0; b < sizeof number; b++) {
@@ -65,8 +64,14 @@ void ids_new_token(char ret_token[IDS_TOKEN_SIZE])
 			number[b] = (unsigned char)(value / 62);
 			remainder = value % 62;
 		}
-		ret_token[4 + i] = digits[remainder];
+		ret_code[i] = digits[remainder];
 	}
-	ret_token[47] = '\0';
+	ret_code[43] = '\0';
 	sodium_memzero(number, sizeof number);
+}
+
+void ids_new_token(char ret_token[IDS_TOKEN_SIZE])
+{
+	memcpy(ret_token, "nel_", 4);
+	ids_new_code(ret_token + 4);
 }

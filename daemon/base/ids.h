@@ -8,6 +8,7 @@
 #define IDS_EVALUATION_SIZE 17 /* 16 lower-case hex digits and a NUL */
 #define IDS_JOB_SIZE 24        /* "<evaluation>.<index>" and a NUL; index up to 99999 */
 #define IDS_TOKEN_SIZE 48      /* "nel_", 43 base62 digits of 32 random bytes, and a NUL */
+#define IDS_CODE_SIZE 44       /* 43 base62 digits of 32 random bytes, and a NUL */
 #define IDS_REQUEST_SIZE 17
 #define IDS_JOB_INDEX_MAX 99999
 
@@ -21,5 +22,8 @@ void ids_format_job(const char *evaluation, int index, char ret_id[IDS_JOB_SIZE]
 
 /* A new bearer token: a secret, to be shown once and stored only as a hash. */
 void ids_new_token(char ret_token[IDS_TOKEN_SIZE]);
+
+/* A new code for something that is done once: a secret, too, and no bearer token. */
+void ids_new_code(char ret_code[IDS_CODE_SIZE]);
 
 #endif

@@ -69,5 +69,5 @@ def test_completion_of_nelctl(words, offer, tmp_path):
 def test_completion_of_nelctl_offers_each_command_of_its_help(tmp_path):
     words = set(offered("nelctl", ROOT / "examples/nelctl", [""], tmp_path))
     assert words >= {"run", "status", "info", "logs", "kill", "resume", "ls", "results", "export", "artifacts", "secret", "cluster",
-                     "login", "logout", "whoami", "clusters", "tasks", "help"}
+                     "login", "logout", "page", "whoami", "clusters", "tasks", "help"}
     assert all(Path(word).name == word and word.isalpha() for word in words), words

@@ -14,6 +14,7 @@ import tarfile
 import threading
 
 import pytest
+import requests
 from conftest import CONFIG, ROOT, wait_until
 
 NEL = ROOT / "examples/nelctl"
@@ -214,6 +215,15 @@ def test_daemon_that_comes_back_is_waited_for(fresh, tmp_path):
     daemon.start()
     out, _ = client.communicate(timeout=60)
     assert client.returncode == 0 and "ann (user)" in out
+
+
+def test_page_prints_a_link_that_signs_in_once(nel, daemon):
+    link = nel("page").strip()
+    assert link.startswith(daemon.base + "/#/sign-in/")
+    code = {"code": link.rpartition("/")[2]}
+    assert [requests.post(daemon.base + "/v1/session", json=code, timeout=60).status_code for _ in range(2)] == [201, 401]
+    nel("page", code=2, env={"NEL_URL": str(daemon.socket)})
+    assert "unix socket" in nel.err
 
 
 def test_wrong_and_missing_tokens_end_with_5(nel):

@@ -226,6 +226,8 @@ def perform(bed, daemon, s):
     token_of_ann = ann.session.headers["Authorization"].split()[1]
     del browser.session.headers["Authorization"]
     s.call("beginSession", "POST", "/v1/session", 201, browser, json={"token": token_of_ann})
+    code = s.call("createSignInCode", "POST", "/v1/session/codes", 201)["code"]
+    s.texts[code] = "0123456789" * 4 + "abc"
     s.call("getPage", "GET", "/", 200, browser)
     s.call("getPageFile", "GET", "/page/shell.js", 200, browser)
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 
+import requests
 from testbed import wait_for
 
 TIMEOUT_S = 600  # it builds, beside other tests
@@ -15,7 +16,10 @@ def test_quickstart_that_stays_up_prints_steps_that_work(quickstart):
     status, text = quickstart.wait(TIMEOUT_S)
     assert status == 0, text[-4000:]
     assert SCORES.search(text), text[-4000:]
-    steps, end = re.search(r"To use it:\n(.*)== settings and logs are in \S+ To end it all:\n(.*)", text, re.S).groups()
+    url, code = re.search(r"this link signs in once.*:\n +(http://\S+)/#/sign-in/(\w+)\n", text).groups()
+    sign_ins = [requests.post(f"{url}/v1/session", json={"code": code}, timeout=60).status_code for _ in range(2)]
+    assert sign_ins == [201, 401]
+    steps, end = re.search(r"To use it from here:\n(.*)== settings and logs are in \S+ To end it all:\n(.*)", text, re.S).groups()
     commands = [line.strip() for line in steps.splitlines()]
     assert len(commands) == 10 and all("..." not in command for command in commands)
     script = "set -ex\n" + "\n".join(commands)

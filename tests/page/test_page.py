@@ -52,6 +52,28 @@ def test_token_is_kept_nowhere_that_scripts_can_read(browser, daemon):
     browser.sees("Sign in to nel-slurmd")
 
 
+def test_link_signs_in_once_and_its_code_is_gone(browser, daemon):
+    browser.sign_in(daemon.tokens["ann"])
+    made = [daemon.client("bob").post("/v1/session/codes", 201).json() for _ in range(2)]
+    open_link = "location.href = arguments[0]"
+    browser.driver.execute_script(open_link, daemon.base + made[0]["path"])  # nobody becomes another one by a link
+    browser.until(lambda: browser.driver.current_url.endswith("#/"), "an address without the code")
+    browser.sees("ann · user")
+    browser.click("Sign out")
+    browser.sees("Sign in to nel-slurmd")
+    browser.driver.get("about:blank")
+    browser.driver.get(daemon.base + made[1]["path"])
+    browser.sees("bob · user")
+    assert browser.driver.current_url == daemon.base + "/#/"
+    browser.driver.back()
+    browser.until(lambda: "sign-in" not in browser.driver.current_url, "a history without the code")
+    browser.driver.get(daemon.base + "/")
+    browser.click("Sign out")
+    browser.sees("Sign in to nel-slurmd")
+    browser.driver.get(daemon.base + made[1]["path"])
+    browser.sees("the sign-in code is used, expired or no valid one")
+
+
 def test_wrong_token_is_told(browser, daemon):
     browser.sign_in(daemon.tokens["ann"])
     browser.click("Sign out")

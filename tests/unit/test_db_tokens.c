@@ -1,6 +1,7 @@
-/* db/tokens.c: bearer tokens, what they give, and when they were used. */
+/* db/tokens.c: bearer tokens, what they give, and when they were used; db/sign_in_codes.c: codes that sign in once. */
 #include "db_fixture.h"
 
+#include "db/sign_in_codes.h"
 #include "db/tokens.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -124,6 +125,100 @@ static void test_tokens_insert_at_most_so_many_valid_ones(void **state)
 	assert_ok(f, tokens_insert(f->db, &more, 100, &id, &f->err)); /* one has expired */
 }
 
+static int64_t begin_session(struct fixture *f, int number, int64_t parent, int64_t now)
+{
+	char hash[16];
+	int64_t id = 0;
+	snprintf(hash, sizeof hash, "s%d", number);
+	const struct token_order order = {
+	    .user = "anna", .hash = hash, .label = "", .expires_at = 1000, .parent = parent, .session = true};
+	assert_ok(f, tokens_insert(f->db, &order, now, &id, &f->err));
+	return id;
+}
+
+static void test_tokens_sessions_and_others_leave_each_other_their_places(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = 0;
+	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
+	for (int i = 0; i < SESSIONS_PER_USER_MAX; i++)
+		begin_session(f, i, 0, 1);
+	for (int i = 0; i < TOKENS_PER_USER_MAX; i++) {
+		char hash[16];
+		snprintf(hash, sizeof hash, "h%d", i);
+		id = insert(f, "anna", hash, 0);
+	}
+	id = begin_session(f, 100, id, 2);
+	assert_ok(f, tokens_check(f->db, id, 2, &f->err));
+}
+
+static void test_tokens_oldest_session_ends_for_a_new_one_with_what_it_made(void **state)
+{
+	struct fixture *f = *state;
+	struct token_row row;
+	int64_t made = 0;
+	int64_t ids[SESSIONS_PER_USER_MAX + 1];
+	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
+	for (int i = 0; i < SESSIONS_PER_USER_MAX; i++)
+		ids[i] = begin_session(f, i, 0, 1);
+	const struct token_order order = {
+	    .user = "anna", .hash = "made", .label = "", .expires_at = 1000, .parent = ids[0]};
+	assert_ok(f, tokens_insert(f->db, &order, 1, &made, &f->err));
+	assert_ok(f, tokens_revoke(f->db, ids[3], 5, &f->err)); /* one has gone by itself: there is room */
+	begin_session(f, 100, 0, 6);
+	assert_ok(f, tokens_check(f->db, ids[0], 6, &f->err));
+	begin_session(f, 101, 0, 7);
+	assert_refused(f, NEL_NOTFOUND, tokens_check(f->db, ids[0], 7, &f->err));
+	assert_refused(f, NEL_NOTFOUND, tokens_check(f->db, made, 7, &f->err));
+	assert_ok(f, tokens_check(f->db, ids[1], 7, &f->err));
+	assert_ok(f, tokens_get(f->db, ids[3], &row, &f->err));
+	assert_int_equal(row.revoked_at, 5);
+	assert_true(row.session);
+	begin_session(f, 102, 0, 1000 + 24 * 3600); /* those have ended a day ago */
+	assert_refused(f, NEL_NOTFOUND, tokens_get(f->db, ids[1], &row, &f->err));
+}
+
+static void test_sign_in_codes_work_once_while_what_made_them_does(void **state)
+{
+	struct fixture *f = *state;
+	struct sign_in_code code = {.user = "anna", .role = ROLE_ADMIN, .expires_at = 100};
+	struct sign_in_code found;
+	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
+	code.parent = insert(f, "anna", "maker", 0);
+	assert_ok(f, sign_in_codes_insert(f->db, "first", &code, 1, &f->err));
+	assert_ok(f, sign_in_codes_get(f->db, "first", 99, &found, &f->err));
+	assert_string_equal(found.user, "anna");
+	assert_int_equal(found.role, ROLE_USER); /* not more than the user has now */
+	assert_int_equal(found.parent, code.parent);
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "first", 100, &found, &f->err));
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "other", 1, &found, &f->err));
+	assert_ok(f, sign_in_codes_delete(f->db, "first", &f->err));
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_delete(f->db, "first", &f->err));
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "first", 1, &found, &f->err));
+	code.ends_at = 50;
+	assert_ok(f, sign_in_codes_insert(f->db, "second", &code, 1, &f->err));
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "second", 50, &found, &f->err));
+	assert_ok(f, tokens_revoke(f->db, code.parent, 5, &f->err));
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "second", 6, &found, &f->err));
+}
+
+static void test_sign_in_codes_are_at_most_so_many_and_the_newest(void **state)
+{
+	struct fixture *f = *state;
+	struct sign_in_code code = {.user = "anna", .role = ROLE_USER};
+	struct sign_in_code found;
+	char hash[16];
+	assert_ok(f, users_insert(f->db, "anna", ROLE_USER, 1, &f->err));
+	for (int i = 0; i <= SIGN_IN_CODES_PER_USER_MAX; i++) {
+		snprintf(hash, sizeof hash, "c%d", i);
+		code.expires_at = 100 + i;
+		assert_ok(f, sign_in_codes_insert(f->db, hash, &code, 1, &f->err));
+	}
+	assert_refused(f, NEL_NOTFOUND, sign_in_codes_get(f->db, "c0", 1, &found, &f->err));
+	assert_ok(f, sign_in_codes_get(f->db, "c1", 1, &found, &f->err));
+	assert_ok(f, sign_in_codes_get(f->db, hash, 1, &found, &f->err));
+}
+
 static void test_tokens_ids_are_not_used_again(void **state)
 {
 	struct fixture *f = *state;
@@ -173,6 +268,10 @@ int main(void)
 	    READY(test_tokens_role_is_the_narrower_of_both),
 	    READY(test_tokens_list_newest_first_by_user_and_page),
 	    READY(test_tokens_insert_at_most_so_many_valid_ones),
+	    READY(test_tokens_sessions_and_others_leave_each_other_their_places),
+	    READY(test_tokens_oldest_session_ends_for_a_new_one_with_what_it_made),
+	    READY(test_sign_in_codes_work_once_while_what_made_them_does),
+	    READY(test_sign_in_codes_are_at_most_so_many_and_the_newest),
 	    READY(test_tokens_ids_are_not_used_again),
 	    READY(test_tokens_touch_writes_at_most_once_a_minute),
 	};

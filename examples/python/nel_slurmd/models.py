@@ -1048,9 +1048,17 @@ class SecretValue(SecretValueRequired, total=False):
     hosts: Optional[List[str]]
 
 
-class NewSession(TypedDict):
-    """What to sign in with."""
+class NewSession(TypedDict, total=False):
+    """What to sign in with, one of the two."""
     token: str
+    code: str
+
+
+class SignInCode(TypedDict):
+    """A link that signs in once."""
+    code: str
+    path: str
+    expires_at: Time
 
 
 class Session(TypedDict):
