@@ -1,21 +1,18 @@
-/* Reads the answer of remote_observe.sh: finds the order of each row, weighs squeue against sacct, and adds up the
- * script's own stamps. Pure. */
+/* Reads the answer of remote_observe.sh: finds the order of each row, and weighs squeue against sacct. Pure. */
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/plan/eval_plan.h"
 #include "slurm/observe.h"
+#include "slurm/observe_files.h"
 #include "slurm/records.h"
 #include "slurm/slurm_state.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ELAPSED_MAX 999999999999LL
 #define GPUS_MAX 1000000
 #define SUBMIT_SLACK_S 2
 #define ID_SIZE 21
-#define STAMPS_MAX 64
 #define NODES_SIZE 512
 #define REASON_SIZE 256
 
@@ -338,20 +335,15 @@ int64_t observe_parse_gpus(const char *tres)
 	return -1;
 }
 
-static int64_t add_capped(int64_t sum, int64_t more)
-{
-	return more > ELAPSED_MAX - sum ? ELAPSED_MAX : sum + more;
-}
-
 /* What the record says that the job had: nothing, where Slurm's AccountingStorageTRES lacks gres/gpu. */
 static void add_gpus(struct heard *heard, int64_t elapsed, const char *tres)
 {
 	int64_t gpus = observe_parse_gpus(tres);
 	if (gpus < 0)
-		heard->acct_gpus_untold_s = add_capped(heard->acct_gpus_untold_s, elapsed);
+		heard->acct_gpus_untold_s = observe_add_capped(heard->acct_gpus_untold_s, elapsed);
 	else if (gpus > 0)
-		heard->acct_gpu_s =
-		    add_capped(heard->acct_gpu_s, elapsed > ELAPSED_MAX / gpus ? ELAPSED_MAX : elapsed * gpus);
+		heard->acct_gpu_s = observe_add_capped(
+		    heard->acct_gpu_s, elapsed > OBSERVE_ELAPSED_MAX / gpus ? OBSERVE_ELAPSED_MAX : elapsed * gpus);
 }
 
 /* a|id|state|exit:signal|submitted|start|end|elapsed|name|nodes|tres: with --duplicates, one for each time that Slurm
@@ -371,8 +363,8 @@ static void read_acct_row(struct observe_parser *p, struct record *record)
 	char *tres = strchr(nodes, '|');
 	if (tres != NULL)
 		*tres++ = '\0';
-	int64_t elapsed = record_number(f[7], ELAPSED_MAX, 0);
-	heard->acct_elapsed = add_capped(heard->acct_elapsed, elapsed);
+	int64_t elapsed = record_number(f[7], OBSERVE_ELAPSED_MAX, 0);
+	heard->acct_elapsed = observe_add_capped(heard->acct_elapsed, elapsed);
 	add_gpus(heard, elapsed, tres != NULL ? tres : "");
 	if (strspn(f[1], "0123456789") == strlen(f[1]) && heard->acct_records < INT32_MAX)
 		heard->acct_records++;
@@ -413,158 +405,6 @@ static void read_asked(struct observe_parser *p, struct record *record)
 		return;
 	while ((heard = next_heard(p, record->fields[1], &at)) != NULL)
 		heard->asked = true;
-}
-
-/* Takes the next of a list separated by commas: false at its end. */
-static bool next_item(char **list, char **ret_item)
-{
-	if (*list == NULL || **list == '\0')
-		return false;
-	*ret_item = *list;
-	char *comma = strchr(*list, ',');
-	if (comma != NULL)
-		*comma++ = '\0';
-	*list = comma;
-	return true;
-}
-
-/* Adds up starts and ends, which belong together in their order (run_body/03_attempt.sh writes an end that is missing
- * before the next start). A start without an end ran until its heartbeat. */
-static void read_stamps(struct observation *o, char *starts, char *ends, int64_t heartbeat)
-{
-	char *start_text = NULL;
-	char *end_text = NULL;
-	int64_t total = 0;
-	int64_t open_start = 0;
-	int count = 0;
-	while (count < STAMPS_MAX && next_item(&starts, &start_text)) {
-		int64_t start = record_time(start_text);
-		o->stamp_started = count++ == 0 ? start : o->stamp_started;
-		o->stamp_ended = 0;
-		o->stamp_exit = -1;
-		if (!next_item(&ends, &end_text)) {
-			open_start = start;
-			break;
-		}
-		char *exit_text = strchr(end_text, ':');
-		if (exit_text != NULL)
-			*exit_text++ = '\0';
-		o->stamp_ended = record_time(end_text);
-		o->stamp_exit = exit_text == NULL ? -1 : (int)record_number(exit_text, 255, -1);
-		if (o->stamp_ended > start)
-			total += o->stamp_ended - start;
-	}
-	o->restarts = count > 1 ? count - 1 : 0;
-	if (open_start != 0 && heartbeat < open_start)
-		return;
-	if (count > 0)
-		o->stamp_elapsed_s = total + (open_start != 0 ? heartbeat - open_start : 0);
-}
-
-/* From each start until the servers were ready then, or, where they never were, until it ended. Where no line says of
- * readiness there is nothing to wait for, or it had not come yet. ready: "line:epoch,...", the line being the start's
- * number. */
-static int64_t start_up_of(char *starts, char *ends, char *ready, int64_t heartbeat)
-{
-	int64_t ready_at[STAMPS_MAX] = {0};
-	int64_t total = 0;
-	char *item = NULL;
-	for (int count = 0; count < STAMPS_MAX && next_item(&ready, &item); count++) {
-		char *at = strchr(item, ':');
-		if (at == NULL)
-			continue;
-		*at++ = '\0';
-		int64_t line = record_number(item, STAMPS_MAX, 0);
-		if (line >= 1 && ready_at[line - 1] == 0) /* servers that died are started again */
-			ready_at[line - 1] = record_time(at);
-	}
-	for (int line = 0; line < STAMPS_MAX && next_item(&starts, &item); line++) {
-		int64_t start = record_time(item);
-		int64_t end = heartbeat;
-		if (next_item(&ends, &item)) {
-			item[strcspn(item, ":")] = '\0';
-			end = record_time(item);
-		}
-		if (ready_at[line] != 0)
-			end = ready_at[line];
-		if (start != 0 && end > start)
-			total = add_capped(total, end - start);
-	}
-	return total;
-}
-
-/* Of a job that waits for servers; -1: of one that has none. */
-static void read_start_up(struct observation *o, char **f, int64_t heartbeat)
-{
-	if (f[7][0] == '\0')
-		return;
-	CLEANUP(mem_freep) char *starts = mem_strdup(f[4]);
-	CLEANUP(mem_freep) char *ends = mem_strdup(f[5]);
-	CLEANUP(mem_freep) char *ready = mem_strdup(f[7]);
-	o->start_up_s = start_up_of(starts, ends, ready, heartbeat);
-}
-
-/* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready */
-static void read_files(struct observe_parser *p, struct record *record)
-{
-	if (!record_split(record, 7, 8))
-		return;
-	char **f = record->fields;
-	int64_t index = record_number(f[1], INT32_MAX, -1);
-	if (index < 0 || (size_t)index >= p->reply.count)
-		return;
-	struct observation *o = &p->reply.items[index];
-	o->progress = record_number(f[2], INT64_MAX, -1);
-	if (record->count > 7)
-		read_start_up(o, f, record_time(f[3]));
-	read_stamps(o, f[4], f[5], record_time(f[3]));
-	slurm_state_word(f[6], o->fate);
-}
-
-/* Has the fields of an end: exit code, start, end, attempt, why. */
-static bool read_job_end(char **f, struct job_sighting *job)
-{
-	job->exit_code = (int)record_number(f[0], 255, -1);
-	job->end_started_at = record_time(f[1]);
-	job->ended_at = record_time(f[2]);
-	job->end_attempt = (int)record_number(f[3], INT32_MAX, 0);
-	job->cancelled = strcmp(f[4], "cancelled") == 0;
-	return job->exit_code >= 0 && job->ended_at > 0 && job->end_attempt > 0 &&
-	       (job->cancelled || strcmp(f[4], "ended") == 0);
-}
-
-static int compare_jobs(const void *a, const void *b)
-{
-	const struct job_sighting *left = a;
-	const struct job_sighting *right = b;
-	return (left->job_index > right->job_index) - (left->job_index < right->job_index);
-}
-
-/* j|index|job|start,start|progress|, and exit|start|end|attempt|why, or nothing. Of a job that is told of twice the
- * first counts. */
-static void read_job(struct observe_parser *p, struct record *record)
-{
-	struct job_sighting job = {0};
-	if (!record_split(record, 6, 10))
-		return;
-	char **f = record->fields;
-	int64_t index = record_number(f[1], INT32_MAX, -1);
-	job.job_index = (int)record_number(f[2], EVAL_JOBS_MAX - 1, -1);
-	if (index < 0 || (size_t)index >= p->reply.count || job.job_index < 0)
-		return;
-	struct observation *o = &p->reply.items[index];
-	for (size_t i = 0; i < o->job_count; i++)
-		if (o->jobs[i].job_index == job.job_index)
-			return;
-	f[3][strcspn(f[3], ",")] = '\0';
-	job.started_at = record_time(f[3]);
-	job.progress = record_number(f[4], INT64_MAX, -1);
-	job.has_end = record->count == 10 && read_job_end(f + 5, &job);
-	if (job.started_at == 0 && !job.has_end)
-		return;
-	o->jobs = mem_realloc(o->jobs, o->job_count + 1, sizeof *o->jobs);
-	o->jobs[o->job_count++] = job;
-	qsort(o->jobs, o->job_count, sizeof *o->jobs, compare_jobs);
 }
 
 static void read_message(struct observe_parser *p, struct record *record)
@@ -657,9 +497,9 @@ static void read_record(struct observe_parser *p, struct record *record)
 	else if (record_is(record, "e"))
 		read_preempted(p, record);
 	else if (record_is(record, "f"))
-		read_files(p, record);
+		observe_files_take_files(&p->reply, record);
 	else if (record_is(record, "j"))
-		read_job(p, record);
+		observe_files_take_job(&p->reply, record);
 	else if (record_is(record, "m"))
 		read_message(p, record);
 	else if (record_is(record, "now") && record_split(record, 2, 2))
