@@ -133,15 +133,21 @@ static bool read_job_end(char **f, struct job_sighting *job)
 	       (job->cancelled || strcmp(f[4], "ended") == 0);
 }
 
-static int compare_jobs(const void *a, const void *b)
+/* Puts it at its place by its index; of a job that is told of twice the first counts. */
+static void insert_job(struct observation *o, const struct job_sighting *job)
 {
-	const struct job_sighting *left = a;
-	const struct job_sighting *right = b;
-	return (left->job_index > right->job_index) - (left->job_index < right->job_index);
+	size_t at = o->job_count;
+	while (at > 0 && o->jobs[at - 1].job_index > job->job_index)
+		at--;
+	if (at > 0 && o->jobs[at - 1].job_index == job->job_index)
+		return;
+	o->jobs = mem_realloc(o->jobs, o->job_count + 1, sizeof *o->jobs);
+	memmove(o->jobs + at + 1, o->jobs + at, (o->job_count - at) * sizeof *o->jobs);
+	o->jobs[at] = *job;
+	o->job_count++;
 }
 
-/* j|index|job|start,start|progress|, and exit|start|end|attempt|why, or nothing. Of a job that is told of twice the
- * first counts. */
+/* j|index|job|start,start|progress|, and exit|start|end|attempt|why, or nothing. */
 void observe_files_take_job(struct observe_reply *reply, struct record *record)
 {
 	struct job_sighting job = {0};
@@ -152,17 +158,11 @@ void observe_files_take_job(struct observe_reply *reply, struct record *record)
 	job.job_index = (int)record_number(f[2], EVAL_JOBS_MAX - 1, -1);
 	if (index < 0 || (size_t)index >= reply->count || job.job_index < 0)
 		return;
-	struct observation *o = &reply->items[index];
-	for (size_t i = 0; i < o->job_count; i++)
-		if (o->jobs[i].job_index == job.job_index)
-			return;
 	f[3][strcspn(f[3], ",")] = '\0';
 	job.started_at = record_time(f[3]);
 	job.progress = record_number(f[4], INT64_MAX, -1);
 	job.has_end = record->count == 10 && read_job_end(f + 5, &job);
 	if (job.started_at == 0 && !job.has_end)
 		return;
-	o->jobs = mem_realloc(o->jobs, o->job_count + 1, sizeof *o->jobs);
-	o->jobs[o->job_count++] = job;
-	qsort(o->jobs, o->job_count, sizeof *o->jobs, compare_jobs);
+	insert_job(&reply->items[index], &job);
 }

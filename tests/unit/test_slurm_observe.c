@@ -402,6 +402,7 @@ static void test_parse_jobs_of_a_shared_chain(void **state)
 	      .end_attempt = 2,
 	      .cancelled = true}},
 	    /* The first counts. */
+	    {"j|0|3|100||\nj|0|7|100||\nj|0|3|200|9|\n", 2, {.job_index = 3, .started_at = 100, .progress = -1}},
 	    {"j|0|3|100||\nj|0|3|200|9|\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
 	    /* What is no end is none. */
 	    {"j|0|3|100||x|90|120|1|ended\n", 1, {.job_index = 3, .started_at = 100, .progress = -1}},
