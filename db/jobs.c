@@ -42,6 +42,11 @@
 	C(INT, failures, failures) \
 	C(INT, not_before, not_before) \
 	C(NULL_MINUS_1, progress, progress) \
+	C(NULL_0, progress_total, progress_total) \
+	C(INT, rate_from_at, window.from_at) \
+	C(INT, rate_from_requests, window.from_requests) \
+	C(INT, rate_next_at, window.next_at) \
+	C(INT, rate_next_requests, window.next_requests) \
 	C(TEXT, export, export_) \
 	C(NULL_0, observed_at, observed_at) \
 	C(NULL_0, started_at, started_at) \

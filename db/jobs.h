@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 #include "chain/chain.h"
+#include "chain/progress.h"
 #include "db/db.h"
 
 /* Where a job waits that does. */
@@ -53,11 +54,13 @@ struct job_row {
 	int64_t resume_requested_at;
 	char *resume_requested_by;
 	bool resume_resets_budget;
-	int budget_from_attempt; /* the first attempt that the budget counts */
-	int64_t progress;        /* -1 unknown */
-	char *export_;           /* what became of its export: JSON as a job is shown; NULL: there is none */
-	char *results_seal;      /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
-	char *warnings;          /* a JSON array of texts about the scores; NULL: there are none */
+	int budget_from_attempt;       /* the first attempt that the budget counts */
+	int64_t progress;              /* finished requests; -1 unknown */
+	int64_t progress_total;        /* of so many, as the evaluator says; 0 unknown */
+	struct progress_window window; /* of the counter, while it runs */
+	char *export_;                 /* what became of its export: JSON as a job is shown; NULL: there is none */
+	char *results_seal;            /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
+	char *warnings;                /* a JSON array of texts about the scores; NULL: there are none */
 	int64_t observed_at;
 	int64_t observation; /* observations.h: what it has joined; 0: nothing */
 	int64_t created_at;

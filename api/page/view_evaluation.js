@@ -28,10 +28,15 @@ function scores(items) {
       h('td', {class: 'number soft'}, item.count ?? '–'))), 'Scores');
 }
 
+function finished({requests, total, eta_s}) {
+  return (total === null ? count(requests, 'request') : `${requests.toLocaleString('en')} of ${count(total, 'request')}`) +
+    (eta_s ? `, ${duration(eta_s)} left` : '');
+}
+
 function jobPart(job, act, show) {
   return h('article', {class: 'job', 'data-key': job.id},
     h('div', {class: 'head'}, h('div', {class: 'row'}, state(job.state), h('h3', {class: 'wrap'}, job.task),
-      job.progress && h('span', {class: 'soft small'}, count(job.progress.requests, 'request'))),
+      job.progress && h('span', {class: 'soft small'}, finished(job.progress))),
     h('div', {class: 'row'},
       ['Log', 'Files', 'run.sub'].map((what) => h('button', {onclick: () => show(job, what), 'aria-label': `${what} of ${job.task}`}, what)),
       act(job, `jobs/${segment(job.id)}`, job.task))),

@@ -80,6 +80,24 @@ static void render_budget(struct json_out *out, const struct job_row *job)
 	out_end(out);
 }
 
+static void render_progress(struct json_out *out, const struct job_row *job)
+{
+	if (job->progress < 0) {
+		out_null(out, "progress");
+		return;
+	}
+	bool running = job->state == CHAIN_RUNNING;
+	int64_t total = progress_total(job->progress, job->progress_total);
+	double rate = running ? progress_rate(&job->window, job->progress, job->observed_at) : -1;
+	int64_t eta_s = progress_eta_s(job->progress, job->progress_total, rate);
+	out_object(out, "progress");
+	out_int(out, "requests", job->progress);
+	out_int_or_null(out, "total", total, total >= 0);
+	out_double(out, "rate_per_s", rate >= 0 ? rate : NAN);
+	out_int_or_null(out, "eta_s", eta_s, eta_s >= 0);
+	out_end(out);
+}
+
 static void render_queue(struct json_out *out, const struct job_row *job)
 {
 	const struct job_queue *queue = &job->queue;
@@ -107,13 +125,7 @@ static void render_job_status(struct json_out *out, const struct job_row *job)
 	render_queue(out, job);
 	out_string(out, "slurm_job_id", job->slurm_job_id);
 	out_int(out, "attempt", job->attempt);
-	if (job->progress >= 0) {
-		out_object(out, "progress");
-		out_int(out, "requests", job->progress);
-		out_end(out);
-	} else {
-		out_null(out, "progress");
-	}
+	render_progress(out, job);
 	render_budget(out, job);
 	out_json(out, "export", job->export_);                                   /* the scheduler's own JSON */
 	out_json(out, "warnings", job->warnings != NULL ? job->warnings : "[]"); /* and this is */

@@ -70,6 +70,7 @@ static void take_over(struct active_chain *chain, const struct attempt_row *row)
 	chain->job.attempt = row->number;
 	free(chain->job.slurm_job_id);
 	chain->job.slurm_job_id = NULL;
+	(void)progress_window_clear(&chain->job.window);
 }
 
 /* Commits the intent to submit: the attempt's row with its script, and the chain's state. */

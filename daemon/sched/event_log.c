@@ -48,7 +48,11 @@ int event_log_job(struct db *db, const struct active_chain *chain, enum chain_st
 {
 	const struct job_row *job = &chain->job;
 	json_t *data = job_data(job);
-	json_t *progress = job->progress >= 0 ? json_pack("{s:I}", "requests", (json_int_t)job->progress) : json_null();
+	json_t *progress = json_null();
+	int64_t total = progress_total(job->progress, job->progress_total);
+	if (job->progress >= 0) /* at the moment of a change there is no rate */
+		progress = json_pack("{s:I, s:o, s:n, s:n}", "requests", (json_int_t)job->progress, "total",
+				     int_or_null(total, total >= 0), "rate_per_s", "eta_s");
 	json_t *change =
 	    json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "from", chain_state_name(from), "to",
 		      chain_state_name(job->state), "reason", json_or_null_text(job->reason), "waiting_on",

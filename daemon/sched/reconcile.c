@@ -131,6 +131,23 @@ static bool note_said_last(struct job_row *job, const struct attempt_row *attemp
 	return replace_text(&job->waiting_on, waiting_on);
 }
 
+/* What cannot be read this time stays as it was. */
+static bool note_progress(struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
+			  bool running, int64_t now_s)
+{
+	bool changed = false;
+	if (!running)
+		changed |= progress_window_clear(&job->window);
+	else if (o->progress >= 0)
+		changed |=
+		    progress_window_add(&job->window, job->progress, o->progress, attempt->progress_before, now_s);
+	if (o->progress >= 0)
+		changed |= replace_number(&job->progress, o->progress);
+	if (o->progress_total > 0)
+		changed |= replace_number(&job->progress_total, o->progress_total);
+	return changed;
+}
+
 static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, enum slurm_class class, int64_t now_s)
 {
@@ -165,8 +182,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	}
 	if (!pending)
 		changed |= note_times(job, attempt, used_before_s, o, ended, now_s);
-	if (o->progress >= 0)
-		changed |= replace_number(&job->progress, o->progress);
+	changed |= note_progress(job, attempt, o, class == SLURM_RUNNING, now_s);
 	changed |= replace_number(&attempt->absent_since, 0);
 	return changed;
 }

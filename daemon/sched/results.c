@@ -137,6 +137,14 @@ static int store_samples(struct db *db, const struct active_chain *chain, const 
 					    : samples_remove(db, chain->seq, err);
 }
 
+/* The evaluator's log may not have said how many there were to finish; its results may. */
+static void note_samples(struct job_row *job, const struct scores *scores)
+{
+	int64_t samples = scores_samples(scores);
+	if (progress_total(job->progress, job->progress_total) < 0 && samples > 0)
+		job->progress_total = samples;
+}
+
 int results_take(struct db *db, struct active_chain *chain, const struct action *action, int64_t now_s,
 		 struct nel_err *err)
 {
@@ -150,6 +158,8 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 	chain->results_since_ms = 0;
 	if (fault != FAULT_NONE && (succeeded || fault != FAULT_MISSING))
 		add_fault(warnings, chain->job.id, fault, action);
+	if (fault == FAULT_NONE)
+		note_samples(&chain->job, &action->scores);
 	if (fault == FAULT_NONE)
 		add_doubts(warnings, action, chain->attempt.number == 1);
 	add_missing_samples(warnings, action);

@@ -23,9 +23,10 @@ struct observe_order {
 /* One of the jobs of a shared chain: what its script has written of it. */
 struct job_sighting {
 	int job_index;
-	int64_t started_at; /* of its first evaluation in this attempt; 0: it has not begun in it */
-	int64_t progress;   /* finished requests; -1 unknown */
-	bool has_end;       /* it has ended for good, in this attempt or an earlier one; then: */
+	int64_t started_at;     /* of its first evaluation in this attempt; 0: it has not begun in it */
+	int64_t progress;       /* finished requests; -1 unknown */
+	int64_t progress_total; /* of so many; 0 unknown */
+	bool has_end;           /* it has ended for good, in this attempt or an earlier one; then: */
 	int exit_code;
 	int64_t end_started_at; /* of the evaluation that ended so */
 	int64_t ended_at;
@@ -55,8 +56,9 @@ struct observation {
 	int64_t gpu_s;          /* GPU seconds of the runs whose GPUs it names */
 	int64_t gpus_untold_s;  /* run time of the others */
 	/* From the job's directory, when readable. */
-	int64_t progress;      /* finished requests; -1 unknown */
-	int64_t stamp_started; /* the script's own stamps of this attempt, UTC; 0 none */
+	int64_t progress;       /* finished requests; -1 unknown */
+	int64_t progress_total; /* of so many, as the evaluator says; 0 unknown */
+	int64_t stamp_started;  /* the script's own stamps of this attempt, UTC; 0 none */
 	int64_t stamp_ended;
 	int stamp_exit;          /* -1 none */
 	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */

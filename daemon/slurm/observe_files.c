@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "chain/progress.h"
 #include "config/plan/eval_plan.h"
 #include "slurm/slurm_state.h"
 
@@ -104,7 +105,17 @@ static void read_start_up(struct observation *o, char **f, int64_t heartbeat)
 	o->start_up_s = start_up_of(starts, ends, ready, heartbeat);
 }
 
-/* f|index|progress|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready */
+/* "17/40": what is finished, and of how many; either may be missing. */
+static void read_progress(char *text, int64_t *ret_requests, int64_t *ret_total)
+{
+	char *slash = strchr(text, '/');
+	if (slash != NULL)
+		*slash++ = '\0';
+	*ret_requests = record_number(text, PROGRESS_MAX, -1);
+	*ret_total = slash != NULL ? record_number(slash, PROGRESS_MAX, 0) : 0;
+}
+
+/* f|index|progress/total|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready */
 void observe_files_take_files(struct observe_reply *reply, struct record *record)
 {
 	if (!record_split(record, 7, 8))
@@ -114,7 +125,7 @@ void observe_files_take_files(struct observe_reply *reply, struct record *record
 	if (index < 0 || (size_t)index >= reply->count)
 		return;
 	struct observation *o = &reply->items[index];
-	o->progress = record_number(f[2], INT64_MAX, -1);
+	read_progress(f[2], &o->progress, &o->progress_total);
 	if (record->count > 7)
 		read_start_up(o, f, record_time(f[3]));
 	read_stamps(o, f[4], f[5], record_time(f[3]));
@@ -147,7 +158,7 @@ static void insert_job(struct observation *o, const struct job_sighting *job)
 	o->job_count++;
 }
 
-/* j|index|job|start,start|progress|, and exit|start|end|attempt|why, or nothing. */
+/* j|index|job|start,start|progress/total|, and exit|start|end|attempt|why, or nothing. */
 void observe_files_take_job(struct observe_reply *reply, struct record *record)
 {
 	struct job_sighting job = {0};
@@ -160,7 +171,7 @@ void observe_files_take_job(struct observe_reply *reply, struct record *record)
 		return;
 	f[3][strcspn(f[3], ",")] = '\0';
 	job.started_at = record_time(f[3]);
-	job.progress = record_number(f[4], INT64_MAX, -1);
+	read_progress(f[4], &job.progress, &job.progress_total);
 	job.has_end = record->count == 10 && read_job_end(f + 5, &job);
 	if (job.started_at == 0 && !job.has_end)
 		return;

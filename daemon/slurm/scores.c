@@ -31,6 +31,28 @@ char *scores_describe_left_out(const struct scores *scores)
 			  scores->first_left_out != NULL ? scores->first_left_out : "");
 }
 
+int64_t scores_samples(const struct scores *scores)
+{
+	int64_t sum = 0;
+	const char *task = NULL; /* whose scores come one after the other */
+	int64_t count = 0;
+	for (size_t i = 0; i < scores->count; i++) {
+		const struct score *score = &scores->items[i];
+		if (score->group)
+			continue;
+		if (score->count < 0 || score->count > INT32_MAX)
+			return -1;
+		if (task == NULL || strcmp(task, score->task) != 0)
+			count = 0;
+		task = score->task;
+		if (score->count > count) {
+			sum += score->count - count;
+			count = score->count;
+		}
+	}
+	return task != NULL ? sum : -1;
+}
+
 /* All of them as one text, for a look at each alone costs as much as one at all. */
 void scores_mask(struct scores *scores, const struct mask *mask)
 {

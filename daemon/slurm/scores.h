@@ -24,6 +24,9 @@ void scores_done(struct scores *scores);
 /* A sentence about what was left out; the caller frees it. */
 char *scores_describe_left_out(const struct scores *scores);
 
+/* How many samples the tasks had together, groups apart; -1: of one it is not said, or there are none. */
+int64_t scores_samples(const struct scores *scores);
+
 /* Takes secrets out of the names; each keeps its length. */
 void scores_mask(struct scores *scores, const struct mask *mask);
 

@@ -322,6 +322,24 @@ def test_status_of_jobs_and_of_one_s_own(nel, ann, bob):
     assert "(404)" in nel.err
 
 
+def test_status_shows_how_far_a_job_is_and_how_long_it_takes(nel, ann, daemon):
+    identity = ann.submit().json()["id"]
+    ann.post(f"/v1/evaluations/{identity}/cancel")
+    wait_until(lambda: ann.get(f"/v1/evaluations/{identity}").json()["state"] == "cancelled")
+    set_state(daemon, identity, "running")
+    daemon.execute("UPDATE jobs SET progress = 40, progress_total = 100, observation = NULL, observed_at = 1000060, "
+                   "rate_from_at = 1000000, rate_from_requests = 10 WHERE id = ?", f"{identity}.1")
+    assert ann.get(f"/v1/jobs/{identity}.1").json()["progress"] == {
+        "requests": 40, "total": 100, "rate_per_s": 0.5, "eta_s": 120}
+    assert any(" 40/100, 0.5/s, 2 min left" in line for line in nel("status", identity).splitlines())
+    assert "requests: 40/100, 0.5/s, 2 min left  budget:" in nel("status", f"{identity}.1")
+    daemon.execute("UPDATE jobs SET progress_total = 7 WHERE id = ?", f"{identity}.1")
+    assert "requests: 40, 0.5/s  budget:" in nel("status", f"{identity}.1")
+    set_state(daemon, identity, "cancelled")
+    assert ann.get(f"/v1/jobs/{identity}.1").json()["progress"] == {
+        "requests": 40, "total": None, "rate_per_s": None, "eta_s": None}
+
+
 def test_warnings_of_a_job_are_shown(nel, ann, daemon):
     identity = ann.submit().json()["id"]
     ann.post(f"/v1/evaluations/{identity}/cancel")

@@ -41,6 +41,31 @@ def test_run_of_a_second_job_of_the_attempt_leaves_at_once(make):
     assert len(run.calls("srun")) == 1
 
 
+BAR = "Requesting API:  40%|████      | 2110/5276 [01:00<01:30,  6.66it/s]"
+
+
+@pytest.mark.parametrize("log, total", [
+    # lm-evaluation-harness: bars of other things come before and after; the one of its requests counts.
+    (f"  0%|          | 0/1319 [00:00<?, ?it/s]\r100%|█| 1319/1319 [00:01<00:00]\n\r{BAR}", "5276"),
+    (f"{BAR}\n100%|██████████| 100/100 [00:01<00:00, 900.10it/s]\n", "5276"),
+    ("Running loglikelihood requests:  10%|█ | 4/40 [00:01<00:10,  3.6it/s]\r", "40"),
+    # One without a name, and nemo-evaluator's own loop.
+    ("starting\n\r  3%|▎         | 6/198 [00:10<05:20,  1.67s/it]", "198"),
+    ("[I 2026-01-31T12:00:00] Evaluation progress processed=30 total=300 pct=10\n", "300"),
+    ('{"event": "Evaluation progress", "processed": 30, "total": 300, "pct": 10}\n', "300"),
+    # Nonsense.
+    ("Requesting API: 40%|x| 1/-5 [\nRequesting API: 40%|x| 1/99999999999999 [\n\0\1Requesting API: 40%| 1/2\n", None),
+    ("the total=12 of it; 100%|\n12/24 [\n", None),
+    ("", None),
+])
+def test_run_notes_how_many_requests_the_evaluator_says_that_there_are(make, log, total):
+    run = make("none")
+    (run.job_dir / "logs/client-42.log").write_text(log)
+    assert run.run() == 0, run.log
+    noted = run.job_dir / ".attempts/1/total"
+    assert (noted.read_text() if noted.exists() else None) == (total and total + "\n")
+
+
 def test_run_of_a_finished_evaluation_seals_its_results(make):
     run = make("none")
     run.set("evaluator-results", "results: {}\n")

@@ -15,7 +15,7 @@ def check_resumed(client, job_id, slurm_state, count):
     assert job["budget"]["used_s"] == first["elapsed_s"] + second["elapsed_s"]
     assert sorted(answers(job)) == list(range(count))
     assert count <= len(questions(job)) <= count + RESUMED_PARALLELISM
-    assert job["progress"] == {"requests": count}
+    assert job["progress"] == {"requests": count, "total": count, "rate_per_s": None, "eta_s": None}
     assert set(client.scores(job_id).values()) == {SCORE}
     script = client.get(f"/v1/jobs/{job_id}/script?attempt=2").text
     assert f"#SBATCH --dependency=afterany:{first['slurm_job_id']}\n" in script

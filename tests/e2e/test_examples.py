@@ -89,7 +89,7 @@ def check_job(client, job, count, nodes):
     assert attempt["slurm_job_id"] == job["slurm_job_id"]
     assert attempt["nodes"] in nodes
     assert job["waiting_on"] is None
-    assert job["progress"] == {"requests": count}
+    assert job["progress"] == {"requests": count, "total": count, "rate_per_s": None, "eta_s": None}
     check_times(job, attempt)
     check_history(job)
     assert set(client.scores(job["id"]).values()) == {SCORE}

@@ -199,6 +199,48 @@ static void test_render_job_unknown_values_are_null(void **state)
 	json_decref(json);
 }
 
+static json_t *progress_of(const struct job_row *job)
+{
+	struct json_out out = {0};
+	render_job(&out, job);
+	json_t *shown = parse(&out);
+	json_t *progress = json_incref(json_object_get(shown, "progress"));
+	json_decref(shown);
+	return progress;
+}
+
+/* Rate and time left are a running job's; a total below what is finished is none. */
+static void test_render_job_progress(void **state)
+{
+	(void)state;
+	static const struct {
+		enum chain_state state;
+		int64_t requests, total, from_at;
+		const char *want;
+	} cases[] = {
+	    {CHAIN_RUNNING, 40, 100, 1000, "{\"requests\":40,\"total\":100,\"rate_per_s\":0.5,\"eta_s\":120}"},
+	    {CHAIN_RUNNING, 40, 0, 1000, "{\"requests\":40,\"total\":null,\"rate_per_s\":0.5,\"eta_s\":null}"},
+	    {CHAIN_RUNNING, 40, 39, 1000, "{\"requests\":40,\"total\":null,\"rate_per_s\":0.5,\"eta_s\":null}"},
+	    {CHAIN_RUNNING, 40, 100, 1060, "{\"requests\":40,\"total\":100,\"rate_per_s\":null,\"eta_s\":null}"},
+	    {CHAIN_RUNNING, 40, 100, 0, "{\"requests\":40,\"total\":100,\"rate_per_s\":null,\"eta_s\":null}"},
+	    {CHAIN_SUCCEEDED, 100, 100, 1000, "{\"requests\":100,\"total\":100,\"rate_per_s\":null,\"eta_s\":null}"},
+	    {CHAIN_PENDING, 40, 100, 1000, "{\"requests\":40,\"total\":100,\"rate_per_s\":null,\"eta_s\":null}"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct job_row job = make_job(cases[i].state);
+		job.progress = cases[i].requests;
+		job.progress_total = cases[i].total;
+		job.observed_at = 1060;
+		job.window = (struct progress_window){.from_at = cases[i].from_at, .from_requests = 10};
+		json_t *progress = progress_of(&job);
+		json_t *want = json_loads(cases[i].want, 0, NULL);
+		if (!json_equal(progress, want))
+			fail_msg("case %zu: %s", i, json_dumps(progress, 0));
+		json_decref(progress);
+		json_decref(want);
+	}
+}
+
 static void test_render_evaluation_counts_and_warnings(void **state)
 {
 	struct job_row rows[] = {make_job(CHAIN_RUNNING), make_job(CHAIN_SUCCEEDED), make_job(CHAIN_RUNNING)};
@@ -323,6 +365,7 @@ int main(void)
 	    cmocka_unit_test(test_out_value_is_what_jansson_reads_back),
 	    cmocka_unit_test(test_out_nesting_and_commas),
 	    cmocka_unit_test(test_render_job_unknown_values_are_null),
+	    cmocka_unit_test(test_render_job_progress),
 	    cmocka_unit_test(test_render_job_queue_is_whose_it_waits_in),
 	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
 	    cmocka_unit_test(test_render_job_detail_attempts_and_history),

@@ -64,6 +64,11 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->not_before, b->not_before},
 	    {a->cancel_requested_at, b->cancel_requested_at},
 	    {a->progress, b->progress},
+	    {a->progress_total, b->progress_total},
+	    {a->window.from_at, b->window.from_at},
+	    {a->window.from_requests, b->window.from_requests},
+	    {a->window.next_at, b->window.next_at},
+	    {a->window.next_requests, b->window.next_requests},
 	    {a->observed_at, b->observed_at},
 	    {a->created_at, b->created_at},
 	    {a->updated_at, b->updated_at},
@@ -99,6 +104,8 @@ static void test_jobs_insert_and_get_every_column(void **state)
 	rows[1].not_before = 11;
 	rows[1].cancel_requested_at = 12;
 	rows[1].progress = 0;
+	rows[1].progress_total = 20;
+	rows[1].window = (struct progress_window){1, 2, 3, 4};
 	rows[1].observed_at = 13;
 	rows[1].started_at = 14;
 	rows[1].ended_at = 15;
@@ -284,6 +291,8 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 				 .failures = 1,
 				 .not_before = 30,
 				 .progress = 5,
+				 .progress_total = 6,
+				 .window = {7, 8, 9, 10},
 				 .export_ = (char *)"{}",
 				 .observed_at = 40,
 				 .started_at = 50,
@@ -300,6 +309,8 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 	expected.failures = 1;
 	expected.not_before = 30;
 	expected.progress = 5;
+	expected.progress_total = 6;
+	expected.window = change.window;
 	expected.export_ = change.export_;
 	expected.observed_at = 40;
 	expected.started_at = 50;

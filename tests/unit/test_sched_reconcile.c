@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 #include "sched/reconcile.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,37 @@ static struct judgement run(struct job_row *job, struct attempt_row *attempt, co
 	struct judgement j;
 	reconcile(job, attempt, 0, o, rules, &j);
 	return j;
+}
+
+/* The rate is of the running attempt alone: none from one look, none of what an evaluator counts again, none at the
+ * end.
+ */
+static void test_reconcile_progress_gives_a_rate_while_it_runs(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct reconcile_rules rules = {.accounting = true, .absence_deadline_s = 300, .now_s = NOW};
+	struct observation o = seen("RUNNING");
+	attempt.progress_before = 10;
+	static const struct {
+		int64_t requests, total, want_total;
+		double rate; /* -1: none */
+	} looks[] = {{0, 0, 0, -1},  {9, 50, 50, -1},      {12, 0, 50, -1}, {32, 60, 60, 2},
+		     {-1, 0, 60, 1}, {52, 0, 60, 4.0 / 3}, {11, 0, 60, -1}, {11, 0, 60, 0}};
+	for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++, rules.now_s += 10) {
+		o.progress = looks[i].requests;
+		o.progress_total = looks[i].total;
+		run(&job, &attempt, &o, &rules);
+		double rate = progress_rate(&job.window, job.progress, rules.now_s);
+		if (fabs(rate - looks[i].rate) > 1e-9 || job.progress_total != looks[i].want_total)
+			fail_msg("look %zu: %g a second, total %lld", i, rate, (long long)job.progress_total);
+	}
+	struct observation ended = seen("TIMEOUT");
+	ended.progress = 100;
+	assert_true(run(&job, &attempt, &ended, &rules).changed);
+	assert_int_equal(job.progress, 100);
+	assert_int_equal(job.window.from_at, 0);
 }
 
 static void test_reconcile_each_slurm_state_gives_its_event(void **state)
@@ -645,6 +677,7 @@ static void test_reconcile_a_state_that_is_not_known_never_ends_a_chain(void **s
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_progress_gives_a_rate_while_it_runs),
 	    cmocka_unit_test(test_reconcile_what_the_script_knew_better_counts),
 	    cmocka_unit_test(test_reconcile_tells_preemption_from_cancellation),
 	    cmocka_unit_test(test_reconcile_preemption_that_on_leaves_out_ends_the_chain),

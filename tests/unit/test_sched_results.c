@@ -200,12 +200,43 @@ static void test_take_of_scores_without_a_request_warns_unless_an_earlier_attemp
 	}
 }
 
+static void test_take_of_scores_that_count_their_samples_gives_the_total_that_the_log_did_not(void **state)
+{
+	static const struct {
+		int64_t progress, total, want;
+	} cases[] = {{4, 0, 5}, {5, 0, 5}, {4, 9, 9}, {4, 3, 5}};
+	static const char text[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5, stats: {count: 2}}, "
+				   "u: {value: 1, stats: {count: 2}}}}}}, v: {metrics: {m: {scores: {s: {value: 0.5, "
+				   "stats: {count: 3}}}}}}}, groups: {g: {metrics: {m: {scores: {s: {value: 1}}}}}}}";
+	struct fixture *f = *state;
+	struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS};
+	struct action action = {.collected = {.results_hash = HASH_A, .sealed_hash = HASH_A}};
+	add_job(f, &chain);
+	assert_int_equal(scores_parse(text, strlen(text), &action.scores, &action.scores_err), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		chain.job.progress = cases[i].progress;
+		chain.job.progress_total = cases[i].total;
+		assert_ok(f, db_begin(f->db, &f->err));
+		assert_ok(f, results_take(f->db, &chain, &action, 7, &f->err));
+		assert_ok(f, db_commit(f->db, &f->err));
+		assert_int_equal(chain.job.progress_total, cases[i].want);
+	}
+	action.scores.items[0].count = -1;
+	assert_int_equal(scores_samples(&action.scores), -1);
+	assert_int_equal(scores_samples(&(struct scores){0}), -1);
+	scores_done(&action.scores);
+	job_row_done(&chain.job);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_take_stores_what_can_be_trusted_and_warns_of_the_rest),
 	    cmocka_unit_test(test_take_of_scores_without_a_request_warns_unless_an_earlier_attempt_may_have_asked),
 	    cmocka_unit_test(test_take_stores_samples_and_says_what_is_missing),
+	    cmocka_unit_test_setup_teardown(
+		test_take_of_scores_that_count_their_samples_gives_the_total_that_the_log_did_not, fixture_setup,
+		fixture_teardown),
 	    cmocka_unit_test(test_awaited_is_a_success_without_its_file_for_a_while),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

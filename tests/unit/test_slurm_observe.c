@@ -1,4 +1,5 @@
 /* Observation: the answer's parser, and remote_observe.sh run here under stand-ins for Slurm. */
+#include "chain/progress.h"
 #include "slurm/observe.h"
 #include "slurm_local.h"
 
@@ -251,6 +252,23 @@ static void test_parse_stamps_are_added_up(void **state)
 		assert_int_equal(o.progress, cases[i].progress);
 		assert_int_equal(o.restarts, cases[i].restarts);
 	}
+	static const struct {
+		const char *line;
+		int64_t requests, total;
+	} counts[] = {
+	    {"f|0|17/40||||\n", 17, 40},
+	    {"f|0|/40||||\n", -1, 40},
+	    {"f|0|17/||||\n", 17, 0},
+	    {"f|0|17/-3||||\n", 17, 0},
+	    {"f|0|-1/x||||\n", -1, 0},
+	    {"f|0|1000000000000/1000000000001||||\n", PROGRESS_MAX, 0},
+	    {"f|0|1000000000001/0||||\n", -1, 0},
+	};
+	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+		struct observation o = parse_one(counts[i].line);
+		assert_int_equal(o.progress, counts[i].requests);
+		assert_int_equal(o.progress_total, counts[i].total);
+	}
 	static const char *const fates[][2] = {{"f|0|||||TIMEOUT\n", "TIMEOUT"},
 					       {"f|0|||||WITHDRAWN\n", "WITHDRAWN"},
 					       {"f|0|||||no\n", ""},
@@ -333,7 +351,8 @@ static void test_observe_reads_slurm_and_files(void **state)
 	    ">$FAKE/acct; for i in 0 1 2 3; do mkdir -p $FAKE/j$i/.attempts/2 $FAKE/j$i/artifacts; echo 50 "
 	    ">$FAKE/j$i/.attempts/2/started; touch -d @90 $FAKE/j$i/.attempts/2/alive; echo 7 "
 	    ">$FAKE/j$i/artifacts/progress; done; "
-	    "echo '80 3' >$FAKE/j1/.attempts/2/ended");
+	    "echo '80 3' >$FAKE/j1/.attempts/2/ended; echo 90 >$FAKE/j0/.attempts/2/total; echo -7 "
+	    ">$FAKE/j1/.attempts/2/total; echo 60 >$FAKE/j3/total");
 	struct observe_order orders[4];
 	static const char *const ids[] = {"100", "101", "102", "103"};
 	static const char *const names[] = {"ours.0", "ours.1", "ours.2", "ours.3"};
@@ -350,6 +369,9 @@ static void test_observe_reads_slurm_and_files(void **state)
 		assert_string_equal(reply.items[i].state, states[i]);
 	assert_int_equal(reply.items[0].stamp_elapsed_s, 40);
 	assert_int_equal(reply.items[0].progress, 7);
+	assert_int_equal(reply.items[0].progress_total, 90);
+	assert_int_equal(reply.items[1].progress_total, 0);
+	assert_int_equal(reply.items[3].progress_total, 0);
 	assert_int_equal(reply.items[0].sacct, SIGHT_UNOBSERVABLE);
 	assert_int_equal(reply.items[1].stamp_exit, 3);
 	assert_int_equal(reply.items[1].stamp_elapsed_s, 30);
@@ -364,6 +386,7 @@ static void assert_job(const struct job_sighting *job, struct job_sighting want)
 	assert_int_equal(job->job_index, want.job_index);
 	assert_int_equal(job->started_at, want.started_at);
 	assert_int_equal(job->progress, want.progress);
+	assert_int_equal(job->progress_total, want.progress_total);
 	assert_int_equal(job->has_end, want.has_end);
 	if (!want.has_end)
 		return;
@@ -383,6 +406,7 @@ static void test_parse_jobs_of_a_shared_chain(void **state)
 		struct job_sighting first;
 	} cases[] = {
 	    {"j|0|3|100,150|7|\n", 1, {.job_index = 3, .started_at = 100, .progress = 7}},
+	    {"j|0|3|100|7/9|\n", 1, {.job_index = 3, .started_at = 100, .progress = 7, .progress_total = 9}},
 	    {"j|0|3|||0|90|120|1|ended\n",
 	     1,
 	     {.job_index = 3,
@@ -432,7 +456,8 @@ static void test_observe_of_a_shared_chain_reads_its_jobs(void **state)
 	    "for job in mmlu.0 gsm8k.2 x.3 y.4 z.5; do mkdir -p .jobs/$job/.attempts/1 .jobs/$job/.attempts/2 "
 	    "../$job/artifacts; done; "
 	    "echo '0 20 30 1 ended' >.jobs/gsm8k.2/end; echo 20 >.jobs/gsm8k.2/.attempts/1/started; "
-	    "printf '60\n70\n' >.jobs/mmlu.0/.attempts/2/started; echo 17 >../mmlu.0/artifacts/progress; "
+	    "printf '60\n70\n' >.jobs/mmlu.0/.attempts/2/started; echo 17 >../mmlu.0/artifacts/progress; echo 19 "
+	    ">.jobs/mmlu.0/.attempts/2/total; "
 	    "echo '143 65 66 2 cancelled' >.jobs/x.3/end; "
 	    "mkdir .jobs/y.4/end .jobs/.. .jobs/nothing '.jobs/a b.9' 2>/dev/null; echo $FAKE >$FAKE/secret; "
 	    "ln -s $FAKE/r/shared.1/.jobs/gsm8k.2/end .jobs/z.5/end");
@@ -443,7 +468,7 @@ static void test_observe_of_a_shared_chain_reads_its_jobs(void **state)
 	const struct observation *o = &reply.items[0];
 	assert_int_equal(o->stamp_started, 50);
 	assert_int_equal(o->job_count, 3);
-	assert_job(&o->jobs[0], (struct job_sighting){.started_at = 60, .progress = 17});
+	assert_job(&o->jobs[0], (struct job_sighting){.started_at = 60, .progress = 17, .progress_total = 19});
 	assert_job(&o->jobs[1], (struct job_sighting){.job_index = 2,
 						      .progress = -1,
 						      .has_end = true,

@@ -9,8 +9,8 @@
 #   p                                                                                     what squeue says is complete
 #   e|<id>                                                                                slurmctld says it was preempted
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
-#   f|<index>|<progress>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...> the job's files
-#   j|<index>|<job>|<start,start,...>|<progress>|<exit|start|end|attempt|why>             of each job on a shared deployment
+#   f|<index>|<progress/total>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...> the job's files
+#   j|<index>|<job>|<start,start,...>|<progress/total>|<exit|start|end|attempt|why>             of each job on a shared deployment
 #                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
@@ -161,6 +161,14 @@ read_small() { # (KEY DIRECTORY PATH-IN-IT)...
     done
 }
 
+# Sets line to "<finished>/<total>" of the counter of an evaluator and what run_body/11_evaluation.sh found in its log; either may
+# be missing, and line is empty without both.
+read_progress() { # COUNTER TOTAL
+    line=${1%%$'\n'*}
+    [[ $line =~ ^[0-9]{1,18}$ ]] || line=
+    [[ ! ${2%%$'\n'*} =~ ^[0-9]{1,18}$ ]] || line+=/${2%%$'\n'*}
+}
+
 # Sets line to the first words of the lines of a text: SEPARATOR between the words of a line, ',' between lines.
 read_stamps() { # TEXT SEPARATOR
     local row first second rows=() IFS=$'\n'
@@ -184,7 +192,7 @@ print_files() {
         # Nothing is written before it starts.
         [[ ${state_of[${ids[i]}]-} != PENDING ]] || continue
         wanted+=("$i")
-        for name in started ended fate ready; do
+        for name in started ended fate ready total; do
             files+=("$i:$name" "${dirs[i]}" ".attempts/${attempts[i]}/$name")
         done
         files+=("$i:progress" "${dirs[i]}" artifacts/progress)
@@ -204,9 +212,8 @@ print_files() {
         fi
         fate[i]=${text_of[$i:fate]-}
         fate[i]=${fate[i]%%[!A-Z_]*}
-        progress[i]=${text_of[$i:progress]-}
-        progress[i]=${progress[i]%%$'\n'*}
-        [[ ${progress[i]} =~ ^[0-9]{1,18}$ ]] || progress[i]=''
+        read_progress "${text_of[$i:progress]-}" "${text_of[$i:total]-}"
+        progress[i]=$line
         starts=${started[i]//[!,]/} ends=${ended[i]//[!,]/}
         # A start without an end: the heartbeat says how far it came.
         [[ -n ${started[i]} && (-z ${ended[i]} || ${#starts} -gt ${#ends}) ]] &&
@@ -240,7 +247,7 @@ print_shared_jobs() {
             ((${#jobs[@]} < 2 * shared_max)) || break 2
             jobs+=("$i" "$path")
             files+=("$path:started" "$path" ".attempts/${attempts[i]}/started" "$path:end" "${dirs[i]}" ".jobs/$job/end"
-                "$path:progress" "${dirs[i]%/*}/$job" artifacts/progress)
+                "$path:total" "$path" ".attempts/${attempts[i]}/total" "$path:progress" "${dirs[i]%/*}/$job" artifacts/progress)
         done
     done
     for ((turn = 0; turn < ${#files[@]}; turn += 3 * files_a_turn)); do
@@ -248,10 +255,9 @@ print_shared_jobs() {
     done
     for ((i = 0; i < ${#jobs[@]}; i += 2)); do
         path=${jobs[i + 1]}
+        read_progress "${text_of[$path:progress]-}" "${text_of[$path:total]-}"
+        progress=$line
         read_stamps "${text_of[$path:started]-}" ''
-        progress=${text_of[$path:progress]-}
-        progress=${progress%%$'\n'*}
-        [[ $progress =~ ^[0-9]{1,18}$ ]] || progress=''
         job=${text_of[$path:end]-}
         [[ $job =~ ^([0-9]{1,3})\ ([0-9]{1,12})\ ([0-9]{1,12})\ ([0-9]{1,9})\ (ended|cancelled)$'\n'$ ]] || job=''
         job=${job%$'\n'}

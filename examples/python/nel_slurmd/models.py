@@ -100,6 +100,9 @@ JobQueue = TypedDict('JobQueue', {
 
 class JobProgress(TypedDict):
     requests: int
+    total: CountOrNull
+    rate_per_s: Optional[float]
+    eta_s: CountOrNull
 
 
 class Budget(TypedDict):

@@ -21,6 +21,7 @@ readonly probe_max=1000000 watch_interval_s=10
 readonly ports_first=25000 ports_count=7700 # below what the kernel takes for connections by default (32768 and up)
 readonly ports_spare=16 ports_timeout_s=120
 readonly sealed_mib_max=64 # of results.yml
+readonly total_bytes=16384 # of the end of an evaluation's log
 readonly stop_room_s=55    # before the end of the budget, and at most a quarter of it: less than an attempt can use
 readonly exit_out_of_time=124
 readonly slurm_ends="BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT" # states of ended jobs
@@ -39,6 +40,7 @@ step=()              # the arguments of become_step for the next step, made by m
 heartbeat_pid=
 ports_pid=
 watch_pid=
+noted_total='0 0' # of the evaluation's requests: 1 or 2 (note_total()), how many
 failure=     # why this script gave up
 successor_queued=0
 terminated=0     # SIGTERM has come, or this script ends its evaluation itself

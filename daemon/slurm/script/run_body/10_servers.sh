@@ -232,20 +232,25 @@ tell_dead_servers() {
 
 # An evaluator may count requests that nobody answered as wrong answers, so scores count only when every server was there
 # from the first to the last.
-watch_servers() {
-    local i nap=
+watch_evaluation() {
+    local nap='' away=''
     trap 'kill "$nap" 2>/dev/null; exit' TERM
     while kill -0 $$; do
-        for ((i = 0; i < ${#server_doors[@]}; i += 4)); do
-            if is_away "${server_doors[@]:i:4}"; then
-                printf '%s at %s:%s refused connections at %(%H:%M:%S)T\n' "${server_doors[@]:i:3}" -1 |
-                    put "$attempt_dir/away"
-                exit
-            fi
-        done
+        [[ -n $away ]] || watch_servers
+        note_total
         sleep "$watch_interval_s" &
         nap=$!
         wait "$nap"
+    done
+}
+
+watch_servers() {
+    local i
+    for ((i = 0; i < ${#server_doors[@]}; i += 4)); do
+        is_away "${server_doors[@]:i:4}" || continue
+        away=$(printf '%s at %s:%s refused connections at %(%H:%M:%S)T' "${server_doors[@]:i:3}" -1)
+        printf '%s\n' "$away" | put "$attempt_dir/away"
+        return
     done
 }
 

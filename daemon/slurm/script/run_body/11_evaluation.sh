@@ -43,11 +43,12 @@ run_evaluation() { # returns the exit code of the evaluation
         "${options[@]}" "${container_command[@]}"
     evaluation_pid=$!
     rm -f "$attempt_dir/away" # of an earlier start
-    watch_servers </dev/null >/dev/null 2>&1 &
+    watch_evaluation </dev/null >/dev/null 2>&1 &
     watch_pid=$!
     wait_for_evaluation "$evaluation_pid"
     status=$?
     stop_watching
+    note_total
     say "the evaluation ended with exit code $status"
     ((status == 0 || terminated)) || tell_dead_servers
     if ((status == 0)) && ! has_finished || [[ -e $interrupted_marker ]]; then
@@ -61,6 +62,22 @@ run_evaluation() { # returns the exit code of the evaluation
     fi
     ((status != 0)) || seal_results
     return "$status"
+}
+
+# How many requests the evaluator has to make, as the bar of its progress says, in the attempt's file `total`. Bars are
+# tqdm's: lm-evaluation-harness's "Requesting API:  40%|####      | 400/1000 [01:00<01:30, 6.7it/s]"; nemo-evaluator's own
+# loop logs "Evaluation progress ... total=1000". A bar without a name may be of anything, and counts where there is no other.
+note_total() {
+    local found log=$NEL_JOB_DIR/logs/client-$SLURM_JOB_ID.log
+    local bar='[0-9]+%\|[^|]*\| *[0-9]+/([0-9]{1,12}) \[.*'
+    [[ -f $log && ! -L $log ]] || return 0
+    found=$(tail -c "$total_bytes" -- "$log" 2>/dev/null | tr '\r' '\n' | LC_ALL=C sed -n -E \
+        -e 's/\x1b\[[0-9;]*m//g' -e "s#^ *$bar#1 \\1#p" \
+        -e "s#^.*(Requesting API|Running [a-z_]+ requests|Chat completions|Completions|Embeddings): +$bar#2 \\2#p" \
+        -e 's#^.*Evaluation progress.*[ {"]total"?[=:] ?([0-9]{1,12})([^0-9].*)?$#2 \1#p' | sort -s -n -k 1,1 | tail -n 1)
+    [[ -n $found && $found != "$noted_total" && ${found%% *} -ge ${noted_total%% *} ]] || return 0
+    noted_total=$found
+    printf '%s\n' "${found#* }" | put "$attempt_dir/total"
 }
 
 # srun ends with 0, too, when Slurm has lost its node, and what ran there runs on (seen with Slurm 22.05). One that was told to
