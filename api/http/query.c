@@ -1,6 +1,7 @@
 /* Owns the decoding and checking of what stands in a URI. */
 #include "api/http/query.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -204,6 +205,53 @@ int query_get_label(const struct query *query, char **ret_key, const char **ret_
 		return err_set(err, NEL_INVALID, "query parameter \"label\" must be key:value");
 	*ret_key = mem_strndup(text, (size_t)(colon - text));
 	*ret_value = colon + 1;
+	return 0;
+}
+
+static int word_error(const char *name, const struct query_word *words, size_t count, bool label, struct nel_err *err)
+{
+	struct str known = {0};
+	for (size_t i = 0; i < count; i++)
+		str_appendf(&known, "%s%s", i > 0 ? ", " : "", words[i].name);
+	err_set(err, NEL_INVALID, "query parameter \"%s\" must be of %s%s, each once at most, with commas between",
+		name, str_text(&known), label ? " and one label:KEY" : "");
+	str_done(&known);
+	return -1;
+}
+
+/* One word of the list; false: it is none of them, or stands there again. */
+static bool take_word(const char *word, size_t size, const struct query_word *words, size_t count, char **label_key)
+{
+	static const char label[] = "label:";
+	const size_t label_size = sizeof label - 1;
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(words[i].name) != size || memcmp(words[i].name, word, size) != 0)
+			continue;
+		bool first = !*words[i].wanted;
+		*words[i].wanted = true;
+		return first;
+	}
+	if (label_key == NULL || *label_key != NULL || size <= label_size || memcmp(word, label, label_size) != 0)
+		return false;
+	*label_key = mem_strndup(word + label_size, size - label_size);
+	return true;
+}
+
+int query_get_words(const struct query *query, const char *name, const char *fallback, const struct query_word *words,
+		    size_t count, char **ret_label_key, struct nel_err *err)
+{
+	const char *text = query_get(query, name);
+	CLEANUP(mem_freep) char *label_key = NULL;
+	if (text == NULL)
+		text = fallback;
+	while (text != NULL) {
+		size_t size = strcspn(text, ",");
+		if (!take_word(text, size, words, count, ret_label_key != NULL ? &label_key : NULL))
+			return word_error(name, words, count, ret_label_key != NULL, err);
+		text = text[size] == ',' ? text + size + 1 : NULL;
+	}
+	if (ret_label_key != NULL)
+		*ret_label_key = TAKE(label_key);
 	return 0;
 }
 

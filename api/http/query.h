@@ -55,6 +55,18 @@ int query_get_span(const struct query *query, int64_t *ret_since_s, int64_t *ret
  * absent; INVALID without a colon or key. */
 int query_get_label(const struct query *query, char **ret_key, const char **ret_value, struct nel_err *err);
 
+/* A word that a list in a query may have. */
+struct query_word {
+	const char *name;
+	bool *wanted;
+};
+
+/* A list of words with commas between, each once at most: sets *wanted of those that are there. fallback: the list when
+ * there is none, or NULL. ret_label_key: NULL, or one word may be label:KEY, whose key the caller frees (NULL: there is
+ * none). INVALID otherwise, an empty list, too. */
+int query_get_words(const struct query *query, const char *name, const char *fallback, const struct query_word *words,
+		    size_t count, char **ret_label_key, struct nel_err *err);
+
 /* Appends text with everything but RFC 3986's unreserved characters as %XX. */
 void query_encode(struct str *s, const char *text);
 

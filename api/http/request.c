@@ -154,6 +154,20 @@ int request_take_body(struct request *request, const char *data, size_t size, st
 	return 0;
 }
 
+int request_wants_csv(struct request *request, bool *ret_csv, struct nel_err *err)
+{
+	const char *format = query_get(&request->query, "format");
+	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
+	if (format == NULL)
+		*ret_csv =
+		    media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), "text/csv", "application/json");
+	else if (strcmp(format, "csv") == 0 || strcmp(format, "json") == 0)
+		*ret_csv = strcmp(format, "csv") == 0;
+	else
+		return err_set(err, NEL_INVALID, "query parameter \"format\" must be json or csv");
+	return 0;
+}
+
 int request_check_query(struct request *request, const char *known, struct nel_err *err)
 {
 	if (request->raw_query == NULL)

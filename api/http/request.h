@@ -127,6 +127,12 @@ int request_check_length(struct request *request, struct nel_err *err);
  * request is then refused and further pieces are dropped. */
 int request_take_body(struct request *request, const char *data, size_t size, struct nel_err *err);
 
+/* Is the reply to be CSV? By the parameter `format`, else by Accept, which the reply then says. INVALID: another
+ * format.
+ */
+int request_wants_csv(struct request *request, bool *ret_csv, struct nel_err *err);
+#define REQUEST_CSV_TYPE "text/csv; charset=utf-8"
+
 /* Takes the query apart; `known` as in query_check(). */
 int request_check_query(struct request *request, const char *known, struct nel_err *err);
 

@@ -2,7 +2,6 @@
 #include "db/results.h"
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
-#include "api/http/media.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
@@ -11,21 +10,6 @@
 #include "api/v1/render.h"
 
 #include <string.h>
-
-#define CSV_TYPE "text/csv; charset=utf-8"
-
-static int parse_format(const struct request *request, bool *ret_csv, struct nel_err *err)
-{
-	const char *format = query_get(&request->query, "format");
-	if (format == NULL)
-		*ret_csv =
-		    media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), "text/csv", "application/json");
-	else if (strcmp(format, "csv") == 0 || strcmp(format, "json") == 0)
-		*ret_csv = strcmp(format, "csv") == 0;
-	else
-		return err_set(err, NEL_INVALID, "query parameter \"format\" must be json or csv");
-	return 0;
-}
 
 static void render_rows(struct json_out *out, bool csv, const struct render_score_of *of, const struct score *row)
 {
@@ -53,7 +37,7 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	CLEANUP(job_basis_done) struct job_basis basis = {0};
 	struct db *db = NULL;
 	bool csv = false;
-	if (parse_format(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	if (request_wants_csv(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0 ||
 	    likenesses_basis(db, job.seq, &basis, err) != 0)
 		return -1;
@@ -63,7 +47,7 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	for (size_t i = 0; i < list.count; i++)
 		render_rows(&body, csv, &of, &list.items[i]);
 	if (csv)
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
+		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
 	out_end(&body);
 	out_null(&body, "next");
 	if (list.count > 0) {
@@ -96,7 +80,7 @@ static int reply_list(struct request *request, const struct page *page, bool csv
 	}
 	if (csv) {
 		page_link(request, page, next);
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
+		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
 	}
 	out_end(&body);
 	page_next(request, page, next, &body);
@@ -113,7 +97,7 @@ static int reply_matrix(struct request *request, struct db *db, bool csv, const 
 	struct json_out body = {0};
 	if (csv) {
 		matrix_render_csv(&body.text, matrix);
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
+		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
 	}
 	matrix_render(&body, matrix);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
@@ -126,7 +110,7 @@ struct wanted {
 	bool csv;
 };
 
-static int parse_wanted(const struct request *request, struct wanted *ret_request, struct nel_err *err)
+static int parse_wanted(struct request *request, struct wanted *ret_request, struct nel_err *err)
 {
 	const struct query *query = &request->query;
 	const char *form = query_get(query, "form");
@@ -134,7 +118,7 @@ static int parse_wanted(const struct request *request, struct wanted *ret_reques
 	if (form != NULL && !wanted.matrix && strcmp(form, "list") != 0)
 		return err_set(err, NEL_INVALID, "query parameter \"form\" must be list or matrix");
 	if (query_get_bool(query, "latest", wanted.matrix, &wanted.latest, err) != 0 ||
-	    parse_format(request, &wanted.csv, err) != 0)
+	    request_wants_csv(request, &wanted.csv, err) != 0)
 		return -1;
 	if (wanted.matrix && !wanted.latest)
 		return err_set(err, NEL_INVALID, "form=matrix shows the latest scores: leave latest=false out");
@@ -199,7 +183,6 @@ int api_listResults(struct request *request, struct nel_err *err)
 	if (page_parse(request, CURSOR_RESULTS, &page, err) != 0 || parse_wanted(request, &wanted, err) != 0 ||
 	    parse_filter(request, &filter, &label_key, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
-	request_add_header(request, MHD_HTTP_HEADER_VARY, "Accept");
 	if (read_list_is_known(request))
 		return 0;
 	if (wanted.latest)

@@ -11,40 +11,17 @@
 
 #define LAST_DAY_MAX 2932896 /* 9999-12-31 */
 
-static int parse_by(const char *text, struct summary_filter *filter, struct nel_err *err)
-{
-	const struct {
-		const char *name;
-		bool *wanted;
-	} words[] = {{"state", &filter->by_state},
-		     {"cluster", &filter->by_cluster},
-		     {"user", &filter->by_user},
-		     {"day", &filter->by_day}};
-	while (text != NULL) {
-		size_t size = strcspn(text, ",");
-		size_t i = 0;
-		while (i < sizeof words / sizeof words[0] &&
-		       (strlen(words[i].name) != size || memcmp(words[i].name, text, size) != 0))
-			i++;
-		if (i == sizeof words / sizeof words[0] || *words[i].wanted)
-			return err_set(
-			    err, NEL_INVALID,
-			    "query parameter \"by\" must be of state, cluster, user, day, each once at most, "
-			    "with commas between");
-		*words[i].wanted = true;
-		text = text[size] == ',' ? text + size + 1 : NULL;
-	}
-	return 0;
-}
-
 /* Whole days: that of `since`, to the last that begins before `until`. */
 static int parse_filter(const struct query *query, struct summary_filter *filter, struct nel_err *err)
 {
+	const struct query_word words[] = {{"state", &filter->by_state},
+					   {"cluster", &filter->by_cluster},
+					   {"user", &filter->by_user},
+					   {"day", &filter->by_day}};
 	int64_t since_s = 0;
 	int64_t until_s = 0;
-	const char *by = query_get(query, "by");
 	const char *time = query_get(query, "time");
-	if (parse_by(by != NULL ? by : "state", filter, err) != 0 ||
+	if (query_get_words(query, "by", "state", words, sizeof words / sizeof words[0], NULL, err) != 0 ||
 	    query_get_span(query, &since_s, &until_s, err) != 0)
 		return -1;
 	filter->ended = time != NULL && strcmp(time, "ended") == 0;

@@ -3,7 +3,6 @@
 #include "api/http/csv_out.h"
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
-#include "api/http/media.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "base/mem.h"
@@ -11,61 +10,21 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CSV_TYPE "text/csv; charset=utf-8"
 #define ITEMS_MAX 10000
 
-static int parse_format(const struct request *request, bool *ret_csv, struct nel_err *err)
+/* *ret_label is what filter->label points to; the caller frees it. */
+static int parse_filter(const struct query *query, struct usage_filter *filter, char **ret_label, struct nel_err *err)
 {
-	const char *format = query_get(&request->query, "format");
-	if (format == NULL)
-		*ret_csv =
-		    media_prefers(request_header(request, MHD_HTTP_HEADER_ACCEPT), "text/csv", "application/json");
-	else if (strcmp(format, "csv") == 0 || strcmp(format, "json") == 0)
-		*ret_csv = strcmp(format, "csv") == 0;
-	else
-		return err_set(err, NEL_INVALID, "query parameter \"format\" must be json or csv");
-	return 0;
-}
-
-static int take_by(struct usage_filter *filter, const char *word, struct nel_err *err)
-{
-	const struct {
-		const char *name;
-		bool *wanted;
-	} names[] = {{"user", &filter->by_user},
-		     {"cluster", &filter->by_cluster},
-		     {"model", &filter->by_model},
-		     {"task", &filter->by_task},
-		     {"month", &filter->by_month}};
-	static const char label[] = "label:";
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (strcmp(word, names[i].name) != 0)
-			continue;
-		*names[i].wanted = true;
-		return 0;
-	}
-	if (strncmp(word, label, sizeof label - 1) != 0 || word[sizeof label - 1] == '\0')
-		return err_set(
-		    err, NEL_INVALID,
-		    "query parameter \"by\": \"%.64s\" is not user, cluster, model, task, month or label:KEY", word);
-	if (filter->label != NULL)
-		return err_set(err, NEL_INVALID, "query parameter \"by\" takes one label");
-	filter->label = word + sizeof label - 1;
-	return 0;
-}
-
-/* by: a list separated by commas, in which the filter's label is then a part. */
-static int parse_filter(const struct query *query, char *by, struct usage_filter *filter, struct nel_err *err)
-{
-	long long since_s = 0;
-	long long until_s = 0;
-	char *rest = NULL;
-	if (query_get_time(query, "since", &since_s, err) != 0 || query_get_time(query, "until", &until_s, err) != 0)
+	const struct query_word words[] = {{"user", &filter->by_user},
+					   {"cluster", &filter->by_cluster},
+					   {"model", &filter->by_model},
+					   {"task", &filter->by_task},
+					   {"month", &filter->by_month}};
+	*filter = (struct usage_filter){.limit = ITEMS_MAX + 1};
+	if (query_get_span(query, &filter->since_s, &filter->until_s, err) != 0 ||
+	    query_get_words(query, "by", NULL, words, sizeof words / sizeof words[0], ret_label, err) != 0)
 		return -1;
-	*filter = (struct usage_filter){.since_s = since_s, .until_s = until_s, .limit = ITEMS_MAX + 1};
-	for (char *word = by != NULL ? strtok_r(by, ",", &rest) : NULL; word != NULL; word = strtok_r(NULL, ",", &rest))
-		if (take_by(filter, word, err) != 0)
-			return -1;
+	filter->label = *ret_label;
 	return 0;
 }
 
@@ -138,15 +97,15 @@ int api_getUsage(struct request *request, struct nel_err *err)
 	struct usage_filter filter;
 	struct db *db = NULL;
 	struct column columns[COLUMNS];
-	CLEANUP(mem_freep) char *by = mem_strdup(query_get(&request->query, "by"));
+	CLEANUP(mem_freep) char *label = NULL;
 	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
-	if (parse_format(request, &csv, err) != 0 || parse_filter(&request->query, by, &filter, err) != 0 ||
+	if (request_wants_csv(request, &csv, err) != 0 || parse_filter(&request->query, &filter, &label, err) != 0 ||
 	    request_read_db(request, &db, err) != 0 || usage_sum_up(db, &filter, &sums, err) != 0)
 		return -1;
 	if (sums.count > ITEMS_MAX)
 		return err_set(err, NEL_INVALID, "more than %d items: name less in \"by\", or a shorter time",
 			       ITEMS_MAX);
-	CLEANUP(mem_freep) char *label_name = filter.label != NULL ? mem_printf("label:%s", filter.label) : NULL;
+	CLEANUP(mem_freep) char *label_name = label != NULL ? mem_printf("label:%s", label) : NULL;
 	struct json_out body = {0};
 	if (csv) {
 		columns_of(&filter, label_name, NULL, columns);
@@ -163,7 +122,7 @@ int api_getUsage(struct request *request, struct nel_err *err)
 			render_json(&body, columns, &sums.items[i]);
 	}
 	if (csv)
-		return reply_text(request, MHD_HTTP_OK, CSV_TYPE, &body.text, err);
+		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
 	out_end(&body);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);

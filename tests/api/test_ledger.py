@@ -49,13 +49,13 @@ def test_bounds_are_of_the_end(client):
 
 def test_csv_has_the_same(client):
     reply = client.get("/v1/usage", params={"by": "label:team,user", "format": "csv"})
-    assert reply.headers["content-type"].startswith("text/csv")
+    assert reply.headers["content-type"].startswith("text/csv") and "Accept" in reply.headers["vary"]
     rows = list(csv.DictReader(io.StringIO(reply.text)))
     assert [(row["user"], row["label:team"], row["gpu_s"], row["gpu_s_start_up"]) for row in rows] == [
         ("ledger-ann", "red, blue", "1200", "120"), ("ledger-bob", "", "80", "0")]
 
 
-@pytest.mark.parametrize("by", ["colour", "label:", "label:a,label:b", "user,,task;"])
+@pytest.mark.parametrize("by", ["", "colour", "label:", "label:a,label:b", "user,,task", "user,", "user,user"])
 def test_what_is_no_key_is_refused(client, by):
     assert "by" in client.get("/v1/usage", 400, params={"by": by}).json()["detail"]
 

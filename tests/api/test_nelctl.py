@@ -74,6 +74,8 @@ def test_help_is_the_script_s_own_text_and_names_everything(nel):
     (["campaign", "show", "x"], "wants the id"), (["campaign", "ls", "x"], "no argument x"),
     (["kill"], "wants the id"), (["kill", "x.y"], "no id"), (["ls", "--statue", "x"], "--statue"),
     (["results", NO_ID, NO_ID], "one id"), (["results", "--refresh"], "one job"), (["logs"], "id of a job"),
+    (["usage", "ID"], "no argument ID"), (["usage", "--by"], "--by wants a value"), (["usage", "--month", "2026-13"], "2026-01"),
+    (["usage", "--month", "2026-01", "--since", "2d"], "leave --since"), (["usage", "--since", "now"], "--since wants a time"),
     (["ls", "--limit", "many"], "whole number"), (["artifacts"], "id of a job"), (["run", "config.yaml", "--key", "a b"], "--key"),
 ])
 def test_wrong_arguments_end_with_2(nel, words, says):
@@ -383,6 +385,28 @@ def test_results_as_table_csv_and_matrix(nel, ann, daemon):
     assert "org/of-nel,0.123456,0.01,7" in nel("results", "--matrix", "--model", "org/of-nel", "--csv")
     nel("results", "--matrix", "--baseline", "nobody", code=4)
     assert "nobody" in nel.err
+
+
+def test_usage_as_table_csv_and_json(nel, daemon):
+    for attempt, user, ended_at, gpu_s, lost in (("nelctl.1", "usage-ann", "2031-01-31T23:59:59Z", 3600 * 8, 0),
+                                                 ("nelctl.2", "usage-bob", "2031-01-01T00:00:00Z", 1800, 1800),
+                                                 ("nelctl.3", "usage-bob", "2031-02-01T00:00:00Z", 360, 0)):
+        daemon.execute("INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, ended_at, run_s, queue_s, gpu_s,"
+                       " start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) VALUES (?, 'e.0', 'e', ?, 'alpha', 'm', 't',"
+                       " unixepoch(?), 3600, 90, ?, 36, 0, ?, 'sacct')", attempt, user, ended_at, gpu_s, lost)
+    heading, *rows = (line.split() for line in nel("usage", "--month", "2031-01").splitlines())
+    assert heading[0] == "USER" and rows == [["usage-ann", "8", "0.01", "0", "0", "1", "0.03", "1", "1"],
+                                             ["usage-bob", "0.5", "0.01", "0", "0.5", "1", "0.03", "1", "1"],
+                                             ["total", "8.5", "0.02", "0", "0.5", "2", "0.06"]]
+    assert [line.split()[:2] for line in nel("usage", "--since", "2031-02-01", "--until", "2031-02-02").splitlines()[1:]] == [["usage-bob", "0.1"]]
+    lines = nel("usage", "--by", "month,user", "--since", "2031-01-01", "--csv").splitlines()
+    assert lines[0].startswith("user,month,gpu_s,") and [line.split(",")[:3] for line in lines[1:]] == [
+        ["usage-ann", "2031-01", "28800"], ["usage-bob", "2031-01", "1800"], ["usage-bob", "2031-02", "360"]]
+    assert json.loads(nel("usage", "--by", "task", "--month", "2031-02", "--json"))["items"][0]["gpu_s"] == 360
+    assert nel("usage", "--month", "2030-12").split()[:2] == ["GPU", "H"] and "2030" not in nel("usage", "--month", "2030-12")
+    nel("usage", "--by", "colour", code=4)
+    assert "--by must be of user" in nel.err
+    nel("usage")  # this month's, whatever there is
 
 
 def test_results_matrix_says_what_is_unlike(nel, daemon):

@@ -163,6 +163,60 @@ static void test_query_get_label_without_key_or_colon_is_invalid(void **state)
 	}
 }
 
+static void test_query_get_words_takes_each_once(void **state)
+{
+	static const struct {
+		const char *text;
+		bool label; /* may be there */
+		int rc;
+		bool a;
+		bool b;
+		const char *key;
+	} cases[] = {
+	    {"by=a", false, 0, true, false, NULL},
+	    {"by=b,a", true, 0, true, true, NULL},
+	    {"x=1", false, 0, false, true, NULL}, /* the fallback */
+	    {"by=label:team,b", true, 0, false, true, "team"},
+	    {"by=label:a:b", true, 0, false, false, "a:b"},
+	    {"by=", true, -1, false, false, NULL},
+	    {"by=a,", true, -1, false, false, NULL},
+	    {"by=,a", true, -1, false, false, NULL},
+	    {"by=a,a", true, -1, false, false, NULL},
+	    {"by=A", true, -1, false, false, NULL},
+	    {"by=ab", true, -1, false, false, NULL},
+	    {"by=label:", true, -1, false, false, NULL},
+	    {"by=label:x,label:y", true, -1, false, false, NULL},
+	    {"by=label:x", false, -1, false, false, NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct nel_err err = {0};
+		struct query query = {0};
+		char *copy = NULL;
+		char *key = NULL;
+		bool a = false;
+		bool b = false;
+		const struct query_word words[] = {{"a", &a}, {"b", &b}};
+		assert_int_equal(parse(cases[i].text, &copy, &query, &err), 0);
+		int rc = query_get_words(&query, "by", "b", words, 2, cases[i].label ? &key : NULL, &err);
+		assert_int_equal(rc, cases[i].rc);
+		if (rc == 0) {
+			assert_int_equal(a, cases[i].a);
+			assert_int_equal(b, cases[i].b);
+		} else {
+			assert_non_null(strstr(err.msg, "\"by\" must be of a, b"));
+			assert_int_equal(strstr(err.msg, "label:KEY") != NULL, cases[i].label);
+		}
+		if (cases[i].key == NULL)
+			assert_null(key);
+		else
+			assert_string_equal(key, cases[i].key);
+		free(key);
+		query_params_done(&query);
+		free(copy);
+	}
+}
+
 static void test_query_encode_reserved_bytes_are_escaped(void **state)
 {
 	struct str s = {0};
@@ -218,6 +272,7 @@ int main(void)
 	    cmocka_unit_test(test_query_check_rules_name_what_is_wrong),
 	    cmocka_unit_test(test_query_get_values_of_wrong_type_are_invalid),
 	    cmocka_unit_test(test_query_get_label_without_key_or_colon_is_invalid),
+	    cmocka_unit_test(test_query_get_words_takes_each_once),
 	    cmocka_unit_test(test_query_encode_reserved_bytes_are_escaped),
 	    cmocka_unit_test(test_path_match_templates_capture_segments),
 	};
