@@ -65,9 +65,10 @@ static struct statement failures = {
     .sql =
 	"SELECT CASE WHEN f.state = 'budget_exhausted' THEN f.state ELSE coalesce(lower(a.slurm_state), "
 	"'not_submitted')"
-	" END, count(*) FROM (SELECT seq, attempt, state FROM jobs INDEXED BY jobs_failed"
+	" END, sum(f.wanted), count(*) FROM (SELECT seq, attempt, state,"
+	" (?3 IS NULL OR cluster = ?3) AND (?4 IS NULL OR user = ?4) AS wanted FROM jobs INDEXED BY jobs_failed"
 	" WHERE state IN ('failed', 'budget_exhausted') AND ended_at >= ?1 AND ended_at < ?2"
-	" AND (?3 IS NULL OR cluster = ?3) AND (?4 IS NULL OR user = ?4) ORDER BY ended_at DESC, seq DESC LIMIT ?5) f"
+	" ORDER BY ended_at DESC, seq DESC LIMIT ?5) f"
 	" LEFT JOIN attempts a ON a.job = f.seq AND a.number = f.attempt GROUP BY 1 ORDER BY 2 DESC, 1",
 };
 
@@ -83,10 +84,14 @@ int summary_failures(struct db *db, const struct summary_filter *filter, struct 
 	query_bind_text(&q, filter->user);
 	query_bind_int(&q, SUMMARY_FAILURES_MAX);
 	while (query_next(&q, err)) {
+		CLEANUP(mem_freep) char *cause = query_text(&q);
+		int64_t jobs = query_int(&q);
+		seen += query_int(&q);
+		if (jobs == 0)
+			continue;
 		struct failure_count *row = ROW_ADD(list.items, list.count);
-		row->cause = query_text(&q);
-		row->jobs = query_int(&q);
-		seen += row->jobs;
+		row->cause = TAKE(cause);
+		row->jobs = jobs;
 	}
 	if (query_failed(&q))
 		return -1;

@@ -6,7 +6,7 @@
 #include "db/db.h"
 
 #define SUMMARY_ROWS_MAX 10000     /* of one summary */
-#define SUMMARY_FAILURES_MAX 10000 /* failed jobs that are looked at, the latest ones */
+#define SUMMARY_FAILURES_MAX 10000 /* failed jobs that are looked at, the latest ones of all */
 #define SUMMARY_DAY_S 86400
 
 struct summary_filter {
@@ -44,7 +44,7 @@ struct failure_count {
 struct failure_count_list {
 	struct failure_count *items;
 	size_t count;
-	bool capped; /* there are more failed jobs than were looked at */
+	bool capped; /* so many failed then, of everybody, that earlier ones were not looked at */
 };
 
 void summary_list_done(struct summary_list *list);

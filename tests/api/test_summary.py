@@ -79,6 +79,19 @@ def test_summary_wrong_query_refused(ann, query):
     assert query.split("=")[0] in ann.get(f"/v1/summary?{query}", 400).json()["detail"]
 
 
+def test_more_rows_than_a_summary_has_are_refused(daemon, ann):
+    span = {"since": "1971-01-01T00:00:00Z", "until": "2000-01-01T00:00:00Z"}
+    daemon.execute("WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO day_counts"
+                   " SELECT 'created', 400 + i % 9000, 'alpha', 'many-' || (i / 9000), 'failed', 1, 1 FROM n")
+    try:
+        assert "`since` and `until`" in ann.get("/v1/summary", 400, params={"by": "day,user", **span}).json()["detail"]
+        assert len(counts(ann, by="day", **span)) == 9000
+        daemon.execute("DELETE FROM day_counts WHERE user = 'many-0' AND day = 400")
+        assert len(counts(ann, by="day,user", **span)) == 10000
+    finally:
+        daemon.execute("DELETE FROM day_counts WHERE user LIKE 'many-%'")
+
+
 def test_lists_say_how_many_there_are_when_asked(ann, past):
     for path, wanted in (("/v1/evaluations", 4), ("/v1/jobs", 8)):
         plain = ann.get(f"{path}?label=of:summary&limit=1").json()
