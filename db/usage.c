@@ -11,10 +11,47 @@ static int64_t part_of(int64_t whole, size_t index, size_t count)
 	return whole / (int64_t)count + ((int64_t)index < whole % (int64_t)count);
 }
 
+/* GPU seconds of an attempt, and those that were wasted, each in one at most. */
+struct split {
+	int64_t run_s;
+	int64_t gpu_s;
+	int64_t start_up_gpu_s;
+	int64_t idle_gpu_s;
+	int64_t lost_gpu_s;
+};
+
+/* The part of gpu_s that lies in part_s of run_s. */
+static int64_t share_of(int64_t gpu_s, int64_t part_s, int64_t run_s)
+{
+	if (part_s <= 0 || run_s <= 0)
+		return 0;
+	return part_s >= run_s ? gpu_s : (int64_t)((double)gpu_s * (double)part_s / (double)run_s);
+}
+
+static struct split split_of(int64_t run_s, int64_t gpu_s, int64_t start_up_s, int64_t idle_s, bool lost)
+{
+	struct split split = {.run_s = run_s, .gpu_s = gpu_s};
+	if (lost) {
+		split.lost_gpu_s = gpu_s;
+		return split;
+	}
+	split.start_up_gpu_s = share_of(gpu_s, start_up_s, run_s);
+	split.idle_gpu_s = share_of(gpu_s, idle_s, run_s);
+	if (split.idle_gpu_s > gpu_s - split.start_up_gpu_s)
+		split.idle_gpu_s = gpu_s - split.start_up_gpu_s;
+	return split;
+}
+
 static struct statement put_usage = {
-    .sql = "INSERT OR REPLACE INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id,"
-	   " slurm_state, ended_at, run_s, queue_s, gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source)"
-	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .sql =
+	"INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id, slurm_state,"
+	" ended_at, queue_s, run_s, gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, start_up_s, idle_s, lost, source)"
+	" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt, job) DO UPDATE"
+	" SET slurm_job_id = excluded.slurm_job_id, slurm_state = excluded.slurm_state, ended_at = excluded.ended_at,"
+	" queue_s = excluded.queue_s, run_s = excluded.run_s, gpu_s = excluded.gpu_s,"
+	" start_up_gpu_s = excluded.start_up_gpu_s, idle_gpu_s = excluded.idle_gpu_s,"
+	" lost_gpu_s = excluded.lost_gpu_s, start_up_s = excluded.start_up_s, idle_s = excluded.idle_s,"
+	" lost = excluded.lost, source = excluded.source, asks = 0",
 };
 
 static struct statement put_labels = {
@@ -26,8 +63,9 @@ static int put_part(struct db *db, const struct usage_row *row, const struct job
 		    struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &put_usage);
-	const int64_t wholes[] = {row->run_s,          row->queue_s,    row->gpu_s,
-				  row->start_up_gpu_s, row->idle_gpu_s, row->lost_gpu_s};
+	const struct split split = split_of(row->run_s, row->gpu_s, row->start_up_s, row->idle_s, row->lost);
+	const int64_t wholes[] = {row->queue_s,         split.run_s,      split.gpu_s,
+				  split.start_up_gpu_s, split.idle_gpu_s, split.lost_gpu_s};
 	query_bind_text(&q, row->attempt);
 	query_bind_text(&q, job->id);
 	query_bind_text(&q, job->evaluation);
@@ -40,6 +78,9 @@ static int put_part(struct db *db, const struct usage_row *row, const struct job
 	query_bind_int(&q, row->ended_at);
 	for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++)
 		query_bind_int(&q, part_of(wholes[i], index, count));
+	query_bind_int(&q, row->start_up_s);
+	query_bind_int(&q, row->idle_s);
+	query_bind_int(&q, row->lost);
 	query_bind_text(&q, row->by_sacct ? "sacct" : "service");
 	return query_run(&q, err);
 }
@@ -106,37 +147,46 @@ int usage_unsettled(struct db *db, const char *cluster, const char *identity, in
 	return 0;
 }
 
-static struct statement count_parts = {
-    .sql = "SELECT count(*) FROM usage WHERE attempt = ?",
+static struct statement find_parts = {
+    .sql = "SELECT count(*), max(start_up_s), max(idle_s), max(lost) FROM usage WHERE attempt = ?",
 };
 
-/* The part that is the index-th by job. One that was lost is so as a whole. */
+/* The part that is the index-th by job. */
 static struct statement settle_part = {
-    .sql = "UPDATE usage SET run_s = ?3, gpu_s = ?4, source = 'sacct',"
-	   " start_up_gpu_s = CASE WHEN gpu_s > 0 THEN start_up_gpu_s * ?4 / gpu_s ELSE 0 END,"
-	   " idle_gpu_s = CASE WHEN gpu_s > 0 THEN idle_gpu_s * ?4 / gpu_s ELSE 0 END,"
-	   " lost_gpu_s = CASE WHEN lost_gpu_s > 0 THEN ?4 ELSE 0 END"
+    .sql = "UPDATE usage SET run_s = ?3, gpu_s = ?4, start_up_gpu_s = ?5, idle_gpu_s = ?6, lost_gpu_s = ?7,"
+	   " source = 'sacct'"
 	   " WHERE attempt = ?1 AND job = (SELECT job FROM usage WHERE attempt = ?1 ORDER BY job LIMIT 1 OFFSET ?2)",
 };
+
+static int settle(struct db *db, const char *attempt, const struct split *split, size_t index, size_t count,
+		  struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &settle_part);
+	const int64_t wholes[] = {split->run_s, split->gpu_s, split->start_up_gpu_s, split->idle_gpu_s,
+				  split->lost_gpu_s};
+	query_bind_text(&q, attempt);
+	query_bind_int(&q, (int64_t)index);
+	for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++)
+		query_bind_int(&q, part_of(wholes[i], index, count));
+	return query_run(&q, err);
+}
 
 int usage_settle(struct db *db, const char *attempt, int64_t run_s, int64_t gpu_s, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
-	CLEANUP(query_done) struct query counted = query_start(db, &count_parts);
+	CLEANUP(query_done) struct query found = query_start(db, &find_parts);
 	bool row = false;
-	query_bind_text(&counted, attempt);
-	if (scope_begin_write(&scope, db, err) != 0 || query_step(&counted, &row, err) != 0)
+	query_bind_text(&found, attempt);
+	if (scope_begin_write(&scope, db, err) != 0 || query_step(&found, &row, err) != 0)
 		return -1;
-	size_t count = row ? (size_t)query_int(&counted) : 0;
-	for (size_t i = 0; i < count; i++) {
-		CLEANUP(query_done) struct query q = query_start(db, &settle_part);
-		query_bind_text(&q, attempt);
-		query_bind_int(&q, (int64_t)i);
-		query_bind_int(&q, part_of(run_s, i, count));
-		query_bind_int(&q, part_of(gpu_s, i, count));
-		if (query_run(&q, err) != 0)
+	size_t count = row ? (size_t)query_int(&found) : 0;
+	int64_t start_up_s = count > 0 ? query_int(&found) : 0;
+	int64_t idle_s = count > 0 ? query_int(&found) : 0;
+	bool lost = count > 0 && query_int(&found) != 0;
+	const struct split split = split_of(run_s, gpu_s, start_up_s, idle_s, lost);
+	for (size_t i = 0; i < count; i++)
+		if (settle(db, attempt, &split, i, count, err) != 0)
 			return -1;
-	}
 	return scope_commit(&scope, err);
 }
 
@@ -241,5 +291,5 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage, &put_labels, &list_unsettled, &count_parts, &settle_part,
+struct statement *const usage_statements[] = {&put_usage, &put_labels, &list_unsettled, &find_parts, &settle_part,
 					      &count_ask, &count_rows, &sum_usage,      NULL};

@@ -17,10 +17,10 @@ struct usage_row {
 	int64_t run_s;
 	int64_t queue_s; /* from its submission to its first start that is known; 0: not known */
 	int64_t gpu_s;
-	/* Of gpu_s, each second in one at most. */
-	int64_t start_up_gpu_s;
-	int64_t idle_gpu_s;
-	int64_t lost_gpu_s;
+	/* Of run_s, each second in one at most. */
+	int64_t start_up_s;
+	int64_t idle_s;
+	bool lost;     /* all of it: it came to nothing */
 	bool by_sacct; /* run_s and gpu_s are sacct's */
 };
 
@@ -51,7 +51,7 @@ void unsettled_list_done(struct unsettled_list *list);
 int usage_unsettled(struct db *db, const char *cluster, const char *identity, int64_t now_s, int limit,
 		    struct unsettled_list *ret_list, struct nel_err *err);
 
-/* What sacct says of the attempt takes the place of what was stored; what was wasted of it stays in proportion. */
+/* What sacct says of the attempt takes the place of what was stored; what was wasted of it is worked out anew. */
 int usage_settle(struct db *db, const char *attempt, int64_t run_s, int64_t gpu_s, struct nel_err *err);
 
 /* sacct was asked, and does not have its end. */

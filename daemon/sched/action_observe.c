@@ -16,7 +16,9 @@
 #include <string.h>
 
 #define ASK_AGAIN_MS 1000
-#define UNSETTLED_MAX 20 /* in one observation */
+#define UNSETTLED_MAX 20      /* in one observation */
+#define SETTLE_EVERY_MS 10000 /* where nothing is observed, those that are to be asked about are looked for so often \
+			       */
 
 static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 {
@@ -29,10 +31,12 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 	action->use_sacct = watch->accounting;
 	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
 	struct nel_err err;
-	if (action->use_sacct && !action->skip_sacct &&
+	if ((action->use_sacct || action->ask_accounting) && !action->skip_sacct &&
 	    usage_unsettled(s->db, watch->name, watch->identity, clock_now_s(), UNSETTLED_MAX, &action->unsettled,
 			    &err) != 0)
 		log_warning("the ledger cannot be read", LOG_S("error", err.msg));
+	if (action->count + action->unsettled.count == 0)
+		return;
 	watch->observing = action_push(action, s->lanes);
 	if (watch->observing)
 		action = NULL;
@@ -40,7 +44,8 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 		watch->next_ms = clock_mono_ms() + ASK_AGAIN_MS;
 }
 
-/* One look at all chains, whatever the number of watches. */
+/* One look at all chains, whatever the number of watches. Where there is nothing to be seen, attempts that have ended
+ * may still have to be asked about. */
 static void prepare(struct scheduler *s, const struct chain_list *due)
 {
 	(void)due;
@@ -64,9 +69,15 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		watch->observable = chain;
 		watch->observable_count++;
 	}
-	for (size_t i = 0; i < s->watches.count; i++)
-		if (s->watches.items[i]->observable_count > 0)
-			observe_cluster(s, s->watches.items[i]);
+	for (size_t i = 0; i < s->watches.count; i++) {
+		struct cluster_watch *watch = s->watches.items[i];
+		if (watch->observable_count == 0 && watch->settle_ms > now_ms)
+			continue;
+		if (watch->observable_count > 0 || cluster_watch_is_due(watch, now_ms)) {
+			watch->settle_ms = now_ms + SETTLE_EVERY_MS;
+			observe_cluster(s, watch);
+		}
+	}
 }
 
 /* The scheduler takes what squeue says while sacct is asked. */

@@ -27,6 +27,8 @@ struct cluster_watch {
 	struct active_chain *observable; /* while observations are handed out: its chains that are to be seen */
 	size_t observable_count;
 
+	int64_t settle_ms; /* monotonic: while nothing is observed, what the ledger lacks is not looked for before */
+
 	bool accounting_known;
 	bool accounting;
 	bool sacct_asked;         /* it is still to answer, while squeue may be asked again */

@@ -9,14 +9,6 @@ bool ledger_is_lost(const struct active_chain *chain)
 	return slurm_state_class(state) != SLURM_SUCCEEDED && chain->job.progress <= attempt->progress_before;
 }
 
-/* The part of gpu_s that lies in part_s of run_s. */
-static int64_t share_of(int64_t gpu_s, int64_t part_s, int64_t run_s)
-{
-	if (part_s <= 0 || run_s <= 0)
-		return 0;
-	return part_s >= run_s ? gpu_s : (int64_t)((double)gpu_s * (double)part_s / (double)run_s);
-}
-
 static bool has_end(const struct observation *o)
 {
 	return o->sacct == SIGHT_SEEN && o->acct_ended;
@@ -43,7 +35,6 @@ int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const 
 	bool by_sacct = has_end(o);
 	int64_t run_s = by_sacct ? o->acct_elapsed_s : attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
 	int64_t gpu_s = by_sacct ? gpu_s_of(o, attempt->gpus) : run_s * attempt->gpus;
-	bool lost = ledger_is_lost(chain);
 	bool waited = attempt->submitted_at != 0 && attempt->started_at > attempt->submitted_at;
 	const struct usage_row row = {
 	    .attempt = attempt->job_name,
@@ -53,8 +44,8 @@ int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const 
 	    .run_s = run_s,
 	    .queue_s = waited ? attempt->started_at - attempt->submitted_at : 0,
 	    .gpu_s = gpu_s,
-	    .start_up_gpu_s = lost ? 0 : share_of(gpu_s, o->start_up_s, run_s),
-	    .lost_gpu_s = lost ? gpu_s : 0,
+	    .start_up_s = o->start_up_s > 0 ? o->start_up_s : 0,
+	    .lost = ledger_is_lost(chain),
 	    .by_sacct = by_sacct,
 	};
 	return usage_put(db, &row, &job, 1, err);

@@ -63,8 +63,9 @@ def test_what_is_no_key_is_refused(client, by):
 def test_more_rows_than_a_request_may_take_are_refused(daemon, client):
     many = {"since": "1971-01-01T00:00:00Z", "until": "1972-01-01T00:00:00Z"}
     daemon.execute("WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
-                   " INSERT INTO usage SELECT 'many.' || i, 'many', 'e', 'ledger-many', 'alpha', 'm', 't', NULL, NULL,"
-                   " 31536000 + i, 1, 0, 8, 0, 0, 0, 'service', 0 FROM n")
+                   " INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, ended_at, run_s, queue_s, gpu_s,"
+                   " start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) SELECT 'many.' || i, 'many', 'e', 'ledger-many', 'alpha', 'm',"
+                   " 't', 31536000 + i, 1, 0, 8, 0, 0, 0, 'service' FROM n")
     try:
         assert "`since` and `until`" in client.get("/v1/usage", 400, params=many).json()["detail"]
         client.get("/v1/usage", 400, params={"by": "user"})

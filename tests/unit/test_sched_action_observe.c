@@ -382,6 +382,77 @@ static void test_take_observe_settles_the_ledger_by_sacct(void **state)
 	scene_done(&scene);
 }
 
+/* Nothing is to be seen on the cluster any more: an attempt that ended before sacct knew is asked about all the same.
+ */
+static void test_prepare_observe_asks_about_ended_attempts_alone(void **state)
+{
+	static const struct before before = {
+	    .state = CHAIN_RUNNING, .slurm_state = "RUNNING", .started_at = NOW_S - 400};
+	struct fixture *f = *state;
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	struct action *end = timeout(&scene);
+	end->observed.items[0].squeue = SIGHT_SEEN;
+	end->observed.items[0].sacct = SIGHT_ABSENT;
+	answers_take(&scene.s, end);
+	assert_int_equal(ledger_number(f, "source = 'service'"), 1);
+	active_chains_remove(&scene.s.chains, scene.chain);
+	/* Nobody listens there, so the answer is that it failed; what it asked about is in it. */
+	scene.cluster.hostname = scene.cluster.address = (char *)"127.0.0.1";
+	scene.cluster.port = 1;
+	scene.cluster.known_hosts_file = scene.cluster.key_file = (char *)"/nonexistent";
+	scene.cluster.connect_timeout_s = 5;
+	scene.s.inbox = queue_new(16);
+	assert_ok(f, lanes_start(&scene.settings, NULL, &scene.s.lanes, &f->err));
+	const struct chain_list none = {0};
+	static const struct {
+		int64_t after_s; /* its end */
+		bool accounting;
+		bool known;
+		bool asks;
+	} cases[] = {{9, true, true, false},   /* not yet */
+		     {15, true, true, false},  /* looked for 6 s ago */
+		     {20, false, true, false}, /* nobody knows more of it there */
+		     {31, true, true, true},
+		     {42, false, false, true}}; /* after a restart: whether anybody does is found out first */
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		clock_fake_set_ms((NOW_S + cases[i].after_s) * 1000);
+		scene.watch->accounting = cases[i].accounting;
+		scene.watch->accounting_known = cases[i].known;
+		scene.watch->next_ms = 0;
+		action_observe.prepare(&scene.s, &none);
+		if (scene.watch->observing != cases[i].asks)
+			fail_msg("case %zu: observing %d", i, scene.watch->observing);
+		if (!cases[i].asks)
+			continue;
+		CLEANUP(action_freep) struct action *answer = queue_pop(scene.s.inbox, 120000);
+		assert_non_null(answer);
+		assert_int_equal(answer->count, 0);
+		assert_int_equal(answer->unsettled.count, 1);
+		assert_string_equal(answer->unsettled.items[0].slurm_job_id, "77");
+		/* As sacct would have answered. */
+		answer->failed = false;
+		answer->use_sacct = answer->observed.sacct_asked = true;
+		answer->observed.items = mem_calloc(1, sizeof *answer->observed.items);
+		answer->observed.count = 1;
+		answer->observed.items[0] = (struct observation){.squeue = SIGHT_ABSENT,
+								 .sacct = SIGHT_SEEN,
+								 .acct_ended = true,
+								 .acct_elapsed_s = 402,
+								 .gpu_s = 1000 + (int64_t)i};
+		answers_take(&scene.s, TAKE(answer));
+		assert_false(scene.watch->observing);
+		assert_int_equal(ledger_number(f, "gpu_s"), 1000 + (int64_t)i);
+		assert_int_equal(ledger_number(f, "source = 'sacct'"), 1);
+		sql(f, "UPDATE usage SET source = 'service'");
+	}
+	lanes_stop(scene.s.lanes);
+	lanes_free(scene.s.lanes);
+	queue_close(scene.s.inbox);
+	queue_free(scene.s.inbox);
+	scene_done(&scene);
+}
+
 static int64_t stored_observed_at(const struct scene *scene)
 {
 	struct fixture *f = scene->f;
@@ -465,6 +536,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_take_observe_leaves_out_what_was_not_seen, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_settles_the_ledger_by_sacct, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_prepare_observe_asks_about_ended_attempts_alone, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_observe_counts_what_an_attempt_has_used, fixture_setup,
 					    fixture_teardown),

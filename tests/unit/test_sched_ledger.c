@@ -10,6 +10,7 @@
 
 #define ATTEMPTS 1000
 #define NOW 2000000000
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char *const ends[] = {"COMPLETED",      "TIMEOUT",   "PREEMPTED",    "NODE_FAIL", "FAILED",
 				   "OUT_OF_MEMORY",  "CANCELLED", "BOOT_FAIL",    "DEADLINE",  "CANCELLED by 0",
@@ -156,7 +157,7 @@ static void test_usage_of_a_shared_attempt_adds_up(void **state)
 		jobs[i] = &rows[i];
 	}
 	const struct usage_row row = {
-	    .attempt = "n.1", .ended_at = 1764547200, .run_s = 100, .gpu_s = 800, .start_up_gpu_s = 10};
+	    .attempt = "n.1", .ended_at = 1764547200, .run_s = 100, .gpu_s = 800, .start_up_s = 1};
 	assert_ok(f, usage_put(f->db, &row, jobs, 3, &f->err));
 	assert_ok(f, usage_put(f->db, &row, jobs, 3, &f->err)); /* told twice */
 	CLEANUP(usage_sums_done) struct usage_sums all = {0};
@@ -167,7 +168,7 @@ static void test_usage_of_a_shared_attempt_adds_up(void **state)
 	assert_int_equal(all.count, 1);
 	assert_string_equal(all.items[0].month, "2025-12");
 	assert_int_equal(all.items[0].gpu_s, 800);
-	assert_int_equal(all.items[0].start_up_gpu_s, 10);
+	assert_int_equal(all.items[0].start_up_gpu_s, 8);
 	assert_int_equal(all.items[0].attempts, 1);
 	assert_int_equal(all.items[0].jobs, 3);
 	assert_ok(f, usage_sum_up(f->db, &by_task, &parts, &f->err));
@@ -181,6 +182,56 @@ static void test_usage_of_a_shared_attempt_adds_up(void **state)
 	assert_int_equal(settled.items[0].run_s, 101);
 	assert_int_equal(settled.items[0].gpu_s, 1600);
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM usage WHERE source = 'sacct'"), 3);
+}
+
+/* What was asked for told of no GPUs, as where a flag of sbatch's asks for them, or the end came before any run time
+ * was seen: sacct knows, and what was wasted is told of what it says. */
+static void test_usage_settled_tells_waste_of_what_was_not_known(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		struct usage_row row;
+		size_t jobs;
+		int64_t start_up_gpu_s;
+		int64_t idle_gpu_s;
+		int64_t lost_gpu_s;
+	} cases[] = {
+	    {{.run_s = 100, .gpu_s = 0, .start_up_s = 25}, 1, 200, 0, 0},
+	    {{.run_s = 100, .gpu_s = 0, .start_up_s = 25}, 3, 200, 0, 0},
+	    {{.run_s = 100, .gpu_s = 0, .start_up_s = 25, .idle_s = 50}, 1, 200, 400, 0},
+	    {{.run_s = 100, .gpu_s = 0, .start_up_s = 25, .idle_s = 90}, 1, 200, 600, 0}, /* no second in both */
+	    {{.run_s = 0, .gpu_s = 0, .lost = true}, 1, 0, 0, 800},
+	    {{.run_s = 0, .gpu_s = 0, .lost = true}, 3, 0, 0, 800},
+	    {{.run_s = 1, .gpu_s = 2, .lost = true}, 3, 0, 0, 800}, /* one of three parts had none */
+	    {{.run_s = 50, .gpu_s = 100, .lost = true, .start_up_s = 25}, 2, 0, 0, 800},
+	    {{.run_s = 50, .gpu_s = 100, .start_up_s = 500}, 1, 800, 0, 0}, /* longer than the run */
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct job_row rows[3];
+		const struct job_row *jobs[3];
+		for (int k = 0; k < 3; k++) {
+			rows[k] = (struct job_row){.user = (char *)"anna",
+						   .cluster = (char *)"alpha",
+						   .model = (char *)"m",
+						   .task = (char *)"t"};
+			snprintf(rows[k].id, sizeof rows[k].id, "0123456789abcdef.%d", k);
+			jobs[k] = &rows[k];
+		}
+		struct usage_row row = cases[i].row;
+		row.attempt = "n.1";
+		row.ended_at = 1764547200;
+		assert_ok(f, usage_put(f->db, &row, jobs, cases[i].jobs, &f->err));
+		assert_ok(f, usage_settle(f->db, "n.1", 100, 800, &f->err));
+		CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+		const struct usage_filter one = {.limit = 10};
+		assert_ok(f, usage_sum_up(f->db, &one, &sums, &f->err));
+		const struct usage_sum *sum = &sums.items[0];
+		if (sum->gpu_s != 800 || sum->start_up_gpu_s != cases[i].start_up_gpu_s ||
+		    sum->idle_gpu_s != cases[i].idle_gpu_s || sum->lost_gpu_s != cases[i].lost_gpu_s)
+			fail_msg("case %zu: %d of %d, idle %d, lost %d", i, (int)sum->start_up_gpu_s, (int)sum->gpu_s,
+				 (int)sum->idle_gpu_s, (int)sum->lost_gpu_s);
+		query_number(f->db->sqlite, "DELETE FROM usage RETURNING 1");
+	}
 }
 
 /* A store of version 26, with attempts of every kind, gets their ledger. */
@@ -236,6 +287,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_ledger_of_every_end_equals_sacct, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_ledger_takes_over_attempts_from_before, fixture_setup_empty,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_usage_settled_tells_waste_of_what_was_not_known, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_usage_of_a_shared_attempt_adds_up, fixture_setup, fixture_teardown),
 	};
