@@ -16,9 +16,10 @@
 #include <string.h>
 
 #define ASK_AGAIN_MS 1000
-#define UNSETTLED_MAX 20      /* in one observation */
-#define SETTLE_EVERY_MS 10000 /* where nothing is observed, those that are to be asked about are looked for so often \
-			       */
+#define UNSETTLED_MAX 20 /* in one observation */
+#define SETTLE_EVERY_MS \
+	10000 /* where nothing is observed, those that are to be asked about are looked for so often \
+	       */
 
 static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 {
