@@ -201,6 +201,42 @@ int usage_asked(struct db *db, const char *attempt, struct nel_err *err)
 	return query_run(&q, err);
 }
 
+static struct statement list_runs = {
+    .sql = "SELECT (SELECT sum(gpu_s) FROM usage INDEXED BY usage_job WHERE job = j.id),"
+	   " (SELECT sum(run_s) FROM usage INDEXED BY usage_job WHERE job = j.id),"
+	   " CASE WHEN s.hash = ?3 AND p.hash = ?4 THEN 2"
+	   " WHEN json_extract(p.parts, '$.image') IS json_extract(?5, '$.image')"
+	   " AND json_extract(p.parts, '$.params.limit_samples') IS json_extract(?5, '$.params.limit_samples')"
+	   " THEN 1 ELSE 0 END"
+	   " FROM jobs j INDEXED BY jobs_succeeded JOIN job_likenesses l ON l.job = j.seq"
+	   " JOIN likenesses s ON s.seq = l.subject JOIN likenesses p ON p.seq = l.protocol"
+	   " WHERE j.state = 'succeeded' AND j.task = ?1 AND j.model = ?2 ORDER BY j.seq DESC LIMIT ?6",
+};
+
+int usage_runs(struct db *db, const char *task, const char *model, const struct likeness_row *subject,
+	       const struct likeness_row *protocol, size_t limit, struct usage_run *runs, size_t *ret_count,
+	       struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &list_runs);
+	size_t count = 0;
+	query_bind_text(&q, task);
+	query_bind_text(&q, model);
+	query_bind_text(&q, subject->hash);
+	query_bind_text(&q, protocol->hash);
+	query_bind_text(&q, protocol->parts);
+	query_bind_int(&q, (int64_t)limit);
+	while (query_next(&q, err)) {
+		struct usage_run run = {.gpu_s = query_int_or(&q, -1), .run_s = query_int_or(&q, -1)};
+		run.likeness = (enum usage_likeness)query_int(&q);
+		if (run.run_s >= 0) /* the ledger has it */
+			runs[count++] = run;
+	}
+	if (query_failed(&q))
+		return -1;
+	*ret_count = count;
+	return 0;
+}
+
 void usage_sums_done(struct usage_sums *sums)
 {
 	for (size_t i = 0; i < sums->count; i++) {
@@ -291,5 +327,5 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage, &put_labels, &list_unsettled, &find_parts, &settle_part,
-					      &count_ask, &count_rows, &sum_usage,      NULL};
+struct statement *const usage_statements[] = {&put_usage,   &put_labels, &list_unsettled, &list_runs, &find_parts,
+					      &settle_part, &count_ask,  &count_rows,     &sum_usage, NULL};

@@ -5,6 +5,7 @@
 
 #include "db/db.h"
 #include "db/jobs.h"
+#include "db/likenesses.h"
 
 #define USAGE_ROWS_MAX 50000 /* that are summed up at once: a quarter of a second */
 
@@ -56,6 +57,27 @@ int usage_settle(struct db *db, const char *attempt, int64_t run_s, int64_t gpu_
 
 /* sacct was asked, and does not have its end. */
 int usage_asked(struct db *db, const char *attempt, struct nel_err *err);
+
+/* How much alike a run in the store and another are. */
+enum usage_likeness {
+	USAGE_SAME_TASK, /* task and model */
+	USAGE_SIMILAR,   /* and the task's image and limit_samples */
+	USAGE_EQUAL      /* and all that counts for scores (config/plan/likeness.h) */
+};
+#define USAGE_LIKENESSES 3
+
+/* What a job that succeeded used, all its attempts together. */
+struct usage_run {
+	enum usage_likeness likeness;
+	int64_t gpu_s;
+	int64_t run_s;
+};
+
+/* What the newest `limit` jobs that succeeded of a task and a model used, as far as the ledger has them, compared with
+ * a run of that subject and protocol. *ret_count are in runs, which has room for `limit`. */
+int usage_runs(struct db *db, const char *task, const char *model, const struct likeness_row *subject,
+	       const struct likeness_row *protocol, size_t limit, struct usage_run *runs, size_t *ret_count,
+	       struct nel_err *err);
 
 /* What the rows are summed up by; a zeroed struct gives one sum. */
 struct usage_filter {

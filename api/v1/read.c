@@ -92,12 +92,13 @@ int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_
 	return err->kind == NEL_NOTFOUND ? err_set(err, NEL_NOTFOUND, "no job \"%s\"", id) : -1;
 }
 
+/* The object is left open. */
 static void render(struct request *request, const struct evaluation_row *row, struct job_list *jobs,
 		   struct json_out *out)
 {
 	for (size_t i = 0; i < jobs->count; i++)
 		service_show_queue_position(request->service, &jobs->items[i]);
-	render_evaluation(out, row, jobs);
+	render_evaluation_open(out, row, jobs);
 }
 
 /* Makes the text anew, and keeps it. *row may be empty but for its seq. */
@@ -111,6 +112,7 @@ static int make_text(struct request *request, struct db *db, struct evaluation_r
 		return -1;
 	struct revision revision = revision_of(row, &jobs);
 	render(request, row, &jobs, &out);
+	out_end(&out);
 	etag_of(request, &revision, row->id, instant.places, ret_etag);
 	read_cache_store(server_read_cache(request->server), &revision, instant, out.text.data, out.text.len, ret_etag);
 	str_append_n(text, out.text.data, out.text.len);
@@ -191,13 +193,34 @@ int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq,
 		   : text_by_revision(request, db, &revision, text, etag, err);
 }
 
-int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
+/* The object is left open. */
+static int render_stored(struct request *request, struct db *db, const char *id, struct json_out *out,
+			 struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(job_list_done) struct job_list jobs = {0};
-	CLEANUP(json_out_done) struct json_out body = {0};
 	if (read_evaluation(db, id, false, &row, err) != 0 || jobs_of_evaluation(db, row.id, &jobs, err) != 0)
 		return -1;
-	render(request, &row, &jobs, &body);
+	render(request, &row, &jobs, out);
+	return 0;
+}
+
+int read_reply_submission(struct request *request, struct db *db, const char *id, const json_t *forecast,
+			  struct nel_err *err)
+{
+	CLEANUP(json_out_done) struct json_out body = {0};
+	if (render_stored(request, db, id, &body, err) != 0)
+		return -1;
+	out_value(&body, "forecast", forecast);
+	out_end(&body);
+	return reply_json_text(request, MHD_HTTP_ACCEPTED, &body.text, err);
+}
+
+int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
+{
+	CLEANUP(json_out_done) struct json_out body = {0};
+	if (render_stored(request, db, id, &body, err) != 0)
+		return -1;
+	out_end(&body);
 	return reply_json_text(request, status, &body.text, err);
 }

@@ -21,6 +21,10 @@ int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq,
 /* Replies with the evaluation and its jobs. */
 int read_reply_evaluation(struct request *request, struct db *db, int status, const char *id, struct nel_err *err);
 
+/* The same of one that was submitted now, with what it is expected to use (service/forecast.h). */
+int read_reply_submission(struct request *request, struct db *db, const char *id, const json_t *forecast,
+			  struct nel_err *err);
+
 /* Has the client the present reply about that evaluation or job? Then it is 304, made without the body. Else the
  * request has the etag of the reply, which is to be made next, in the same read transaction. The tag is of versions, of
  * the places in the queue when a job may have one, and of this run of the daemon (another version of it may show more).

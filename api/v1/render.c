@@ -47,7 +47,7 @@ static void render_labels(struct json_out *out, const struct label *labels, size
 	out_end(out);
 }
 
-void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
+void render_evaluation_open(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
 {
 	out_object(out, NULL);
 	out_string(out, "id", row->id);
@@ -66,6 +66,11 @@ void render_evaluation(struct json_out *out, const struct evaluation_row *row, c
 	for (size_t i = 0; i < jobs->count; i++)
 		render_job(out, &jobs->items[i]);
 	out_end(out);
+}
+
+void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
+{
+	render_evaluation_open(out, row, jobs);
 	out_end(out);
 }
 

@@ -18,6 +18,8 @@ void render_comma_list(struct json_out *out, const char *name, const char *list)
 
 /* jobs: all of the evaluation's, by index. */
 void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs);
+/* The same, and the object is left open for more members. */
+void render_evaluation_open(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs);
 
 void render_job(struct json_out *out, const struct job_row *job);
 void render_job_detail(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts,

@@ -136,7 +136,8 @@ static int reply_submitted(struct request *request, struct db *db, struct submit
 	}
 	CLEANUP(mem_freep) char *location = mem_printf("/v1/evaluations/%s", reply->id);
 	request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
-	return read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);
+	return reply->forecast != NULL ? read_reply_submission(request, db, reply->id, reply->forecast, err)
+				       : read_reply_evaluation(request, db, MHD_HTTP_ACCEPTED, reply->id, err);
 }
 
 /* What the query says besides overrides and tasks. */

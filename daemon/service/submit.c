@@ -13,6 +13,7 @@
 #include "db/likenesses.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
+#include "service/forecast.h"
 #include "service/idempotency.h"
 #include "service/identities.h"
 #include "service/planned.h"
@@ -26,6 +27,7 @@ void submit_reply_to_client_done(struct submit_reply_to_client *reply)
 	json_decref(reply->errors);
 	json_decref(reply->warnings);
 	json_decref(reply->dry_run);
+	json_decref(reply->forecast);
 	cluster_check_free(reply->check);
 	*reply = (struct submit_reply_to_client){0};
 }
@@ -57,20 +59,6 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 		    problems_to_json(&ret_planned->warnings); /* a mistyped key may be why another is missing */
 	}
 	return -1;
-}
-
-int service_plan(struct service *service, struct db *db, const struct submit_request *request,
-		 struct submit_reply_to_client *ret_reply, struct nel_err *err)
-{
-	CLEANUP(planned_done) struct planned planned = {0};
-	int64_t now_s = clock_now_s();
-	char id[IDS_EVALUATION_SIZE];
-	ids_new_evaluation(id);
-	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0)
-		return -1;
-	if (request->check_cluster && cluster_check_new(&planned, db, id, now_s, &ret_reply->check, err) != 0)
-		return -1;
-	return planned_describe(&planned, id, now_s, PLANNED_SHOWN_MAX, &ret_reply->dry_run, err);
 }
 
 static void fill_labels(struct evaluation_row *row, const struct submit_request *request)
@@ -128,6 +116,27 @@ static int find_likeness(struct service *service, const struct eval_plan *plan, 
 		return -1;
 	likeness_make(plan, fingerprint_of, fingerprints, ret_likeness);
 	row->config_hash = mem_strdup(ret_likeness->hash);
+	return 0;
+}
+
+int service_plan(struct service *service, struct db *db, const struct submit_request *request,
+		 struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	CLEANUP(planned_done) struct planned planned = {0};
+	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+	CLEANUP(likeness_done) struct likeness likeness = {0};
+	CLEANUP(json_freep) json_t *forecast = NULL;
+	int64_t now_s = clock_now_s();
+	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
+	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0 ||
+	    find_likeness(service, planned.plan, &row, &likeness, err) != 0 ||
+	    forecast_make(db, planned.plan, &likeness, &forecast, err) != 0)
+		return -1;
+	if (request->check_cluster && cluster_check_new(&planned, db, row.id, now_s, &ret_reply->check, err) != 0)
+		return -1;
+	if (planned_describe(&planned, row.id, now_s, PLANNED_SHOWN_MAX, &ret_reply->dry_run, err) != 0)
+		return -1;
+	json_object_set(ret_reply->dry_run, "forecast", forecast);
 	return 0;
 }
 
@@ -237,7 +246,8 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 		return found < 0 ? -1 : 0;
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
 	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0 ||
-	    find_likeness(service, planned.plan, &row, &likeness, err) != 0)
+	    find_likeness(service, planned.plan, &row, &likeness, err) != 0 ||
+	    forecast_make(db, planned.plan, &likeness, &ret_reply->forecast, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)

@@ -14,6 +14,7 @@ struct submit_reply_to_client {
 	json_t *errors;              /* set on INVALID: an array of {"pointer","message","line","column"} */
 	json_t *warnings;            /* with errors: the same of what is not wrong */
 	json_t *dry_run;             /* set by service_plan() */
+	json_t *forecast;            /* of what was stored now (service/forecast.h); NULL: it was not */
 	struct cluster_check *check; /* set by service_plan() when wanted, for service_check_cluster() */
 };
 
@@ -26,8 +27,8 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 		   struct submit_reply_to_client *ret_reply, struct nel_err *err);
 
 /* What service_submit() would do: {"config": resolved, "cluster", "rundir", "warnings": [...], "jobs":
- * [{"task","index", "script","files":[{"path","mode","size","content"}],"secrets": text with <redacted>}]}. Stores
- * nothing. */
+ * [{"task","index", "script","files":[{"path","mode","size","content"}],"secrets": text with <redacted>}],
+ * "forecast"}. Stores nothing. */
 int service_plan(struct service *service, struct db *db, const struct submit_request *request,
 		 struct submit_reply_to_client *ret_reply, struct nel_err *err);
 
