@@ -156,7 +156,39 @@ class Job(JobFields):
     pass
 
 
-class Evaluation(TypedDict):
+class ExpectedHours(TypedDict):
+    """No more than these were used by half of the runs, and by nine tenths of them."""
+    p50: float
+    p90: float
+
+
+class ExpectedSeconds(TypedDict):
+    """Run time of all attempts together, likewise."""
+    p50: int
+    p90: int
+
+
+class JobForecast(TypedDict):
+    index: int
+    task: str
+    basis: Literal['equal', 'similar', 'task']
+    runs: int
+    gpu_hours: ExpectedHours
+    duration_s: ExpectedSeconds
+
+
+class Forecast(TypedDict):
+    """What the jobs are expected to use, from the newest runs of each task and model that succeeded, 30 at most: by
+    those that are equal, else similar, else of the same task. GPU hours are the sum over the jobs that are known; the
+    duration is that of the longest, or, where they share a server, of all after each other. Time in queues does not
+    count."""
+    jobs_known: int
+    gpu_hours: ExpectedHours
+    duration_s: ExpectedSeconds
+    jobs: List[JobForecast]
+
+
+class EvaluationRequired(TypedDict):
     id: EvaluationId
     user: str
     cluster: str
@@ -170,6 +202,10 @@ class Evaluation(TypedDict):
     counts: Counts
     warnings: List[PlacedMessage]
     jobs: List[Job]
+
+
+class Evaluation(EvaluationRequired, total=False):
+    forecast: Optional[Forecast]
 
 
 class EvaluationListRequired(TypedDict):
@@ -284,6 +320,7 @@ class DryRunRequired(TypedDict):
     rundir: str
     warnings: List[PlacedMessage]
     jobs: List[DryRunJobsItem]
+    forecast: Optional[Forecast]
 
 
 class DryRun(DryRunRequired, total=False):
