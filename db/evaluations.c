@@ -407,29 +407,31 @@ int evaluations_clear_envs(struct db *db, int64_t ended_before_s, int limit, int
 	return run_before(db, &clear_envs, ended_before_s, limit, ret_count, err);
 }
 
-struct statement *const evaluations_statements[] = {&insert_evaluation,
-						    &insert_texts,
-						    &insert_label,
-						    &labels_of,
-						    &texts_of,
-						    &by_id,
-						    &list_all,
-						    &list_state,
-						    &list_id,
-						    &list_user,
-						    &list_cluster,
-						    &list_model,
-						    &list_task,
-						    &list_label,
-						    &list_config_hash,
-						    &list_since,
-						    &list_until,
-						    &by_seq,
-						    &set_state,
-						    &touch,
-						    &prune,
-						    &env_of,
-						    &set_env,
-						    &clear_envs,
-						    &set_hash,
+static struct statement find_label = {
+    .sql =
+	"SELECT 1 FROM labels WHERE key = substr(?1, 1, instr(?1, ':') - 1) AND value = substr(?1, instr(?1, ':') + 1)"
+	" AND evaluation = ?2",
+};
+
+int evaluations_has_label(struct db *db, int64_t seq, const char *label, bool *ret_has, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &find_label);
+	query_bind_text(&q, label);
+	query_bind_int(&q, seq);
+	return query_step(&q, ret_has, err);
+}
+
+struct statement *const evaluations_statements[] = {&find_label,   &insert_evaluation,
+						    &insert_texts, &insert_label,
+						    &labels_of,    &texts_of,
+						    &by_id,        &list_all,
+						    &list_state,   &list_id,
+						    &list_user,    &list_cluster,
+						    &list_model,   &list_task,
+						    &list_label,   &list_config_hash,
+						    &list_since,   &list_until,
+						    &by_seq,       &set_state,
+						    &touch,        &prune,
+						    &env_of,       &set_env,
+						    &clear_envs,   &set_hash,
 						    NULL};

@@ -105,4 +105,7 @@ int evaluations_set_env(struct db *db, int64_t seq, const unsigned char *sealed,
  * most `limit` of them. One stays while a job of it is not collected, or while somebody wants it to go on. */
 int evaluations_clear_envs(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err);
 
+/* Has it the label "KEY:VALUE"? A key has no colon. */
+int evaluations_has_label(struct db *db, int64_t seq, const char *label, bool *ret_has, struct nel_err *err);
+
 #endif

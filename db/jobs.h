@@ -13,8 +13,10 @@ struct job_queue {
 	int64_t position; /* from 1; 0: it does not wait there */
 	int64_t of;
 	const char *hold; /* what holds it, beside those before it: a word; NULL: nothing */
-	int64_t has;      /* for a limit of the daemon's own: how many there are, and may be; most 0: it is none */
-	int64_t most;
+	bool limited;     /* a limit of the daemon's own does: */
+	int64_t has;      /* how many there are; of a quota GPU hours */
+	int64_t most;     /* and may be */
+	int64_t until;    /* of a quota: it ends then; 0: it is none */
 	/* In Slurm's. */
 	char *slurm_reason;     /* NULL: it does not wait there, or has not been seen there */
 	int64_t expected_start; /* 0: not known */

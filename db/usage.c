@@ -95,7 +95,7 @@ int usage_put(struct db *db, const struct usage_row *row, const struct job_row *
 		CLEANUP(query_done) struct query q = query_start(db, &put_labels);
 		query_bind_text(&q, jobs[i]->evaluation);
 		query_bind_int(&q, jobs[i]->evaluation_seq);
-		if (put_part(db, row, jobs[i], i, count, err) != 0 || query_run(&q, err) != 0)
+		if (query_run(&q, err) != 0 || put_part(db, row, jobs[i], i, count, err) != 0)
 			return -1;
 	}
 	return scope_commit(&scope, err);
@@ -237,6 +237,34 @@ int usage_runs(struct db *db, const char *task, const char *model, const struct 
 	return 0;
 }
 
+static struct statement find_month = {
+    .sql = "SELECT gpu_s FROM usage_months WHERE month = strftime('%Y-%m', ?, 'unixepoch') AND kind = ? AND name = ?",
+};
+
+static const char *kind_name(enum usage_of of)
+{
+	switch (of) {
+	case USAGE_OF_ALL: return "all";
+	case USAGE_OF_USER: return "user";
+	case USAGE_OF_LABEL: return "label";
+	}
+	return "all";
+}
+
+int usage_month(struct db *db, int64_t at_s, enum usage_of of, const char *name, int64_t *ret_gpu_s,
+		struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &find_month);
+	bool found = false;
+	query_bind_int(&q, at_s);
+	query_bind_text(&q, kind_name(of));
+	query_bind_text(&q, name);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_gpu_s = found ? query_int(&q) : 0;
+	return 0;
+}
+
 void usage_sums_done(struct usage_sums *sums)
 {
 	for (size_t i = 0; i < sums->count; i++) {
@@ -327,5 +355,6 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage,   &put_labels, &list_unsettled, &list_runs, &find_parts,
-					      &settle_part, &count_ask,  &count_rows,     &sum_usage, NULL};
+struct statement *const usage_statements[] = {&put_usage,  &put_labels,  &list_unsettled, &list_runs,  &find_month,
+					      &find_parts, &settle_part, &count_ask,      &count_rows, &sum_usage,
+					      NULL};

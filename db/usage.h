@@ -79,6 +79,13 @@ int usage_runs(struct db *db, const char *task, const char *model, const struct 
 	       const struct likeness_row *protocol, size_t limit, struct usage_run *runs, size_t *ret_count,
 	       struct nel_err *err);
 
+enum usage_of { USAGE_OF_ALL, USAGE_OF_USER, USAGE_OF_LABEL };
+
+/* GPU seconds of attempts that ended in the month (of UTC) of at_s: everybody's (name ""), a person's, or those of a
+ * label "KEY:VALUE". */
+int usage_month(struct db *db, int64_t at_s, enum usage_of of, const char *name, int64_t *ret_gpu_s,
+		struct nel_err *err);
+
 /* What the rows are summed up by; a zeroed struct gives one sum. */
 struct usage_filter {
 	bool by_user;

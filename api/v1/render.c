@@ -116,8 +116,9 @@ static void render_queue(struct json_out *out, const struct job_row *job)
 	out_int_or_null(out, "position", queue->position, here);
 	out_int_or_null(out, "of", queue->of, here);
 	out_string(out, "reason", here ? queue->hold : queue->slurm_reason);
-	out_int_or_null(out, "count", queue->has, here && queue->most > 0);
-	out_int_or_null(out, "limit", queue->most, here && queue->most > 0);
+	out_int_or_null(out, "count", queue->has, here && queue->limited);
+	out_int_or_null(out, "limit", queue->most, here && queue->limited);
+	out_time(out, "until", here ? queue->until : 0);
 	out_time(out, "expected_start", here ? 0 : queue->expected_start);
 	out_end(out);
 }

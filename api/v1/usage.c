@@ -99,8 +99,10 @@ int api_getUsage(struct request *request, struct nel_err *err)
 	struct column columns[COLUMNS];
 	CLEANUP(mem_freep) char *label = NULL;
 	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+	CLEANUP(json_freep) json_t *quotas = NULL;
 	if (request_wants_csv(request, &csv, err) != 0 || parse_filter(&request->query, &filter, &label, err) != 0 ||
-	    request_read_db(request, &db, err) != 0 || usage_sum_up(db, &filter, &sums, err) != 0)
+	    request_read_db(request, &db, err) != 0 || usage_sum_up(db, &filter, &sums, err) != 0 ||
+	    service_quotas(request->service, db, request->actor.name, &quotas, err) != 0)
 		return -1;
 	if (sums.count > ITEMS_MAX)
 		return err_set(err, NEL_INVALID, "more than %d items: name less in \"by\", or a shorter time",
@@ -124,6 +126,7 @@ int api_getUsage(struct request *request, struct nel_err *err)
 	if (csv)
 		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
 	out_end(&body);
+	out_value(&body, "quotas", quotas);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

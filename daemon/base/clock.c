@@ -168,3 +168,14 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_s)
 	*ret_s = (int64_t)timegm(&tm) - offset_s;
 	return 0;
 }
+
+void clock_month(int64_t at_s, int64_t *ret_begin_s, int64_t *ret_end_s)
+{
+	time_t at = at_s;
+	struct tm tm = {0};
+	gmtime_r(&at, &tm);
+	struct tm begin = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = 1};
+	struct tm end = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1};
+	*ret_begin_s = timegm(&begin);
+	*ret_end_s = timegm(&end);
+}

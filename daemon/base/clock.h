@@ -28,4 +28,7 @@ const char *clock_rfc3339(int64_t at_s, char buf[CLOCK_RFC3339_SIZE]);
 /* Parses what clock_rfc3339() writes, with any fraction and numeric offset too; 0 or -1. */
 int clock_parse_rfc3339(const char *text, int64_t *ret_s);
 
+/* The month (of UTC) that the time is in: from *ret_begin_s to before *ret_end_s. */
+void clock_month(int64_t at_s, int64_t *ret_begin_s, int64_t *ret_end_s);
+
 #endif

@@ -68,10 +68,37 @@ static bool has_room(int64_t has, int64_t most, int64_t more)
 	return has + more <= most || has == 0;
 }
 
-static enum admission_hold hold_of(struct admission *a, const struct admission_job *job)
+static bool is_spent(const struct admission_quota *quota)
+{
+	return quota->limited && quota->used_s >= quota->most_s;
+}
+
+static bool has_label(const struct admission_job *job, size_t label)
+{
+	return (job->labels >> label & 1) != 0;
+}
+
+/* Quotas come first: whoever waits for one waits longest. */
+static enum admission_hold quota_hold_of(const struct admission *a, struct admission_job *job)
+{
+	if (is_spent(&a->people[job->person].quota))
+		return ADMISSION_PERSON_QUOTA;
+	for (size_t i = 0; i < a->label_count; i++) {
+		if (!has_label(job, i) || !is_spent(&a->labels[i]))
+			continue;
+		job->label = i;
+		return ADMISSION_LABEL_QUOTA;
+	}
+	return is_spent(&a->all) ? ADMISSION_ALL_QUOTA : ADMISSION_GO;
+}
+
+static enum admission_hold hold_of(struct admission *a, struct admission_job *job)
 {
 	const struct admission_person *person = &a->people[job->person];
 	const struct admission_cluster *cluster = &a->clusters[job->cluster];
+	enum admission_hold quota = quota_hold_of(a, job);
+	if (quota != ADMISSION_GO)
+		return quota;
 	if (share_of(a, job)->slurm_limit)
 		return ADMISSION_SLURM_LIMIT;
 	if (person->closed || !has_room(person->in_slurm, person->in_slurm_max, job->slots))
@@ -95,11 +122,18 @@ static void settle(struct admission *a, const struct admission_job *job)
 		person->in_slurm += job->slots;
 		person->active += job->begun ? 0 : 1;
 		cluster->in_slurm += job->slots;
+		person->quota.used_s += job->gpu_s;
+		a->all.used_s += job->gpu_s;
+		for (size_t i = 0; i < a->label_count; i++)
+			a->labels[i].used_s += has_label(job, i) ? job->gpu_s : 0;
 		break;
 	case ADMISSION_PERSON_IN_SLURM: person->closed = true; break;
 	case ADMISSION_CLUSTER_FULL: cluster->closed = true; break;
 	case ADMISSION_PERSON_ACTIVE:
-	case ADMISSION_SLURM_LIMIT: break;
+	case ADMISSION_SLURM_LIMIT:
+	case ADMISSION_PERSON_QUOTA:
+	case ADMISSION_LABEL_QUOTA:
+	case ADMISSION_ALL_QUOTA: break;
 	}
 }
 

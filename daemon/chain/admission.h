@@ -18,7 +18,18 @@ enum admission_hold {
 	ADMISSION_PERSON_IN_SLURM, /* the person has as many jobs in Slurm as permitted, all clusters together */
 	ADMISSION_PERSON_ACTIVE,   /* the person has as many begun jobs as permitted */
 	ADMISSION_CLUSTER_FULL,    /* the cluster has as many jobs of everybody as permitted */
-	ADMISSION_SLURM_LIMIT      /* Slurm has just refused a job of the person there for a limit of its own */
+	ADMISSION_SLURM_LIMIT,     /* Slurm has just refused a job of the person there for a limit of its own */
+	ADMISSION_PERSON_QUOTA,    /* the person has used as many GPU hours as permitted */
+	ADMISSION_LABEL_QUOTA,     /* those who share a label have */
+	ADMISSION_ALL_QUOTA        /* everybody together has */
+};
+
+/* GPU seconds that were used, or may be by what is in Slurm and has not begun. A job goes while they are below `most`,
+ * so it is passed by what those that went may still use, and no more. */
+struct admission_quota {
+	bool limited; /* else the rest means nothing */
+	int64_t used_s;
+	int64_t most_s;
 };
 
 struct admission_person {
@@ -27,6 +38,7 @@ struct admission_person {
 	int64_t in_slurm; /* slots taken in Slurm, all clusters together */
 	int64_t active_max;
 	int64_t in_slurm_max;
+	struct admission_quota quota;
 	bool closed; /* for the decision: somebody waits for more room than there is */
 };
 
@@ -48,9 +60,12 @@ struct admission_job {
 	size_t cluster;
 	bool begun;    /* the chain had an attempt: it is active already */
 	int64_t slots; /* that it takes in Slurm, at least 1. One that needs more than a limit goes when it is alone. */
+	int64_t gpu_s; /* that it may use */
+	uint64_t labels; /* with a quota that it has: bit i is admission.labels[i] */
 
 	/* Results */
 	enum admission_hold hold;
+	size_t label;     /* with ADMISSION_LABEL_QUOTA: which */
 	int64_t position; /* in its cluster's queue, from 1, whatever the limits */
 	int64_t queue;    /* how many wait in that queue */
 
@@ -65,6 +80,9 @@ struct admission {
 	struct admission_cluster *clusters;
 	size_t cluster_count;
 	struct admission_share *shares; /* person_count for each cluster: [cluster * person_count + person] */
+	struct admission_quota all;
+	struct admission_quota *labels; /* 64 at most */
+	size_t label_count;
 	struct admission_job *jobs;
 	size_t job_count;
 };

@@ -282,7 +282,8 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		chain->turn = 0;
 		chain_list_add(waits ? &waiting : &sends, chain);
 	}
-	size_t count = fair_share_take(s->fair_share, s->watches.settings, &s->chains, waiting.items, waiting.count);
+	size_t count =
+	    fair_share_take(s->fair_share, s->watches.settings, s->db, &s->chains, waiting.items, waiting.count);
 	for (size_t i = 0; i < count; i++)
 		chain_list_add(&sends, waiting.items[i]);
 	if (sends.count > 0) {

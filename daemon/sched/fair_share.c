@@ -1,7 +1,10 @@
 #include "sched/fair_share.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "db/evaluations.h"
+#include "db/usage.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -113,11 +116,106 @@ static bool holds_others(const struct active_chain *chain, int64_t mono_ms)
 	return chain->limited && (chain->tries < LIMIT_LASTS_TRIES || chain->due_ms > mono_ms || chain->in_flight);
 }
 
+/* GPUs of its attempts; 0 where they are not known before sacct tells. */
+static int64_t gpus_of(const struct active_chain *chain)
+{
+	if (chain->attempt.number > 0 && chain->attempt.gpus > 0)
+		return chain->attempt.gpus;
+	return chain->job.gpus > 0 ? chain->job.gpus : 0;
+}
+
+/* GPU seconds that count towards quotas and are not in the ledger yet: those that its attempt has used, or, before it
+ * runs, that it may use. */
+static int64_t gpu_s_in_slurm(const struct active_chain *chain, int64_t now_s)
+{
+	const struct attempt_row *attempt = &chain->attempt;
+	if (!is_in_slurm(chain) || attempt->number == 0 || attempt->ended_at != 0)
+		return 0;
+	if (chain->job.state == CHAIN_SUBMITTING || chain->job.state == CHAIN_PENDING)
+		return attempt->time_limit_s * gpus_of(chain);
+	int64_t run_s = attempt->started_at != 0 && attempt->started_at < now_s ? now_s - attempt->started_at : 0;
+	return (run_s > attempt->elapsed_s ? run_s : attempt->elapsed_s) * gpus_of(chain);
+}
+
+/* GPU seconds that its next attempt may use. */
+static int64_t gpu_s_of_next(const struct active_chain *chain)
+{
+	int64_t left_s = chain->job.budget_limit_s - chain->job.budget_used_s;
+	bool clipped = chain->job.budget_limit_s >= 0 && left_s < chain->job.walltime_s;
+	return (clipped ? left_s : chain->job.walltime_s) * gpus_of(chain);
+}
+
+/* Which of the labels with a quota it has: found once for each settings. */
+static int find_labels(const struct settings *settings, struct db *db, struct active_chain *chain, struct nel_err *err)
+{
+	const struct settings_quotas *quotas = &settings->quotas;
+	if (quotas->label_count == 0 || chain->labels_of == settings)
+		return 0;
+	uint64_t labels = 0;
+	for (size_t i = 0; i < quotas->label_count; i++) {
+		bool has = false;
+		if (evaluations_has_label(db, chain->job.evaluation_seq, quotas->labels[i].name, &has, err) != 0)
+			return -1;
+		labels |= (uint64_t)has << i;
+	}
+	chain->labels = labels;
+	chain->labels_of = settings;
+	return 0;
+}
+
+static int read_quota(struct db *db, int64_t now_s, int64_t most_s, enum usage_of of, const char *name,
+		      struct admission_quota *quota, struct nel_err *err)
+{
+	*quota = (struct admission_quota){.limited = most_s >= 0, .most_s = most_s};
+	return most_s >= 0 ? usage_month(db, now_s, of, name, &quota->used_s, err) : 0;
+}
+
+/* What the ledger has of this month. */
+static int read_quotas(const struct fair_share *fair, const struct settings *settings, struct db *db,
+		       const struct active_chains *set, struct admission *a, struct nel_err *err)
+{
+	const struct settings_quotas *quotas = &settings->quotas;
+	int64_t now_s = clock_now_s();
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	if (!quotas->any || db == NULL)
+		return 0;
+	a->label_count = quotas->label_count;
+	a->labels = mem_calloc(a->label_count + 1, sizeof *a->labels);
+	if (read_quota(db, now_s, quotas->all_gpu_s, USAGE_OF_ALL, "", &a->all, err) != 0)
+		return -1;
+	for (size_t i = 0; i < a->label_count; i++)
+		if (read_quota(db, now_s, quotas->labels[i].gpu_s, USAGE_OF_LABEL, quotas->labels[i].name,
+			       &a->labels[i], err) != 0)
+			return -1;
+	for (size_t i = 0; i < a->person_count; i++) {
+		const char *name = fair->people[i]->name;
+		if (read_quota(db, now_s, settings_quota_of(settings, name), USAGE_OF_USER, name, &a->people[i].quota,
+			       err) != 0)
+			return -1;
+	}
+	HASH_ITER(hh, set->by_seq, chain, next) {
+		if (find_labels(settings, db, chain, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void add_to_quotas(const struct active_chain *chain, struct admission *a)
+{
+	int64_t gpu_s = gpu_s_in_slurm(chain, clock_now_s());
+	a->people[chain->person - 1].quota.used_s += gpu_s;
+	a->all.used_s += gpu_s;
+	for (size_t i = 0; i < a->label_count; i++)
+		a->labels[i].used_s += (chain->labels >> i & 1) != 0 ? gpu_s : 0;
+}
+
 static void tally_done(struct admission *a)
 {
 	free(a->people);
 	free(a->clusters);
 	free(a->shares);
+	free(a->labels);
 	free(a->jobs);
 }
 
@@ -130,6 +228,7 @@ static void count_chain(const struct settings *settings, const struct active_cha
 	if (chain->job.state != CHAIN_QUEUED)
 		person->active++;
 	person->in_slurm += slots;
+	add_to_quotas(chain, a);
 	if (cluster < 0)
 		return;
 	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + chain->person - 1];
@@ -138,9 +237,9 @@ static void count_chain(const struct settings *settings, const struct active_cha
 	share->slurm_limit = share->slurm_limit || holds_others(chain, clock_mono_ms());
 }
 
-/* What everybody has, and may have; room for `capacity` jobs. */
-static void tally(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
-		  size_t capacity, struct admission *a)
+/* What everybody has, and may have; room for `capacity` jobs. db: NULL where quotas do not matter. */
+static int tally(struct fair_share *fair, const struct settings *settings, struct db *db,
+		 const struct active_chains *set, size_t capacity, struct admission *a, struct nel_err *err)
 {
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
@@ -159,11 +258,14 @@ static void tally(struct fair_share *fair, const struct settings *settings, cons
 	}
 	for (size_t i = 0; i < a->cluster_count; i++)
 		a->clusters[i].in_slurm_max = settings->clusters[i].submitted_jobs;
+	if (read_quotas(fair, settings, db, set, a, err) != 0)
+		return -1;
 	size_t hint = 0;
 	HASH_ITER(hh, set->by_seq, chain, next) {
 		if (!chain_state_is_end(chain->job.state))
 			count_chain(settings, chain, &hint, a);
 	}
+	return 0;
 }
 
 static void add_job(const struct settings *settings, const struct active_chain *chain, size_t *hint,
@@ -176,7 +278,9 @@ static void add_job(const struct settings *settings, const struct active_chain *
 							 .person = chain->person - 1,
 							 .cluster = (size_t)cluster,
 							 .begun = chain->job.state != CHAIN_QUEUED,
-							 .slots = slots_of(chain)};
+							 .slots = slots_of(chain),
+							 .gpu_s = gpu_s_of_next(chain),
+							 .labels = chain->labels};
 }
 
 static uint64_t mix(uint64_t hash, int64_t value)
@@ -188,14 +292,25 @@ static uint64_t mix(uint64_t hash, int64_t value)
 	return x ^ (x >> 31);
 }
 
+static uint64_t mix_quota(uint64_t hash, const struct admission_quota *quota)
+{
+	if (!quota->limited)
+		return hash;
+	/* Not each second: what is shown are hours. */
+	return mix(mix(mix(hash, quota->used_s >= quota->most_s), quota->used_s / 3600), quota->most_s);
+}
+
 static uint64_t fingerprint_of(const struct admission *a)
 {
-	uint64_t hash = a->person_count;
+	uint64_t hash = mix_quota(a->person_count, &a->all);
+	for (size_t i = 0; i < a->label_count; i++)
+		hash = mix_quota(hash, &a->labels[i]);
 	for (size_t i = 0; i < a->person_count; i++) {
 		const struct admission_person *p = &a->people[i];
 		const int64_t values[] = {p->weight, p->active, p->in_slurm, p->active_max, p->in_slurm_max};
 		for (size_t v = 0; v < sizeof values / sizeof values[0]; v++)
 			hash = mix(hash, values[v]);
+		hash = mix_quota(hash, &p->quota);
 	}
 	for (size_t i = 0; i < a->cluster_count; i++)
 		hash = mix(mix(hash, a->clusters[i].in_slurm), a->clusters[i].in_slurm_max);
@@ -213,7 +328,16 @@ static int by_seq(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void fill_position(const struct admission *a, const struct admission_job *job, struct queue_position *position)
+static void fill_quota(const struct admission_quota *quota, struct queue_position *position)
+{
+	int64_t begin_s = 0;
+	position->has = quota->used_s / 3600;
+	position->most = quota->most_s / 3600;
+	clock_month(clock_now_s(), &begin_s, &position->until_s);
+}
+
+static void fill_position(const struct settings *settings, const struct admission *a, const struct admission_job *job,
+			  struct queue_position *position)
 {
 	const struct admission_person *person = &a->people[job->person];
 	const struct admission_cluster *cluster = &a->clusters[job->cluster];
@@ -232,16 +356,22 @@ static void fill_position(const struct admission *a, const struct admission_job 
 		position->has = cluster->in_slurm;
 		position->most = cluster->in_slurm_max;
 		break;
+	case ADMISSION_PERSON_QUOTA: fill_quota(&person->quota, position); break;
+	case ADMISSION_LABEL_QUOTA:
+		fill_quota(&a->labels[job->label], position);
+		position->label = settings->quotas.labels[job->label].name;
+		break;
+	case ADMISSION_ALL_QUOTA: fill_quota(&a->all, position); break;
 	case ADMISSION_GO:
 	case ADMISSION_SLURM_LIMIT: break;
 	}
 }
 
-static void publish(struct fair_share *fair, const struct admission *a)
+static void publish(struct fair_share *fair, const struct settings *settings, const struct admission *a)
 {
 	struct queue_position *positions = a->job_count > 0 ? mem_calloc(a->job_count, sizeof *positions) : NULL;
 	for (size_t i = 0; i < a->job_count; i++)
-		fill_position(a, &a->jobs[i], &positions[i]);
+		fill_position(settings, a, &a->jobs[i], &positions[i]);
 	if (a->job_count > 1)
 		qsort(positions, a->job_count, sizeof *positions, by_seq);
 	pthread_mutex_lock(&fair->lock);
@@ -267,17 +397,21 @@ static size_t pick(const struct active_chains *set, const struct admission *a, s
 	return taken;
 }
 
-size_t fair_share_take(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
-		       struct active_chain **waiting, size_t count)
+size_t fair_share_take(struct fair_share *fair, const struct settings *settings, struct db *db,
+		       const struct active_chains *set, struct active_chain **waiting, size_t count)
 {
+	struct nel_err err;
 	if (count == 0) {
 		if (fair->position_count > 0)
-			publish(fair, &(struct admission){0});
+			publish(fair, settings, &(struct admission){0});
 		fair->settled = false;
 		return 0;
 	}
 	CLEANUP(tally_done) struct admission a = {0};
-	tally(fair, settings, set, count, &a);
+	if (tally(fair, settings, db, set, count, &a, &err) != 0) {
+		log_error("quotas cannot be looked at, and nothing is sent", LOG_S("error", err.msg));
+		return 0;
+	}
 	size_t hint = 0;
 	for (size_t i = 0; i < count; i++)
 		add_job(settings, waiting[i], &hint, &a);
@@ -285,7 +419,7 @@ size_t fair_share_take(struct fair_share *fair, const struct settings *settings,
 	if (fair->settled && fingerprint == fair->fingerprint)
 		return 0;
 	admission_decide(&a);
-	publish(fair, &a);
+	publish(fair, settings, &a);
 	size_t taken = pick(set, &a, waiting);
 	fair->fingerprint = fingerprint;
 	fair->settled = taken == 0;
@@ -296,7 +430,9 @@ bool fair_share_retry(struct fair_share *fair, const struct settings *settings, 
 		      const char *cluster, const char *identity, int room)
 {
 	CLEANUP(tally_done) struct admission a = {0};
-	tally(fair, settings, set, HASH_COUNT(set->by_seq), &a);
+	struct nel_err err;
+	if (tally(fair, settings, NULL, set, HASH_COUNT(set->by_seq), &a, &err) != 0)
+		return true;
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
 	size_t hint = 0;

@@ -15,9 +15,10 @@ void fair_share_free(struct fair_share *fair); /* accepts NULL */
 
 /* waiting: the chains that could be sent, all on clusters of the settings. Afterwards it begins with those whose turn
  * has come, in that order, and chain->turn numbers them from 1; what follows them means nothing. Returns how many they
- * are. */
-size_t fair_share_take(struct fair_share *fair, const struct settings *settings, const struct active_chains *set,
-		       struct active_chain **waiting, size_t count);
+ * are. db has what quotas are compared with; it is not looked at where the settings have none. When it cannot be read,
+ * nobody goes. */
+size_t fair_share_take(struct fair_share *fair, const struct settings *settings, struct db *db,
+		       const struct active_chains *set, struct active_chain **waiting, size_t count);
 
 /* Room has become free in a cluster's Slurm, for one identity: of the chains that Slurm refused there for a limit of
  * its own, up to `room`, in the order of their turns, are due at once. Returns whether any chain waits for such a
@@ -31,8 +32,10 @@ struct queue_position {
 	int64_t position; /* from 1 */
 	int64_t queue;    /* of so many in the cluster's queue */
 	enum admission_hold hold;
-	int64_t has; /* slots taken, of what holds it */
+	int64_t has; /* of what holds it: slots taken, GPU hours of a quota */
 	int64_t most;
+	const char *label; /* whose quota holds it; the settings' */
+	int64_t until_s;   /* a quota holds it until then; 0: none does */
 };
 
 /* Any thread. False: the chain does not wait for its turn. */

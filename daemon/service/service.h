@@ -96,6 +96,10 @@ json_t *service_tasks(struct service *service, const char *search, const char *h
 void service_show_queue_position(struct service *service, struct job_row *job);
 int64_t service_queue_version(struct service *service);
 
+/* The quotas of GPU hours that hold the person: an array of {"of": "user"|"label"|"all", "name", "gpu_hours",
+ * "used_gpu_s", "until"}. */
+int service_quotas(struct service *service, struct db *db, const char *user, json_t **ret_quotas, struct nel_err *err);
+
 /* Can the daemon do its work (store, scheduler)? *ret_report: {"ready": bool, "checks": {"database": "ok", "scheduler":
  * "ok"}}. fault: why
  * there is no db; NULL otherwise. */

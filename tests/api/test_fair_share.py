@@ -1,6 +1,8 @@
 """Limits and turns as people see them: what waits, at which place, and why. The cluster does not answer, so what has its
 turn stays on its way."""
 
+import json
+
 import pytest
 from conftest import CONFIG, wait_until
 
@@ -61,7 +63,7 @@ def test_jobs_above_a_persons_limit_wait_with_their_place(start):
     wait_until(lambda: ann.get(f"/v1/jobs/{one}.4").json()["waiting_on"] == wanted)
     assert ann.get(f"/v1/jobs?evaluation={one}").json()["items"][0]["waiting_on"] == wanted
     queue = ann.get(f"/v1/jobs/{one}.4").json()["queue"]
-    assert queue == {"in": "service", "position": 3, "of": 3, "reason": "submitted_jobs_of_user", "count": 2, "limit": 2,
+    assert queue == {"in": "service", "position": 3, "of": 3, "reason": "submitted_jobs_of_user", "count": 2, "limit": 2, "until": None,
                      "expected_start": None} == ann.get(f"/v1/jobs?evaluation={one}").json()["items"][0]["queue"]
     assert ann.get(f"/v1/jobs/{one}.0").json()["queue"] is None
     listed = {item["id"]: item for item in ann.get("/v1/evaluations").json()["items"]}
@@ -127,3 +129,37 @@ def test_hundreds_of_tasks_are_not_refused(start):
     one = submit(ann, 250)
     wait_until(lambda: waits(ann, one)[249] ==
                "place 249 of 249 in the queue of alpha: ann has 1 of 1 jobs in Slurm")
+
+
+def test_jobs_above_a_quota_wait_and_say_until_when(start):
+    daemon = start("", more="quotas: {default: {gpu_hours: 5, per: month}, users: {bob: {gpu_hours: null}},"
+                            " labels: {'team:red': {gpu_hours: 0}}, all: {gpu_hours: 1000}}\n")
+    ann, bob = daemon.client("ann"), daemon.client("bob")
+    daemon.execute("INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, ended_at, run_s, queue_s, gpu_s,"
+                   " start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) VALUES ('q.1', 'q.0', 'q', 'ann', 'alpha', 'm', 't', unixepoch(),"
+                   " 3600, 0, 21600, 0, 0, 0, 'sacct')")
+    one = submit(ann, 1)
+
+    def held(client, evaluation):
+        job = client.get(f"/v1/jobs/{evaluation}.0").json()
+        return job["queue"] and job["queue"]["reason"] and job
+
+    job = wait_until(lambda: held(ann, one))
+    assert job["state"] == "queued"
+    queue = job["queue"]
+    assert (queue["reason"], queue["count"], queue["limit"]) == ("gpu_hours_of_user", 6, 5) and queue["until"].endswith("-01T00:00:00Z")
+    assert job["waiting_on"] == ("place 1 of 1 in the queue of alpha: ann has used 6 of 5 GPU hours this month, with what their jobs in"
+                                 f" Slurm take; until {queue['until']}")
+    other = submit(bob, 1)
+    wait_for(bob, other, [None])  # nobody else waits for it
+    labelled = bob.submit(json.dumps({"config": tasks(1), "labels": {"team": "red"}}),
+                          content_type="application/json").json()["id"]
+    job = wait_until(lambda: held(bob, labelled))
+    assert job["queue"]["reason"] == "gpu_hours_of_label" and "those with the label team:red have used 0 of 0 GPU hours" in job["waiting_on"]
+    quotas = ann.get("/v1/usage").json()["quotas"]
+    assert quotas == [{"of": "user", "name": "ann", "gpu_hours": 5, "used_gpu_s": 21600, "until": queue["until"]},
+                      {"of": "label", "name": "team:red", "gpu_hours": 0, "used_gpu_s": 0, "until": queue["until"]},
+                      {"of": "all", "name": None, "gpu_hours": 1000, "used_gpu_s": 21600, "until": queue["until"]}]
+    assert [quota["of"] for quota in bob.get("/v1/usage").json()["quotas"]] == ["label", "all"]
+    ann.post(f"/v1/jobs/{one}.0/cancel")  # one that waits can be taken back
+    wait_until(lambda: ann.get(f"/v1/jobs/{one}.0").json()["state"] == "cancelled")

@@ -501,9 +501,51 @@ static void test_admission_under_constant_pressure_shares_by_weight(void **state
 	}
 }
 
+/* A quota holds whoever it is of, and counts what the jobs that go may use; nobody else waits for it. */
+static void test_admission_quota_holds_when_it_is_used_up(void **state)
+{
+	(void)state;
+	static const struct {
+		struct admission_quota person;
+		struct admission_quota label;
+		struct admission_quota all;
+		const char *order;
+		enum admission_hold hold; /* of job 3, the third of person 0, which has the label */
+	} cases[] = {
+	    {{0}, {0}, {0}, "1 4 2 3", ADMISSION_GO},
+	    {{true, 99, 100}, {0}, {0}, "1 4", ADMISSION_PERSON_QUOTA}, /* the first uses it up */
+	    {{true, 100, 100}, {0}, {0}, "4", ADMISSION_PERSON_QUOTA},
+	    {{true, 0, 0}, {0}, {0}, "4", ADMISSION_PERSON_QUOTA},
+	    {{true, 85, 100}, {0}, {0}, "1 4 2", ADMISSION_PERSON_QUOTA},
+	    {{0}, {true, 100, 100}, {0}, "1 4 2", ADMISSION_LABEL_QUOTA},
+	    {{0}, {true, 99, 100}, {0}, "1 4 2 3", ADMISSION_GO},
+	    {{0}, {0}, {true, 81, 100}, "1 4", ADMISSION_ALL_QUOTA},
+	    {{false, 500, 100}, {false, 500, 100}, {false, 500, 100}, "1 4 2 3", ADMISSION_GO},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world w;
+		struct admission_quota labels[2] = {{0}, cases[i].label};
+		world_init(&w, 2, 1);
+		for (int64_t age = 1; age <= 3; age++)
+			wants(&w, 0, 0, age)->gpu_s = 10;
+		wants(&w, 1, 0, 4)->gpu_s = 10;
+		w.jobs[2].labels = 2;
+		w.people[0].quota = cases[i].person;
+		w.a.all = cases[i].all;
+		w.a.labels = labels;
+		w.a.label_count = 2;
+		admission_decide(&w.a);
+		assert_order(&w, cases[i].order);
+		assert_job(&w, 3, cases[i].hold, 4, 4);
+		if (cases[i].hold == ADMISSION_LABEL_QUOTA)
+			assert_int_equal(job_of(&w, 3)->label, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_admission_quota_holds_when_it_is_used_up),
 	    cmocka_unit_test(test_admission_without_jobs_does_nothing),
 	    cmocka_unit_test(test_admission_of_two_people_alternates),
 	    cmocka_unit_test(test_admission_of_one_who_has_much_comes_after_one_who_has_nothing),

@@ -65,7 +65,7 @@ static void assert_turns(struct scene *scene, const char *wanted)
 	size_t size = 0;
 	struct active_chain *waiting[16];
 	memcpy(waiting, scene->waiting, sizeof waiting);
-	size_t count = fair_share_take(scene->fair, &scene->settings, &scene->set, waiting, scene->count);
+	size_t count = fair_share_take(scene->fair, &scene->settings, NULL, &scene->set, waiting, scene->count);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(waiting[i]->turn, i + 1);
 		size +=

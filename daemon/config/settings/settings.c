@@ -41,6 +41,17 @@ static void people_done(struct settings *s)
 	s->person_count = 0;
 }
 
+static void quotas_done(struct settings_quotas *q)
+{
+	for (size_t i = 0; i < q->user_count; i++)
+		free(q->users[i].name);
+	for (size_t i = 0; i < q->label_count; i++)
+		free(q->labels[i].name);
+	free(q->users);
+	free(q->labels);
+	*q = (struct settings_quotas){0};
+}
+
 static void oidc_free(struct settings_oidc *o)
 {
 	if (o == NULL)
@@ -90,6 +101,7 @@ void settings_free(struct settings *s)
 	str_list_free(s->allowed_env);
 	str_list_free(s->cors_origins);
 	people_done(s);
+	quotas_done(&s->quotas);
 	free(s->webhooks.networks);
 	for (size_t i = 0; i < s->cluster_count; i++)
 		if (!s->clusters[i].borrowed)
@@ -112,6 +124,17 @@ const struct settings_cluster *settings_cluster_by_hostname(const struct setting
 		if (strcmp(settings->clusters[i].hostname, hostname) == 0)
 			return &settings->clusters[i];
 	return NULL;
+}
+
+int64_t settings_quota_of(const struct settings *settings, const char *user)
+{
+	const struct settings_quotas *q = &settings->quotas;
+	if (!q->any)
+		return -1;
+	for (size_t i = 0; i < q->user_count; i++)
+		if (strcmp(q->users[i].name, user) == 0)
+			return q->users[i].gpu_s;
+	return q->default_gpu_s;
 }
 
 const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,

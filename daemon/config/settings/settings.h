@@ -69,6 +69,24 @@ struct settings_person {
 	int64_t weight;
 };
 
+/* GPU seconds that attempts may use in a month; above them jobs wait. */
+struct settings_quota {
+	char *name;    /* the person's, or of a label "KEY:VALUE" */
+	int64_t gpu_s; /* -1: no limit */
+};
+
+#define SETTINGS_QUOTA_LABELS_MAX 64
+
+struct settings_quotas {
+	bool any;              /* else the rest means nothing */
+	int64_t all_gpu_s;     /* of everybody together; -1: no limit */
+	int64_t default_gpu_s; /* of each person who is not named; -1: no limit */
+	struct settings_quota *users;
+	size_t user_count;
+	struct settings_quota *labels;
+	size_t label_count;
+};
+
 /* Where webhooks may go. */
 struct settings_webhooks {
 	bool allow_private;             /* also to addresses that are not public */
@@ -129,6 +147,7 @@ struct settings {
 	} limits;
 	struct settings_person *people; /* those who have limits or a weight of their own, by name */
 	size_t person_count;
+	struct settings_quotas quotas;
 	char **allow_commands;       /* roles that may use pre_cmd and post_cmd; NULL-terminated; default: admin */
 	char **allow_unlisted_tasks; /* roles; default: admin, user */
 	char **allow_mounts[SETTINGS_ROLES]; /* settings_mount_prefixes() */
@@ -164,6 +183,9 @@ struct settings_person settings_everybody(const struct settings *settings);
 
 /* A person's limits and weight; for those without their own, everybody's. The name in it is borrowed. */
 struct settings_person settings_person_of(const struct settings *settings, const char *name);
+
+/* A person's quota in GPU seconds a month; -1: no limit. */
+int64_t settings_quota_of(const struct settings *settings, const char *user);
 
 /* The cluster as jobs of that identity know it (db/identities.h: a shared account, or "<person>/<account>"); NULL. */
 const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,

@@ -7,6 +7,7 @@
 #include "config/settings/settings_cluster.h"
 #include "config/settings/settings_oidc.h"
 #include "config/settings/settings_people.h"
+#include "config/settings/settings_quotas.h"
 #include "config/settings/settings_watch.h"
 #include "config/text/reader.h"
 #include "config/text/yaml_json.h"
@@ -27,7 +28,7 @@ static const char *const top_keys[] = {
     "listen", "tls",     "insecure",    "database", "master_key_file", "groups_dir", "tasks_file",  "log_level",
     "limits", "allow",   "allowed_env", "audit",    "trusted_proxy",   "fair_share", "webhooks",    "metrics",
     "logs",   "samples", "secrets",     "events",   "evaluations",     "clusters",   "socket_mode", "oidc",
-    "cors",   NULL};
+    "cors",   "quotas",  NULL};
 static const char *const tls_keys[] = {"cert_file", "key_file", NULL};
 static const char *const limit_keys[] = {"config_bytes",
 					 "active_jobs_per_user",
@@ -292,6 +293,7 @@ static int read_root(const struct reader *r, const json_t *root, struct settings
 		read_files(r, root, s);
 		read_limits(r, root, s);
 		settings_read_people(r, root, s);
+		settings_read_quotas(r, root, s);
 		read_allow(r, root, s);
 		settings_read_watch(r, root, s);
 		read_audit(r, root, s);

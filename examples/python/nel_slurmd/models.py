@@ -94,6 +94,7 @@ JobQueue = TypedDict('JobQueue', {
     'reason': TextOrNull,
     'count': CountOrNull,
     'limit': CountOrNull,
+    'until': TimeOrNull,
     'expected_start': TimeOrNull,
 })
 
@@ -994,8 +995,17 @@ class UsageRow(UsageRowRequired, total=False):
     month: str
 
 
+class Quota(TypedDict):
+    of: Literal['user', 'label', 'all']
+    name: TextOrNull
+    gpu_hours: int
+    used_gpu_s: int
+    until: Time
+
+
 class Usage(TypedDict):
     items: List[UsageRow]
+    quotas: List[Quota]
 
 
 class AuditList(TypedDict):
