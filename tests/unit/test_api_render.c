@@ -156,15 +156,26 @@ static void test_render_job_queue_is_whose_it_waits_in(void **state)
 	struct job_row job = make_job(CHAIN_PENDING);
 	job.queue.slurm_reason = (char *)"Priority";
 	job.queue.expected_start = 1;
-	json_t *wanted = json_pack("{s:s, s:n, s:n, s:s, s:n, s:n, s:s}", "in", "slurm", "position", "of", "reason",
-				   "Priority", "count", "limit", "expected_start", "1970-01-01T00:00:01Z");
+	json_t *wanted =
+	    json_pack("{s:s, s:n, s:n, s:s, s:n, s:n, s:n, s:s}", "in", "slurm", "position", "of", "reason", "Priority",
+		      "count", "limit", "until", "expected_start", "1970-01-01T00:00:01Z");
 	json_t *shown = queue_of(&job);
 	assert_true(json_equal(shown, wanted));
 	json_decref(shown);
 	json_decref(wanted);
 	job.queue = (struct job_queue){.position = 3, .of = 4, .hold = "slurm_limit"};
-	wanted = json_pack("{s:s, s:i, s:i, s:s, s:n, s:n, s:n}", "in", "service", "position", 3, "of", 4, "reason",
-			   "slurm_limit", "count", "limit", "expected_start");
+	wanted = json_pack("{s:s, s:i, s:i, s:s, s:n, s:n, s:n, s:n}", "in", "service", "position", 3, "of", 4,
+			   "reason", "slurm_limit", "count", "limit", "until", "expected_start");
+	shown = queue_of(&job);
+	assert_true(json_equal(shown, wanted));
+	json_decref(shown);
+	json_decref(wanted);
+	/* A quota of 0 has its numbers, too. */
+	job.queue = (struct job_queue){
+	    .position = 3, .of = 4, .hold = "gpu_hours_of_user", .limited = true, .has = 7, .most = 0, .until = 1};
+	wanted =
+	    json_pack("{s:s, s:i, s:i, s:s, s:i, s:i, s:s, s:n}", "in", "service", "position", 3, "of", 4, "reason",
+		      "gpu_hours_of_user", "count", 7, "limit", 0, "until", "1970-01-01T00:00:01Z", "expected_start");
 	shown = queue_of(&job);
 	assert_true(json_equal(shown, wanted));
 	json_decref(shown);
