@@ -189,8 +189,9 @@ static int make_key(struct service *service, struct db *db, const char *user, co
 	return 0;
 }
 
+/* *ret_changed: what logs in is another one now. */
 static int put(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
-	       const char *username, bool *ret_made, struct nel_err *err)
+	       const char *username, bool *ret_made, bool *ret_changed, struct nel_err *err)
 {
 	CLEANUP(identity_row_done) struct identity_row row = {0};
 	CLEANUP(db_rollbackp) struct db *tx = db;
@@ -199,31 +200,44 @@ static int put(struct service *service, struct db *db, const struct actor *actor
 	*ret_made = identities_get(db, actor->name, cluster, &row, err) != 0;
 	if (*ret_made && err->kind != NEL_NOTFOUND)
 		return -1;
+	*ret_changed = *ret_made || (username != NULL && strcmp(username, row.username) != 0);
 	int rc = 0;
 	if (*ret_made)
 		rc = make_key(service, db, actor->name, cluster, username != NULL ? username : actor->name, err);
-	else if (username != NULL && strcmp(username, row.username) != 0)
+	else if (*ret_changed)
 		rc = identities_set_username(db, actor->name, cluster, username, err);
 	return rc != 0 ? -1 : db_commit(db, err);
+}
+
+/* What logs in from now on is another one: new sessions, and what waits for them is tried at once. */
+static int renew_login(struct service *service, struct db *db, const char *user, const char *cluster,
+		       struct nel_err *err)
+{
+	CLEANUP(identity_row_done) struct identity_row row = {0};
+	char name[IDENTITY_NAME_SIZE];
+	if (identity_get(db, user, cluster, &row, err) != 0)
+		return -1;
+	identity_name(row.user, row.username, name);
+	lanes_renew(service->lanes, cluster, name);
+	scheduler_nudge(service->scheduler, cluster, name);
+	return 0;
 }
 
 int service_put_identity(struct service *service, struct db *db, const struct actor *actor, const char *cluster,
 			 const char *username, bool *ret_made, json_t **ret_identity, struct nel_err *err)
 {
 	const struct settings_cluster *found = NULL;
-	char name[IDENTITY_NAME_SIZE];
+	bool changed = false;
 	if (find_cluster(service, cluster, &found, err) != 0)
 		return -1;
 	if (username != NULL && !identity_username_ok(username))
 		return err_set(err, NEL_INVALID,
 			       "username is not the name of an account: letters, digits, '_', '.' and '-', at most %d",
 			       IDENTITY_USERNAME_MAX);
-	if (put(service, db, actor, cluster, username, ret_made, err) != 0)
+	/* The account's lane, when it was one before, still has the key of then. */
+	if (put(service, db, actor, cluster, username, ret_made, &changed, err) != 0 ||
+	    (changed && renew_login(service, db, actor->name, cluster, err) != 0))
 		return -1;
-	if (*ret_made) { /* a lane may still have the key that was before */
-		identity_name(actor->name, username != NULL ? username : actor->name, name);
-		lanes_renew(service->lanes, cluster, name);
-	}
 	return service_identity(service, db, actor, NULL, cluster, ret_identity, err);
 }
 
@@ -261,20 +275,6 @@ static int put_certificate(struct service *service, struct db *db, const struct 
 		return -1;
 	return identities_set_certificate(db, actor->name, cluster, parsed.line, parsed.expires_at,
 					  certificate_tell_at(&parsed), err);
-}
-
-/* What logs in from now on is another one: new sessions, and what waits for them is tried at once. */
-static int renew_login(struct service *service, struct db *db, const char *user, const char *cluster,
-		       struct nel_err *err)
-{
-	CLEANUP(identity_row_done) struct identity_row row = {0};
-	char name[IDENTITY_NAME_SIZE];
-	if (identity_get(db, user, cluster, &row, err) != 0)
-		return -1;
-	identity_name(row.user, row.username, name);
-	lanes_renew(service->lanes, cluster, name);
-	scheduler_nudge(service->scheduler, cluster, name);
-	return 0;
 }
 
 int service_put_certificate(struct service *service, struct db *db, const struct actor *actor, const char *cluster,

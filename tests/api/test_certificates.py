@@ -201,6 +201,18 @@ def test_what_only_the_login_node_knows_is_a_warning(server, ann):
     assert refused["state"] == "refused" and "is the user among its principals" in refused["error"]
 
 
+def test_account_that_is_named_again_is_logged_in_to_with_the_key_of_now(server, ann):
+    key = server.authority.key("first")
+    put(ann, server.authority.sign("first", FAR), key)
+    ann.request("PUT", "/v1/identities/own", json={"username": ACCOUNT})
+    assert ann.post("/v1/identities/own/check", status=200).json()["state"] == "ok"
+    ann.request("PUT", "/v1/identities/own", json={"username": "nobody"})
+    key = server.authority.key("second")
+    put(ann, server.authority.sign("second", FAR, principal="somebody-else"), key)
+    ann.request("PUT", "/v1/identities/own", json={"username": ACCOUNT})
+    assert ann.post("/v1/identities/own/check", status=200).json()["state"] == "refused"
+
+
 def expiring(server, cluster):
     events = server.client("root-of-all").get("/v1/events", params={"after": 0, "kind": "identity.expiring", "cluster": cluster})
     return events.json()["items"]
