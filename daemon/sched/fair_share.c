@@ -172,10 +172,9 @@ static int read_quota(struct db *db, int64_t now_s, int64_t most_s, enum usage_o
 
 /* What the ledger has of this month. */
 static int read_quotas(const struct fair_share *fair, const struct settings *settings, struct db *db,
-		       const struct active_chains *set, struct admission *a, struct nel_err *err)
+		       const struct active_chains *set, int64_t now_s, struct admission *a, struct nel_err *err)
 {
 	const struct settings_quotas *quotas = &settings->quotas;
-	int64_t now_s = clock_now_s();
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
 	if (!quotas->any || db == NULL)
@@ -201,9 +200,9 @@ static int read_quotas(const struct fair_share *fair, const struct settings *set
 	return 0;
 }
 
-static void add_to_quotas(const struct active_chain *chain, struct admission *a)
+static void add_to_quotas(const struct active_chain *chain, int64_t now_s, struct admission *a)
 {
-	int64_t gpu_s = gpu_s_in_slurm(chain, clock_now_s());
+	int64_t gpu_s = gpu_s_in_slurm(chain, now_s);
 	a->people[chain->person - 1].quota.used_s += gpu_s;
 	a->all.used_s += gpu_s;
 	for (size_t i = 0; i < a->label_count; i++)
@@ -219,7 +218,7 @@ static void tally_done(struct admission *a)
 	free(a->jobs);
 }
 
-static void count_chain(const struct settings *settings, const struct active_chain *chain, size_t *hint,
+static void count_chain(const struct settings *settings, const struct active_chain *chain, int64_t now_s, size_t *hint,
 			struct admission *a)
 {
 	struct admission_person *person = &a->people[chain->person - 1];
@@ -228,7 +227,8 @@ static void count_chain(const struct settings *settings, const struct active_cha
 	if (chain->job.state != CHAIN_QUEUED)
 		person->active++;
 	person->in_slurm += slots;
-	add_to_quotas(chain, a);
+	if (settings->quotas.any)
+		add_to_quotas(chain, now_s, a);
 	if (cluster < 0)
 		return;
 	struct admission_share *share = &a->shares[(size_t)cluster * a->person_count + chain->person - 1];
@@ -258,12 +258,13 @@ static int tally(struct fair_share *fair, const struct settings *settings, struc
 	}
 	for (size_t i = 0; i < a->cluster_count; i++)
 		a->clusters[i].in_slurm_max = settings->clusters[i].submitted_jobs;
-	if (read_quotas(fair, settings, db, set, a, err) != 0)
+	int64_t now_s = clock_now_s();
+	if (read_quotas(fair, settings, db, set, now_s, a, err) != 0)
 		return -1;
 	size_t hint = 0;
 	HASH_ITER(hh, set->by_seq, chain, next) {
 		if (!chain_state_is_end(chain->job.state))
-			count_chain(settings, chain, &hint, a);
+			count_chain(settings, chain, now_s, &hint, a);
 	}
 	return 0;
 }

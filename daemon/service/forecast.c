@@ -69,7 +69,8 @@ static size_t expect(const struct usage_run *runs, size_t count, enum usage_like
 /* In thousandths, rounded. */
 static double hours(int64_t seconds)
 {
-	return (double)((seconds * 10 + 18) / 36) / 1000;
+	int64_t thousandths = (seconds * 10 + 18) / 36;
+	return (double)thousandths / 1000;
 }
 
 static void set_expected(json_t *object, const struct expected *e)

@@ -57,10 +57,37 @@ static void test_rfc3339_stays_within_four_digits_of_year(void **state)
 	assert_string_equal(clock_rfc3339(INT64_MIN, text), "0001-01-01T00:00:00Z");
 }
 
+static void test_month_is_of_utc_and_half_open(void **state)
+{
+	static const struct {
+		const char *at;
+		const char *begin;
+		const char *end;
+	} cases[] = {
+	    {"2026-11-28T11:00:00Z", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"},
+	    {"2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
+	    {"2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z"},
+	    {"2028-02-29T12:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"},
+	    {"2026-03-31T23:30:00-02:00", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[CLOCK_RFC3339_SIZE];
+		int64_t at_s = 0;
+		int64_t begin_s = 0;
+		int64_t end_s = 0;
+		assert_int_equal(clock_parse_rfc3339(cases[i].at, &at_s), 0);
+		clock_month(at_s, &begin_s, &end_s);
+		assert_string_equal(clock_rfc3339(begin_s, text), cases[i].begin);
+		assert_string_equal(clock_rfc3339(end_s, text), cases[i].end);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wait_lasts_as_long_as_the_monotonic_clock_says),
+	    cmocka_unit_test(test_month_is_of_utc_and_half_open),
 	    cmocka_unit_test(test_rfc3339_same_as_the_c_library),
 	    cmocka_unit_test(test_rfc3339_stays_within_four_digits_of_year),
 	};

@@ -280,6 +280,25 @@ static void test_ledger_takes_over_attempts_from_before(void **state)
 	assert_int_equal(sums.items[0].gpu_s, 800 + 80 + 200);
 	assert_int_equal(sums.items[0].lost_gpu_s, 80);
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM usage WHERE source = 'service'"), 4);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM usage WHERE lost = 1 AND lost_gpu_s = 80"),
+			 1);
+	/* And the sums of months. */
+	static const struct {
+		enum usage_of of;
+		const char *name;
+		int64_t gpu_s;
+	} months[] = {{USAGE_OF_ALL, "", 1080},
+		      {USAGE_OF_USER, "anna", 1080},
+		      {USAGE_OF_LABEL, "team:red", 1080},
+		      {USAGE_OF_USER, "bert", 0},
+		      {USAGE_OF_LABEL, "team:blue", 0}};
+	for (size_t i = 0; i < COUNT(months); i++) {
+		int64_t gpu_s = -1;
+		assert_ok(f, usage_month(f->db, 0, months[i].of, months[i].name, &gpu_s, &f->err));
+		assert_int_equal(gpu_s, months[i].gpu_s);
+		assert_ok(f, usage_month(f->db, 40 * 86400, months[i].of, months[i].name, &gpu_s, &f->err));
+		assert_int_equal(gpu_s, 0);
+	}
 }
 
 int main(void)
