@@ -407,6 +407,7 @@ def test_usage_as_table_csv_and_json(nel, daemon):
     nel("usage", "--by", "colour", code=4)
     assert "--by must be of user" in nel.err
     nel("usage")  # this month's, whatever there is
+    daemon.execute("DELETE FROM usage WHERE attempt LIKE 'nelctl.%'")
 
 
 def test_results_matrix_says_what_is_unlike(nel, daemon):
