@@ -1,10 +1,14 @@
 #include "db/job_postings.h"
 
+/* Jobs have the order of their evaluations, and within one of their indexes (jobs.c, check_order()). */
+#define EVALUATION_AT(job) "(SELECT evaluation_seq FROM jobs WHERE seq <= " job " ORDER BY seq DESC LIMIT 1)"
+
 struct statement job_postings_state = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_state WHERE state = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
 struct statement job_postings_evaluation = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ?1 AND seq <= ?2 ORDER BY seq DESC",
+    .sql = "SELECT seq FROM jobs WHERE evaluation_seq = (SELECT seq FROM evaluations WHERE id = ?1) AND seq <= ?2"
+	   " ORDER BY idx DESC",
 };
 struct statement job_postings_user = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_user WHERE user = ?1 AND seq <= ?2 ORDER BY seq DESC",
@@ -12,21 +16,21 @@ struct statement job_postings_user = {
 struct statement job_postings_cluster = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_cluster WHERE cluster = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
-
 struct statement job_postings_model = {
     .sql = "SELECT seq FROM jobs INDEXED BY jobs_model WHERE model = ?1 AND seq <= ?2 ORDER BY seq DESC",
 };
-/* Labels belong to evaluations; jobs have the order of their evaluations (see the migration). */
+struct statement job_postings_task = {
+    .sql = "SELECT seq FROM jobs INDEXED BY jobs_task_evaluation WHERE task = ?1 AND evaluation_seq <= " EVALUATION_AT(
+	"?2") " AND seq <= ?2 ORDER BY evaluation_seq DESC, seq DESC",
+};
 static struct statement list_label = {
     .sql = "SELECT j.seq FROM labels l INDEXED BY labels_value CROSS JOIN jobs j ON j.evaluation_seq = l.evaluation"
-	   " WHERE l.key = ?1 AND l.value = ?2"
-	   " AND l.evaluation <= (SELECT evaluation_seq FROM jobs WHERE seq <= ?3 ORDER BY seq DESC LIMIT 1)"
-	   " AND j.seq <= ?3 ORDER BY l.evaluation DESC, j.idx DESC",
+	   " WHERE l.key = ?1 AND l.value = ?2 AND l.evaluation <= " EVALUATION_AT(
+	       "?3") " AND j.seq <= ?3 ORDER BY l.evaluation DESC, j.idx DESC",
 };
 
 /* Times (db/created.h): up to the last evaluation whose created_high is below `until` all jobs are old
  * enough, above it only those of late evaluations can be. */
-#define EVALUATION_AT(job) "(SELECT evaluation_seq FROM jobs WHERE seq <= " job " ORDER BY seq DESC LIMIT 1)"
 static struct statement list_since = {
     .sql = "SELECT seq FROM jobs WHERE evaluation_seq >= ?1 AND created_at >= ?2"
 	   " AND evaluation_seq <= " EVALUATION_AT("?3") " AND seq <= ?3 ORDER BY evaluation_seq DESC, idx DESC",
@@ -58,12 +62,8 @@ void job_postings_add_span(struct postings *postings, struct db *db, const struc
 	created_add_postings(postings, db, &list_until, bounds->last, until_s);
 }
 
-struct statement *const job_postings_statements[] = {&job_postings_state,
-						     &job_postings_evaluation,
-						     &job_postings_user,
-						     &job_postings_cluster,
-						     &job_postings_model,
-						     &list_label,
-						     &list_since,
-						     &list_until,
-						     NULL};
+struct statement *const job_postings_statements[] = {&job_postings_state, &job_postings_evaluation,
+						     &job_postings_user,  &job_postings_cluster,
+						     &job_postings_model, &job_postings_task,
+						     &list_label,         &list_since,
+						     &list_until,         NULL};

@@ -11,6 +11,7 @@ extern struct statement job_postings_evaluation;
 extern struct statement job_postings_user;
 extern struct statement job_postings_cluster;
 extern struct statement job_postings_model;
+extern struct statement job_postings_task;
 
 /* Nothing when key is NULL. */
 void job_postings_add_label(struct postings *postings, struct db *db, const char *key, const char *value);

@@ -226,10 +226,6 @@ int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel
 }
 
 static struct statement list_all = {.sql = "SELECT seq FROM jobs WHERE seq <= ?1 ORDER BY seq DESC"};
-static struct statement list_task = {
-    .sql = "SELECT seq FROM jobs INDEXED BY jobs_task WHERE task = ?1 AND seq <= ?2 ORDER BY seq DESC",
-};
-
 static int add_filters(struct postings *postings, struct db *db, const struct job_filter *filter, struct nel_err *err)
 {
 	struct created_bounds bounds;
@@ -239,7 +235,7 @@ static int add_filters(struct postings *postings, struct db *db, const struct jo
 	postings_add_text(postings, db, &job_postings_evaluation, filter->evaluation);
 	postings_add_text(postings, db, &job_postings_user, filter->user);
 	postings_add_text(postings, db, &job_postings_cluster, filter->cluster);
-	postings_add_text(postings, db, &list_task, filter->task);
+	postings_add_text(postings, db, &job_postings_task, filter->task);
 	postings_add_text(postings, db, &job_postings_model, filter->model);
 	job_postings_add_label(postings, db, filter->label_key, filter->label_value);
 	job_postings_add_span(postings, db, &bounds, filter->since_s, filter->until_s);
@@ -284,7 +280,8 @@ int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *r
 }
 
 static struct statement of_evaluation = {
-    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_evaluation WHERE evaluation = ? ORDER BY seq",
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE evaluation_seq = (SELECT seq FROM evaluations WHERE id = ?)"
+	   " ORDER BY idx",
 };
 
 int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *ret_list, struct nel_err *err)
@@ -553,26 +550,14 @@ int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list
 	return 0;
 }
 
-struct statement *const jobs_statements[] = {&insert_history,
-					     &later_job,
-					     &insert_job,
-					     &by_id,
-					     &by_seq,
-					     &list_all,
-					     &list_task,
-					     &of_evaluation,
-					     &states_of_evaluation,
-					     &list_live,
-					     &list_attention,
-					     &clear_attention,
-					     &state_of,
-					     &set_state,
-					     &update_job,
-					     &set_collected,
-					     &set_results,
-					     &request_cancel,
-					     &withdraw_resume,
-					     &request_resume,
-					     &clear_resume,
-					     &history_of,
-					     NULL};
+struct statement *const jobs_statements[] = {&insert_history,  &later_job,
+					     &insert_job,      &by_id,
+					     &by_seq,          &list_all,
+					     &of_evaluation,   &states_of_evaluation,
+					     &list_live,       &list_attention,
+					     &clear_attention, &state_of,
+					     &set_state,       &update_job,
+					     &set_collected,   &set_results,
+					     &request_cancel,  &withdraw_resume,
+					     &request_resume,  &clear_resume,
+					     &history_of,      NULL};

@@ -11,7 +11,7 @@
 #define COLUMNS "e.seq, e.id, e.version, e.updated_at"
 #define ALL_JOBS \
 	"sum(j.version), max(" OBSERVED_AT("j") "), max(" WAITS \
-						") FROM evaluations e JOIN jobs j ON j.evaluation = e.id"
+						") FROM evaluations e JOIN jobs j ON j.evaluation_seq = e.seq"
 
 static struct statement of_evaluation = {.sql = "SELECT " COLUMNS ", " ALL_JOBS " WHERE e.id = ? GROUP BY e.seq"};
 static struct statement of_evaluation_at = {.sql = "SELECT " COLUMNS ", " ALL_JOBS " WHERE e.seq = ? GROUP BY e.seq"};
