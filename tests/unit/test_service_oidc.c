@@ -201,6 +201,9 @@ static void test_oidc_keys_parse_misshapen_keys_are_left_out(void **state)
 	    {"'kty':'EC','crv':'P-256','x':'" X "','y':''", false},
 	    {"'kty':'EC','crv':'P-256','x':'" X "','y':'" X "'", false}, /* not on the curve */
 	    {"'kty':'EC','crv':'P-256','x':'+/','y':'" Y "'", false},
+	    {"'kty':'EC','crv':'P-256','x':'" X "=','y':'" Y "'", false},
+	    {"'kty':'EC','crv':'P-256','x':'A=','y':'" Y "'", false},
+	    {"'kty':'EC','crv':'P-256','x':'" X "','y':'Xdc4g=9jojQXiGvPb68puiuJaFnzFw6AD87EH-xrN8Q'", false},
 	    {"'kty':'oct','k':'AAAA'", false},
 	    {"'kty':'OKP','crv':'Ed25519','x':'" X "'", false},
 	    {"'kty':'RSA'", false},
@@ -246,7 +249,7 @@ static void test_oidc_keys_parse_rsa_moduli_have_their_bounds(void **state)
 	    {0x80, 256, "\"AQAB\"", true},    {0x7f, 256, "\"AQAB\"", false},  {0x00, 257, "\"AQAB\"", true},
 	    {0x80, 1024, "\"AQAB\"", true},   {0x80, 1025, "\"AQAB\"", false}, {0x80, 90000, "\"AQAB\"", false},
 	    {0x80, 256, "65537", false},      {0x80, 256, "\"\"", false},      {0x80, 256, "null", false},
-	    {0x80, 256, "[\"AQAB\"]", false},
+	    {0x80, 256, "[\"AQAB\"]", false}, {0x80, 256, "\"A=AB\"", false},  {0x80, 256, "\"AQAB====\"", false},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

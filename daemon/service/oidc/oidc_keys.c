@@ -53,6 +53,13 @@ static const char *member(const json_t *jwk, const char *name)
 	return text != NULL ? text : "";
 }
 
+/* Base64url without padding, as RFC 7518 has it. cjose 0.6.2.1 ends the program over a '=' in the wrong place. */
+static bool is_base64url(const char *text)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	return text[0] != '\0' && text[strspn(text, letters)] == '\0';
+}
+
 /* How long the modulus is without leading zeros; 0: it is no base64url, or longer than any that is taken. */
 static size_t modulus_bits(const char *text)
 {
@@ -110,8 +117,12 @@ static bool find_type(const json_t *jwk, enum key_type *ret_type)
 /* Only what makes the public key is handed on. */
 static cjose_jwk_t *import(const json_t *jwk, enum key_type type)
 {
+	static const char *const numbers[][2] = {
+	    [KEY_RSA] = {"n", "e"}, [KEY_P256] = {"x", "y"}, [KEY_P384] = {"x", "y"}, [KEY_P521] = {"x", "y"}};
 	cjose_err fault = {0};
 	CLEANUP(json_freep) json_t *part = NULL;
+	if (!is_base64url(member(jwk, numbers[type][0])) || !is_base64url(member(jwk, numbers[type][1])))
+		return NULL;
 	if (type == KEY_RSA)
 		part = json_pack("{s:s, s:s, s:s}", "kty", "RSA", "n", member(jwk, "n"), "e", member(jwk, "e"));
 	else
