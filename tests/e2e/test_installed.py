@@ -321,6 +321,75 @@ def test_second_cluster_behind_a_jump_host_is_reached_by_a_program_under_the_uni
         machine.run("systemctl", "reload", "nel-slurmd")
 
 
+CREDENTIAL_COMMAND = """\
+#!/bin/bash
+can() { if (eval "$2") >/dev/null 2>&1; then told+=" $1"; else told+=" no-$1"; fi; }
+can shm 'd=$(mktemp -d -p /dev/shm) && rmdir "$d"'
+can tmp 'd=$(mktemp -d) && rmdir "$d"'
+can state 'touch /var/lib/nel-slurmd/x && rm /var/lib/nel-slurmd/x'
+can settings 'cat /etc/nel-slurmd/nel-slurmd.yaml'
+can tcp ': </dev/tcp/127.0.0.1/22'
+can credential 'cat /run/credentials/nel-slurmd.service/master.key'
+can etc 'touch /etc/nel-slurmd/x'
+can cache 'touch /var/cache/x'
+can home 'ls /home'
+can root 'ls /root'
+can others 'ls /proc/1'
+can namespaces 'unshare --user true'
+can setuid 'setpriv --reuid=0 true'
+can netlink 'perl -e "socket(my \\$s, 16, 3, 0) or exit 1"'
+can terminal ': </dev/tty'
+can input 'test -n "$(head -c 1)"'
+set -e
+if [[ ! -e /var/lib/nel-slurmd/authority ]]; then
+    echo "it can:$told; $NEL_CLUSTER $NEL_HOSTNAME $NEL_USERNAME" >&2
+    exit 1
+fi
+dir=$(mktemp -d -p /dev/shm)
+trap 'rm -rf "$dir"' EXIT
+ssh-keygen -q -t ecdsa -N "" -f "$dir/id"
+ssh-keygen -q -s /var/lib/nel-slurmd/authority -I nel-slurmd -n "$NEL_USERNAME" -V -1m:+10m "$dir/id.pub"
+cat "$dir/id" "$dir/id-cert.pub"
+"""
+
+
+def test_credential_command_is_held_to_the_unit_and_hands_out_what_logs_in(machine, bed, cluster):
+    """What nel-slurmd(8) says that such a program may do and may not; then it is a little authority of its own."""
+    machine.put("/etc/nel-slurmd/credential", CREDENTIAL_COMMAND)
+    machine.run("chmod", "0755", "/etc/nel-slurmd/credential")
+    settings = machine.root / "etc/nel-slurmd/nel-slurmd.yaml"
+    keys = DIRECTORY / f"alpha/ssh/authorized_keys.{bed.env['NEL_USER']}"
+    before, kept = settings.read_text(), keys.read_text()
+
+    def login():
+        told = json.loads(machine.run("nelctl", "cluster", "check", "gamma", "--json", status=None).stdout)
+        return next(check for check in told["checks"] if check["name"] == "login")
+
+    try:
+        settings.write_text(before + f"""\
+  - name: gamma
+    hostname: login.gamma.example
+    address: login.alpha.example
+    known_hosts_file: /etc/nel-slurmd/known_hosts
+    identity: {{username: {bed.env['NEL_USER']}, credential_command: [/etc/nel-slurmd/credential]}}
+    accounting: none
+""")
+        machine.run("systemctl", "reload", "nel-slurmd")
+        told = wait_for("the program is run", lambda: [said for said in [json.dumps(login())] if "it can:" in said])[0]
+        assert " shm tmp state settings tcp credential no-etc no-cache no-home no-root no-others no-namespaces no-setuid" \
+               f" no-netlink no-terminal no-input; gamma login.gamma.example {bed.env['NEL_USER']}" in told, told
+        machine.run("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", "/var/lib/nel-slurmd/authority")
+        machine.run("chown", "nel-slurmd:", "/var/lib/nel-slurmd/authority")
+        authority = machine.out("cat", "/var/lib/nel-slurmd/authority.pub")
+        keys.write_text(f"{kept}cert-authority,restrict {authority}\n")
+        wait_for("what it hands out logs in", lambda: login()["ok"])
+    finally:
+        settings.write_text(before)
+        keys.write_text(kept)
+        machine.run("rm", "-f", "/var/lib/nel-slurmd/authority", "/var/lib/nel-slurmd/authority.pub")
+        machine.run("systemctl", "reload", "nel-slurmd")
+
+
 def test_tls(machine, bed):
     assert "ok" in follow(machine, "tls", bed)
     settings = machine.root / "etc/nel-slurmd/nel-slurmd.yaml"
