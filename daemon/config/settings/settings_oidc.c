@@ -50,7 +50,10 @@ static bool parts_ok(CURLU *url)
 bool settings_oidc_url_ok(const char *text)
 {
 	CURLU *url = curl_url();
-	bool ok = url != NULL && !str_has_control(text) && strchr(text, ' ') == NULL &&
+	/* libcurl takes "https:/host" and "https:///host", too. */
+	const char *colon = strchr(text, ':');
+	bool whole = colon != NULL && str_starts_with(colon, "://") && colon[strlen("://")] != '/';
+	bool ok = whole && url != NULL && !str_has_control(text) && strchr(text, ' ') == NULL &&
 		  curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && parts_ok(url);
 	curl_url_cleanup(url);
 	return ok;
