@@ -230,6 +230,19 @@ int slurm_files_list(struct ssh_pool *pool, const char *job_dir, const char *fol
 	return 0;
 }
 
+static int read_chunk(struct ssh_pool *pool, const struct str *data, int64_t timeout_ms, struct remote_chunk *ret_chunk,
+		      struct nel_err *err)
+{
+	struct remote_call call = {.script = "files",
+				   .data = str_text(data),
+				   .output_max = FILES_CHUNK_MAX + HEADER_MAX,
+				   .timeout_ms = timeout_ms};
+	CLEANUP(ssh_result_done) struct ssh_result result = {0};
+	if (remote_run(pool, &call, &result, err) != 0)
+		return -1;
+	return files_parse_chunk(result.output, result.output_size, ret_chunk, err);
+}
+
 int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *folder, const char *path, int64_t offset,
 		     size_t max_bytes, int64_t tail_lines, int64_t timeout_ms, struct remote_chunk *ret_chunk,
 		     struct nel_err *err)
@@ -246,14 +259,7 @@ int slurm_files_read(struct ssh_pool *pool, const char *job_dir, const char *fol
 	remote_set_number(&data, "NEL_OFFSET", offset);
 	remote_set_number(&data, "NEL_MAX_BYTES", (int64_t)max_bytes);
 	remote_set_number(&data, "NEL_TAIL_LINES", tail_lines);
-	struct remote_call call = {.script = "files",
-				   .data = str_text(&data),
-				   .output_max = FILES_CHUNK_MAX + HEADER_MAX,
-				   .timeout_ms = timeout_ms};
-	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (remote_run(pool, &call, &result, err) != 0)
-		return -1;
-	if (files_parse_chunk(result.output, result.output_size, ret_chunk, err) != 0)
+	if (read_chunk(pool, &data, timeout_ms, ret_chunk, err) != 0)
 		return -1;
 	if (tail_lines > 0) {
 		/* The script says where it began to look; the lines are the end of what it looked at. */
@@ -276,12 +282,5 @@ int slurm_files_read_line(struct ssh_pool *pool, const char *job_dir, const char
 		return -1;
 	remote_set_number(&data, "NEL_LINE", line);
 	remote_set_number(&data, "NEL_MAX_BYTES", FILES_CHUNK_MAX);
-	struct remote_call call = {.script = "files",
-				   .data = str_text(&data),
-				   .output_max = FILES_CHUNK_MAX + HEADER_MAX,
-				   .timeout_ms = timeout_ms};
-	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (remote_run(pool, &call, &result, err) != 0)
-		return -1;
-	return files_parse_chunk(result.output, result.output_size, ret_chunk, err);
+	return read_chunk(pool, &data, timeout_ms, ret_chunk, err);
 }
