@@ -35,6 +35,12 @@
 	C(NULL_MINUS_1, elapsed_s, elapsed_s) \
 	C(NULL_MINUS_1, exit_code, exit_code) \
 	C(NULL_0, signal, signal) \
+	C(INT, gpu_samples, use.samples) \
+	C(INT, gpu_percents, use.percents) \
+	C(INT, gpu_low_samples, use.low_samples) \
+	C(INT, gpu_still_s, use.still_s) \
+	C(INT, idle, idle) \
+	C(INT, idle_before, idle_before) \
 	C(TEXT, nodes, nodes) \
 	C(TEXT, pending_reason, pending_reason) \
 	C(NULL_0, start_estimate, start_estimate)

@@ -3,6 +3,7 @@
 #ifndef NEL_DB_ATTEMPTS_H
 #define NEL_DB_ATTEMPTS_H
 
+#include "chain/gpu_use.h"
 #include "db/db.h"
 
 struct attempt_row {
@@ -26,6 +27,9 @@ struct attempt_row {
 	int64_t start_estimate;  /* of a waiting one, by Slurm; 0: none */
 	int64_t absent_since;    /* 0: not absent */
 	int64_t gpus;            /* of all nodes together */
+	struct gpu_use use;      /* since its servers were ready */
+	bool idle;               /* it was ended because it did nothing */
+	int64_t idle_before;     /* and so were so many before it, since somebody resumed the job */
 	int64_t progress_before; /* the job's progress counter when it was intended */
 };
 

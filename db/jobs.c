@@ -47,6 +47,10 @@
 	C(INT, rate_from_requests, window.from_requests) \
 	C(INT, rate_next_at, window.next_at) \
 	C(INT, rate_next_requests, window.next_requests) \
+	C(INT, gpu_samples, use.samples) \
+	C(INT, gpu_percents, use.percents) \
+	C(INT, gpu_low_samples, use.low_samples) \
+	C(INT, gpu_still_s, use.still_s) \
 	C(TEXT, export, export_) \
 	C(NULL_0, observed_at, observed_at) \
 	C(NULL_0, started_at, started_at) \

@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 #include "chain/chain.h"
+#include "chain/gpu_use.h"
 #include "chain/progress.h"
 #include "db/db.h"
 
@@ -60,6 +61,7 @@ struct job_row {
 	int64_t progress;              /* finished requests; -1 unknown */
 	int64_t progress_total;        /* of so many, as the evaluator says; 0 unknown */
 	struct progress_window window; /* of the counter, while it runs */
+	struct gpu_use use;            /* of all attempts */
 	char *export_;                 /* what became of its export: JSON as a job is shown; NULL: there is none */
 	char *results_seal;            /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
 	char *warnings;                /* a JSON array of texts about the scores; NULL: there are none */

@@ -39,6 +39,15 @@ static const struct total_metric total_metrics[] = {
     {"gpu_seconds_wasted", "nel_gpu_seconds_wasted_total", NULL,
      "GPUs times run time of attempts that ended without success and without one more finished request in the job's "
      "progress counter."},
+    {"gpu_seconds_idle", "nel_gpu_seconds_idle_total", NULL,
+     "GPUs times the time in which, once the servers were ready, no GPU worked and no server finished a request; of "
+     "ended "
+     "attempts, where nvidia-smi says it."},
+    {"gpu_samples", "nel_gpu_utilization_samples_total", NULL,
+     "Samples of GPU utilization of ended attempts, each the mean over an attempt's GPUs on its first node."},
+    {"gpu_percents", "nel_gpu_utilization_percent_total", NULL,
+     "Their sum, in percent: divided by their number, the mean."},
+    {"gpu_low_samples", "nel_gpu_utilization_low_samples_total", NULL, "Those of them below 10 %."},
 };
 
 static void render_total(struct str *s, const struct total_metric *metric, const struct total_list *totals)

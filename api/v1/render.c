@@ -103,6 +103,18 @@ static void render_progress(struct json_out *out, const struct job_row *job)
 	out_end(out);
 }
 
+static void render_use(struct json_out *out, const struct gpu_use *use)
+{
+	if (use->samples == 0) {
+		out_null(out, "gpu_utilization");
+		return;
+	}
+	out_object(out, "gpu_utilization");
+	out_double(out, "mean", gpu_use_mean(use));
+	out_double(out, "below_10_percent", gpu_use_low_share(use));
+	out_end(out);
+}
+
 static void render_queue(struct json_out *out, const struct job_row *job)
 {
 	const struct job_queue *queue = &job->queue;
@@ -132,6 +144,7 @@ static void render_job_status(struct json_out *out, const struct job_row *job)
 	out_string(out, "slurm_job_id", job->slurm_job_id);
 	out_int(out, "attempt", job->attempt);
 	render_progress(out, job);
+	render_use(out, &job->use);
 	render_budget(out, job);
 	out_json(out, "export", job->export_);                                   /* the scheduler's own JSON */
 	out_json(out, "warnings", job->warnings != NULL ? job->warnings : "[]"); /* and this is */

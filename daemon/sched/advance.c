@@ -146,6 +146,8 @@ int advance_resume(struct scheduler *s, struct active_chain *chain, const char *
 	struct job_row *job = &chain->job;
 	job->failures = 0;
 	job->not_before = 0;
+	chain->attempt.idle = false;
+	chain->attempt.idle_before = 0;
 	free(job->export_);
 	job->export_ = NULL;
 	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
@@ -161,6 +163,19 @@ int advance_resume(struct scheduler *s, struct active_chain *chain, const char *
 	return 0;
 }
 
+static int count_use(struct db *db, const struct active_chain *chain, struct nel_err *err)
+{
+	const struct gpu_use *use = &chain->attempt.use;
+	const char *cluster = chain->job.cluster;
+	if (use->samples == 0)
+		return 0;
+	if (totals_add(db, "gpu_samples", cluster, "", use->samples, err) != 0 ||
+	    totals_add(db, "gpu_percents", cluster, "", use->percents, err) != 0 ||
+	    totals_add(db, "gpu_low_samples", cluster, "", use->low_samples, err) != 0)
+		return -1;
+	return totals_add(db, "gpu_seconds_idle", cluster, "", use->still_s * chain->attempt.gpus, err);
+}
+
 int advance_count_end(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
 		      struct nel_err *err)
 {
@@ -172,6 +187,8 @@ int advance_count_end(struct scheduler *s, const struct active_chain *chain, con
 	    totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
 	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
 	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
+		return -1;
+	if (count_use(s->db, chain, err) != 0)
 		return -1;
 	return totals_add(s->db, "gpu_seconds_wasted", cluster, "",
 			  ledger_is_lost(chain) ? elapsed_s * attempt->gpus : 0, err);

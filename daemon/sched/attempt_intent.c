@@ -28,6 +28,7 @@ static int plan_attempt(const struct active_chain *chain, const struct eval_plan
 	    .number = number,
 	    .gpus = eval_plan_gpus(plan),
 	    .progress_before = chain->job.progress > 0 ? chain->job.progress : 0,
+	    .idle_before = before->idle_before + (before->idle ? 1 : 0),
 	    .job_name = script_job_name(plan, plan_job, chain->job.evaluation, number),
 	    .time_limit_s = time_limit_s,
 	    .after_job = before->number > 0 ? mem_strdup(before->slurm_job_id) : NULL,

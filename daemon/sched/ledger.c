@@ -45,6 +45,7 @@ int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const 
 	    .queue_s = waited ? attempt->started_at - attempt->submitted_at : 0,
 	    .gpu_s = gpu_s,
 	    .start_up_s = o->start_up_s > 0 ? o->start_up_s : 0,
+	    .idle_s = attempt->use.still_s,
 	    .lost = ledger_is_lost(chain),
 	    .by_sacct = by_sacct,
 	};

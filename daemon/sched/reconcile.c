@@ -18,6 +18,8 @@
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
 #define TIMEOUT_SLACK_S 90
 #define ELAPSED_GRAIN_S 60
+#define USE_GRAIN 6 /* samples: a minute's */
+#define FATE_IDLE "IDLE"
 #define WAITING_ON_SIZE 600
 
 static bool replace_text(char **text, const char *now)
@@ -148,6 +150,15 @@ static bool note_progress(struct job_row *job, const struct attempt_row *attempt
 	return changed;
 }
 
+/* It grows with every observation: that alone is stored now and then only. */
+static bool note_use(struct job_row *job, struct attempt_row *attempt, const struct observation *o, bool ended)
+{
+	int64_t before = attempt->use.samples;
+	if (!gpu_use_add(&job->use, &attempt->use, &o->use))
+		return false;
+	return ended || before == 0 || attempt->use.samples / USE_GRAIN > before / USE_GRAIN;
+}
+
 static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, enum slurm_class class, int64_t now_s)
 {
@@ -182,6 +193,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 	}
 	if (!pending)
 		changed |= note_times(job, attempt, used_before_s, o, ended, now_s);
+	changed |= note_use(job, attempt, o, ended);
 	changed |= note_progress(job, attempt, o, class == SLURM_RUNNING, now_s);
 	changed |= replace_number(&attempt->absent_since, 0);
 	return changed;
@@ -276,14 +288,14 @@ static void judge_resumable(struct job_row *job, struct attempt_row *attempt, co
  * or ends itself with this exit code. When the chain goes on nevertheless (a person resumed it), it takes another. */
 #define EXIT_NOTHING_TO_DO 4 /* stand_down() of run_body/06_chain.sh */
 
-static bool judge_idle(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
-		       enum slurm_class class, struct judgement *j)
+static bool judge_unneeded(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
+			   enum slurm_class class, struct judgement *j)
 {
 	if (strcmp(job->resume_mode, "in_job") != 0)
 		return false;
 	bool withdrawn = class == SLURM_CANCELLED && strcmp(o->fate, FATE_WITHDRAWN) == 0;
-	bool idle = class == SLURM_FAILED && attempt->exit_code == EXIT_NOTHING_TO_DO;
-	if (!withdrawn && !idle)
+	bool stood_down = class == SLURM_FAILED && attempt->exit_code == EXIT_NOTHING_TO_DO;
+	if (!withdrawn && !stood_down)
 		return false;
 	bool spent = budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0;
 	judge(j, spent ? EVENT_END_BUDGET : EVENT_END_CONTINUE);
@@ -292,6 +304,23 @@ static bool judge_idle(const struct job_row *job, const struct attempt_row *atte
 		 spent ? "the walltime budget is spent" : "another one takes its place");
 	tell_use(job, attempt, true, j);
 	return true;
+}
+
+/* The script ended it, because neither GPUs nor servers did anything for execution.idle_limit. Once it goes on; who
+ * does nothing twice would go on doing so. */
+static void judge_idle(struct job_row *job, struct attempt_row *attempt, int64_t now_s, struct judgement *j)
+{
+	attempt->idle = true;
+	j->changed = true;
+	if (attempt->idle_before == 0) {
+		judge_resumable(job, attempt, "idle GPUs and servers (execution.idle_limit)", now_s, j);
+		return;
+	}
+	judge(j, EVENT_END_FAILURE);
+	snprintf(j->reason, sizeof j->reason,
+		 "attempt %d ended with idle GPUs and servers (execution.idle_limit), as one before it had",
+		 attempt->number);
+	tell_use(job, attempt, true, j);
 }
 
 static void judge_failure(const struct attempt_row *attempt, const char *state, struct judgement *j)
@@ -369,8 +398,12 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 	/* The config may have widened or narrowed what is resumed: its list decides for every end that is not a success
 	 * and not somebody's cancellation. */
 	bool listed = state_in_list(job->resume_on, state);
-	if (judge_idle(job, attempt, o, class, j))
+	if (judge_unneeded(job, attempt, o, class, j))
 		return;
+	if (class == SLURM_FAILED && strcmp(o->fate, FATE_IDLE) == 0) {
+		judge_idle(job, attempt, now_s, j);
+		return;
+	}
 	if (had_finished(o, class)) {
 		judge(j, EVENT_END_SUCCESS);
 		snprintf(j->reason, sizeof j->reason, "attempt %d had finished when Slurm ended it with %s",

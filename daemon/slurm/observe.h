@@ -4,6 +4,7 @@
 #define NEL_SLURM_OBSERVE_H
 
 #include "base/err.h"
+#include "chain/gpu_use.h"
 #include "slurm/records.h"
 #include "ssh/pool.h"
 
@@ -63,8 +64,10 @@ struct observation {
 	int stamp_exit;          /* -1 none */
 	int64_t stamp_elapsed_s; /* sum over all starts of this attempt; -1 unknown */
 	int64_t start_up_s;      /* likewise, until the servers were ready; -1: nothing is known of servers */
+	struct gpu_use use;      /* likewise, since they were ready; zeroed: nothing was sampled */
 	char fate[24];           /* how the attempt ended, as a script found out from Slurm: "TIMEOUT"; "WITHDRAWN": it
-				    was cancelled because the one before it left it nothing to do; "" unknown */
+				    was cancelled because the one before it left it nothing to do; "IDLE": it did nothing
+				    for execution.idle_limit; "" unknown */
 	/* Of a shared chain: the jobs that have begun in this attempt, or ended in any, by their index. A job that is
 	 * missing waits for its turn (or what there is could not be read). */
 	struct job_sighting *jobs;

@@ -115,10 +115,26 @@ static void read_progress(char *text, int64_t *ret_requests, int64_t *ret_total)
 	*ret_total = slash != NULL ? record_number(slash, PROGRESS_MAX, 0) : 0;
 }
 
-/* f|index|progress/total|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready */
+/* "samples:percents:low:still", as run_body/10_use.sh adds them up. */
+static void read_use(char *text, struct gpu_use *ret_use)
+{
+	int64_t numbers[4] = {-1, -1, -1, -1};
+	for (size_t i = 0; i < 4 && text != NULL; i++) {
+		char *colon = strchr(text, ':');
+		if (colon != NULL)
+			*colon++ = '\0';
+		numbers[i] = record_number(text, 100 * GPU_USE_SAMPLES_MAX, -1);
+		text = colon;
+	}
+	const struct gpu_use use = {numbers[0], numbers[1], numbers[2], numbers[3]};
+	if (gpu_use_is_sound(&use))
+		*ret_use = use;
+}
+
+/* f|index|progress/total|heartbeat|start,start|end:exit,end:exit|fate|line:ready,line:ready|use */
 void observe_files_take_files(struct observe_reply *reply, struct record *record)
 {
-	if (!record_split(record, 7, 8))
+	if (!record_split(record, 7, 9))
 		return;
 	char **f = record->fields;
 	int64_t index = record_number(f[1], INT32_MAX, -1);
@@ -128,6 +144,8 @@ void observe_files_take_files(struct observe_reply *reply, struct record *record
 	read_progress(f[2], &o->progress, &o->progress_total);
 	if (record->count > 7)
 		read_start_up(o, f, record_time(f[3]));
+	if (record->count > 8)
+		read_use(f[8], &o->use);
 	read_stamps(o, f[4], f[5], record_time(f[3]));
 	slurm_state_word(f[6], o->fate);
 }

@@ -203,6 +203,8 @@ static int append_job(const struct script_data *data, struct str *s, struct nel_
 		return -1;
 	append_number(s, "NEL_TOTAL_NODES", plan->total_nodes);
 	append_number(s, "NEL_READINESS_TIMEOUT_S", plan->readiness_timeout_s);
+	if (plan->idle_limit_s > 0)
+		append_number(s, "NEL_IDLE_LIMIT_S", plan->idle_limit_s);
 	if (append_text(s, "NEL_MPI", plan->mpi == NULL ? "" : plan->mpi, err) != 0)
 		return -1;
 	if (plan->containers != CONTAINERS_PYXIS &&

@@ -269,6 +269,31 @@ def test_fate_of_a_predecessor_that_nobody_remembers_comes_from_its_stamps(chain
     assert chain.fate(1)[0] == told[0] and told[1] in (None, chain.fate(1)[1])
 
 
+IDLE = """#!/bin/bash
+echo "0, 0"
+"""
+
+
+@pytest.mark.parametrize("before, goes_on", [(None, True), ("TIMEOUT", True), ("IDLE", False)])
+def test_the_first_attempt_that_does_nothing_is_followed_and_a_second_is_not(chain, before, goes_on):
+    smi = chain.stand / "bin/nvidia-smi"
+    smi.write_text(IDLE)
+    smi.chmod(0o755)
+    chain.edit("((${#NEL_SERVER_NAME[@]} > 0)) || return 0\n    if ! type", "if ! type")  # there is no server here
+    chain.edit("readonly NEL_TOTAL_NODES=", "readonly NEL_IDLE_LIMIT_S=1\nreadonly NEL_TOTAL_NODES=")
+    chain.set("evaluator-waits")
+    if before:
+        chain.succeed(2, "41", "FAILED")
+        (chain.job_dir / ".attempts/1/fate").write_text(f"{before} 61\n")
+    number = 2 if before else 1
+    chain.job("42", f"{STEM}.{number}", "RUNNING", "00:00:00")
+    assert chain.run() == 123, chain.log
+    assert chain.fate(number)[0] == "IDLE"
+    if before:
+        assert f"attempt 1 ended with {before} after 61 s; this one may run" in chain.log
+    assert (f"withdrew attempt {number + 1}" not in chain.log) == goes_on
+
+
 @pytest.mark.parametrize("more, state, fate", [
     ("Reason=TimeLimit", "COMPLETING", "TIMEOUT"),
     ("Reason=None PreemptTime=2026-01-31T12:00:00", "COMPLETING", "PREEMPTED"),

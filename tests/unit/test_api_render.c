@@ -184,14 +184,15 @@ static void test_render_job_queue_is_whose_it_waits_in(void **state)
 
 static void test_render_job_unknown_values_are_null(void **state)
 {
-	static const char *const nulls[] = {"reason",       "waiting_on", "queue",       "partition",  "account",
-					    "slurm_job_id", "progress",   "observed_at", "started_at", "ended_at"};
+	static const char *const nulls[] = {"reason",      "waiting_on",   "queue",    "partition",
+					    "account",     "slurm_job_id", "progress", "gpu_utilization",
+					    "observed_at", "started_at",   "ended_at"};
 	struct job_row job = make_job(CHAIN_QUEUED);
 	struct json_out out = {0};
 	(void)state;
 	render_job(&out, &job);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 25);
+	assert_int_equal(json_object_size(json), 26);
 	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
 		assert_true(json_is_null(json_object_get(json, nulls[i])));
 	const json_t *budget = json_object_get(json, "budget");

@@ -62,6 +62,9 @@ static const struct refused refused[] = {
     {EVAL_BASE, "{'execution': {'share_deployment': 'yes'}}", "/execution/share_deployment", "false, true"},
     {EVAL_BASE, "{'execution': {'share_deployment': 1.5}}", "/execution/share_deployment", "false, true"},
     {EVAL_BASE, "{'execution': {'share_order': 'longest'}}", "/execution/share_order", "shortest_first"},
+    {EVAL_BASE, "{'execution': {'idle_limit': 600}}", "/execution/idle_limit", "write execution.idle_limit as text"},
+    {EVAL_BASE, "{'execution': {'idle_limit': 'soon'}}", "/execution/idle_limit", "no time limit"},
+    {EVAL_BASE, "{'execution': {'idle_limit': '00:00:19'}}", "/execution/idle_limit", "before 20 s"},
     {EVAL_BASE, "{'execution': {'auto_resume': {'on': ['COMPLETED']}}}", "/execution/auto_resume/on", "COMPLETED"},
     {EVAL_BASE, "{'execution': {'auto_resume': {'max_attempts': 0}}}", "/execution/auto_resume/max_attempts", "from 1"},
     {EVAL_BASE, "{'execution': {'auto_export': {'destinations': ['a;b']}}}", "/execution/auto_export/destinations",
@@ -206,6 +209,7 @@ static void test_eval_config_plan_each_mistake_is_an_error_at_its_key(void **sta
 }
 
 static const struct refused warned[] = {
+    {EVAL_NONE, "{'execution': {'idle_limit': '10'}}", "/execution/idle_limit", "no effect"},
     {EVAL_NONE, "{'execution': {'share_deployment': true}}", "/execution/share_deployment", "no deployment to share"},
     {EVAL_BASE, "{'execution': {'share_order': 'shortest_first'}}", "/execution/share_order", "share_deployment"},
     {EVAL_NONE, "{'execution': {'gres': 'gpu:8'}}", "/execution/gres", "holds GPUs"},
@@ -241,6 +245,28 @@ static const struct refused warned[] = {
      "{'chat': '/c'}}}",
      "/judge_deployment", "auxiliary_deployments.judge"},
 };
+
+static void test_eval_config_plan_idle_limit_is_a_walltime(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *base, *patch;
+		int64_t limit_s;
+	} cases[] = {
+	    {EVAL_BASE, "{}", 0},
+	    {EVAL_BASE, "{'execution': {'idle_limit': null}}", 0},
+	    {EVAL_BASE, "{'execution': {'idle_limit': false}}", 0},
+	    {EVAL_BASE, "{'execution': {'idle_limit': '30'}}", 1800},
+	    {EVAL_BASE, "{'execution': {'idle_limit': '00:00:20'}}", 20},
+	    {EVAL_NONE, "{'execution': {'idle_limit': '30'}}", 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		eval_ok(cases[i].base, cases[i].patch, &r);
+		assert_int_equal(r.plan->idle_limit_s, cases[i].limit_s);
+		eval_done(&r);
+	}
+}
 
 static void test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers(void **state)
 {
@@ -697,6 +723,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_eval_config_plan_each_mistake_is_an_error_at_its_key),
+	    cmocka_unit_test(test_eval_config_plan_idle_limit_is_a_walltime),
 	    cmocka_unit_test(test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers),
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),

@@ -234,6 +234,47 @@ static void test_usage_settled_tells_waste_of_what_was_not_known(void **state)
 	}
 }
 
+/* Each second of an attempt in one kind of waste at most, whatever its node and Slurm say. */
+static void test_ledger_idle_time_is_waste_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		int64_t start_up_s, still_s, progress, start_up, idle, lost;
+	} cases[] = {
+	    {20, 30, 5, 160, 240, 0}, {20, 0, 5, 160, 0, 0},     {-1, 30, 5, 0, 240, 0},
+	    {80, 90, 5, 640, 160, 0}, {20, 500, 5, 160, 640, 0}, {20, 30, 0, 0, 0, 800},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "idle.%zu", i);
+		struct active_chain chain = {0};
+		chain.job = (struct job_row){.user = (char *)name,
+					     .cluster = (char *)"alpha",
+					     .model = (char *)"m",
+					     .task = (char *)"t",
+					     .progress = cases[i].progress};
+		snprintf(chain.job.id, sizeof chain.job.id, "%016zx.0", i);
+		snprintf(chain.job.evaluation, sizeof chain.job.evaluation, "%016zx", i);
+		chain.attempt = (struct attempt_row){.job_name = name,
+						     .slurm_state = (char *)"FAILED",
+						     .ended_at = NOW,
+						     .elapsed_s = 100,
+						     .gpus = 8,
+						     .use = {.samples = 9, .still_s = cases[i].still_s}};
+		const struct observation o = {.start_up_s = cases[i].start_up_s};
+		assert_ok(f, ledger_attempt_ended(f->db, &chain, &o, &f->err));
+	}
+	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
+	const struct usage_filter by_user = {.by_user = true, .limit = 10};
+	assert_ok(f, usage_sum_up(f->db, &by_user, &sums, &f->err));
+	assert_int_equal(sums.count, sizeof cases / sizeof cases[0]);
+	for (size_t i = 0; i < sums.count; i++) {
+		assert_int_equal(sums.items[i].start_up_gpu_s, cases[i].start_up);
+		assert_int_equal(sums.items[i].idle_gpu_s, cases[i].idle);
+		assert_int_equal(sums.items[i].lost_gpu_s, cases[i].lost);
+	}
+}
+
 /* A store of version 26, with attempts of every kind, gets their ledger. */
 static void test_ledger_takes_over_attempts_from_before(void **state)
 {
@@ -309,6 +350,7 @@ int main(void)
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_usage_settled_tells_waste_of_what_was_not_known, fixture_setup,
 					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_ledger_idle_time_is_waste_of_its_own, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_usage_of_a_shared_attempt_adds_up, fixture_setup, fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

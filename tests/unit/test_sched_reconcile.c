@@ -95,6 +95,66 @@ static void test_reconcile_progress_gives_a_rate_while_it_runs(void **state)
 	assert_int_equal(job.window.from_at, 0);
 }
 
+/* The script has ended the attempt because nothing was done: once it is resumed, whatever auto_resume.on lists. */
+static void test_reconcile_an_idle_end_is_resumed_once(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mode;
+		int64_t before;
+		int event;
+		const char *reason;
+	} cases[] = {
+	    {"daemon", 0, EVENT_END_CONTINUE,
+	     "attempt 1 ended with idle GPUs and servers (execution.idle_limit) and will be"},
+	    {"in_job", 0, EVENT_END_CONTINUE, "idle"},
+	    {"off", 0, EVENT_END_FAILURE,
+	     "idle GPUs and servers (execution.idle_limit), and execution.auto_resume.mode is off"},
+	    {"daemon", 1, EVENT_END_FAILURE, "idle GPUs and servers (execution.idle_limit), as one before it had"},
+	};
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+		bool accounting = i % 2 == 0;
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = accounting ? seen("FAILED") : nothing_seen();
+		free(job.resume_mode);
+		job.resume_mode = mem_strdup(cases[i / 2].mode);
+		attempt.idle_before = cases[i / 2].before;
+		snprintf(o.fate, sizeof o.fate, "IDLE");
+		o.stamp_started = NOW - 900;
+		o.stamp_ended = NOW - 10;
+		o.stamp_exit = 123;
+		struct judgement j = run(&job, &attempt, &o, accounting ? &with_accounting : &without_accounting);
+		assert_true(j.has_event && attempt.idle);
+		assert_int_equal(j.event, cases[i / 2].event);
+		if (strstr(j.reason, cases[i / 2].reason) == NULL)
+			fail_msg("case %zu: %s", i, j.reason);
+	}
+}
+
+/* What was sampled is stored now and then, and at the end. */
+static void test_reconcile_gpu_use_adds_up_over_attempts(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	struct observation o = seen("RUNNING");
+	job.use = (struct gpu_use){10, 1000, 0, 0};
+	run(&job, &attempt, &o, &with_accounting);
+	int writes = 0;
+	for (int i = 1; i <= 12; i++) {
+		o.use = (struct gpu_use){i, 50 * i, i, 10 * i};
+		writes += run(&job, &attempt, &o, &with_accounting).changed;
+	}
+	assert_int_equal(writes, 3);
+	struct observation ended = seen("COMPLETED");
+	ended.use = (struct gpu_use){13, 650, 13, 130};
+	assert_true(run(&job, &attempt, &ended, &with_accounting).changed);
+	assert_int_equal(job.use.samples, 23);
+	assert_int_equal(job.use.percents, 1650);
+	assert_int_equal(attempt.use.still_s, 130);
+}
+
 static void test_reconcile_each_slurm_state_gives_its_event(void **state)
 {
 	(void)state;
@@ -677,6 +737,8 @@ static void test_reconcile_a_state_that_is_not_known_never_ends_a_chain(void **s
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reconcile_an_idle_end_is_resumed_once),
+	    cmocka_unit_test(test_reconcile_gpu_use_adds_up_over_attempts),
 	    cmocka_unit_test(test_reconcile_progress_gives_a_rate_while_it_runs),
 	    cmocka_unit_test(test_reconcile_what_the_script_knew_better_counts),
 	    cmocka_unit_test(test_reconcile_tells_preemption_from_cancellation),

@@ -269,6 +269,23 @@ static void test_parse_stamps_are_added_up(void **state)
 		assert_int_equal(o.progress, counts[i].requests);
 		assert_int_equal(o.progress_total, counts[i].total);
 	}
+	static const struct {
+		const char *line;
+		struct gpu_use use;
+	} uses[] = {
+	    {"f|0|||||||4:100:3:20\n", {4, 100, 3, 20}},
+	    {"f|0||||||4:100:3:20\n", {0}},
+	    {"f|0|||||||4:100:3\n", {0}},
+	    {"f|0|||||||4:401:3:20\n", {0}},
+	    {"f|0|||||||4:100:5:20\n", {0}},
+	    {"f|0|||||||-4:100:3:20\n", {0}},
+	    {"f|0|||||||:::\n", {0}},
+	    {"f|0|||||||9999999999:1:1:1\n", {0}},
+	};
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+		struct observation o = parse_one(uses[i].line);
+		assert_memory_equal(&o.use, &uses[i].use, sizeof o.use);
+	}
 	static const char *const fates[][2] = {{"f|0|||||TIMEOUT\n", "TIMEOUT"},
 					       {"f|0|||||WITHDRAWN\n", "WITHDRAWN"},
 					       {"f|0|||||no\n", ""},
@@ -351,7 +368,8 @@ static void test_observe_reads_slurm_and_files(void **state)
 	    ">$FAKE/acct; for i in 0 1 2 3; do mkdir -p $FAKE/j$i/.attempts/2 $FAKE/j$i/artifacts; echo 50 "
 	    ">$FAKE/j$i/.attempts/2/started; touch -d @90 $FAKE/j$i/.attempts/2/alive; echo 7 "
 	    ">$FAKE/j$i/artifacts/progress; done; "
-	    "echo '80 3' >$FAKE/j1/.attempts/2/ended; echo 90 >$FAKE/j0/.attempts/2/total; echo -7 "
+	    "echo '80 3' >$FAKE/j1/.attempts/2/ended; echo 90 >$FAKE/j0/.attempts/2/total; echo 6 300 2 20 "
+	    ">$FAKE/j0/.attempts/2/use; echo 6 300 2 >$FAKE/j1/.attempts/2/use; echo -7 "
 	    ">$FAKE/j1/.attempts/2/total; echo 60 >$FAKE/j3/total");
 	struct observe_order orders[4];
 	static const char *const ids[] = {"100", "101", "102", "103"};
@@ -370,6 +388,8 @@ static void test_observe_reads_slurm_and_files(void **state)
 	assert_int_equal(reply.items[0].stamp_elapsed_s, 40);
 	assert_int_equal(reply.items[0].progress, 7);
 	assert_int_equal(reply.items[0].progress_total, 90);
+	assert_int_equal(reply.items[0].use.percents, 300);
+	assert_int_equal(reply.items[1].use.samples, 0);
 	assert_int_equal(reply.items[1].progress_total, 0);
 	assert_int_equal(reply.items[3].progress_total, 0);
 	assert_int_equal(reply.items[0].sacct, SIGHT_UNOBSERVABLE);

@@ -144,6 +144,7 @@ struct eval_plan {
 	int64_t walltime_s;
 	int64_t max_walltime_s; /* -1: unlimited */
 	int64_t readiness_timeout_s;
+	int64_t idle_limit_s; /* an attempt that does nothing for so long is ended; 0: none is */
 	enum resume_mode resume_mode;
 	char **resume_on;  /* NULL-terminated Slurm states */
 	int max_attempts;  /* 0: no limit but the budget */

@@ -12,6 +12,7 @@
 #define BASE "/execution"
 #define TASKS_PER_NODE_MAX 1024
 #define ATTEMPTS_MAX 100000
+#define IDLE_LIMIT_MIN_S 20 /* two samples of run_body/10_use.sh */
 #define SBATCH_FLAGS_MAX 100
 #define OUTPUT_DIR_REFUSED ",:%\\'\"`$" /* mounts, sbatch --output patterns (sbatch(1), filename pattern), quoting */
 
@@ -107,6 +108,19 @@ static void read_times(struct plan_ctx *ctx)
 		    (long long)plan->max_walltime_s, PLAN_MAX_WALLTIME_MIN_S);
 	plan->readiness_timeout_s = reader_int(&ctx->reader, ctx->execution, BASE, "endpoint_readiness_timeout", 1,
 					       WALLTIME_MAX_S, plan->walltime_s);
+}
+
+/* Off when null, false, 0 or "". */
+static void read_idle_limit(struct plan_ctx *ctx)
+{
+	if (reader_is_falsy(reader_get(ctx->execution, "idle_limit")))
+		return;
+	int64_t limit_s = read_walltime(ctx, "idle_limit", 0);
+	if (limit_s > 0 && limit_s < IDLE_LIMIT_MIN_S)
+		reader_error(&ctx->reader, BASE "/idle_limit",
+			     "execution.idle_limit is %lld s, and nothing is called idle before %d s",
+			     (long long)limit_s, IDLE_LIMIT_MIN_S);
+	ctx->plan->idle_limit_s = ctx->deployment_none ? 0 : limit_s;
 }
 
 /* A text that null, false, 0 and "" switch off. */
@@ -266,4 +280,5 @@ void plan_execution(struct plan_ctx *ctx)
 	read_flags(ctx);
 	read_resume(ctx);
 	read_share(ctx);
+	read_idle_limit(ctx);
 }

@@ -383,6 +383,9 @@ static void warn_environments(const struct plan_ctx *ctx)
 
 static void warn_share(const struct plan_ctx *ctx)
 {
+	if (ctx->deployment_none && !reader_is_falsy(reader_get(ctx->execution, "idle_limit")))
+		reader_warn(&ctx->reader, "/execution/idle_limit",
+			    "Without a deployment idle_limit has no effect: it is about the GPUs and servers of one");
 	const json_t *share = reader_get(ctx->execution, "share_deployment");
 	bool shares = share != NULL && !json_is_false(share);
 	if (shares && ctx->deployment_none)

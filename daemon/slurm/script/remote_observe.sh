@@ -9,7 +9,7 @@
 #   p                                                                                     what squeue says is complete
 #   e|<id>                                                                                slurmctld says it was preempted
 #   m|<squeue or sacct>|<text>                                                            it could not be asked
-#   f|<index>|<progress/total>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...> the job's files
+#   f|<index>|<progress/total>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...>|<use> the job's files
 #   j|<index>|<job>|<start,start,...>|<progress/total>|<exit|start|end|attempt|why>             of each job on a shared deployment
 #                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
 
@@ -186,13 +186,13 @@ read_stamps() { # TEXT SEPARATOR
 }
 
 print_files() {
-    local i name turn line progress started ended fate ready starts ends heartbeat beats=() wanted=() files=()
+    local i name turn line progress started ended fate ready use starts ends heartbeat beats=() wanted=() files=()
     declare -A beat_of=() text_of=()
     for i in "${!ids[@]}"; do
         # Nothing is written before it starts.
         [[ ${state_of[${ids[i]}]-} != PENDING ]] || continue
         wanted+=("$i")
-        for name in started ended fate ready total; do
+        for name in started ended fate ready total use; do
             files+=("$i:$name" "${dirs[i]}" ".attempts/${attempts[i]}/$name")
         done
         files+=("$i:progress" "${dirs[i]}" artifacts/progress)
@@ -210,6 +210,9 @@ print_files() {
             read_stamps "${text_of[$i:ready]}" :
             ready[i]=$line
         fi
+        use[i]=${text_of[$i:use]-}
+        [[ ${use[i]} =~ ^[0-9]{1,12}(\ [0-9]{1,12}){3}$'\n'$ ]] || use[i]=
+        use[i]=${use[i]%$'\n'} use[i]=${use[i]// /:}
         fate[i]=${text_of[$i:fate]-}
         fate[i]=${fate[i]%%[!A-Z_]*}
         read_progress "${text_of[$i:progress]-}" "${text_of[$i:total]-}"
@@ -230,8 +233,8 @@ print_files() {
     for i in "${!started[@]}"; do
         heartbeat=${beat_of[${dirs[i]}/.attempts/${attempts[i]}/alive]-}
         [[ -n ${started[i]}${ended[i]}${progress[i]}${fate[i]} ]] || continue
-        printf 'f|%s|%s|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" \
-            "${ended[i]}" "${fate[i]}" "${ready[i]}"
+        printf 'f|%s|%s|%s|%s|%s|%s|%s|%s\n' "${indexes[i]}" "${progress[i]}" "$heartbeat" "${started[i]}" \
+            "${ended[i]}" "${fate[i]}" "${ready[i]}" "${use[i]}"
     done
 }
 

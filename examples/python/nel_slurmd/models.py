@@ -106,6 +106,13 @@ class JobProgress(TypedDict):
     eta_s: CountOrNull
 
 
+class GpuUtilization(TypedDict):
+    """Of the job's GPUs on the first node of its attempts, sampled each 10 s from when the servers were ready; null
+    where nothing was sampled (no deployment, or no nvidia-smi on the node)."""
+    mean: float
+    below_10_percent: float
+
+
 class Budget(TypedDict):
     """Run time of all attempts, in seconds; limit and remaining are null when it is unlimited."""
     limit_s: CountOrNull
@@ -144,6 +151,7 @@ class JobFields(TypedDict):
     slurm_job_id: TextOrNull
     attempt: int
     progress: Optional[JobProgress]
+    gpu_utilization: Optional[GpuUtilization]
     budget: Budget
     export: Optional[JobExport]
     observed_at: TimeOrNull

@@ -23,7 +23,9 @@ readonly ports_spare=16 ports_timeout_s=120
 readonly sealed_mib_max=64 # of results.yml
 readonly total_bytes=16384 # of the end of an evaluation's log
 readonly stop_room_s=55    # before the end of the budget, and at most a quarter of it: less than an attempt can use
-readonly exit_out_of_time=124
+readonly exit_out_of_time=124 exit_idle=123
+readonly idle_limit_s=${NEL_IDLE_LIMIT_S-0} # 0: none
+readonly use_interval_s=10
 readonly slurm_ends="BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT" # states of ended jobs
 
 nodes=()          # the allocation, in Slurm's order; the model's come first, then each auxiliary's
@@ -40,6 +42,7 @@ step=()              # the arguments of become_step for the next step, made by m
 heartbeat_pid=
 ports_pid=
 watch_pid=
+use_pid=
 noted_total='0 0' # of the evaluation's requests: 1 or 2 (note_total()), how many
 failure=     # why this script gave up
 successor_queued=0
@@ -51,6 +54,7 @@ stop_at=0        # when the budget ends the evaluation; 0: never
 kill_at=0        # and when it kills what is left
 end_at=0         # and this script
 out_of_time=0    # the first has come
+idle=0           # nothing was done for too long
 killing=0        # the second has come
 fate=            # as what this attempt ends, when it is not by itself
 overtaken=0      # a newer attempt, or start, has this job

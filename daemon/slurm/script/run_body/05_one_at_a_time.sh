@@ -68,11 +68,15 @@ leave() {
     if ((out_of_time && status != 0)); then
         status=$exit_out_of_time
         note_fate TIMEOUT
+    elif ((idle && status != 0)) && [[ -z $fate ]]; then
+        status=$exit_idle
+        note_fate IDLE
     fi
     # In the time of grace of a preemption Slurm's SIGTERM may end the steps, and so this script, before it comes here.
     ((status == 0)) || [[ -n $fate ]] || note_why
     is_overtaken || settle_chain "$status"
     stop_watching
+    stop_watching_use
     stop_servers
     if [[ -n $ports_pid ]]; then
         kill "$ports_pid" 2>/dev/null

@@ -8,7 +8,18 @@
 # successor that was cancelled because nothing was left for it to do.
 
 resumes_after() { # STATE
-    [[ " ${NEL_RESUME_ON[*]} " == *" $1 "* ]]
+    [[ " ${NEL_RESUME_ON[*]} " == *" $1 "* ]] || { [[ $1 == IDLE ]] && (($(count_idle) == 1)); }
+}
+
+# How many attempts were ended because nothing was done: another follows the first of them.
+count_idle() {
+    local n state count=0
+    for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
+        read -r state _ < <(peek "$NEL_JOB_DIR/.attempts/$n/fate")
+        [[ ${state-} != IDLE ]] || ((++count))
+        state=
+    done
+    printf '%d' "$count"
 }
 
 seconds_of() { # [DAYS-]HH:MM:SS
@@ -32,7 +43,7 @@ find_fate() { # ATTEMPT
     fi
     case $state in
     TIMEOUT | PREEMPTED | NODE_FAIL | BOOT_FAIL | CANCELLED) [[ $end != 0 ]] || state=COMPLETED ;;
-    FAILED) [[ $own != TIMEOUT && $own != PREEMPTED ]] || state=$own ;;
+    FAILED) [[ $own != TIMEOUT && $own != PREEMPTED && $own != IDLE ]] || state=$own ;;
     ENDED) [[ $end == 0 ]] && state=COMPLETED || state=FAILED ;;
     esac
     printf '%s %d\n' "${state:-NODE_FAIL}" "$seconds"
@@ -196,11 +207,12 @@ settle_chain() { # EXIT-CODE
 }
 
 may_go_on() {
-    if ((ended_by_slurm || out_of_time)) || resumes_after FAILED || resumes_after OUT_OF_MEMORY; then
-        return 0
+    if ((idle && !ended_by_slurm && !out_of_time)); then
+        resumes_after IDLE
+    elif ((!ended_by_slurm && !out_of_time)) && ! resumes_after FAILED && ! resumes_after OUT_OF_MEMORY; then
+        note_why
+        ((ended_by_slurm))
     fi
-    note_why
-    ((ended_by_slurm))
 }
 
 # So that it never takes the nodes just to learn that there is nothing to do.

@@ -6,6 +6,7 @@ main() {
     trap leave EXIT
     trap on_term TERM
     trap on_alarm ALRM
+    trap on_idle USR2
     stamp_start
     say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
     continue_chain "$@"
@@ -25,8 +26,10 @@ main() {
         publish_endpoints "$s"
     done
     stamp_ready
+    start_watching_use
     run_evaluation
     status=$?
+    stop_watching_use
     stop_servers
     # One that was cancelled, even now, is not exported.
     if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]]; }; then

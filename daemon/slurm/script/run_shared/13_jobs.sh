@@ -132,6 +132,7 @@ start_servers() {
         publish_endpoints "$s"
     done
     stamp_ready
+    start_watching_use
 }
 
 # Returns when all jobs have ended, or no more can be done in this attempt.
@@ -256,6 +257,7 @@ recover_servers() {
     done
     ((!terminated)) || return 0
     ((losses == 1)) || fail "a server was lost for the second time: $lost"
+    stop_watching_use
     stop_servers
     lost=
     ! is_anything_left || start_servers

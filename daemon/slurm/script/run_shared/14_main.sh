@@ -6,6 +6,7 @@ main() {
     trap leave EXIT
     trap on_term TERM
     trap on_alarm ALRM
+    trap on_idle USR2
     stamp_start
     say "evaluation $NEL_EVALUATION, ${#NEL_JOBS[@]} jobs on one deployment, attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
     prepare_jobs
@@ -21,6 +22,7 @@ main() {
     start_servers
     run_jobs
     status=$?
+    stop_watching_use
     stop_servers
     return "$status"
 }

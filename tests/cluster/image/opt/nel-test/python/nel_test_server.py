@@ -87,8 +87,21 @@ class Handler(BaseHTTPRequestHandler):
             if self.allowed():
                 names = self.server.options["models"]
                 self.reply(200, {"object": "list", "data": [{"id": n, "object": "model"} for n in names]})
+        elif self.path == "/metrics" and self.server.options["name"] == "vllm":
+            self.count()
         else:
             self.refuse(404, "Not Found", "NotFoundError")
+
+    def count(self):
+        """As vLLM's, in Prometheus's text format."""
+        data = ("# TYPE vllm:request_success_total counter\n"
+                'vllm:request_success_total{engine="0",finished_reason="stop",model_name="%s"} %.1f\n' %
+                (self.server.options["models"][0], self.server.finished)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -126,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             reply.update(object="list", data=data)
         else:
             reply.update(rankings=[{"index": i, "logit": -float(i)} for i in range(len(body.get("passages", [])))])
+        with self.server.lock:
+            self.server.finished += 1
         self.reply(200, reply)
 
 
@@ -165,7 +180,8 @@ def serve(name, host, port, models, api_key=None, certificate=None):
     log("INFO:     %s loading %s" % (name, ", ".join(models)))
     time.sleep(float(os.environ.get("NEL_TEST_SERVER_DELAY_S") or 0))
     server = Server((host, port), Handler)
-    server.options = {"models": models, "api_key": api_key}
+    server.options = {"name": name, "models": models, "api_key": api_key}
+    server.lock, server.finished = threading.Lock(), 0
     server.hung = []
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
