@@ -100,6 +100,43 @@ void job_basis_done(struct job_basis *basis)
 	*basis = (struct job_basis){0};
 }
 
+static struct statement durations = {
+    .sql = "SELECT j.ended_at - j.started_at FROM job_likenesses l INDEXED BY job_likenesses_subject"
+	   " CROSS JOIN jobs j ON j.seq = l.job WHERE l.subject = (SELECT seq FROM likenesses WHERE hash = ?1)"
+	   " AND l.protocol = (SELECT seq FROM likenesses WHERE hash = ?2) AND j.task = ?3 AND j.state = 'succeeded'"
+	   " AND j.ended_at > j.started_at ORDER BY l.job DESC LIMIT ?4",
+};
+
+static int compare_durations(const void *a, const void *b)
+{
+	const int64_t *left = a;
+	const int64_t *right = b;
+	return (*left > *right) - (*left < *right);
+}
+
+int likenesses_duration(struct db *db, const char *task, const char *subject_hash, const char *protocol_hash,
+			int64_t *ret_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &durations);
+	int64_t found_s[LIKENESSES_DURATIONS_MAX];
+	size_t count = 0;
+	bool more = false;
+	query_bind_text(&q, subject_hash);
+	query_bind_text(&q, protocol_hash);
+	query_bind_text(&q, task);
+	query_bind_int(&q, LIKENESSES_DURATIONS_MAX);
+	while (count < LIKENESSES_DURATIONS_MAX) {
+		if (query_step(&q, &more, err) != 0)
+			return -1;
+		if (!more)
+			break;
+		found_s[count++] = query_int(&q);
+	}
+	qsort(found_s, count, sizeof *found_s, compare_durations);
+	*ret_s = count > 0 ? found_s[count / 2] : 0;
+	return 0;
+}
+
 static struct statement next = {
     .sql = "SELECT id FROM evaluations WHERE seq = (SELECT max(evaluation) FROM likeness_backlog)",
 };
@@ -124,5 +161,5 @@ int likenesses_settle(struct db *db, int64_t evaluation_seq, struct nel_err *err
 	return query_run(&q, err);
 }
 
-struct statement *const likenesses_statements[] = {
-    &add, &find, &delete_of_job, &insert_of_job, &mark_results, &next, &delete_next, &basis_of, NULL};
+struct statement *const likenesses_statements[] = {&add,  &find,        &delete_of_job, &insert_of_job, &mark_results,
+						   &next, &delete_next, &basis_of,      &durations,     NULL};

@@ -36,6 +36,12 @@ int likenesses_set(struct db *db, int64_t job_seq, const struct likeness_row *su
 int likenesses_basis(struct db *db, int64_t job_seq, struct job_basis *ret_basis, struct nel_err *err);
 void job_basis_done(struct job_basis *basis); /* accepts NULL */
 
+/* How long it takes, in s, from a job's start to its end: the median of the newest that succeeded,
+ * LIKENESSES_DURATIONS_MAX at most, of that task and of equal subject and protocol. 0: there are none. */
+#define LIKENESSES_DURATIONS_MAX 9
+int likenesses_duration(struct db *db, const char *task, const char *subject_hash, const char *protocol_hash,
+			int64_t *ret_s, struct nel_err *err);
+
 /* The newest evaluation from before whose jobs have none yet; "": there is none. */
 int likenesses_next(struct db *db, char ret_evaluation[IDS_EVALUATION_SIZE], struct nel_err *err);
 
