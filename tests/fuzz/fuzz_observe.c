@@ -1,5 +1,6 @@
 /* slurm/observe_parse: whatever a cluster prints, each order has an observation that the rest of the daemon can take.
  */
+#include "chain/progress.h"
 #include "fuzz.h"
 #include "slurm/observe.h"
 #include "slurm/records.h"
@@ -34,6 +35,8 @@ static void check_item(const struct observation *o, const struct observe_order *
 	FUZZ_CHECK(order->slurm_job_id != NULL || o->squeue == SIGHT_UNOBSERVABLE);
 	FUZZ_CHECK(o->started_at >= 0 && o->ended_at >= 0 && o->start_estimate >= 0 && o->restarts >= 0);
 	FUZZ_CHECK(o->elapsed_s >= -1 && o->progress >= -1 && o->stamp_elapsed_s >= -1);
+	FUZZ_CHECK(o->progress <= PROGRESS_MAX && o->progress_total >= 0 && o->progress_total <= PROGRESS_MAX);
+	FUZZ_CHECK(o->use.samples == 0 || gpu_use_is_sound(&o->use));
 	FUZZ_CHECK(o->stamp_started >= 0 && o->stamp_ended >= 0);
 	FUZZ_CHECK(o->exit_code >= -1 && o->signal >= 0);
 	(void)slurm_state_class(o->state);

@@ -66,7 +66,8 @@ run_evaluation() { # returns the exit code of the evaluation
 
 # How many requests the evaluator has to make, as the bar of its progress says, in the attempt's file `total`. Bars are
 # tqdm's: lm-evaluation-harness's "Requesting API:  40%|####      | 400/1000 [01:00<01:30, 6.7it/s]"; nemo-evaluator's own
-# loop logs "Evaluation progress ... total=1000". A bar without a name may be of anything, and counts where there is no other.
+# loop logs "Evaluation progress ... total=1000". A bar without a name may be of anything, and counts where there is no
+# other. slurmstepd hands on whole lines, or a KiB, so the first bar takes a while.
 note_total() {
     local found log=$NEL_JOB_DIR/logs/client-$SLURM_JOB_ID.log
     local bar='[0-9]+%\|[^|]*\| *[0-9]+/([0-9]{1,12}) \[.*'
