@@ -76,7 +76,8 @@ ODD = {
     "no colon": b"GET /healthz HTTP/1.1\r\n" + HOST + b"abc\r\n\r\n",
     "space in the target": b"GET /healthz /v1/jobs HTTP/1.1\r\n" + HOST + b"\r\n",
 }
-UNREADABLE = ("space in the target",)  # libmicrohttpd may close without a word
+# libmicrohttpd may close without a word; 1.0 does so for each NUL in the first line, those before for none.
+UNREADABLE = ("space in the target", "NUL in the target", "NUL after the version")
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -244,6 +244,7 @@ class Client:
 
 def _copy(reply: requests.Response, file: BinaryIO) -> bool:
     """Whether all of a reply's body came."""
+    reply.raw.enforce_content_length = False  # urllib3 2 drops with its exception what has come
     try:
         for chunk in reply.iter_content(1 << 18):
             file.write(chunk)
