@@ -2,9 +2,10 @@
 turn stays on its way."""
 
 import json
+import subprocess
 
 import pytest
-from conftest import CONFIG, wait_until
+from conftest import CONFIG, ROOT, wait_until
 
 
 def tasks(count):
@@ -161,5 +162,9 @@ def test_jobs_above_a_quota_wait_and_say_until_when(start):
                       {"of": "label", "name": "team:red", "gpu_hours": 0, "used_gpu_s": 0, "until": queue["until"]},
                       {"of": "all", "name": None, "gpu_hours": 1000, "used_gpu_s": 21600, "until": queue["until"]}]
     assert [quota["of"] for quota in bob.get("/v1/usage").json()["quotas"]] == ["label", "all"]
+    env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NEL_URL": daemon.base, "NEL_TOKEN": daemon.tokens["ann"]}
+    told = subprocess.run([ROOT / "examples/nelctl", "usage"], env=env, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert told.splitlines()[-3:] == [f"quota of {what} GPU hours used this month, until {queue['until']}" for what in
+                                      ("user ann: 6 of 5", "label team:red: 0 of 0", "all together: 6 of 1000")]
     ann.post(f"/v1/jobs/{one}.0/cancel")  # one that waits can be taken back
     wait_until(lambda: ann.get(f"/v1/jobs/{one}.0").json()["state"] == "cancelled")
