@@ -17,9 +17,10 @@
 
 #define ASK_AGAIN_MS 1000
 #define UNSETTLED_MAX 20 /* in one observation */
-#define SETTLE_EVERY_MS \
-	10000 /* where nothing is observed, those that are to be asked about are looked for so often \
-	       */
+/* Where nothing is observed, ended attempts to ask about are looked for so often; after a failure, which is nobody's
+ * trouble then, later. */
+#define SETTLE_EVERY_MS 10000
+#define SETTLE_AGAIN_MS 300000
 
 static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 {
@@ -279,7 +280,12 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 		return take_early(s, watch, action, err);
 	cluster_watch_note_cost(&s->watches, watch, action->failed || action->observed.slurm_failed, action->took_ms,
 				(int64_t)action->observed.bytes);
-	if (action->failed || action->observed.slurm_failed) {
+	bool failed = action->failed || action->observed.slurm_failed;
+	if (failed && action->count == 0) {
+		watch->settle_ms = clock_mono_ms() + SETTLE_AGAIN_MS;
+		return 0;
+	}
+	if (failed) {
 		cluster_watch_failed(&s->watches, watch, action->failed ? action->err.msg : action->observed.message);
 		return 0;
 	}

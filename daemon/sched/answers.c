@@ -64,7 +64,8 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 {
 	touch_chains(s, action);
 	/* A cluster that nothing waits for is nobody's trouble. */
-	bool idle = action->type == &action_look && !look_is_wanted(s, action);
+	bool idle = (action->type == &action_look && !look_is_wanted(s, action)) ||
+		    (action->type == &action_observe && action->count == 0);
 	int rc = action->early || idle ? 0 : note_reach(s, action, err);
 	if (rc == 0 && !action->early && !(idle && action->failed))
 		rc = remote_audit_store(s, action, err);

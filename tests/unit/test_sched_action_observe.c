@@ -410,11 +410,14 @@ static void test_prepare_observe_asks_about_ended_attempts_alone(void **state)
 		bool accounting;
 		bool known;
 		bool asks;
-	} cases[] = {{9, true, true, false},   /* not yet */
-		     {15, true, true, false},  /* looked for 6 s ago */
-		     {20, false, true, false}, /* nobody knows more of it there */
-		     {31, true, true, true},
-		     {42, false, false, true}}; /* after a restart: whether anybody does is found out first */
+		bool fails;                           /* as it does when nobody changes its answer */
+	} cases[] = {{9, true, true, false, false},   /* not yet */
+		     {15, true, true, false, false},  /* looked for 6 s ago */
+		     {20, false, true, false, false}, /* nobody knows more of it there */
+		     {31, true, true, true, true},
+		     {60, true, true, false, false}, /* it failed lately */
+		     {400, true, true, true, false},
+		     {450, false, false, true, false}}; /* after a restart: whether anybody does is found out first */
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		clock_fake_set_ms((NOW_S + cases[i].after_s) * 1000);
 		scene.watch->accounting = cases[i].accounting;
@@ -430,6 +433,15 @@ static void test_prepare_observe_asks_about_ended_attempts_alone(void **state)
 		assert_int_equal(answer->count, 0);
 		assert_int_equal(answer->unsettled.count, 1);
 		assert_string_equal(answer->unsettled.items[0].slurm_job_id, "77");
+		if (cases[i].fails) {
+			assert_true(answer->failed);
+			answers_take(&scene.s, TAKE(answer));
+			assert_false(scene.watch->observing);
+			assert_int_equal(scene.watch->failures, 0); /* nothing waits for it */
+			assert_int_equal(
+			    query_number(f->db->sqlite, "SELECT count(*) FROM events WHERE kind LIKE 'cluster.%'"), 0);
+			continue;
+		}
 		/* As sacct would have answered. */
 		answer->failed = false;
 		answer->use_sacct = answer->observed.sacct_asked = true;
