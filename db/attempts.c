@@ -15,7 +15,7 @@
 /* What the intent says. */
 /* clang-format off */
 #define ATTEMPT_FIXED(C) \
-	C(INT, job, job_seq) \
+	C(INT, chain, chain_seq) \
 	C(INT, number, number) \
 	C(TEXT, job_name, job_name) \
 	C(INT, time_limit_s, time_limit_s) \
@@ -27,6 +27,7 @@
 
 /* What becomes known of it, beside absent_since, which stands last. */
 #define ATTEMPT_COURSE(C) \
+	C(TEXT, jobs, jobs) \
 	C(TEXT, slurm_job_id, slurm_job_id) \
 	C(TEXT, slurm_state, slurm_state) \
 	C(NULL_0, submitted_at, submitted_at) \
@@ -113,7 +114,7 @@ int attempts_insert(struct db *db, const struct attempt_row *row, const char *sc
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	if (scope_begin_write(&scope, db, err) != 0 || keep_body(db, hash, script_body, err) != 0 ||
 	    insert_row(db, row, script_header, hash, err) != 0 || scope_commit(&scope, err) != 0)
-		return err_prefix(err, "attempt %d of job number %" PRId64, row->number, row->job_seq);
+		return err_prefix(err, "attempt %d of chain number %" PRId64, row->number, row->chain_seq);
 	return 0;
 }
 
@@ -125,13 +126,13 @@ static void read_row(struct query *q, struct attempt_row *row)
 	row->absent_since = query_int(q);
 }
 
-static struct statement of_job = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? ORDER BY number"};
+static struct statement of_chain = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE chain = ? ORDER BY number"};
 
-int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_list, struct nel_err *err)
+int attempts_of_chain(struct db *db, int64_t chain_seq, struct attempt_list *ret_list, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &of_job);
+	CLEANUP(query_done) struct query q = query_start(db, &of_chain);
 	CLEANUP(attempt_list_done) struct attempt_list list = {0};
-	query_bind_int(&q, job_seq);
+	query_bind_int(&q, chain_seq);
 	while (query_next(&q, err))
 		read_row(&q, ROW_ADD(list.items, list.count));
 	if (query_failed(&q))
@@ -141,29 +142,29 @@ int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_lis
 	return 0;
 }
 
-static int no_such_attempt(int64_t job_seq, int number, struct nel_err *err)
+static int no_such_attempt(int64_t chain_seq, int number, struct nel_err *err)
 {
-	return err_set(err, NEL_NOTFOUND, "job number %" PRId64 " has no attempt %d", job_seq, number);
+	return err_set(err, NEL_NOTFOUND, "chain number %" PRId64 " has no attempt %d", chain_seq, number);
 }
 
-static struct statement one = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE job = ? AND number = ?"};
+static struct statement one = {.sql = "SELECT " ROW_COLUMNS " FROM attempts WHERE chain = ? AND number = ?"};
 
-int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row *ret_row, struct nel_err *err)
+int attempts_get(struct db *db, int64_t chain_seq, int number, struct attempt_row *ret_row, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &one);
 	bool found = false;
-	query_bind_int(&q, job_seq);
+	query_bind_int(&q, chain_seq);
 	query_bind_int(&q, number);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	if (!found)
-		return no_such_attempt(job_seq, number, err);
+		return no_such_attempt(chain_seq, number, err);
 	read_row(&q, ret_row);
 	return 0;
 }
 
 static struct statement update_attempt = {
-    .sql = "UPDATE attempts SET " ATTEMPT_COURSE(COLUMN_SET) "absent_since = ? WHERE job = ? AND number = ?",
+    .sql = "UPDATE attempts SET " ATTEMPT_COURSE(COLUMN_SET) "absent_since = ? WHERE chain = ? AND number = ?",
 };
 
 int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err)
@@ -172,28 +173,28 @@ int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err
 	struct query *q = &update;
 	ATTEMPT_COURSE(COLUMN_BIND)
 	query_bind_int_or_null(q, row->absent_since, 0);
-	query_bind_int(q, row->job_seq);
+	query_bind_int(q, row->chain_seq);
 	query_bind_int(q, row->number);
 	if (query_run(q, err) != 0)
 		return -1;
-	return query_changes(q) == 1 ? 0 : no_such_attempt(row->job_seq, row->number, err);
+	return query_changes(q) == 1 ? 0 : no_such_attempt(row->chain_seq, row->number, err);
 }
 
 static struct statement script_of = {
     .sql = "SELECT a.script_header, b.text FROM attempts a CROSS JOIN script_bodies b ON b.hash = a.script_body"
-	   " WHERE a.job = ? AND a.number = ?",
+	   " WHERE a.chain = ? AND a.number = ?",
 };
 
-int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text, struct nel_err *err)
+int attempts_script(struct db *db, int64_t chain_seq, int number, char **ret_text, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &script_of);
 	bool found = false;
-	query_bind_int(&q, job_seq);
+	query_bind_int(&q, chain_seq);
 	query_bind_int(&q, number);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
 	if (!found)
-		return no_such_attempt(job_seq, number, err);
+		return no_such_attempt(chain_seq, number, err);
 	CLEANUP(mem_freep) char *header = query_text(&q);
 	CLEANUP(mem_freep) char *body = query_text(&q);
 	*ret_text = mem_printf("%s%s", header, body);
@@ -201,13 +202,13 @@ int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text,
 }
 
 static struct statement elapsed = {
-    .sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE job = ? AND number >= ?"};
+    .sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE chain = ? AND number >= ?"};
 
-int attempts_elapsed(struct db *db, int64_t job_seq, int from, int64_t *ret_s, struct nel_err *err)
+int attempts_elapsed(struct db *db, int64_t chain_seq, int from, int64_t *ret_s, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &elapsed);
 	bool found = false;
-	query_bind_int(&q, job_seq);
+	query_bind_int(&q, chain_seq);
 	query_bind_int(&q, from);
 	if (query_step(&q, &found, err) != 0)
 		return -1;
@@ -215,5 +216,5 @@ int attempts_elapsed(struct db *db, int64_t job_seq, int from, int64_t *ret_s, s
 	return 0;
 }
 
-struct statement *const attempts_statements[] = {&insert_body,    &insert_attempt, &of_job,  &one,
-						 &update_attempt, &script_of,      &elapsed, NULL};
+struct statement *const attempts_statements[] = {&insert_body,    &insert_attempt, &of_chain, &one,
+						 &update_attempt, &script_of,      &elapsed,  NULL};

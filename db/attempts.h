@@ -7,8 +7,10 @@
 #include "db/db.h"
 
 struct attempt_row {
-	int64_t job_seq;
+	int64_t chain_seq;
 	int number;
+	char *
+	    jobs; /* the ids of those that it is for, and, once it has ended, that were evaluated in it: a JSON array */
 	char *job_name;
 	int64_t time_limit_s;
 	char *after_job;    /* or NULL */
@@ -30,7 +32,7 @@ struct attempt_row {
 	struct gpu_use use;      /* since its servers were ready */
 	bool idle;               /* it was ended because it did nothing */
 	int64_t idle_before;     /* and so were so many before it, since somebody resumed the job */
-	int64_t progress_before; /* the job's progress counter when it was intended */
+	int64_t progress_before; /* the jobs' progress counters together, when it was intended */
 };
 
 struct attempt_list {
@@ -41,20 +43,21 @@ struct attempt_list {
 void attempt_row_done(struct attempt_row *row);
 void attempt_list_done(struct attempt_list *list);
 
-/* Stores the intent with its script; the body is stored once under its SHA-256. CONFLICT when the job has that number
+/* Stores the intent with its script; the body is stored once under its SHA-256. CONFLICT when the chain has that number
  * or another attempt has that job_name. */
 int attempts_insert(struct db *db, const struct attempt_row *row, const char *script_header, const char *script_body,
 		    struct nel_err *err);
-int attempts_of_job(struct db *db, int64_t job_seq, struct attempt_list *ret_list, struct nel_err *err); /* by number */
-int attempts_get(struct db *db, int64_t job_seq, int number, struct attempt_row *ret_row, struct nel_err *err);
+int attempts_of_chain(struct db *db, int64_t chain_seq, struct attempt_list *ret_list,
+		      struct nel_err *err); /* by number */
+int attempts_get(struct db *db, int64_t chain_seq, int number, struct attempt_row *ret_row, struct nel_err *err);
 
-/* All columns after intended_at. NOTFOUND. */
+/* jobs, and all columns after intended_at. NOTFOUND. */
 int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err);
 
 /* run.sub as it was sent; *ret_text is free()d by the caller. NOTFOUND. */
-int attempts_script(struct db *db, int64_t job_seq, int number, char **ret_text, struct nel_err *err);
+int attempts_script(struct db *db, int64_t chain_seq, int number, char **ret_text, struct nel_err *err);
 
-/* Sum of elapsed_s over the attempts of a job from number `from` on (unknown ones count 0). */
-int attempts_elapsed(struct db *db, int64_t job_seq, int from, int64_t *ret_s, struct nel_err *err);
+/* Sum of elapsed_s over the attempts of a chain from number `from` on (unknown ones count 0). */
+int attempts_elapsed(struct db *db, int64_t chain_seq, int from, int64_t *ret_s, struct nel_err *err);
 
 #endif

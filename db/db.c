@@ -25,6 +25,7 @@ struct statement *const *const statement_lists[] = {
 	jobs_active_statements,
 	job_postings_statements,
 	created_statements,
+	chains_statements,
 	attempts_statements,
 	events_statements,
 	results_statements,

@@ -2,6 +2,7 @@
 #include "db/jobs.h"
 
 #include "base/mem.h"
+#include "db/chain_columns.h"
 #include "db/columns.h"
 #include "db/job_postings.h"
 #include "db/observations.h"
@@ -23,10 +24,6 @@
 	C(TEXT, task, task) \
 	C(TEXT, model, model) \
 	C(TEXT, job_dir, job_dir) \
-	C(INT, walltime_s, walltime_s) \
-	C(INT, max_attempts, max_attempts) \
-	C(TEXT, resume_mode, resume_mode) \
-	C(TEXT, resume_on, resume_on) \
 	C(TEXT, partition, partition) \
 	C(TEXT, account, account) \
 	C(NULL_MINUS_1, gpus, gpus) \
@@ -35,12 +32,6 @@
 /* What jobs_update() stores. */
 #define JOB_COURSE(C) \
 	C(TEXT, waiting_on, waiting_on) \
-	C(INT, budget_used_s, budget_used_s) \
-	C(NULL_MINUS_1, budget_limit_s, budget_limit_s) \
-	C(INT, attempt, attempt) \
-	C(TEXT, slurm_job_id, slurm_job_id) \
-	C(INT, failures, failures) \
-	C(INT, not_before, not_before) \
 	C(NULL_MINUS_1, progress, progress) \
 	C(NULL_0, progress_total, progress_total) \
 	C(INT, rate_from_at, window.from_at) \
@@ -54,6 +45,7 @@
 	C(TEXT, export, export_) \
 	C(NULL_0, observed_at, observed_at) \
 	C(NULL_0, started_at, started_at) \
+	C(INT, from_attempt, from_attempt) \
 	C(INT, updated_at, updated_at)
 
 /* What has functions of its own. */
@@ -69,7 +61,6 @@
 	C(NULL_0, resume_requested_at, resume_requested_at) \
 	C(TEXT, resume_requested_by, resume_requested_by) \
 	C(INT, resume_resets_budget, resume_resets_budget) \
-	C(INT, budget_from_attempt, budget_from_attempt) \
 	C(TEXT, results_seal, results_seal) \
 	C(TEXT, warnings, warnings) \
 	C(INT, version, version)
@@ -78,10 +69,16 @@
 /* What Slurm says of the attempt that waits there. */
 #define OF_PENDING(column) \
 	", CASE WHEN jobs.state = 'pending' THEN (SELECT a." column \
-	" FROM attempts a WHERE a.job = jobs.seq AND a.number = jobs.attempt) END"
+	" FROM attempts a WHERE a.chain = chains.seq AND a.number = chains.attempt) END"
 #define IN_SLURM OF_PENDING("pending_reason") OF_PENDING("start_estimate")
 #define JOB_NEW(C) JOB_FIXED(C) JOB_COURSE(C) JOB_MARKS(C)
-#define ROW_COLUMNS JOB_NEW(COLUMN_NAME) JOB_LATER(COLUMN_NAME) "seq, state, observation, " OBSERVED_AT("jobs") IN_SLURM
+#define JOB_COLUMN_NAME(kind, column, field) "jobs." #column ", "
+#define ROW_COLUMNS \
+	JOB_NEW(JOB_COLUMN_NAME) \
+	JOB_LATER(JOB_COLUMN_NAME) \
+	"jobs.seq, jobs.state, jobs.observation, " OBSERVED_AT("jobs") IN_SLURM ", " CHAIN_COLUMNS
+/* The planner has no choice: a job has one chain, found by its key. */
+#define WITH_CHAIN " CROSS JOIN chains ON chains.seq = jobs.chain"
 
 void job_row_done(struct job_row *row)
 {
@@ -89,6 +86,7 @@ void job_row_done(struct job_row *row)
 		return;
 	JOB_NEW(COLUMN_FREE)
 	JOB_LATER(COLUMN_FREE)
+	chain_row_done(&row->chain);
 	free(row->queue.slurm_reason);
 	*row = (struct job_row){0};
 }
@@ -135,7 +133,7 @@ static int check_order(struct db *db, const struct job_row *row, struct nel_err 
 }
 
 static struct statement insert_job = {
-    .sql = "INSERT INTO jobs (" JOB_NEW(COLUMN_NAME) "state) VALUES (" JOB_NEW(COLUMN_MARK) "?)",
+    .sql = "INSERT INTO jobs (" JOB_NEW(COLUMN_NAME) "chain, state) VALUES (" JOB_NEW(COLUMN_MARK) "?, ?)",
 };
 
 static int insert_row(struct db *db, const struct job_row *row, int64_t *ret_seq, struct nel_err *err)
@@ -143,6 +141,7 @@ static int insert_row(struct db *db, const struct job_row *row, int64_t *ret_seq
 	CLEANUP(query_done) struct query insert = query_start(db, &insert_job);
 	struct query *q = &insert;
 	JOB_NEW(COLUMN_BIND)
+	query_bind_int(q, row->chain.seq);
 	query_bind_text(q, chain_state_name(row->state));
 	if (query_run(q, err) != 0)
 		return -1;
@@ -154,11 +153,15 @@ int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	int64_t seq = 0;
+	bool first = row->chain.seq == 0;
 	if (scope_begin_write(&scope, db, err) != 0 || check_order(db, row, err) != 0 ||
+	    (first && chains_insert(db, row->evaluation_seq, &row->chain, err) != 0) ||
 	    insert_row(db, row, &seq, err) != 0 ||
 	    add_history(db, seq, row->created_at, NULL, chain_state_name(row->state), row->reason, err) != 0 ||
-	    scope_commit(&scope, err) != 0)
+	    scope_commit(&scope, err) != 0) {
+		row->chain.seq = first ? 0 : row->chain.seq;
 		return err_prefix(err, "job %s", row->id);
+	}
 	row->seq = seq;
 	row->version = 1;
 	return 0;
@@ -175,6 +178,7 @@ static int read_row(struct query *q, struct job_row *row, struct nel_err *err)
 	row->observed_at = query_int(q);
 	row->queue.slurm_reason = query_text(q);
 	row->queue.expected_start = query_int(q);
+	chain_columns_read(q, &row->chain);
 	if (chain_state_from_name(state, &row->state) != 0)
 		return err_set(err, NEL_DB, "job %s has the unknown state %s", row->id, state);
 	return 0;
@@ -210,7 +214,7 @@ static int read_all(struct query *q, struct job_list *ret_list, struct nel_err *
 	return 0;
 }
 
-static struct statement by_id = {.sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE id = ?"};
+static struct statement by_id = {.sql = "SELECT " ROW_COLUMNS " FROM jobs" WITH_CHAIN " WHERE jobs.id = ?"};
 
 int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err)
 {
@@ -219,7 +223,7 @@ int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_
 	return read_one(&q, id, ret_row, err);
 }
 
-static struct statement by_seq = {.sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE seq = ?"};
+static struct statement by_seq = {.sql = "SELECT " ROW_COLUMNS " FROM jobs" WITH_CHAIN " WHERE jobs.seq = ?"};
 
 int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err)
 {
@@ -284,8 +288,8 @@ int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *r
 }
 
 static struct statement of_evaluation = {
-    .sql = "SELECT " ROW_COLUMNS " FROM jobs WHERE evaluation_seq = (SELECT seq FROM evaluations WHERE id = ?)"
-	   " ORDER BY idx",
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs" WITH_CHAIN
+	   " WHERE jobs.evaluation_seq = (SELECT seq FROM evaluations WHERE id = ?) ORDER BY jobs.idx",
 };
 
 int jobs_of_evaluation(struct db *db, const char *evaluation, struct job_list *ret_list, struct nel_err *err)
@@ -321,7 +325,8 @@ int jobs_counts(struct db *db, int64_t evaluation_seq, int ret_counts[CHAIN_STAT
 }
 
 static struct statement list_live = {
-    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_live WHERE ended_at IS NULL OR collected = 0 ORDER BY seq",
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_live" WITH_CHAIN
+	   " WHERE jobs.ended_at IS NULL OR jobs.collected = 0 ORDER BY jobs.seq",
 };
 
 int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *err)
@@ -331,7 +336,8 @@ int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *e
 }
 
 static struct statement list_attention = {
-    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_attention WHERE attention = 1 ORDER BY seq",
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_attention" WITH_CHAIN
+	   " WHERE jobs.attention = 1 ORDER BY jobs.seq",
 };
 
 static int read_attention(struct db *db, struct job_list *ret_list, struct nel_err *err)
@@ -416,8 +422,7 @@ int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain
 }
 
 static struct statement update_job = {
-    .sql = "UPDATE jobs SET " JOB_COURSE(
-	COLUMN_SET) "observation = NULL, budget_from_attempt = ?, version = version + 1 WHERE seq = ?",
+    .sql = "UPDATE jobs SET " JOB_COURSE(COLUMN_SET) "observation = NULL, version = version + 1 WHERE seq = ?",
 };
 
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
@@ -425,7 +430,6 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err)
 	CLEANUP(query_done) struct query update = query_start(db, &update_job);
 	struct query *q = &update;
 	JOB_COURSE(COLUMN_BIND)
-	query_bind_int(q, row->budget_from_attempt > 0 ? row->budget_from_attempt : 1);
 	query_bind_int(q, row->seq);
 	if (query_run(q, err) != 0)
 		return -1;

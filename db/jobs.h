@@ -1,4 +1,4 @@
-/* Table jobs, table history: one row a job (a chain), and every change of its state. */
+/* Table jobs, table history: one row a job, and every change of its state. */
 #ifndef NEL_DB_JOBS_H
 #define NEL_DB_JOBS_H
 
@@ -6,6 +6,7 @@
 #include "chain/chain.h"
 #include "chain/gpu_use.h"
 #include "chain/progress.h"
+#include "db/chains.h"
 #include "db/db.h"
 
 /* Where a job waits that does. */
@@ -37,27 +38,17 @@ struct job_row {
 	char *model;
 	char *job_dir; /* absolute, on the cluster */
 	enum chain_state state;
-	char *reason;     /* or NULL */
-	char *waiting_on; /* or NULL */
-	int64_t walltime_s;
-	int64_t budget_limit_s; /* -1: unlimited */
-	int64_t budget_used_s;
-	int max_attempts;   /* 0: no limit */
-	char *resume_mode;  /* daemon in_job off */
-	char *resume_on;    /* Slurm states separated by commas */
-	char *partition;    /* as submitted; NULL: not known */
-	char *account;      /* likewise */
-	int64_t gpus;       /* of all nodes together; -1: not known */
-	int attempt;        /* the newest one's number; 0: none yet */
-	char *slurm_job_id; /* of the newest attempt, or NULL */
-	int failures;       /* consecutive infrastructure failures, for the back-off */
-	int64_t not_before; /* nothing is submitted before this */
+	char *reason;           /* or NULL */
+	char *waiting_on;       /* or NULL */
+	struct chain_row chain; /* that carries it, perhaps with others of its evaluation */
+	char *partition;        /* as submitted; NULL: not known */
+	char *account;          /* likewise */
+	int64_t gpus;           /* of all nodes together; -1: not known */
 	int64_t cancel_requested_at;
 	char *cancel_requested_by;
 	int64_t resume_requested_at;
 	char *resume_requested_by;
 	bool resume_resets_budget;
-	int budget_from_attempt;       /* the first attempt that the budget counts */
 	int64_t progress;              /* finished requests; -1 unknown */
 	int64_t progress_total;        /* of so many, as the evaluator says; 0 unknown */
 	struct progress_window window; /* of the counter, while it runs */
@@ -71,7 +62,8 @@ struct job_row {
 	int64_t updated_at;
 	int64_t started_at;
 	int64_t ended_at;
-	bool collected; /* the end on the cluster (scores, secrets) is done */
+	int from_attempt; /* that it was resumed for by hand, on a shared deployment: an end before is not its end */
+	bool collected;   /* the end on the cluster (scores, secrets) is done */
 	int64_t version;
 	struct job_queue queue;
 };
@@ -100,7 +92,8 @@ struct job_filter {
 void job_row_done(struct job_row *row);
 void job_list_done(struct job_list *list);
 
-/* Stores the job, marked for the scheduler's attention, and its first history row; sets row->seq and row->version. Jobs
+/* Stores the job, marked for the scheduler's attention, and its first history row; sets row->seq and row->version. The
+ * first job of a chain (row->chain.seq is 0) brings it along, and chain.seq is set. Jobs
  * are inserted in the order of their evaluations and, within one, of their index (INTERNAL otherwise): lists lean on
  * it.
  */
@@ -133,9 +126,9 @@ int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err
 int jobs_set_state(struct db *db, int64_t seq, enum chain_state from, enum chain_state to, const char *reason,
 		   const char *waiting_on, int64_t ended_at, int64_t now_s, struct nel_err *err);
 
-/* Writes what the scheduler counts, without a state change: waiting_on, budget_used_s, budget_limit_s, attempt,
- * slurm_job_id, failures, not_before, progress, export, observed_at, started_at, updated_at; version + 1. It leaves the
- * observation that it has joined. */
+/* Writes what the scheduler counts, of the job, without a state change: waiting_on, progress, export, observed_at,
+ * started_at, updated_at, from_attempt; version + 1. It leaves the observation that it has joined. The chain has
+ * chains_update(). */
 int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
 
 /* What is known of the job's results.yml (NULL: nothing); version + 1. */

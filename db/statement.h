@@ -33,6 +33,7 @@ extern struct statement *const jobs_statements[];
 extern struct statement *const jobs_active_statements[];
 extern struct statement *const job_postings_statements[];
 extern struct statement *const created_statements[];
+extern struct statement *const chains_statements[];
 extern struct statement *const attempts_statements[];
 extern struct statement *const events_statements[];
 extern struct statement *const results_statements[];

@@ -64,11 +64,12 @@ int summary_count(struct db *db, const struct summary_filter *filter, struct sum
 static struct statement failures = {
     .sql = "SELECT CASE WHEN f.state = 'budget_exhausted' THEN f.state ELSE coalesce(lower(a.slurm_state), "
 	   "'not_submitted')"
-	   " END, sum(f.wanted), count(*) FROM (SELECT seq, attempt, state,"
+	   " END, sum(f.wanted), count(*) FROM (SELECT chain, state,"
 	   " (?3 IS NULL OR cluster = ?3) AND (?4 IS NULL OR user = ?4) AS wanted FROM jobs INDEXED BY jobs_failed"
 	   " WHERE state IN ('failed', 'budget_exhausted') AND ended_at >= ?1 AND ended_at < ?2"
 	   " ORDER BY ended_at DESC, seq DESC LIMIT ?5) f"
-	   " LEFT JOIN attempts a ON a.job = f.seq AND a.number = f.attempt GROUP BY 1 ORDER BY 2 DESC, 1",
+	   " LEFT JOIN chains c ON c.seq = f.chain LEFT JOIN attempts a ON a.chain = c.seq AND a.number = c.attempt "
+	   "GROUP BY 1 ORDER BY 2 DESC, 1",
 };
 
 int summary_failures(struct db *db, const struct summary_filter *filter, struct failure_count_list *ret_list,

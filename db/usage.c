@@ -112,12 +112,13 @@ void unsettled_list_done(struct unsettled_list *list)
 	*list = (struct unsettled_list){0};
 }
 
-/* Where several jobs shared the attempt, it is asked about as the first one's. */
+/* Where several jobs shared the attempt, it is asked about once, as one of theirs. */
 static struct statement list_unsettled = {
     .sql = "SELECT u.attempt, a.slurm_job_id, j.job_dir, a.submitted_at, a.number, a.gpus"
 	   " FROM usage u INDEXED BY usage_unsettled JOIN attempts a ON a.job_name = u.attempt"
-	   " JOIN jobs j ON j.seq = a.job AND j.id = u.job"
-	   " WHERE u.source = 'service' AND u.asks < 5 AND u.cluster = ?1 AND j.identity = ?2"
+	   " JOIN jobs j ON j.id = u.job AND j.chain = a.chain"
+	   " WHERE u.job = (SELECT min(one.job) FROM usage one WHERE one.attempt = u.attempt) AND u.source = 'service' "
+	   "AND u.asks < 5 AND u.cluster = ?1 AND j.identity = ?2"
 	   " AND a.slurm_job_id IS NOT NULL AND u.ended_at BETWEEN ?3 - 7 * 86400 AND ?3 - 10"
 	   " AND u.ended_at + (10 << (3 * u.asks)) <= ?3 ORDER BY u.ended_at LIMIT ?4",
 };

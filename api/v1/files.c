@@ -354,8 +354,8 @@ static int resolve_name(struct request *request, const struct job_row *job, cons
 		snprintf(ret_name, LOG_NAME_SIZE, "%s", name);
 		return 0;
 	}
-	if (job->slurm_job_id != NULL) {
-		log_name_of(name, job->slurm_job_id, ret_name);
+	if (job->chain.slurm_job_id != NULL) {
+		log_name_of(name, job->chain.slurm_job_id, ret_name);
 		CLEANUP(mem_freep) char *place = mem_printf("/v1/jobs/%s/logs/%s", job->id, ret_name);
 		if (!str_has_control(place) && strpbrk(place, " %?#\"<>") == NULL)
 			request_add_header(request, MHD_HTTP_HEADER_CONTENT_LOCATION, place);
@@ -378,7 +378,7 @@ static int read_last_id(struct request *request, const struct job_row *job, stru
 		struct db *db = NULL;
 		size_t length = (size_t)(colon - id);
 		char name[LOG_NAME_SIZE] = "";
-		if (request_read_db(request, &db, err) != 0 || attempts_of_job(db, job->seq, &list, err) != 0)
+		if (request_read_db(request, &db, err) != 0 || attempts_of_chain(db, job->chain.seq, &list, err) != 0)
 			return -1;
 		for (size_t i = 0; i < list.count && number == id; i++) {
 			if (list.items[i].slurm_job_id == NULL)

@@ -88,7 +88,8 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 	CLEANUP(attempt_list_done) struct attempt_list attempts = {0};
 	CLEANUP(history_list_done) struct history_list history = {0};
 	CLEANUP(failure_row_done) struct failure_row failure = {0};
-	if (read_job(db, request->captures[0], &job, err) != 0 || attempts_of_job(db, job.seq, &attempts, err) != 0 ||
+	if (read_job(db, request->captures[0], &job, err) != 0 ||
+	    attempts_of_chain(db, job.chain.seq, &attempts, err) != 0 ||
 	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
 		return -1;
 	service_show_queue_position(request->service, &job);
@@ -157,11 +158,11 @@ int api_getJobScript(struct request *request, struct nel_err *err)
 	    request_read_db(request, &db, err) != 0 || read_job(db, request->captures[0], &job, err) != 0)
 		return -1;
 	if (number == 0)
-		number = job.attempt;
+		number = job.chain.attempt;
 	if (number == 0)
 		return err_set(err, NEL_NOTFOUND, "job %s has no attempt yet", job.id);
 	char *text = NULL;
-	if (attempts_script(db, job.seq, (int)number, &text, err) != 0)
+	if (attempts_script(db, job.chain.seq, (int)number, &text, err) != 0)
 		return err->kind == NEL_NOTFOUND
 			   ? err_set(err, NEL_NOTFOUND, "job %s has no attempt %lld", job.id, number)
 			   : -1;

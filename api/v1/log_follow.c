@@ -226,7 +226,7 @@ static bool read_job_now(struct follower *f, struct attempt_list *ret_list)
 		return false;
 	job_row_done(&f->job);
 	f->job = job;
-	return attempts_of_job(db, job.seq, ret_list, &err) == 0;
+	return attempts_of_chain(db, job.chain.seq, ret_list, &err) == 0;
 }
 
 static bool has_all(const struct follower *f)

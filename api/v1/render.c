@@ -47,6 +47,54 @@ static void render_labels(struct json_out *out, const struct label *labels, size
 	out_end(out);
 }
 
+static void render_budget(struct json_out *out, const struct chain_row *chain)
+{
+	bool limited = chain->budget_limit_s >= 0;
+	int64_t remaining = chain->budget_limit_s - chain->budget_used_s;
+	out_object(out, "budget");
+	out_int_or_null(out, "limit_s", chain->budget_limit_s, limited);
+	out_int(out, "used_s", chain->budget_used_s);
+	out_int_or_null(out, "remaining_s", remaining > 0 ? remaining : 0, limited);
+	out_end(out);
+}
+
+static void render_chain_id(struct json_out *out, const char *name, const struct job_row *job)
+{
+	char id[IDS_CHAIN_SIZE];
+	ids_format_chain(job->evaluation, job->chain.number, id);
+	out_string(out, name, id);
+}
+
+/* That of jobs' items[first], which is the first that it carries. */
+static void render_chain(struct json_out *out, const struct job_list *jobs, size_t first)
+{
+	int counts[CHAIN_STATE_COUNT] = {0};
+	const struct chain_row *chain = &jobs->items[first].chain;
+	out_object(out, NULL);
+	render_chain_id(out, "id", &jobs->items[first]);
+	out_array(out, "jobs");
+	for (size_t i = first; i < jobs->count; i++) {
+		if (jobs->items[i].chain.seq != chain->seq)
+			continue;
+		out_string(out, NULL, jobs->items[i].id);
+		counts[jobs->items[i].state]++;
+	}
+	out_end(out);
+	out_string(out, "state", chain_state_name(chain_state_of(counts)));
+	out_int(out, "attempt", chain->attempt);
+	out_string(out, "slurm_job_id", chain->slurm_job_id);
+	render_budget(out, chain);
+	out_end(out);
+}
+
+static bool is_first_of_chain(const struct job_list *jobs, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (jobs->items[i].chain.seq == jobs->items[index].chain.seq)
+			return false;
+	return true;
+}
+
 void render_evaluation_open(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
 {
 	out_object(out, NULL);
@@ -62,6 +110,11 @@ void render_evaluation_open(struct json_out *out, const struct evaluation_row *r
 	out_json(out, "images", row->images); /* the service's own JSON */
 	render_counts(out, jobs);
 	render_warnings(out, row->warnings);
+	out_array(out, "chains");
+	for (size_t i = 0; i < jobs->count; i++)
+		if (is_first_of_chain(jobs, i))
+			render_chain(out, jobs, i);
+	out_end(out);
 	out_array(out, "jobs");
 	for (size_t i = 0; i < jobs->count; i++)
 		render_job(out, &jobs->items[i]);
@@ -71,17 +124,6 @@ void render_evaluation_open(struct json_out *out, const struct evaluation_row *r
 void render_evaluation(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
 {
 	render_evaluation_open(out, row, jobs);
-	out_end(out);
-}
-
-static void render_budget(struct json_out *out, const struct job_row *job)
-{
-	bool limited = job->budget_limit_s >= 0;
-	int64_t remaining = job->budget_limit_s - job->budget_used_s;
-	out_object(out, "budget");
-	out_int_or_null(out, "limit_s", job->budget_limit_s, limited);
-	out_int(out, "used_s", job->budget_used_s);
-	out_int_or_null(out, "remaining_s", remaining > 0 ? remaining : 0, limited);
 	out_end(out);
 }
 
@@ -141,11 +183,12 @@ static void render_job_status(struct json_out *out, const struct job_row *job)
 	out_string(out, "reason", job->reason);
 	out_string(out, "waiting_on", job->waiting_on);
 	render_queue(out, job);
-	out_string(out, "slurm_job_id", job->slurm_job_id);
-	out_int(out, "attempt", job->attempt);
+	render_chain_id(out, "chain", job);
+	out_string(out, "slurm_job_id", job->chain.slurm_job_id);
+	out_int(out, "attempt", job->chain.attempt);
 	render_progress(out, job);
 	render_use(out, &job->use);
-	render_budget(out, job);
+	render_budget(out, &job->chain);
 	out_json(out, "export", job->export_);                                   /* the scheduler's own JSON */
 	out_json(out, "warnings", job->warnings != NULL ? job->warnings : "[]"); /* and this is */
 }
@@ -184,6 +227,7 @@ static void render_attempt(struct json_out *out, const struct attempt_row *attem
 	bool ended = attempt->exit_code >= 0;
 	out_object(out, NULL);
 	out_int(out, "number", attempt->number);
+	out_json(out, "jobs", attempt->jobs); /* the scheduler's own JSON */
 	out_string(out, "slurm_job_id", attempt->slurm_job_id);
 	out_string(out, "slurm_state", attempt->slurm_state);
 	out_int_or_null(out, "exit_code", attempt->exit_code, ended);
@@ -215,10 +259,10 @@ static void render_attempts(struct json_out *out, const struct job_row *job, con
 	int64_t used_s = 0;
 	for (size_t i = 0; i < attempts->count; i++) {
 		const struct attempt_row *attempt = &attempts->items[i];
-		bool counts = job->budget_limit_s >= 0 && attempt->number >= job->budget_from_attempt;
+		bool counts = job->chain.budget_limit_s >= 0 && attempt->number >= job->chain.budget_from_attempt;
 		if (counts && attempt->elapsed_s > 0)
 			used_s += attempt->elapsed_s;
-		int64_t left_s = job->budget_limit_s > used_s ? job->budget_limit_s - used_s : 0;
+		int64_t left_s = job->chain.budget_limit_s > used_s ? job->chain.budget_limit_s - used_s : 0;
 		render_attempt(out, attempt, counts ? left_s : -1);
 	}
 }

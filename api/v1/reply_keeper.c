@@ -52,15 +52,15 @@ static void render_sample(bool full, struct json_out *out)
 			      .task = (char *)"task",
 			      .job_dir = (char *)"/dir",
 			      .state = CHAIN_FAILED,
-			      .budget_limit_s = -1,
+			      .chain.budget_limit_s = -1,
 			      .progress = -1};
 	if (full) {
 		job.reason = (char *)"reason";
 		job.waiting_on = (char *)"waiting on";
-		job.slurm_job_id = (char *)"1";
-		job.attempt = 1;
-		job.budget_limit_s = 10;
-		job.budget_used_s = 3;
+		job.chain.slurm_job_id = (char *)"1";
+		job.chain.attempt = 1;
+		job.chain.budget_limit_s = 10;
+		job.chain.budget_used_s = 3;
 		job.progress = 5;
 		job.export_ = (char *)"{}";
 		job.warnings = (char *)"[]";

@@ -51,6 +51,11 @@ void ids_format_job(const char *evaluation, int index, char ret_id[IDS_JOB_SIZE]
 	snprintf(ret_id, IDS_JOB_SIZE, "%s.%d", evaluation, index);
 }
 
+void ids_format_chain(const char *evaluation, int number, char ret_id[IDS_CHAIN_SIZE])
+{
+	snprintf(ret_id, IDS_CHAIN_SIZE, "%s.c%d", evaluation, number);
+}
+
 /* Base 62 of a 256-bit number: always 43 digits, most significant first. */
 void ids_new_code(char ret_code[IDS_CODE_SIZE])
 {

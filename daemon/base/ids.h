@@ -1,4 +1,4 @@
-/* Identifiers: evaluations, jobs, tokens, requests. */
+/* Identifiers: evaluations, jobs, chains, tokens, requests. */
 #ifndef NEL_BASE_IDS_H
 #define NEL_BASE_IDS_H
 
@@ -7,6 +7,7 @@
 
 #define IDS_EVALUATION_SIZE 17 /* 16 lower-case hex digits and a NUL */
 #define IDS_JOB_SIZE 24        /* "<evaluation>.<index>" and a NUL; index up to 99999 */
+#define IDS_CHAIN_SIZE 25      /* "<evaluation>.c<number>" and a NUL */
 #define IDS_TOKEN_SIZE 48      /* "nel_", 43 base62 digits of 32 random bytes, and a NUL */
 #define IDS_CODE_SIZE 44       /* 43 base62 digits of 32 random bytes, and a NUL */
 #define IDS_REQUEST_SIZE 17
@@ -19,6 +20,8 @@ bool ids_is_evaluation(const char *text);
 /* Splits "<evaluation>.<index>"; false when text has another shape (leading zeros count as another). */
 bool ids_parse_job(const char *text, char ret_evaluation[IDS_EVALUATION_SIZE], int *ret_index);
 void ids_format_job(const char *evaluation, int index, char ret_id[IDS_JOB_SIZE]);
+/* number: not negative, at most IDS_JOB_INDEX_MAX. */
+void ids_format_chain(const char *evaluation, int number, char ret_id[IDS_CHAIN_SIZE]);
 
 /* A new bearer token: a secret, to be shown once and stored only as a hash. */
 void ids_new_token(char ret_token[IDS_TOKEN_SIZE]);

@@ -139,6 +139,18 @@ bool chain_state_is_end(enum chain_state state)
 	return state >= CHAIN_SUCCEEDED;
 }
 
+enum chain_state chain_state_of(const int counts[CHAIN_STATE_COUNT])
+{
+	static const enum chain_state telling[CHAIN_STATE_COUNT] = {
+	    CHAIN_RUNNING,    CHAIN_PENDING, CHAIN_SUBMITTING,       CHAIN_RESUMING,  CHAIN_QUEUED,
+	    CHAIN_CANCELLING, CHAIN_FAILED,  CHAIN_BUDGET_EXHAUSTED, CHAIN_CANCELLED, CHAIN_SUCCEEDED,
+	};
+	for (int i = 0; i < CHAIN_STATE_COUNT; i++)
+		if (counts[telling[i]] > 0)
+			return telling[i];
+	return CHAIN_QUEUED;
+}
+
 const char *chain_sum_up(const int counts[CHAIN_STATE_COUNT])
 {
 	int total = 0;

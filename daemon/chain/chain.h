@@ -61,6 +61,10 @@ int chain_state_from_name(const char *name, enum chain_state *ret_state); /* 0 o
 const char *chain_event_name(enum chain_event event);
 bool chain_state_is_end(enum chain_state state);
 
+/* The state of a chain from the number of its jobs in each state: while one of them lives, that of those that live
+ * which has come furthest (one that is being cancelled alone stands behind them); then the least good end. */
+enum chain_state chain_state_of(const int counts[CHAIN_STATE_COUNT]);
+
 /* Evaluation states ("queued" "running" "succeeded" "failed" "cancelled") from the number of jobs in each state. */
 const char *chain_sum_up(const int counts[CHAIN_STATE_COUNT]);
 

@@ -16,6 +16,9 @@ static void item_done(struct action_item *item)
 	free(item->job_name);
 	free(item->slurm_job_id);
 	free(item->job_dir);
+	free(item->chain_dir);
+	free(item->jobs);
+	free(item->resumed_for);
 	free(item->after_job);
 	free(item->exclude_node);
 }
@@ -80,20 +83,25 @@ void action_add(struct action *action, const struct active_chain *chain)
 {
 	action->items[action->count++] = (struct action_item){
 	    .seq = chain->seq,
+	    .job_seq = chain->job_seq,
 	    .job_index = chain->job.index,
-	    .attempt = chain->attempt.number,
-	    .job_name = mem_strdup(chain->attempt.job_name),
-	    .slurm_job_id = mem_strdup(chain->attempt.slurm_job_id),
+	    .attempt = chain->common->attempt.number,
+	    .job_name = mem_strdup(chain->common->attempt.job_name),
+	    .slurm_job_id = mem_strdup(chain->common->attempt.slurm_job_id),
 	    .job_dir = mem_strdup(chain->job.job_dir),
-	    .time_limit_s = chain->attempt.time_limit_s,
-	    .after_job = mem_strdup(chain->attempt.after_job),
-	    .exclude_node = mem_strdup(chain->attempt.exclude_node),
-	    .submitted_at = chain->attempt.submitted_at,
+	    .chain_dir = active_chain_dir(chain),
+	    .at_once = chain->common->row.at_once,
+	    .chain_number = chain->common->row.number,
+	    .time_limit_s = chain->common->attempt.time_limit_s,
+	    .after_job = mem_strdup(chain->common->attempt.after_job),
+	    .exclude_node = mem_strdup(chain->common->attempt.exclude_node),
+	    .submitted_at = chain->common->attempt.submitted_at,
 	    .adopt_only = chain->job.state == CHAIN_CANCELLING,
 	    .first_send = chain->first_send,
-	    .budget_from = chain->job.budget_from_attempt,
-	    .budget_left_s = chain->job.budget_limit_s >= 0 ? chain->job.budget_limit_s - chain->used_before_s
-							    : chain->job.budget_limit_s,
+	    .budget_from = chain->common->row.budget_from_attempt,
+	    .budget_left_s = chain->common->row.budget_limit_s >= 0
+				 ? chain->common->row.budget_limit_s - chain->common->used_before_s
+				 : chain->common->row.budget_limit_s,
 	    .in_job = active_chain_resumes_in_job(chain),
 	};
 }
@@ -131,7 +139,7 @@ struct cancel_order action_cancel_order(const struct action_item *item)
 {
 	return (struct cancel_order){.slurm_job_id = item->slurm_job_id,
 				     .job_name = item->job_name,
-				     .chain_dir = item->in_job ? item->job_dir : NULL};
+				     .chain_dir = item->in_job ? item->chain_dir : NULL};
 }
 
 bool action_was_refused(const struct action *action)
@@ -162,8 +170,12 @@ void action_release_chains(struct scheduler *s, const struct action *action)
 	if (watch != NULL && !action->failed)
 		cluster_watch_let_in(watch);
 	for (size_t i = 0; i < action->count; i++) {
-		struct active_chain *chain = active_chains_find(&s->chains, action->items[i].seq);
-		if (chain != NULL)
-			chain->in_flight = false;
+		const struct active_chain *leader = active_chains_find(&s->chains, action->items[i].seq);
+		for (size_t m = 0; leader != NULL && m < leader->common->member_count; m++) {
+			struct active_chain *chain = leader->common->members[m];
+			bool its = action->type != &action_collect || chain->job_seq == action->items[i].job_seq;
+			if (its && chain->in_flight == action->type)
+				chain->in_flight = NULL;
+		}
 	}
 }

@@ -53,12 +53,20 @@ extern const struct action_type action_look;
 
 /* One job in an action; strings owned by the action. */
 struct action_item {
-	int64_t seq; /* of the job */
+	int64_t seq;     /* of the chain */
+	int64_t job_seq; /* of the job; of one that is about the chain, its leader */
 	int job_index;
 	int attempt;
 	char *job_name;
 	char *slurm_job_id; /* or NULL */
 	char *job_dir;
+	char *chain_dir; /* where the chain's attempts are: job_dir, or the shared chain's directory */
+	/* Of a shared chain: the jobs that are evaluated in the attempt, as struct share_order has them. */
+	int *jobs;
+	int *resumed_for;
+	size_t job_count;
+	int at_once; /* 0: the chain carries one job */
+	int chain_number;
 	int64_t time_limit_s;
 	char *after_job;
 	char *exclude_node;
@@ -68,11 +76,15 @@ struct action_item {
 	int budget_from;       /* the first attempt that the budget counts */
 	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
 	bool in_job;           /* the attempt may have queued the next one itself */
+	bool job_only;         /* action_cancel: others go on in the attempt */
 
 	/* action_collect */
 	enum collect_export_request export_request;
 	bool export_only;
 	int64_t keep_rows;  /* of samples */
+	bool is_last;       /* nothing of the chain lives: what its attempts left goes, too */
+	int sealed_attempt; /* in which the job ended */
+	bool by_attempt;    /* it was the attempt that ended */
 	int64_t keep_bytes; /* of logs; of action_collect, as those before */
 };
 

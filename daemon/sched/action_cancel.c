@@ -26,6 +26,17 @@ static bool has_one_of(struct scheduler *s, const struct chain_list *list, const
 	return false;
 }
 
+/* Of those in the attempt: then it is not the attempt that is cancelled. */
+static bool others_go_on(const struct active_chain *chain)
+{
+	for (size_t i = 0; i < chain->common->member_count; i++) {
+		const struct active_chain *other = chain->common->members[i];
+		if (active_chain_is_in_slurm(other) && other->job.state != CHAIN_CANCELLING)
+			return true;
+	}
+	return false;
+}
+
 static void prepare(struct scheduler *s, const struct chain_list *due)
 {
 	for (size_t n = 0; n < s->watches.count; n++) {
@@ -42,28 +53,49 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 			if (cluster_watch_of(&s->watches, chain) != watch)
 				continue;
 			action_add(action, chain);
+			action->items[taken].job_only = active_chain_is_shared(chain) && others_go_on(chain);
 			mine[taken++] = chain;
 		}
 		bool pushed = action_push(action, s->lanes);
 		if (pushed)
 			action = NULL;
 		for (size_t i = 0; i < taken; i++) {
-			mine[i]->in_flight = pushed;
+			mine[i]->in_flight = pushed ? &action_cancel : NULL;
 			if (!pushed)
 				active_chain_back_off(mine[i], 1, 30);
 		}
 	}
 }
 
+static bool is_first_of_chain(const struct action *action, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (action->items[i].seq == action->items[index].seq)
+			return false;
+	return true;
+}
+
 static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	struct cancel_order *orders = mem_calloc(action->count, sizeof *orders);
-	for (size_t i = 0; i < action->count; i++)
-		orders[i] = action_cancel_order(&action->items[i]);
+	struct cancel_job_order *jobs = mem_calloc(action->count, sizeof *jobs);
+	size_t count = 0;
+	size_t job_count = 0;
+	for (size_t i = 0; i < action->count; i++) {
+		const struct action_item *item = &action->items[i];
+		if (item->job_only)
+			jobs[job_count++] = (struct cancel_job_order){.chain_dir = item->chain_dir,
+								      .folder = strrchr(item->job_dir, '/') + 1};
+		else if (is_first_of_chain(action, i))
+			orders[count++] = action_cancel_order(item);
+	}
 	fault_point("cancel-before-exec");
-	int rc = slurm_cancel(pool, orders, action->count, action->timeout_ms, err);
+	int rc = count > 0 ? slurm_cancel(pool, orders, count, action->timeout_ms, err) : 0;
+	if (rc == 0 && job_count > 0)
+		rc = slurm_cancel_jobs(pool, jobs, job_count, action->timeout_ms, err);
 	fault_point("cancel-after-exec");
 	free(orders);
+	free(jobs);
 	return rc;
 }
 
@@ -73,7 +105,7 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 	action_describe_wait(action, wait);
 	for (size_t i = 0; i < action->count; i++) {
 		struct active_chain *chain =
-		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
+		    active_chains_find_attempt(&s->chains, action->items[i].job_seq, action->items[i].attempt);
 		if (chain == NULL || chain->pending != ACTION_CANCEL)
 			continue;
 		if (action->failed) {

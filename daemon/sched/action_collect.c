@@ -41,13 +41,24 @@ static int add_env(struct scheduler *s, const struct active_chain *chain, struct
 	return -1;
 }
 
+/* Does no job of its chain live beside it? */
+static bool is_last(const struct active_chain *chain)
+{
+	for (size_t i = 0; i < chain->common->member_count; i++) {
+		const struct active_chain *other = chain->common->members[i];
+		if (other != chain && (active_chain_is_in_slurm(other) || active_chain_waits(other)))
+			return false;
+	}
+	return true;
+}
+
 static void prepare(struct scheduler *s, const struct chain_list *due)
 {
 	for (size_t i = 0; i < due->count; i++) {
 		struct active_chain *chain = due->items[i];
 		struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 		/* A later attempt, of which the store does not know yet, may need what goes with an end. */
-		if (watch != NULL && !watch->looked && chain->seq <= s->newest_job_seq)
+		if (watch != NULL && !watch->looked && chain->job.seq <= s->newest_job_seq)
 			continue;
 		int64_t timeout_s = watch != NULL ? watch->cluster->command_timeout_s : 60;
 		CLEANUP(action_freep)
@@ -57,13 +68,17 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		action->items[0].export_request = exports_request(chain, clock_now_s());
 		action->items[0].export_only = exports_followed(chain);
 		action->items[0].keep_rows = s->watches.settings->samples_keep_rows;
+		action->items[0].is_last = is_last(chain);
+		action->items[0].sealed_attempt =
+		    chain->end_attempt > 0 ? chain->end_attempt : chain->common->attempt.number;
+		action->items[0].by_attempt = chain->ending && chain->end_attempt == 0;
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
 		if (add_env(s, chain, action) != 0) {
 			active_chain_back_off(chain, 1, 60);
 			continue;
 		}
-		chain->in_flight = action_push(action, s->lanes);
-		if (chain->in_flight)
+		chain->in_flight = action_push(action, s->lanes) ? &action_collect : NULL;
+		if (chain->in_flight != NULL)
 			action = NULL;
 		else
 			active_chain_back_off(chain, 1, 30);
@@ -93,6 +108,27 @@ static void read_samples(struct action *action, struct ssh_pool *pool, const str
 	action->samples_failed = samples_pack(&samples, &action->samples.data, &action->samples.data_size, err) != 0;
 }
 
+/* Nothing is evaluated any more on the deployment that the job shared: its secrets go, and when it was the attempt that
+ * ended, its log tells why. */
+static int collect_chain(struct action *action, struct ssh_pool *pool, struct nel_err *err)
+{
+	const struct action_item *item = &action->items[0];
+	CLEANUP(collect_reply_done) struct collect_reply chain = {0};
+	struct collect_order order = {.job_dir = item->chain_dir,
+				      .attempt = item->attempt,
+				      .slurm_job_id = item->slurm_job_id,
+				      .wanted = COLLECT_EXPORT_FOLLOW};
+	if (slurm_collect(pool, &order, action->timeout_ms, &chain, err) != 0)
+		return -1;
+	if (!item->by_attempt || chain.log_tail == NULL || chain.log_tail[0] == '\0')
+		return 0;
+	free(action->collected.log_tail);
+	action->collected.log_tail = TAKE(chain.log_tail);
+	free(action->collected.log_name);
+	action->collected.log_name = mem_printf("%s/logs/%s", strrchr(item->chain_dir, '/') + 1, chain.log_name);
+	return 0;
+}
+
 static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	CLEANUP(mask_freep) struct mask *mask = NULL;
@@ -101,16 +137,21 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 		return -1;
 	/* However the chain ended: what its last attempt queued goes with it. */
 	struct cancel_order order = action_cancel_order(&action->items[0]);
-	if (!action->items[0].export_only && order.chain_dir != NULL && order.job_name != NULL &&
-	    slurm_cancel(pool, &order, 1, action->timeout_ms, err) != 0)
+	if (!action->items[0].export_only && action->items[0].is_last && order.chain_dir != NULL &&
+	    order.job_name != NULL && slurm_cancel(pool, &order, 1, action->timeout_ms, err) != 0)
 		return -1;
+	bool shared = action->items[0].at_once > 0;
 	struct collect_order wanted = {.job_dir = action->items[0].job_dir,
+				       .chain_dir = shared ? action->items[0].chain_dir : NULL,
 				       .keep_bytes = action->items[0].keep_bytes,
-				       .attempt = action->items[0].attempt,
+				       .attempt = action->items[0].sealed_attempt,
 				       .slurm_job_id = action->items[0].slurm_job_id,
 				       .wanted = action->items[0].export_request,
 				       .export_only = action->items[0].export_only};
 	if (slurm_collect(pool, &wanted, action->timeout_ms, &action->collected, err) != 0)
+		return -1;
+	if (shared && action->items[0].is_last && !action->items[0].export_only &&
+	    collect_chain(action, pool, err) != 0)
 		return -1;
 	fault_point("collect-after-exec");
 	/* Here text of a job enters the daemon to be kept: nothing behind this line sees a secret in it. */
@@ -185,7 +226,7 @@ static int keep_logs(struct scheduler *s, const struct active_chain *chain, cons
 					       .data = log->data,
 					       .data_size = log->data_size};
 	}
-	return job_logs_replace(s->db, chain->seq, rows, collected->kept_count, err);
+	return job_logs_replace(s->db, chain->job.seq, rows, collected->kept_count, err);
 }
 
 static bool wait_for_results(struct scheduler *s, struct active_chain *chain, const struct action *action)
@@ -200,7 +241,7 @@ static bool wait_for_results(struct scheduler *s, struct active_chain *chain, co
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	struct active_chain *chain =
-	    active_chains_find_attempt(&s->chains, action->items[0].seq, action->items[0].attempt);
+	    active_chains_find_attempt(&s->chains, action->items[0].job_seq, action->items[0].attempt);
 	if (chain == NULL || chain->pending != ACTION_COLLECT)
 		return 0;
 	if (action->failed)
@@ -238,7 +279,7 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 		return 0;
 	}
 	chain->job.collected = true;
-	return jobs_set_collected(s->db, chain->seq, err);
+	return jobs_set_collected(s->db, chain->job.seq, err);
 }
 
 const struct action_type action_collect = {

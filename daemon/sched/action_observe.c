@@ -10,6 +10,7 @@
 #include "sched/event_log.h"
 #include "sched/ledger.h"
 #include "sched/reconcile.h"
+#include "sched/sharing.h"
 #include "sched/transition.h"
 #include "slurm/slurm_state.h"
 
@@ -63,8 +64,9 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
 	HASH_ITER(hh, s->chains.by_seq, chain, next) {
-		struct cluster_watch *watch =
-		    active_chain_is_observable(chain) ? cluster_watch_of(&s->watches, chain) : NULL;
+		struct cluster_watch *watch = active_chain_is_observable(chain) && active_chain_leads(chain)
+						  ? cluster_watch_of(&s->watches, chain)
+						  : NULL;
 		if (watch == NULL || !cluster_watch_is_due(watch, now_ms))
 			continue;
 		chain->next_observable = watch->observable;
@@ -92,8 +94,8 @@ static void tell_early(struct observe_reply *reply, void *arg)
 	part->use_sacct = whole->use_sacct;
 	part->observed = *reply;
 	for (size_t i = 0; i < whole->count; i++)
-		part->items[part->count++] =
-		    (struct action_item){.seq = whole->items[i].seq, .attempt = whole->items[i].attempt};
+		part->items[part->count++] = (struct action_item){
+		    .seq = whole->items[i].seq, .job_seq = whole->items[i].job_seq, .attempt = whole->items[i].attempt};
 	whole->told_early = queue_push(part->inbox, part);
 	if (!whole->told_early)
 		action_free(part);
@@ -109,7 +111,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 		const struct action_item *item = &action->items[i];
 		orders[i] = (struct observe_order){.slurm_job_id = item->slurm_job_id,
 						   .job_name = item->job_name,
-						   .job_dir = item->job_dir,
+						   .job_dir = item->chain_dir,
 						   .submitted_at = item->submitted_at,
 						   .attempt = item->attempt};
 	}
@@ -174,7 +176,7 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 static int tell_attempt(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
 			int64_t started_before, int64_t ended_before, int64_t now_s, struct nel_err *err)
 {
-	const struct attempt_row *attempt = &chain->attempt;
+	const struct attempt_row *attempt = &chain->common->attempt;
 	if (started_before == 0 && attempt->started_at != 0 &&
 	    event_log_attempt(s->db, chain, "attempt.started", now_s, err) != 0)
 		return -1;
@@ -199,10 +201,61 @@ static int store_observed(struct scheduler *s, struct cluster_watch *watch, int6
 		if (cluster_watch_of(&s->watches, chain) != watch || observed == (job->observation == id))
 			continue;
 		chain->touched = true;
-		if (observed ? observations_join(s->db, chain->seq, id, err) != 0
-			     : observations_leave(s->db, chain->seq, job->observed_at, err) != 0)
+		if (observed ? observations_join(s->db, chain->job.seq, id, err) != 0
+			     : observations_leave(s->db, chain->job.seq, job->observed_at, err) != 0)
 			return -1;
 		job->observation = observed ? id : 0;
+	}
+	return 0;
+}
+
+/* Is what is told of it newer than what is known? Notes when it was seen. */
+static bool is_news(struct active_chain *chain, const struct cluster_watch *watch, const struct action *action,
+		    const struct observation *o, int64_t now_s, bool *seen)
+{
+	if (chain->stale || !active_chain_is_observable(chain))
+		return false;
+	if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
+		*seen = true;
+		chain->observed = true;
+		chain->job.observed_at = now_s;
+	}
+	/* sacct took its time, and squeue has been asked again. */
+	if (action->told_early && ((o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE) ||
+				   chain->seen_alive_ms > watch->sacct_since_ms))
+		return false;
+	if (o->squeue == SIGHT_SEEN)
+		chain->seen_alive_ms = clock_mono_ms();
+	return true;
+}
+
+/* Works what is told of an attempt into the jobs that are evaluated in it. */
+static int take_attempt(struct scheduler *s, struct cluster_watch *watch, const struct action *action,
+			const struct chain_common *common, const struct observation *o,
+			const struct reconcile_rules *rules, bool *changed, bool *seen, struct nel_err *err)
+{
+	bool is_first = true;
+	int64_t started_before = common->attempt.started_at;
+	int64_t ended_before = common->attempt.ended_at;
+	for (size_t i = 0; i < common->member_count; i++) {
+		struct active_chain *chain = common->members[i];
+		struct judgement j;
+		if (!is_news(chain, watch, action, o, rules->now_s, seen))
+			continue;
+		if (active_chain_is_shared(chain))
+			sharing_reconcile(chain, is_first, o, rules, &j);
+		else
+			reconcile(&chain->common->row, &chain->job, &chain->common->attempt,
+				  chain->common->used_before_s, o, rules, &j);
+		*changed = *changed || j.changed;
+		if (is_first) {
+			cluster_watch_note_state(watch, o->state, chain->job.id);
+			if (tell_attempt(s, chain, o, started_before, ended_before, rules->now_s, err) != 0)
+				return -1;
+		}
+		is_first = false;
+		if (judged(s, chain, &j, err) != 0)
+			return -1;
 	}
 	return 0;
 }
@@ -217,31 +270,10 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 					      .now_s = clock_now_s()};
 	bool seen = false;
 	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
-		struct active_chain *chain =
-		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
-		const struct observation *o = &action->observed.items[i];
-		if (chain == NULL || !active_chain_is_observable(chain))
-			continue;
-		if (o->squeue != SIGHT_UNOBSERVABLE || o->sacct == SIGHT_SEEN) {
-			seen = true;
-			chain->observed = true;
-			chain->job.observed_at = rules.now_s;
-		}
-		/* sacct took its time, and squeue has been asked again. */
-		if (action->told_early && (o->squeue == SIGHT_SEEN && o->sacct == SIGHT_UNOBSERVABLE))
-			continue;
-		if (action->told_early && chain->seen_alive_ms > watch->sacct_since_ms)
-			continue;
-		if (o->squeue == SIGHT_SEEN)
-			chain->seen_alive_ms = clock_mono_ms();
-		struct judgement j;
-		cluster_watch_note_state(watch, o->state, chain->job.id);
-		int64_t started_before = chain->attempt.started_at;
-		int64_t ended_before = chain->attempt.ended_at;
-		reconcile(&chain->job, &chain->attempt, chain->used_before_s, o, &rules, &j);
-		*changed = *changed || j.changed;
-		if (tell_attempt(s, chain, o, started_before, ended_before, rules.now_s, err) != 0 ||
-		    judged(s, chain, &j, err) != 0)
+		const struct action_item *item = &action->items[i];
+		const struct chain_common *common = active_chains_find_common(&s->chains, item->seq, item->attempt);
+		if (common != NULL && take_attempt(s, watch, action, common, &action->observed.items[i], &rules,
+						   changed, &seen, err) != 0)
 			return -1;
 	}
 	return seen ? store_observed(s, watch, rules.now_s, err) : 0;

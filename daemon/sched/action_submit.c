@@ -20,11 +20,42 @@
 #define SUBMIT_TIMEOUT_MIN_S 60
 #define LOOK_AGAIN_MS 1000
 
+/* What goes with a chain's end may be on its way to be removed. */
+static bool is_any_in_flight(const struct chain_common *common)
+{
+	for (size_t i = 0; i < common->member_count; i++)
+		if (common->members[i]->in_flight != NULL)
+			return true;
+	return false;
+}
+
 /* An attempt that is intended and of which Slurm's answer is not known, or a chain that waits for its turn. */
 static bool is_due(const struct active_chain *chain, int64_t now_s)
 {
-	return chain->pending == ACTION_SUBMIT ||
-	       (chain->pending == ACTION_NONE && active_chain_awaits_turn(chain, now_s));
+	return active_chain_leads(chain) && !is_any_in_flight(chain->common) &&
+	       (chain->pending == ACTION_SUBMIT ||
+		(chain->pending == ACTION_NONE && active_chain_awaits_turn(chain, now_s)));
+}
+
+/* All jobs of the chain that its next attempt is for say what it waits on. */
+static int tell_all(struct scheduler *s, const struct chain_common *common, const char *why, struct nel_err *err)
+{
+	for (size_t i = 0; i < common->member_count; i++) {
+		struct active_chain *chain = common->members[i];
+		if ((active_chain_waits(chain) || chain->pending == ACTION_SUBMIT) &&
+		    transition_waiting_on(s->db, chain, why, clock_now_s(), err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int end_waiting(struct scheduler *s, const struct chain_common *common, const char *why, struct nel_err *err)
+{
+	for (size_t i = 0; i < common->member_count; i++)
+		if (active_chain_waits(common->members[i]) &&
+		    advance_end(s, common->members[i], EVENT_END_FAILURE, why, err) != 0)
+			return -1;
+	return 0;
 }
 
 /* Nothing can be sent for the group now: `why` is what it waits on, or, for attempts not yet intended and with `final`,
@@ -38,9 +69,9 @@ static void hold_group(struct scheduler *s, struct active_chain **group, size_t 
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		active_chain_back_off(group[i], 5, 300);
 		if (final && group[i]->pending == ACTION_NONE)
-			rc = advance_end(s, group[i], EVENT_END_FAILURE, why, &err);
+			rc = end_waiting(s, group[i]->common, why, &err);
 		else
-			rc = transition_waiting_on(s->db, group[i], why, clock_now_s(), &err);
+			rc = tell_all(s, group[i]->common, why, &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
@@ -58,7 +89,7 @@ static void hold_refused(struct scheduler *s, struct active_chain **group, size_
 	active_chains_touch(group, count);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		group[i]->due_ms = watch->refused_ms;
-		rc = transition_waiting_on(s->db, group[i], watch->refused_why, clock_now_s(), &err);
+		rc = tell_all(s, group[i]->common, watch->refused_why, &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
@@ -83,7 +114,7 @@ static void hold_until_looked(struct scheduler *s, struct active_chain **group, 
 	int rc = db_begin(s->db, &err);
 	active_chains_touch(group, count);
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		rc = transition_waiting_on(s->db, group[i], watch->look_why, clock_now_s(), &err);
+		rc = tell_all(s, group[i]->common, watch->look_why, &err);
 	}
 	if (rc != 0 || db_commit(s->db, &err) != 0) {
 		log_error("jobs cannot be held", LOG_S("error", err.msg));
@@ -97,6 +128,24 @@ static bool is_any_sendable(struct active_chain *const *group, size_t count)
 		if (group[i]->pending != ACTION_SUBMIT)
 			return true;
 	return false;
+}
+
+static bool is_submitted(const struct active_chain *chain)
+{
+	return chain->pending == ACTION_SUBMIT;
+}
+
+static bool is_wanted(const struct active_chain *chain)
+{
+	return chain->pending == ACTION_SUBMIT && chain->job.state != CHAIN_CANCELLING;
+}
+
+static void add_attempt(struct action *action, const struct active_chain *leader)
+{
+	action_add(action, leader);
+	struct action_item *item = &action->items[action->count - 1];
+	active_chain_list_jobs(leader->common, item->adopt_only ? is_submitted : is_wanted, &item->jobs,
+			       &item->resumed_for, &item->job_count);
 }
 
 static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
@@ -155,7 +204,9 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	if (!watch->looked) {
 		/* The attempt may be there already, if the store is older than the world. */
 		for (size_t i = 0; i < count; i++)
-			group[i]->first_send = group[i]->first_send && group[i]->seq > s->newest_job_seq;
+			for (size_t m = 0; m < group[i]->common->member_count; m++)
+				group[i]->common->members[m]->first_send &=
+				    group[i]->common->members[m]->job.seq > s->newest_job_seq;
 		hold_until_looked(s, group, count, watch);
 		return;
 	}
@@ -166,7 +217,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		       (timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) * 1000, count);
 	for (size_t i = 0; i < count; i++)
 		if (group[i]->pending == ACTION_SUBMIT)
-			action_add(action, group[i]);
+			add_attempt(action, group[i]);
 	if (action->count == 0)
 		return;
 	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
@@ -187,10 +238,13 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	watch->sending++;
 	fault_point("submit-pushed");
 	for (size_t i = 0; i < count; i++) {
-		if (group[i]->pending != ACTION_SUBMIT)
-			continue;
-		group[i]->in_flight = true;
-		group[i]->first_send = false;
+		for (size_t m = 0; m < group[i]->common->member_count; m++) {
+			struct active_chain *chain = group[i]->common->members[m];
+			if (chain->pending != ACTION_SUBMIT)
+				continue;
+			chain->in_flight = &action_submit;
+			chain->first_send = false;
+		}
 	}
 }
 
@@ -237,7 +291,7 @@ static void find_busy(const struct active_chains *chains, struct chain_list *ret
 	struct active_chain *chain = NULL;
 	struct active_chain *next = NULL;
 	HASH_ITER(hh, chains->by_seq, chain, next) {
-		if (chain->in_flight && chain->pending == ACTION_SUBMIT)
+		if (chain->in_flight == &action_submit)
 			chain_list_add(ret_busy, chain);
 	}
 }
@@ -306,6 +360,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 	if (action_open_env(action, &env, err) != 0)
 		return -1;
 	struct attempt_order *orders = mem_calloc(action->count, sizeof *orders);
+	struct share_order *shares = mem_calloc(action->count, sizeof *shares);
 	for (size_t i = 0; i < action->count; i++) {
 		const struct action_item *item = &action->items[i];
 		orders[i] = (struct attempt_order){.job_index = item->job_index,
@@ -316,7 +371,13 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						   .adopt_only = item->adopt_only,
 						   .exclude_node = item->exclude_node,
 						   .budget_from = item->budget_from,
-						   .budget_left_s = item->budget_left_s};
+						   .budget_left_s = item->budget_left_s,
+						   .share = item->at_once > 0 ? &shares[i] : NULL};
+		shares[i] = (struct share_order){.number = item->chain_number,
+						 .jobs = item->jobs,
+						 .resumed_for = item->resumed_for,
+						 .job_count = item->job_count,
+						 .at_once = item->at_once};
 	}
 	struct rundir_input input = {.plan = action->plan,
 				     .evaluation = action->evaluation,
@@ -341,6 +402,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 	for (size_t i = 0; i < action->submitted.count; i++)
 		mask_text(mask, action->submitted.items[i].message, false);
 	free(orders);
+	free(shares);
 	secret_free_json(env);
 	return rc;
 }
@@ -356,15 +418,17 @@ static void release(struct scheduler *s, const struct action *action)
 static int accepted(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
 		    struct nel_err *err)
 {
-	free(chain->attempt.slurm_job_id);
-	chain->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
-	chain->attempt.submitted_at = result->submitted_at;
-	free(chain->job.slurm_job_id);
-	chain->job.slurm_job_id = mem_strdup(result->slurm_job_id);
+	struct chain_common *common = chain->common;
+	bool known = common->attempt.slurm_job_id != NULL; /* by another job of the chain */
+	free(common->attempt.slurm_job_id);
+	common->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
+	common->attempt.submitted_at = result->submitted_at;
+	free(common->row.slurm_job_id);
+	common->row.slurm_job_id = mem_strdup(result->slurm_job_id);
 	chain->pending = ACTION_NONE;
 	chain->tries = 0;
 	chain->due_ms = 0;
-	if (advance_count_submitted(s, chain, err) != 0)
+	if (!known && advance_count_submitted(s, chain, err) != 0)
 		return -1;
 	return advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
 }
@@ -383,7 +447,7 @@ static int wait_for_room(struct scheduler *s, struct active_chain *chain, const 
 	chain->limited = true;
 	s->limits_met = true;
 	snprintf(text, sizeof text, "room under a limit of Slurm's on %s, since %s: %s", chain->job.cluster,
-		 clock_rfc3339(chain->attempt.intended_at, at), result->message);
+		 clock_rfc3339(chain->common->attempt.intended_at, at), result->message);
 	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
 
@@ -397,7 +461,7 @@ static int wait_for_change(struct scheduler *s, struct active_chain *chain, cons
 	char at[CLOCK_RFC3339_SIZE];
 	const struct cluster_watch *watch = cluster_watch_of(&s->watches, chain);
 	int64_t patience_s = watch != NULL ? watch->cluster->refusal_deadline_s : 0;
-	int64_t last_s = chain->attempt.intended_at + patience_s;
+	int64_t last_s = chain->common->attempt.intended_at + patience_s;
 	bool untold = result->outcome == SUBMIT_UNTOLD;
 	if (watch != NULL && clock_now_s() >= last_s) {
 		snprintf(text, sizeof text, "refused for %" PRId64 " s (refusal_deadline_s)%s: %s", patience_s,
@@ -442,39 +506,49 @@ static bool unsent(const struct action *action, const struct action_item *item, 
 	return chain->first_send && chain->job.state == CHAIN_CANCELLING;
 }
 
-static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+/* What the answer about its attempt means for a job. */
+static int take_job(struct scheduler *s, const struct action *action, size_t index, struct active_chain *chain,
+		    int64_t *limit_due_ms, struct nel_err *err)
 {
 	char wait[ACTION_WAIT_SIZE];
+	const struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
+	action_describe_wait(action, wait);
+	if (!action->failed && index < action->submitted.count)
+		return submit_result(s, chain, &action->submitted.items[index], limit_due_ms, err);
+	if (unsent(action, &action->items[index], chain)) {
+		const char *reason = active_chain_end_reason(chain, action->err.msg);
+		/* Earlier attempts left files, and secrets, on the cluster. */
+		return chain->common->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+							  : advance_end(s, chain, EVENT_REFUSED, reason, err);
+	}
+	if (action->err.kind == NEL_INVALID && action->items[index].first_send &&
+	    chain->job.started_at == 0) /* a chain that has run had a directory that could be used */
+		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, action->err.msg), err);
+	if (action_was_refused(action) && watch != NULL)
+		chain->due_ms = watch->refused_ms;
+	else
+		active_chain_back_off(chain, 2, 120);
+	return transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
+}
+
+static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
+{
 	struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	int64_t limit_due_ms = 0;
-	action_describe_wait(action, wait);
-	if (action_was_refused(action) && watch != NULL)
+	if (action_was_refused(action) && watch != NULL) {
+		char wait[ACTION_WAIT_SIZE];
+		action_describe_wait(action, wait);
 		cluster_watch_refused(watch, wait);
+	}
 	for (size_t i = 0; i < action->count; i++) {
-		struct active_chain *chain =
-		    active_chains_find_attempt(&s->chains, action->items[i].seq, action->items[i].attempt);
-		if (chain == NULL || chain->pending != ACTION_SUBMIT)
-			continue;
-		int rc = 0;
-		if (!action->failed && i < action->submitted.count) {
-			rc = submit_result(s, chain, &action->submitted.items[i], &limit_due_ms, err);
-		} else if (unsent(action, &action->items[i], chain)) {
-			const char *reason = active_chain_end_reason(chain, action->err.msg);
-			/* Earlier attempts left files, and secrets, on the cluster. */
-			rc = chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
-							: advance_end(s, chain, EVENT_REFUSED, reason, err);
-		} else if (action->err.kind == NEL_INVALID && action->items[i].first_send &&
-			   chain->job.started_at == 0) { /* a chain that has run had a directory that could be used */
-			rc = advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, action->err.msg), err);
-		} else {
-			if (action_was_refused(action) && watch != NULL)
-				chain->due_ms = watch->refused_ms;
-			else
-				active_chain_back_off(chain, 2, 120);
-			rc = transition_waiting_on(s->db, chain, wait, clock_now_s(), err);
+		const struct action_item *item = &action->items[i];
+		struct chain_common *common = active_chains_find_common(&s->chains, item->seq, item->attempt);
+		for (size_t m = 0; common != NULL && m < common->member_count; m++) {
+			struct active_chain *chain = common->members[m];
+			if (!chain->stale && chain->pending == ACTION_SUBMIT &&
+			    take_job(s, action, i, chain, &limit_due_ms, err) != 0)
+				return -1;
 		}
-		if (rc != 0)
-			return -1;
 	}
 	return 0;
 }

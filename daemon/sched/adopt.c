@@ -19,7 +19,7 @@
  * follow them one after the other, and tell of each. */
 static bool follows_itself(const struct job_row *job)
 {
-	return strcmp(job->resume_mode, "in_job") == 0 && job->attempt > 0 &&
+	return strcmp(job->chain.resume_mode, "in_job") == 0 && job->chain.attempt > 0 &&
 	       (job->state == CHAIN_SUBMITTING || job->state == CHAIN_PENDING || job->state == CHAIN_RUNNING ||
 		job->state == CHAIN_CANCELLING);
 }
@@ -29,8 +29,8 @@ static bool lacks(const struct job_row *job, int attempt)
 {
 	if (follows_itself(job))
 		return false;
-	return job->attempt < attempt ||
-	       (job->attempt == attempt && job->state == CHAIN_SUBMITTING && job->slurm_job_id == NULL);
+	return job->chain.attempt < attempt ||
+	       (job->chain.attempt == attempt && job->state == CHAIN_SUBMITTING && job->chain.slurm_job_id == NULL);
 }
 
 int adopt_is_lost(struct scheduler *s, struct lost_evaluation *lost, bool *ret_lost, struct nel_err *err)
@@ -42,7 +42,8 @@ int adopt_is_lost(struct scheduler *s, struct lost_evaluation *lost, bool *ret_l
 	*ret_lost = !lost->known;
 	for (size_t i = 0; i < lost->job_count; i++)
 		for (size_t j = 0; j < jobs.count; j++)
-			if (jobs.items[j].index == lost->jobs[i].index && lacks(&jobs.items[j], lost->jobs[i].attempt))
+			if (jobs.items[j].chain.number == lost->jobs[i].index &&
+			    lacks(&jobs.items[j], lost->jobs[i].attempt))
 				*ret_lost = true;
 	return 0;
 }
@@ -141,146 +142,221 @@ static void note_budget(struct active_chain *chain, const struct lost_evaluation
 	int newest = found[chosen].number;
 	for (size_t i = 0; i < lost->origin.budget_count; i++) {
 		const struct origin_budget *budget = &lost->origin.budgets[i];
-		if (lost_folder_index(budget->folder) != chain->job.index || budget->attempt != newest)
+		if (lost_folder_index(budget->folder) != chain->common->row.number || budget->attempt != newest)
 			continue;
 		if (budget->from > 0 && budget->from <= newest) {
-			chain->job.budget_from_attempt = budget->from;
-		} else if (budget->left_s >= 0 && chain->job.budget_limit_s >= 0 && newest <= 64) {
+			chain->common->row.budget_from_attempt = budget->from;
+		} else if (budget->left_s >= 0 && chain->common->row.budget_limit_s >= 0 && newest <= 64) {
 			for (size_t a = 0; a < chosen; a++)
 				if (found[a].number < newest && found[a].seen.elapsed_s > 0)
 					elapsed_s[found[a].number - 1] = found[a].seen.elapsed_s;
-			chain->job.budget_from_attempt =
-			    adopt_budget_from(elapsed_s, newest - 1, chain->job.budget_limit_s, budget->left_s);
+			chain->common->row.budget_from_attempt =
+			    adopt_budget_from(elapsed_s, newest - 1, chain->common->row.budget_limit_s, budget->left_s);
 		}
 	}
 }
 
+/* The jobs of a chain that the attempts which were found are of: those that live, and, when none does, those that have
+ * not succeeded. */
+struct riders {
+	struct active_chain **items;
+	size_t count;
+};
+
+static void riders_done(struct riders *riders)
+{
+	free(riders->items);
+}
+
+static void find_riders(const struct chain_common *common, struct riders *riders)
+{
+	riders->items = mem_calloc(common->member_count, sizeof(struct active_chain *));
+	for (size_t i = 0; i < common->member_count; i++)
+		if (!chain_state_is_end(common->members[i]->job.state) && !common->members[i]->ending)
+			riders->items[riders->count++] = common->members[i];
+	if (riders->count > 0)
+		return;
+	for (size_t i = 0; i < common->member_count; i++)
+		if (common->members[i]->job.state != CHAIN_SUCCEEDED)
+			riders->items[riders->count++] = common->members[i];
+}
+
+static int close_all(struct scheduler *s, const struct riders *riders, const char *reason, struct nel_err *err)
+{
+	for (size_t i = 0; i < riders->count; i++)
+		if (close_newest(s, riders->items[i], reason, err) != 0)
+			return -1;
+	return 0;
+}
+
+/* Slurm has taken the newest attempt under this id. */
+static int take_id(struct scheduler *s, const struct riders *riders, const struct lost_attempt *found,
+		   struct nel_err *err)
+{
+	struct chain_common *common = riders->items[0]->common;
+	common->attempt.slurm_job_id = mem_strdup(found->id);
+	common->attempt.submitted_at = found->submitted;
+	free(common->row.slurm_job_id);
+	common->row.slurm_job_id = mem_strdup(found->id);
+	if (advance_count_submitted(s, riders->items[0], err) != 0)
+		return -1;
+	for (size_t i = 0; i < riders->count; i++) {
+		active_chain_set_pending(riders->items[i], ACTION_NONE);
+		if (advance_apply(s, riders->items[i], EVENT_ACCEPTED, NULL, "Slurm", err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The attempts up to the chosen one become the chain's. */
-static int adopt_attempts(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan,
+static int adopt_attempts(struct scheduler *s, const struct riders *riders, const struct eval_plan *plan,
 			  const struct lost_evaluation *lost, const struct lost_attempt *found, size_t chosen,
 			  struct nel_err *err)
 {
 	char reason[128];
-	struct job_row *job = &chain->job;
+	struct active_chain *chain = riders->items[0];
+	struct chain_common *common = chain->common;
 	snprintf(reason, sizeof reason, "attempt %d was found on the cluster, of which the store did not know",
 		 found[chosen].number);
 	for (size_t i = 0; i < chosen; i++) {
-		bool had_ended = chain->attempt.ended_at != 0;
-		if (found[i].number != job->attempt)
+		bool had_ended = common->attempt.ended_at != 0;
+		if (found[i].number != common->row.attempt)
 			continue;
-		note_facts(&chain->attempt, &found[i]);
-		if (!had_ended && chain->attempt.slurm_job_id != NULL &&
+		note_facts(&common->attempt, &found[i]);
+		if (!had_ended && common->attempt.slurm_job_id != NULL &&
 		    advance_count_end(s, chain, &found[i].seen, err) != 0)
 			return -1;
 	}
-	if (close_newest(s, chain, reason, err) != 0)
+	if (close_all(s, riders, reason, err) != 0)
 		return -1;
 	note_budget(chain, lost, found, chosen);
 	for (size_t i = 0; i <= chosen; i++) {
-		if (found[i].number <= job->attempt || (found[i].id[0] == '\0' && i != chosen))
+		if (found[i].number <= common->row.attempt || (found[i].id[0] == '\0' && i != chosen))
 			continue;
 		if (attempt_intent_found(s, chain, plan, found[i].number, found[i].submitted, err) != 0)
 			return -1;
 		if (i == chosen)
 			break;
-		note_facts(&chain->attempt, &found[i]);
+		note_facts(&common->attempt, &found[i]);
 		if (advance_count_submitted(s, chain, err) != 0 ||
 		    event_log_attempt(s->db, chain, "attempt.ended", clock_now_s(), err) != 0 ||
 		    advance_count_end(s, chain, &found[i].seen, err) != 0 ||
-		    attempts_update(s->db, &chain->attempt, err) != 0)
+		    attempts_update(s->db, &common->attempt, err) != 0)
 			return -1;
 	}
-	if (attempts_elapsed(s->db, chain->seq, job->budget_from_attempt, &chain->used_before_s, err) != 0)
+	if (attempts_elapsed(s->db, common->seq, common->row.budget_from_attempt, &common->used_before_s, err) != 0)
 		return -1;
-	job->budget_used_s = chain->used_before_s;
-	job->not_before = 0;
-	if (advance_apply(s, chain, EVENT_ADMIT, reason, "the cluster to take the job", err) != 0)
-		return -1;
+	common->row.budget_used_s = common->used_before_s;
+	common->row.not_before = 0;
+	for (size_t i = 0; i < riders->count; i++) {
+		riders->items[i]->first_send = false;
+		if (advance_apply(s, riders->items[i], EVENT_ADMIT, reason, "the cluster to take the job", err) != 0)
+			return -1;
+	}
 	if (found[chosen].id[0] == '\0')
 		return 0; /* it may be on its way to Slurm: it is sent again, under its name */
-	chain->attempt.slurm_job_id = mem_strdup(found[chosen].id);
-	chain->attempt.submitted_at = found[chosen].submitted;
-	job->slurm_job_id = mem_strdup(found[chosen].id);
-	active_chain_set_pending(chain, ACTION_NONE);
-	return advance_count_submitted(s, chain, err) != 0
-		   ? -1
-		   : advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+	return take_id(s, riders, &found[chosen], err);
 }
 
 /* The attempt that the store was about to send is there already. */
-static int adopt_intended(struct scheduler *s, struct active_chain *chain, const struct lost_attempt *found,
+static int adopt_intended(struct scheduler *s, const struct riders *riders, const struct lost_attempt *found,
 			  size_t count, bool *adopted, struct nel_err *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (found[i].number != chain->attempt.number || found[i].id[0] == '\0')
+		if (found[i].number != riders->items[0]->common->attempt.number || found[i].id[0] == '\0')
 			continue;
 		*adopted = true;
-		chain->attempt.slurm_job_id = mem_strdup(found[i].id);
-		chain->attempt.submitted_at = found[i].submitted;
-		free(chain->job.slurm_job_id);
-		chain->job.slurm_job_id = mem_strdup(found[i].id);
-		active_chain_set_pending(chain, ACTION_NONE);
-		return advance_count_submitted(s, chain, err) != 0
-			   ? -1
-			   : advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+		return take_id(s, riders, &found[i], err);
 	}
 	return 0;
 }
 
-/* The chain of a job in the store, which the transaction may change. */
-static int chain_of(struct scheduler *s, const char *job_id, struct active_chain **ret_chain, struct nel_err *err)
+/* The jobs of a chain in the store, which the transaction may change; NULL: it has none of that number. */
+static int chain_of(struct scheduler *s, const char *evaluation, int number, struct chain_common **ret_common,
+		    struct nel_err *err)
 {
-	CLEANUP(job_row_done) struct job_row row = {0};
-	if (jobs_get(s->db, job_id, &row, err) != 0)
+	CLEANUP(job_list_done) struct job_list jobs = {0};
+	*ret_common = NULL;
+	if (jobs_of_evaluation(s->db, evaluation, &jobs, err) != 0)
 		return -1;
-	struct active_chain *chain = active_chains_find(&s->chains, row.seq);
-	if (chain == NULL) {
-		chain = active_chains_put(&s->chains, &row);
+	for (size_t i = 0; i < jobs.count; i++) {
+		if (jobs.items[i].chain.number != number)
+			continue;
+		struct active_chain *chain = active_chains_find_job(&s->chains, jobs.items[i].seq);
+		if (chain == NULL) {
+			chain = active_chains_put(&s->chains, &jobs.items[i]);
+			chain->touched = true;
+			if (advance_attach(s, chain, err) != 0)
+				return -1;
+		}
 		chain->touched = true;
-		if (advance_attach(s, chain, err) != 0)
-			return -1;
+		*ret_common = chain->common;
 	}
-	chain->touched = true;
-	*ret_chain = chain;
 	return 0;
 }
 
-static int adopt_job(struct scheduler *s, const struct eval_plan *plan, const struct lost_evaluation *lost, int index,
-		     bool *adopted, struct nel_err *err)
+static int cancel_all(struct scheduler *s, const struct chain_common *common, struct nel_err *err)
 {
-	char id[IDS_JOB_SIZE];
+	for (size_t i = 0; i < common->member_count; i++)
+		if (advance_end(s, common->members[i], EVENT_CANCEL,
+				"the store was restored from before this evaluation, and nothing of this job was on "
+				"the cluster: it is not sent unless it is resumed",
+				err) != 0)
+			return -1;
+	return 0;
+}
+
+/* found: the attempts of the chain with that number, `count` of them. */
+static int adopt_found(struct scheduler *s, const struct eval_plan *plan, const struct lost_evaluation *lost,
+		       const struct chain_common *common, const struct lost_attempt *found, size_t count, bool *adopted,
+		       struct nel_err *err)
+{
+	const struct active_chain *first = common->members[0];
+	size_t chosen =
+	    adopt_choose(found, count, common->row.attempt, active_chain_resumes_in_job(first), !lost->known);
+	if (chosen == count && !lost->known)
+		return cancel_all(s, common, err);
+	CLEANUP(riders_done) struct riders riders = {0};
+	find_riders(common, &riders);
+	if (riders.count == 0)
+		return 0;
+	if (chosen == count)
+		return riders.items[0]->job.state == CHAIN_SUBMITTING && common->attempt.slurm_job_id == NULL
+			   ? adopt_intended(s, &riders, found, count, adopted, err)
+			   : 0;
+	*adopted = true;
+	/* Somebody cancelled one meanwhile, when it seemed not to have been sent. */
+	CLEANUP(mem_freep) char **reasons = mem_calloc(riders.count, sizeof(char *));
+	for (size_t i = 0; i < riders.count; i++) {
+		const struct job_row *job = &riders.items[i]->job;
+		if (job->state == CHAIN_CANCELLED && job->ended_at >= s->started_s)
+			reasons[i] = mem_strdup(job->reason != NULL ? job->reason : "");
+	}
+	int rc = adopt_attempts(s, &riders, plan, lost, found, chosen, err);
+	for (size_t i = 0; i < riders.count; i++) {
+		if (rc == 0 && reasons[i] != NULL)
+			rc = advance_apply(s, riders.items[i], EVENT_CANCEL, reasons[i], "the cluster to end the job",
+					   err);
+		free(reasons[i]);
+	}
+	return rc;
+}
+
+static int adopt_chain(struct scheduler *s, const struct eval_plan *plan, const struct lost_evaluation *lost,
+		       int number, bool *adopted, struct nel_err *err)
+{
 	size_t begin = 0;
 	size_t count = 0;
-	struct active_chain *chain = NULL;
+	struct chain_common *common = NULL;
 	for (size_t i = 0; i < lost->attempt_count; i++) {
-		if (lost->attempts[i].index < index)
+		if (lost->attempts[i].index < number)
 			begin++;
-		else if (lost->attempts[i].index == index)
+		else if (lost->attempts[i].index == number)
 			count++;
 	}
-	ids_format_job(lost->id, index, id);
-	if (chain_of(s, id, &chain, err) != 0)
+	if (chain_of(s, lost->id, number, &common, err) != 0)
 		return -1;
-	const struct lost_attempt *found = &lost->attempts[begin];
-	size_t chosen =
-	    adopt_choose(found, count, chain->job.attempt, active_chain_resumes_in_job(chain), !lost->known);
-	if (chosen == count && !lost->known)
-		return advance_end(
-		    s, chain, EVENT_CANCEL,
-		    "the store was restored from before this evaluation, and nothing of this job was on the "
-		    "cluster: it is not sent unless it is resumed",
-		    err);
-	if (chosen == count && chain->job.state == CHAIN_SUBMITTING && chain->attempt.slurm_job_id == NULL)
-		return adopt_intended(s, chain, found, count, adopted, err);
-	if (chosen == count || chain->job.state == CHAIN_SUCCEEDED)
-		return 0;
-	*adopted = true;
-	/* Somebody cancelled it meanwhile, when it seemed not to have been sent. */
-	bool cancelled = chain->job.state == CHAIN_CANCELLED && chain->job.ended_at >= s->started_s;
-	CLEANUP(mem_freep) char *reason = mem_strdup(chain->job.reason);
-	if (adopt_attempts(s, chain, plan, lost, found, chosen, err) != 0)
-		return -1;
-	return cancelled ? advance_apply(s, chain, EVENT_CANCEL, reason, "the cluster to end the job", err) : 0;
+	return common == NULL ? 0 : adopt_found(s, plan, lost, common, &lost->attempts[begin], count, adopted, err);
 }
 
 /* ---- one evaluation ---- */
@@ -346,21 +422,29 @@ static int adopt_unknown(struct scheduler *s, const struct lost_evaluation *lost
 			 err) != 0)
 		return -1;
 	bool any = false;
-	for (size_t i = 0; i < plan->job_count; i++)
-		if (adopt_job(s, plan, lost, plan->jobs[i].index, &any, err) != 0)
+	int number = -1;
+	CLEANUP(job_list_done) struct job_list jobs = {0};
+	if (jobs_of_evaluation(s->db, lost->id, &jobs, err) != 0)
+		return -1;
+	for (size_t i = 0; i < jobs.count; i++) {
+		if (jobs.items[i].chain.number == number)
+			continue;
+		number = jobs.items[i].chain.number;
+		if (adopt_chain(s, plan, lost, number, &any, err) != 0)
 			return -1;
+	}
 	return event_log_adopted(s->db, lost->id, user, lost->rundir, clock_now_s(), err);
 }
 
 static int adopt_known(struct scheduler *s, const struct lost_evaluation *lost, const struct eval_plan *plan,
 		       bool *adopted, struct nel_err *err)
 {
-	int index = -1;
+	int number = -1;
 	for (size_t i = 0; i < lost->attempt_count; i++) {
-		if (lost->attempts[i].index == index || (size_t)lost->attempts[i].index >= plan->job_count)
+		if (lost->attempts[i].index == number)
 			continue;
-		index = lost->attempts[i].index;
-		if (adopt_job(s, plan, lost, index, adopted, err) != 0)
+		number = lost->attempts[i].index;
+		if (adopt_chain(s, plan, lost, number, adopted, err) != 0)
 			return -1;
 	}
 	return 0;

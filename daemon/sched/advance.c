@@ -21,7 +21,7 @@ static enum chain_action pending_of(const struct active_chain *chain)
 	case CHAIN_SUBMITTING: return ACTION_SUBMIT;
 	/* An attempt whose id is not known may be on its way to Slurm: sending it again, under its name, gives the id
 	 * that is then cancelled. */
-	case CHAIN_CANCELLING: return chain->attempt.slurm_job_id == NULL ? ACTION_SUBMIT : ACTION_CANCEL;
+	case CHAIN_CANCELLING: return chain->common->attempt.slurm_job_id == NULL ? ACTION_SUBMIT : ACTION_CANCEL;
 	case CHAIN_QUEUED:
 	case CHAIN_PENDING:
 	case CHAIN_RUNNING:
@@ -34,23 +34,32 @@ static enum chain_action pending_of(const struct active_chain *chain)
 	return ACTION_NONE;
 }
 
+/* The newest one, and how long those before it ran. */
+static int read_attempt(struct scheduler *s, struct chain_common *common, struct nel_err *err)
+{
+	const struct chain_row *row = &common->row;
+	int64_t elapsed_s = 0;
+	attempt_row_done(&common->attempt);
+	common->attempt = (struct attempt_row){0};
+	if (row->attempt > 0 && (attempts_get(s->db, row->seq, row->attempt, &common->attempt, err) != 0 ||
+				 attempts_elapsed(s->db, row->seq, row->budget_from_attempt, &elapsed_s, err) != 0))
+		return -1;
+	bool counts = common->attempt.elapsed_s > 0 && common->attempt.number >= row->budget_from_attempt;
+	common->used_before_s = elapsed_s - (counts ? common->attempt.elapsed_s : 0);
+	common->known = true;
+	return 0;
+}
+
 int advance_attach(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
-	attempt_row_done(&chain->attempt);
-	chain->attempt = (struct attempt_row){0};
-	int64_t elapsed_s = 0;
-	if (chain->job.attempt > 0 &&
-	    (attempts_get(s->db, chain->seq, chain->job.attempt, &chain->attempt, err) != 0 ||
-	     attempts_elapsed(s->db, chain->seq, chain->job.budget_from_attempt, &elapsed_s, err) != 0))
+	if (!chain->common->known && read_attempt(s, chain->common, err) != 0)
 		return -1;
-	bool counts = chain->attempt.elapsed_s > 0 && chain->attempt.number >= chain->job.budget_from_attempt;
-	chain->used_before_s = elapsed_s - (counts ? chain->attempt.elapsed_s : 0);
 	chain->stale = false;
 	chain->observed = false;
 	chain->ending = false;
 	chain->first_send = false;
 	chain->limited = false;
-	if (!chain->in_flight)
+	if (chain->in_flight == NULL)
 		active_chain_set_pending(chain, pending_of(chain));
 	return 0;
 }
@@ -72,13 +81,13 @@ int advance_note_failure(struct scheduler *s, const struct active_chain *chain, 
 		return 0;
 	/* The last lines of a chain that somebody cancelled tell of no fault. */
 	if (chain->job.cancel_requested_at != 0)
-		return failures_delete(s->db, chain->seq, err);
+		return failures_delete(s->db, chain->job.seq, err);
 	/* Nor what was in the log when the attempt was cut off. */
 	if (active_chain_was_cut_off(chain))
 		lines = NULL;
 	const char *shown = lines != NULL && lines[0] != '\0' ? last_lines(lines, FAILURE_LINES) : NULL;
-	return failures_set(s->db, chain->seq, shown != NULL ? log : NULL, shown, advice_for(chain->job.reason, lines),
-			    err);
+	return failures_set(s->db, chain->job.seq, shown != NULL ? log : NULL, shown,
+			    advice_for(chain->job.reason, lines), err);
 }
 
 int advance_apply(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
@@ -106,7 +115,7 @@ int advance_apply(struct scheduler *s, struct active_chain *chain, enum chain_ev
 	chain->job.collected = true;
 	if (advance_note_failure(s, chain, NULL, NULL, err) != 0)
 		return -1;
-	return jobs_set_collected(s->db, chain->seq, err);
+	return jobs_set_collected(s->db, chain->job.seq, err);
 }
 
 int advance_end(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
@@ -115,9 +124,9 @@ int advance_end(struct scheduler *s, struct active_chain *chain, enum chain_even
 	const struct chain_rule *rule = chain_rule_for(chain->job.state, event);
 	char waiting_on[64] = "its turn";
 	char until[CLOCK_RFC3339_SIZE];
-	if (chain->job.not_before > clock_now_s())
+	if (chain->common->row.not_before > clock_now_s())
 		snprintf(waiting_on, sizeof waiting_on, "a back-off until %s",
-			 clock_rfc3339(chain->job.not_before, until));
+			 clock_rfc3339(chain->common->row.not_before, until));
 	if (rule->action != ACTION_COLLECT)
 		return advance_apply(s, chain, event, reason, rule->to == CHAIN_RESUMING ? waiting_on : NULL, err);
 	/* The scores are stored together with the end, so that whoever sees the end finds them. */
@@ -138,19 +147,20 @@ int advance_drop(struct scheduler *s, struct active_chain *chain, const char *re
 	chain->job.collected = true;
 	if (advance_note_failure(s, chain, NULL, NULL, err) != 0)
 		return -1;
-	return jobs_set_collected(s->db, chain->seq, err);
+	return jobs_set_collected(s->db, chain->job.seq, err);
 }
 
 int advance_resume(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
 {
 	struct job_row *job = &chain->job;
-	job->failures = 0;
-	job->not_before = 0;
-	chain->attempt.idle = false;
-	chain->attempt.idle_before = 0;
+	chain->common->row.failures = 0;
+	chain->common->row.not_before = 0;
+	chain->common->attempt.idle = false;
+	chain->common->attempt.idle_before = 0;
 	free(job->export_);
 	job->export_ = NULL;
-	if (jobs_set_results(s->db, chain->seq, NULL, NULL, err) != 0 || failures_delete(s->db, chain->seq, err) != 0 ||
+	if (jobs_set_results(s->db, chain->job.seq, NULL, NULL, err) != 0 ||
+	    failures_delete(s->db, chain->job.seq, err) != 0 ||
 	    advance_apply(s, chain, EVENT_RESUME, reason, "its turn", err) != 0)
 		return -1;
 	/* What was stored of the end no longer holds. */
@@ -165,7 +175,7 @@ int advance_resume(struct scheduler *s, struct active_chain *chain, const char *
 
 static int count_use(struct db *db, const struct active_chain *chain, struct nel_err *err)
 {
-	const struct gpu_use *use = &chain->attempt.use;
+	const struct gpu_use *use = &chain->common->attempt.use;
 	const char *cluster = chain->job.cluster;
 	if (use->samples == 0)
 		return 0;
@@ -173,25 +183,25 @@ static int count_use(struct db *db, const struct active_chain *chain, struct nel
 	    totals_add(db, "gpu_percents", cluster, "", use->percents, err) != 0 ||
 	    totals_add(db, "gpu_low_samples", cluster, "", use->low_samples, err) != 0)
 		return -1;
-	return totals_add(db, "gpu_seconds_idle", cluster, "", use->still_s * chain->attempt.gpus, err);
+	return totals_add(db, "gpu_seconds_idle", cluster, "", use->still_s * chain->common->attempt.gpus, err);
 }
 
 int advance_count_end(struct scheduler *s, const struct active_chain *chain, const struct observation *o,
 		      struct nel_err *err)
 {
-	const struct attempt_row *attempt = &chain->attempt;
+	const struct attempt_row *attempt = &chain->common->attempt;
 	const char *state = attempt->slurm_state != NULL ? attempt->slurm_state : "UNKNOWN";
 	const char *cluster = chain->job.cluster;
 	int64_t elapsed_s = attempt->elapsed_s > 0 ? attempt->elapsed_s : 0;
-	if (ledger_attempt_ended(s->db, chain, o, err) != 0 ||
+	bool lost = false;
+	if (ledger_attempt_ended(s->db, chain, o, &lost, err) != 0 ||
 	    totals_add(s->db, "attempts_ended", cluster, state, 1, err) != 0 ||
 	    totals_add(s->db, "attempt_seconds", cluster, "", elapsed_s, err) != 0 ||
 	    totals_add(s->db, "gpu_seconds", cluster, "", elapsed_s * attempt->gpus, err) != 0)
 		return -1;
 	if (count_use(s->db, chain, err) != 0)
 		return -1;
-	return totals_add(s->db, "gpu_seconds_wasted", cluster, "",
-			  ledger_is_lost(chain) ? elapsed_s * attempt->gpus : 0, err);
+	return totals_add(s->db, "gpu_seconds_wasted", cluster, "", lost ? elapsed_s * attempt->gpus : 0, err);
 }
 
 int advance_count_submitted(struct scheduler *s, const struct active_chain *chain, struct nel_err *err)
@@ -200,5 +210,5 @@ int advance_count_submitted(struct scheduler *s, const struct active_chain *chai
 	    totals_add(s->db, "attempts_submitted", chain->job.cluster, "", 1, err) != 0)
 		return -1;
 	return totals_add(s->db, "gpu_seconds_submitted", chain->job.cluster, "",
-			  chain->attempt.gpus * chain->attempt.time_limit_s, err);
+			  chain->common->attempt.gpus * chain->common->attempt.time_limit_s, err);
 }

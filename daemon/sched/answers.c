@@ -48,9 +48,9 @@ static int note_reach(struct scheduler *s, const struct action *action, struct n
 static void touch_chains(struct scheduler *s, const struct action *action)
 {
 	for (size_t i = 0; i < action->count; i++) {
-		struct active_chain *chain = active_chains_find(&s->chains, action->items[i].seq);
-		if (chain != NULL)
-			chain->touched = true;
+		const struct active_chain *leader = active_chains_find(&s->chains, action->items[i].seq);
+		if (leader != NULL)
+			active_chains_touch(leader->common->members, leader->common->member_count);
 	}
 }
 

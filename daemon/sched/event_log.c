@@ -27,12 +27,12 @@ static int insert(struct db *db, const char *kind, const struct job_row *job, co
 			     job_id, text, err);
 }
 
-static json_t *budget_of(const struct job_row *job)
+static json_t *budget_of(const struct chain_row *chain)
 {
-	bool limited = job->budget_limit_s >= 0;
-	int64_t remaining = job->budget_limit_s - job->budget_used_s;
-	return json_pack("{s:o, s:I, s:o}", "limit_s", int_or_null(job->budget_limit_s, limited), "used_s",
-			 (json_int_t)job->budget_used_s, "remaining_s",
+	bool limited = chain->budget_limit_s >= 0;
+	int64_t remaining = chain->budget_limit_s - chain->budget_used_s;
+	return json_pack("{s:o, s:I, s:o}", "limit_s", int_or_null(chain->budget_limit_s, limited), "used_s",
+			 (json_int_t)chain->budget_used_s, "remaining_s",
 			 int_or_null(remaining > 0 ? remaining : 0, limited));
 }
 
@@ -56,9 +56,10 @@ int event_log_job(struct db *db, const struct active_chain *chain, enum chain_st
 	json_t *change =
 	    json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "from", chain_state_name(from), "to",
 		      chain_state_name(job->state), "reason", json_or_null_text(job->reason), "waiting_on",
-		      json_or_null_text(job->waiting_on), "attempt", chain->attempt.number, "slurm_job_id",
-		      json_or_null_text(chain->attempt.slurm_job_id), "progress", progress, "budget", budget_of(job),
-		      "started_at", json_or_null_time(job->started_at), "ended_at", json_or_null_time(job->ended_at));
+		      json_or_null_text(job->waiting_on), "attempt", chain->common->attempt.number, "slurm_job_id",
+		      json_or_null_text(chain->common->attempt.slurm_job_id), "progress", progress, "budget",
+		      budget_of(&chain->common->row), "started_at", json_or_null_time(job->started_at), "ended_at",
+		      json_or_null_time(job->ended_at));
 	json_object_update(data, change);
 	json_decref(change);
 	return insert(db, "job.state", job, job->id, data, now_s, err);
@@ -93,7 +94,7 @@ int event_log_evaluation(struct db *db, const struct job_row *job, const char *f
 int event_log_attempt(struct db *db, const struct active_chain *chain, const char *kind, int64_t now_s,
 		      struct nel_err *err)
 {
-	const struct attempt_row *attempt = &chain->attempt;
+	const struct attempt_row *attempt = &chain->common->attempt;
 	bool exited = attempt->exit_code >= 0;
 	json_t *data = job_data(&chain->job);
 	json_t *facts = json_pack(

@@ -88,25 +88,7 @@ static int64_t cluster_of(const struct settings *settings, const char *name, siz
 /* In mode in_job a running attempt has its successor in Slurm's queue. */
 static int64_t slots_of(const struct active_chain *chain)
 {
-	return strcmp(chain->job.resume_mode, "in_job") == 0 ? 2 : 1;
-}
-
-/* Is, or may be, an attempt of it in Slurm? */
-static bool is_in_slurm(const struct active_chain *chain)
-{
-	switch (chain->job.state) {
-	case CHAIN_SUBMITTING:
-	case CHAIN_PENDING:
-	case CHAIN_RUNNING:
-	case CHAIN_CANCELLING: return !chain->ending;
-	case CHAIN_QUEUED:
-	case CHAIN_RESUMING:
-	case CHAIN_SUCCEEDED:
-	case CHAIN_FAILED:
-	case CHAIN_CANCELLED:
-	case CHAIN_BUDGET_EXHAUSTED: return false;
-	}
-	return false;
+	return strcmp(chain->common->row.resume_mode, "in_job") == 0 ? 2 : 1;
 }
 
 /* Does a limit of Slurm's that it met hold the person's later jobs? One that lasts may be of an account or a partition
@@ -119,8 +101,8 @@ static bool holds_others(const struct active_chain *chain, int64_t mono_ms)
 /* GPUs of its attempts; 0 where they are not known before sacct tells. */
 static int64_t gpus_of(const struct active_chain *chain)
 {
-	if (chain->attempt.number > 0 && chain->attempt.gpus > 0)
-		return chain->attempt.gpus;
+	if (chain->common->attempt.number > 0 && chain->common->attempt.gpus > 0)
+		return chain->common->attempt.gpus;
 	return chain->job.gpus > 0 ? chain->job.gpus : 0;
 }
 
@@ -128,8 +110,8 @@ static int64_t gpus_of(const struct active_chain *chain)
  * runs, that it may use. */
 static int64_t gpu_s_in_slurm(const struct active_chain *chain, int64_t now_s)
 {
-	const struct attempt_row *attempt = &chain->attempt;
-	if (!is_in_slurm(chain) || attempt->number == 0 || attempt->ended_at != 0)
+	const struct attempt_row *attempt = &chain->common->attempt;
+	if (!active_chain_is_in_slurm(chain) || attempt->number == 0 || attempt->ended_at != 0)
 		return 0;
 	if (chain->job.state == CHAIN_SUBMITTING || chain->job.state == CHAIN_PENDING)
 		return attempt->time_limit_s * gpus_of(chain);
@@ -140,9 +122,9 @@ static int64_t gpu_s_in_slurm(const struct active_chain *chain, int64_t now_s)
 /* GPU seconds that its next attempt may use. */
 static int64_t gpu_s_of_next(const struct active_chain *chain)
 {
-	int64_t left_s = chain->job.budget_limit_s - chain->job.budget_used_s;
-	bool clipped = chain->job.budget_limit_s >= 0 && left_s < chain->job.walltime_s;
-	return (clipped ? left_s : chain->job.walltime_s) * gpus_of(chain);
+	int64_t left_s = chain->common->row.budget_limit_s - chain->common->row.budget_used_s;
+	bool clipped = chain->common->row.budget_limit_s >= 0 && left_s < chain->common->row.walltime_s;
+	return (clipped ? left_s : chain->common->row.walltime_s) * gpus_of(chain);
 }
 
 /* Which of the labels with a quota it has: found once for each settings. */
@@ -223,7 +205,7 @@ static void count_chain(const struct settings *settings, const struct active_cha
 {
 	struct admission_person *person = &a->people[chain->person - 1];
 	int64_t cluster = cluster_of(settings, chain->job.cluster, hint);
-	int64_t slots = is_in_slurm(chain) ? slots_of(chain) : 0;
+	int64_t slots = active_chain_is_in_slurm(chain) ? slots_of(chain) : 0;
 	if (chain->job.state != CHAIN_QUEUED)
 		person->active++;
 	person->in_slurm += slots;
@@ -263,7 +245,7 @@ static int tally(struct fair_share *fair, const struct settings *settings, struc
 		return -1;
 	size_t hint = 0;
 	HASH_ITER(hh, set->by_seq, chain, next) {
-		if (!chain_state_is_end(chain->job.state))
+		if (!chain_state_is_end(chain->job.state) && active_chain_leads(chain))
 			count_chain(settings, chain, now_s, &hint, a);
 	}
 	return 0;
@@ -440,8 +422,8 @@ bool fair_share_retry(struct fair_share *fair, const struct settings *settings, 
 	bool any = false;
 	HASH_ITER(hh, set->by_seq, chain, next) {
 		any = any || chain->limited;
-		if (chain->limited && !chain->in_flight && strcmp(chain->job.cluster, cluster) == 0 &&
-		    strcmp(chain->job.identity, identity) == 0)
+		if (chain->limited && !chain->in_flight && active_chain_leads(chain) &&
+		    strcmp(chain->job.cluster, cluster) == 0 && strcmp(chain->job.identity, identity) == 0)
 			add_job(settings, chain, &hint, &a);
 	}
 	admission_decide(&a);

@@ -9,14 +9,12 @@
 
 /* What the chain's newest attempt used, by what was last seen of it. By sacct where sacct has its end: run time, and
  * GPUs that it was given (those that it asked for, where sacct does not say); else by squeue and the script's stamps.
- */
-int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const struct observation *o,
+ * Of an attempt that several jobs shared each has its part, and the attempt's row says which were evaluated in it.
+ * *ret_lost: it came to nothing: no success, and no step of the progress counters. */
+int ledger_attempt_ended(struct db *db, const struct active_chain *chain, const struct observation *o, bool *ret_lost,
 			 struct nel_err *err);
 
 /* An attempt that sacct did not have ended then, and has been asked about again: takes what it says now. */
 int ledger_settle(struct db *db, const struct unsettled_row *row, const struct observation *o, struct nel_err *err);
-
-/* Did the newest attempt come to nothing: no success, and no step of the progress counter? */
-bool ledger_is_lost(const struct active_chain *chain);
 
 #endif

@@ -195,7 +195,9 @@ char *lost_evaluation_stem(const struct lost_evaluation *lost, int index)
 	const json_t *jobs = json_object_get(lost->document, "jobs");
 	for (size_t i = 0; i < json_array_size(jobs); i++) {
 		const json_t *job = json_array_get(jobs, i);
-		if (json_integer_value(json_object_get(job, "index")) == index)
+		/* Origins of older versions know of chains of one job only. */
+		const json_t *chain = json_object_get(job, "chain");
+		if (json_integer_value(chain != NULL ? chain : json_object_get(job, "index")) == index)
 			return mem_strdup(json_string_value(json_object_get(job, "name")));
 	}
 	for (size_t i = 0; i < lost->job_count; i++) {

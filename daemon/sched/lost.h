@@ -11,7 +11,7 @@
 
 /* One attempt that is there. */
 struct lost_attempt {
-	int index; /* of the job */
+	int index; /* of the chain: its number, which is that of its one job */
 	int number;
 	char id[24]; /* of the Slurm job; "" not known: it may be on its way */
 	int64_t submitted;

@@ -26,15 +26,19 @@ static int add_job(struct db *db, json_t *jobs, const struct job_row *row, const
 		return err_set(err, NEL_DB, "job %s: its evaluation has %zu tasks", row->id, plan->job_count);
 	if (likenesses_basis(db, row->seq, &basis, err) != 0)
 		return -1;
-	CLEANUP(mem_freep) char *name = script_job_name(plan, plan_job, row->evaluation, 1);
+	CLEANUP(mem_freep)
+	char *name = row->chain.at_once > 0 ? script_shared_name(plan, row->chain.number, row->evaluation, 1)
+					    : script_job_name(plan, plan_job, row->evaluation, 1);
 	*strrchr(name, '.') = '\0';
-	json_t *job = json_pack(
-	    "{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s?, s:s?, s:I, s:o, s:o}", "index", row->index, "name",
-	    name, "task", row->task, "job_dir", row->job_dir, "walltime_s", (json_int_t)row->walltime_s,
-	    "budget_limit_s", (json_int_t)row->budget_limit_s, "max_attempts", row->max_attempts, "resume_mode",
-	    row->resume_mode, "resume_on", row->resume_on, "partition", row->partition, "account", row->account, "gpus",
-	    (json_int_t)row->gpus, "subject", likeness_json(basis.subject_hash, basis.subject_parts), "protocol",
-	    likeness_json(basis.protocol_hash, basis.protocol_parts));
+	json_t *job =
+	    json_pack("{s:i, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s?, s:s?, s:I, s:o, s:o}", "index",
+		      row->index, "chain", row->chain.number, "at_once", row->chain.at_once, "name", name, "task",
+		      row->task, "job_dir", row->job_dir, "walltime_s", (json_int_t)row->chain.walltime_s,
+		      "budget_limit_s", (json_int_t)row->chain.budget_limit_s, "max_attempts", row->chain.max_attempts,
+		      "resume_mode", row->chain.resume_mode, "resume_on", row->chain.resume_on, "partition",
+		      row->partition, "account", row->account, "gpus", (json_int_t)row->gpus, "subject",
+		      likeness_json(basis.subject_hash, basis.subject_parts), "protocol",
+		      likeness_json(basis.protocol_hash, basis.protocol_parts));
 	job_basis_done(&basis);
 	if (job == NULL || json_array_append_new(jobs, job) != 0)
 		return err_set(err, NEL_INTERNAL, "job %s cannot be put into JSON", row->id);
@@ -108,8 +112,9 @@ static struct likeness_row likeness_of(const json_t *job, const char *key)
 				     json_string_value(json_object_get(likeness, "parts"))};
 }
 
-static int store_job(struct db *db, const struct evaluation_row *evaluation, const json_t *job, int64_t now_s,
-		     struct nel_err *err)
+/* shared_seq: of the chain that several jobs of the evaluation share; 0: none of them is stored yet. */
+static int store_job(struct db *db, const struct evaluation_row *evaluation, const json_t *job, int64_t *shared_seq,
+		     int64_t now_s, struct nel_err *err)
 {
 	bool missing = false;
 	const json_t *gpus = json_object_get(job, "gpus");
@@ -123,12 +128,12 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 			      .task = text_of(job, "task", &missing),
 			      .job_dir = text_of(job, "job_dir", &missing),
 			      .state = CHAIN_QUEUED,
-			      .walltime_s = number_of(job, "walltime_s", &missing),
-			      .budget_limit_s = number_of(job, "budget_limit_s", &missing),
-			      .max_attempts = (int)number_of(job, "max_attempts", &missing),
-			      .resume_mode = text_of(job, "resume_mode", &missing),
-			      .resume_on = text_of(job, "resume_on", &missing),
-			      .budget_from_attempt = 1,
+			      .chain = {.walltime_s = number_of(job, "walltime_s", &missing),
+					.max_attempts = (int)number_of(job, "max_attempts", &missing),
+					.resume_mode = text_of(job, "resume_mode", &missing),
+					.resume_on = text_of(job, "resume_on", &missing),
+					.budget_limit_s = number_of(job, "budget_limit_s", &missing),
+					.budget_from_attempt = 1},
 			      .progress = -1,
 			      /* Origins of older versions lack these. */
 			      .partition = mem_strdup(json_string_value(json_object_get(job, "partition"))),
@@ -140,9 +145,14 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	if (missing)
 		return err_set(err, NEL_INVALID, "its .origin lacks something of a job");
 	ids_format_job(evaluation->id, row.index, row.id);
+	row.chain.at_once = (int)json_integer_value(json_object_get(job, "at_once"));
+	bool shared = row.chain.at_once > 0;
+	row.chain.number = shared ? (int)json_integer_value(json_object_get(job, "chain")) : row.index;
+	row.chain.seq = shared ? *shared_seq : 0;
 	memcpy(row.evaluation, evaluation->id, sizeof row.evaluation);
 	if (jobs_insert(db, &row, err) != 0)
 		return -1;
+	*shared_seq = shared ? row.chain.seq : *shared_seq;
 	const struct likeness_row subject = likeness_of(job, "subject");
 	const struct likeness_row protocol = likeness_of(job, "protocol");
 	if (subject.hash == NULL || subject.parts == NULL || protocol.hash == NULL || protocol.parts == NULL)
@@ -197,9 +207,10 @@ int origin_store(struct db *db, const json_t *document, const unsigned char *sea
 	}
 	if (evaluations_insert(db, &row, err) != 0)
 		return -1;
+	int64_t shared_seq = 0;
 	const json_t *jobs = json_object_get(document, "jobs");
 	for (size_t i = 0; i < json_array_size(jobs); i++)
-		if (store_job(db, &row, json_array_get(jobs, i), now_s, err) != 0)
+		if (store_job(db, &row, json_array_get(jobs, i), &shared_seq, now_s, err) != 0)
 			return -1;
 	return 0;
 }

@@ -68,7 +68,7 @@ static int64_t elapsed_now(const struct attempt_row *attempt, const struct obser
 	return end_s > attempt->started_at ? end_s - attempt->started_at : 0;
 }
 
-static bool note_times(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+static bool note_times(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, bool ended, int64_t now_s)
 {
 	bool changed = false;
@@ -86,7 +86,7 @@ static bool note_times(struct job_row *job, struct attempt_row *attempt, int64_t
 		/* A running job's time moves with every observation: that alone is stored now and then only. */
 		changed |= ended || elapsed_s - attempt->elapsed_s >= ELAPSED_GRAIN_S;
 		attempt->elapsed_s = elapsed_s;
-		job->budget_used_s = used_before_s + elapsed_s;
+		chain->budget_used_s = used_before_s + elapsed_s;
 	}
 	return changed;
 }
@@ -159,7 +159,7 @@ static bool note_use(struct job_row *job, struct attempt_row *attempt, const str
 	return ended || before == 0 || attempt->use.samples / USE_GRAIN > before / USE_GRAIN;
 }
 
-static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+static bool note_facts(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 		       const struct observation *o, enum slurm_class class, int64_t now_s)
 {
 	bool changed = replace_text(&attempt->slurm_state, o->state);
@@ -192,7 +192,7 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 		}
 	}
 	if (!pending)
-		changed |= note_times(job, attempt, used_before_s, o, ended, now_s);
+		changed |= note_times(chain, job, attempt, used_before_s, o, ended, now_s);
 	changed |= note_use(job, attempt, o, ended);
 	changed |= note_progress(job, attempt, o, class == SLURM_RUNNING, now_s);
 	changed |= replace_number(&attempt->absent_since, 0);
@@ -201,12 +201,12 @@ static bool note_facts(struct job_row *job, struct attempt_row *attempt, int64_t
 
 /* Appends how long the attempt ran, where, and what the budget leaves. named: the reason is about the attempt so far.
  */
-static void tell_use(const struct job_row *job, const struct attempt_row *attempt, bool named, struct judgement *j)
+static void tell_use(const struct chain_row *chain, const struct attempt_row *attempt, bool named, struct judgement *j)
 {
 	size_t used = strlen(j->reason);
 	char *at = j->reason + used;
 	size_t size = sizeof j->reason - used;
-	int64_t left_s = job->budget_limit_s - job->budget_used_s;
+	int64_t left_s = chain->budget_limit_s - chain->budget_used_s;
 	if (named)
 		snprintf(at, size, "; it ran");
 	else
@@ -216,7 +216,7 @@ static void tell_use(const struct job_row *job, const struct attempt_row *attemp
 		 attempt->elapsed_s > 0 ? attempt->elapsed_s : 0, attempt->nodes != NULL ? " on " : "",
 		 attempt->nodes != NULL ? attempt->nodes : "");
 	used = strlen(j->reason);
-	if (job->budget_limit_s >= 0)
+	if (chain->budget_limit_s >= 0)
 		snprintf(j->reason + used, sizeof j->reason - used, "; %" PRId64 " s of the walltime budget are left",
 			 left_s > 0 ? left_s : 0);
 }
@@ -240,87 +240,88 @@ static void judge(struct judgement *j, enum chain_event event)
 }
 
 /* How many attempts in a row ended early by a fault of the infrastructure, and when the next may start. */
-static void note_back_off(struct job_row *job, const struct attempt_row *attempt, const char *state, int64_t now_s)
+static void note_back_off(struct chain_row *chain, const struct attempt_row *attempt, const char *state, int64_t now_s)
 {
 	/* In mode in_job the next attempt is queued already, and its script has seen to it. */
-	if (strcmp(job->resume_mode, "in_job") == 0)
+	if (strcmp(chain->resume_mode, "in_job") == 0)
 		return;
 	if (attempt->elapsed_s >= 0 && backoff_is_fast_failure(state, attempt->elapsed_s)) {
-		job->failures++;
+		chain->failures++;
 		/* The first one is bad luck; from the second on it waits. */
-		job->not_before = now_s + backoff_s(job->failures - 1, 30, 1800, (uint32_t)(job->seq * 2654435761u));
+		chain->not_before =
+		    now_s + backoff_s(chain->failures - 1, 30, 1800, (uint32_t)(chain->seq * 2654435761u));
 	} else {
-		job->failures = 0;
-		job->not_before = 0;
+		chain->failures = 0;
+		chain->not_before = 0;
 	}
 }
 
 /* The attempt ended, and another may follow it. */
-static void judge_resumable(struct job_row *job, struct attempt_row *attempt, const char *state, int64_t now_s,
+static void judge_resumable(struct chain_row *chain, struct attempt_row *attempt, const char *state, int64_t now_s,
 			    struct judgement *j)
 {
-	if (strcmp(job->resume_mode, "off") == 0) {
+	if (strcmp(chain->resume_mode, "off") == 0) {
 		judge(j, EVENT_END_FAILURE);
 		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s, and execution.auto_resume.mode is off",
 			 attempt->number, state);
-	} else if (job->max_attempts > 0 && attempt->number >= job->max_attempts) {
+	} else if (chain->max_attempts > 0 && attempt->number >= chain->max_attempts) {
 		judge(j, EVENT_END_FAILURE);
 		snprintf(j->reason, sizeof j->reason,
 			 "attempt %d ended with %s, and execution.auto_resume.max_attempts is %d", attempt->number,
-			 state, job->max_attempts);
-	} else if (budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0) {
-		int attempts = attempt->number - job->budget_from_attempt + 1;
+			 state, chain->max_attempts);
+	} else if (budget_next_time_limit(chain->walltime_s, chain->budget_limit_s, chain->budget_used_s) == 0) {
+		int attempts = attempt->number - chain->budget_from_attempt + 1;
 		judge(j, EVENT_END_BUDGET);
 		snprintf(j->reason, sizeof j->reason,
 			 "the walltime budget is spent: %d attempt%s ran %" PRId64 " s of %" PRId64
 			 " s (execution.max_walltime), the last one ended with %s",
-			 attempts, attempts == 1 ? "" : "s", job->budget_used_s, job->budget_limit_s, state);
+			 attempts, attempts == 1 ? "" : "s", chain->budget_used_s, chain->budget_limit_s, state);
 	} else {
 		judge(j, EVENT_END_CONTINUE);
-		note_back_off(job, attempt, state, now_s);
+		note_back_off(chain, attempt, state, now_s);
 		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s and will be continued", attempt->number,
 			 state);
 	}
-	tell_use(job, attempt, j->event != EVENT_END_BUDGET, j);
+	tell_use(chain, attempt, j->event != EVENT_END_BUDGET, j);
 }
 
 /* In mode in_job the attempt before queues the next one, which may then turn out to have nothing to do: it is withdrawn
  * or ends itself with this exit code. When the chain goes on nevertheless (a person resumed it), it takes another. */
 #define EXIT_NOTHING_TO_DO 4 /* stand_down() of run_body/06_chain.sh */
 
-static bool judge_unneeded(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
-			   enum slurm_class class, struct judgement *j)
+static bool judge_unneeded(const struct chain_row *chain, const struct attempt_row *attempt,
+			   const struct observation *o, enum slurm_class class, struct judgement *j)
 {
-	if (strcmp(job->resume_mode, "in_job") != 0)
+	if (strcmp(chain->resume_mode, "in_job") != 0)
 		return false;
 	bool withdrawn = class == SLURM_CANCELLED && strcmp(o->fate, FATE_WITHDRAWN) == 0;
 	bool stood_down = class == SLURM_FAILED && attempt->exit_code == EXIT_NOTHING_TO_DO;
 	if (!withdrawn && !stood_down)
 		return false;
-	bool spent = budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0;
+	bool spent = budget_next_time_limit(chain->walltime_s, chain->budget_limit_s, chain->budget_used_s) == 0;
 	judge(j, spent ? EVENT_END_BUDGET : EVENT_END_CONTINUE);
 	snprintf(j->reason, sizeof j->reason, "attempt %d, which attempt %d had queued, %s; %s", attempt->number,
 		 attempt->number - 1, withdrawn ? "was withdrawn before it began" : "found nothing to do",
 		 spent ? "the walltime budget is spent" : "another one takes its place");
-	tell_use(job, attempt, true, j);
+	tell_use(chain, attempt, true, j);
 	return true;
 }
 
 /* The script ended it, because neither GPUs nor servers did anything for execution.idle_limit. Once it goes on; who
  * does nothing twice would go on doing so. */
-static void judge_idle(struct job_row *job, struct attempt_row *attempt, int64_t now_s, struct judgement *j)
+static void judge_idle(struct chain_row *chain, struct attempt_row *attempt, int64_t now_s, struct judgement *j)
 {
 	attempt->idle = true;
 	j->changed = true;
 	if (attempt->idle_before == 0) {
-		judge_resumable(job, attempt, "idle GPUs and servers (execution.idle_limit)", now_s, j);
+		judge_resumable(chain, attempt, "idle GPUs and servers (execution.idle_limit)", now_s, j);
 		return;
 	}
 	judge(j, EVENT_END_FAILURE);
 	snprintf(j->reason, sizeof j->reason,
 		 "attempt %d ended with idle GPUs and servers (execution.idle_limit), as one before it had",
 		 attempt->number);
-	tell_use(job, attempt, true, j);
+	tell_use(chain, attempt, true, j);
 }
 
 static void judge_failure(const struct attempt_row *attempt, const char *state, struct judgement *j)
@@ -376,8 +377,8 @@ static bool had_finished(const struct observation *o, enum slurm_class class)
 	return by_slurm && o->stamp_ended != 0 && o->stamp_exit == 0;
 }
 
-static void judge_cancelled(const struct job_row *job, const struct attempt_row *attempt, const struct observation *o,
-			    struct judgement *j)
+static void judge_cancelled(const struct chain_row *chain, const struct job_row *job, const struct attempt_row *attempt,
+			    const struct observation *o, struct judgement *j)
 {
 	judge(j, EVENT_END_CANCELLED);
 	if (job->cancel_requested_at != 0)
@@ -387,28 +388,28 @@ static void judge_cancelled(const struct job_row *job, const struct attempt_row 
 		snprintf(j->reason, sizeof j->reason,
 			 "Slurm job %s was cancelled on the cluster%s%s, not through this service",
 			 attempt->slurm_job_id, o->cancelled_by[0] != '\0' ? " by user " : "", o->cancelled_by);
-	tell_use(job, attempt, false, j);
+	tell_use(chain, attempt, false, j);
 }
 
-static void judge_state(struct job_row *job, struct attempt_row *attempt, const struct observation *o, int64_t now_s,
-			struct judgement *j)
+static void judge_state(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt,
+			const struct observation *o, int64_t now_s, struct judgement *j)
 {
 	const char *state = o->state;
 	enum slurm_class class = slurm_state_class(state);
 	/* The config may have widened or narrowed what is resumed: its list decides for every end that is not a success
 	 * and not somebody's cancellation. */
-	bool listed = state_in_list(job->resume_on, state);
-	if (judge_unneeded(job, attempt, o, class, j))
+	bool listed = state_in_list(chain->resume_on, state);
+	if (judge_unneeded(chain, attempt, o, class, j))
 		return;
 	if (class == SLURM_FAILED && strcmp(o->fate, FATE_IDLE) == 0) {
-		judge_idle(job, attempt, now_s, j);
+		judge_idle(chain, attempt, now_s, j);
 		return;
 	}
 	if (had_finished(o, class)) {
 		judge(j, EVENT_END_SUCCESS);
 		snprintf(j->reason, sizeof j->reason, "attempt %d had finished when Slurm ended it with %s",
 			 attempt->number, state);
-		tell_use(job, attempt, true, j);
+		tell_use(chain, attempt, true, j);
 		return;
 	}
 	switch (class) {
@@ -416,22 +417,22 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 	case SLURM_RUNNING: judge(j, EVENT_SEEN_RUNNING); return;
 	case SLURM_SUCCEEDED:
 		judge(j, EVENT_END_SUCCESS);
-		tell_use(job, attempt, false, j);
+		tell_use(chain, attempt, false, j);
 		return;
-	case SLURM_CANCELLED: judge_cancelled(job, attempt, o, j); return;
+	case SLURM_CANCELLED: judge_cancelled(chain, job, attempt, o, j); return;
 	case SLURM_RESUMABLE:
 	case SLURM_FAILED:
 		if (listed) {
-			judge_resumable(job, attempt, state, now_s, j);
+			judge_resumable(chain, attempt, state, now_s, j);
 		} else if (class == SLURM_RESUMABLE) {
 			judge(j, EVENT_END_FAILURE);
 			snprintf(j->reason, sizeof j->reason,
 				 "attempt %d ended with %s, which execution.auto_resume.on leaves out", attempt->number,
 				 state);
-			tell_use(job, attempt, true, j);
+			tell_use(chain, attempt, true, j);
 		} else {
 			judge_failure(attempt, state, j);
-			tell_use(job, attempt, false, j);
+			tell_use(chain, attempt, false, j);
 		}
 		return;
 	case SLURM_REVOKED:
@@ -440,8 +441,8 @@ static void judge_state(struct job_row *job, struct attempt_row *attempt, const 
 }
 
 /* No accounting, and squeue has forgotten the job: the script's own stamps tell, when they are there. */
-static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
-			 const struct observation *o, int64_t now_s, struct judgement *j)
+static bool judge_stamps(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt,
+			 int64_t used_before_s, const struct observation *o, int64_t now_s, struct judgement *j)
 {
 	struct observation told = *o;
 	const char *state = NULL;
@@ -464,18 +465,19 @@ static bool judge_stamps(struct job_row *job, struct attempt_row *attempt, int64
 		return false;
 	}
 	snprintf(told.state, sizeof told.state, "%s", state);
-	note_facts(job, attempt, used_before_s, &told, slurm_state_class(state), now_s);
+	note_facts(chain, job, attempt, used_before_s, &told, slurm_state_class(state), now_s);
 	j->changed = true;
-	judge_state(job, attempt, &told, now_s, j);
+	judge_state(chain, job, attempt, &told, now_s, j);
 	return true;
 }
 
-static void judge_absence(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
-			  const struct observation *o, const struct reconcile_rules *rules, struct judgement *j)
+static void judge_absence(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt,
+			  int64_t used_before_s, const struct observation *o, const struct reconcile_rules *rules,
+			  struct judgement *j)
 {
 	/* Accounting may not have a job that never began (seen with Slurm 22.05). */
 	bool withdrawn = strcmp(o->fate, FATE_WITHDRAWN) == 0;
-	if ((!rules->accounting || withdrawn) && judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
+	if ((!rules->accounting || withdrawn) && judge_stamps(chain, job, attempt, used_before_s, o, rules->now_s, j))
 		return;
 	j->changed |= note_said_last(job, attempt);
 	if (attempt->absent_since == 0) {
@@ -485,12 +487,12 @@ static void judge_absence(struct job_row *job, struct attempt_row *attempt, int6
 	int64_t absent_s = rules->now_s - attempt->absent_since;
 	if (absent_s <= rules->absence_deadline_s)
 		return;
-	note_times(job, attempt, used_before_s, o, true, rules->now_s);
+	note_times(chain, job, attempt, used_before_s, o, true, rules->now_s);
 	j->changed = true;
 	judge(j, EVENT_LOST);
 	snprintf(j->reason, sizeof j->reason, "Slurm job %s is unknown to squeue%s for %" PRId64 " s",
 		 attempt->slurm_job_id, rules->accounting ? " and sacct" : "", absent_s);
-	tell_use(job, attempt, false, j);
+	tell_use(chain, attempt, false, j);
 }
 
 /* squeue no longer has the job, and the one that would know its end does not answer. */
@@ -505,17 +507,18 @@ static bool note_silence(struct job_row *job, const char *why)
 
 /* The federation's other cluster runs the job, where nothing can be asked; but the script's stamps may be in sight.
  * Without them it is waited for as for an absent one. */
-static void judge_revoked(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
-			  const struct observation *o, const struct reconcile_rules *rules, struct judgement *j)
+static void judge_revoked(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt,
+			  int64_t used_before_s, const struct observation *o, const struct reconcile_rules *rules,
+			  struct judgement *j)
 {
-	if (judge_stamps(job, attempt, used_before_s, o, rules->now_s, j))
+	if (judge_stamps(chain, job, attempt, used_before_s, o, rules->now_s, j))
 		return;
 	if (o->stamp_started != 0) {
 		attempt->absent_since = 0;
 		judge(j, EVENT_SEEN_RUNNING);
 		return;
 	}
-	judge_absence(job, attempt, used_before_s, o, rules, j);
+	judge_absence(chain, job, attempt, used_before_s, o, rules, j);
 	if (j->has_event)
 		snprintf(
 		    j->reason, sizeof j->reason,
@@ -524,8 +527,8 @@ static void judge_revoked(struct job_row *job, struct attempt_row *attempt, int6
 		    attempt->slurm_job_id);
 }
 
-void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s, const struct observation *o,
-	       const struct reconcile_rules *rules, struct judgement *ret_judgement)
+void reconcile(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+	       const struct observation *o, const struct reconcile_rules *rules, struct judgement *ret_judgement)
 {
 	struct judgement j = {0};
 	struct observation told = *o;
@@ -533,17 +536,17 @@ void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_be
 	enum slurm_class class = slurm_state_class(told.state);
 	if (class == SLURM_REVOKED) {
 		int64_t absent_since = attempt->absent_since;
-		j.changed = note_facts(job, attempt, used_before_s, &told, class, rules->now_s);
+		j.changed = note_facts(chain, job, attempt, used_before_s, &told, class, rules->now_s);
 		attempt->absent_since = absent_since;
-		judge_revoked(job, attempt, used_before_s, &told, rules, &j);
+		judge_revoked(chain, job, attempt, used_before_s, &told, rules, &j);
 	} else if (told.state[0] != '\0') {
 		/* Accounting that still says RUNNING of a job gone from squeue lags behind: its end is awaited. */
-		j.changed = note_facts(job, attempt, used_before_s, &told, class, rules->now_s);
-		judge_state(job, attempt, &told, rules->now_s, &j);
+		j.changed = note_facts(chain, job, attempt, used_before_s, &told, class, rules->now_s);
+		judge_state(chain, job, attempt, &told, rules->now_s, &j);
 	} else if (o->squeue == SIGHT_ABSENT && rules->accounting && o->sacct == SIGHT_UNOBSERVABLE) {
 		j.changed = note_silence(job, rules->accounting_error);
 	} else if (o->squeue == SIGHT_ABSENT && (!rules->accounting || o->sacct == SIGHT_ABSENT)) {
-		judge_absence(job, attempt, used_before_s, o, rules, &j);
+		judge_absence(chain, job, attempt, used_before_s, o, rules, &j);
 	}
 	*ret_judgement = j;
 }

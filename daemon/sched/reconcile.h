@@ -17,13 +17,14 @@ struct reconcile_rules {
 struct judgement {
 	bool has_event;
 	enum chain_event event;
-	bool changed;     /* job or attempt have new facts to store */
+	bool changed;     /* chain, job or attempt have new facts to store */
 	char reason[512]; /* for the event */
 };
 
-/* Writes the observation's facts into job and attempt (the chain's newest) and judges. used_before_s: elapsed time of
- * the earlier attempts. An error, an empty answer or lagging accounting is never an end. */
-void reconcile(struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
+/* Writes the observation's facts into chain, job and attempt (the chain's newest) and judges; job->chain is not looked
+ * at. used_before_s: elapsed time of the earlier attempts. An error, an empty answer or lagging accounting is never an
+ * end. */
+void reconcile(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,
 	       const struct observation *observation, const struct reconcile_rules *rules,
 	       struct judgement *ret_judgement);
 

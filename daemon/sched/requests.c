@@ -18,8 +18,8 @@ static int cancel(struct scheduler *s, struct active_chain *chain, struct nel_er
 	if (!chain->first_send || chain->in_flight)
 		return 0;
 	/* This attempt was never sent. Only of the first one does that mean that nothing is on the cluster. */
-	return chain->attempt.number == 1 ? advance_drop(s, chain, reason, err)
-					  : advance_end(s, chain, EVENT_REFUSED, reason, err);
+	return chain->common->attempt.number == 1 ? advance_drop(s, chain, reason, err)
+						  : advance_end(s, chain, EVENT_REFUSED, reason, err);
 }
 
 /* A person asked that an ended chain goes on. */
@@ -28,15 +28,18 @@ static int resume(struct scheduler *s, struct active_chain *chain, struct nel_er
 	struct job_row *job = &chain->job;
 	char reason[256];
 	if (job->resume_resets_budget) {
-		job->budget_from_attempt = job->attempt + 1;
-		job->budget_used_s = 0;
-		chain->used_before_s = 0;
+		chain->common->row.budget_from_attempt = chain->common->row.attempt + 1;
+		chain->common->row.budget_used_s = 0;
+		chain->common->used_before_s = 0;
 		snprintf(reason, sizeof reason, "resumed by %s with a new walltime budget", job->resume_requested_by);
 	} else {
 		snprintf(reason, sizeof reason, "resumed by %s; %" PRId64 " s of the walltime budget are used",
-			 job->resume_requested_by, job->budget_used_s);
+			 job->resume_requested_by, chain->common->row.budget_used_s);
 	}
-	return jobs_clear_resume(s->db, chain->seq, err) != 0 ? -1 : advance_resume(s, chain, reason, err);
+	if (active_chain_is_shared(chain))
+		job->from_attempt = chain->common->row.attempt + 1;
+	chain->end_attempt = 0;
+	return jobs_clear_resume(s->db, chain->job.seq, err) != 0 ? -1 : advance_resume(s, chain, reason, err);
 }
 
 static int carry_out(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
@@ -44,7 +47,7 @@ static int carry_out(struct scheduler *s, struct active_chain *chain, struct nel
 	bool ended = chain_state_is_end(chain->job.state);
 	if (chain->job.resume_requested_at != 0)
 		return ended && chain->job.state != CHAIN_SUCCEEDED ? resume(s, chain, err)
-								    : jobs_clear_resume(s->db, chain->seq, err);
+								    : jobs_clear_resume(s->db, chain->job.seq, err);
 	if (chain->job.cancel_requested_at != 0 && !ended && chain->job.state != CHAIN_CANCELLING)
 		return cancel(s, chain, err);
 	return 0;
@@ -58,7 +61,7 @@ int requests_take(struct scheduler *s, struct nel_err *err)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		bool ending = false;
-		struct active_chain *known = active_chains_find(&s->chains, list.items[i].seq);
+		struct active_chain *known = active_chains_find_job(&s->chains, list.items[i].seq);
 		if (known != NULL)
 			ending = known->ending;
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);

@@ -124,7 +124,7 @@ static int store_warnings(struct db *db, struct active_chain *chain, const char 
 		log_warning("scores in doubt", LOG_S("job", chain->job.id), LOG_S("cluster", chain->job.cluster),
 			    LOG_S("warning", json_string_value(warning)));
 	}
-	if (jobs_set_results(db, chain->seq, seal, text, err) != 0)
+	if (jobs_set_results(db, chain->job.seq, seal, text, err) != 0)
 		return -1;
 	return any ? event_log_warnings(db, chain, warnings, now_s, err) : 0;
 }
@@ -161,13 +161,13 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 	if (fault == FAULT_NONE)
 		note_samples(&chain->job, &action->scores);
 	if (fault == FAULT_NONE)
-		add_doubts(warnings, action, chain->attempt.number == 1);
+		add_doubts(warnings, action, chain->common->attempt.number == 1);
 	add_missing_samples(warnings, action);
 	/* Of a look at the running job there may be scores, which were partial. */
 	static const struct scores none = {0};
 	const struct scores *scores = fault == FAULT_NONE ? &action->scores : &none;
 	if ((scores->count > 0 || succeeded) &&
-	    results_replace(db, chain->seq, scores->items, scores->count, now_s, err) != 0)
+	    results_replace(db, chain->job.seq, scores->items, scores->count, now_s, err) != 0)
 		return -1;
 	if (fault == FAULT_NONE && store_samples(db, chain, action, err) != 0)
 		return -1;

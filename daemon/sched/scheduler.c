@@ -66,7 +66,7 @@ static void reload_stale(struct scheduler *s)
 			continue;
 		struct nel_err err;
 		struct job_row row = {0};
-		if (jobs_get_seq(s->db, chain->seq, &row, &err) != 0) {
+		if (jobs_get_seq(s->db, chain->job.seq, &row, &err) != 0) {
 			log_error("a chain cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 			if (err.kind == NEL_NOTFOUND) /* its adoption was not stored */
 				active_chains_remove(&s->chains, chain);
@@ -242,9 +242,9 @@ void scheduler_reload(struct scheduler *s, const struct settings *settings)
 	queue_push(s->inbox, NULL);
 }
 
-bool scheduler_queue_position(struct scheduler *s, int64_t job_seq, struct queue_position *ret_position)
+bool scheduler_queue_position(struct scheduler *s, int64_t chain_seq, struct queue_position *ret_position)
 {
-	return fair_share_position(s->fair_share, job_seq, ret_position);
+	return fair_share_position(s->fair_share, chain_seq, ret_position);
 }
 
 int64_t scheduler_queue_version(struct scheduler *s)

@@ -41,7 +41,7 @@ void scheduler_observation(struct scheduler *scheduler, const char *cluster, con
 			   struct observation_stats *ret_stats);
 
 /* Where a job that waits for its turn stands; false when it does not. Any thread. */
-bool scheduler_queue_position(struct scheduler *scheduler, int64_t job_seq, struct queue_position *ret_position);
+bool scheduler_queue_position(struct scheduler *scheduler, int64_t chain_seq, struct queue_position *ret_position);
 /* Another number than before: positions have changed. It only grows. Any thread. */
 int64_t scheduler_queue_version(struct scheduler *scheduler);
 

@@ -60,8 +60,8 @@ int transition_apply(struct db *db, struct active_chain *chain, enum chain_event
 	if (event_log_job(db, chain, from, now_s, err) != 0)
 		return -1;
 	log_info("job changed", LOG_S("job", job->id), LOG_S("cluster", job->cluster), LOG_S("from", from_name),
-		 LOG_S("to", to_name), LOG_N("attempt", chain->attempt.number),
-		 LOG_S("slurm_job_id", chain->attempt.slurm_job_id), LOG_S("reason", reason));
+		 LOG_S("to", to_name), LOG_N("attempt", chain->common->attempt.number),
+		 LOG_S("slurm_job_id", chain->common->attempt.slurm_job_id), LOG_S("reason", reason));
 	return sum_up(db, job, now_s, err);
 }
 
@@ -69,8 +69,8 @@ int transition_store(struct db *db, struct active_chain *chain, int64_t now_s, s
 {
 	chain->touched = true;
 	chain->job.updated_at = now_s;
-	if (jobs_update(db, &chain->job, err) != 0 ||
-	    (chain->attempt.number > 0 && attempts_update(db, &chain->attempt, err) != 0))
+	if (jobs_update(db, &chain->job, err) != 0 || chains_update(db, &chain->common->row, err) != 0 ||
+	    (chain->common->attempt.number > 0 && attempts_update(db, &chain->common->attempt, err) != 0))
 		return err_prefix(err, "job %s", chain->job.id);
 	chain->job.observation = 0;
 	return evaluations_touch(db, chain->job.evaluation_seq, now_s, err);

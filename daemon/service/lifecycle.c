@@ -87,7 +87,8 @@ static const char *refusal(const struct settings *settings, const struct job_row
 		return "has succeeded";
 	if (cluster != NULL && cluster->draining)
 		return "is on a cluster that is draining, which takes no new work";
-	if (!reset_budget && budget_next_time_limit(job->walltime_s, job->budget_limit_s, job->budget_used_s) == 0)
+	if (!reset_budget &&
+	    budget_next_time_limit(job->chain.walltime_s, job->chain.budget_limit_s, job->chain.budget_used_s) == 0)
 		return "has spent its walltime budget: {\"reset_budget\": true} starts a new one";
 	return NULL;
 }

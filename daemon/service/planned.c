@@ -306,13 +306,6 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	check_secrets(&checks);
 	size_t before = errors->count;
 	plan_containers_check(planned.plan, add_refusal, &checks);
-	/* Nobody shall pay for six deployments who asked for one: the scheduler does not know of shared chains yet. */
-	if (planned.plan->share_at_once > 0 && planned.plan->job_count > 1)
-		add_refusal("/execution/share_deployment",
-			    "this version submits a job with a deployment of its own for each task: leave "
-			    "share_deployment out, "
-			    "or set it to false",
-			    &checks);
 	if (sound && errors->count == before)
 		check_scripts(&planned, errors);
 	if (errors->count > 0) {
@@ -325,29 +318,49 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	return 0;
 }
 
-/* Every job's first attempt, as it would be sent. */
-static struct attempt_order *first_orders(const struct eval_plan *plan, const char *evaluation)
+/* The first attempts, as they would be sent. */
+struct first_orders {
+	struct attempt_order *items;
+	size_t count;
+	struct share_order share; /* of the one order, where the jobs share a deployment */
+	int *jobs;
+};
+
+static void first_orders_done(struct first_orders *orders)
 {
-	struct attempt_order *orders = mem_calloc(plan->job_count, sizeof *orders);
+	for (size_t i = 0; i < orders->count; i++)
+		free((char *)(uintptr_t)orders->items[i].job_name);
+	free(orders->items);
+	free(orders->jobs);
+}
+
+/* each: one of every job, also where they share a deployment. */
+static void first_orders_init(const struct eval_plan *plan, const char *evaluation, bool each,
+			      struct first_orders *orders)
+{
+	bool shared = eval_plan_is_shared(plan) && !each;
+	*orders = (struct first_orders){.items = mem_calloc(plan->job_count, sizeof *orders->items),
+					.count = shared ? 1 : plan->job_count,
+					.jobs = mem_calloc(plan->job_count, sizeof *orders->jobs)};
 	for (size_t i = 0; i < plan->job_count; i++)
-		orders[i] = (struct attempt_order){
+		orders->jobs[i] = (int)i;
+	orders->share = (struct share_order){.number = script_shared_number(plan),
+					     .jobs = orders->jobs,
+					     .job_count = plan->job_count,
+					     .at_once = plan->share_at_once};
+	for (size_t i = 0; i < orders->count; i++)
+		orders->items[i] = (struct attempt_order){
 		    .job_index = (int)i,
 		    .number = 1,
-		    .job_name = script_job_name(plan, &plan->jobs[i], evaluation, 1),
+		    .job_name = shared ? script_shared_name(plan, orders->share.number, evaluation, 1)
+				       : script_job_name(plan, &plan->jobs[i], evaluation, 1),
 		    .time_limit_s = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s
 					? plan->max_walltime_s
 					: plan->walltime_s,
 		    .budget_from = 1,
 		    .budget_left_s = plan->max_walltime_s,
+		    .share = shared ? &orders->share : NULL,
 		};
-	return orders;
-}
-
-static void free_orders(struct attempt_order *orders, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free((char *)(uintptr_t)orders[i].job_name);
-	free(orders);
 }
 
 static const char *request_secret(const char *name, void *arg)
@@ -380,7 +393,19 @@ static json_t *describe_file(const struct rundir_file *file)
 			 (json_int_t)(file->secret ? 0 : file->size), "content", content);
 }
 
-/* files: of this job; NULL: they are not shown. */
+/* The job's own file, or that of the chain that it shares, which is shown with the first. */
+static bool is_of_job(const struct planned *planned, const struct plan_job *job, const char *path)
+{
+	if (!eval_plan_is_shared(planned->plan))
+		return true;
+	CLEANUP(mem_freep) char *own = script_job_dir("", job);
+	CLEANUP(mem_freep) char *shared = script_shared_dir("", script_shared_number(planned->plan));
+	size_t len = strcspn(path, "/");
+	bool is_own = strlen(own) == len + 1 && strncmp(path, own + 1, len) == 0;
+	return is_own || (job->index == 0 && strlen(shared) == len + 1 && strncmp(path, shared + 1, len) == 0);
+}
+
+/* files: with those of this job; NULL: they are not shown. */
 static json_t *describe_job(const struct planned *planned, const struct plan_job *job, const struct rundir_files *files)
 {
 	CLEANUP(mem_freep) char *secrets = files != NULL ? rundir_secrets_redacted(planned->plan, job) : NULL;
@@ -390,7 +415,7 @@ static json_t *describe_job(const struct planned *planned, const struct plan_job
 		const struct rundir_file *file = &files->items[i];
 		if (str_ends_with(file->path, "/run.sub"))
 			script = json_stringn(file->data, file->size);
-		else
+		else if (is_of_job(planned, job, file->path))
 			json_array_append_new(list, describe_file(file));
 	}
 	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s?}", "task", job->task, "index", job->index, "container",
@@ -403,22 +428,23 @@ static int describe_jobs(const struct planned *planned, const char *evaluation, 
 			 json_t *jobs, size_t *ret_shown, struct nel_err *err)
 {
 	const struct eval_plan *plan = planned->plan;
-	struct attempt_order *orders = first_orders(plan, evaluation);
+	bool shared = eval_plan_is_shared(plan);
+	CLEANUP(first_orders_done) struct first_orders orders;
+	first_orders_init(plan, evaluation, false, &orders);
 	size_t size = 0;
-	int rc = 0;
 	*ret_shown = 0;
-	for (size_t i = 0; rc == 0 && i < plan->job_count; i++) {
+	for (size_t i = 0; i < plan->job_count; i++) {
 		CLEANUP(rundir_files_done) struct rundir_files files = {0};
 		bool shown = size < shown_max;
-		if (shown)
-			rc = build_files(planned, NULL, evaluation, rundir, &orders[i], 1, &files, err);
+		if (shown &&
+		    build_files(planned, NULL, evaluation, rundir, &orders.items[shared ? 0 : i], 1, &files, err) != 0)
+			return -1;
 		for (size_t f = 0; f < files.count; f++)
 			size += files.items[f].size;
 		*ret_shown += shown;
 		json_array_append_new(jobs, describe_job(planned, &plan->jobs[i], shown ? &files : NULL));
 	}
-	free_orders(orders, plan->job_count);
-	return rc;
+	return 0;
 }
 
 int planned_describe(const struct planned *planned, const char *evaluation, int64_t now_s, size_t shown_max,
@@ -449,18 +475,17 @@ int planned_question(const struct planned *planned, struct db *db, const char *e
 	if (output_dirs_list(db, planned->cluster->name, &output_dirs, err) != 0)
 		return -1;
 	CLEANUP(mem_freep) char *rundir = script_rundir(planned->plan, evaluation, now_s);
-	struct attempt_order *orders = first_orders(planned->plan, evaluation);
+	CLEANUP(first_orders_done) struct first_orders orders;
+	first_orders_init(planned->plan, evaluation, true, &orders); /* a shared one asks Slurm for the same */
 	const struct check_input input = {.plan = planned->plan,
 					  .evaluation = evaluation,
 					  .rundir = rundir,
-					  .orders = orders,
-					  .order_count = planned->plan->job_count,
+					  .orders = orders.items,
+					  .order_count = orders.count,
 					  .shared = !planned->cluster->identity_per_user,
 					  .used_output_dirs = (const char *const *)output_dirs,
 					  .has_accounts = planned->cluster->accounting != ACCOUNTING_NONE};
-	int rc = check_question_new(&input, ret_question, err);
-	free_orders(orders, planned->plan->job_count);
-	return rc;
+	return check_question_new(&input, ret_question, err);
 }
 
 static int write_file(const char *path, const struct rundir_file *file, struct nel_err *err)
@@ -493,10 +518,9 @@ int planned_write(const struct planned *planned, const struct submit_request *re
 	CLEANUP(mem_freep) char *rundir = realpath(dir, NULL);
 	if (rundir == NULL)
 		return err_sys(err, NEL_INVALID, errno, "cannot use the directory %s", dir);
-	struct attempt_order *orders = first_orders(planned->plan, evaluation);
-	int rc = build_files(planned, request, evaluation, rundir, orders, planned->plan->job_count, &files, err);
-	free_orders(orders, planned->plan->job_count);
-	if (rc != 0)
+	CLEANUP(first_orders_done) struct first_orders orders;
+	first_orders_init(planned->plan, evaluation, false, &orders);
+	if (build_files(planned, request, evaluation, rundir, orders.items, orders.count, &files, err) != 0)
 		return -1;
 	for (size_t i = 0; i < files.count; i++) {
 		const struct rundir_file *file = &files.items[i];

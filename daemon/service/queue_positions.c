@@ -64,7 +64,7 @@ void service_show_queue_position(struct service *service, struct job_row *job)
 {
 	struct queue_position position;
 	if ((job->state != CHAIN_QUEUED && job->state != CHAIN_RESUMING) ||
-	    !scheduler_queue_position(service->scheduler, job->seq, &position))
+	    !scheduler_queue_position(service->scheduler, job->chain.seq, &position))
 		return;
 	CLEANUP(mem_freep) char *hold = describe_hold(&position, job);
 	bool limited = position.hold != ADMISSION_GO && position.hold != ADMISSION_SLURM_LIMIT;

@@ -26,7 +26,7 @@ static int check_unchanged(struct db *db, const struct job_row *job, struct nel_
 	CLEANUP(job_row_done) struct job_row now = {0};
 	if (jobs_get_seq(db, job->seq, &now, err) != 0)
 		return -1;
-	if (now.state == job->state && now.attempt == job->attempt)
+	if (now.state == job->state && now.chain.attempt == job->chain.attempt)
 		return 0;
 	return err_set(err, NEL_CONFLICT, "job %s became %s while its scores were read; ask again", job->id,
 		       chain_state_name(now.state));

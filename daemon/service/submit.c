@@ -150,17 +150,20 @@ static const char *resume_mode_name(enum resume_mode mode)
 	return "daemon";
 }
 
+/* shared_seq: of the chain that the jobs share; 0: none of them is stored yet. */
 static int store_job(struct db *db, const struct evaluation_row *evaluation, const struct eval_plan *plan,
-		     const struct plan_job *plan_job, const struct likeness_job *likeness, struct nel_err *err)
+		     const struct plan_job *plan_job, const struct likeness_job *likeness, int64_t *shared_seq,
+		     struct nel_err *err)
 {
 	CLEANUP(job_row_done)
 	struct job_row row = {.evaluation_seq = evaluation->seq,
 			      .index = plan_job->index,
 			      .state = CHAIN_QUEUED,
-			      .walltime_s = plan->walltime_s,
-			      .budget_limit_s = plan->max_walltime_s,
-			      .max_attempts = plan->max_attempts,
-			      .budget_from_attempt = 1,
+			      .chain = {.number = plan_job->index,
+					.walltime_s = plan->walltime_s,
+					.max_attempts = plan->max_attempts,
+					.budget_limit_s = plan->max_walltime_s,
+					.budget_from_attempt = 1},
 			      .progress = -1,
 			      .gpus = eval_plan_gpus(plan),
 			      .created_at = evaluation->created_at,
@@ -180,11 +183,19 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	row.waiting_on = mem_strdup("its turn");
 	row.partition = mem_strdup(plan->partition);
 	row.account = mem_strdup(plan->account);
-	row.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
-	row.resume_on = str_take(&resume_on);
+	row.chain.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
+	row.chain.resume_on = str_take(&resume_on);
 	const struct likeness_row subject = {likeness->subject.hash, likeness->subject.parts};
 	const struct likeness_row protocol = {likeness->protocol.hash, likeness->protocol.parts};
-	return jobs_insert(db, &row, err) != 0 ? -1 : likenesses_set(db, row.seq, &subject, &protocol, err);
+	if (eval_plan_is_shared(plan)) {
+		row.chain.seq = *shared_seq;
+		row.chain.number = script_shared_number(plan);
+		row.chain.at_once = plan->share_at_once;
+	}
+	if (jobs_insert(db, &row, err) != 0)
+		return -1;
+	*shared_seq = row.chain.seq;
+	return likenesses_set(db, row.seq, &subject, &protocol, err);
 }
 
 static int log_submission(struct db *db, const struct evaluation_row *row, const struct eval_plan *plan,
@@ -211,8 +222,9 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 {
 	if (evaluations_insert(db, row, err) != 0)
 		return -1;
+	int64_t shared_seq = 0;
 	for (size_t i = 0; i < plan->job_count; i++)
-		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], err) != 0)
+		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], &shared_seq, err) != 0)
 			return -1;
 	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
 		return -1;

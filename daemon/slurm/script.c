@@ -12,7 +12,7 @@
 
 #define BODY_PATH "daemon/slurm/script/run_body.sh"
 #define SHARED_BODY_PATH "daemon/slurm/script/run_shared.sh"
-#define SHARED "shared" /* a task of that name has jobs shared.<index>: see script_shared_dir() */
+#define SHARED "shared"
 #define JOB_ID_BYTES "0123456789_"
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define FLAG_BYTES LETTERS_DIGITS "-"
@@ -75,6 +75,15 @@ char *script_job_dir(const char *rundir, const struct plan_job *job)
 char *script_shared_dir(const char *rundir, int number)
 {
 	return mem_printf("%s/" SHARED ".%d", rundir, number);
+}
+
+int script_shared_number(const struct eval_plan *plan)
+{
+	int number = 1;
+	for (const struct plan_job *job = eval_plan_job(plan, number);
+	     job != NULL && strcmp(job->file_name, SHARED) == 0;)
+		job = eval_plan_job(plan, ++number);
+	return number;
 }
 
 char *script_chain_dir(const struct eval_plan *plan, const char *rundir, const struct attempt_order *order,
@@ -252,7 +261,10 @@ static int find_shared_jobs(const struct eval_plan *plan, const struct share_ord
 			return err_set(err, NEL_INVALID, "there is no job %d", share->jobs[i]);
 		char *dir = script_job_dir(rundir, job);
 		jobs->items[jobs->count++] =
-		    (struct script_job){.job = job, .dir = dir, .folder = strrchr(dir, '/') + 1};
+		    (struct script_job){.job = job,
+					.dir = dir,
+					.folder = strrchr(dir, '/') + 1,
+					.resumed_for = share->resumed_for != NULL ? share->resumed_for[i] : 0};
 	}
 	return 0;
 }

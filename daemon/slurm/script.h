@@ -12,10 +12,12 @@
 /* Several jobs that ride in one chain and are evaluated on one deployment; borrowed. */
 struct share_order {
 	int number;       /* of the chain in its evaluation, from 1: its directory is shared.<number> */
-	const int *jobs;  /* their indices, in the order in which they are evaluated; all that the chain carries, also
-			     those that have ended: the script knows of them */
+	const int *jobs;  /* their indices, in the order in which they are evaluated; one that has ended meanwhile may
+			     be among them: the script knows of it */
 	size_t job_count; /* at least 1 */
-	int at_once;      /* how many are evaluated at once, from 1 */
+	const int *resumed_for; /* beside jobs: the attempt that a person resumed it for, before which no end counts;
+				   0: nobody did; NULL: of none */
+	int at_once;            /* how many are evaluated at once, from 1 */
 };
 
 /* What one attempt adds to the plan; strings borrowed. */
@@ -43,6 +45,9 @@ char *script_job_dir(const char *rundir, const struct plan_job *job);
 
 /* Likewise of a shared chain: "<account>-<subproject>.shared.<k>-<evaluation>.<attempt>"; free() it. */
 char *script_shared_name(const struct eval_plan *plan, int number, const char *evaluation, int attempt);
+
+/* k of the plan's shared chain: the first whose directory is no job's, which a task of the name "shared" could have. */
+int script_shared_number(const struct eval_plan *plan);
 
 /* "<rundir>/shared.<k>"; free() it. */
 char *script_shared_dir(const char *rundir, int number);

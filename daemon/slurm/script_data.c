@@ -554,6 +554,16 @@ static int append_shared_jobs(const struct script_data *data, struct str *s, str
 	}
 	str_append(s, ")\n");
 	append_number(s, "NEL_AT_ONCE", data->at_once);
+	str_append(s, "readonly -A NEL_RESUMED_FOR=(");
+	for (size_t i = 0; i < data->shared_count; i++) {
+		if (data->shared[i].resumed_for == 0)
+			continue;
+		str_append(s, "[");
+		if (append_word(s, "a job's name", data->shared[i].folder, err) != 0)
+			return -1;
+		str_appendf(s, "]=%d ", data->shared[i].resumed_for);
+	}
+	str_append(s, ")\n");
 	for (size_t i = 0; i < data->shared_count; i++)
 		if (append_shared_job(data, &data->shared[i], s, err) != 0)
 			return -1;

@@ -18,6 +18,7 @@ struct script_job {
 	const struct plan_job *job;
 	char *dir;          /* its directory */
 	const char *folder; /* the last part of dir */
+	int resumed_for;    /* struct share_order */
 };
 
 struct script_data {

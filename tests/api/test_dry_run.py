@@ -124,14 +124,14 @@ def test_dry_run_relative_path_is_an_error(ann, override, pointer):
     assert [(e["pointer"], "absolute" in e["message"]) for e in errors] == [(pointer, True)]
 
 
-def test_shared_deployment_is_refused_before_it_becomes_one_for_each_task(ann):
-    def errors(config, status):
-        envelope = {"config": config, "env": {"HF_TOKEN": SECRET}, "overrides": ["++execution.share_deployment=true"]}
-        return ann.submit(json.dumps(envelope), status, "application/json", params={"dry_run": "true"}).json().get("errors")
-
-    errors(GPU_CONFIG, 200)  # one task shares with nobody
-    (error,) = errors(GPU_CONFIG + "    - name: gsm8k\n", 422)
-    assert error["pointer"] == "/execution/share_deployment" and "for each task" in error["message"]
+def test_dry_run_of_a_shared_deployment_shows_the_one_script_and_each_jobs_files(ann):
+    envelope = {"config": GPU_CONFIG + "    - name: gsm8k\n", "env": {"HF_TOKEN": SECRET},
+                "overrides": ["++execution.share_deployment=true"]}
+    plan = ann.submit(json.dumps(envelope), 200, "application/json", params={"dry_run": "true"}).json()
+    first, second = plan["jobs"]
+    assert first["script"] == second["script"] and "readonly NEL_AT_ONCE=1\n" in first["script"]
+    folders = [{file["path"].split("/")[0] for file in job["files"]} for job in plan["jobs"]]
+    assert folders[1].isdisjoint(folders[0]) and "shared.1" in folders[0] and len(folders[1]) == 1
 
 
 def test_dry_run_strict_unknown_key_is_an_error(ann):

@@ -90,9 +90,10 @@ class Job:
         ann = daemon.client("ann")
         ann.post(f"/v1/jobs/{self.id}/cancel")
         wait_until(lambda: ann.get(f"/v1/jobs/{self.id}").json()["state"] == "cancelled", "the cancellation")
-        daemon.execute("UPDATE jobs SET cluster = 'beta', identity = ?, job_dir = ?, state = 'running', collected = 1,"
-                       " attempt = 0, slurm_job_id = NULL WHERE id = ?", account, str(folder / "task.0"), self.id)
-        daemon.execute("DELETE FROM attempts WHERE job = (SELECT seq FROM jobs WHERE id = ?)", self.id)
+        daemon.execute("UPDATE jobs SET cluster = 'beta', identity = ?, job_dir = ?, state = 'running', collected = 1"
+                       " WHERE id = ?", account, str(folder / "task.0"), self.id)
+        daemon.execute("UPDATE chains SET attempt = 0, slurm_job_id = NULL WHERE seq = (SELECT chain FROM jobs WHERE id = ?)", self.id)
+        daemon.execute("DELETE FROM attempts WHERE chain = (SELECT chain FROM jobs WHERE id = ?)", self.id)
 
     def path(self, name, query=""):
         return f"/v1/jobs/{self.id}/logs/{name}?follow=true{query}"
@@ -100,10 +101,10 @@ class Job:
     def attempt(self, number, slurm_id):
         self.daemon.execute("INSERT OR IGNORE INTO script_bodies (hash, text) VALUES ('none', '')")
         self.daemon.execute(
-            "INSERT OR REPLACE INTO attempts (job, number, job_name, time_limit_s, intended_at, slurm_job_id,"
-            " script_header, script_body) SELECT seq, ?, ?, 60, 1, ?, '', 'none' FROM jobs WHERE id = ?",
+            "INSERT OR REPLACE INTO attempts (chain, number, jobs, job_name, time_limit_s, intended_at, slurm_job_id,"
+            " script_header, script_body) SELECT chain, ?, json_array(id), ?, 60, 1, ?, '', 'none' FROM jobs WHERE id = ?",
             number, f"{self.id}-{number}-{slurm_id}", slurm_id, self.id)
-        self.daemon.execute("UPDATE jobs SET attempt = ?, slurm_job_id = ? WHERE id = ?", number, slurm_id, self.id)
+        self.daemon.execute("UPDATE chains SET attempt = ?, slurm_job_id = ? WHERE seq = (SELECT chain FROM jobs WHERE id = ?)", number, slurm_id, self.id)
 
     def end(self):
         self.daemon.execute("UPDATE jobs SET state = 'failed', reason = 'it was the test' WHERE id = ?", self.id)

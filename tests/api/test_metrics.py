@@ -114,10 +114,10 @@ def test_scrape_costs_the_same_however_much_is_stored(fresh):
     identity = ann.submit().json()["id"]
     before = len(ann.get("/metrics").text.splitlines())
     daemon.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO jobs "
-                   "(id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model, job_dir, state, walltime_s, "
-                   "resume_mode, resume_on, created_at, updated_at, ended_at, collected, attention) "
+                   "(id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model, job_dir, state, "
+                   "chain, created_at, updated_at, ended_at, collected, attention) "
                    "SELECT evaluation || '.' || (1000 + i), evaluation_seq, evaluation, 1000 + i, user, cluster, identity, "
-                   "task, model, job_dir, 'succeeded', 60, 'daemon', '', 1, 1, 1, 1, 0 FROM jobs, n WHERE id = ?",
+                   "task, model, job_dir, 'succeeded', chain, 1, 1, 1, 1, 0 FROM jobs, n WHERE id = ?",
                    f"{identity}.0")
     after = ann.get("/metrics").text
     assert 'nel_jobs{cluster="alpha",state="succeeded"} 5000' in after

@@ -10,9 +10,9 @@ import yaml
 from conftest import CONFIG, ROOT, wait_until
 
 LABELLED = {"config": CONFIG}
-JOB_KEYS = ("id evaluation task index user cluster model partition account gpus state reason waiting_on queue slurm_job_id attempt "
-            "progress gpu_utilization budget export warnings observed_at created_at started_at ended_at rundir").split()
-EVALUATION_KEYS = "id user cluster state created_at updated_at labels model config_hash images counts warnings jobs".split()
+JOB_KEYS = ("id evaluation task index user cluster model partition account gpus state reason waiting_on queue chain slurm_job_id "
+            "attempt progress gpu_utilization budget export warnings observed_at created_at started_at ended_at rundir").split()
+EVALUATION_KEYS = "id user cluster state created_at updated_at labels model config_hash images counts warnings chains jobs".split()
 NO_ID = ["0123456789abcdef", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0", "x", "%00", "..%2f..", "0" * 2000,
          "0123456789abcdef.0.0", "caf%C3%A9"]
 
@@ -46,6 +46,13 @@ def test_evaluation_shape_every_key_present(ann):
     assert list(body) == EVALUATION_KEYS and list(body["jobs"][0]) == JOB_KEYS
     assert sum(n for state, n in body["counts"].items() if state != "total") == body["counts"]["total"] == 2
     assert body["jobs"][0]["rundir"].startswith("/shared/out/")
+    # Unshared: a chain each, of the job's index, which has the job's own state and budget.
+    assert [list(chain) for chain in body["chains"]] == [["id", "jobs", "state", "attempt", "slurm_job_id", "budget"]] * 2
+    assert [(chain["id"], chain["jobs"]) for chain in body["chains"]] == [
+        (f"{body['id']}.c{index}", [f"{body['id']}.{index}"]) for index in (0, 1)]
+    for chain, job in zip(body["chains"], body["jobs"]):
+        assert job["chain"] == chain["id"]
+        assert all(job[key] == chain[key] for key in ("state", "attempt", "slurm_job_id", "budget"))
     assert body["jobs"][0]["budget"] == {"limit_s": 432000, "used_s": 0, "remaining_s": 432000}
 
 
@@ -55,6 +62,7 @@ def test_job_shape_waits_on_the_cluster(ann):
     assert list(job) == JOB_KEYS + ["failure", "attempts", "history"]
     assert job["task"] == "simple_evals.mmlu_pro" and job["index"] == 1
     assert job["history"][0]["from"] is None and job["history"][0]["to"] == "queued"
+    assert job["chain"] == identity.replace(".1", ".c1") and job["attempts"][0]["jobs"] == [identity]
     assert job["attempts"][0]["number"] == 1 == job["attempt"] and job["attempts"][0]["slurm_job_id"] is None
     script = ann.get(f"/v1/jobs/{identity}/script")
     assert script.text.startswith("#!/bin/bash\n#SBATCH ")

@@ -45,9 +45,11 @@ def test_counters_are_what_a_count_of_the_rows_gives(fresh):
     daemon.execute("UPDATE jobs SET state = 'succeeded', ended_at = 4 * 86400, collected = 1 WHERE evaluation = ?", second)
     daemon.execute("UPDATE jobs SET state = 'budget_exhausted', ended_at = 4 * 86400, collected = 1 WHERE id = ?", f"{third}.1")
     daemon.execute("DELETE FROM jobs WHERE evaluation = ?", ids[3])
+    daemon.execute("DELETE FROM chains WHERE evaluation = (SELECT seq FROM evaluations WHERE id = ?)", ids[3])
     daemon.execute("DELETE FROM evaluations WHERE id = ?", ids[3])
     daemon.execute("UPDATE attempts SET slurm_state = NULL")
-    daemon.execute("UPDATE attempts SET slurm_state = 'OUT_OF_MEMORY' WHERE job IN (SELECT seq FROM jobs WHERE id = ?)", f"{first}.0")
+    daemon.execute("UPDATE attempts SET slurm_state = 'OUT_OF_MEMORY' WHERE chain = (SELECT chain FROM jobs WHERE id = ?)",
+                   f"{first}.0")
     daemon.start()
     ann = daemon.client("ann")
     for time in ("created", "ended"):

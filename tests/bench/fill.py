@@ -26,13 +26,15 @@ with store:
         store.execute("INSERT INTO labels (evaluation, key, value) VALUES (?, 'team', ?)", (seq, f"t{seq % 5}"))
         for index, task in enumerate(tasks):
             store.execute(
+                "INSERT INTO chains (seq, evaluation, number, walltime_s, resume_mode, resume_on, budget_limit_s,"
+                " attempt, slurm_job_id) VALUES (?, ?, ?, 3600, 'daemon', 'TIMEOUT', 86400, 1, ?)",
+                (job, seq, index, str(job)))
+            store.execute(
                 "INSERT INTO jobs (seq, id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model,"
-                " job_dir, state, walltime_s, budget_limit_s, resume_mode, resume_on, attempt, slurm_job_id,"
-                " attention, created_at, updated_at, ended_at, collected)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'alpha', 'svc', ?, ?, ?, ?, 3600, 86400, 'daemon', 'TIMEOUT', 1, ?,"
-                " 0, ?, ?, ?, 1)",
+                " job_dir, state, chain, attention, created_at, updated_at, ended_at, collected)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'alpha', 'svc', ?, ?, ?, ?, ?, 0, ?, ?, ?, 1)",
                 (job, f"{name}.{index}", seq, name, index, f"user{seq % 7}", task, f"model-{seq % 11}",
-                 f"/shared/{name}/{task}.{index}", state, str(job), at, at, at))
+                 f"/shared/{name}/{task}.{index}", state, job, at, at, at))
             job += 1
 store.execute("ANALYZE")
 store.commit()

@@ -91,16 +91,18 @@ static void add_jobs(struct scheduler *s, struct evaluation_row *evaluation, int
 				      .model = evaluation->model,
 				      .job_dir = dir,
 				      .state = i % 2 == 0 ? CHAIN_RUNNING : CHAIN_PENDING,
-				      .walltime_s = 3600,
-				      .budget_limit_s = -1,
-				      .resume_mode = (char *)"daemon",
-				      .resume_on = (char *)"TIMEOUT,PREEMPTED",
+				      .chain = {.number = i,
+						.walltime_s = 3600,
+						.resume_mode = (char *)"daemon",
+						.resume_on = (char *)"TIMEOUT,PREEMPTED",
+						.budget_limit_s = -1},
 				      .progress = -1,
 				      .created_at = evaluation->created_at};
 		memcpy(job.evaluation, evaluation->id, sizeof job.evaluation);
 		ids_format_job(evaluation->id, i, job.id);
 		must(jobs_insert(s->db, &job, &err), &err);
-		struct attempt_row attempt = {.job_seq = job.seq,
+		struct attempt_row attempt = {.chain_seq = job.chain.seq,
+					      .jobs = (char *)"[]",
 					      .number = 1,
 					      .job_name = name,
 					      .time_limit_s = 600,
@@ -112,9 +114,9 @@ static void add_jobs(struct scheduler *s, struct evaluation_row *evaluation, int
 		must(attempts_update(s->db, &attempt, &err), &err);
 		struct job_row row = {0};
 		must(jobs_get_seq(s->db, job.seq, &row, &err), &err);
-		row.attempt = 1;
-		row.slurm_job_id = mem_strdup(id);
-		must(jobs_update(s->db, &row, &err), &err);
+		row.chain.attempt = 1;
+		row.chain.slurm_job_id = mem_strdup(id);
+		must(chains_update(s->db, &row.chain, &err), &err);
 		must(advance_attach(s, active_chains_put(&s->chains, &row), &err), &err);
 	}
 }

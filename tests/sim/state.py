@@ -62,6 +62,8 @@ class Job:
         self.id, self.name, self.user, self.uid = number, name, user, uid
         self.account, self.partition = "team", "batch"
         self.job_dir, self.attempt = None, 0  # of run.sub's data; None: some other job
+        self.shared, self.resumed_for = [], {}  # of run.sub's data: the directories' names of the jobs on one deployment
+        self.current = None  # which of them is evaluated: (name, since when, how many questions were answered then)
         self.workdir = "/"
         self.limit_s = 3600
         self.after = []
@@ -165,6 +167,9 @@ class Cluster:
         if job.job_dir is None:
             job.run_s = self.number("duration_s")
         elif not self.begin_work(job):
+            return
+        if job.shared and not job.idle:
+            self.start_shared(job)
             return
         end, how = job.start + job.run_s, ("COMPLETED", 0)
         job.fate = self.choose_fate(job)
@@ -276,6 +281,8 @@ class Cluster:
                 self.violations.append(f"jobs {other.id} and {job.id} work in {job.job_dir} at once")
             self.working[job.job_dir] = job
             self.stamp_start(attempt_dir)
+            if job.shared:
+                return True
             job.answered_before = self.answered(job)
             if job.answered_before >= self.number("questions"):
                 self.violations.append(f"job {job.id} works in {job.job_dir} after all is answered")
@@ -306,8 +313,12 @@ class Cluster:
 
     def answered(self, job):
         """How many questions have been answered, by the record that each attempt adds its share to."""
+        return self.answered_in(job.job_dir)
+
+    @staticmethod
+    def answered_in(directory):
         try:
-            with open(f"{job.job_dir}/artifacts/answered", encoding="ascii") as file:
+            with open(f"{directory}/artifacts/answered", encoding="ascii") as file:
                 return max((int(line.split()[1]) for line in file), default=0)
         except FileNotFoundError:
             return 0
@@ -321,6 +332,8 @@ class Cluster:
         self.leave_directory(job)
         if job.job_dir is None or job.idle or not os.path.isdir(job.job_dir):
             return True
+        if job.shared:
+            return self.end_shared_work(job, state, exit_code)
         total = int(self.number("questions"))
         share = (self.now() - job.start) / job.run_s if job.run_s > 0 else 1
         done = total if state == "COMPLETED" else min(total - 1, job.answered_before + int(
@@ -337,6 +350,115 @@ class Cluster:
             append(f"{job.job_dir}/logs/slurm-{job.id}.log", f"attempt {job.attempt} ended: {state}\n")
             if state == "COMPLETED":
                 replace(f"{job.job_dir}/artifacts/results.yml", RESULTS.format(count=total))
+        except OSError:
+            return False
+        return True
+
+
+    # ---- several jobs on one deployment, one after the other: what run_shared/ does ----
+
+    def start_shared(self, job):
+        job.fate = self.choose_fate(job)
+        end, how = job.start + job.limit_s, ("TIMEOUT", 0)
+        if job.fate is not None and job.start + job.fate[1] < end:
+            end, how = job.start + job.fate[1], (job.fate[0], job.fate[2])
+        self.at(end, self.finish, job, job.token, *how)
+        job.current = None
+        for name in job.shared:
+            record = f"{job.job_dir}/.jobs/{name}"
+            os.makedirs(f"{record}/.attempts/{job.attempt}", exist_ok=True)
+            if self.end_of(job, name) is None and job.resumed_for.get(name, 0) > 0:
+                for left in ["end", *(["cancel"] if job.attempt == job.resumed_for[name] else [])]:
+                    if os.path.exists(f"{record}/{left}"):
+                        os.unlink(f"{record}/{left}")
+        self.go_on_shared(job, job.token)
+
+    @staticmethod
+    def end_of(job, name):
+        """The attempt in which it ended, if that counts."""
+        try:
+            with open(f"{job.job_dir}/.jobs/{name}/end", encoding="ascii") as file:
+                attempt = int(file.read().split()[3])
+        except (FileNotFoundError, IndexError):
+            return None
+        return attempt if attempt >= job.resumed_for.get(name, 0) else None
+
+    def go_on_shared(self, job, token):
+        """A look at what the jobs are at, every now and then."""
+        if job.state != "RUNNING" or job.token != token:
+            return
+        try:
+            waits = [name for name in job.shared if self.end_of(job, name) is None]
+            for name in waits:
+                if os.path.exists(f"{job.job_dir}/.jobs/{name}/cancel"):
+                    self.leave_job(job, name)
+                    self.note_end(job, name, 143, "cancelled")
+            if job.current is not None and self.now() >= job.current[1] + self.left_of(job.current[2]):
+                self.complete_job(job)
+            waits = [name for name in waits if self.end_of(job, name) is None]
+            if job.current is None and waits:
+                self.begin_job(job, waits[0])
+        except OSError:
+            self.finish(job, None, "FAILED", 1)
+            return
+        if waits:
+            self.at(self.now() + 0.1, self.go_on_shared, job, token)
+        else:
+            self.finish(job, None, "COMPLETED")
+
+    def left_of(self, answered):
+        """How long a job still takes undisturbed."""
+        return self.number("duration_s") * (1 - answered / self.number("questions"))
+
+    def begin_job(self, job, name):
+        directory = f"{os.path.dirname(job.job_dir)}/{name}"
+        answered = self.answered_in(directory)
+        if answered >= self.number("questions"):
+            self.violations.append(f"job {job.id} evaluates {directory} after all is answered")
+        job.current = (name, self.now(), answered)
+        append(f"{job.job_dir}/.jobs/{name}/.attempts/{job.attempt}/started", f"{int(self.now())}\n")
+
+    def leave_job(self, job, name):
+        """What it has answered so far stays."""
+        if job.current is None or job.current[0] != name:
+            return
+        _, begin, before = job.current
+        job.current = None
+        total = int(self.number("questions"))
+        share = (self.now() - begin) / self.left_of(before)
+        self.note_answers(job, name, before, min(total - 1, before + int(share * (total - before))))
+
+    def complete_job(self, job):
+        name, _, before = job.current
+        total = int(self.number("questions"))
+        job.current = None
+        self.note_answers(job, name, before, total)
+        replace(f"{os.path.dirname(job.job_dir)}/{name}/artifacts/results.yml", RESULTS.format(count=total))
+        self.note_end(job, name, 0, "ended")
+
+    def note_answers(self, job, name, before, done):
+        directory = f"{os.path.dirname(job.job_dir)}/{name}"
+        if done > before:
+            append(f"{directory}/artifacts/answered", f"{before + 1} {done} {job.id}\n")
+        replace(f"{directory}/artifacts/progress", f"{done}\n")
+
+    def note_end(self, job, name, exit_code, why):
+        now = int(self.now())
+        replace(f"{job.job_dir}/.jobs/{name}/end", f"{exit_code} {now} {now} {job.attempt} {why}\n")
+
+    def end_shared_work(self, job, state, exit_code):
+        try:
+            if state == "COMPLETED":  # at somebody's will, perhaps
+                for name in [name for name in job.shared if self.end_of(job, name) is None]:
+                    if job.current is None:
+                        self.begin_job(job, name)
+                    self.complete_job(job)
+            elif job.current is not None:
+                self.leave_job(job, job.current[0])
+            attempt_dir = f"{job.job_dir}/.attempts/{job.attempt}"
+            os.utime(f"{attempt_dir}/alive", (self.now(), self.now()))
+            if state in STAMPED:
+                append(f"{attempt_dir}/ended", f"{int(self.now())} {exit_code or STAMPED[state]}\n")
         except OSError:
             return False
         return True
@@ -370,15 +492,22 @@ def replace(path, text):
 
 def read_script(text):
     """The #SBATCH options and run.sub's own data of a batch script."""
-    options, data = {}, {}
-    for line in text.splitlines():
+    options, data = {}, {"NEL_JOBS": [], "NEL_RESUMED_FOR": {}}
+    lines = iter(text.splitlines())
+    for line in lines:
         if line.startswith("#SBATCH "):
             for word in shlex.split(line[8:]):
                 name, _, value = word.partition("=")
                 options[name.lstrip("-")] = value
-        match = re.match(r"readonly (NEL_JOB_DIR|NEL_ATTEMPT)=(.*)$", line)
+        match = re.match(r"(?:readonly )?(NEL_JOB_DIR|NEL_ATTEMPT)=(.*)$", line)
         if match:
-            data[match[1]] = shlex.split(match[2])[0]
-        if len(data) == 2:
+            data.setdefault(match[1], shlex.split(match[2])[0])
+        if line == "readonly NEL_JOBS=(":
+            data["NEL_JOBS"] = [shlex.split(one)[0] for one in iter(lambda: next(lines), ")")]
+        match = re.match(r"readonly -A NEL_RESUMED_FOR=\((.*)\)$", line)
+        if match:
+            data["NEL_RESUMED_FOR"] = {name: int(number) for name, number in re.findall(r"\[(.*?)\]=(\d+)", match[1])}
+            break
+        if line == "# shellcheck shell=bash":
             break
     return options, data

@@ -34,6 +34,11 @@ CONFIG = {
 }
 
 
+SHARED = {"defaults": [{"execution": "slurm/default"}, {"deployment": "vllm"}, "_self_"],
+          "deployment": {"checkpoint_path": "/usr/share", "served_model_name": "m"}}
+sharing = threading.local()  # .on: the worlds of this thread submit evaluations whose tasks share a deployment
+
+
 class Wrong(AssertionError):
     """What the daemon promised did not hold."""
 
@@ -121,6 +126,7 @@ class World:
         self.mounts = []
         self.closers = []  # called at the end, the last one first
         self.daemon = None
+        self.shared = getattr(sharing, "on", False)
         self.evaluations = []
         self.closing = threading.Event()
         self.sim = Sim(f"{self.directory}/sim")
@@ -219,7 +225,10 @@ class World:
         return document
 
     def config(self, tasks=1, output=None, **execution):
-        return {**CONFIG, "execution": {**CONFIG["execution"], "output_dir": output or self.sim.output, **execution},
+        if self.shared:
+            tasks, execution = tasks + 1, {"share_deployment": True, **execution}
+        base = {name: CONFIG[name] for name in CONFIG if name != "target"} | SHARED if self.shared else CONFIG
+        return {**base, "execution": {**CONFIG["execution"], "output_dir": output or self.sim.output, **execution},
                 "evaluation": {"tasks": [{"name": "lm-evaluation-harness.ifeval"}] * tasks}}
 
     def post(self, seconds=120, **config):
@@ -253,8 +262,13 @@ class World:
 
     def await_state(self, evaluation, states, seconds=120):
         wanted = (states,) if isinstance(states, str) else states
-        until(lambda: all(state in wanted for state in self.states(evaluation)), seconds,
+        until(lambda: self._are(self.states(evaluation), wanted), seconds,
               lambda: f"{evaluation} to be {wanted}; it is {self.describe(evaluation)}")
+
+    def _are(self, states, wanted):
+        if self.shared and "running" in wanted and "running" in states:
+            return all(state in (*wanted, "pending", *ENDS) for state in states)  # the others' turn comes, or was
+        return all(state in wanted for state in states)
 
     def describe(self, evaluation):
         return [(job["state"], job["reason"], job["waiting_on"], job["attempt"], job["slurm_job_id"])
@@ -307,7 +321,7 @@ class World:
             raise Wrong(f"{where} is not {expect}")
         if job["state"] not in ENDS:
             raise Wrong(f"{where} has not ended")
-        suffix = f".{job['index']}-{job['evaluation']}."
+        suffix = f".{job['chain'].rpartition('.c')[2]}-{job['evaluation']}."
         mine = [(name, found) for name, found in by_name.items() if suffix in name]
         numbers = {int(name.rpartition(".")[2]) for name, _ in mine}
         known = {attempt["number"]: attempt for attempt in job["attempts"]}
@@ -329,10 +343,22 @@ class World:
             if found[0]["idle"]:
                 raise Wrong(f"{where}: {found[0]} found its attempt taken")
             completed += found[0]["state"] == "COMPLETED"
+        if self.shared:
+            self._check_shared(job, where)
+            return
         if (job["state"] == "succeeded") != (completed == 1) or completed > 1:
             raise Wrong(f"{where}: {completed} of its attempts completed")
         if completed:
             self._check_answers(job, mine[0][1][0]["dir"])
+
+    def _check_shared(self, job, where):
+        """One that succeeded has an end of its own, and all answers, each once."""
+        number = job["chain"].rpartition(".c")[2]
+        record = Path(job["rundir"]).parent / f"shared.{number}/.jobs" / Path(job["rundir"]).name / "end"
+        ended_well = record.exists() and record.read_text().startswith("0 ")
+        if (job["state"] == "succeeded") != ended_well and Path(job["rundir"]).exists():
+            raise Wrong(f"{where}: its end is {record.read_text() if record.exists() else 'not there'}")
+        self._check_answers(job, job["rundir"])
 
     @staticmethod
     def _check_answers(job, directory):

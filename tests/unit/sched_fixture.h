@@ -99,28 +99,32 @@ static inline void scene_init(struct scene *scene, struct fixture *f, const stru
 	atomic_store(&scene->s.settings, &scene->settings);
 	struct evaluation_row evaluation = sample_evaluation(++number);
 	assert_ok(f, evaluations_insert(f->db, &evaluation, err));
+	/* So that a chain and its job have different numbers in the store. */
+	struct chain_row before_it = {.number = 99, .resume_mode = (char *)"off", .resume_on = (char *)""};
+	assert_ok(f, chains_insert(f->db, evaluation.seq, &before_it, err));
 	scene->job = sample_job(&evaluation, 0);
 	scene->job.state = before->state;
-	scene->job.resume_mode = (char *)(before->resume_mode != NULL ? before->resume_mode : "daemon");
-	scene->job.budget_limit_s = before->budget_limit_s > 0 ? before->budget_limit_s : -1;
+	scene->job.chain.resume_mode = (char *)(before->resume_mode != NULL ? before->resume_mode : "daemon");
+	scene->job.chain.budget_limit_s = before->budget_limit_s > 0 ? before->budget_limit_s : -1;
 	assert_ok(f, jobs_insert(f->db, &scene->job, err));
 	struct job_row row = {0};
 	assert_ok(f, jobs_get_seq(f->db, scene->job.seq, &row, err));
-	row.attempt = before->attempt > 0 ? before->attempt : before->state != CHAIN_QUEUED;
-	row.budget_from_attempt = 1;
+	row.chain.attempt = before->attempt > 0 ? before->attempt : before->state != CHAIN_QUEUED;
+	row.chain.budget_from_attempt = 1;
 	row.started_at = before->started_at;
 	row.export_ = mem_strdup(before->export_);
-	row.slurm_job_id = has_slurm_job(before) ? mem_strdup("77") : NULL;
+	row.chain.slurm_job_id = has_slurm_job(before) ? mem_strdup("77") : NULL;
 	row.ended_at = chain_state_is_end(before->state) ? NOW_S - 10 : 0;
-	for (int i = 1; i <= row.attempt; i++) {
+	for (int i = 1; i <= row.chain.attempt; i++) {
 		CLEANUP(mem_freep) char *name = mem_printf("%s-%d", evaluation.id, i);
-		bool newest = i == row.attempt;
-		scene->attempt = (struct attempt_row){.job_seq = scene->job.seq,
+		bool newest = i == row.chain.attempt;
+		scene->attempt = (struct attempt_row){.chain_seq = scene->job.chain.seq,
+						      .jobs = (char *)"[]",
 						      .number = i,
 						      .job_name = name,
 						      .time_limit_s = 600,
 						      .intended_at = NOW_S - 50,
-						      .slurm_job_id = newest ? row.slurm_job_id : (char *)"76",
+						      .slurm_job_id = newest ? row.chain.slurm_job_id : (char *)"76",
 						      .slurm_state = (char *)(newest ? before->slurm_state : "TIMEOUT"),
 						      .nodes = (char *)(newest ? before->nodes : NULL),
 						      .started_at = newest ? before->started_at : NOW_S - 500,
@@ -132,6 +136,7 @@ static inline void scene_init(struct scene *scene, struct fixture *f, const stru
 		assert_ok(f, attempts_update(f->db, &scene->attempt, err));
 	}
 	assert_ok(f, jobs_update(f->db, &row, err));
+	assert_ok(f, chains_update(f->db, &row.chain, err));
 	if (before->cancelled) {
 		CLEANUP(mem_freep)
 		char *asked = mem_printf("UPDATE jobs SET cancel_requested_at = 9, cancel_requested_by = 'anna', "
@@ -291,7 +296,7 @@ static inline void assert_after(const char *name, const struct scene *scene, con
 		fail_msg("%s: it is in flight for ever", name);
 	assert_part(name, "the reason", chain->job.reason, after->reason);
 	assert_part(name, "waiting_on", chain->job.waiting_on, after->waiting_on);
-	assert_ok(f, jobs_get_seq(f->db, chain->seq, &row, &f->err));
+	assert_ok(f, jobs_get_seq(f->db, chain->job.seq, &row, &f->err));
 	if (row.state != after->state || row.collected != after->collected)
 		fail_msg("%s: stored is %s, collected %d", name, chain_state_name(row.state), row.collected);
 	assert_part(name, "the stored reason", row.reason, after->reason);
@@ -306,7 +311,7 @@ static inline int take_spoilt(const char *name, struct fixture *f, const struct 
 	struct scene scene;
 	scene_init(&scene, f, before);
 	struct action *action = make(&scene);
-	scene.chain->in_flight = action->type != &action_observe;
+	scene.chain->in_flight = action->type != &action_observe ? action->type : NULL;
 	CLEANUP(mem_freep) char *was = dump(f);
 	spoil(&scene);
 	scene.failing = failing;
@@ -334,7 +339,7 @@ static inline void assert_take(const char *name, struct fixture *f, const struct
 	struct scene scene;
 	scene_init(&scene, f, before);
 	struct action *action = make(&scene);
-	scene.chain->in_flight = action->type != &action_observe;
+	scene.chain->in_flight = action->type != &action_observe ? action->type : NULL;
 	answers_take(&scene.s, action);
 	assert_after(name, &scene, after);
 	scene_done(&scene);

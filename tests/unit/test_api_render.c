@@ -121,8 +121,8 @@ static struct job_row make_job(enum chain_state job_state)
 	    .task = "mmlu",
 	    .job_dir = "/out/x/mmlu.0",
 	    .state = job_state,
-	    .budget_limit_s = 100,
-	    .budget_used_s = 130,
+	    .chain.budget_limit_s = 100,
+	    .chain.budget_used_s = 130,
 	    .progress = -1,
 	    .created_at = 1000000000,
 	};
@@ -192,7 +192,7 @@ static void test_render_job_unknown_values_are_null(void **state)
 	(void)state;
 	render_job(&out, &job);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 26);
+	assert_int_equal(json_object_size(json), 27);
 	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
 		assert_true(json_is_null(json_object_get(json, nulls[i])));
 	const json_t *budget = json_object_get(json, "budget");
@@ -200,7 +200,7 @@ static void test_render_job_unknown_values_are_null(void **state)
 	assert_int_equal(json_integer_value(json_object_get(budget, "remaining_s")), 0);
 	json_decref(json);
 
-	job.budget_limit_s = -1;
+	job.chain.budget_limit_s = -1;
 	job.progress = 7;
 	render_job(&out, &job);
 	json = parse(&out);
@@ -278,7 +278,7 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	(void)state;
 	render_evaluation(&out, &row, &jobs);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 13);
+	assert_int_equal(json_object_size(json), 14);
 	assert_string_equal(json_string_value(json_object_get(json, "config_hash")), "cafe");
 	assert_int_equal(json_array_size(json_object_get(json, "images")), 1);
 	const json_t *counts = json_object_get(json, "counts");
@@ -293,11 +293,49 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	json_decref(json);
 }
 
+/* Jobs that share a chain are told of once, with one budget; where each has its own, each has an entry. */
+static void test_render_evaluation_chains(void **state)
+{
+	(void)state;
+	struct job_row items[] = {make_job(CHAIN_RUNNING), make_job(CHAIN_SUCCEEDED), make_job(CHAIN_PENDING)};
+	for (int i = 0; i < 3; i++) {
+		snprintf(items[i].id, sizeof items[i].id, "0123456789abcdef.%d", i);
+		items[i].chain.seq = i == 1 ? 8 : 7;
+		items[i].chain.number = i == 1 ? 2 : 1;
+		items[i].chain.attempt = 3;
+		items[i].chain.slurm_job_id = (char *)(i == 1 ? "71" : NULL);
+	}
+	struct evaluation_row row = {.id = "0123456789abcdef"};
+	const struct job_list jobs = {items, 3};
+	struct json_out out = {0};
+	render_evaluation(&out, &row, &jobs);
+	json_t *json = parse(&out);
+	json_t *want =
+	    json_loads("[{\"id\": \"0123456789abcdef.c1\", \"jobs\": [\"0123456789abcdef.0\", \"0123456789abcdef.2\"], "
+		       " \"state\": \"running\", \"attempt\": 3, \"slurm_job_id\": null,"
+		       " \"budget\": {\"limit_s\": 100, \"used_s\": 130, \"remaining_s\": 0}},"
+		       " {\"id\": \"0123456789abcdef.c2\", \"jobs\": [\"0123456789abcdef.1\"],"
+		       " \"state\": \"succeeded\", \"attempt\": 3, \"slurm_job_id\": \"71\","
+		       " \"budget\": {\"limit_s\": 100, \"used_s\": 130, \"remaining_s\": 0}}]",
+		       0, NULL);
+	assert_non_null(want);
+	assert_true(json_equal(json_object_get(json, "chains"), want));
+	const json_t *second = json_array_get(json_object_get(json, "jobs"), 1);
+	assert_string_equal(json_string_value(json_object_get(second, "chain")), "0123456789abcdef.c2");
+	json_decref(want);
+	json_decref(json);
+}
+
 static void test_render_job_detail_attempts_and_history(void **state)
 {
 	struct job_row job = make_job(CHAIN_FAILED);
 	struct attempt_row attempt = {.number = 2, .exit_code = -1, .elapsed_s = -1, .time_limit_s = 60};
-	struct attempt_row ended = {.number = 1, .exit_code = 0, .signal = 9, .elapsed_s = 5, .time_limit_s = 60};
+	struct attempt_row ended = {.number = 1,
+				    .jobs = (char *)"[\"0123456789abcdef.0\"]",
+				    .exit_code = 0,
+				    .signal = 9,
+				    .elapsed_s = 5,
+				    .time_limit_s = 60};
 	struct attempt_row attempts[] = {ended, attempt};
 	struct history_row changes[] = {{.at = 5, .to = "queued"}, {.at = 6, .from = "queued", .to = "failed"}};
 	const struct attempt_list attempt_list = {attempts, 2};
@@ -306,8 +344,8 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	    .log = (char *)"client-7.log", .lines = (char *)"one\n\ntwo \"x\"\n", .advice = (char *)"try"};
 	struct json_out out = {0};
 	(void)state;
-	job.budget_limit_s = 100;
-	job.budget_from_attempt = 1;
+	job.chain.budget_limit_s = 100;
+	job.chain.budget_from_attempt = 1;
 	render_job_detail(&out, &job, &attempt_list, &history, &failure);
 	json_t *json = parse(&out);
 	const json_t *told = json_object_get(json, "failure");
@@ -317,7 +355,8 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	assert_string_equal(json_string_value(json_object_get(told, "advice")), "try");
 	const json_t *first = json_array_get(json_object_get(json, "attempts"), 0);
 	const json_t *second = json_array_get(json_object_get(json, "attempts"), 1);
-	assert_int_equal(json_object_size(first), 14);
+	assert_int_equal(json_object_size(first), 15);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(first, "jobs"), 0)), "0123456789abcdef.0");
 	assert_int_equal(json_integer_value(json_object_get(first, "budget_remaining_s")), 95);
 	assert_int_equal(json_integer_value(json_object_get(second, "budget_remaining_s")), 95);
 	assert_int_equal(json_integer_value(json_object_get(first, "signal")), 9);
@@ -329,7 +368,7 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	json_decref(json);
 
 	struct json_out plain = {0};
-	job.budget_from_attempt = 2; /* a new budget since */
+	job.chain.budget_from_attempt = 2; /* a new budget since */
 	render_job_detail(&plain, &job, &attempt_list, &history, &(const struct failure_row){0});
 	json = parse(&plain);
 	assert_true(json_is_null(json_object_get(json, "failure")));
@@ -380,6 +419,7 @@ int main(void)
 	    cmocka_unit_test(test_render_job_progress),
 	    cmocka_unit_test(test_render_job_queue_is_whose_it_waits_in),
 	    cmocka_unit_test(test_render_evaluation_counts_and_warnings),
+	    cmocka_unit_test(test_render_evaluation_chains),
 	    cmocka_unit_test(test_render_job_detail_attempts_and_history),
 	    cmocka_unit_test(test_render_score_csv_fields_are_quoted),
 	};

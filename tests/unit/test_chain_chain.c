@@ -143,6 +143,23 @@ static void test_chain_sum_up_table(void **state)
 	}
 }
 
+static void test_chain_state_of_the_one_that_lives_tells_most(void **state)
+{
+	(void)state;
+	/* In the order in which they tell: each before all that follow. */
+	static const enum chain_state order[] = {
+	    CHAIN_RUNNING,    CHAIN_PENDING, CHAIN_SUBMITTING,       CHAIN_RESUMING,  CHAIN_QUEUED,
+	    CHAIN_CANCELLING, CHAIN_FAILED,  CHAIN_BUDGET_EXHAUSTED, CHAIN_CANCELLED, CHAIN_SUCCEEDED};
+	for (size_t i = 0; i < CHAIN_STATE_COUNT; i++) {
+		int counts[CHAIN_STATE_COUNT] = {0};
+		counts[order[i]] = 1;
+		assert_int_equal(chain_state_of(counts), order[i]); /* of one job, its own */
+		for (size_t later = i + 1; later < CHAIN_STATE_COUNT; later++)
+			counts[order[later]] = 3;
+		assert_int_equal(chain_state_of(counts), order[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +170,7 @@ int main(void)
 	    cmocka_unit_test(test_chain_rule_for_cancel_in_each_state),
 	    cmocka_unit_test(test_chain_rule_for_random_events_hold_the_invariants),
 	    cmocka_unit_test(test_chain_sum_up_table),
+	    cmocka_unit_test(test_chain_state_of_the_one_that_lives_tells_most),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,9 +39,9 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->job_dir, b->job_dir},
 	    {a->reason, b->reason},
 	    {a->waiting_on, b->waiting_on},
-	    {a->resume_mode, b->resume_mode},
-	    {a->resume_on, b->resume_on},
-	    {a->slurm_job_id, b->slurm_job_id},
+	    {a->chain.resume_mode, b->chain.resume_mode},
+	    {a->chain.resume_on, b->chain.resume_on},
+	    {a->chain.slurm_job_id, b->chain.slurm_job_id},
 	    {a->partition, b->partition},
 	    {a->account, b->account},
 	    {a->export_, b->export_},
@@ -54,14 +54,14 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
 	    {a->evaluation_seq, b->evaluation_seq},
 	    {a->index, b->index},
 	    {a->state, b->state},
-	    {a->walltime_s, b->walltime_s},
-	    {a->budget_limit_s, b->budget_limit_s},
-	    {a->budget_used_s, b->budget_used_s},
-	    {a->max_attempts, b->max_attempts},
-	    {a->attempt, b->attempt},
-	    {a->failures, b->failures},
+	    {a->chain.walltime_s, b->chain.walltime_s},
+	    {a->chain.budget_limit_s, b->chain.budget_limit_s},
+	    {a->chain.budget_used_s, b->chain.budget_used_s},
+	    {a->chain.max_attempts, b->chain.max_attempts},
+	    {a->chain.attempt, b->chain.attempt},
+	    {a->chain.failures, b->chain.failures},
 	    {a->gpus, b->gpus},
-	    {a->not_before, b->not_before},
+	    {a->chain.not_before, b->chain.not_before},
 	    {a->cancel_requested_at, b->cancel_requested_at},
 	    {a->progress, b->progress},
 	    {a->progress_total, b->progress_total},
@@ -89,19 +89,19 @@ static void test_jobs_insert_and_get_every_column(void **state)
 	struct job_row rows[] = {sample_job(&evaluation, 0), sample_job(&evaluation, 12)};
 	rows[1].reason = (char *)"node n7 failed";
 	rows[1].waiting_on = (char *)"credentials for alpha";
-	rows[1].slurm_job_id = (char *)"4711";
+	rows[1].chain.slurm_job_id = (char *)"4711";
 	rows[1].cancel_requested_by = (char *)"bert";
 	rows[1].state = CHAIN_FAILED;
-	rows[1].budget_limit_s = 7200;
-	rows[1].budget_used_s = 60;
-	rows[1].max_attempts = 9;
-	rows[1].attempt = 3;
-	rows[1].failures = 2;
+	rows[1].chain.budget_limit_s = 7200;
+	rows[1].chain.budget_used_s = 60;
+	rows[1].chain.max_attempts = 9;
+	rows[1].chain.attempt = 3;
+	rows[1].chain.failures = 2;
 	rows[1].partition = (char *)"gpu";
 	rows[1].account = (char *)"team";
 	rows[1].gpus = 8;
 	rows[0].gpus = -1;
-	rows[1].not_before = 11;
+	rows[1].chain.not_before = 11;
 	rows[1].cancel_requested_at = 12;
 	rows[1].progress = 0;
 	rows[1].progress_total = 20;
@@ -134,6 +134,13 @@ static void assert_waits_in_slurm(struct fixture *f, int64_t seq, const char *re
 	assert_int_equal(expected_start, job.queue.expected_start);
 }
 
+static int64_t chain_of(struct fixture *f, int64_t seq)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	return row.chain.seq;
+}
+
 static void test_jobs_get_shows_why_slurm_lets_it_wait_while_it_does(void **state)
 {
 	struct fixture *f = *state;
@@ -142,7 +149,8 @@ static void test_jobs_get_shows_why_slurm_lets_it_wait_while_it_does(void **stat
 	static const char *const reasons[] = {"Priority", "Resources"};
 	for (int number = 1; number <= 2; number++) {
 		CLEANUP(mem_freep) char *name = mem_printf("nel-x-%d", number);
-		struct attempt_row row = {.job_seq = seqs[0],
+		struct attempt_row row = {.chain_seq = chain_of(f, seqs[0]),
+					  .jobs = (char *)"[]",
 					  .number = number,
 					  .job_name = name,
 					  .elapsed_s = -1,
@@ -153,7 +161,7 @@ static void test_jobs_get_shows_why_slurm_lets_it_wait_while_it_does(void **stat
 		assert_ok(f, attempts_update(f->db, &row, &f->err));
 	}
 	assert_waits_in_slurm(f, seqs[0], NULL, 0);
-	const char *sql = "UPDATE jobs SET state = 'pending', attempt = 2";
+	const char *sql = "UPDATE chains SET attempt = 2; UPDATE jobs SET state = 'pending'";
 	assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_waits_in_slurm(f, seqs[0], "Resources", 2000);
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'running'", NULL, NULL, NULL), SQLITE_OK);
@@ -284,12 +292,6 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 	struct evaluation_row evaluation = add_jobs(f, 1, 1, &seq);
 	struct job_row change = {.seq = seq,
 				 .waiting_on = (char *)"a slot",
-				 .budget_used_s = 10,
-				 .budget_limit_s = 20,
-				 .attempt = 2,
-				 .slurm_job_id = (char *)"77",
-				 .failures = 1,
-				 .not_before = 30,
 				 .progress = 5,
 				 .progress_total = 6,
 				 .window = {7, 8, 9, 10},
@@ -302,12 +304,6 @@ static void test_jobs_update_writes_what_it_counts_only(void **state)
 	struct job_row expected = sample_job(&evaluation, 0);
 	expected.seq = seq;
 	expected.waiting_on = change.waiting_on;
-	expected.budget_used_s = 10;
-	expected.budget_limit_s = 20;
-	expected.attempt = 2;
-	expected.slurm_job_id = change.slurm_job_id;
-	expected.failures = 1;
-	expected.not_before = 30;
 	expected.progress = 5;
 	expected.progress_total = 6;
 	expected.window = change.window;

@@ -96,6 +96,7 @@ static void test_replies_go_with_every_change(void **state)
 	    "UPDATE jobs SET reason = 'other'",
 	    "UPDATE jobs SET warnings = '[]'",
 	    "UPDATE jobs SET observed_at = 77",
+	    "UPDATE chains SET budget_used_s = 8",
 	    "UPDATE labels SET value = 'b'",
 	    "UPDATE labels SET key = 'c'",
 	    "INSERT INTO labels (evaluation, key, value) SELECT seq, 'd', 'e' FROM evaluations",
@@ -129,7 +130,8 @@ static void test_replies_go_with_a_resume_and_with_the_evaluation(void **state)
 	/* Another evaluation may get the number. A program that knows no foreign keys deletes as well. */
 	for (int keys = 0; keys < 2; keys++) {
 		run(f, keys ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF");
-		run(f, "DELETE FROM jobs; DELETE FROM labels; DELETE FROM evaluation_texts; DELETE FROM evaluations");
+		run(f, "DELETE FROM jobs; DELETE FROM chains; DELETE FROM labels; DELETE FROM evaluation_texts; DELETE "
+		       "FROM evaluations");
 		assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM replies"), 0);
 		struct evaluation_row next = add_ended(f, 2 + keys);
 		assert_int_equal(next.seq, evaluation.seq);

@@ -10,8 +10,8 @@ static void fill(struct fixture *f, const char *user, int from, int to)
 	char *sql =
 	    mem_printf("WITH RECURSIVE n(i) AS (VALUES (%d) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
 		       " INSERT INTO jobs (id, evaluation_seq, evaluation, idx, user, cluster, identity, task, model,"
-		       " job_dir, state, walltime_s, resume_mode, resume_on, created_at, updated_at, ended_at)"
-		       " SELECT 'e.' || i, 1, 'e', i, '%s', 'alpha', 'svc', 't', 'm', '/d', 'failed', 60, 'off', '', 1,"
+		       " job_dir, state, created_at, updated_at, ended_at)"
+		       " SELECT 'e.' || i, 1, 'e', i, '%s', 'alpha', 'svc', 't', 'm', '/d', 'failed', 1,"
 		       " 1, 86400 + i FROM n",
 		       from, to, user);
 	char *message = NULL;

@@ -180,9 +180,9 @@ static void test_take_collect_stores_scores_logs_and_failures(void **state)
 		CLEANUP(result_list_done) struct result_list list = {0};
 		scene_init(&scene, f, fails ? &failure : &success);
 		answers_take(&scene.s, fails ? collected(&scene) : with_scores(&scene));
-		assert_ok(f, results_of_job(f->db, scene.chain->seq, &list, &f->err));
+		assert_ok(f, results_of_job(f->db, scene.chain->job.seq, &list, &f->err));
 		assert_int_equal(list.count, !fails);
-		assert_ok(f, failures_get(f->db, scene.chain->seq, &row, &f->err));
+		assert_ok(f, failures_get(f->db, scene.chain->job.seq, &row, &f->err));
 		assert_part("failure", "its lines", row.lines, fails ? "no such model" : NULL);
 		assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM job_logs"), 1);
 		assert_int_equal(scene.chain->job.progress, 5);

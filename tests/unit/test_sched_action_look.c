@@ -146,14 +146,15 @@ static const struct look_case cases[] = {
     {"its run directory is gone", gone, true, false, 0, "SELECT outcome || why FROM orphans",
      "goneits run directory is not there"},
     {"it is adopted", unknown, true, false, 0,
-     "SELECT o.outcome || ' ' || e.user || ' ' || j.state || ' ' || j.attempt || ' ' || j.slurm_job_id FROM orphans o "
-     "JOIN "
-     "evaluations e ON e.id = o.evaluation JOIN jobs j ON j.evaluation = e.id",
-     "adopted ben pending 1 77"},
+     "SELECT o.outcome || ' ' || e.user || ' ' || j.state || ' ' || c.attempt || ' ' || c.slurm_job_id || ' ' || "
+     "c.number"
+     " FROM orphans o JOIN evaluations e ON e.id = o.evaluation JOIN jobs j ON j.evaluation = e.id JOIN chains c ON "
+     "c.seq = "
+     "j.chain",
+     "adopted ben pending 1 77 0"},
     {"a later attempt of a chain", known, true, false, 0,
-     "SELECT o.outcome || ' ' || j.state || ' ' || j.attempt || ' ' || j.slurm_job_id FROM orphans o JOIN jobs j ON "
-     "j.evaluation "
-     "= o.evaluation",
+     "SELECT o.outcome || ' ' || j.state || ' ' || c.attempt || ' ' || c.slurm_job_id FROM orphans o JOIN jobs j ON "
+     "j.evaluation = o.evaluation JOIN chains c ON c.seq = j.chain",
      "adopted pending 2 78"},
     {"a later attempt, and the one before has ended", known_and_over, true, false, 0,
      "SELECT count(*) || ' ' || sum(run_s) || ' ' || (min(ended_at) > 0) FROM usage", "1 30 1"},
@@ -218,7 +219,7 @@ static int take_look_spoilt(struct fixture *f, const struct look_case *c, int fa
 	if (watch->looked || watch->looking || watch->lost.count > 0 || watch->look_ms != clock_mono_ms() + 1000)
 		fail_msg("%s: write %d failed, and the cluster is not looked at again", c->name, failing);
 	struct active_chain *chain = active_chains_find(&scene.s.chains, scene.chain->seq);
-	if (!chain->stale && (chain->job.attempt != 1 || chain->job.state != CHAIN_RUNNING))
+	if (!chain->stale && (chain->common->row.attempt != 1 || chain->job.state != CHAIN_RUNNING))
 		fail_msg("%s: write %d failed: memory has what the store has not", c->name, failing);
 	int writes = scene.writes;
 	scene_done(&scene);

@@ -285,9 +285,9 @@ static void test_take_observe_leaves_chains_in_flight(void **state)
 	static const struct before before = {.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .cancelled = true};
 	struct scene scene;
 	scene_init(&scene, *state, &before);
-	scene.chain->in_flight = true;
+	scene.chain->in_flight = &action_cancel;
 	answers_take(&scene.s, running(&scene));
-	assert_true(scene.chain->in_flight);
+	assert_non_null(scene.chain->in_flight);
 	assert_int_equal(scene.chain->pending, ACTION_CANCEL);
 	scene_done(&scene);
 }
@@ -311,7 +311,7 @@ static void test_take_observe_counts_what_an_attempt_has_used(void **state)
 		assert_int_equal(
 		    query_number(f->db->sqlite, "SELECT value FROM totals WHERE name = 'gpu_seconds_wasted'"),
 		    cases[i].wasted);
-		assert_int_equal(scene.chain->job.budget_used_s, 400);
+		assert_int_equal(scene.chain->common->row.budget_used_s, 400);
 		scene_done(&scene);
 	}
 }
@@ -469,7 +469,7 @@ static int64_t stored_observed_at(const struct scene *scene)
 {
 	struct fixture *f = scene->f;
 	CLEANUP(job_row_done) struct job_row row = {0};
-	assert_ok(f, jobs_get_seq(f->db, scene->chain->seq, &row, &f->err));
+	assert_ok(f, jobs_get_seq(f->db, scene->chain->job.seq, &row, &f->err));
 	assert_int_equal(row.observation, scene->chain->job.observation);
 	return row.observed_at;
 }

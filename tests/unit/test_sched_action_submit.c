@@ -37,7 +37,7 @@ static struct action *untold(struct scene *scene)
 
 static struct action *untold_for_too_long(struct scene *scene)
 {
-	scene->chain->attempt.intended_at = NOW_S - 100;
+	scene->chain->common->attempt.intended_at = NOW_S - 100;
 	return outcome(scene, SUBMIT_UNTOLD, "AssocGrpJobsLimit");
 }
 
@@ -256,10 +256,10 @@ static void test_take_submit_gives_its_place_back(void **state)
 		struct scene scene;
 		scene_init(&scene, *state, &before);
 		scene.watch->sending = 1;
-		scene.chain->in_flight = true;
+		scene.chain->in_flight = &action_submit;
 		answers_take(&scene.s, answers[i](&scene));
 		assert_int_equal(scene.watch->sending, 0);
-		assert_false(scene.chain->in_flight);
+		assert_null(scene.chain->in_flight);
 		scene_done(&scene);
 	}
 }

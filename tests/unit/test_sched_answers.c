@@ -84,7 +84,7 @@ static void test_answers_take_a_failing_statement_leaves_no_chain_half_changed(v
 		    sqlite3_exec(f->db->sqlite, "DROP TRIGGER spoil0; DROP TRIGGER spoil1", NULL, NULL, NULL),
 		    SQLITE_OK);
 		struct job_row row = {0};
-		assert_ok(f, jobs_get_seq(f->db, scene.chain->seq, &row, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, scene.chain->job.seq, &row, &f->err));
 		active_chains_put(&scene.s.chains, &row);
 		assert_ok(f, advance_attach(&scene.s, scene.chain, &f->err));
 		assert_int_equal(scene.chain->pending, pending);

@@ -43,19 +43,19 @@ static void assert_intent(const char *name, const struct scene *scene, const str
 	CLEANUP(attempt_row_done) struct attempt_row row = {0};
 	CLEANUP(mem_freep) char *script = NULL;
 	if (intent->number == 0) {
-		assert_int_equal(scene->chain->attempt.number, scene->chain->job.attempt);
+		assert_int_equal(scene->chain->common->attempt.number, scene->chain->common->row.attempt);
 		return;
 	}
 	assert_ok(f, attempts_get(f->db, scene->chain->seq, intent->number, &row, &f->err));
-	if (scene->chain->attempt.number != intent->number || row.time_limit_s != intent->time_limit_s)
-		fail_msg("%s: attempt %d for %d s", name, scene->chain->attempt.number, (int)row.time_limit_s);
+	if (scene->chain->common->attempt.number != intent->number || row.time_limit_s != intent->time_limit_s)
+		fail_msg("%s: attempt %d for %d s", name, scene->chain->common->attempt.number, (int)row.time_limit_s);
 	assert_part(name, "after_job", row.after_job, intent->after_job);
 	assert_part(name, "exclude_node", row.exclude_node, intent->exclude_node);
 	assert_part(name, "the Slurm job", row.slurm_job_id, NULL);
 	assert_int_equal(row.gpus, 16);
 	assert_int_equal(row.intended_at, NOW_S);
 	assert_true(scene->chain->first_send);
-	assert_null(scene->chain->job.slurm_job_id);
+	assert_null(scene->chain->common->row.slurm_job_id);
 	assert_ok(f, attempts_script(f->db, scene->chain->seq, intent->number, &script, &f->err));
 	assert_part(name, "its script", script, row.job_name);
 }
@@ -68,7 +68,7 @@ static void assert_stored(const char *name, struct fixture *f, const struct befo
 	for (int failing = 0; failing <= writes; failing++) {
 		struct scene scene;
 		scene_init(&scene, f, before);
-		scene.chain->job.budget_used_s = before->budget_limit_s > 0 ? 300 : 0;
+		scene.chain->common->row.budget_used_s = before->budget_limit_s > 0 ? 300 : 0;
 		CLEANUP(mem_freep) char *was = dump(f);
 		spoil(&scene);
 		scene.failing = failing;
@@ -154,7 +154,7 @@ static void test_store_leaves_an_attempt_that_is_intended(void **state)
 	assert_ok(f, attempt_intent_store(&scene.s, &scene.chain, 1, &plan, &f->err));
 	CLEANUP(mem_freep) char *is = dump(f);
 	assert_string_equal(was, is);
-	assert_int_equal(scene.chain->attempt.number, 1);
+	assert_int_equal(scene.chain->common->attempt.number, 1);
 	assert_false(scene.chain->first_send);
 	scene_done(&scene);
 }

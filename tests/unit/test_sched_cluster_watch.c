@@ -205,7 +205,8 @@ static void test_refused_doubles_the_pause_up_to_a_minute(void **state)
 static struct active_chain *add(struct active_chains *chains, struct scene *scene, int64_t seq, const char *cluster,
 				const char *identity)
 {
-	struct job_row row = {.seq = seq, .cluster = mem_strdup(cluster), .identity = mem_strdup(identity)};
+	struct job_row row = {
+	    .seq = seq, .chain.seq = seq, .cluster = mem_strdup(cluster), .identity = mem_strdup(identity)};
 	struct active_chain *chain = active_chains_put(chains, &row);
 	cluster_watch_of(&scene->watches, chain);
 	chain->due_ms = INT64_MAX;

@@ -46,11 +46,12 @@ static void scene_done(struct scene *scene)
 static struct active_chain *add(struct scene *scene, int64_t seq, const char *user, const char *cluster,
 				enum chain_state state)
 {
-	struct job_row row = {.seq = seq,
+	struct job_row row = {.seq = 100 + seq,
+			      .chain.seq = seq,
 			      .user = mem_strdup(user),
 			      .cluster = mem_strdup(cluster),
 			      .identity = mem_strdup("svc"),
-			      .resume_mode = mem_strdup("daemon"),
+			      .chain.resume_mode = mem_strdup("daemon"),
 			      .state = state};
 	struct active_chain *chain = active_chains_put(&scene->set, &row);
 	if (state == CHAIN_QUEUED || state == CHAIN_RESUMING)
@@ -105,8 +106,8 @@ static void test_turns_take_counts_what_is_or_may_be_in_slurm(void **state)
 		scene_init(&scene);
 		struct active_chain *chain = add(&scene, 1, "alice", "alpha", cases[i].state);
 		chain->ending = cases[i].ending;
-		free(chain->job.resume_mode);
-		chain->job.resume_mode = mem_strdup(cases[i].mode);
+		free(chain->common->row.resume_mode);
+		chain->common->row.resume_mode = mem_strdup(cases[i].mode);
 		scene.count = 0; /* one that waits for something else */
 		for (int64_t seq = 2; seq <= 5; seq++)
 			add(&scene, seq, "alice", "beta", CHAIN_QUEUED);

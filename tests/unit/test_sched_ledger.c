@@ -94,35 +94,37 @@ static void test_ledger_of_every_end_equals_sacct(void **state)
 	struct observe_reply reply = parse(orders, str_text(&answer));
 	struct reconcile_rules rules = {.accounting = true, .absence_deadline_s = 300, .now_s = NOW};
 	for (int i = 0; i < ATTEMPTS; i++) {
-		struct active_chain chain = {0};
+		struct chain_common common = {0};
+		struct active_chain chain = {.common = &common};
+		bool lost = false;
 		chain.job = (struct job_row){.state = CHAIN_RUNNING,
 					     .user = (char *)(i % 2 ? "anna" : "bert"),
 					     .cluster = (char *)"alpha",
 					     .model = (char *)"m",
 					     .task = (char *)"t",
-					     .walltime_s = 86400,
-					     .budget_limit_s = -1,
-					     .resume_mode = (char *)"daemon",
-					     .resume_on = (char *)"TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL",
-					     .budget_from_attempt = 1,
 					     .progress = i % 4 == 0 ? 5 : -1};
+		common.row = (struct chain_row){.walltime_s = 86400,
+						.resume_mode = (char *)"daemon",
+						.resume_on = (char *)"TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL",
+						.budget_limit_s = -1,
+						.budget_from_attempt = 1};
 		snprintf(chain.job.id, sizeof chain.job.id, "%016x.0", (unsigned)i);
 		snprintf(chain.job.evaluation, sizeof chain.job.evaluation, "%016x", (unsigned)i);
-		chain.attempt = (struct attempt_row){.number = 1,
-						     .job_name = names[i],
-						     .slurm_job_id = ids[i],
-						     .submitted_at = 1999000000,
-						     .time_limit_s = 86400,
-						     .gpus = 8,
-						     .elapsed_s = -1,
-						     .exit_code = -1};
+		common.attempt = (struct attempt_row){.number = 1,
+						      .job_name = names[i],
+						      .slurm_job_id = ids[i],
+						      .submitted_at = 1999000000,
+						      .time_limit_s = 86400,
+						      .gpus = 8,
+						      .elapsed_s = -1,
+						      .exit_code = -1};
 		struct judgement j;
-		reconcile(&chain.job, &chain.attempt, 0, &reply.items[i], &rules, &j);
-		assert_true(chain.attempt.ended_at != 0);
-		assert_ok(f, ledger_attempt_ended(f->db, &chain, &reply.items[i], &f->err));
+		reconcile(&common.row, &chain.job, &common.attempt, 0, &reply.items[i], &rules, &j);
+		assert_true(common.attempt.ended_at != 0);
+		assert_ok(f, ledger_attempt_ended(f->db, &chain, &reply.items[i], &lost, &f->err));
 		free(chain.job.waiting_on);
-		free(chain.attempt.slurm_state);
-		free(chain.attempt.nodes);
+		free(common.attempt.slurm_state);
+		free(common.attempt.nodes);
 	}
 	CLEANUP(usage_sums_done) struct usage_sums all = {0};
 	CLEANUP(usage_sums_done) struct usage_sums people = {0};
@@ -247,7 +249,9 @@ static void test_ledger_idle_time_is_waste_of_its_own(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "idle.%zu", i);
-		struct active_chain chain = {0};
+		struct chain_common common = {0};
+		struct active_chain chain = {.common = &common};
+		bool lost = false;
 		chain.job = (struct job_row){.user = (char *)name,
 					     .cluster = (char *)"alpha",
 					     .model = (char *)"m",
@@ -255,14 +259,14 @@ static void test_ledger_idle_time_is_waste_of_its_own(void **state)
 					     .progress = cases[i].progress};
 		snprintf(chain.job.id, sizeof chain.job.id, "%016zx.0", i);
 		snprintf(chain.job.evaluation, sizeof chain.job.evaluation, "%016zx", i);
-		chain.attempt = (struct attempt_row){.job_name = name,
-						     .slurm_state = (char *)"FAILED",
-						     .ended_at = NOW,
-						     .elapsed_s = 100,
-						     .gpus = 8,
-						     .use = {.samples = 9, .still_s = cases[i].still_s}};
+		common.attempt = (struct attempt_row){.job_name = name,
+						      .slurm_state = (char *)"FAILED",
+						      .ended_at = NOW,
+						      .elapsed_s = 100,
+						      .gpus = 8,
+						      .use = {.samples = 9, .still_s = cases[i].still_s}};
 		const struct observation o = {.start_up_s = cases[i].start_up_s};
-		assert_ok(f, ledger_attempt_ended(f->db, &chain, &o, &f->err));
+		assert_ok(f, ledger_attempt_ended(f->db, &chain, &o, &lost, &f->err));
 	}
 	CLEANUP(usage_sums_done) struct usage_sums sums = {0};
 	const struct usage_filter by_user = {.by_user = true, .limit = 10};

@@ -54,7 +54,7 @@ static struct action *handed_out(const struct scene *scene, const struct action_
 	assert_true(action->failed);
 	assert_int_equal(action->count, 1);
 	assert_int_equal(action->items[0].seq, scene->chain->seq);
-	assert_int_equal(action->items[0].attempt, scene->chain->attempt.number);
+	assert_int_equal(action->items[0].attempt, scene->chain->common->attempt.number);
 	return action;
 }
 
@@ -79,7 +79,7 @@ static void test_prepare_observe_asks_once_for_all_that_can_be_seen(void **state
 	CLEANUP(action_freep) struct action *action = handed_out(&scene, &action_observe);
 	assert_string_equal(action->items[0].slurm_job_id, "77");
 	assert_true(action->ask_accounting && action->skip_sacct);
-	assert_false(scene.chain->in_flight); /* it may be cancelled meanwhile */
+	assert_null(scene.chain->in_flight); /* it may be cancelled meanwhile */
 	assert_int_equal(queue_length(scene.s.inbox), 0);
 	prepare_done(&scene);
 }
@@ -125,7 +125,7 @@ static void test_prepare_cancel_and_collect_hand_out_what_pends(void **state)
 		prepare(&scene, &action_submit);
 		assert_nothing_handed_out(&scene);
 		prepare(&scene, cases[i].type);
-		assert_true(scene.chain->in_flight);
+		assert_non_null(scene.chain->in_flight);
 		CLEANUP(action_freep) struct action *action = handed_out(&scene, cases[i].type);
 		assert_string_equal(action->items[0].slurm_job_id, "77");
 		assert_int_equal(action->items[0].export_request, cases[i].wanted);
@@ -150,7 +150,7 @@ static void test_prepare_puts_off_what_no_worker_takes(void **state)
 		lanes_interrupt(scene.s.lanes);
 		scene.watch->next_ms = 0;
 		prepare(&scene, cases[i].type);
-		assert_false(scene.chain->in_flight);
+		assert_null(scene.chain->in_flight);
 		assert_false(scene.watch->observing);
 		assert_true(cases[i].type == &action_observe ? !cluster_watch_is_due(scene.watch, clock_mono_ms())
 							     : scene.chain->due_ms > clock_mono_ms());
@@ -200,7 +200,7 @@ static void test_prepare_submit_holds_what_cannot_be_sent(void **state)
 			fail_msg("case %zu: %s", i, chain_state_name(scene.chain->job.state));
 		assert_part("hold", "the reason", scene.chain->job.reason, cases[i].reason);
 		assert_part("hold", "waiting_on", scene.chain->job.waiting_on, cases[i].waiting_on);
-		assert_int_equal(scene.chain->attempt.number, 0);
+		assert_int_equal(scene.chain->common->attempt.number, 0);
 		if (cases[i].hold == REFUSED)
 			assert_int_equal(scene.chain->due_ms, scene.watch->refused_ms);
 		prepare_done(&scene);

@@ -55,7 +55,7 @@ static struct active_chain *add(struct scene *scene, int index, enum chain_state
 	struct fixture *f = scene->f;
 	struct job_row row = sample_job(&scene->evaluation, index);
 	row.state = state;
-	row.walltime_s = HOUR;
+	row.chain.walltime_s = HOUR;
 	row.gpus = 8;
 	assert_ok(f, jobs_insert(f->db, &row, &f->err));
 	struct job_row loaded = {0};
@@ -64,7 +64,8 @@ static struct active_chain *add(struct scene *scene, int index, enum chain_state
 	if (state == CHAIN_QUEUED || state == CHAIN_RESUMING)
 		scene->waiting[scene->count++] = chain;
 	else
-		chain->attempt = (struct attempt_row){.number = 1, .gpus = 8, .time_limit_s = HOUR, .elapsed_s = -1};
+		chain->common->attempt =
+		    (struct attempt_row){.number = 1, .gpus = 8, .time_limit_s = HOUR, .elapsed_s = -1};
 	return chain;
 }
 
@@ -148,8 +149,8 @@ static void test_quota_counts_what_is_in_slurm(void **state)
 		scene_init(&scene, *state, 10 + (int)i, NULL);
 		scene.settings.quotas.default_gpu_s = 0;
 		struct active_chain *chain = add(&scene, 0, cases[i].state);
-		chain->attempt.started_at = cases[i].started_at;
-		chain->attempt.ended_at = cases[i].ended_at;
+		chain->common->attempt.started_at = cases[i].started_at;
+		chain->common->attempt.ended_at = cases[i].ended_at;
 		chain->ending = cases[i].ending;
 		struct active_chain *held = add(&scene, 1, CHAIN_QUEUED);
 		assert_int_equal(take(&scene), 0);

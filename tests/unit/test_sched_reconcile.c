@@ -16,12 +16,12 @@ static const struct reconcile_rules without_accounting = {.absence_deadline_s = 
 static struct job_row make_job(void)
 {
 	return (struct job_row){.state = CHAIN_RUNNING,
-				.walltime_s = 3600,
-				.budget_limit_s = 86400,
-				.resume_mode = mem_strdup("daemon"),
-				.resume_on = mem_strdup("TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL"),
-				.attempt = 1,
-				.budget_from_attempt = 1,
+				.chain.walltime_s = 3600,
+				.chain.budget_limit_s = 86400,
+				.chain.resume_mode = mem_strdup("daemon"),
+				.chain.resume_on = mem_strdup("TIMEOUT,PREEMPTED,NODE_FAIL,BOOT_FAIL"),
+				.chain.attempt = 1,
+				.chain.budget_from_attempt = 1,
 				.progress = -1};
 }
 
@@ -60,7 +60,7 @@ static struct judgement run(struct job_row *job, struct attempt_row *attempt, co
 			    const struct reconcile_rules *rules)
 {
 	struct judgement j;
-	reconcile(job, attempt, 0, o, rules, &j);
+	reconcile(&job->chain, job, attempt, 0, o, rules, &j);
 	return j;
 }
 
@@ -117,8 +117,8 @@ static void test_reconcile_an_idle_end_is_resumed_once(void **state)
 		CLEANUP(job_row_done) struct job_row job = make_job();
 		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
 		struct observation o = accounting ? seen("FAILED") : nothing_seen();
-		free(job.resume_mode);
-		job.resume_mode = mem_strdup(cases[i / 2].mode);
+		free(job.chain.resume_mode);
+		job.chain.resume_mode = mem_strdup(cases[i / 2].mode);
 		attempt.idle_before = cases[i / 2].before;
 		snprintf(o.fate, sizeof o.fate, "IDLE");
 		o.stamp_started = NOW - 900;
@@ -275,7 +275,7 @@ static void test_reconcile_without_accounting_stamps_tell(void **state)
 		assert_int_equal(j.has_event, cases[i].event >= 0);
 		if (j.has_event) {
 			assert_int_equal(j.event, cases[i].event);
-			assert_int_equal(job.budget_used_s, cases[i].elapsed);
+			assert_int_equal(job.chain.budget_used_s, cases[i].elapsed);
 		}
 	}
 }
@@ -307,12 +307,12 @@ static void test_reconcile_budget_and_limits_decide_what_follows(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(job_row_done) struct job_row job = make_job();
 		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
-		free(job.resume_mode);
-		job.resume_mode = mem_strdup(cases[i].mode);
-		free(job.resume_on);
-		job.resume_on = mem_strdup(cases[i].on);
-		job.budget_limit_s = cases[i].limit_s;
-		job.max_attempts = cases[i].max_attempts;
+		free(job.chain.resume_mode);
+		job.chain.resume_mode = mem_strdup(cases[i].mode);
+		free(job.chain.resume_on);
+		job.chain.resume_on = mem_strdup(cases[i].on);
+		job.chain.budget_limit_s = cases[i].limit_s;
+		job.chain.max_attempts = cases[i].max_attempts;
 		struct observation o = seen(cases[i].word);
 		o.elapsed_s = cases[i].elapsed_s;
 		o.exit_code = 2;
@@ -320,7 +320,7 @@ static void test_reconcile_budget_and_limits_decide_what_follows(void **state)
 		assert_true(j.has_event);
 		assert_int_equal(j.event, cases[i].event);
 		assert_non_null(strstr(j.reason, cases[i].in_reason));
-		assert_int_equal(job.budget_used_s, cases[i].elapsed_s);
+		assert_int_equal(job.chain.budget_used_s, cases[i].elapsed_s);
 	}
 }
 
@@ -336,7 +336,7 @@ static void test_reconcile_pending_says_what_it_waits_on(void **state)
 	assert_true(j.changed);
 	assert_non_null(strstr(job.waiting_on, "Slurm: Resources: "));
 	assert_string_equal(attempt.pending_reason, "Resources");
-	assert_int_equal(job.budget_used_s, 0); /* queue time is free */
+	assert_int_equal(job.chain.budget_used_s, 0); /* queue time is free */
 	assert_false(run(&job, &attempt, &o, &with_accounting).changed);
 	o.start_estimate = NOW + 3600;
 	assert_true(run(&job, &attempt, &o, &with_accounting).changed);
@@ -359,16 +359,16 @@ static void test_reconcile_fast_failures_back_off(void **state)
 	struct observation o = seen("NODE_FAIL");
 	o.elapsed_s = 3;
 	run(&job, &attempt, &o, &with_accounting);
-	assert_int_equal(job.failures, 1);
-	assert_int_equal(job.not_before, NOW);
+	assert_int_equal(job.chain.failures, 1);
+	assert_int_equal(job.chain.not_before, NOW);
 	run(&job, &attempt, &o, &with_accounting);
-	assert_int_equal(job.failures, 2);
-	assert_in_range(job.not_before, NOW + 22, NOW + 30);
+	assert_int_equal(job.chain.failures, 2);
+	assert_in_range(job.chain.not_before, NOW + 22, NOW + 30);
 	struct observation slow = seen("TIMEOUT");
 	slow.elapsed_s = 3600;
 	run(&job, &attempt, &slow, &with_accounting);
-	assert_int_equal(job.failures, 0);
-	assert_int_equal(job.not_before, 0);
+	assert_int_equal(job.chain.failures, 0);
+	assert_int_equal(job.chain.not_before, 0);
 }
 
 /* In mode in_job an attempt may have been queued for nothing: the chain then goes on with another. */
@@ -397,15 +397,15 @@ static void test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced(v
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CLEANUP(job_row_done) struct job_row job = make_job();
 		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
-		free(job.resume_mode);
-		job.resume_mode = mem_strdup(cases[i].mode);
-		job.max_attempts = 2;
+		free(job.chain.resume_mode);
+		job.chain.resume_mode = mem_strdup(cases[i].mode);
+		job.chain.max_attempts = 2;
 		struct observation o = seen(cases[i].word);
 		o.elapsed_s = 1;
 		o.exit_code = cases[i].exit_code;
 		snprintf(o.fate, sizeof o.fate, "%s", cases[i].fate);
 		struct judgement j;
-		reconcile(&job, &attempt, cases[i].used_before_s, &o, &with_accounting, &j);
+		reconcile(&job.chain, &job, &attempt, cases[i].used_before_s, &o, &with_accounting, &j);
 		assert_true(j.has_event);
 		assert_int_equal(j.event, cases[i].event);
 		if (strstr(j.reason, cases[i].in_reason) == NULL)
@@ -443,7 +443,7 @@ static void test_reconcile_without_accounting_the_fate_counts_more_than_the_exit
 		assert_true(j.has_event);
 		assert_int_equal(j.event, cases[i].event);
 		assert_string_equal(attempt.slurm_state, cases[i].word);
-		assert_int_equal(job.budget_used_s, 60);
+		assert_int_equal(job.chain.budget_used_s, 60);
 		/* With accounting its silence is waited for. */
 		CLEANUP(job_row_done) struct job_row other = make_job();
 		CLEANUP(attempt_row_done) struct attempt_row first = make_attempt();
@@ -452,14 +452,14 @@ static void test_reconcile_without_accounting_the_fate_counts_more_than_the_exit
 	/* A successor that was withdrawn never ran. */
 	CLEANUP(job_row_done) struct job_row job = make_job();
 	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
-	free(job.resume_mode);
-	job.resume_mode = mem_strdup("in_job");
+	free(job.chain.resume_mode);
+	job.chain.resume_mode = mem_strdup("in_job");
 	struct observation o = nothing_seen();
 	snprintf(o.fate, sizeof o.fate, "WITHDRAWN");
 	for (int i = 0; i < 2; i++) {
 		struct judgement j = run(&job, &attempt, &o, i == 0 ? &with_accounting : &without_accounting);
 		assert_int_equal(j.event, EVENT_END_CONTINUE);
-		assert_int_equal(job.budget_used_s, 0);
+		assert_int_equal(job.chain.budget_used_s, 0);
 	}
 }
 
@@ -501,7 +501,7 @@ static void test_reconcile_every_end_tells_of_the_attempt_and_the_budget(void **
 	}
 	CLEANUP(job_row_done) struct job_row job = make_job();
 	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
-	job.budget_limit_s = -1;
+	job.chain.budget_limit_s = -1;
 	struct observation o = seen("TIMEOUT");
 	o.elapsed_s = 400;
 	struct judgement j = run(&job, &attempt, &o, &with_accounting);
@@ -542,28 +542,28 @@ static void test_reconcile_without_accountings_answer_says_whose_is_missing(void
 	attempt.slurm_state = mem_strdup("RUNNING");
 	o.sacct = SIGHT_UNOBSERVABLE;
 	rules.accounting_error = "";
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_false(j.changed || j.has_event);
 	rules.accounting_error = "sacct: slurmdbd is down";
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_true(j.changed && !j.has_event);
 	assert_string_equal(job.waiting_on,
 			    "accounting, which knows how it ended and does not answer: sacct: slurmdbd is down");
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_false(j.changed || j.has_event);
 	assert_int_equal(attempt.absent_since, 0);
 	o.sacct = SIGHT_ABSENT;
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_null(job.waiting_on);
 	/* One that was pending waits again on what Slurm said last. */
 	free(attempt.slurm_state);
 	attempt.slurm_state = mem_strdup("PENDING");
 	attempt.pending_reason = mem_strdup("Resources");
 	o.sacct = SIGHT_UNOBSERVABLE;
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_non_null(strstr(job.waiting_on, "accounting"));
 	o.sacct = SIGHT_ABSENT;
-	reconcile(&job, &attempt, 0, &o, &rules, &j);
+	reconcile(&job.chain, &job, &attempt, 0, &o, &rules, &j);
 	assert_non_null(strstr(job.waiting_on, "Slurm: Resources: "));
 	job_row_done(&job);
 	attempt_row_done(&attempt);
@@ -661,8 +661,8 @@ static void test_reconcile_preemption_that_on_leaves_out_ends_the_chain(void **s
 	(void)state;
 	CLEANUP(job_row_done) struct job_row job = make_job();
 	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
-	free(job.resume_on);
-	job.resume_on = mem_strdup("TIMEOUT");
+	free(job.chain.resume_on);
+	job.chain.resume_on = mem_strdup("TIMEOUT");
 	struct observation o = seen("CANCELLED");
 	snprintf(o.cancelled_by, sizeof o.cancelled_by, "0");
 	o.preempted = true;

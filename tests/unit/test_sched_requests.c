@@ -13,9 +13,11 @@ static void ask(const struct scene *scene, enum request request)
 			   : request == RESUME
 			       ? "resume_requested_at = 9, resume_requested_by = 'anna', cancel_requested_at = NULL"
 			       : "resume_requested_at = 9, resume_requested_by = 'anna', resume_resets_budget = 1";
-	snprintf(text, sizeof text, "UPDATE jobs SET attention = 1, budget_used_s = 100, %s WHERE seq = %d", what,
-		 (int)scene->chain->seq);
+	snprintf(text, sizeof text,
+		 "UPDATE chains SET budget_used_s = 100; UPDATE jobs SET attention = 1, %s WHERE seq = %d", what,
+		 (int)scene->chain->job.seq);
 	sql(scene->f, text);
+	scene->chain->common->row.budget_used_s = 100; /* the chain is the scheduler's alone */
 }
 
 static int take(struct scene *scene)

@@ -58,7 +58,8 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 		void *fresh = NULL;
 		assert_int_equal(fixture_setup(&fresh), 0);
 		struct fixture *f = fresh;
-		struct active_chain chain = {.ending = true, .end_event = cases[i].end};
+		struct chain_common common = {0};
+		struct active_chain chain = {.common = &common, .ending = true, .end_event = cases[i].end};
 		struct action action = {0};
 		add_job(f, &chain);
 		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, "%s", cases[i].hash);
@@ -109,7 +110,8 @@ static void test_take_stores_samples_and_says_what_is_missing(void **state)
 		void *fresh = NULL;
 		assert_int_equal(fixture_setup(&fresh), 0);
 		struct fixture *f = fresh;
-		struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS};
+		struct chain_common common = {0};
+		struct active_chain chain = {.common = &common, .ending = true, .end_event = EVENT_END_SUCCESS};
 		struct action action = {.samples = cases[i].samples, .samples_failed = cases[i].failed};
 		static const char text[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}}}}}}}";
 		const struct samples_row earlier = {.rows = 9, .data = (char *)"x", .data_size = 1};
@@ -150,7 +152,9 @@ static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
 {
 	(void)state;
 	struct action action = {0};
-	struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS, .job = {.state = CHAIN_RUNNING}};
+	struct chain_common common = {0};
+	struct active_chain chain = {
+	    .common = &common, .ending = true, .end_event = EVENT_END_SUCCESS, .job = {.state = CHAIN_RUNNING}};
 	clock_fake_set_ms(1000000);
 	assert_false(results_awaited(&chain, &action, 0));
 	assert_true(results_awaited(&chain, &action, 60));
@@ -162,7 +166,11 @@ static void test_awaited_is_a_success_without_its_file_for_a_while(void **state)
 	assert_true(results_awaited(&chain, &action, 60));
 	clock_fake_set_ms(1060000);
 	assert_false(results_awaited(&chain, &action, 60));
-	struct active_chain failed = {.ending = true, .end_event = EVENT_END_FAILURE, .job = {.state = CHAIN_RUNNING}};
+	struct chain_common common_of_failed = {0};
+	struct active_chain failed = {.common = &common_of_failed,
+				      .ending = true,
+				      .end_event = EVENT_END_FAILURE,
+				      .job = {.state = CHAIN_RUNNING}};
 	assert_false(results_awaited(&failed, &action, 60));
 	clock_fake_set_ms(-1);
 }
@@ -180,8 +188,8 @@ static void test_take_of_scores_without_a_request_warns_unless_an_earlier_attemp
 		void *fresh = NULL;
 		assert_int_equal(fixture_setup(&fresh), 0);
 		struct fixture *f = fresh;
-		struct active_chain chain = {
-		    .ending = true, .end_event = EVENT_END_SUCCESS, .attempt = {.number = cases[i].attempt}};
+		struct chain_common common = {.attempt = {.number = cases[i].attempt}};
+		struct active_chain chain = {.common = &common, .ending = true, .end_event = EVENT_END_SUCCESS};
 		struct action action = {.collected = {.progress = cases[i].progress}};
 		add_job(f, &chain);
 		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, "%s", HASH_A);
@@ -209,7 +217,8 @@ static void test_take_of_scores_that_count_their_samples_gives_the_total_that_th
 				   "u: {value: 1, stats: {count: 2}}}}}}, v: {metrics: {m: {scores: {s: {value: 0.5, "
 				   "stats: {count: 3}}}}}}}, groups: {g: {metrics: {m: {scores: {s: {value: 1}}}}}}}";
 	struct fixture *f = *state;
-	struct active_chain chain = {.ending = true, .end_event = EVENT_END_SUCCESS};
+	struct chain_common common = {0};
+	struct active_chain chain = {.common = &common, .ending = true, .end_event = EVENT_END_SUCCESS};
 	struct action action = {.collected = {.results_hash = HASH_A, .sealed_hash = HASH_A}};
 	add_job(f, &chain);
 	assert_int_equal(scores_parse(text, strlen(text), &action.scores, &action.scores_err), 0);

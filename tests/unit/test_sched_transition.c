@@ -10,12 +10,14 @@ static void add_job(struct fixture *f, struct active_chain *chain)
 	struct job_row job = sample_job(&evaluation, 0);
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
 	assert_ok(f, jobs_get_seq(f->db, job.seq, &chain->job, &f->err));
+	chain->common->row.seq = chain->job.chain.seq;
 }
 
 static void test_move_keeps_a_reason_that_is_the_chains_own(void **state)
 {
 	struct fixture *f = *state;
-	struct active_chain chain = {0};
+	struct chain_common common = {0};
+	struct active_chain chain = {.common = &common};
 	enum chain_action action;
 	add_job(f, &chain);
 	chain.job.reason = mem_strdup("cancelled by ann");

@@ -164,6 +164,11 @@ int64_t eval_plan_gpus_per_node(const struct eval_plan *plan)
 	return plan->gres != NULL ? gres_gpus(plan->gres) : 0;
 }
 
+bool eval_plan_is_shared(const struct eval_plan *plan)
+{
+	return plan->share_at_once > 0 && plan->job_count > 1;
+}
+
 int64_t eval_plan_gpus(const struct eval_plan *plan)
 {
 	int64_t per_node = eval_plan_gpus_per_node(plan);

@@ -172,6 +172,9 @@ DEFINE_FREEP(struct eval_plan, eval_plan, eval_plan_free)
 /* The job with that index; NULL when there is none. */
 const struct plan_job *eval_plan_job(const struct eval_plan *plan, int index);
 
+/* Do all jobs share one deployment, in one chain? */
+bool eval_plan_is_shared(const struct eval_plan *plan);
+
 /* The GPUs that the script asks Slurm for on each node: of gpus_per_node, else of gres; -1 where that cannot be read
  * (config/plan/gres.h). */
 int64_t eval_plan_gpus_per_node(const struct eval_plan *plan);

@@ -156,9 +156,15 @@ print_samples() {
     [[ -z $found ]] || printf 'samples|1\n'
 }
 
+# The directory of the attempts' stamps; of a job on a shared deployment it is deep in the chain's.
+enter_record() {
+    local rest=${NEL_RECORD_DIR#"${NEL_RECORD_DIR%/.jobs/*}"}
+    enter_job "${NEL_RECORD_DIR%/.jobs/*}" && cd -P -- ".$rest" && base+=$rest && [[ $(readlink /proc/self/cwd) == "$base" ]]
+}
+
 print_seal() {
     local text
-    if enter_job "$NEL_RECORD_DIR" && open_beneath ".attempts/$NEL_ATTEMPT" results; then
+    if enter_record && open_beneath ".attempts/$NEL_ATTEMPT" results; then
         read -r -n 100 text _ <&8
         [[ ! $text =~ ^([0-9a-f]{64}|none)$ ]] || printf 'sealed|%s\n' "$text"
     fi

@@ -249,8 +249,10 @@ print_shared_jobs() {
             [[ $job != *[!a-zA-Z0-9_.-]* && ${job##*.} =~ ^[0-9]{1,9}$ ]] || continue
             ((${#jobs[@]} < 2 * shared_max)) || break 2
             jobs+=("$i" "$path")
-            files+=("$path:started" "$path" ".attempts/${attempts[i]}/started" "$path:end" "${dirs[i]}" ".jobs/$job/end"
-                "$path:total" "$path" ".attempts/${attempts[i]}/total" "$path:progress" "${dirs[i]%/*}/$job" artifacts/progress)
+            files+=("$path:started" "${dirs[i]}" ".jobs/$job/.attempts/${attempts[i]}/started"
+                "$path:total" "${dirs[i]}" ".jobs/$job/.attempts/${attempts[i]}/total"
+                "$path:end" "${dirs[i]}" ".jobs/$job/end"
+                "$path:progress" "${dirs[i]%/*}/$job" artifacts/progress)
         done
     done
     for ((turn = 0; turn < ${#files[@]}; turn += 3 * files_a_turn)); do

@@ -4,6 +4,8 @@ from typing import Any, Dict, List, Literal, Optional, TypedDict, Union
 
 EvaluationId = str
 
+ChainId = str
+
 JobId = str
 
 Time = str
@@ -87,6 +89,24 @@ class Counts(TypedDict):
     cancelled: int
     budget_exhausted: int
 
+
+class Budget(TypedDict):
+    """Run time of all attempts, in seconds; limit and remaining are null when it is unlimited."""
+    limit_s: CountOrNull
+    used_s: int
+    remaining_s: CountOrNull
+
+
+class Chain(TypedDict):
+    """The series of Slurm jobs, its attempts, that carries one job under one walltime budget, or several that share a
+    deployment."""
+    id: ChainId
+    jobs: List[JobId]
+    state: JobState
+    attempt: int
+    slurm_job_id: TextOrNull
+    budget: Budget
+
 JobQueue = TypedDict('JobQueue', {
     'in': Literal['service', 'slurm'],
     'position': CountOrNull,
@@ -111,13 +131,6 @@ class GpuUtilization(TypedDict):
     where nothing was sampled (no deployment, or no nvidia-smi on the node)."""
     mean: float
     below_10_percent: float
-
-
-class Budget(TypedDict):
-    """Run time of all attempts, in seconds; limit and remaining are null when it is unlimited."""
-    limit_s: CountOrNull
-    used_s: int
-    remaining_s: CountOrNull
 
 
 class JobExportDestinationsItem(TypedDict):
@@ -148,6 +161,7 @@ class JobFields(TypedDict):
     reason: TextOrNull
     waiting_on: TextOrNull
     queue: Optional[JobQueue]
+    chain: ChainId
     slurm_job_id: TextOrNull
     attempt: int
     progress: Optional[JobProgress]
@@ -210,6 +224,7 @@ class EvaluationRequired(TypedDict):
     images: List[str]
     counts: Counts
     warnings: List[PlacedMessage]
+    chains: List[Chain]
     jobs: List[Job]
 
 
@@ -256,6 +271,7 @@ class JobFailure(TypedDict):
 class Attempt(TypedDict):
     """One Slurm job."""
     number: int
+    jobs: List[JobId]
     slurm_job_id: TextOrNull
     slurm_state: TextOrNull
     exit_code: CountOrNull

@@ -314,3 +314,18 @@ publish_endpoints() { # SERVER
     done
     evaluation_env+=("${NEL_SERVER_ENV_PREFIX[s]}_MODEL_ID=${NEL_SERVER_MODEL_ID[s]}")
 }
+
+start_servers() {
+    local s
+    server_logs=() server_doors=() evaluation_env=()
+    refuse_taken_ports
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        start_server "$s" # all at once: models take long to load
+    done
+    for s in "${!NEL_SERVER_NAME[@]}"; do
+        await_server "$s"
+        publish_endpoints "$s"
+    done
+    stamp_ready
+    start_watching_use
+}

@@ -122,3 +122,10 @@ run_exporters() { # INSTALL-COMMAND JOB JOB-DIR OUTPUT-DIR DESTINATION...
     done
     exit "$failed"
 }
+
+# Of an evaluation that has succeeded: one that was cancelled, even now, is not exported.
+submit_due_export() {
+    ((${#NEL_EXPORT_DESTINATIONS[@]} > 0)) || return 0
+    ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]] || return 0
+    submit_export
+}

@@ -1,7 +1,7 @@
 # ---- In order ----
 
 main() {
-    local s status
+    local status
     claim_attempt
     trap leave EXIT
     trap on_term TERM
@@ -17,24 +17,12 @@ main() {
     check_runtime_variables
     find_nodes
     choose_ports
-    refuse_taken_ports
-    for s in "${!NEL_SERVER_NAME[@]}"; do
-        start_server "$s" # all at once: models take long to load
-    done
-    for s in "${!NEL_SERVER_NAME[@]}"; do
-        await_server "$s"
-        publish_endpoints "$s"
-    done
-    stamp_ready
-    start_watching_use
+    start_servers
     run_evaluation
     status=$?
     stop_watching_use
     stop_servers
-    # One that was cancelled, even now, is not exported.
-    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]]; }; then
-        submit_export
-    fi
+    ((status != 0)) || submit_due_export
     return "$status"
 }
 

@@ -98,11 +98,21 @@ prepare_jobs() {
     for name in "${NEL_JOBS[@]}"; do
         record=$chain_dir/.jobs/$name/.attempts/$NEL_ATTEMPT
         mkdir -p "$record" || fail "cannot write to $chain_dir"
+        forget_end "$name"
         if (($(count_lines "$record/started") > $(count_lines "$record/ended"))); then
-            printf '%s -1\n' "$(tail -n 1 "$chain_attempt_dir/ended" | cut -d ' ' -f 1)" | add "$record/ended"
+            printf '%s -1\n' "$(peek "$chain_attempt_dir/ended" | tail -n 1 | cut -d ' ' -f 1)" | add "$record/ended"
         fi
         mend_job "$name"
     done
+}
+
+# Of a job that a person has resumed what was before does not count. The daemon asks again for a cancellation since.
+forget_end() { # JOB
+    local attempt record=$chain_dir/.jobs/$1 resumed_for=${NEL_RESUMED_FOR[$1]-0}
+    ((resumed_for > 0)) || return 0
+    read -r _ _ _ attempt _ < <(peek "$record/end")
+    ((${attempt:-0} >= resumed_for)) || rm -f "$record/end"
+    ((NEL_ATTEMPT != resumed_for)) || [[ -e $record/end ]] || rm -f "$record/cancel"
 }
 
 mend_job() { # JOB
@@ -118,21 +128,6 @@ part_jobs_from_the_past() {
         artifacts=${chain_dir%/*}/$name/artifacts attempt_dir=$chain_dir/.jobs/$name/.attempts/$NEL_ATTEMPT
         part_from_the_past
     done
-}
-
-start_servers() {
-    local s
-    server_logs=() server_doors=() evaluation_env=()
-    refuse_taken_ports
-    for s in "${!NEL_SERVER_NAME[@]}"; do
-        start_server "$s" # all at once: models take long to load
-    done
-    for s in "${!NEL_SERVER_NAME[@]}"; do
-        await_server "$s"
-        publish_endpoints "$s"
-    done
-    stamp_ready
-    start_watching_use
 }
 
 # Returns when all jobs have ended, or no more can be done in this attempt.
@@ -284,9 +279,7 @@ run_job() { # JOB
     check_runtime_variables
     run_evaluation
     status=$?
-    if ((status == 0 && ${#NEL_EXPORT_DESTINATIONS[@]} > 0)) && { ((!ended_by_slurm)) || [[ $fate == TIMEOUT || $fate == PREEMPTED ]]; }; then
-        submit_export
-    fi
+    ((status != 0)) || submit_due_export
     exit "$status"
 }
 

@@ -1,0 +1,177 @@
+#include "sched/sharing.h"
+
+#include "base/mem.h"
+#include "slurm/slurm_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct job_sighting *find_job(const struct observation *o, int index)
+{
+	for (size_t i = 0; i < o->job_count; i++)
+		if (o->jobs[i].job_index == index)
+			return &o->jobs[i];
+	return NULL;
+}
+
+/* Sets what the job waits on; returns whether it is new. */
+static bool wait_on(struct job_row *job, const char *text)
+{
+	if ((text == NULL && job->waiting_on == NULL) ||
+	    (text != NULL && job->waiting_on != NULL && strcmp(text, job->waiting_on) == 0))
+		return false;
+	free(job->waiting_on);
+	job->waiting_on = mem_strdup(text);
+	return true;
+}
+
+/* What cannot be read this time stays as it was. */
+static bool note_progress(struct active_chain *chain, const struct job_sighting *sighting, int64_t now_s)
+{
+	struct job_row *job = &chain->job;
+	if (sighting == NULL || sighting->progress < 0)
+		return false;
+	bool changed = sighting->started_at != 0 && !sighting->has_end
+			   ? progress_window_add(&job->window, job->progress, sighting->progress, 0, now_s)
+			   : progress_window_clear(&job->window);
+	changed |= job->progress != sighting->progress;
+	job->progress = sighting->progress;
+	if (sighting->progress_total > 0 && sighting->progress_total != job->progress_total) {
+		job->progress_total = sighting->progress_total;
+		changed = true;
+	}
+	return changed;
+}
+
+/* Which one it is among those of the attempt, whose ids are a JSON array. */
+static void describe_turn(const struct attempt_row *attempt, const char *job_id, char *ret_text, size_t size)
+{
+	CLEANUP(mem_freep) char *quoted = mem_printf("\"%s\"", job_id);
+	const char *jobs = attempt->jobs != NULL ? attempt->jobs : "";
+	const char *its = strstr(jobs, quoted);
+	int place = 1;
+	int count = 1;
+	for (const char *p = jobs; *p != '\0'; p++) {
+		if (*p != ',')
+			continue;
+		count++;
+		place += its != NULL && p < its;
+	}
+	snprintf(ret_text, size, "its turn on the shared server: %d of %d", place, count);
+}
+
+static void judge_end(struct active_chain *chain, const struct job_sighting *sighting, struct judgement *j)
+{
+	struct job_row *job = &chain->job;
+	bool withdrawn = sighting->cancelled && job->cancel_requested_at != 0;
+	j->has_event = true;
+	j->changed = true;
+	chain->end_attempt = sighting->end_attempt;
+	if (job->started_at == 0 && !sighting->cancelled)
+		job->started_at = sighting->end_started_at;
+	int64_t took_s = sighting->ended_at - sighting->end_started_at;
+	if (withdrawn) {
+		j->event = EVENT_END_CANCELLED;
+		snprintf(j->reason, sizeof j->reason, "cancelled by %s",
+			 job->cancel_requested_by != NULL ? job->cancel_requested_by : "a user");
+	} else if (sighting->cancelled) {
+		j->event = EVENT_END_CANCELLED;
+		snprintf(j->reason, sizeof j->reason, "it was cancelled on the cluster, not through this service");
+	} else if (sighting->exit_code == 0) {
+		j->event = EVENT_END_SUCCESS;
+		snprintf(j->reason, sizeof j->reason, "evaluated in attempt %d, in %" PRId64 " s",
+			 sighting->end_attempt, took_s);
+	} else {
+		j->event = EVENT_END_FAILURE;
+		snprintf(j->reason, sizeof j->reason,
+			 "the evaluation ended with exit code %d in attempt %d, after %" PRId64 " s",
+			 sighting->exit_code, sighting->end_attempt, took_s);
+	}
+}
+
+/* The attempt has ended well, and there is no record of the job's end: it may show yet. */
+static void judge_without_record(const struct active_chain *chain, const struct reconcile_rules *rules,
+				 struct judgement *j)
+{
+	const struct attempt_row *attempt = &chain->common->attempt;
+	if (chain->job.state == CHAIN_CANCELLING) {
+		j->event = EVENT_END_CANCELLED;
+		snprintf(j->reason, sizeof j->reason, "cancelled by %s",
+			 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
+	} else if (rules->now_s - attempt->ended_at < rules->absence_deadline_s) {
+		j->has_event = false;
+	} else {
+		j->event = EVENT_END_FAILURE;
+		snprintf(j->reason, sizeof j->reason, "attempt %d ended without a record of the end of this job",
+			 attempt->number);
+	}
+}
+
+static bool is_over(const struct judgement *j)
+{
+	if (!j->has_event)
+		return false;
+	switch (j->event) {
+	case EVENT_END_SUCCESS:
+	case EVENT_END_CONTINUE:
+	case EVENT_END_BUDGET:
+	case EVENT_END_FAILURE:
+	case EVENT_END_CANCELLED:
+	case EVENT_LOST: return true;
+	case EVENT_ADMIT:
+	case EVENT_ACCEPTED:
+	case EVENT_REFUSED:
+	case EVENT_SEEN_PENDING:
+	case EVENT_SEEN_RUNNING:
+	case EVENT_CANCEL:
+	case EVENT_RESUME: return false;
+	}
+	return false;
+}
+
+/* The attempt goes on. */
+static void judge_alive(struct active_chain *chain, const struct job_sighting *sighting, struct judgement *j)
+{
+	const struct attempt_row *attempt = &chain->common->attempt;
+	bool runs = attempt->slurm_state != NULL && slurm_state_class(attempt->slurm_state) == SLURM_RUNNING;
+	bool begun = sighting != NULL && sighting->started_at != 0;
+	char turn[80];
+	if (begun && chain->job.started_at == 0) {
+		chain->job.started_at = sighting->started_at;
+		j->changed = true;
+	}
+	if (runs && !begun)
+		j->has_event = false;
+	const char *waits_for = chain->common->waiting_on;
+	if (runs && !begun && waits_for == NULL && chain->job.state == CHAIN_PENDING) {
+		describe_turn(attempt, chain->job.id, turn, sizeof turn);
+		waits_for = turn;
+	}
+	if (chain->job.state != CHAIN_CANCELLING)
+		j->changed |= wait_on(&chain->job, waits_for);
+}
+
+void sharing_reconcile(struct active_chain *chain, bool is_first, const struct observation *o,
+		       const struct reconcile_rules *rules, struct judgement *ret_judgement)
+{
+	struct chain_common *common = chain->common;
+	const struct job_sighting *sighting = find_job(o, chain->job.index);
+	struct chain_row copy = common->row; /* its numbers alone are written to */
+	/* What the attempt says as of a job of its own. */
+	struct job_row whole = chain->job;
+	whole.waiting_on = common->waiting_on;
+	whole.window = (struct progress_window){0};
+	whole.started_at = 1; /* the job's own start is another */
+	struct judgement j = {0};
+	reconcile(is_first ? &common->row : &copy, &whole, &common->attempt, common->used_before_s, o, rules, &j);
+	common->waiting_on = whole.waiting_on;
+	j.changed |= note_progress(chain, sighting, rules->now_s);
+	if (sighting != NULL && sighting->has_end && sighting->end_attempt >= chain->job.from_attempt)
+		judge_end(chain, sighting, &j);
+	else if (is_over(&j) && j.event == EVENT_END_SUCCESS)
+		judge_without_record(chain, rules, &j);
+	else if (!is_over(&j))
+		judge_alive(chain, sighting, &j);
+	*ret_judgement = j;
+}

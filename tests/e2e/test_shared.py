@@ -1,0 +1,134 @@
+"""Several tasks on one deployment: one Slurm job, one start of the server, and each task's own state, scores and end."""
+
+import re
+
+import pytest
+
+from configs import task
+from submissions import Submissions, artifact
+from testbed import answers, questions, wait_for
+
+TIMEOUT_S = 420
+START_S = 30  # of the server
+SHARED = {"execution": {"share_deployment": True}}
+
+submissions = Submissions()
+submission = submissions.add
+
+
+def slow(**more):
+    return {"deployment": {"env_vars": {"NEL_TEST_SERVER_DELAY_S": f"lit:{START_S}"}}, **more}
+
+
+def six():
+    return [task(4, delay_s=2, name=f"lm-evaluation-harness.{name}")
+            for name in ("ifeval", "mmlu", "gsm8k", "hellaswag", "arc", "bbh")]
+
+
+@submission()
+def together(site):
+    return site.vllm(*six(), **slow(**SHARED))
+
+
+@submission()
+def apart(site):
+    return site.vllm(*six(), **slow())
+
+
+@submission()
+def out_of_time(site):
+    execution = {"share_deployment": True, "walltime": "00:01:00", "max_walltime": "00:10:00"}
+    return site.vllm(task(4), task(16, delay_s=6, parallelism=1), task(4), execution=execution)
+
+
+@submission()
+def mixed(site):
+    fails = task(4, extra={"fail_with": 7})
+    return site.vllm(fails, task(8, delay_s=5, parallelism=1), task(4), **SHARED)
+
+
+@submission()
+def dies(site):
+    dying = {"env_vars": {"NEL_TEST_SERVER_DIE_AFTER_S": "lit:20"}}
+    return site.vllm(task(4), task(40, delay_s=3, parallelism=1), task(4), deployment=dying, **SHARED)
+
+
+@pytest.fixture(scope="module")
+def run(bed, daemon, model_server):
+    return submissions.submit_all(bed, daemon, model_server)
+
+
+def ended(run, name, state):
+    """The evaluation when it has ended, its jobs with their attempts."""
+    client = run.daemon.client
+    evaluation = client.wait_end(run.evaluations[name]["id"], state, TIMEOUT_S)
+    return evaluation, [client.job(job["id"]) for job in evaluation["jobs"]]
+
+
+def seconds_by_sacct(bed, evaluation):
+    text = bed.run("alpha", "sacct", "--allusers", "--allocations", "--noheader", "--parsable2",
+                   "--starttime=now-1day", "--format=JobName,ElapsedRaw,State")
+    rows = [line.strip().split("|") for line in text.splitlines() if evaluation["id"] in line]
+    assert all(state == "COMPLETED" for _, _, state in rows), rows
+    return len(rows), sum(int(elapsed) for _, elapsed, _ in rows)
+
+
+def of_any_port(text):
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+
+
+# First, for it looks while they run.
+def test_each_job_says_its_own_truth_and_is_resumed_by_itself(run):
+    client = run.daemon.admin
+    fails, cancelled, follows = [f"{run.evaluations['mixed']['id']}.{index}" for index in range(3)]
+    client.wait_job(cancelled, lambda job: job["state"] == "running", "runs", TIMEOUT_S)
+    assert "its turn on the shared server: 3 of 3" in client.job(follows)["waiting_on"]
+    client.post(f"/v1/jobs/{cancelled}/cancel", 202)
+    _, jobs = ended(run, "mixed", "failed")
+    assert [job["state"] for job in jobs] == ["failed", "cancelled", "succeeded"]
+    assert "exit code 7" in jobs[0]["reason"] and "cancelled by" in jobs[1]["reason"]
+    asked = questions(jobs[2])
+    client.post(f"/v1/jobs/{cancelled}/resume", 202)
+    job = client.wait_job(cancelled, lambda job: job["state"] == "succeeded", "succeeds", TIMEOUT_S)
+    assert job["attempts"][-1]["jobs"] == [cancelled] and job["attempts"][-1]["number"] == 2
+    assert questions(client.job(follows)) == asked
+    assert client.job(fails)["state"] == "failed"
+
+
+def test_six_tasks_on_one_server_cost_its_start_once(run, bed):
+    evaluation, jobs = ended(run, "together", "succeeded")
+    others, alone = ended(run, "apart", "succeeded")
+    (chain,) = evaluation["chains"]
+    assert chain["id"] == f"{evaluation['id']}.c1" and chain["jobs"] == [job["id"] for job in jobs]
+    assert all(job["chain"] == chain["id"] and len(job["attempts"]) == 1 for job in jobs)
+    assert jobs[0]["attempts"][0]["jobs"] == chain["jobs"]
+    assert len(others["chains"]) == 6
+    for one, other in zip(jobs, alone):
+        assert of_any_port(artifact(one, "results.yml")) == of_any_port(artifact(other, "results.yml"))
+        assert run.daemon.client.scores(one["id"]) == run.daemon.client.scores(other["id"])
+    wait_for("sacct has the ends", lambda: (seconds_by_sacct(bed, evaluation)[0], seconds_by_sacct(bed, others)[0])
+             == (1, 6))
+    _, shared_s = seconds_by_sacct(bed, evaluation)
+    _, alone_s = seconds_by_sacct(bed, others)
+    assert shared_s <= 0.4 * alone_s, (shared_s, alone_s)
+
+
+def test_after_a_time_out_only_what_has_no_end_is_evaluated(run):
+    evaluation, jobs = ended(run, "out_of_time", "succeeded")
+    (chain,) = evaluation["chains"]
+    first, second = jobs[0]["attempts"][0], jobs[0]["attempts"][-1]
+    assert first["jobs"] == [job["id"] for job in jobs[:2]]
+    assert jobs[0]["id"] not in second["jobs"] and jobs[2]["id"] in second["jobs"]
+    for job in jobs:
+        assert sorted(answers(job)) == sorted(set(answers(job))), "something was evaluated twice"
+    assert questions(jobs[0]) == sorted(set(questions(jobs[0])))
+    used = sum(attempt["elapsed_s"] for attempt in jobs[0]["attempts"])
+    assert chain["budget"]["used_s"] == used
+
+
+def test_server_that_dies_is_started_again_once(run):
+    _, jobs = ended(run, "dies", "failed")
+    assert [job["state"] for job in jobs] == ["succeeded", "failed", "failed"]
+    for job in jobs[1:]:
+        assert "a server was lost for the second time" in job["reason"], job["reason"]
+    assert re.search(r"engine process failed", jobs[1]["reason"])

@@ -1,0 +1,223 @@
+/* sched/sharing.c: what an observation of a shared attempt means for each of its jobs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "sched/sharing.h"
+
+#define NOW 2000000000
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct reconcile_rules rules = {.accounting = true, .absence_deadline_s = 300, .now_s = NOW};
+
+struct scene {
+	struct active_chains set;
+	struct active_chain *jobs[3];
+};
+
+/* Three jobs in attempt 2; the first has ended in attempt 1. */
+static void scene_init(struct scene *scene, enum chain_state state)
+{
+	*scene = (struct scene){0};
+	for (int i = 0; i < 3; i++) {
+		struct job_row row = {.seq = 10 + i,
+				      .index = i,
+				      .state = state,
+				      .progress = -1,
+				      .chain = {.seq = 7,
+						.number = 1,
+						.at_once = 1,
+						.walltime_s = 600,
+						.resume_mode = mem_strdup("daemon"),
+						.resume_on = mem_strdup("TIMEOUT,PREEMPTED,NODE_FAIL"),
+						.budget_limit_s = 1000,
+						.budget_from_attempt = 1,
+						.attempt = 2}};
+		snprintf(row.id, sizeof row.id, "0123456789abcdef.%d", i);
+		scene->jobs[i] = active_chains_put(&scene->set, &row);
+	}
+	struct chain_common *common = scene->jobs[0]->common;
+	common->attempt = (struct attempt_row){.number = 2,
+					       .jobs = mem_strdup("[\"0123456789abcdef.1\",\"0123456789abcdef.2\"]"),
+					       .slurm_job_id = mem_strdup("77"),
+					       .elapsed_s = -1,
+					       .exit_code = -1};
+	common->used_before_s = 100;
+	assert_int_equal(common->member_count, 3);
+}
+
+static struct observation seen(const char *state, struct job_sighting *jobs, size_t count)
+{
+	struct observation o = {.squeue = SIGHT_SEEN,
+				.sacct = SIGHT_SEEN,
+				.exit_code = -1,
+				.elapsed_s = 60,
+				.started_at = NOW - 60,
+				.acct_elapsed_s = -1,
+				.progress = -1,
+				.stamp_exit = -1,
+				.stamp_elapsed_s = -1,
+				.start_up_s = -1,
+				.jobs = jobs,
+				.job_count = count};
+	snprintf(o.state, sizeof o.state, "%s", state);
+	return o;
+}
+
+/* What each job is told; NULL for no event. */
+static void look(struct scene *scene, const struct observation *o, struct judgement *ret)
+{
+	for (size_t i = 0; i < COUNT(scene->jobs); i++)
+		sharing_reconcile(scene->jobs[i], i == 0, o, &rules, &ret[i]);
+}
+
+static void test_each_job_begins_and_ends_by_its_own_record(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {
+	    {.job_index = 0,
+	     .has_end = true,
+	     .exit_code = 0,
+	     .end_started_at = 5,
+	     .ended_at = 25,
+	     .end_attempt = 1,
+	     .progress = 4},
+	    {.job_index = 1, .started_at = NOW - 30, .progress = 2},
+	};
+	scene_init(&scene, CHAIN_PENDING);
+	struct observation o = seen("RUNNING", jobs, COUNT(jobs));
+	look(&scene, &o, j);
+	assert_true(j[0].has_event && j[0].event == EVENT_END_SUCCESS);
+	assert_string_equal(j[0].reason, "evaluated in attempt 1, in 20 s");
+	assert_int_equal(scene.jobs[0]->end_attempt, 1);
+	assert_int_equal(scene.jobs[0]->job.started_at, 5);
+	assert_true(j[1].has_event && j[1].event == EVENT_SEEN_RUNNING);
+	assert_int_equal(scene.jobs[1]->job.started_at, NOW - 30);
+	assert_int_equal(scene.jobs[1]->job.progress, 2);
+	assert_null(scene.jobs[1]->job.waiting_on);
+	assert_false(j[2].has_event);
+	assert_int_equal(scene.jobs[2]->job.started_at, 0);
+	assert_string_equal(scene.jobs[2]->job.waiting_on, "its turn on the shared server: 2 of 2");
+	assert_int_equal(scene.jobs[0]->common->row.budget_used_s, 160);
+	/* The same again has nothing to store. */
+	scene.jobs[1]->job.state = CHAIN_RUNNING;
+	look(&scene, &o, j);
+	assert_false(j[1].changed);
+	assert_false(j[2].changed);
+	active_chains_done(&scene.set);
+}
+
+static void test_end_before_a_resumption_by_hand_is_no_end(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {
+	    {.job_index = 0, .has_end = true, .exit_code = 7, .end_attempt = 1, .progress = -1},
+	};
+	scene_init(&scene, CHAIN_PENDING);
+	scene.jobs[0]->job.from_attempt = 2;
+	struct observation o = seen("RUNNING", jobs, COUNT(jobs));
+	look(&scene, &o, j);
+	assert_false(j[0].has_event);
+	jobs[0].end_attempt = 2;
+	look(&scene, &o, j);
+	assert_true(j[0].has_event && j[0].event == EVENT_END_FAILURE);
+	assert_non_null(strstr(j[0].reason, "exit code 7"));
+	active_chains_done(&scene.set);
+}
+
+static void test_end_of_the_attempt_is_that_of_who_has_none(void **state)
+{
+	static const struct {
+		const char *slurm;
+		enum chain_event event;
+	} cases[] = {{"TIMEOUT", EVENT_END_CONTINUE},
+		     {"NODE_FAIL", EVENT_END_CONTINUE},
+		     {"FAILED", EVENT_END_FAILURE},
+		     {"CANCELLED", EVENT_END_CANCELLED}};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct scene scene;
+		struct judgement j[3];
+		struct job_sighting jobs[] = {
+		    {.job_index = 1, .has_end = true, .exit_code = 0, .end_attempt = 2, .progress = 9},
+		};
+		scene_init(&scene, CHAIN_PENDING);
+		struct observation o = seen(cases[i].slurm, jobs, COUNT(jobs));
+		o.ended_at = NOW - 1;
+		o.elapsed_s = 59;
+		look(&scene, &o, j);
+		assert_int_equal(j[1].event, EVENT_END_SUCCESS);
+		assert_true(j[0].has_event && j[0].event == cases[i].event);
+		assert_true(j[2].has_event && j[2].event == cases[i].event);
+		assert_int_equal(scene.jobs[0]->end_attempt, 0);
+		/* It is one attempt, not three. */
+		assert_int_equal(scene.jobs[0]->common->row.budget_used_s, 159);
+		assert_true(scene.jobs[0]->common->row.failures <= 1);
+		active_chains_done(&scene.set);
+	}
+}
+
+static void test_missing_record_of_an_attempt_that_ended_well_is_awaited(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	scene_init(&scene, CHAIN_PENDING);
+	scene.jobs[2]->job.state = CHAIN_CANCELLING;
+	scene.jobs[2]->job.cancel_requested_at = 1;
+	scene.jobs[2]->job.cancel_requested_by = mem_strdup("anna");
+	struct observation o = seen("COMPLETED", NULL, 0);
+	o.exit_code = 0;
+	o.ended_at = NOW - 299;
+	look(&scene, &o, j);
+	assert_false(j[0].has_event);
+	assert_true(j[2].has_event && j[2].event == EVENT_END_CANCELLED);
+	assert_string_equal(j[2].reason, "cancelled by anna");
+	o.ended_at = NOW - 300;
+	look(&scene, &o, j);
+	assert_true(j[0].has_event && j[0].event == EVENT_END_FAILURE);
+	assert_non_null(strstr(j[0].reason, "without a record of the end of this job"));
+	active_chains_done(&scene.set);
+}
+
+static void test_leader_is_one_that_goes_on(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_init(&scene, CHAIN_RUNNING);
+	scene.jobs[0]->job.state = CHAIN_CANCELLING;
+	assert_true(active_chain_leads(scene.jobs[1]));
+	scene.jobs[1]->ending = true;
+	assert_true(active_chain_leads(scene.jobs[2]));
+	/* A job that was resumed waits for the end of the attempt. */
+	scene.jobs[1]->ending = false;
+	scene.jobs[1]->job.state = CHAIN_RESUMING;
+	assert_false(active_chain_awaits_turn(scene.jobs[1], NOW));
+	scene.jobs[2]->job.state = CHAIN_SUCCEEDED;
+	assert_true(active_chain_leads(scene.jobs[0]));
+	scene.jobs[0]->job.state = CHAIN_CANCELLED;
+	assert_true(active_chain_awaits_turn(scene.jobs[1], NOW));
+	active_chains_done(&scene.set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_each_job_begins_and_ends_by_its_own_record),
+	    cmocka_unit_test(test_end_before_a_resumption_by_hand_is_no_end),
+	    cmocka_unit_test(test_end_of_the_attempt_is_that_of_who_has_none),
+	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),
+	    cmocka_unit_test(test_leader_is_one_that_goes_on),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
