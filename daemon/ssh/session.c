@@ -27,6 +27,16 @@
 
 DEFINE_FREEP(struct ssh_session, session, ssh_session_close)
 
+#if defined(__SANITIZE_THREAD__)
+/* libcrypto, with which libssh2 1.11 is built, reads its tables under RCU: atomics of a library that is not built with
+ * the thread sanitizer, which takes them for races. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:libcrypto.so\n";
+}
+#endif
+
 int ssh_init(struct nel_err *err)
 {
 	int rc = libssh2_init(0);
