@@ -109,7 +109,7 @@ seal_results() {
 
 # `wait` returns early, with the number of a signal, when a trap has run.
 wait_for_evaluation() { # PID
-    local status again
+    local status again=0
     while :; do
         ((!terminated || forwarded)) || forward_term
         ((!killing && !overtaken)) || kill_evaluation "$1"
@@ -117,8 +117,10 @@ wait_for_evaluation() { # PID
         status=$?
         kill -0 "$1" 2>/dev/null || break
     done
-    wait "$1" # what has ended keeps its exit code
-    again=$?
+    # What has ended keeps its exit code, unless a trap has run just now (128 and the number of ALRM or USR2).
+    while wait "$1" || again=$?; ((again == 142 || again == 140)); do
+        again=0
+    done
     ((again == 127)) || status=$again
     return "$status"
 }
