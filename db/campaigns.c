@@ -1,4 +1,4 @@
-/* Owns the tables campaigns and campaign_values. */
+/* Owns the tables campaigns, campaign_texts and campaign_values. */
 #include "db/campaigns.h"
 
 #include "base/mem.h"
@@ -36,9 +36,10 @@ void campaign_row_done(struct campaign_row *row)
 	free(row->name);
 	free(row->reason);
 	free(row->parameter);
-	free(row->config);
 	free(row->overrides);
 	free(row->labels);
+	free(row->config);
+	free(row->sealed_env);
 	*row = (struct campaign_row){0};
 }
 
@@ -67,10 +68,18 @@ void campaign_value_list_done(struct campaign_value_list *list)
 }
 
 static struct statement insert_campaign = {
-    .sql = "INSERT INTO campaigns (id, user, account, name, state, reason, parameter, values_order, live, config,"
+    .sql = "INSERT INTO campaigns (id, user, account, name, state, reason, parameter, values_order, live,"
 	   " config_type, overrides, labels, created_at, updated_at)"
-	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
+static struct statement insert_texts = {
+    .sql = "INSERT INTO campaign_texts (campaign, config, sealed_env) VALUES (?, ?, ?)",
+};
+
+char *campaigns_env_label(const char *id)
+{
+	return mem_printf("campaign:%s", id);
+}
 
 int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *err)
 {
@@ -84,7 +93,6 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 	query_bind_text(&q, row->parameter);
 	query_bind_text(&q, campaign_order_name(row->order));
 	query_bind_int(&q, row->live);
-	query_bind_text(&q, row->config);
 	query_bind_text(&q, row->json ? "application/json" : "application/yaml");
 	query_bind_text(&q, row->overrides);
 	query_bind_text(&q, row->labels);
@@ -93,12 +101,16 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 	if (query_run(&q, err) != 0)
 		return -1;
 	row->seq = sqlite3_last_insert_rowid(db->sqlite);
-	return 0;
+	CLEANUP(query_done) struct query texts = query_start(db, &insert_texts);
+	query_bind_int(&texts, row->seq);
+	query_bind_text(&texts, row->config);
+	query_bind_blob(&texts, row->sealed_env, row->sealed_env_size);
+	return query_run(&texts, err);
 }
 
 #define CAMPAIGN_COLUMNS \
-	"seq, id, user, account, name, state, reason, parameter, values_order, live, config, config_type, overrides," \
-	" labels, created_at, updated_at"
+	"seq, id, user, account, name, state, reason, parameter, values_order, live, config_type, overrides, labels," \
+	" created_at, updated_at"
 
 static enum campaign_state read_state(struct query *q)
 {
@@ -124,7 +136,6 @@ static void read_campaign(struct query *q, struct campaign_row *row)
 	query_text_into(q, word, sizeof word);
 	row->order = strcmp(word, "listed") == 0 ? CAMPAIGN_LISTED : CAMPAIGN_NEWEST_FIRST;
 	row->live = (int)query_int(q);
-	row->config = query_text(q);
 	query_text_into(q, word, sizeof word);
 	row->json = strcmp(word, "application/json") == 0;
 	row->overrides = query_text(q);
@@ -145,6 +156,24 @@ int campaigns_get(struct db *db, const char *id, struct campaign_row *ret_row, s
 	if (!found)
 		return err_set(err, NEL_NOTFOUND, "no campaign \"%.64s\"", id);
 	read_campaign(&q, ret_row);
+	return 0;
+}
+
+static struct statement texts_of = {.sql = "SELECT config, sealed_env FROM campaign_texts WHERE campaign = ?"};
+
+int campaigns_get_texts(struct db *db, struct campaign_row *row, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &texts_of);
+	bool found = false;
+	query_bind_int(&q, row->seq);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	if (!found)
+		return err_set(err, NEL_DB, "campaign %s has no config", row->id);
+	free(row->config);
+	free(row->sealed_env);
+	row->config = query_text(&q);
+	row->sealed_env = query_blob(&q, &row->sealed_env_size);
 	return 0;
 }
 
@@ -209,6 +238,8 @@ static struct statement set_state = {
     .sql = "UPDATE campaigns SET state = ?, reason = ?, updated_at = ? WHERE seq = ? AND state = ?",
 };
 
+static struct statement forget_env = {.sql = "UPDATE campaign_texts SET sealed_env = NULL WHERE campaign = ?"};
+
 int campaigns_set_state(struct db *db, int64_t seq, enum campaign_state from, enum campaign_state to,
 			const char *reason, int64_t now_s, struct nel_err *err)
 {
@@ -220,8 +251,31 @@ int campaigns_set_state(struct db *db, int64_t seq, enum campaign_state from, en
 	query_bind_text(&q, campaign_state_name(from));
 	if (query_run(&q, err) != 0)
 		return -1;
-	return query_changes(&q) == 1 ? 0
-				      : err_set(err, NEL_CONFLICT, "the campaign is not %s", campaign_state_name(from));
+	if (query_changes(&q) != 1)
+		return err_set(err, NEL_CONFLICT, "the campaign is not %s", campaign_state_name(from));
+	if (to != CAMPAIGN_ENDED && to != CAMPAIGN_CANCELLED)
+		return 0;
+	CLEANUP(query_done) struct query forget = query_start(db, &forget_env);
+	query_bind_int(&forget, seq);
+	return query_run(&forget, err);
+}
+
+static struct statement prune = {
+    .sql = "DELETE FROM campaigns WHERE seq IN (SELECT c.seq FROM campaigns c INDEXED BY campaigns_over"
+	   " WHERE c.state IN ('ended', 'cancelled') AND c.updated_at < ?1 AND NOT EXISTS"
+	   " (SELECT 1 FROM campaign_values v JOIN evaluations e ON e.id = v.evaluation WHERE v.campaign = c.seq)"
+	   " ORDER BY c.updated_at LIMIT ?2)",
+};
+
+int campaigns_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &prune);
+	query_bind_int(&q, ended_before_s);
+	query_bind_int(&q, limit);
+	if (query_run(&q, err) != 0)
+		return -1;
+	*ret_count = query_changes(&q);
+	return 0;
 }
 
 /* --- values --- */
@@ -347,7 +401,22 @@ int campaign_values_refused(struct db *db, int64_t campaign, int64_t position, c
 	return query_run(&q, err) != 0 ? -1 : changed_one(&q, err);
 }
 
-struct statement *const campaigns_statements[] = {
-    &insert_campaign, &campaign_by_id, &campaigns_of_user, &campaigns_of_all, &next_active,
-    &count_open,      &set_state,      &insert_value,      &list_values,      &count_values,
-    &next_newest,     &next_listed,    &value_submitted,   &value_refused,    NULL};
+struct statement *const campaigns_statements[] = {&insert_campaign,
+						  &insert_texts,
+						  &campaign_by_id,
+						  &texts_of,
+						  &campaigns_of_user,
+						  &campaigns_of_all,
+						  &next_active,
+						  &count_open,
+						  &set_state,
+						  &forget_env,
+						  &prune,
+						  &insert_value,
+						  &list_values,
+						  &count_values,
+						  &next_newest,
+						  &next_listed,
+						  &value_submitted,
+						  &value_refused,
+						  NULL};

@@ -26,13 +26,16 @@ struct campaign_row {
 	char *reason; /* why it is paused, or NULL: somebody asked */
 	char *parameter;
 	enum campaign_order order;
-	int live; /* evaluations at once */
-	char *config;
+	int live;        /* evaluations at once */
 	bool json;       /* the config is JSON, not YAML */
 	char *overrides; /* a JSON array */
 	char *labels;    /* a JSON object */
 	int64_t created_at;
 	int64_t updated_at;
+	/* Set by campaigns_get_texts() only. */
+	char *config;
+	unsigned char *sealed_env; /* an object of secrets, under campaigns_env_label(); NULL: none */
+	size_t sealed_env_size;
 };
 
 struct campaign_list {
@@ -60,9 +63,13 @@ void campaign_list_done(struct campaign_list *list);
 void campaign_value_done(struct campaign_value *value);
 void campaign_value_list_done(struct campaign_value_list *list);
 
-/* Sets row->seq. */
+/* Under which a campaign's secrets are sealed (secret_seal()); free()d by the caller. */
+char *campaigns_env_label(const char *id);
+
+/* With its texts. Sets row->seq. */
 int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *err);
 int campaigns_get(struct db *db, const char *id, struct campaign_row *ret_row, struct nel_err *err); /* NOTFOUND */
+int campaigns_get_texts(struct db *db, struct campaign_row *row, struct nel_err *err);
 /* Newest first, those with a number below before_seq (0: all); user NULL: everybody's. */
 int campaigns_list(struct db *db, const char *user, int64_t before_seq, int limit, struct campaign_list *ret_list,
 		   struct nel_err *err);
@@ -71,9 +78,13 @@ int campaigns_next_active(struct db *db, int64_t after_seq, struct campaign_row 
 			  struct nel_err *err);
 /* Those of the user that are active or paused. */
 int campaigns_count_open(struct db *db, const char *user, int64_t *ret_count, struct nel_err *err);
-/* reason may be NULL. CONFLICT when it is not in state `from` any more. */
+/* reason may be NULL. CONFLICT when it is not in state `from` any more. One that ends or is cancelled forgets its
+ * secrets. */
 int campaigns_set_state(struct db *db, int64_t seq, enum campaign_state from, enum campaign_state to,
 			const char *reason, int64_t now_s, struct nel_err *err);
+
+/* Forgets up to `limit` that ended or were cancelled before that time and have no evaluation in the store any more. */
+int campaigns_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err);
 
 /* CONFLICT: the campaign has that value or position already. */
 int campaign_values_insert(struct db *db, int64_t campaign, const struct campaign_value *value, struct nel_err *err);

@@ -23,6 +23,11 @@ static struct key_rotation_column columns[] = {
 	     " CROSS JOIN evaluations e ON e.seq = t.evaluation"
 	     " WHERE t.evaluation > ? AND t.sealed_env IS NOT NULL ORDER BY t.evaluation LIMIT 1"},
      {.sql = "UPDATE evaluation_texts SET sealed_env = ?1 WHERE evaluation = ?2"}},
+    {"campaign_texts.sealed_env",
+     {.sql = "SELECT t.campaign, 'campaign:' || c.id, t.sealed_env FROM campaign_texts t"
+	     " CROSS JOIN campaigns c ON c.seq = t.campaign"
+	     " WHERE t.campaign > ? AND t.sealed_env IS NOT NULL ORDER BY t.campaign LIMIT 1"},
+     {.sql = "UPDATE campaign_texts SET sealed_env = ?1 WHERE campaign = ?2"}},
     {"secrets.sealed",
      {.sql = "SELECT id, 'secret:' || owner || ':' || name, sealed FROM secrets WHERE id > ? ORDER BY id LIMIT 1"},
      {.sql = "UPDATE secrets SET sealed = ?1 WHERE id = ?2"}},
@@ -39,7 +44,7 @@ static struct key_rotation_column columns[] = {
 };
 
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])
-_Static_assert(COLUMN_COUNT == 5, "the list of statements at the end has two of each");
+_Static_assert(COLUMN_COUNT == 6, "the list of statements at the end has two of each");
 
 bool key_rotation_has_column(const char *column)
 {
@@ -143,19 +148,10 @@ int key_rotation_change_key(struct db *db, const struct secret_key *from, const 
 	return 0;
 }
 
-struct statement *const key_rotation_statements[] = {&columns[0].next,
-						     &columns[0].set,
-						     &columns[1].next,
-						     &columns[1].set,
-						     &columns[2].next,
-						     &columns[2].set,
-						     &columns[3].next,
-						     &columns[3].set,
-						     &columns[4].next,
-						     &columns[4].set,
-						     &read_check,
-						     &insert_check,
-						     NULL};
+struct statement *const key_rotation_statements[] = {
+    &columns[0].next, &columns[0].set,  &columns[1].next, &columns[1].set,  &columns[2].next,
+    &columns[2].set,  &columns[3].next, &columns[3].set,  &columns[4].next, &columns[4].set,
+    &columns[5].next, &columns[5].set,  &read_check,      &insert_check,    NULL};
 /* Two for each column, the two below them, and NULL. */
 _Static_assert(sizeof key_rotation_statements / sizeof key_rotation_statements[0] == 2 * COLUMN_COUNT + 3,
 	       "a column is not listed");

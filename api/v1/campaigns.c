@@ -68,56 +68,14 @@ static int reply_campaign(struct request *request, struct db *db, int status, co
 	return reply_json_text(request, status, &body.text, err);
 }
 
-/* An object is taken as its bytes in the body, so that numbers stay as written. */
-static int take_config(struct request *request, const json_t *body, struct submission *s, struct nel_err *err)
+static int take_submission(struct request *request, const json_t *body, struct submission *ret_submission,
+			   struct nel_err *err)
 {
-	const json_t *config = json_object_get(body, "config");
-	const char *text = str_text(&request->body);
-	size_t start = 0;
-	size_t size = 0;
-	if (json_is_string(config)) {
-		s->size = json_string_length(config);
-		s->text = mem_dup(json_string_value(config), s->size);
+	if (envelope_take(str_text(&request->body), request->body.len, body, ret_submission, &request->errors, err) ==
+	    0)
 		return 0;
-	}
-	if (!json_is_object(config) || !envelope_find_member(text, request->body.len, "config", &start, &size))
-		return err_set(err, NEL_INVALID, "config must be an object or a string of YAML");
-	s->text = mem_dup(text + start, size);
-	s->size = size;
-	s->json = true;
-	return 0;
-}
-
-static int take_overrides(const json_t *body, struct submission *s, struct nel_err *err)
-{
-	const json_t *overrides = json_object_get(body, "overrides");
-	size_t i = 0;
-	const json_t *item = NULL;
-	if (overrides != NULL && !json_is_array(overrides))
-		return err_set(err, NEL_INVALID, "overrides must be an array of strings");
-	json_array_foreach(overrides, i, item) {
-		if (!json_is_string(item))
-			return err_set(err, NEL_INVALID, "overrides[%zu] must be a string", i);
-		if (submission_add_override(s, json_string_value(item), err) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int take_labels(const json_t *body, struct submission *s, struct nel_err *err)
-{
-	json_t *labels = json_object_get(body, "labels");
-	const char *key = NULL;
-	json_t *value = NULL;
-	if (labels != NULL && !json_is_object(labels))
-		return err_set(err, NEL_INVALID, "labels must be an object of strings");
-	json_object_foreach(labels, key, value) {
-		if (!json_is_string(value))
-			return err_set(err, NEL_INVALID, "the value of each label must be a string");
-		if (submission_add_label(s, key, json_string_value(value), err) != 0)
-			return -1;
-	}
-	return 0;
+	request->fail_status = MHD_HTTP_BAD_REQUEST; /* with errors, but not those of a config */
+	return -1;
 }
 
 /* Borrows from the body. */
@@ -157,18 +115,8 @@ static int take_turns(const json_t *body, struct campaign_request *wanted, struc
 	return 0;
 }
 
-/* Their places are of the config alone, which stands in an envelope: the pointer says where. */
-static void drop_places(json_t *errors)
-{
-	size_t i = 0;
-	json_t *error = NULL;
-	json_array_foreach(errors, i, error) {
-		json_object_set_new(error, "line", json_null());
-		json_object_set_new(error, "column", json_null());
-	}
-}
-
-static int make(struct request *request, struct db *db, const struct campaign_request *wanted, struct nel_err *err)
+static int make(struct request *request, struct db *db, const struct campaign_request *wanted,
+		const struct submission *s, struct nel_err *err)
 {
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
 	if (service_make_campaign(request->service, db, wanted, &reply, err) == 0) {
@@ -176,10 +124,8 @@ static int make(struct request *request, struct db *db, const struct campaign_re
 		request_add_header(request, MHD_HTTP_HEADER_LOCATION, location);
 		return reply_campaign(request, db, MHD_HTTP_CREATED, reply.id, err);
 	}
-	if (wanted->base->json) {
-		drop_places(reply.errors);
-		drop_places(reply.warnings);
-	}
+	envelope_shift_places(reply.errors, s);
+	envelope_shift_places(reply.warnings, s);
 	request->errors = TAKE(reply.errors);
 	request->warnings = TAKE(reply.warnings);
 	if (reply.clash)
@@ -189,8 +135,8 @@ static int make(struct request *request, struct db *db, const struct campaign_re
 
 int api_createCampaign(struct request *request, struct nel_err *err)
 {
-	static const char *const fields[] = {"name",   "config", "overrides", "labels", "parameter",
-					     "values", "live",   "order",     NULL};
+	static const char *const fields[] = {"name",      "config", "overrides", "env",   "labels",
+					     "parameter", "values", "live",      "order", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	CLEANUP(submission_done) struct submission s = {0};
 	CLEANUP(mem_freep) const char **values = NULL;
@@ -201,8 +147,7 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	if (body_object(request, fields, &body, err) != 0 ||
 	    body_text(body, "name", true, 1, CAMPAIGN_NAME_MAX, &wanted.name, err) != 0 ||
 	    body_text(body, "parameter", true, 1, CAMPAIGN_PARAMETER_MAX, &wanted.parameter, err) != 0 ||
-	    take_config(request, body, &s, err) != 0 || take_overrides(body, &s, err) != 0 ||
-	    take_labels(body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
+	    take_submission(request, body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
 	    take_turns(body, &wanted, err) != 0 || body_idempotency_key(request, &base.idempotency.key, err) != 0 ||
 	    request_db(request, &db, err) != 0)
 		return -1;
@@ -213,9 +158,11 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	base.json = s.json;
 	base.overrides = (const char *const *)s.overrides;
 	base.override_count = s.override_count;
+	base.env = s.env;
+	base.env_count = s.env_count;
 	base.labels = s.labels;
 	base.label_count = s.label_count;
-	return make(request, db, &wanted, err);
+	return make(request, db, &wanted, &s, err);
 }
 
 int api_listCampaigns(struct request *request, struct nel_err *err)

@@ -60,7 +60,9 @@ static size_t skip_space(const char *text, size_t size, size_t i)
 	return i;
 }
 
-bool envelope_find_member(const char *text, size_t size, const char *name, size_t *ret_start, size_t *ret_size)
+/* Finds the value of a member of the outermost object in well-formed JSON text, byte for byte; false when the name does
+ * not stand there as written. */
+static bool find_member(const char *text, size_t size, const char *name, size_t *ret_start, size_t *ret_size)
 {
 	size_t name_size = strlen(name);
 	size_t i = skip_space(text, size, 0);
@@ -105,7 +107,7 @@ static void parse_config(const char *body, size_t size, const json_t *config, st
 	size_t length = 0;
 	if (!json_is_object(config)) {
 		add_error(errors, "/config", "must be an object or a string of YAML");
-	} else if (!envelope_find_member(body, size, "config", &start, &length)) {
+	} else if (!find_member(body, size, "config", &start, &length)) {
 		add_error(errors, "/config", "the name must be written without escapes");
 	} else {
 		take_config_text(body + start, length, s);
@@ -179,21 +181,13 @@ static int say_what_is_wrong(const json_t *errors, struct nel_err *err)
 		       json_array_size(errors) > 1 ? " (and more, see errors)" : "");
 }
 
-int envelope_parse(const char *body, size_t size, struct submission *ret_submission, json_t **ret_errors,
-		   struct nel_err *err)
+/* Takes the errors, to which it adds. */
+static int take_members(const char *body, size_t size, const json_t *root, json_t *found,
+			struct submission *ret_submission, json_t **ret_errors, struct nel_err *err)
 {
+	CLEANUP(json_freep) json_t *errors = found;
 	struct submission s = {0};
-	CLEANUP(json_freep) json_t *root = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
-	const json_t *config = json_object_get(root, "config");
-	if (config == NULL) {
-		take_config_text(body, size, &s);
-		s.json = true;
-		*ret_submission = s;
-		return 0;
-	}
-	CLEANUP(json_freep) json_t *errors = json_array();
-	check_members(root, errors);
-	parse_config(body, size, config, &s, errors);
+	parse_config(body, size, json_object_get(root, "config"), &s, errors);
 	parse_overrides(json_object_get(root, "overrides"), &s, errors);
 	parse_pairs(json_object_get(root, "env"), "/env", submission_add_env, &s, errors);
 	parse_pairs(json_object_get(root, "labels"), "/labels", submission_add_label, &s, errors);
@@ -205,4 +199,39 @@ int envelope_parse(const char *body, size_t size, struct submission *ret_submiss
 	}
 	*ret_submission = s;
 	return 0;
+}
+
+int envelope_take(const char *body, size_t size, const json_t *root, struct submission *ret_submission,
+		  json_t **ret_errors, struct nel_err *err)
+{
+	return take_members(body, size, root, json_array(), ret_submission, ret_errors, err);
+}
+
+int envelope_parse(const char *body, size_t size, struct submission *ret_submission, json_t **ret_errors,
+		   struct nel_err *err)
+{
+	CLEANUP(json_freep) json_t *root = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
+	if (json_object_get(root, "config") == NULL) {
+		struct submission s = {.json = true};
+		take_config_text(body, size, &s);
+		*ret_submission = s;
+		return 0;
+	}
+	json_t *errors = json_array();
+	check_members(root, errors);
+	return take_members(body, size, root, errors, ret_submission, ret_errors, err);
+}
+
+void envelope_shift_places(json_t *errors, const struct submission *submission)
+{
+	size_t i = 0;
+	json_t *error = NULL;
+	json_array_foreach(errors, i, error) {
+		json_t *line = json_object_get(error, "line");
+		json_t *column = json_object_get(error, "column");
+		if (json_integer_value(line) == 1 && json_is_integer(column))
+			json_integer_set(column, json_integer_value(column) + submission->column_offset);
+		if (json_integer_value(line) >= 1)
+			json_integer_set(line, json_integer_value(line) + submission->line_offset);
+	}
 }

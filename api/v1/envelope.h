@@ -11,8 +11,11 @@
 int envelope_parse(const char *body, size_t size, struct submission *ret_submission, json_t **ret_errors,
 		   struct nel_err *err);
 
-/* Finds the value of a member of the outermost object in well-formed JSON text, byte for byte; false when the name does
- * not stand there as written. */
-bool envelope_find_member(const char *text, size_t size, const char *name, size_t *ret_start, size_t *ret_size);
+/* The same of an object that has more members than these, which the caller checks: `root` is what `body` says. */
+int envelope_take(const char *body, size_t size, const json_t *root, struct submission *ret_submission,
+		  json_t **ret_errors, struct nel_err *err);
+
+/* Places in a config that stood within an envelope become places in the envelope. Accepts NULL. */
+void envelope_shift_places(json_t *errors, const struct submission *submission);
 
 #endif

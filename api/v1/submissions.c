@@ -68,21 +68,6 @@ static int add_from_query(const struct query *query, struct submission *submissi
 	return result;
 }
 
-/* Places in a config that stood within an envelope become places in the envelope. */
-static void shift_places(json_t *errors, const struct submission *submission)
-{
-	size_t i = 0;
-	json_t *error = NULL;
-	json_array_foreach(errors, i, error) {
-		json_t *line = json_object_get(error, "line");
-		json_t *column = json_object_get(error, "column");
-		if (json_integer_value(line) == 1 && json_is_integer(column))
-			json_integer_set(column, json_integer_value(column) + submission->column_offset);
-		if (json_integer_value(line) >= 1)
-			json_integer_set(line, json_integer_value(line) + submission->line_offset);
-	}
-}
-
 /* Every member is always there in a reply: places that are not known are null. */
 static void complete_places(json_t *problems)
 {
@@ -178,8 +163,8 @@ static int submit(struct request *request, const struct submission *submission, 
 				      : service_submit(request->service, db, &submit, &reply, err);
 	if (result == 0)
 		return reply_submitted(request, db, &reply, err);
-	shift_places(reply.errors, submission);
-	shift_places(reply.warnings, submission);
+	envelope_shift_places(reply.errors, submission);
+	envelope_shift_places(reply.warnings, submission);
 	request->errors = TAKE(reply.errors);
 	request->warnings = TAKE(reply.warnings);
 	if (reply.clash)

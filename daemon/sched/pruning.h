@@ -1,4 +1,5 @@
-/* Forgets what is older than the settings keep: events, and ended evaluations with everything that is theirs. */
+/* Forgets what is older than the settings keep: events, ended evaluations with everything that
+ * is theirs, and campaigns that have none left. */
 #ifndef NEL_SCHED_PRUNING_H
 #define NEL_SCHED_PRUNING_H
 

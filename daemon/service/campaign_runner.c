@@ -76,7 +76,7 @@ static bool first_value_plans(struct campaign_runner *r, const struct campaign_r
 }
 
 /* One step of a campaign. *ret_more: another may follow at once. */
-static int step(struct campaign_runner *r, const struct campaign_row *campaign, bool *ret_more, struct nel_err *err)
+static int step(struct campaign_runner *r, struct campaign_row *campaign, bool *ret_more, struct nel_err *err)
 {
 	CLEANUP(campaign_value_done) struct campaign_value value = {0};
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
@@ -95,6 +95,8 @@ static int step(struct campaign_runner *r, const struct campaign_row *campaign, 
 		return -1;
 	if (!found)
 		return 0;
+	if (campaign->config == NULL && campaigns_get_texts(r->db, campaign, err) != 0)
+		return -1;
 	if (find_maker(r, campaign, &actor, err) != 0 ||
 	    campaign_submit_value(r->service, r->db, campaign, &actor, &value, &reply, err) != 0) {
 		struct nel_err why = *err;

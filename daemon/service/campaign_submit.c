@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 #include <string.h>
 
@@ -9,9 +10,11 @@
 struct value_request {
 	json_t *overrides;
 	json_t *labels;
+	json_t *env;     /* secrets */
 	char *set_value; /* the override of the parameter */
 	const char **override_items;
 	struct name_value *label_items;
+	struct name_value *env_items;
 	struct submit_request submit;
 };
 
@@ -19,34 +22,59 @@ static void value_request_done(struct value_request *r)
 {
 	json_decref(r->overrides);
 	json_decref(r->labels);
+	secret_free_json(r->env);
 	free(r->set_value);
 	free(r->override_items);
 	free(r->label_items);
+	free(r->env_items);
 	*r = (struct value_request){0};
 }
 
-static int value_request_init(const struct campaign_row *campaign, const struct actor *actor, const char *value,
-			      struct value_request *r, struct nel_err *err)
+static struct name_value *list_pairs(json_t *object, size_t more)
+{
+	struct name_value *items = mem_calloc(json_object_size(object) + more, sizeof *items);
+	size_t count = 0;
+	const char *name = NULL;
+	json_t *value = NULL;
+	json_object_foreach(object, name, value)
+		items[count++] = (struct name_value){name, json_string_value(value)};
+	return items;
+}
+
+static int open_env(struct service *service, const struct campaign_row *campaign, json_t **ret_env, struct nel_err *err)
+{
+	if (campaign->sealed_env == NULL)
+		return 0;
+	CLEANUP(mem_freep) char *label = campaigns_env_label(campaign->id);
+	if (secret_open_json(service->master_key, label, campaign->sealed_env, campaign->sealed_env_size, ret_env,
+			     err) == 0)
+		return 0;
+	/* That the key does not fit is no fault of the campaign's. */
+	err->kind = NEL_INTERNAL;
+	return -1;
+}
+
+static int value_request_init(struct service *service, const struct campaign_row *campaign, const struct actor *actor,
+			      const char *value, struct value_request *r, struct nel_err *err)
 {
 	r->overrides = json_loads(campaign->overrides, 0, NULL);
 	r->labels = json_loads(campaign->labels, 0, NULL);
 	if (!json_is_array(r->overrides) || !json_is_object(r->labels))
 		return err_set(err, NEL_DB, "campaign %s cannot be read", campaign->id);
-	size_t count = 0;
+	if (open_env(service, campaign, &r->env, err) != 0)
+		return -1;
+	size_t label_count = json_object_size(r->labels);
 	size_t i = 0;
 	const json_t *item = NULL;
-	const char *key = NULL;
-	json_t *label = NULL;
 	/* Last, so that it holds whatever the others say; quoted, so that it is a text whatever it looks like. */
 	r->set_value = mem_printf("++%s='%s'", campaign->parameter, value);
 	r->override_items = mem_calloc(json_array_size(r->overrides) + 1, sizeof *r->override_items);
 	json_array_foreach(r->overrides, i, item)
 		r->override_items[i] = json_string_value(item);
 	r->override_items[i] = r->set_value;
-	r->label_items = mem_calloc(json_object_size(r->labels) + 1, sizeof *r->label_items);
-	json_object_foreach(r->labels, key, label)
-		r->label_items[count++] = (struct name_value){key, json_string_value(label)};
-	r->label_items[count++] = (struct name_value){CAMPAIGN_LABEL, campaign->id};
+	r->label_items = list_pairs(r->labels, 1);
+	r->label_items[label_count] = (struct name_value){CAMPAIGN_LABEL, campaign->id};
+	r->env_items = list_pairs(r->env, 1);
 	r->submit = (struct submit_request){.actor = actor,
 					    .text = campaign->config,
 					    .size = strlen(campaign->config),
@@ -54,7 +82,9 @@ static int value_request_init(const struct campaign_row *campaign, const struct 
 					    .overrides = r->override_items,
 					    .override_count = json_array_size(r->overrides) + 1,
 					    .labels = r->label_items,
-					    .label_count = count};
+					    .label_count = label_count + 1,
+					    .env = r->env_items,
+					    .env_count = json_object_size(r->env)};
 	return 0;
 }
 
@@ -63,7 +93,7 @@ int campaign_check_value(struct service *service, struct db *db, const struct ca
 			 struct nel_err *err)
 {
 	CLEANUP(value_request_done) struct value_request request = {0};
-	if (value_request_init(campaign, actor, value, &request, err) != 0)
+	if (value_request_init(service, campaign, actor, value, &request, err) != 0)
 		return -1;
 	return service_plan(service, db, &request.submit, ret_reply, err);
 }
@@ -85,7 +115,7 @@ int campaign_submit_value(struct service *service, struct db *db, const struct c
 {
 	struct place place = {campaign->seq, value->position};
 	CLEANUP(value_request_done) struct value_request request = {0};
-	if (value_request_init(campaign, actor, value->value, &request, err) != 0)
+	if (value_request_init(service, campaign, actor, value->value, &request, err) != 0)
 		return -1;
 	request.submit.within = note_submitted;
 	request.submit.within_arg = &place;

@@ -1,4 +1,5 @@
-/* The submission of one value of a campaign: its config with one more override. HTTP threads, and the runner's. */
+/* The submission of one value of a campaign, whose row has its texts: its config with one more override. HTTP threads,
+ * and the runner's. */
 #ifndef NEL_SERVICE_CAMPAIGN_SUBMIT_H
 #define NEL_SERVICE_CAMPAIGN_SUBMIT_H
 

@@ -10,6 +10,7 @@
 #include "service/campaign_runner.h"
 #include "service/campaign_submit.h"
 #include "service/lifecycle.h"
+#include "service/secrets.h"
 
 #include <string.h>
 
@@ -97,6 +98,13 @@ static int fill_row(const struct campaign_request *request, struct campaign_row 
 		   : err_set(err, NEL_INVALID, "overrides and labels must be in UTF-8");
 }
 
+static int seal_env(struct service *service, const struct submit_request *base, struct campaign_row *row,
+		    struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = campaigns_env_label(row->id);
+	return secrets_seal_sent(service, base, label, &row->sealed_env, &row->sealed_env_size, err);
+}
+
 static int insert_values(struct db *db, const struct campaign_request *request, const struct campaign_row *row,
 			 struct nel_err *err)
 {
@@ -112,18 +120,6 @@ static int insert_values(struct db *db, const struct campaign_request *request, 
 			return -1;
 	}
 	return 0;
-}
-
-static int find_repeat(struct db *db, const struct campaign_request *request, struct submit_reply_to_client *reply,
-		       struct nel_err *err)
-{
-	char made[IDEMPOTENCY_MADE_SIZE];
-	int found = service_find_idempotent(db, request->base->actor->name, &request->base->idempotency, clock_now_s(),
-					    made, &reply->clash, err);
-	if (found > 0)
-		snprintf(reply->id, sizeof reply->id, "%.*s", (int)sizeof reply->id - 1, made);
-	reply->repeated = found > 0;
-	return found;
 }
 
 static int check_open(struct db *db, const char *user, struct nel_err *err)
@@ -142,16 +138,17 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 {
 	const struct submit_request *base = request->base;
 	CLEANUP(campaign_row_done) struct campaign_row row = {0};
-	int found = find_repeat(db, request, ret_reply, err);
+	int found = submit_find_repeat(db, base, clock_now_s(), ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (check(request, err) != 0 || fill_row(request, &row, err) != 0 ||
+	if (check(request, err) != 0 || fill_row(request, &row, err) != 0 || seal_env(service, base, &row, err) != 0 ||
 	    campaign_check_value(service, db, &row, base->actor, request->values[0], ret_reply, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
 		return -1;
-	found = find_repeat(db, request, ret_reply, err); /* again: two requests with one key may be under way */
+	/* Again: two requests with one key may be under way. */
+	found = submit_find_repeat(db, base, row.created_at, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);

@@ -201,7 +201,8 @@ static int take_stored(struct service *service, struct db *db, const char *user,
 	return 0;
 }
 
-static int seal(struct service *service, json_t *env, struct evaluation_row *row, struct nel_err *err)
+static int seal(struct service *service, json_t *env, const char *label, unsigned char **ret_sealed, size_t *ret_size,
+		struct nel_err *err)
 {
 	size_t bytes = 0;
 	const char *name = NULL;
@@ -212,12 +213,26 @@ static int seal(struct service *service, json_t *env, struct evaluation_row *row
 		return err_set(err, NEL_INVALID, "the secrets of an evaluation have at most %d bytes together, not %zu",
 			       SECRETS_OF_EVALUATION_MAX, bytes);
 	char *text = json_dumps(env, JSON_COMPACT);
-	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
-	int rc =
-	    secret_seal(service->master_key, label, text, strlen(text), &row->sealed_env, &row->sealed_env_size, err);
+	int rc = secret_seal(service->master_key, label, text, strlen(text), ret_sealed, ret_size, err);
 	secret_wipe(text);
 	free(text);
 	return rc;
+}
+
+static int seal_row(struct service *service, json_t *env, struct evaluation_row *row, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *label = mem_printf("env:%s", row->id);
+	return seal(service, env, label, &row->sealed_env, &row->sealed_env_size, err);
+}
+
+int secrets_seal_sent(struct service *service, const struct submit_request *request, const char *label,
+		      unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err)
+{
+	CLEANUP(secret_json_freep) json_t *env = json_object();
+	for (size_t i = 0; i < request->env_count; i++)
+		if (json_object_set_new(env, request->env[i].name, json_string(request->env[i].value)) != 0)
+			return err_set(err, NEL_INVALID, "the value of %s is not UTF-8 text", request->env[i].name);
+	return json_object_size(env) == 0 ? 0 : seal(service, env, label, ret_sealed, ret_size, err);
 }
 
 int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
@@ -239,7 +254,7 @@ int secrets_seal_env(struct service *service, struct db *db, const struct submit
 	if (rc == 0 && invalid)
 		rc = err_set(err, NEL_INVALID, "a secret's value is not UTF-8 text");
 	if (rc == 0 && json_object_size(env) > 0)
-		rc = seal(service, env, row, err);
+		rc = seal_row(service, env, row, err);
 	secret_free_json(env);
 	return rc;
 }
@@ -328,7 +343,7 @@ int secrets_renew_env(struct service *service, struct db *db, const char *evalua
 	if (rc == 0 && json_object_size(env) > 0) {
 		free(row.sealed_env);
 		row.sealed_env = NULL;
-		rc = seal(service, env, &row, err);
+		rc = seal_row(service, env, &row, err);
 		if (rc == 0)
 			rc = evaluations_set_env(db, row.seq, row.sealed_env, row.sealed_env_size, err);
 	}

@@ -46,6 +46,10 @@ void secret_names_done(struct secret_names *names);
 int secrets_seal_env(struct service *service, struct db *db, const struct submit_request *request,
 		     const struct eval_plan *plan, struct evaluation_row *row, struct nel_err *err);
 
+/* Seals all that came with the request, as one JSON object; nothing when nothing did. INVALID as above. */
+int secrets_seal_sent(struct service *service, const struct submit_request *request, const char *label,
+		      unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err);
+
 /* What stands for the values of the row's sealed secrets where they are compared: an object of fingerprints by name. */
 int secrets_fingerprints(struct service *service, const struct evaluation_row *row, json_t **ret_fingerprints,
 			 struct nel_err *err);

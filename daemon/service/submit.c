@@ -233,9 +233,8 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 	return log_submission(db, row, plan, err);
 }
 
-/* 1: the key is known and reply has the id. 0: it is new. -1: an error. */
-static int find_idempotent(struct db *db, const struct submit_request *request, int64_t now_s,
-			   struct submit_reply_to_client *reply, struct nel_err *err)
+int submit_find_repeat(struct db *db, const struct submit_request *request, int64_t now_s,
+		       struct submit_reply_to_client *reply, struct nel_err *err)
 {
 	char made[IDEMPOTENCY_MADE_SIZE];
 	int found =
@@ -253,7 +252,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(likeness_done) struct likeness likeness = {0};
 	int64_t now_s = clock_now_s();
-	int found = find_idempotent(db, request, now_s, ret_reply, err);
+	int found = submit_find_repeat(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
@@ -265,7 +264,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	if (db_begin(db, err) != 0)
 		return -1;
 	/* Again inside the transaction: two requests with one key may be under way. */
-	found = find_idempotent(db, request, now_s, ret_reply, err);
+	found = submit_find_repeat(db, request, now_s, ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);

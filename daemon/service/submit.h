@@ -26,6 +26,11 @@ void submit_reply_to_client_done(struct submit_reply_to_client *reply);
 int service_submit(struct service *service, struct db *db, const struct submit_request *request,
 		   struct submit_reply_to_client *ret_reply, struct nel_err *err);
 
+/* Is it a repeat (idempotency.h)? 1: yes, the reply has the id that the first request made. 0: no. -1: an error; the
+ * reply says whether it is a clash. */
+int submit_find_repeat(struct db *db, const struct submit_request *request, int64_t now_s,
+		       struct submit_reply_to_client *reply, struct nel_err *err);
+
 /* What service_submit() would do: {"config": resolved, "cluster", "rundir", "warnings": [...], "jobs":
  * [{"task","index", "script","files":[{"path","mode","size","content"}],"secrets": text with <redacted>}],
  * "forecast"}. Stores nothing. */

@@ -9,7 +9,7 @@ PARAMETER = "target.api_endpoint.model_id"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     maker = prepared_in(tmp_path_factory.mktemp("campaigns"))
-    daemon = next(maker)()
+    daemon = next(maker)(more="evaluations: {keep_days: 3}\n")
     daemon.start()
     yield daemon
     next(maker, None)
@@ -98,6 +98,50 @@ def test_what_cannot_be_is_refused_at_once_and_nothing_is_stored(server):
                   {"parameter": "a=b"}, {"labels": {"campaign": "x"}}, {"watch": {}}):
         ann.request("POST", "/v1/campaigns", json=wanted(**wrong)).status_code == 400 or pytest.fail(str(wrong))
     assert ann.get("/v1/campaigns").json()["items"] == before
+
+
+def test_what_is_wrong_in_the_envelope_is_told_as_of_a_submission(server):
+    ann = server.client("ann")
+    problem = ann.post("/v1/campaigns", 400, json=wanted(overrides=[1], labels={"a:b": "c"}, env={"1": "x"})).json()
+    assert [e["pointer"] for e in problem["errors"]] == ["/overrides/0", "/env/1", "/labels/a:b"]
+    text = '{"name": "curve", "parameter": "a.b",\n "values": ["x"], "config":\n   {"execution": {"type": "slurmm"}}}'
+    problem = ann.post("/v1/campaigns", 422, data=text, headers={"Content-Type": "application/json"}).json()
+    assert (3, 19) in [(e["line"], e["column"]) for e in problem["errors"]]  # of "type"
+
+
+def sealed(server, made):
+    return server.execute("SELECT t.sealed_env FROM campaign_texts t JOIN campaigns c ON c.seq = t.campaign WHERE c.id = ?",
+                          made["id"])[0][0]
+
+
+def test_env_is_each_values_kept_sealed_and_forgotten_at_the_end(server):
+    ann = server.client("ann")
+    config = CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: SENT_KEY")
+    ann.post("/v1/campaigns", 422, json=wanted(config=config))
+    made = make(ann, config=config, env={"SENT_KEY": "very-secret-8472"}, live=1)
+    wait_until(lambda: submitted(ann, made) == ["org/step-2"], "the first")
+    assert b"8472" not in sealed(server, made) and "8472" not in ann.get(f"/v1/campaigns/{made['id']}").text
+    end_one(ann, made)
+    wait_until(lambda: len(submitted(ann, made)) == 2, "the second")
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+    assert sealed(server, made) is None
+
+
+def test_campaigns_that_are_over_are_pruned_with_their_evaluations(server):
+    ann = server.client("ann")
+    made = make(ann, values=["org/step-1"])
+    wait_until(lambda: submitted(ann, made), "the submission")
+    kept = make(ann, values=["org/step-1"])
+    end_one(ann, made)
+    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
+    server.stop()
+    server.execute("UPDATE campaigns SET updated_at = updated_at - 300000")
+    server.execute("UPDATE evaluations SET ended_at = ended_at - 300000")
+    server.start()
+    ann = server.client("ann")
+    wait_until(lambda: ann.request("GET", f"/v1/campaigns/{made['id']}").status_code == 404, "the pruning")
+    assert get(ann, kept)["state"] == "active"
+    ann.post(f"/v1/campaigns/{kept['id']}/cancel")
 
 
 def test_idempotency_key_makes_one(server):

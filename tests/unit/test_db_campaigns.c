@@ -12,6 +12,8 @@ static int64_t add(struct fixture *f, int number, const char *user)
 				   .order = CAMPAIGN_LISTED,
 				   .live = 2,
 				   .config = (char *)"{}",
+				   .sealed_env = (unsigned char *)"sealed",
+				   .sealed_env_size = 6,
 				   .json = true,
 				   .overrides = (char *)"[\"a=1\"]",
 				   .labels = (char *)"{\"k\":\"v\"}",
@@ -57,7 +59,7 @@ static void test_campaigns_get_gives_back_what_was_stored(void **state)
 	assert_string_equal(row.user, "anna");
 	assert_string_equal(row.name, "curve");
 	assert_string_equal(row.parameter, "deployment.checkpoint_path");
-	assert_string_equal(row.config, "{}");
+	assert_null(row.config);
 	assert_string_equal(row.overrides, "[\"a=1\"]");
 	assert_string_equal(row.labels, "{\"k\":\"v\"}");
 	assert_int_equal(row.state, CAMPAIGN_ACTIVE);
@@ -69,6 +71,57 @@ static void test_campaigns_get_gives_back_what_was_stored(void **state)
 	assert_int_equal(row.created_at, 5);
 	assert_int_equal(row.updated_at, 6);
 	assert_refused(f, NEL_NOTFOUND, campaigns_get(f->db, "nothing", &row, &f->err));
+	assert_ok(f, campaigns_get_texts(f->db, &row, &f->err));
+	assert_string_equal(row.config, "{}");
+	assert_int_equal(row.sealed_env_size, 6);
+	assert_memory_equal(row.sealed_env, "sealed", 6);
+}
+
+static void test_campaigns_set_state_forgets_the_secrets_of_one_that_is_over(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	row.seq = add(f, 1, "anna");
+	assert_ok(f, campaigns_set_state(f->db, row.seq, CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, NULL, 9, &f->err));
+	assert_ok(f, campaigns_get_texts(f->db, &row, &f->err));
+	assert_non_null(row.sealed_env);
+	assert_ok(f, campaigns_set_state(f->db, row.seq, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, NULL, 9, &f->err));
+	assert_ok(f, campaigns_get_texts(f->db, &row, &f->err));
+	assert_null(row.sealed_env);
+}
+
+static int prune(struct fixture *f, int64_t before_s)
+{
+	int count = -1;
+	assert_ok(f, campaigns_prune(f->db, before_s, 10, &count, &f->err));
+	return count;
+}
+
+static void test_campaigns_prune_takes_those_that_are_over_and_have_no_evaluation_left(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(campaign_value_list_done) struct campaign_value_list list = {0};
+	struct evaluation_row evaluation = sample_evaluation(7);
+	int count = 0;
+	int64_t active = add(f, 1, "anna");
+	int64_t held = add(f, 2, "anna");
+	int64_t over = add(f, 3, "anna");
+	add_value(f, active, 0, "a", 1);
+	add_value(f, held, 0, "a", 1);
+	add_value(f, over, 0, "a", 1);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	assert_ok(f, campaign_values_submitted(f->db, held, 0, evaluation.id, 9, &f->err));
+	assert_ok(f, evaluations_set_state(f->db, evaluation.seq, "succeeded", 20, 20, &f->err));
+	assert_ok(f, campaigns_set_state(f->db, held, CAMPAIGN_ACTIVE, CAMPAIGN_ENDED, NULL, 20, &f->err));
+	assert_ok(f, campaigns_set_state(f->db, over, CAMPAIGN_ACTIVE, CAMPAIGN_CANCELLED, NULL, 30, &f->err));
+	assert_int_equal(prune(f, 30), 0);
+	assert_int_equal(prune(f, 31), 1);
+	assert_ok(f, campaign_values_list(f->db, over, &list, &f->err));
+	assert_int_equal(list.count, 0);
+	assert_ok(f, evaluations_prune(f->db, 1000, 10, &count, &f->err));
+	assert_int_equal(count, 1);
+	assert_int_equal(prune(f, 31), 1);
+	assert_int_equal(prune(f, 1000), 0);
 }
 
 static void test_campaigns_list_newest_first_by_user_and_page(void **state)
@@ -196,6 +249,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_campaigns_get_gives_back_what_was_stored, fixture_setup,
 					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_campaigns_set_state_forgets_the_secrets_of_one_that_is_over,
+					    fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_campaigns_prune_takes_those_that_are_over_and_have_no_evaluation_left,
+					    fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaigns_list_newest_first_by_user_and_page, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaigns_set_state_only_from_the_state_that_is_named, fixture_setup,
