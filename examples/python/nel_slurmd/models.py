@@ -734,6 +734,7 @@ class NewCampaignRequired(TypedDict):
 
 class NewCampaign(NewCampaignRequired, total=False):
     overrides: List[str]
+    env: Dict[str, str]
     labels: Dict[str, str]
     live: int
     order: CampaignOrder
