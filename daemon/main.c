@@ -14,7 +14,8 @@
  *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
  *   replies (reply_keeper.c)  1                         the rendering of evaluations that have ended; a connection
- *   campaigns                 1                         the submission of campaigns' values; a connection
+ *   campaigns                 1                         the submission of campaigns' values, the looks at
+ *                                                       the directories that they watch; a connection
  *   oidc                      1                         the fetches of an issuer's keys
  * They meet in queues (base/queue) and in the store. No lock is held across SSH, SQL or a callback.
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
@@ -139,6 +140,7 @@ static void stop(struct daemon *d)
 		scheduler_stop(d->scheduler);
 	if (d->lanes != NULL)
 		lanes_stop(d->lanes);
+	campaign_runner_free(d->service.campaigns);
 	scheduler_free(d->scheduler);
 	lanes_free(d->lanes);
 	log_followers_free(d->followers);

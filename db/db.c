@@ -37,6 +37,7 @@ struct statement *const *const statement_lists[] = {
 	identities_statements,
 	webhooks_statements,
 	campaigns_statements,
+	campaign_watches_statements,
 	totals_statements,
 	usage_statements,
 	output_dirs_statements,

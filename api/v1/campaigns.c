@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#define ENTRIES_SHOWN_MAX 200
+
 static void campaign_members(struct json_out *out, const struct campaign_row *row)
 {
 	out_string(out, "id", row->id);
@@ -51,15 +53,55 @@ static void render_value(struct json_out *out, const struct campaign_value *valu
 	out_end(out);
 }
 
+static void render_entry(struct json_out *out, const struct campaign_entry *entry)
+{
+	out_object(out, NULL);
+	out_string(out, "name", entry->name);
+	out_string(out, "state", campaign_entry_state_name(entry->state));
+	out_string(out, "why", entry->why);
+	out_end(out);
+}
+
+static void render_watch(struct json_out *out, const struct campaign_watch *watch,
+			 const struct campaign_entry_list *entries)
+{
+	if (watch->cluster == NULL) {
+		out_string(out, "watch", NULL);
+		return;
+	}
+	size_t shown = entries->count < ENTRIES_SHOWN_MAX ? entries->count : ENTRIES_SHOWN_MAX;
+	out_object(out, "watch");
+	out_string(out, "cluster", watch->cluster);
+	out_string(out, "directory", watch->directory);
+	out_string(out, "pattern", watch->pattern);
+	out_object(out, "ready");
+	out_string(out, "file", watch->ready_file);
+	out_int(out, "quiet_s", watch->quiet_s);
+	out_end(out);
+	out_time(out, "looked_at", watch->looked_at);
+	out_string(out, "reason", watch->reason);
+	out_array(out, "entries");
+	for (size_t i = 0; i < shown; i++)
+		render_entry(out, &entries->items[i]);
+	out_end(out);
+	out_int(out, "entry_count", (int64_t)entries->count);
+	out_end(out);
+}
+
 static int reply_campaign(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
 {
 	CLEANUP(campaign_row_done) struct campaign_row row = {0};
 	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
+	CLEANUP(campaign_watch_done) struct campaign_watch watch = {0};
+	CLEANUP(campaign_entry_list_done) struct campaign_entry_list entries = {0};
 	struct json_out body = {0};
-	if (campaigns_get(db, id, &row, err) != 0 || campaign_values_list(db, row.seq, &values, err) != 0)
+	if (campaigns_get(db, id, &row, err) != 0 || campaign_values_list(db, row.seq, &values, err) != 0 ||
+	    campaign_watches_get(db, row.seq, &watch, err) != 0 ||
+	    campaign_entries_list(db, row.seq, &entries, err) != 0)
 		return -1;
 	out_object(&body, NULL);
 	campaign_members(&body, &row);
+	render_watch(&body, &watch, &entries);
 	out_array(&body, "values");
 	for (size_t i = 0; i < values.count; i++)
 		render_value(&body, &values.items[i]);
@@ -78,11 +120,65 @@ static int take_submission(struct request *request, const json_t *body, struct s
 	return -1;
 }
 
+static int check_fields(const json_t *object, const char *what, const char *const *fields, struct nel_err *err)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	if (!json_is_object(object))
+		return err_set(err, NEL_INVALID, "%s must be an object", what);
+	json_object_foreach((json_t *)object, name, value)
+		if (!str_in(name, fields))
+			return err_set(err, NEL_INVALID, "%s has no field \"%.64s\"", what, name);
+	return 0;
+}
+
+static int take_ready(const json_t *ready, struct campaign_watch *watch, struct nel_err *err)
+{
+	static const char *const fields[] = {"file", "quiet_s", NULL};
+	const char *file = NULL;
+	watch->quiet_s = CAMPAIGN_QUIET_DEFAULT_S;
+	if (ready == NULL)
+		return 0;
+	if (check_fields(ready, "watch.ready", fields, err) != 0 ||
+	    body_text(ready, "file", false, 1, 255, &file, err) != 0)
+		return -1;
+	watch->ready_file = file != NULL ? mem_strdup(file) : NULL;
+	const json_t *quiet = json_object_get(ready, "quiet_s");
+	if (quiet == NULL)
+		return 0;
+	watch->quiet_s = json_integer_value(quiet);
+	if (!json_is_integer(quiet) || watch->quiet_s < 1 || watch->quiet_s > CAMPAIGN_QUIET_MAX_S)
+		return err_set(err, NEL_INVALID, "watch.ready.quiet_s must be a whole number from 1 to %d",
+			       CAMPAIGN_QUIET_MAX_S);
+	return 0;
+}
+
+static int take_watch(const json_t *watch, struct campaign_watch *ret_watch, struct nel_err *err)
+{
+	static const char *const fields[] = {"cluster", "directory", "pattern", "ready", NULL};
+	const char *cluster = NULL;
+	const char *directory = NULL;
+	const char *pattern = NULL;
+	if (check_fields(watch, "watch", fields, err) != 0 ||
+	    body_text(watch, "cluster", true, 1, 255, &cluster, err) != 0 ||
+	    body_text(watch, "directory", true, 1, CAMPAIGN_DIRECTORY_MAX, &directory, err) != 0 ||
+	    body_text(watch, "pattern", false, 1, 255, &pattern, err) != 0)
+		return -1;
+	ret_watch->cluster = mem_strdup(cluster);
+	ret_watch->directory = directory[0] == '/' ? str_tidy_path(directory) : mem_strdup(directory);
+	ret_watch->pattern = mem_strdup(pattern != NULL ? pattern : "*");
+	return take_ready(json_object_get(watch, "ready"), ret_watch, err);
+}
+
 /* Borrows from the body. */
 static int take_values(const json_t *body, const char ***ret_values, size_t *ret_count, struct nel_err *err)
 {
 	const json_t *values = json_object_get(body, "values");
 	size_t count = json_array_size(values);
+	if ((values != NULL) == (json_object_get(body, "watch") != NULL))
+		return err_set(err, NEL_INVALID, "a campaign has values or a watch");
+	if (values == NULL)
+		return 0;
 	if (count == 0 || count > CAMPAIGN_VALUES_MAX)
 		return err_set(err, NEL_INVALID, "values must be an array of 1 to %d strings", CAMPAIGN_VALUES_MAX);
 	*ret_values = mem_calloc(count, sizeof **ret_values);
@@ -135,11 +231,12 @@ static int make(struct request *request, struct db *db, const struct campaign_re
 
 int api_createCampaign(struct request *request, struct nel_err *err)
 {
-	static const char *const fields[] = {"name",      "config", "overrides", "env",   "labels",
-					     "parameter", "values", "live",      "order", NULL};
+	static const char *const fields[] = {"name",   "config", "overrides", "env",   "labels", "parameter",
+					     "values", "watch",  "live",      "order", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	CLEANUP(submission_done) struct submission s = {0};
 	CLEANUP(mem_freep) const char **values = NULL;
+	CLEANUP(campaign_watch_done) struct campaign_watch watch = {0};
 	char hash[SECRET_HASH_SIZE];
 	struct submit_request base = {.actor = &request->actor, .idempotency = {.request_hash = hash}};
 	struct campaign_request wanted = {.base = &base};
@@ -148,11 +245,13 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	    body_text(body, "name", true, 1, CAMPAIGN_NAME_MAX, &wanted.name, err) != 0 ||
 	    body_text(body, "parameter", true, 1, CAMPAIGN_PARAMETER_MAX, &wanted.parameter, err) != 0 ||
 	    take_submission(request, body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
+	    (values == NULL && take_watch(json_object_get(body, "watch"), &watch, err) != 0) ||
 	    take_turns(body, &wanted, err) != 0 || body_idempotency_key(request, &base.idempotency.key, err) != 0 ||
 	    request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);
 	wanted.values = values;
+	wanted.watch = values == NULL ? &watch : NULL;
 	base.text = s.text;
 	base.size = s.size;
 	base.json = s.json;

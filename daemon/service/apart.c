@@ -76,6 +76,12 @@ const char *apart_refusal(const char *source, const char *output_dir, char *cons
 	return "allow.mounts of the daemon's settings has no prefix of it for your role";
 }
 
+const char *apart_watch_refusal(const char *directory, bool shared)
+{
+	CLEANUP(mem_freep) char *path = str_tidy_path(directory);
+	return bad_part(path, shared);
+}
+
 /* What one look at the mounts needs. */
 struct look {
 	const struct eval_plan *plan;

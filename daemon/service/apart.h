@@ -13,6 +13,10 @@
  * their own; prefixes: it has to lie under one of these, NULL: anywhere. Pure; static text. */
 const char *apart_refusal(const char *source, const char *output_dir, char *const *output_roots, char *const *prefixes);
 
+/* Why a directory may not be watched for checkpoints; shared: people share the account. Likewise; links are looked at
+ * on the cluster. */
+const char *apart_watch_refusal(const char *directory, bool shared);
+
 /* Calls refused() for each mount of the plan, and each path as an image for Apptainer, that may not be. role is the
  * submitter's, by its name; db knows where other evaluations have their run directories. */
 int apart_check_mounts(const struct eval_plan *plan, const struct settings *settings,

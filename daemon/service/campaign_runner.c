@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "db/campaign_watches.h"
 #include "db/events.h"
 #include "service/campaign_events.h"
+#include "service/campaign_looks.h"
 #include "service/campaign_submit.h"
+#include "service/identity_lookup.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,7 +26,9 @@ struct campaign_runner {
 	struct db *db;
 	int notifier; /* readable after commits with events: an evaluation may have ended */
 	int kick;     /* readable when a campaign is to be looked at, or the thread is to stop */
+	struct campaign_looks *looks;
 	atomic_bool stopping;
+	bool running;
 	pthread_t thread;
 };
 
@@ -75,8 +80,10 @@ static bool first_value_plans(struct campaign_runner *r, const struct campaign_r
 	       campaign_check_value(r->service, r->db, campaign, actor, values.items[0].value, &reply, &err) == 0;
 }
 
-/* One step of a campaign. *ret_more: another may follow at once. */
-static int step(struct campaign_runner *r, struct campaign_row *campaign, bool *ret_more, struct nel_err *err)
+/* One step of a campaign; one that watches a directory does not end by itself. *ret_more: another may follow at once.
+ */
+static int step(struct campaign_runner *r, struct campaign_row *campaign, bool watches, bool *ret_more,
+		struct nel_err *err)
 {
 	CLEANUP(campaign_value_done) struct campaign_value value = {0};
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
@@ -87,7 +94,7 @@ static int step(struct campaign_runner *r, struct campaign_row *campaign, bool *
 	*ret_more = false;
 	if (campaign_values_count(r->db, campaign->seq, &waiting, &live, err) != 0)
 		return -1;
-	if (waiting == 0 && live == 0)
+	if (waiting == 0 && live == 0 && !watches)
 		return change_state(r, campaign, CAMPAIGN_ENDED, NULL, err);
 	if (live >= campaign->live)
 		return 0;
@@ -111,12 +118,12 @@ static int step(struct campaign_runner *r, struct campaign_row *campaign, bool *
 	return 0;
 }
 
-static void go_on(struct campaign_runner *r, struct campaign_row *campaign)
+static void go_on(struct campaign_runner *r, struct campaign_row *campaign, bool watches)
 {
 	bool more = true;
 	while (more && !atomic_load(&r->stopping)) {
 		struct nel_err err = {0};
-		if (step(r, campaign, &more, &err) == 0)
+		if (step(r, campaign, watches, &more, &err) == 0)
 			continue;
 		more = false;
 		if (err.kind != NEL_CONFLICT) /* somebody has paused or cancelled it meanwhile */
@@ -125,22 +132,64 @@ static void go_on(struct campaign_runner *r, struct campaign_row *campaign)
 	}
 }
 
-static void run_round(struct campaign_runner *r)
+/* Has its directory looked at when that is due. */
+static int see_watch(struct campaign_runner *r, const struct campaign_row *campaign, struct campaign_watch *watch,
+		     struct nel_err *err)
+{
+	const struct settings *settings = r->service->settings;
+	const struct settings_cluster *cluster = settings_cluster_by_name(settings, watch->cluster);
+	char identity[IDENTITY_NAME_SIZE];
+	struct actor actor;
+	struct nel_err why = {0};
+	if (find_maker(r, campaign, &actor, &why) != 0) {
+		*err = why;
+		return why.kind == NEL_DENIED ? change_state(r, campaign, CAMPAIGN_PAUSED, why.msg, err) : -1;
+	}
+	if (cluster == NULL)
+		err_set(&why, NEL_NOTFOUND, "there is no cluster %s in the service's settings any more",
+			watch->cluster);
+	else
+		service_identity_name(r->db, &actor, cluster, identity, &why);
+	if (why.kind != NEL_OK)
+		return campaign_watches_note(r->db, campaign->seq, 0, why.msg, err);
+	campaign_looks_add(r->looks, campaign, watch, identity);
+	return 0;
+}
+
+/* True when the campaign watches a directory. */
+static bool watches(struct campaign_runner *r, const struct campaign_row *campaign)
+{
+	CLEANUP(campaign_watch_done) struct campaign_watch watch = {0};
+	struct nel_err err = {0};
+	if (campaign_watches_get(r->db, campaign->seq, &watch, &err) == 0 && watch.cluster == NULL)
+		return false;
+	if (watch.cluster == NULL || see_watch(r, campaign, &watch, &err) != 0)
+		log_warning("a campaign's directory cannot be looked at now", LOG_S("campaign", campaign->id),
+			    LOG_S("error", err.msg));
+	return true;
+}
+
+/* How many milliseconds until the next one is due, whatever happens. */
+static int run_round(struct campaign_runner *r)
 {
 	int64_t after = 0;
 	bool found = true;
+	campaign_looks_take(r->looks, r->db);
+	campaign_looks_begin(r->looks);
 	while (found && !atomic_load(&r->stopping)) {
 		struct nel_err err = {0};
 		CLEANUP(campaign_row_done) struct campaign_row campaign = {0};
 		if (campaigns_next_active(r->db, after, &campaign, &found, &err) != 0) {
 			log_warning("campaigns cannot be read", LOG_S("error", err.msg));
-			return;
+			return LOOK_MS;
 		}
 		if (found) {
 			after = campaign.seq;
-			go_on(r, &campaign);
+			go_on(r, &campaign, watches(r, &campaign));
 		}
 	}
+	int64_t due_ms = atomic_load(&r->stopping) ? LOOK_MS : campaign_looks_send(r->looks, r->db);
+	return due_ms < LOOK_MS ? (int)due_ms : LOOK_MS;
 }
 
 static void *runner_main(void *arg)
@@ -150,16 +199,19 @@ static void *runner_main(void *arg)
 		eventfd_t ignored;
 		eventfd_read(r->kick, &ignored);
 		notifier_drain(r->notifier);
-		run_round(r);
+		int wait_ms = run_round(r);
 		struct pollfd fds[] = {{.fd = r->kick, .events = POLLIN}, {.fd = r->notifier, .events = POLLIN}};
-		if (!atomic_load(&r->stopping) && poll(fds, 1, PAUSE_MS) == 0)
-			poll(fds, 2, LOOK_MS);
+		if (!atomic_load(&r->stopping) && poll(fds, 1, PAUSE_MS) == 0 && wait_ms > PAUSE_MS)
+			poll(fds, 2, wait_ms - PAUSE_MS);
 	}
 	return NULL;
 }
 
-static void runner_free(struct campaign_runner *r)
+void campaign_runner_free(struct campaign_runner *r)
 {
+	if (r == NULL)
+		return;
+	campaign_looks_free(r->looks);
 	notifier_leave(events_notifier(), r->notifier);
 	if (r->kick >= 0)
 		close(r->kick);
@@ -175,12 +227,14 @@ int campaign_runner_start(struct service *service, struct campaign_runner **ret_
 	r->notifier = -1;
 	r->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int sys = r->kick < 0 ? errno : 0;
+	r->looks = campaign_looks_new(service, r->kick);
 	if (sys != 0 || db_open(settings->database, &r->db, err) != 0 ||
 	    notifier_listen(events_notifier(), &r->notifier, err) != 0 ||
 	    (sys = pthread_create(&r->thread, NULL, runner_main, r)) != 0) {
-		runner_free(r);
+		campaign_runner_free(r);
 		return sys != 0 ? err_sys(err, NEL_INTERNAL, sys, "the runner of campaigns") : -1;
 	}
+	r->running = true;
 	pthread_setname_np(r->thread, "campaigns");
 	*ret_runner = r;
 	return 0;
@@ -194,10 +248,11 @@ void campaign_runner_wake(struct campaign_runner *r)
 
 void campaign_runner_stop(struct campaign_runner *r)
 {
-	if (r == NULL)
+	if (r == NULL || !r->running)
 		return;
+	campaign_looks_close(r->looks);
 	atomic_store(&r->stopping, true);
 	eventfd_write(r->kick, 1);
 	pthread_join(r->thread, NULL);
-	runner_free(r);
+	r->running = false;
 }

@@ -1,5 +1,5 @@
-/* The thread that submits campaigns' values, each as its turn comes. All it knows is in the store, so nothing is lost
- * or done twice when the daemon ends. */
+/* The thread that has watched directories looked at and submits campaigns' values, each as its turn comes. All it knows
+ * is in the store, so nothing is lost or done twice when the daemon ends. */
 #ifndef NEL_SERVICE_CAMPAIGN_RUNNER_H
 #define NEL_SERVICE_CAMPAIGN_RUNNER_H
 
@@ -15,5 +15,6 @@ void campaign_runner_wake(struct campaign_runner *runner);
 
 /* Waits for the submission that is under way. Accepts NULL. */
 void campaign_runner_stop(struct campaign_runner *runner);
+void campaign_runner_free(struct campaign_runner *runner); /* once the lanes are stopped, too; accepts NULL */
 
 #endif

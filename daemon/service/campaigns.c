@@ -6,28 +6,17 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "db/audit.h"
+#include "service/apart.h"
 #include "service/campaign_events.h"
 #include "service/campaign_runner.h"
+#include "service/campaign_step.h"
 #include "service/campaign_submit.h"
+#include "service/identity_lookup.h"
 #include "service/lifecycle.h"
 #include "service/secrets.h"
+#include "slurm/watch.h"
 
 #include <string.h>
-
-#define STEP_DIGITS_MAX 18 /* of an int64_t */
-
-int64_t campaign_step_of(const char *value)
-{
-	size_t end = strlen(value);
-	while (end > 0 && value[end - 1] == '/')
-		end--;
-	size_t begin = end;
-	while (begin > 0 && value[begin - 1] >= '0' && value[begin - 1] <= '9')
-		begin--;
-	if (begin == end || end - begin > STEP_DIGITS_MAX)
-		return CAMPAIGN_NO_STEP;
-	return strtoll(value + begin, NULL, 10);
-}
 
 static int check_parameter(const char *parameter, struct nel_err *err)
 {
@@ -39,19 +28,47 @@ static int check_parameter(const char *parameter, struct nel_err *err)
 }
 
 /* What a value may be, so that the override that sets it means it and nothing else. */
-static int check_value(const char *value, size_t i, struct nel_err *err)
+static int check_value(const char *value, size_t size_max, const char *what, struct nel_err *err)
 {
 	size_t size = strlen(value);
-	if (size == 0 || size > CAMPAIGN_VALUE_MAX || !utf8_ok(value, size))
-		return err_set(err, NEL_INVALID, "values[%zu] must have 1 to %d bytes, in UTF-8", i,
-			       CAMPAIGN_VALUE_MAX);
+	if (size == 0 || size > size_max || !utf8_ok(value, size))
+		return err_set(err, NEL_INVALID, "%s must have 1 to %zu bytes, in UTF-8", what, size_max);
 	if (str_has_control(value) || strpbrk(value, "'\\") != NULL || strstr(value, "${") != NULL)
 		return err_set(err, NEL_INVALID,
-			       "values[%zu] must be without control characters, single quotes, backslashes and ${", i);
+			       "%s must be without control characters, single quotes, backslashes and ${", what);
 	return 0;
 }
 
-static int check(const struct campaign_request *request, struct nel_err *err)
+static int check_watch(struct service *service, struct db *db, const struct actor *actor,
+		       const struct campaign_watch *watch, struct nel_err *err)
+{
+	const struct settings *settings = service->settings;
+	const struct settings_cluster *cluster = settings_cluster_by_name(settings, watch->cluster);
+	char identity[IDENTITY_NAME_SIZE];
+	if (cluster == NULL)
+		return err_set(err, NEL_INVALID, "watch.cluster: there is no cluster %s", watch->cluster);
+	if (check_value(watch->directory, CAMPAIGN_DIRECTORY_MAX, "watch.directory", err) != 0)
+		return -1;
+	const char *why = watch->directory[0] != '/'
+			      ? "it must be an absolute path"
+			      : apart_watch_refusal(watch->directory, !cluster->identity_per_user);
+	if (why != NULL)
+		return err_set(err, NEL_INVALID, "watch.directory: %s", why);
+	if (!watch_pattern_ok(watch->pattern))
+		return err_set(
+		    err, NEL_INVALID,
+		    "watch.pattern must be of letters, digits, . _ = + - and * ? [ ], and not begin with a dot");
+	if (watch->ready_file != NULL && !watch_name_ok(watch->ready_file))
+		return err_set(err, NEL_INVALID,
+			       "watch.ready.file must be a file's name of letters, digits and . _ = + -");
+	if (service_identity_name(db, actor, cluster, identity, err) != 0) {
+		err->kind = err->kind == NEL_NOTFOUND ? NEL_INVALID : err->kind;
+		return err_prefix(err, "watch.cluster");
+	}
+	return 0;
+}
+
+static int check(struct service *service, struct db *db, const struct campaign_request *request, struct nel_err *err)
 {
 	if (check_parameter(request->parameter, err) != 0)
 		return -1;
@@ -63,10 +80,23 @@ static int check(const struct campaign_request *request, struct nel_err *err)
 		if (strcmp(request->base->labels[i].name, CAMPAIGN_LABEL) == 0)
 			return err_set(err, NEL_INVALID,
 				       "the label " CAMPAIGN_LABEL " is the campaign's own: leave it out");
-	for (size_t i = 0; i < request->value_count; i++)
-		if (check_value(request->values[i], i, err) != 0)
+	for (size_t i = 0; i < request->value_count; i++) {
+		char what[32];
+		snprintf(what, sizeof what, "values[%zu]", i);
+		if (check_value(request->values[i], CAMPAIGN_VALUE_MAX, what, err) != 0)
 			return -1;
-	return 0;
+	}
+	return request->watch != NULL ? check_watch(service, db, request->base->actor, request->watch, err) : 0;
+}
+
+/* One that stands for them all. */
+static int check_first_value(struct service *service, struct db *db, const struct campaign_request *request,
+			     const struct campaign_row *row, struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	CLEANUP(mem_freep)
+	char *value = request->watch != NULL ? mem_printf("%s/checkpoint", request->watch->directory)
+					     : mem_strdup(request->values[0]);
+	return campaign_check_value(service, db, row, request->base->actor, value, reply, err);
 }
 
 static int fill_row(const struct campaign_request *request, struct campaign_row *row, struct nel_err *err)
@@ -141,8 +171,9 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	int found = submit_find_repeat(db, base, clock_now_s(), ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (check(request, err) != 0 || fill_row(request, &row, err) != 0 || seal_env(service, base, &row, err) != 0 ||
-	    campaign_check_value(service, db, &row, base->actor, request->values[0], ret_reply, err) != 0)
+	if (check(service, db, request, err) != 0 || fill_row(request, &row, err) != 0 ||
+	    seal_env(service, base, &row, err) != 0 ||
+	    check_first_value(service, db, request, &row, ret_reply, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)
@@ -154,6 +185,7 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	audit_say(db, row.id, NULL);
 	if (check_open(db, row.user, err) != 0 || campaigns_insert(db, &row, err) != 0 ||
 	    insert_values(db, request, &row, err) != 0 ||
+	    (request->watch != NULL && campaign_watches_insert(db, row.seq, request->watch, err) != 0) ||
 	    service_note_idempotent(db, row.user, &base->idempotency, row.id, row.created_at, err) != 0 ||
 	    db_commit(db, err) != 0)
 		return -1;

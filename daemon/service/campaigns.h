@@ -2,14 +2,18 @@
 #ifndef NEL_SERVICE_CAMPAIGNS_H
 #define NEL_SERVICE_CAMPAIGNS_H
 
+#include "db/campaign_watches.h"
 #include "db/campaigns.h"
 #include "service/submit.h"
 
 #define CAMPAIGN_NAME_MAX 128
 #define CAMPAIGN_PARAMETER_MAX 256
 #define CAMPAIGN_VALUE_MAX 4096
+#define CAMPAIGN_DIRECTORY_MAX 1024
 #define CAMPAIGN_LIVE_MAX 100
 #define CAMPAIGN_LIVE_DEFAULT 4
+#define CAMPAIGN_QUIET_DEFAULT_S 60
+#define CAMPAIGN_QUIET_MAX_S (24 * 3600)
 #define CAMPAIGNS_OPEN_MAX 100 /* of one person, active and paused */
 
 /* All borrowed. */
@@ -18,15 +22,17 @@ struct campaign_request {
 	const char *name;
 	const char *parameter;
 	const char *const *values;
-	size_t value_count; /* 1 to CAMPAIGN_VALUES_MAX */
+	size_t value_count;                 /* 1 to CAMPAIGN_VALUES_MAX; 0 with a watch */
+	const struct campaign_watch *watch; /* NULL: none */
 	enum campaign_order order;
 	int live; /* 1 to CAMPAIGN_LIVE_MAX */
 };
 
-/* The first value is planned as a submission is, so that mistakes of the config are told now: INVALID, with
- * ret_reply->errors. Then the campaign is stored, and its runner woken. INVALID also for a parameter or a value that
- * cannot be; CONFLICT: the Idempotency-Key belongs to another request (clash), or the person has CAMPAIGNS_OPEN_MAX
- * campaigns. ret_reply->id is the campaign's. */
+/* The first value (of a watch: one that may come) is planned as a submission is, so that mistakes of the config are
+ * told now: INVALID, with ret_reply->errors. Then the campaign is stored, and its runner woken. INVALID also for a
+ * parameter, a value or a watch that cannot be, or where the maker is nobody on the watch's cluster; CONFLICT: the
+ * Idempotency-Key belongs to another request (clash), or the person has CAMPAIGNS_OPEN_MAX campaigns. ret_reply->id is
+ * the campaign's. */
 int service_make_campaign(struct service *service, struct db *db, const struct campaign_request *request,
 			  struct submit_reply_to_client *ret_reply, struct nel_err *err);
 
@@ -39,9 +45,5 @@ int service_resume_campaign(struct service *service, struct db *db, const struct
 /* First nothing more is submitted, then each evaluation that lives is cancelled; asking again does the second anew. */
 int service_cancel_campaign(struct service *service, struct db *db, const struct actor *actor, const char *id,
 			    struct nel_err *err);
-
-/* The number at the end of a value ("/ckpt/step_1200" and "/ckpt/step-1200/": 1200), CAMPAIGN_NO_STEP when there is
- * none or it is too large. */
-int64_t campaign_step_of(const char *value);
 
 #endif

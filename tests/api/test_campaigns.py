@@ -1,7 +1,7 @@
 """Campaigns: one evaluation a value, once over any crash, some at a time, in their order; and who may do what."""
 
 import pytest
-from conftest import CONFIG, prepared_in, wait_until
+from conftest import CONFIG, Sshd, prepared_in, wait_until
 
 PARAMETER = "target.api_endpoint.model_id"
 
@@ -209,3 +209,141 @@ def test_secret_that_is_gone_pauses_a_campaign_and_refuses_no_value(server):
     ann.post(f"/v1/campaigns/{made['id']}/resume")
     wait_until(lambda: len(submitted(ann, made)) == 2, "the second")
     ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+# ---- directories that are watched ----
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory):
+    """Its cluster beta is this machine, and is looked at every second."""
+    folder = tmp_path_factory.mktemp("watching")
+    sshd = Sshd(folder)
+    maker = prepared_in(folder)
+    daemon = next(maker)(beta_port=sshd.port)
+    daemon.settings.write_text(daemon.settings.read_text().replace("accounting: none", "accounting: none\n    poll_interval_s: 1"))
+    daemon.start()
+    yield daemon
+    next(maker, None)
+    sshd.stop()
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """A directory for checkpoints, and what writes one there."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+
+    def write(name, marker=True):
+        (folder / name).mkdir()
+        (folder / name / "weights").write_text(name)
+        if marker:
+            (folder / name / "index.json").write_text("{}")
+
+    return folder, write
+
+
+def watch(client, folder, status=201, cluster="beta", **more):
+    body = {k: v for k, v in wanted(**more).items() if k != "values"}
+    return client.post("/v1/campaigns", status, json={**body, "watch": {
+        "cluster": cluster, "directory": f"{folder}/", "pattern": "step_*", "ready": {"file": "index.json", "quiet_s": 2}}}).json()
+
+
+def values_of(client, made):
+    return [v["value"].rsplit("/", 1)[1] for v in get(client, made)["values"]]
+
+
+def entries_of(client, made):
+    return {e["name"]: e["state"] for e in get(client, made)["watch"]["entries"]}
+
+
+def test_complete_checkpoints_become_values_and_others_are_shown(watching, checkpoints):
+    ann = watching.client("ann")
+    folder, write = checkpoints
+    for name in ("step_9", "step_10", "step_x y", "step_a\nb", "step_\u00e9", "other"):
+        write(name)
+    write("step_11", marker=False)
+    (folder / "step_12").symlink_to("step_9")
+    (folder / "step_13").touch()
+    made = watch(ann, folder, live=1)
+    assert made["watch"]["looked_at"] is None and made["watch"]["directory"] == str(folder) and made["values"] == []
+    wait_until(lambda: values_of(ann, made) == ["step_9", "step_10"], "both are values")
+    shown = get(ann, made)
+    assert [(v["value"], v["step"]) for v in shown["values"]] == [(f"{folder}/step_9", 9), (f"{folder}/step_10", 10)]
+    assert entries_of(ann, made) == {"step_11": "incomplete", "step_12": "left_alone", "step_13": "left_alone", "step_x y": "left_alone",
+                                     "step_a?b": "left_alone", "step_\u00e9": "left_alone"}
+    assert shown["watch"]["entry_count"] == 6 and shown["watch"]["reason"] is None and shown["watch"]["looked_at"]
+    wait_until(lambda: submitted(ann, made) == [f"{folder}/step_10"], "the newest alone is submitted")
+    assert [e for e in events(ann, made)] == [("value_found", f"{folder}/step_9"), ("value_found", f"{folder}/step_10")]
+    (folder / "step_11/index.json").write_text("{}")
+    wait_until(lambda: values_of(ann, made) == ["step_9", "step_10", "step_11"], "the late marker")
+    end_one(ann, made)
+    wait_until(lambda: len(submitted(ann, made)) == 2, "the next")
+    assert submitted(ann, made) == [f"{folder}/step_10", f"{folder}/step_11"]
+    assert ann.post(f"/v1/campaigns/{made['id']}/cancel").json()["state"] == "cancelled"
+
+
+def test_checkpoint_that_is_being_written_is_no_value(watching, checkpoints):
+    """Its marker is there from the beginning, and its files grow at each look."""
+    ann = watching.client("ann")
+    folder, write = checkpoints
+    write("step_1")
+    made = watch(ann, folder)
+    seen = set()
+    while len(seen) < 6:  # looks; more than quiet_s
+        with (folder / "step_1/weights").open("a") as weights:
+            weights.write("more")
+        seen.add(get(ann, made)["watch"]["looked_at"])
+        assert values_of(ann, made) == []
+    assert entries_of(ann, made) == {"step_1": "settling"}
+    wait_until(lambda: values_of(ann, made) == ["step_1"], "it is complete")
+    assert entries_of(ann, made) == {}
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_checkpoints_are_values_once_though_the_daemon_is_killed(watching, checkpoints):
+    ann = watching.client("ann")
+    folder, write = checkpoints
+    made = watch(ann, folder, live=20)
+    for i in range(9):
+        write(f"step_{i}")
+        if i % 3 == 2:
+            wait_until(lambda: entries_of(ann, made) or values_of(ann, made), "a look")
+            watching.process.kill()
+            watching.process.wait()
+            watching.start()
+            ann = watching.client("ann")
+    names = [f"step_{i}" for i in range(9)]
+    wait_until(lambda: sorted(values_of(ann, made)) == names and len(submitted(ann, made)) == 9, "all submitted")
+    evaluations = ann.get(f"/v1/evaluations?label=campaign:{made['id']}&limit=100").json()["items"]
+    assert sorted(e["model"] for e in evaluations) == [f"{folder}/{name}" for name in names]
+    assert sorted(e for e in events(ann, made)) == [("value_found", f"{folder}/{name}") for name in names]
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_what_keeps_a_directory_from_being_looked_at_is_shown(watching, checkpoints):
+    ann = watching.client("ann")
+    folder, write = checkpoints
+    silent = watch(ann, folder, cluster="alpha")
+    gone = watch(ann, folder / "none")
+    wait_until(lambda: get(ann, silent)["watch"]["reason"], "the reason")
+    assert "cannot connect" in get(ann, silent)["watch"]["reason"]
+    wait_until(lambda: get(ann, gone)["watch"]["reason"] == f"there is no directory {folder}/none", "the other reason")
+    (folder / "none").mkdir()
+    wait_until(lambda: get(ann, gone)["watch"]["reason"] is None, "it is there")
+    for made in (silent, gone):
+        assert get(ann, made)["state"] == "active"
+        ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"cluster": "gamma"}, {"directory": "relative"}, {"directory": "/a/../b"}, {"directory": "/root/.ssh"}, {"directory": "/it's"},
+    {"directory": "/x/20260131_120000-0123456789abcdef/mmlu.0"}, {"directory": "/a\nb"}, {"pattern": "a/*"}, {"pattern": "$(x)"},
+    {"pattern": ".*"}, {"ready": {"file": "a/b"}}, {"ready": {"file": ".."}}, {"ready": {"quiet_s": 0}}, {"ready": {"quiet": 5}},
+    {"ready": []}, {"directori": "/x"}])
+def test_watch_that_cannot_be_is_refused(watching, wrong):
+    ann = watching.client("ann")
+    body = {k: v for k, v in wanted().items() if k != "values"}
+    good = {"cluster": "beta", "directory": "/shared/checkpoints"}
+    assert ann.request("POST", "/v1/campaigns", json={**body, "watch": {**good, **wrong}}).status_code == 400
+    assert ann.request("POST", "/v1/campaigns", json={**wanted(), "watch": good}).status_code == 400
+    assert ann.request("POST", "/v1/campaigns", json=body).status_code == 400

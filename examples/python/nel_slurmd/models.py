@@ -725,17 +725,38 @@ class EventList(TypedDict):
 CampaignOrder = Literal['newest_first', 'listed']
 
 
+class NewCampaignReady(TypedDict, total=False):
+    """When a checkpoint is complete."""
+    file: str
+    quiet_s: int
+
+
+class NewCampaignWatchRequired(TypedDict):
+    cluster: str
+    directory: str
+
+
+class NewCampaignWatch(NewCampaignWatchRequired, total=False):
+    """A directory on a cluster, as its checkpoints come: each that is complete becomes a value, its path, once. It is
+    looked at as the campaign's maker is known there. Where people share the account, no run directory is, nor what
+    leads to keys."""
+    pattern: str
+    ready: NewCampaignReady
+
+
 class NewCampaignRequired(TypedDict):
     name: str
     config: Union[Config, ConfigText]
     parameter: str
-    values: List[str]
 
 
 class NewCampaign(NewCampaignRequired, total=False):
+    """It has `values`, or a `watch`."""
     overrides: List[str]
     env: Dict[str, str]
     labels: Dict[str, str]
+    values: List[str]
+    watch: NewCampaignWatch
     live: int
     order: CampaignOrder
 
@@ -772,7 +793,30 @@ class CampaignValue(TypedDict):
     error: TextOrNull
 
 
+class CampaignReady(TypedDict):
+    file: TextOrNull
+    quiet_s: int
+
+
+class CampaignEntry(TypedDict):
+    name: str
+    state: Literal['incomplete', 'settling', 'left_alone']
+    why: str
+
+
+class CampaignWatch(TypedDict):
+    cluster: str
+    directory: str
+    pattern: str
+    ready: CampaignReady
+    looked_at: TimeOrNull
+    reason: TextOrNull
+    entries: List[CampaignEntry]
+    entry_count: int
+
+
 class Campaign(CampaignFields):
+    watch: Optional[CampaignWatch]
     values: List[CampaignValue]
 
 
