@@ -700,5 +700,9 @@ def test_campaign_from_a_file_to_its_end(nel, daemon):
 
 
 def test_campaign_of_the_examples_is_taken(nel):
-    example = ROOT / "examples/campaigns/checkpoints.json"
-    assert re.fullmatch("[0-9a-f]{16}\n", nel("campaign", "create", str(example), "--config", "config.yaml"))
+    made = [nel("campaign", "create", str(ROOT / "examples/campaigns" / name), "--config", "config.yaml").strip()
+            for name in ("checkpoints.json", "watch.json")]
+    assert all(re.fullmatch("[0-9a-f]{16}", identity) for identity in made)
+    watch = "watches alpha:/shared/checkpoints/llama-3.1/step_*  ("
+    wait_until(lambda: watch in nel("campaign", "show", made[1]), "what keeps the directory from being looked at")
+    assert "watches" not in nel("campaign", "show", made[0])

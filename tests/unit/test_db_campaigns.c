@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "db_fixture.h"
 
+#include "db/campaign_watches.h"
 #include "db/campaigns.h"
 
 static int64_t add(struct fixture *f, int number, const char *user)
@@ -244,6 +245,55 @@ static void test_campaign_values_of_a_rolled_back_submission_wait_again(void **s
 	assert_counts(f, seq, 1, 0);
 }
 
+static void test_campaign_watches_keep_what_was_seen(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(campaign_watch_done) struct campaign_watch watch = {0};
+	const struct campaign_watch made = {
+	    .cluster = (char *)"alpha", .directory = (char *)"/ckpt", .pattern = (char *)"step_*", .quiet_s = 60};
+	int64_t seq = add(f, 1, "anna");
+	assert_ok(f, campaign_watches_get(f->db, seq, &watch, &f->err));
+	assert_null(watch.cluster);
+	assert_ok(f, campaign_watches_insert(f->db, seq, &made, &f->err));
+	assert_ok(f, campaign_watches_note(f->db, seq, 7, NULL, &f->err));
+	assert_ok(f, campaign_watches_note(f->db, seq, 0, "it is gone", &f->err));
+	assert_ok(f, campaign_watches_get(f->db, seq, &watch, &f->err));
+	assert_string_equal(watch.cluster, "alpha");
+	assert_string_equal(watch.directory, "/ckpt");
+	assert_string_equal(watch.pattern, "step_*");
+	assert_null(watch.ready_file);
+	assert_int_equal(watch.quiet_s, 60);
+	assert_int_equal(watch.looked_at, 7); /* the failure left it */
+	assert_string_equal(watch.reason, "it is gone");
+}
+
+static void test_campaign_entries_replace_leaves_these_and_no_others(void **state)
+{
+	struct fixture *f = *state;
+	struct campaign_entry items[] = {
+	    {.name = (char *)"b", .state = CAMPAIGN_ENTRY_SETTLING, .why = (char *)"y", .signature = "s", .since = 9},
+	    {.name = (char *)"a", .state = CAMPAIGN_ENTRY_LEFT_ALONE, .why = (char *)"x"},
+	    {.name = (char *)"a", .state = CAMPAIGN_ENTRY_INCOMPLETE, .why = (char *)"z"},
+	};
+	int64_t seq = add(f, 1, "anna");
+	for (int round = 0; round < 2; round++) {
+		size_t count = round == 0 ? sizeof items / sizeof items[0] : 1;
+		CLEANUP(campaign_entry_list_done) struct campaign_entry_list list = {0};
+		const struct campaign_entry_list wanted = {items, count};
+		assert_ok(f, campaign_entries_replace(f->db, seq, &wanted, &f->err));
+		assert_ok(f, campaign_entries_list(f->db, seq, &list, &f->err));
+		assert_int_equal(list.count, round == 0 ? 2 : 1);
+		const struct campaign_entry *last = &list.items[list.count - 1];
+		assert_string_equal(last->name, "b");
+		assert_int_equal(last->state, CAMPAIGN_ENTRY_SETTLING);
+		assert_string_equal(last->why, "y");
+		assert_string_equal(last->signature, "s");
+		assert_int_equal(last->since, 9);
+		if (round == 0)
+			assert_int_equal(list.items[0].state, CAMPAIGN_ENTRY_INCOMPLETE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +306,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_campaigns_list_newest_first_by_user_and_page, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaigns_set_state_only_from_the_state_that_is_named, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_campaign_watches_keep_what_was_seen, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_campaign_entries_replace_leaves_these_and_no_others, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaign_values_next_by_order, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaign_values_take_each_value_and_position_once, fixture_setup,

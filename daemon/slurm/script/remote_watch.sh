@@ -11,7 +11,7 @@
 entries_max=2000     # of a directory
 signatures_max=100   # made at once; the others' turn comes when these are known
 listing_max=16777216 # bytes of the names, sizes and times of one checkpoint's files
-answer_s=10          # within which a file system answers
+answer_s=5           # within which a file system answers
 name_form='^[A-Za-z0-9][A-Za-z0-9._=+-]*$' # watch_name_ok()
 payload=()
 declare -A known=()
@@ -25,7 +25,9 @@ say() { # KIND WATCH WHY NAME
 # Sets real to the directory's path without links; or says why it cannot be looked at.
 find_directory() { # WATCH DIRECTORY
     local why=''
-    if [[ $(ask_within "$answer_s" stat -- "$2") == *' did not answer within '* ]]; then
+    if ((SECONDS + answer_s >= NEL_TIMEOUT_S)); then
+        why='its turn has not come: others take long'
+    elif [[ $(ask_within "$answer_s" stat -- "$2") == *' did not answer within '* ]]; then
         why="$2 does not answer"
     elif ! real=$(realpath -e -- "$2" 2>/dev/null) || [[ ! -d $real ]]; then
         why="there is no directory $2"
@@ -99,7 +101,9 @@ read_payload
 for line in ${payload[@]+"${payload[@]}"}; do
     known[$line]=1
 done
-for watch in "${!NEL_DIRECTORIES[@]}"; do
+first=$((RANDOM % ${#NEL_DIRECTORIES[@]})) # so that those that do not answer keep none from its turn for ever
+for i in "${!NEL_DIRECTORIES[@]}"; do
+    watch=$(((first + i) % ${#NEL_DIRECTORIES[@]}))
     look "$watch" "${NEL_DIRECTORIES[watch]}" "${NEL_PATTERNS[watch]}" "${NEL_MARKERS[watch]}"
 done
 printf 'end\n'
