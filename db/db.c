@@ -45,6 +45,7 @@ struct statement *const *const statement_lists[] = {
 	replies_statements,
 	orphans_statements,
 	summary_statements,
+	search_statements,
 	NULL,
 };
 /* clang-format on */

@@ -75,6 +75,21 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 	return 0;
 }
 
+int postings_have(struct postings *postings, int64_t seq, bool *ret_have, struct nel_err *err)
+{
+	*ret_have = false;
+	for (size_t i = 0; i < postings->count; i++) {
+		struct posting *list = &postings->lists[i];
+		list->open = false;
+		if (seek(list, seq, err) != 0)
+			return -1;
+		if (list->seq != seq)
+			return 0;
+	}
+	*ret_have = true;
+	return 0;
+}
+
 int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capped, struct nel_err *err)
 {
 	int64_t seq = 0;

@@ -36,6 +36,9 @@ int postings_next(struct postings *postings, int64_t below, int64_t *ret_seq, st
 
 void postings_done(struct postings *postings);
 
+/* Is the row in all lists? Rows may be asked for in any order. */
+int postings_have(struct postings *postings, int64_t seq, bool *ret_have, struct nel_err *err);
+
 /* How many rows are in all lists. *ret_capped: so many or more, as DB_TOTAL_MAX or DB_TOTAL_LEAPS_MAX was reached. */
 int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capped, struct nel_err *err);
 

@@ -53,6 +53,7 @@ extern struct statement *const revisions_statements[];
 extern struct statement *const identities_statements[];
 extern struct statement *const orphans_statements[];
 extern struct statement *const summary_statements[];
+extern struct statement *const search_statements[];
 extern struct statement *const *const statement_lists[]; /* all of the above, ending with NULL */
 
 struct db {

@@ -11,6 +11,7 @@
 #include "db/events.h"
 #include "db/jobs.h"
 #include "db/likenesses.h"
+#include "db/search.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
 #include "service/forecast.h"
@@ -226,6 +227,8 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 	for (size_t i = 0; i < plan->job_count; i++)
 		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], &shared_seq, err) != 0)
 			return -1;
+	if (search_insert(db, row->seq, err) != 0)
+		return -1;
 	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
 		return -1;
 	if (request->within != NULL && request->within(db, row->id, request->within_arg, err) != 0)

@@ -168,6 +168,31 @@ def test_query_wrong_refused(ann, path, query):
     assert name in ann.get(f"{path}?{query}", 400).json()["detail"]
 
 
+def test_list_search_finds_by_words_and_says_what_is_wrong_with_others(ann, many):
+    one = submit(ann, labels={"batch": "sought", "project": "Blue Whale"})["id"]
+
+    def found(search, **params):
+        return [item["id"] for item in pages(ann, "/v1/evaluations", 7, search=search, **params)[0]]
+
+    assert found("blue whale") == [one] == found("PROJECT:blue") == found(one[2:12]) == found("sough mmlu_pro ifeval alpha ann")
+    assert found("blue gpqa_diamond") == [] == found("blue", user="bob")
+    assert found("batch:many", label="number:1") == many[1::3][::-1]
+    assert ann.get("/v1/evaluations?search=batch:many&total=true").json()["total"] == len(many)
+    for wrong in ("ab", "blue ab", "   ", "", "x" * 200):
+        reply = ann.request("GET", "/v1/evaluations", params={"search": wrong})
+        assert reply.status_code == 400 and "search" in reply.json()["detail"], reply.text
+
+
+def test_list_sorted_has_all_once(ann, many):
+    label = {"label": "batch:many"}
+    assert [item["id"] for item in pages(ann, "/v1/evaluations", 7, sort="created", **label)[0]] == many
+    changed = pages(ann, "/v1/evaluations", 7, sort="-updated", **label)[0]
+    assert sorted(item["id"] for item in changed) == sorted(many)
+    assert [item["updated_at"] for item in changed] == sorted((item["updated_at"] for item in changed), reverse=True)
+    assert pages(ann, "/v1/evaluations", 7, sort="-created", **label)[0] == pages(ann, "/v1/evaluations", 7, **label)[0]
+    assert ann.request("GET", "/v1/evaluations?sort=model").status_code == 400
+
+
 def test_cursor_of_another_list_refused(ann, many):
     cursor = ann.get("/v1/evaluations?limit=1").json()["next"]
     ann.get(f"/v1/jobs?cursor={cursor}", 400)

@@ -449,8 +449,10 @@ static void test_statements_none_scans_or_sorts(void **state)
 	    "SCAN t USING COVERING INDEX evaluation_texts_sealed",      /* a partial index: those that are kept */
 	    "SCAN t USING INDEX evaluation_texts_sealed",               /* likewise */
 	    "SCAN family",
-	    "SCAN made",            /* what a recursion has found so far */
-	    "SCAN sqlite_sequence", /* a row a table */
+	    "SCAN made",                                          /* what a recursion has found so far */
+	    "SCAN sqlite_sequence",                               /* a row a table */
+	    "SCAN evaluation_search VIRTUAL TABLE INDEX 192:M1<", /* what matches, in the order of rowid */
+	    "SCAN evaluation_search VIRTUAL TABLE INDEX 0:=",     /* by rowid */
 	};
 	int checked = 0;
 	int by_id = 0;

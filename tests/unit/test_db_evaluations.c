@@ -1,6 +1,7 @@
 /* db/evaluations.c: storing, every filter of the list against a naive one, what a page costs, idempotency keys. */
 #include "db_fixture.h"
 
+#include "db/search.h"
 #include "db/usage.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -239,7 +240,7 @@ static int compare(struct fixture *f, struct evaluation_filter filter, const str
 {
 	int found = 0;
 	int at = count;
-	filter.before_seq = 0;
+	filter.position = 0;
 	for (;;) {
 		struct evaluation_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
@@ -257,7 +258,7 @@ static int compare(struct fixture *f, struct evaluation_filter filter, const str
 			assert_int_equal(row.label_count, all[at].label != NULL);
 			assert_null(row.resolved);
 			found++;
-			filter.before_seq = page.seqs[i];
+			filter.position = page.seqs[i];
 		}
 		if (page.count < (size_t)filter.limit)
 			break;
@@ -369,7 +370,7 @@ static void test_evaluations_list_paging_equal_times_while_others_are_stored(voi
 			CLEANUP(evaluation_row_done) struct evaluation_row got = {0};
 			assert_ok(f, evaluations_get_at(f->db, page.seqs[i], &got, &f->err));
 			assert_string_equal(got.id, row.id);
-			filter.before_seq = page.seqs[i];
+			filter.position = page.seqs[i];
 		}
 		if (page.count < 9)
 			break;
@@ -406,6 +407,111 @@ static void test_evaluations_list_within_read_transaction_is_one_instant(void **
 	assert_int_equal(page.count, 0);
 }
 
+/* Pages of 3 in another order have the rows that the filter lets through, each once. */
+static void test_evaluations_list_sorted_is_whole_and_in_order(void **state)
+{
+	struct fixture *f = *state;
+	enum { ROWS = 40 };
+	for (int i = 1; i <= ROWS; i++) {
+		struct evaluation_row row = sample_evaluation(i);
+		row.updated_at = 1000 + i * 7 % 5; /* many at a time */
+		row.user = i % 2 == 0 ? "bert" : "anna";
+		assert_ok(f, evaluations_insert(f->db, &row, &f->err));
+	}
+	for (enum evaluation_sort sort = EVALUATIONS_NEWEST; sort <= EVALUATIONS_CHANGED; sort++) {
+		struct evaluation_filter filter = {.user = "bert", .sort = sort, .limit = 3};
+		struct evaluation_list page = {.count = 3};
+		bool seen[ROWS + 1] = {false};
+		int64_t last_seq = 0;
+		int64_t last_at = INT64_MAX;
+		int count = 0;
+		while (page.count == 3) {
+			assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
+			for (size_t i = 0; i < page.count; i++, count++) {
+				CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
+				assert_ok(f, evaluations_get_at(f->db, page.seqs[i], &row, &f->err));
+				assert_string_equal(row.user, "bert");
+				assert_false(seen[row.seq]);
+				seen[row.seq] = true;
+				if (sort == EVALUATIONS_OLDEST)
+					assert_true(row.seq > last_seq);
+				if (sort == EVALUATIONS_NEWEST)
+					assert_true(last_seq == 0 || row.seq < last_seq);
+				if (sort == EVALUATIONS_CHANGED)
+					assert_true(row.updated_at < last_at ||
+						    (row.updated_at == last_at && row.seq < last_seq));
+				last_seq = row.seq;
+				last_at = row.updated_at;
+				filter.position = page.positions[i];
+			}
+			assert_int_equal(page.next, 0);
+		}
+		assert_int_equal(count, ROWS / 2);
+	}
+}
+
+/* A page looks at so many rows only, and says where it goes on. */
+static void test_evaluations_list_sorted_goes_on_where_it_stopped_looking(void **state)
+{
+	struct fixture *f = *state;
+	assert_ok(f, db_begin(f->db, &f->err));
+	for (int i = 1; i <= 5003; i++) {
+		struct evaluation_row row = sample_evaluation(i);
+		row.user = i > 5000 ? "bert" : "anna";
+		assert_ok(f, evaluations_insert(f->db, &row, &f->err));
+	}
+	assert_ok(f, db_commit(f->db, &f->err));
+	struct evaluation_filter filter = {.user = "bert", .sort = EVALUATIONS_OLDEST, .limit = 10};
+	struct evaluation_list page = {0};
+	assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
+	assert_int_equal(page.count, 0);
+	assert_int_not_equal(page.next, 0);
+	filter.position = page.next;
+	assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
+	assert_int_equal(page.count, 3);
+	assert_int_equal(page.next, 0);
+}
+
+static int matches(struct fixture *f, const char *words)
+{
+	CLEANUP(mem_freep) char *match = NULL;
+	struct evaluation_list page = {0};
+	assert_ok(f, search_parse(words, &match, &f->err));
+	const struct evaluation_filter filter = {.search = match, .limit = 10};
+	assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
+	return (int)page.count;
+}
+
+static void test_search_finds_parts_of_words_in_any_case(void **state)
+{
+	struct fixture *f = *state;
+	struct label labels[] = {{"team", "Röd \"x\""}};
+	struct evaluation_row row = sample_evaluation(1);
+	row.model = "meta/Llama-3.1-8B";
+	row.labels = labels;
+	row.label_count = 1;
+	assert_ok(f, evaluations_insert(f->db, &row, &f->err));
+	assert_ok(f, search_insert(f->db, row.seq, &f->err));
+	static const struct {
+		const char *words;
+		int found;
+	} cases[] = {{"llama", 1},    {"lama-3.1", 1},  {"LLAMA meta", 1}, {"llama qwen", 0},
+		     {"team:rÖd", 1}, {"  \"x\"  ", 1}, {"\"y\"", 0},      {"text:llama", 0},
+		     {"lla*", 0},     {"anna", 1},      {"(llama", 0}};
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(matches(f, cases[i].words), cases[i].found);
+	assert_ok(f, evaluations_set_state(f->db, row.seq, "succeeded", 5, true, &f->err));
+	int count = 0;
+	assert_ok(f, evaluations_prune(f->db, 6, 10, &count, &f->err));
+	assert_int_equal(count, 1);
+	assert_int_equal(matches(f, "llama"), 0);
+	static const char *const wrong[] = {"", "  ", "ab", "llama ab", "éé"};
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		char *match = NULL;
+		assert_refused(f, NEL_INVALID, search_parse(wrong[i], &match, &f->err));
+	}
+}
+
 struct cost {
 	int64_t steps; /* of SQLite's machine, for one page */
 	int64_t rows;
@@ -419,7 +525,7 @@ static void measure(struct fixture *f, int count, struct cost costs[COUNT(filter
 			struct evaluation_list page = {0};
 			struct evaluation_filter filter = filters[i];
 			filter.limit = 50;
-			filter.before_seq = from_middle ? count / 2 : 0;
+			filter.position = from_middle ? count / 2 : 0;
 			take_cost(f->db);
 			assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 			costs[i][from_middle] = (struct cost){take_cost(f->db), (int64_t)page.count};
@@ -522,6 +628,9 @@ int main(void)
 	    READY(test_evaluations_list_limits),
 	    READY(test_evaluations_list_paging_equal_times_while_others_are_stored),
 	    READY(test_evaluations_list_within_read_transaction_is_one_instant),
+	    READY(test_evaluations_list_sorted_is_whole_and_in_order),
+	    READY(test_evaluations_list_sorted_goes_on_where_it_stopped_looking),
+	    READY(test_search_finds_parts_of_words_in_any_case),
 	    READY(test_evaluations_list_page_costs_the_same_in_a_large_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

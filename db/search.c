@@ -1,0 +1,75 @@
+/* Owns the table evaluation_search. */
+#include "db/search.h"
+
+#include "db/postings.h"
+
+#include <string.h>
+
+#define BLANKS " \t\r\n"
+
+static struct statement insert_text = {
+    .sql = "INSERT OR REPLACE INTO evaluation_search (rowid, text) SELECT e.seq,"
+	   " e.id || char(10) || e.model || char(10) || e.user || char(10) || e.cluster"
+	   " || coalesce((SELECT char(10) || group_concat(j.task) FROM jobs j WHERE j.evaluation = e.id), '')"
+	   " || coalesce((SELECT char(10) || group_concat(l.key || ':' || l.value, char(10)) FROM labels l"
+	   " WHERE l.evaluation = e.seq), '') FROM evaluations e WHERE e.seq = ?",
+};
+
+int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &insert_text);
+	query_bind_int(&q, evaluation_seq);
+	return query_run(&q, err);
+}
+
+static size_t characters(const char *word, size_t size)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < size; i++)
+		count += ((unsigned char)word[i] & 0xc0) != 0x80;
+	return count;
+}
+
+/* A phrase in FTS5's quotes, in which nothing but the quote has a meaning. */
+static void append_phrase(struct str *match, const char *word, size_t size)
+{
+	str_append(match, match->len == 0 ? "\"" : " \"");
+	for (size_t i = 0; i < size; i++) {
+		if (word[i] == '"')
+			str_append_c(match, '"');
+		str_append_c(match, word[i]);
+	}
+	str_append_c(match, '"');
+}
+
+int search_parse(const char *text, char **ret_match, struct nel_err *err)
+{
+	CLEANUP(str_done) struct str match = {0};
+	if (strlen(text) > SEARCH_SIZE_MAX)
+		return err_set(err, NEL_INVALID, "the words to search for are longer than %d bytes", SEARCH_SIZE_MAX);
+	for (const char *word = text + strspn(text, BLANKS); *word != '\0';) {
+		size_t size = strcspn(word, BLANKS);
+		if (characters(word, size) < SEARCH_WORD_MIN)
+			return err_set(err, NEL_INVALID,
+				       "each word to search for must have %d characters at least; \"%.*s\" has fewer",
+				       SEARCH_WORD_MIN, (int)size, word);
+		append_phrase(&match, word, size);
+		word += size;
+		word += strspn(word, BLANKS);
+	}
+	if (match.len == 0)
+		return err_set(err, NEL_INVALID, "there is no word to search for");
+	*ret_match = str_take(&match);
+	return 0;
+}
+
+static struct statement list_evaluations = {
+    .sql = "SELECT rowid FROM evaluation_search WHERE evaluation_search MATCH ?1 AND rowid <= ?2 ORDER BY rowid DESC",
+};
+
+void search_add_evaluations(struct postings *postings, struct db *db, const char *match)
+{
+	postings_add_text(postings, db, &list_evaluations, match);
+}
+
+struct statement *const search_statements[] = {&insert_text, &list_evaluations, NULL};

@@ -1,0 +1,23 @@
+/* Table evaluation_search: the words by which evaluations are found (FTS5, trigrams): id, model, tasks, person, cluster
+ * and labels of each. */
+#ifndef NEL_DB_SEARCH_H
+#define NEL_DB_SEARCH_H
+
+#include "db/db.h"
+
+struct postings; /* db/postings.h */
+
+#define SEARCH_SIZE_MAX 128 /* bytes */
+#define SEARCH_WORD_MIN 3   /* characters: what a trigram has */
+
+/* Puts a new evaluation in. Once its jobs are stored, in the same transaction. */
+int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err);
+
+/* Makes the query of what somebody typed: words that an evaluation has all, in any case and anywhere in a word.
+ * *ret_match is the caller's. INVALID: longer than SEARCH_SIZE_MAX, no word, or one shorter than SEARCH_WORD_MIN. */
+int search_parse(const char *text, char **ret_match, struct nel_err *err);
+
+/* Adds the list of what matches; nothing when match is NULL. */
+void search_add_evaluations(struct postings *postings, struct db *db, const char *match);
+
+#endif
