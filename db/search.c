@@ -10,7 +10,7 @@
 static struct statement insert_text = {
     .sql = "INSERT OR REPLACE INTO evaluation_search (rowid, text) SELECT e.seq,"
 	   " e.id || char(10) || e.model || char(10) || e.user || char(10) || e.cluster"
-	   " || coalesce((SELECT char(10) || group_concat(j.task) FROM jobs j WHERE j.evaluation = e.id), '')"
+	   " || coalesce((SELECT char(10) || group_concat(j.task) FROM jobs j WHERE j.evaluation_seq = e.seq), '')"
 	   " || coalesce((SELECT char(10) || group_concat(l.key || ':' || l.value, char(10)) FROM labels l"
 	   " WHERE l.evaluation = e.seq), '') FROM evaluations e WHERE e.seq = ?",
 };

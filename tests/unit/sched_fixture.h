@@ -233,8 +233,8 @@ static inline void spoil(struct scene *scene)
 	sqlite3_commit_hook(f->db->sqlite, deny_commit, scene);
 	struct str triggers = {0};
 	assert_int_equal(sqlite3_prepare_v2(f->db->sqlite,
-					    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE "
-					    "'sqlite_%'",
+					    "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main' "
+					    "AND name NOT LIKE 'sqlite_%'",
 					    -1, &tables, NULL),
 			 SQLITE_OK);
 	while (sqlite3_step(tables) == SQLITE_ROW) {
