@@ -232,11 +232,12 @@ static inline void spoil(struct scene *scene)
 	sqlite3_create_function(f->db->sqlite, "count_write", 0, SQLITE_UTF8, scene, count_write, NULL, NULL);
 	sqlite3_commit_hook(f->db->sqlite, deny_commit, scene);
 	struct str triggers = {0};
-	assert_int_equal(sqlite3_prepare_v2(f->db->sqlite,
-					    "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main' "
-					    "AND name NOT LIKE 'sqlite_%'",
-					    -1, &tables, NULL),
-			 SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(f->db->sqlite,
+			       "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main' "
+			       "AND name NOT LIKE 'sqlite_%'",
+			       -1, &tables, NULL),
+	    SQLITE_OK);
 	while (sqlite3_step(tables) == SQLITE_ROW) {
 		const char *name = (const char *)sqlite3_column_text(tables, 0);
 		for (size_t i = 0; i < COUNT(verbs); i++)

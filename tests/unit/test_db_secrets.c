@@ -157,11 +157,11 @@ static void test_key_rotation_columns_are_all_blobs_of_the_schema(void **state)
 	sqlite3_stmt *stmt = NULL;
 	int found = 0;
 	assert_int_equal(
-	    sqlite3_prepare_v2(
-		f->db->sqlite,
-		"SELECT m.name || '.' || c.name FROM pragma_table_list m, pragma_table_info(m.name) c"
-		" WHERE m.type = 'table' AND m.schema = 'main' AND upper(c.type) = 'BLOB' AND m.name NOT IN ('job_logs', 'samples')",
-		-1, &stmt, NULL),
+	    sqlite3_prepare_v2(f->db->sqlite,
+			       "SELECT m.name || '.' || c.name FROM pragma_table_list m, pragma_table_info(m.name) c"
+			       " WHERE m.type = 'table' AND m.schema = 'main' AND upper(c.type) = 'BLOB' AND m.name "
+			       "NOT IN ('job_logs', 'samples')",
+			       -1, &stmt, NULL),
 	    SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		const char *column = (const char *)sqlite3_column_text(stmt, 0);
