@@ -38,6 +38,7 @@ struct statement *const *const statement_lists[] = {
 	webhooks_statements,
 	campaigns_statements,
 	campaign_watches_statements,
+	campaign_scores_statements,
 	totals_statements,
 	usage_statements,
 	output_dirs_statements,

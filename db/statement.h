@@ -41,6 +41,7 @@ extern struct statement *const likenesses_statements[];
 extern struct statement *const webhooks_statements[];
 extern struct statement *const campaigns_statements[];
 extern struct statement *const campaign_watches_statements[];
+extern struct statement *const campaign_scores_statements[];
 extern struct statement *const totals_statements[];
 extern struct statement *const usage_statements[];
 extern struct statement *const output_dirs_statements[];

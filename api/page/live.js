@@ -6,7 +6,7 @@ import {address, get} from './api.js';
 const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state',
   'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started',
   'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring',
-  'campaign.value_found', 'campaign.ended'];
+  'campaign.value_found', 'campaign.regression', 'campaign.ended'];
 const AGAIN_MS = 2000;
 
 let source = null;

@@ -7,6 +7,7 @@
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "api/v1/curves.h"
 #include "api/v1/envelope.h"
 #include "api/v1/submission.h"
 #include "base/mem.h"
@@ -88,24 +89,38 @@ static void render_watch(struct json_out *out, const struct campaign_watch *watc
 	out_end(out);
 }
 
+static int read_points(const struct request *request, struct db *db, const struct campaign_row *row,
+		       struct campaign_point_list *ret_points, struct nel_err *err)
+{
+	const struct query *query = &request->query;
+	return campaign_points(db, row->seq, query_get(query, "task"), query_get(query, "metric"), ret_points, err);
+}
+
 static int reply_campaign(struct request *request, struct db *db, int status, const char *id, struct nel_err *err)
 {
 	CLEANUP(campaign_row_done) struct campaign_row row = {0};
 	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
 	CLEANUP(campaign_watch_done) struct campaign_watch watch = {0};
 	CLEANUP(campaign_entry_list_done) struct campaign_entry_list entries = {0};
+	CLEANUP(campaign_point_list_done) struct campaign_point_list points = {0};
+	CLEANUP(mem_freep) char *baseline = NULL;
 	struct json_out body = {0};
 	if (campaigns_get(db, id, &row, err) != 0 || campaign_values_list(db, row.seq, &values, err) != 0 ||
 	    campaign_watches_get(db, row.seq, &watch, err) != 0 ||
 	    campaign_entries_list(db, row.seq, &entries, err) != 0)
 		return -1;
+	if (campaign_baseline_get(db, row.seq, &baseline, err) != 0 ||
+	    read_points(request, db, &row, &points, err) != 0)
+		return -1;
 	out_object(&body, NULL);
 	campaign_members(&body, &row);
+	out_string(&body, "baseline", baseline);
 	render_watch(&body, &watch, &entries);
 	out_array(&body, "values");
 	for (size_t i = 0; i < values.count; i++)
 		render_value(&body, &values.items[i]);
 	out_end(&body);
+	curves_render(&body, &points);
 	out_end(&body);
 	return reply_json_text(request, status, &body.text, err);
 }
@@ -231,8 +246,8 @@ static int make(struct request *request, struct db *db, const struct campaign_re
 
 int api_createCampaign(struct request *request, struct nel_err *err)
 {
-	static const char *const fields[] = {"name",   "config", "overrides", "env",   "labels", "parameter",
-					     "values", "watch",  "live",      "order", NULL};
+	static const char *const fields[] = {"name",   "config", "overrides", "env",   "labels",   "parameter",
+					     "values", "watch",  "live",      "order", "baseline", NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	CLEANUP(submission_done) struct submission s = {0};
 	CLEANUP(mem_freep) const char **values = NULL;
@@ -246,6 +261,7 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	    body_text(body, "parameter", true, 1, CAMPAIGN_PARAMETER_MAX, &wanted.parameter, err) != 0 ||
 	    take_submission(request, body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
 	    (values == NULL && take_watch(json_object_get(body, "watch"), &watch, err) != 0) ||
+	    body_text(body, "baseline", false, 1, CAMPAIGN_BASELINE_MAX, &wanted.baseline, err) != 0 ||
 	    take_turns(body, &wanted, err) != 0 || body_idempotency_key(request, &base.idempotency.key, err) != 0 ||
 	    request_db(request, &db, err) != 0)
 		return -1;
@@ -287,12 +303,25 @@ int api_listCampaigns(struct request *request, struct nel_err *err)
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 
+static int reply_curves_csv(struct request *request, struct db *db, const char *id, struct nel_err *err)
+{
+	CLEANUP(campaign_row_done) struct campaign_row row = {0};
+	CLEANUP(campaign_point_list_done) struct campaign_point_list points = {0};
+	struct str body = {0};
+	if (campaigns_get(db, id, &row, err) != 0 || read_points(request, db, &row, &points, err) != 0)
+		return -1;
+	curves_render_csv(&body, &points);
+	return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body, err);
+}
+
 int api_getCampaign(struct request *request, struct nel_err *err)
 {
+	bool csv = false;
 	struct db *db = NULL;
-	if (request_read_db(request, &db, err) != 0)
+	if (request_wants_csv(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
-	return reply_campaign(request, db, MHD_HTTP_OK, request->captures[0], err);
+	return csv ? reply_curves_csv(request, db, request->captures[0], err)
+		   : reply_campaign(request, db, MHD_HTTP_OK, request->captures[0], err);
 }
 
 static int ask(struct request *request,

@@ -7,6 +7,7 @@
 #include "db/events.h"
 #include "service/campaign_events.h"
 #include "service/campaign_looks.h"
+#include "service/campaign_regressions.h"
 #include "service/campaign_submit.h"
 #include "service/identity_lookup.h"
 
@@ -94,6 +95,7 @@ static int step(struct campaign_runner *r, struct campaign_row *campaign, bool w
 	*ret_more = false;
 	if (campaign_values_count(r->db, campaign->seq, &waiting, &live, err) != 0)
 		return -1;
+	campaign_find_regressions(r->db, campaign, &r->stopping);
 	if (waiting == 0 && live == 0 && !watches)
 		return change_state(r, campaign, CAMPAIGN_ENDED, NULL, err);
 	if (live >= campaign->live)

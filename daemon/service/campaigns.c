@@ -6,11 +6,13 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "db/audit.h"
+#include "db/campaign_scores.h"
 #include "service/apart.h"
 #include "service/campaign_events.h"
 #include "service/campaign_runner.h"
 #include "service/campaign_step.h"
 #include "service/campaign_submit.h"
+#include "service/evidence.h"
 #include "service/identity_lookup.h"
 #include "service/lifecycle.h"
 #include "service/secrets.h"
@@ -152,6 +154,15 @@ static int insert_values(struct db *db, const struct campaign_request *request, 
 	return 0;
 }
 
+static int check_baseline(struct db *db, const char *baseline, struct nel_err *err)
+{
+	if (baseline == NULL || service_check_side(db, baseline, err) == 0)
+		return 0;
+	if (err->kind == NEL_NOTFOUND || err->kind == NEL_CONFLICT)
+		err->kind = NEL_INVALID;
+	return err_prefix(err, "baseline");
+}
+
 static int check_open(struct db *db, const char *user, struct nel_err *err)
 {
 	int64_t count = 0;
@@ -171,8 +182,8 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	int found = submit_find_repeat(db, base, clock_now_s(), ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (check(service, db, request, err) != 0 || fill_row(request, &row, err) != 0 ||
-	    seal_env(service, base, &row, err) != 0 ||
+	if (check(service, db, request, err) != 0 || check_baseline(db, request->baseline, err) != 0 ||
+	    fill_row(request, &row, err) != 0 || seal_env(service, base, &row, err) != 0 ||
 	    check_first_value(service, db, request, &row, ret_reply, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
@@ -184,6 +195,7 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);
 	if (check_open(db, row.user, err) != 0 || campaigns_insert(db, &row, err) != 0 ||
+	    campaign_baseline_set(db, row.seq, request->baseline, err) != 0 ||
 	    insert_values(db, request, &row, err) != 0 ||
 	    (request->watch != NULL && campaign_watches_insert(db, row.seq, request->watch, err) != 0) ||
 	    service_note_idempotent(db, row.user, &base->idempotency, row.id, row.created_at, err) != 0 ||

@@ -10,6 +10,7 @@
 #define CAMPAIGN_PARAMETER_MAX 256
 #define CAMPAIGN_VALUE_MAX 4096
 #define CAMPAIGN_DIRECTORY_MAX 1024
+#define CAMPAIGN_BASELINE_MAX 4096
 #define CAMPAIGN_LIVE_MAX 100
 #define CAMPAIGN_LIVE_DEFAULT 4
 #define CAMPAIGN_QUIET_DEFAULT_S 60
@@ -25,7 +26,8 @@ struct campaign_request {
 	size_t value_count;                 /* 1 to CAMPAIGN_VALUES_MAX; 0 with a watch */
 	const struct campaign_watch *watch; /* NULL: none */
 	enum campaign_order order;
-	int live; /* 1 to CAMPAIGN_LIVE_MAX */
+	int live;             /* 1 to CAMPAIGN_LIVE_MAX */
+	const char *baseline; /* what values are held against, as service_compare() takes it; NULL: the one before */
 };
 
 /* The first value (of a watch: one that may come) is planned as a submission is, so that mistakes of the config are

@@ -143,6 +143,12 @@ static int read_side(struct db *db, const char *what, struct evidence_side *side
 	return read_by_id(db, what, side, err);
 }
 
+int service_check_side(struct db *db, const char *what, struct nel_err *err)
+{
+	CLEANUP(evidence_done) struct evidence evidence = {0};
+	return read_side(db, what, &evidence.a, err);
+}
+
 /* Of the other side's scores of that name the one that came to be in the same way, else the newest. */
 static const struct result_of_job *choose(const struct result_of_job *like, const struct result_of_job **of_name,
 					  size_t count)

@@ -50,6 +50,9 @@ bool evidence_lower_is_better(const struct score *score); /* as a perplexity; by
 /* stats/compare.h, in the sense of the metric. */
 enum compare_verdict evidence_verdict(const struct comparison *comparison, bool lower_is_better, double p_adjusted);
 
+/* As service_compare() would read it, without what for; NOTFOUND, CONFLICT and INVALID likewise. */
+int service_check_side(struct db *db, const char *what, struct nel_err *err);
+
 /* Each of a and b is the id of an evaluation or job, or "model:NAME": the newest scores of that model, of what was
  * evaluated last under its name. Only of jobs that have succeeded. INVALID: it is none of these; NOTFOUND: there is no
  * such thing; CONFLICT: it has no scores (yet). flips_max: how many flips of each score are listed. */

@@ -170,6 +170,7 @@ def perform(bed, daemon, s):
     # A campaign of which one value has ended and the other one waits.
     ann.wait_end(newest)
     s.read("getCampaign", f"/v1/campaigns/{campaign}")
+    s.read("getCampaign.csv", f"/v1/campaigns/{campaign}?format=csv")
     s.read("listCampaigns", "/v1/campaigns")
     s.call("cancelCampaign", "POST", f"/v1/campaigns/{campaign}/cancel", 202)
 
@@ -326,7 +327,7 @@ class Shortener:
             value = value.replace(real, shown)
         value = re.sub(r"\bnel_\w{43}\b", "nel_" + "0123456789" * 4 + "abc", value)
         value = re.sub(r"\bwhsec_[\w+/=]+", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", value)
-        value = re.sub(r"\b[0-9a-f]{16}\b", lambda m: self.name("id", m[0], lambda n: f"{0x7d1c0a5be3f92640 + n * 0x1357:016x}"), value)
+        value = re.sub(r"(?<![.\w])[0-9a-f]{16}\b", lambda m: self.name("id", m[0], lambda n: f"{0x7d1c0a5be3f92640 + n * 0x1357:016x}"), value)
         value = re.sub(r"\b(ecdsa-sha2-nistp256(?:-cert-v01@openssh\.com)?) AAAA\S+.*\n?", r"\1 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYExample", value)
         value = re.sub(r"ssh-ed25519 \S+", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleEx", value)
         value = re.sub(r"SHA256:[\w+/]{43}", "SHA256:ExampleExampleExampleExampleExampleExampleE", value)

@@ -686,7 +686,7 @@ class OrphanList(TypedDict):
     items: List[Orphan]
     next: Cursor
 
-EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring', 'campaign.value_found', 'campaign.ended']
+EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring', 'campaign.value_found', 'campaign.regression', 'campaign.ended']
 
 
 class Event(TypedDict):
@@ -698,6 +698,30 @@ class Event(TypedDict):
     evaluation: Optional[EvaluationId]
     job: Optional[JobId]
     data: Dict[str, Any]
+
+
+class CampaignRegressionDataScoresItem(TypedDict):
+    task: str
+    group: bool
+    metric: str
+    score: str
+    a: Optional[float]
+    b: Optional[float]
+    difference: Optional[float]
+    ci95: Interval
+    method: ComparisonMethod
+    p_adjusted: Optional[float]
+
+
+class CampaignRegressionData(TypedDict):
+    campaign: str
+    name: str
+    value: str
+    step: CountOrNull
+    reference: str
+    reference_step: CountOrNull
+    count: int
+    scores: List[CampaignRegressionDataScoresItem]
 
 JobStateData = TypedDict('JobStateData', {
     'cluster': str,
@@ -759,6 +783,7 @@ class NewCampaign(NewCampaignRequired, total=False):
     watch: NewCampaignWatch
     live: int
     order: CampaignOrder
+    baseline: str
 
 CampaignLabels = Dict[str, str]
 
@@ -815,9 +840,32 @@ class CampaignWatch(TypedDict):
     entry_count: int
 
 
+class CampaignPoint(TypedDict):
+    step: CountOrNull
+    value: Optional[float]
+    ci95: Interval
+    count: CountOrNull
+    parameter_value: str
+    evaluation: EvaluationId
+    job: JobId
+    regression: bool
+
+
+class CampaignCurve(TypedDict):
+    task: str
+    group: bool
+    metric: str
+    score: str
+    lower_is_better: bool
+    points: List[CampaignPoint]
+
+
 class Campaign(CampaignFields):
     watch: Optional[CampaignWatch]
+    baseline: TextOrNull
     values: List[CampaignValue]
+    curves: List[CampaignCurve]
+    curves_truncated: bool
 
 
 class CampaignList(TypedDict):
