@@ -46,23 +46,25 @@ class Store:
         self.job += 1
         started = None if state in ("queued", "pending") else at + 400 + 60 * index
         ended = at + 3000 if state in REASONS else None
-        self.insert("jobs", seq=self.job, id=f"{name}.{index}", evaluation_seq=seq, evaluation=name, idx=index, user=user,
+        attempt = 2 if more.get("attempts") else 1 if ended else 0
+        self.insert("chains", seq=self.job, evaluation=seq, number=index, walltime_s=3600, resume_mode="daemon", resume_on="TIMEOUT",
+                    budget_limit_s=432000, budget_used_s=2520 if started else 0, attempt=attempt, not_before=2**40,
+                    slurm_job_id=None if state == "queued" else str(47002 + 2 * self.job))
+        self.insert("jobs", seq=self.job, chain=self.job, id=f"{name}.{index}", evaluation_seq=seq, evaluation=name, idx=index, user=user,
                     cluster="alpha", identity="svc", task=task, model=model, job_dir=f"/shared/{name}/{task}.{index}",
                     state=state, reason=reason or REASONS.get(state), waiting_on=more.get("waiting_on") if started is None else None,
-                    walltime_s=3600, budget_limit_s=432000, budget_used_s=2520 if started else 0, resume_mode="daemon",
-                    resume_on="TIMEOUT", attempt=2 if more.get("attempts") else 1 if ended else 0,
-                    slurm_job_id=None if state == "queued" else str(47002 + 2 * self.job), attention=0, created_at=at,
+                    attention=0, created_at=at,
                     updated_at=ended or at + 60, started_at=started, ended_at=ended, collected=1 if ended else 0,
-                    not_before=2**40, progress=more.get("progress"))
+                    progress=more.get("progress"))
         if more.get("attempts"):
-            self.attempts(at, state)
+            self.attempts(f"{name}.{index}", at, state)
 
-    def attempts(self, at, state):
+    def attempts(self, job, at, state):
         last = {"succeeded": ("COMPLETED", 0), "failed": ("FAILED", 1), "cancelled": ("CANCELLED", 0)}.get(state, ("RUNNING", None))
         plan = [(1, at + 30, at + 400, at + 1400, "TIMEOUT", 0), (2, at + 1420, at + 1700, at + 3000, *last)]
         for number, submitted, started, ended, slurm, code in plan:
             over = ended if number == 1 or state in REASONS else None
-            self.insert("attempts", job=self.job, number=number, job_name=f"nel-{self.job}-{number}", script_header="", script_body="#!/bin/bash\n",
+            self.insert("attempts", chain=self.job, jobs=json.dumps([job]), number=number, job_name=f"nel-{self.job}-{number}", script_header="", script_body="#!/bin/bash\n",
                         time_limit_s=3600, intended_at=submitted, slurm_job_id=str(47000 + 2 * self.job + number),
                         slurm_state=slurm, submitted_at=submitted, started_at=started, ended_at=over,
                         elapsed_s=over - started if over else None, exit_code=code if over else None, nodes="a[1-2]", gpus=8)
