@@ -6,6 +6,7 @@ const LOOKS = {
   running: ['busy', '●', 'running'], resuming: ['wait', '↻', 'resuming'], cancelling: ['off', '◌', 'cancelling'],
   succeeded: ['good', '✓', 'succeeded'], failed: ['bad', '✕', 'failed'], cancelled: ['off', '–', 'cancelled'],
   budget_exhausted: ['bad', '!', 'budget exhausted'],
+  active: ['busy', '●', 'active'], paused: ['wait', '‖', 'paused'], ended: ['good', '✓', 'ended'], waiting: ['wait', '○', 'waiting'], pruned: ['off', '–', 'no longer stored'],
   refused: ['wait', '✕', 'refused'], ok: ['good', '✓', 'ok'], failing: ['bad', '✕', 'failing'], unknown: ['off', '?', 'unknown'],
 };
 
@@ -22,6 +23,16 @@ const ENDED = ['succeeded', 'failed', 'cancelled', 'budget_exhausted'];
 
 export function ended(name) {
   return ENDED.includes(name);
+}
+
+const VERDICTS = {
+  better: ['good', '▲', 'better'], worse: ['bad', '▼', 'worse'], no_difference_shown: ['off', '=', 'no difference shown'], inconclusive: ['off', '?', 'inconclusive'],
+};
+
+// The service's word on a difference; colour only where it shows one.
+export function verdict(name, words) {
+  const [colour, sign, usual] = VERDICTS[name] ?? ['off', '·', name];
+  return h('span', {class: `state ${colour}`, title: usual}, h('i', {'aria-hidden': 'true'}, sign), words ?? usual);
 }
 
 export function panel(title, body, ...beside) {

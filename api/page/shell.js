@@ -71,7 +71,7 @@ async function show() {
     view.append(h('h1', {}, 'There is no such view'), h('p', {}, h('a', {href: '#/'}, 'Overview')));
     return;
   }
-  const title = found.route.title ?? found.params.id;
+  const title = found.route.title ?? found.params.id ?? found.route.path;
   document.title = `${title} – nel-slurmd`;
   try {
     const made = await found.route.view.show(view, {...found.params, query: where.query, me, may, again: show});

@@ -16,6 +16,10 @@ function budget({limit_s, used_s, remaining_s}) {
   return h('div', {}, bar([[used_s / limit_s, remaining_s > 0 ? 'busy' : 'bad']], `Budget: ${words}`), h('span', {class: 'soft small'}, `Budget: ${words}`));
 }
 
+function done(progress) {
+  return progress?.total > 0 && bar([[progress.requests / progress.total, 'busy']], finished(progress));
+}
+
 function failure(found) {
   return found && h('div', {class: 'note bad'},
     found.advice && h('b', {}, found.advice), found.lines.length > 0 && h('pre', {}, found.lines.join('\n')), found.log && h('span', {class: 'small'}, found.log));
@@ -42,7 +46,7 @@ function jobPart(job, act, show) {
       act(job, `jobs/${segment(job.id)}`, job.task))),
     (job.waiting_on || job.reason) && h('p', {class: 'soft wrap'}, job.waiting_on ? `Waits for ${job.waiting_on}. ` : '', job.reason ?? ''),
     job.warnings.map((words) => h('div', {class: 'note wait'}, words)),
-    failure(job.failure), timeline(job), budget(job.budget),
+    !ended(job.state) && done(job.progress), failure(job.failure), timeline(job), budget(job.budget),
     job.attempts.length > 0 && attempts(job), scores(job.scores));
 }
 

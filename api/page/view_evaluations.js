@@ -6,7 +6,9 @@ import {calm, empty, problem, progress, state} from './parts.js';
 import {virtualList} from './virtual_list.js';
 
 const STATES = ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled'];
+const ORDERS = [['', 'newest first'], ['created', 'oldest first'], ['-updated', 'last changed first']];
 const PAGE = 500;
+const EMPTY_PAGES = 20; // that are gone through for the first row
 const FIELDS = [['user', 'Person'], ['cluster', 'Cluster'], ['model', 'Model'], ['task', 'Task'], ['label', 'Label', 'key:value']];
 
 function row(evaluation) {
@@ -28,10 +30,13 @@ function filters(query) {
     location.hash = `#/evaluations${wanted.size ? `?${wanted}` : ''}`;
   };
   return h('form', {id: 'filters', class: 'row', role: 'search', onsubmit: (e) => { e.preventDefault(); go(); }, onchange: go},
+    h('label', {class: 'field'}, 'Search', h('input', {name: 'search', type: 'search', size: '18', value: query.get('search') ?? '', placeholder: 'words, 3 letters or more'})),
     h('label', {class: 'field'}, 'State', h('select', {name: 'state'},
       STATES.map((name) => h('option', {value: name, selected: query.get('state') === name}, name || 'any')))),
     FIELDS.map(([name, words, hint]) => h('label', {class: 'field'}, words,
-      h('input', {name, size: '12', value: query.get(name) ?? '', placeholder: hint}))));
+      h('input', {name, size: '12', value: query.get(name) ?? '', placeholder: hint}))),
+    h('label', {class: 'field'}, 'Order', h('select', {name: 'sort'},
+      ORDERS.map(([name, words]) => h('option', {value: name, selected: (query.get('sort') ?? '') === name}, words)))));
 }
 
 export async function show(view, {query, may}) {
@@ -77,7 +82,8 @@ export async function show(view, {query, may}) {
     const first = await readPage(undefined, 50).catch(() => null);
     if (!first) return;
     const fresh = first.items.map((item) => item.id);
-    order = [...fresh.filter((id) => !order.includes(id)), ...order];
+    if (wanted.sort === '-updated') order = [...new Set([...fresh, ...order])];
+    else if (!wanted.sort) order = [...fresh.filter((id) => !order.includes(id)), ...order];
     const rest = ids.filter((id) => known.has(id) && !fresh.includes(id)).slice(0, 50);
     await Promise.all(rest.map(async (id) => {
       const page = await get('evaluations', {...wanted, id}).catch(() => null);
@@ -95,6 +101,7 @@ export async function show(view, {query, may}) {
   }
   order = first.items.map((item) => item.id);
   next = first.next;
+  for (let tries = 0; !order.length && next && tries < EMPTY_PAGES; tries++) await readMore();
   view.append(h('section', {class: 'panel'}, h('div', {class: 'list-head', 'aria-hidden': 'true'},
     ['State', 'Model', 'Tasks', 'Jobs', 'Person', 'Cluster', 'Submitted'].map((words) => h('span', {}, words))), list.node, said));
   draw();

@@ -3,6 +3,9 @@ import {h, update} from './dom.js';
 import {get, send, segment} from './api.js';
 import {time} from './format.js';
 import {confirm, empty, panel, problem, table} from './parts.js';
+import {usage, usageTable} from './usage.js';
+
+const DAYS = 30;
 
 export async function show(view, {me, may}) {
   const said = h('div', {'data-keep': true});
@@ -16,9 +19,10 @@ export async function show(view, {me, may}) {
   const secretRow = (secret) => h('tr', {}, h('td', {class: 'wrap mono'}, secret.name), h('td', {}, secret.scope), h('td', {}, time(secret.updated_at)));
   const webhookRow = (hook) => h('tr', {}, h('td', {class: 'wrap'}, hook.url), h('td', {}, hook.state), h('td', {class: 'wrap soft'}, hook.disabled_reason ?? ''));
   const again = async () => {
-    const [tokens, secrets, identities, hooks] = await Promise.all([get('tokens', {user: me.user, limit: 200}), get('secrets'), get('identities'), may('user') ? get('webhooks') : {items: []}]);
+    const [tokens, secrets, identities, hooks, spent] = await Promise.all([get('tokens', {user: me.user, limit: 200}), get('secrets'), get('identities'), may('user') ? get('webhooks') : {items: []}, usage('user,model', DAYS).catch((error) => error)]);
     const active = tokens.items.filter((token) => token.state === 'active');
     update(view, h('div', {class: 'head'}, h('h1', {}, me.user), h('span', {class: 'soft'}, me.role)), said,
+      panel(`GPU hours of the last ${DAYS} days`, spent instanceof Error ? h('div', {class: 'inside'}, problem(spent)) : usageTable(spent.filter((row) => row.user === me.user), 'Model', 'model')),
       panel('Tokens', active.length ? table([['Token'], ['Role'], ['Used'], ['Expires'], [h('span', {class: 'unseen'}, 'Actions')]], active.map(tokenRow), 'Tokens') : empty('No token', 'nelctl token create makes one.')),
       panel('Secrets', secrets.items.length ? table([['Name'], ['Of'], ['Changed']], secrets.items.map(secretRow), 'Secrets') : empty('No secret', 'nelctl secret put NAME stores one; its value is never shown.')),
       panel('Keys on clusters', identities.items.length ? h('div', {class: 'inside'}, identities.items.map((one) => h('div', {class: 'note'}, h('b', {}, `${one.cluster}: ${one.state}`), one.error && h('span', {}, one.error), h('span', {}, one.instructions), h('pre', {}, one.authorized_keys)))) : empty('No key', 'A key is made where a cluster has identity: per_user.')),

@@ -2,9 +2,11 @@
 import {h, update} from './dom.js';
 import {get} from './api.js';
 import {time, count} from './format.js';
+import {hours, usage, wasted, wasteWords} from './usage.js';
 import {calm, empty, panel, progress, state, table} from './parts.js';
 
-const MOST = 100;
+const SHOWN = 12;
+const WAITING = ['queued', 'submitting', 'pending', 'resuming'];
 
 function jobRow(job) {
   return h('tr', {'data-key': job.id},
@@ -37,38 +39,52 @@ function list(name, rows, nothing) {
   return rows.length ? table(columns, rows, name) : nothing;
 }
 
-function figure(number, more, words, href) {
-  return h('a', {href}, h('b', {}, `${number}${more ? '+' : ''}`), h('span', {}, words));
+function figure(number, words, href, title) {
+  return h('a', {href, title}, h('b', {}, number), h('span', {}, words));
 }
 
+// Counts are the service's own, of all that is stored; its days are those of UTC.
 async function read() {
-  const since = new Date();
-  since.setHours(0, 0, 0, 0);
-  const [running, pending, queued, ended, recent, clusters] = await Promise.all([
-    get('jobs', {state: 'running', limit: MOST}), get('jobs', {state: 'pending', limit: MOST}), get('jobs', {state: 'queued', limit: MOST}),
-    get('evaluations', {since: since.toISOString(), limit: 500}), get('evaluations', {limit: 8}), get('clusters')]);
-  return {running, waiting: {items: [...pending.items, ...queued.items], next: pending.next || queued.next}, ended, recent, clusters: clusters.items};
+  const today = new Date().toISOString().slice(0, 10);
+  const week = new Date(Date.now() - 6 * 86400000).toISOString().slice(0, 10);
+  const [counts, today_ended, week_ended, running, pending, queued, recent, clusters, spent] = await Promise.all([
+    get('summary'), get('summary', {time: 'ended', since: `${today}T00:00:00Z`}), get('summary', {time: 'ended', since: `${week}T00:00:00Z`}),
+    get('jobs', {state: 'running', limit: SHOWN}), get('jobs', {state: 'pending', limit: SHOWN}), get('jobs', {state: 'queued', limit: SHOWN}),
+    get('evaluations', {limit: 8}), get('clusters'), usage('', 7).catch(() => null)]);
+  return {counts: counts.items, ended: today_ended.items, failures: week_ended.failures, running: running.items,
+    waiting: [...pending.items, ...queued.items].slice(0, SHOWN), recent: recent.items, clusters: clusters.items, spent};
 }
 
-function render({running, waiting, ended, recent, clusters}, may) {
-  const failed = ended.items.filter((e) => e.state === 'failed').length;
-  const done = ended.items.filter((e) => e.state === 'succeeded').length;
+const number = (items, what, ...states) => items.filter((item) => states.includes(item.state)).reduce((sum, item) => sum + item[what], 0);
+
+function week(spent) {
+  if (!spent) return null;
+  const [all] = spent;
+  if (!all) return figure('0', 'GPU hours used this week', '#/me');
+  return figure(hours(all.gpu_s), `GPU hours this week, ${hours(wasted(all))} wasted`, '#/me', wasteWords(all));
+}
+
+function render({counts, ended, failures, running, waiting, recent, clusters, spent}, may) {
   const sick = clusters.filter((c) => c.health === 'failing').length;
+  const say = (count) => count.toLocaleString('en');
   return [h('h1', {}, 'Overview'),
     h('div', {class: 'figures'},
-      figure(running.items.length, running.next, 'jobs running', '#/evaluations?state=running'),
-      figure(waiting.items.length, waiting.next, 'jobs waiting', '#/evaluations?state=queued'),
-      figure(done, ended.next, "of today's evaluations succeeded", '#/evaluations?state=succeeded'),
-      figure(failed, ended.next, "of today's evaluations failed", '#/evaluations?state=failed'),
-      figure(`${clusters.length - sick} / ${clusters.length}`, false, 'clusters without trouble', '#/clusters')),
+      figure(say(number(counts, 'jobs', 'running')), 'jobs running', '#/evaluations?state=running'),
+      figure(say(number(counts, 'jobs', ...WAITING)), 'jobs waiting', '#/evaluations?state=queued'),
+      figure(say(number(ended, 'evaluations', 'succeeded')), 'succeeded today', '#/evaluations?state=succeeded&sort=-updated', 'evaluations that ended today, by UTC'),
+      figure(say(number(ended, 'evaluations', 'failed')), 'failed today', '#/evaluations?state=failed&sort=-updated', 'evaluations that ended today, by UTC'),
+      week(spent),
+      figure(`${clusters.length - sick} / ${clusters.length}`, 'clusters without trouble', '#/clusters')),
     h('div', {class: 'columns'},
-      panel('Running', list('Running', running.items.slice(0, 12).map(jobRow), empty('Nothing runs now'))),
-      panel('Waiting', list('Waiting', waiting.items.slice(0, 12).map(jobRow), empty('Nothing waits')))),
+      panel('Running', list('Running', running.map(jobRow), empty('Nothing runs now'))),
+      panel('Waiting', list('Waiting', waiting.map(jobRow), empty('Nothing waits')))),
     h('div', {class: 'columns'},
-      panel('Newest evaluations', list('Newest evaluations', recent.items.map(evaluationRow),
+      panel('Newest evaluations', list('Newest evaluations', recent.map(evaluationRow),
         empty('No evaluation yet', may('user') ? h('a', {href: '#/submit'}, 'Submit the first one') : 'Somebody with the role user submits the first one.')),
       h('a', {href: '#/evaluations'}, 'All')),
-      panel('Clusters', list('Clusters', clusters.map(clusterRow), empty('No cluster', 'Name one in the settings: nel-slurmd.yaml(5).'))))];
+      h('div', {class: 'view'},
+        panel('Clusters', list('Clusters', clusters.map(clusterRow), empty('No cluster', 'Name one in the settings: nel-slurmd.yaml(5).'))),
+        failures.length > 0 && panel('Why jobs failed this week', table([['Cause'], ['Jobs', 'number']], failures.slice(0, 8).map((failure) => h('tr', {}, h('td', {class: 'wrap'}, failure.cause.replaceAll('_', ' ')), h('td', {class: 'number'}, say(failure.jobs)))), 'Causes'))))];
 }
 
 export async function show(view, {may}) {

@@ -1,7 +1,7 @@
 // A config by paste or drop: errors at their line, a dry run, then the submission.
 import {h, update} from './dom.js';
 import {newKey, send} from './api.js';
-import {count} from './format.js';
+import {count, duration} from './format.js';
 import {panel, problem, table} from './parts.js';
 
 const LINE_PX = 19.5;
@@ -9,6 +9,11 @@ const LINE_PX = 19.5;
 function messages(items, kind, goTo) {
   return items.map((item) => h('div', {class: `note ${kind}`},
     item.line ? h('button', {onclick: () => goTo(item.line)}, `Line ${item.line}`) : item.pointer && h('code', {}, item.pointer), h('span', {}, item.message)));
+}
+
+// What runs like it have used, as the service knows it.
+function expected(forecast) {
+  return forecast && h('div', {class: 'note'}, `Runs like these used ${forecast.gpu_hours.p50.toFixed(1)} GPU hours (nine tenths of them at most ${forecast.gpu_hours.p90.toFixed(1)}), and ${duration(forecast.duration_s.p50)} (${duration(forecast.duration_s.p90)}).`);
 }
 
 export async function show(view) {
@@ -53,7 +58,7 @@ export async function show(view) {
       const reply = await (await send('POST', 'evaluations', {query, body: area.value, type: 'application/yaml', headers})).json();
       mark([], reply.warnings);
       if (!dry) location.hash = `#/evaluations/${reply.id}`;
-      else update(out, messages(reply.warnings, 'wait', goTo), panel(`Nothing was submitted: ${count(reply.jobs.length, 'job')} would be`, h('div', {},
+      else update(out, messages(reply.warnings, 'wait', goTo), expected(reply.forecast), panel(`Nothing was submitted: ${count(reply.jobs.length, 'job')} would be`, h('div', {},
         table([['Task'], ['Container'], ['Endpoint']], reply.jobs.map((job) => h('tr', {}, h('td', {class: 'wrap'}, job.task), h('td', {class: 'wrap mono'}, job.container), h('td', {}, job.endpoint_type))), 'Jobs'),
         h('div', {class: 'inside'}, reply.jobs.slice(0, 20).map((job) => job.script && h('details', {}, h('summary', {}, `run.sub of ${job.task}`), h('pre', {class: 'log', tabindex: '0'}, job.script))))), h('span', {class: 'soft'}, reply.cluster ?? '')));
     } catch (error) {

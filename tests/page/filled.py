@@ -20,6 +20,10 @@ def identifier(seq):
     return hashlib.sha256(str(seq).encode()).hexdigest()[:16]
 
 
+def campaign_id(name):
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 class Store:
     def __init__(self, database):
         self.store = sqlite3.connect(database)
@@ -69,6 +73,32 @@ class Store:
                         slurm_state=slurm, submitted_at=submitted, started_at=started, ended_at=over,
                         elapsed_s=over - started if over else None, exit_code=code if over else None, nodes="a[1-2]", gpus=8)
 
+    def campaign(self, name, values, at, user="ann", state="active"):
+        """values: [(step, evaluation or None)]"""
+        identity = campaign_id(name)
+        self.insert("campaigns", id=identity, user=user, account=0, name=name, state=state, parameter="deployment.checkpoint_path",
+                    values_order="newest_first", live=4, config_type="application/yaml", overrides="[]",
+                    labels="{}", created_at=at, updated_at=at)
+        seq = self.store.execute("SELECT max(seq) FROM campaigns").fetchone()[0]
+        self.insert("campaign_texts", campaign=seq, config="x: 1")
+        for position, (step, evaluation) in enumerate(values):
+            self.insert("campaign_values", campaign=seq, position=position, value=f"/shared/{name}/step_{step}", step=step,
+                        evaluation=evaluation, submitted_at=at if evaluation else None)
+        return identity
+
+    def index_and_charge(self):
+        """What the daemon does as it goes on: words to search for, and the ledger."""
+        self.store.execute(
+            "INSERT INTO evaluation_search (rowid, text) SELECT e.seq, e.id || char(10) || e.model || char(10) || e.user || char(10) ||"
+            " e.cluster || char(10) || (SELECT group_concat(task) FROM jobs j WHERE j.evaluation_seq = e.seq) || coalesce((SELECT"
+            " char(10) || group_concat(key || ':' || value, char(10)) FROM labels l WHERE l.evaluation = e.seq), '') FROM evaluations e")
+        self.store.execute(
+            "INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id, slurm_state, ended_at, run_s, queue_s,"
+            " gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source, start_up_s, lost) SELECT a.job_name, j.id, j.evaluation, j.user,"
+            " j.cluster, j.model, j.task, a.slurm_job_id, a.slurm_state, a.ended_at, a.elapsed_s, a.started_at - a.submitted_at,"
+            " a.elapsed_s * a.gpus, iif(lost, 0, 120 * a.gpus), 0, iif(lost, a.elapsed_s * a.gpus, 0), 'sacct', 120, lost FROM"
+            " (SELECT *, slurm_state = 'FAILED' AS lost FROM attempts WHERE ended_at > 0) a JOIN jobs j ON j.chain = a.chain")
+
     def score(self, task, model, value, metric="acc"):
         self.insert("results", job=self.job, task=task, is_group=0, metric=metric, score=metric, value=value, stderr=0.012,
                     count=1319, recorded_at=int(time.time()), model=model)
@@ -82,6 +112,7 @@ def fill(database, count=COUNT):
             store.evaluation(seq, now - (count - seq + 40) * 240, ENDED[seq % 5], MODELS[seq % 5], TASKS[:1 + seq % 2],
                              PEOPLE[seq % 4], {"team": "red"} if seq % 3 == 0 else None)
         made = recent(store, count + 1, now)
+        store.index_and_charge()
     store.store.execute("ANALYZE")
     store.store.commit()
     return made
@@ -89,6 +120,12 @@ def fill(database, count=COUNT):
 
 def recent(store, seq, now):
     """The newest ones, with all that the page shows; {what: id}."""
+    steps = []
+    for number, value in enumerate((0.412, 0.487, 0.535, 0.561, 0.498, 0.583, 0.601)):
+        steps.append((1000 * (number + 1), store.evaluation(seq + number, now - 90000 + 9000 * number, "succeeded", "acme/pretrain-8b", TASKS[:1],
+                                                            "ann", {"step": str(1000 * (number + 1))}, attempts=True)))
+        store.score(TASKS[0], "acme/pretrain-8b", value)
+    seq += len(steps)
     for model, first in zip(MODELS, (0.712, 0.834, 0.766, 0.821, 0.745)):
         for task, less in zip(TASKS, (0, 0.21, -0.06)):
             store.evaluation(seq, now - 7000, "succeeded", model, (task,), "bob", attempts=True)
@@ -96,6 +133,8 @@ def recent(store, seq, now):
             seq += 1
     made = {}
     made["failed"] = store.evaluation(seq, now - 5200, "failed", MODELS[2], TASKS, "ann", {"step": "4000", "team": "red"}, attempts=True)
+    made["campaign"] = store.campaign("pretrain-8b", [*steps, (8000, None), (9000, None)], now - 100000, state="paused")
+    store.campaign(HOSTILE[:100], [(1, None)], now - 50, state="paused")
     made["running"] = store.evaluation(seq + 1, now - 2600, "running", MODELS[1], TASKS, "ann", {"step": "6000"},
                                        job_states=("succeeded", "running", "pending"), attempts=True, progress=7340,
                                        waiting_on="Slurm to start it: Priority; it estimates 14:20")
@@ -108,5 +147,6 @@ def recent(store, seq, now):
 
 
 def newest(count=COUNT):
-    first = count + 1 + 15
-    return {name: identifier(first + i) for i, name in enumerate(("failed", "running", "queued", "hostile"))}
+    first = count + 1 + 7 + 15
+    made = {name: identifier(first + i) for i, name in enumerate(("failed", "running", "queued", "hostile"))}
+    return {**made, "campaign": campaign_id("pretrain-8b")}

@@ -15,6 +15,8 @@ def views():
     made = filled.newest(200)
     return {"overview": ("", "Newest"), "evaluations": ("evaluations", "Submitted"), "running": (f"evaluations/{made['running']}", "jobs"),
             "failed": (f"evaluations/{made['failed']}", "jobs"), "hostile": (f"evaluations/{made['hostile']}", "job"),
+            "campaigns": ("campaigns", "Parameter"), "campaign": (f"campaigns/{made['campaign']}", "Scores over"),
+            "compare": (f"compare?a=model:{filled.MODELS[0]}&b=model:{filled.MODELS[1]}", "Is B better"),
             "results": (f"results?baseline={filled.MODELS[0]}", "Baseline"), "submit": ("submit", "Overrides"),
             "clusters": ("clusters", "Sessions"), "me": ("me", "Secrets"), "admin": ("admin", "Audit")}
 

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MADE = filled.newest()
 VIEWS = [("", "Newest evaluations"), ("evaluations", "window.hurt=1"), (f"evaluations/{MADE['hostile']}", "1 job"),
          (f"evaluations/{MADE['running']}", "3 jobs"), ("results", "Baseline"), ("submit", "Overrides, one a line"),
+         ("campaigns", "Parameter"), (f"campaigns/{MADE['campaign']}", "9 values"), ("compare", "Nothing to compare yet"),
+         (f"compare?a=model:{filled.MODELS[0]}&b=model:{filled.MODELS[1]}", "Is B better?"),
          ("clusters", "Sessions"), ("me", "Secrets"), ("admin", "Audit")]
 HURT = "return window.hurt === undefined && !document.querySelector('main img, main script, main [onerror], main [onload]')"
 
@@ -140,6 +142,65 @@ def test_filters_are_in_the_address(admin):
     rows = admin.driver.find_elements("css selector", ".list-row")
     assert len(rows) == 1 and MADE["queued"] in rows[0].get_attribute("href")
     assert admin.find("[name=user]").get_attribute("value") == "bob"
+
+
+def test_search_and_order_are_in_the_address(admin):
+    admin.go("evaluations?search=pretrain-8b&sort=created", "Submitted")
+    rows = admin.until(lambda: len(found := admin.driver.find_elements("css selector", ".list-row")) == 7 and found, "the seven")
+    shown = admin.driver.execute_script("return [...document.querySelectorAll('.list-row')].sort((a, b) => parseFloat(a.style.top) -"
+                                        " parseFloat(b.style.top)).map((row) => row.getAttribute('href').slice(-16))")
+    assert len(rows) == 7 and shown == [filled.identifier(filled.COUNT + 1 + i) for i in range(7)]
+    admin.find("[name=search]").send_keys(" no-such-word")
+    admin.find("#filters").submit()
+    admin.sees("None is like that")
+    assert "no-such-word" in admin.driver.current_url
+
+
+def test_overview_counts_what_the_service_counts(admin, daemon):
+    counts = {row["state"]: row["jobs"] for row in daemon.client("root-of-all").get("/v1/summary").json()["items"]}
+    admin.go("", "GPU hours this week")
+    assert admin.find(".figures a b").text == str(counts["running"])
+
+
+def test_campaign_has_its_values_and_a_curve_has_a_point_for_each_score(admin):
+    admin.go(f"campaigns/{MADE['campaign']}", "9 values")
+    assert "7 succeeded" in admin.text() and "2 waiting" in admin.text()
+    points = [{"step": step, "value": step / 10000, "ci95": [step / 10000 - 0.02, step / 10000 + 0.02], "evaluation": "0" * 16,
+               "regression": step == 3000} for step in (3000, 1000, 2000)]
+    labels = admin.driver.execute_async_script(
+        "const done = arguments[1]; import('/page/curve.js').then((m) => { const node = m.curve({task: 't', metric: 'acc', score: 'acc',"
+        " points: arguments[0]}); done([...node.querySelectorAll('a')].map((a) => a.getAttribute('aria-label'))); })", points)
+    assert labels == ["step 1,000: 0.1 (0.08 to 0.12)", "step 2,000: 0.2 (0.18 to 0.22)", "step 3,000: 0.3 (0.28 to 0.32), a regression"]
+
+
+def test_keyboard_reaches_everything_and_shows_where_it_is(admin):
+    """By tabs alone: from the address bar into the navigation and on to a link of the view."""
+    from selenium.webdriver.common.keys import Keys
+    admin.go("campaigns", "Parameter")
+    admin.driver.execute_script("document.activeElement.blur(); getSelection().removeAllRanges(); document.body.tabIndex = -1; document.body.focus()")
+    seen = []
+    for _ in range(40):
+        admin.driver.switch_to.active_element.send_keys(Keys.TAB)
+        seen.append(admin.driver.execute_script(
+            "const e = document.activeElement, s = getComputedStyle(e); return [e.textContent.trim(), e.tagName, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0]"))
+        if seen[-1][0] == "pretrain-8b":
+            break
+    words = [text for text, _, _ in seen]
+    assert words[0] == "To the content" and "Campaigns" in words and words[-1] == "pretrain-8b", words
+    assert all(outlined for _, _, outlined in seen), seen
+    admin.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    admin.sees("9 values")
+
+
+def test_zoomed_to_200_percent_nothing_is_cut(admin):
+    """A window of 1280 pixels at 200 % is 640 wide (WCAG 1.4.10 goes on to 320)."""
+    admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 640, "height": 450, "deviceScaleFactor": 2, "mobile": False})
+    try:
+        for where, sees in VIEWS:
+            admin.go(where, sees)
+            assert admin.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), where
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize(("text", "shown"), [
