@@ -134,8 +134,16 @@ def test_chain_runs_over_many_certificates_and_an_authority_that_is_away(bed, ce
     waiting = client.wait_job(late, lambda job: (job["waiting_on"] or "").startswith("credentials for alpha: "), "waits")
     assert AWAY in waiting["waiting_on"] and waiting["state"] in ("queued", "submitting")
     assert AWAY in client.cluster("alpha")["credentials"]["error"]
-    told = wait_for("its end is told of", lambda: client.get("/v1/events", params={"after": 0, "kind": "identity.expiring"})["items"])
-    assert [event["data"]["expires_at"] for event in told] == [client.cluster("alpha")["credentials"]["expires_at"]]
+    last = client.cluster("alpha")["credentials"]["expires_at"]
+
+    def ends_told():
+        """Of an earlier certificate, too, where its renewal had to wait for a worker."""
+        events = client.get("/v1/events", params={"after": 0, "kind": "identity.expiring"})["items"]
+        ends = [event["data"]["expires_at"] for event in events]
+        return last in ends and ends
+
+    ends = wait_for("its end is told of", ends_told)
+    assert len(set(ends)) == len(ends), "once each"
     before = client.job(chain)
     assert before["ended_at"] is None
     authority.broken.unlink()

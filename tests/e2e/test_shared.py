@@ -9,7 +9,7 @@ from submissions import Submissions, artifact
 from testbed import answers, questions, wait_for
 
 TIMEOUT_S = 420
-START_S = 30  # of the server
+START_S = 60  # of the server
 SHARED = {"execution": {"share_deployment": True}}
 
 submissions = Submissions()

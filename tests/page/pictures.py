@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Takes a picture of each view at three widths in both schemes, for people to look at. usage: pictures.py FOLDER [view...]"""
+"""Takes a picture of each view at three widths in both schemes, for people to look at. usage: pictures.py FOLDER [view...]
+
+README.md shows running-1440-light.png, as tests/page/evaluation.png."""
 
 import sys
 import tempfile
