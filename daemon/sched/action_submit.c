@@ -49,15 +49,6 @@ static int tell_all(struct scheduler *s, const struct chain_common *common, cons
 	return 0;
 }
 
-static int end_waiting(struct scheduler *s, const struct chain_common *common, const char *why, struct nel_err *err)
-{
-	for (size_t i = 0; i < common->member_count; i++)
-		if (active_chain_waits(common->members[i]) &&
-		    advance_end(s, common->members[i], EVENT_END_FAILURE, why, err) != 0)
-			return -1;
-	return 0;
-}
-
 /* Nothing can be sent for the group now: `why` is what it waits on, or, for attempts not yet intended and with `final`,
  * the reason of its end. */
 static void hold_group(struct scheduler *s, struct active_chain **group, size_t count, const char *why, bool final)
@@ -69,7 +60,7 @@ static void hold_group(struct scheduler *s, struct active_chain **group, size_t 
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		active_chain_back_off(group[i], 5, 300);
 		if (final && group[i]->pending == ACTION_NONE)
-			rc = end_waiting(s, group[i]->common, why, &err);
+			rc = advance_end_waiting(s, group[i]->common, EVENT_END_FAILURE, why, &err);
 		else
 			rc = tell_all(s, group[i]->common, why, &err);
 	}

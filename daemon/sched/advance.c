@@ -139,6 +139,16 @@ int advance_end(struct scheduler *s, struct active_chain *chain, enum chain_even
 	return transition_store(s->db, chain, clock_now_s(), err);
 }
 
+int advance_end_waiting(struct scheduler *s, const struct chain_common *common, enum chain_event event,
+			const char *reason, struct nel_err *err)
+{
+	for (size_t i = 0; i < common->member_count; i++)
+		if (active_chain_waits(common->members[i]) &&
+		    advance_end(s, common->members[i], event, reason, err) != 0)
+			return -1;
+	return 0;
+}
+
 int advance_drop(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err)
 {
 	if (advance_apply(s, chain, EVENT_REFUSED, reason, NULL, err) != 0)

@@ -16,6 +16,10 @@ int advance_apply(struct scheduler *s, struct active_chain *chain, enum chain_ev
 int advance_end(struct scheduler *s, struct active_chain *chain, enum chain_event event, const char *reason,
 		struct nel_err *err);
 
+/* The same for all jobs of the chain that wait for an attempt. */
+int advance_end_waiting(struct scheduler *s, const struct chain_common *common, enum chain_event event,
+			const char *reason, struct nel_err *err);
+
 /* The intended attempt is refused, and nothing of it has reached the cluster: no cluster is needed to end the chain. */
 int advance_drop(struct scheduler *s, struct active_chain *chain, const char *reason, struct nel_err *err);
 

@@ -150,17 +150,6 @@ static void take_over(struct active_chain *chain, const struct attempt_row *row)
 		(void)progress_window_clear(&chain->common->members[i]->job.window);
 }
 
-/* All jobs of the chain that wait for an attempt end without one. */
-static int end_all(struct scheduler *s, const struct chain_common *common, enum chain_event event, const char *reason,
-		   struct nel_err *err)
-{
-	for (size_t i = 0; i < common->member_count; i++)
-		if (active_chain_waits(common->members[i]) &&
-		    advance_end(s, common->members[i], event, reason, err) != 0)
-			return -1;
-	return 0;
-}
-
 /* Commits the intent to submit: the attempt's row with its script, and the state of the jobs that it is for. */
 static int intend(struct scheduler *s, struct active_chain *chain, const struct eval_plan *plan, struct nel_err *err)
 {
@@ -172,9 +161,11 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 	int64_t limit_s =
 	    budget_next_time_limit(common->row.walltime_s, common->row.budget_limit_s, common->row.budget_used_s);
 	if (limit_s == 0 && chain->job.state == CHAIN_RESUMING)
-		return end_all(s, common, EVENT_END_BUDGET, "the walltime budget has less than 60 s left", err);
+		return advance_end_waiting(s, common, EVENT_END_BUDGET, "the walltime budget has less than 60 s left",
+					   err);
 	if (limit_s == 0)
-		return end_all(s, common, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s", err);
+		return advance_end_waiting(s, common, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s",
+					   err);
 	struct attempt_row row = {0};
 	CLEANUP(riders_done) struct riders riders = {0};
 	if (find_riders(s->db, chain, plan, active_chain_waits, &riders, err) != 0 ||

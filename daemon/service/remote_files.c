@@ -116,14 +116,20 @@ static int push(struct service *service, const struct job_row *job, enum remote_
 	return -1;
 }
 
+static struct file_work *new_work(const char *path, remote_callback callback, void *arg)
+{
+	struct file_work *w = mem_calloc(1, sizeof *w);
+	w->path = mem_strdup(path);
+	w->callback = callback;
+	w->arg = arg;
+	return w;
+}
+
 int service_list_files(struct service *service, const struct job_row *job, enum remote_folder folder,
 		       const char *prefix, remote_callback callback, void *arg, struct nel_err *err)
 {
-	struct file_work *w = mem_calloc(1, sizeof *w);
+	struct file_work *w = new_work(prefix, callback, arg);
 	w->list = true;
-	w->path = mem_strdup(prefix);
-	w->callback = callback;
-	w->arg = arg;
 	return push(service, job, folder, w, err);
 }
 
@@ -133,13 +139,10 @@ int service_read_file(struct service *service, const struct job_row *job, enum r
 {
 	if (!slurm_files_path_ok(path))
 		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
-	struct file_work *w = mem_calloc(1, sizeof *w);
-	w->path = mem_strdup(path);
+	struct file_work *w = new_work(path, callback, arg);
 	w->offset = offset;
 	w->max_bytes = max_bytes;
 	w->tail_lines = tail_lines;
-	w->callback = callback;
-	w->arg = arg;
 	return push(service, job, folder, w, err);
 }
 
@@ -148,10 +151,7 @@ int service_read_line(struct service *service, const struct job_row *job, enum r
 {
 	if (!slurm_files_path_ok(path))
 		return err_set(err, NEL_INVALID, "the path leaves the job's directory");
-	struct file_work *w = mem_calloc(1, sizeof *w);
-	w->path = mem_strdup(path);
+	struct file_work *w = new_work(path, callback, arg);
 	w->line = line;
-	w->callback = callback;
-	w->arg = arg;
 	return push(service, job, folder, w, err);
 }
