@@ -44,10 +44,10 @@ def test_run_ends_itself_before_its_budget_does(make, does):
     """As Slurm's time limit would: the evaluation saves, and is killed when it does not; the exit code is 124."""
     run = make("vllm")
     run.set(f"evaluator-{does}")
-    budget(run, 16)  # stopped after 12 s, killed after 13.6, over after 15.2
+    budget(run, 60)  # stopped after 45 s, killed after 51, over after 57
     begin = time.time()
     assert run.run() == 124, run.log
-    assert 11 <= time.time() - begin <= 16  # stamps are whole seconds
+    assert 44 <= time.time() - begin <= 60  # stamps are whole seconds
     assert fate(run) == "TIMEOUT" and run.stamps()["ended"][0].endswith(" 124")
     assert "the walltime budget is all but spent" in run.log
     assert seal(run) is None
@@ -110,7 +110,7 @@ def test_run_that_hangs_is_killed_at_the_end_of_its_budget(make):
     (run.stand / "bin/scontrol").write_text("#!/bin/bash\n[[ $2 != hostnames ]] || exec /bin/sleep 20\n")
     budget(run, 4)
     process = run.start()
-    status = process.wait(30)
+    status = process.wait(120)
     assert status == -signal.SIGKILL, process.stdout.read()
     assert fate(run) == "TIMEOUT"
 

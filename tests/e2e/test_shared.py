@@ -89,6 +89,7 @@ def test_each_job_says_its_own_truth_and_is_resumed_by_itself(run):
     assert "exit code 7" in jobs[0]["reason"] and "cancelled by" in jobs[1]["reason"]
     asked = questions(jobs[2])
     client.post(f"/v1/jobs/{cancelled}/resume", 202)
+    wait_for("it is resumed", lambda: client.job(cancelled)["state"] != "cancelled")
     job = client.wait_job(cancelled, lambda job: job["state"] == "succeeded", "succeeds", TIMEOUT_S)
     assert job["attempts"][-1]["jobs"] == [cancelled] and job["attempts"][-1]["number"] == 2
     assert questions(client.job(follows)) == asked
