@@ -51,6 +51,26 @@ static const char *username_for(const char *hostname, const char *cluster, void 
 	return found != NULL ? account_on(in, found) : NULL;
 }
 
+static const char *site_path_for(const char *hostname, const char *cluster, const char *name, void *arg,
+				 struct nel_err *err)
+{
+	const struct planned_input *in = arg;
+	const struct settings_cluster *found = find_cluster(in->settings, hostname, cluster);
+	const char *path = found != NULL ? settings_cluster_path(found, name) : NULL;
+	if (path != NULL)
+		return path;
+	CLEANUP(str_done) struct str text = {0};
+	for (size_t i = 0; found != NULL && i < found->path_count; i++)
+		str_appendf(&text, "%s%s", i > 0 ? ", " : "", found->paths[i].name);
+	if (found == NULL)
+		err_set(err, NEL_INVALID,
+			"${site:%s} is a path of the cluster, and execution names none that is known here", name);
+	else
+		err_set(err, NEL_INVALID, "cluster %s has no path \"%s\" (clusters[].paths); it has: %s", found->name,
+			name, text.len > 0 ? str_text(&text) : "none");
+	return NULL;
+}
+
 /* The checks of what a config alone does not tell. The plan may be of a config with errors: what it lacks is NULL. */
 struct checks {
 	const struct planned_input *in;
@@ -287,6 +307,8 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	    .allowed_env = (const char *const *)settings->allowed_env,
 	    .username_for = username_for,
 	    .username_arg = (void *)(uintptr_t)in,
+	    .site_path_for = site_path_for,
+	    .site_arg = (void *)(uintptr_t)in,
 	    .now_s = in->now_s,
 	    .allow_commands = in->offline || role_in(settings->allow_commands, request->actor->role),
 	    .allow_unlisted_tasks = in->offline || role_in(settings->allow_unlisted_tasks, request->actor->role),

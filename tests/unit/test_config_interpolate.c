@@ -21,6 +21,15 @@ static bool keep_runtime(const char *key, void *arg)
 	return strcmp(key, arg) == 0;
 }
 
+static const char *site_path(const char *name, void *arg, struct nel_err *err)
+{
+	(void)arg;
+	if (strcmp(name, "models") == 0)
+		return "/shared/models";
+	err_set(err, NEL_INVALID, "no path \"%s\"", name);
+	return NULL;
+}
+
 /* Interpolates YAML text; 0 or -1, with the problems. */
 static int run(const char *text, json_t **ret_value, struct problems *problems, struct nel_err *err)
 {
@@ -30,6 +39,7 @@ static int run(const char *text, json_t **ret_value, struct problems *problems, 
 	struct interpolate_env env = {.username = "svc",
 				      .allowed_env = allowed,
 				      .now_s = 1769860800, /* 2026-01-31T12:00:00Z */
+				      .site_path = site_path,
 				      .keep = keep_runtime,
 				      .keep_arg = "run.time"};
 	setenv("NEL_TEST_SET", "from env", 1);
@@ -52,6 +62,8 @@ static void test_interpolate_references_resolve(void **state)
 	    {"a: 1.0e-05\nr: x${a}", "\"x1e-05\""},
 	    {"a: [1, 'q', null]\nr: x${a}", "\"x[1, 'q', None]\""},
 	    {"a: {k: v}\nr: x${a}", "\"x{'k': 'v'}\""},
+	    {"r: ${site:models}", "\"/shared/models\""},
+	    {"m: models\nr: ${site:${m}}/llama", "\"/shared/models/llama\""},
 	    {"a: ''\nb: 5\nr: ${a}${b}", "\"5\""},
 	    {"r: {x: '${.y}', y: {z: '${..w}'}, w: 3}", "{\"x\": {\"z\": 3}, \"y\": {\"z\": 3}, \"w\": 3}"},
 	    {"r: ['${.1}', v]", "[\"v\", \"v\"]"},

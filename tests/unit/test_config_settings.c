@@ -129,6 +129,7 @@ static void test_settings_load_every_key_is_read(void **state)
 				   "    containers: apptainer\n"
 				   "    proxy_command: ssh -W %h:%p bastion\n"
 				   "    environment: {SLURM_CONF: /etc/slurm.conf, N: 7}\n"
+				   "    paths: {models: /shared/models, 'data.v2': /scratch/data}\n"
 				   "    output_roots: [/shared, /scratch]\n"
 				   "    connect_timeout_s: 2\n"
 				   "    command_timeout_s: 3\n"
@@ -184,6 +185,10 @@ static void test_settings_load_every_key_is_read(void **state)
 	assert_string_equal(c->proxy_command, "ssh -W %h:%p bastion");
 	assert_int_equal(c->environment_count, 2);
 	assert_string_equal(c->environment[1].value, "7");
+	assert_int_equal(c->path_count, 2);
+	assert_string_equal(settings_cluster_path(c, "models"), "/shared/models");
+	assert_string_equal(settings_cluster_path(c, "data.v2"), "/scratch/data");
+	assert_null(settings_cluster_path(c, "model"));
 	assert_string_equal(c->output_roots[1], "/scratch");
 	assert_int_equal(c->absence_deadline_s, 5);
 	assert_int_equal(c->refusal_deadline_s, 604800);
@@ -317,6 +322,10 @@ static const struct {
      "integer from 1"},
     {"clusters: [{name: a, hostname: a, identity: per_user, output_roots: [shared]}]\n", "/clusters/0/output_roots", 1,
      "absolute"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, paths: {m: models}}]\n", "/clusters/0/paths/m", 1,
+     "absolute"},
+    {"clusters: [{name: a, hostname: a, identity: per_user, paths: {a b: /m}}]\n", "/clusters/0/paths/a b", 1,
+     "name of a path"},
     {"clusters: [{name: a, hostname: a, identity: per_user, environment: {A-B: x}}]\n", "/clusters/0/environment/A-B",
      1, "variable name"},
     {"clusters:\n- {name: a, hostname: a, identity: per_user}\n- {name: a, hostname: b, identity: per_user}\n",

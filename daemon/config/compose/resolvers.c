@@ -203,6 +203,15 @@ static json_t *run_now(const struct resolver_call *call, struct nel_err *err)
 	return size == 0 ? refuse(err, "the format of now gives no text, or too much") : json_string(text);
 }
 
+static json_t *run_site(const struct resolver_call *call, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *name = value_to_text(call->args[0].value);
+	if (call->env->site_path == NULL)
+		return refuse(err, "site takes the name of a path of a cluster, and none is known here");
+	const char *path = call->env->site_path(name, call->env->site_arg, err);
+	return path != NULL ? json_string(path) : NULL;
+}
+
 static const struct {
 	const char *name;
 	size_t least; /* arguments */
@@ -218,6 +227,7 @@ static const struct {
     {"oc.dict.keys", 1, 1, run_dict_keys},
     {"oc.dict.values", 1, 1, run_dict_values},
     {"now", 1, 1, run_now},
+    {"site", 1, 1, run_site},
 };
 
 #define RESOLVER_COUNT (sizeof resolvers / sizeof resolvers[0])

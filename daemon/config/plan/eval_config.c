@@ -7,6 +7,7 @@
 #include "config/compose/compose.h"
 #include "config/compose/free_ports.h"
 #include "config/compose/interpolate.h"
+#include "config/compose/site_keys.h"
 #include "config/compose/task_names.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_parts.h"
@@ -82,6 +83,19 @@ static const char *find_username(const struct eval_input *in, const json_t *comp
 	return name == NULL ? "" : name;
 }
 
+/* What ${site:NAME} is asked with: the pipeline's input, and which cluster it is about. */
+struct site {
+	const struct eval_input *in;
+	const char *hostname;
+	const char *cluster;
+};
+
+static const char *find_site_path(const char *name, void *arg, struct nel_err *err)
+{
+	const struct site *site = arg;
+	return site->in->site_path_for(site->hostname, site->cluster, name, site->in->site_arg, err);
+}
+
 /* One line that begins with none of the characters that JSON, or a byte order mark before it, begins with. */
 static bool is_word(const char *text, size_t size)
 {
@@ -125,10 +139,16 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 		problems_add(errors, "/evaluation/tasks", 0, 0, "%s", err->msg);
 		return -1;
 	}
+	const json_t *execution = json_object_get(composed, "execution");
+	struct site site = {
+	    .in = in, .hostname = plain_text(execution, "hostname"), .cluster = plain_text(execution, "cluster")};
 	const struct interpolate_env env = {.username = find_username(in, composed),
 					    .allowed_env = in->allowed_env,
 					    .now_s = in->now_s,
+					    .site_path = in->site_path_for != NULL ? find_site_path : NULL,
+					    .site_arg = &site,
 					    .keep = keep_reference};
+	site_keys_resolve(composed, &env, *ret_map, errors);
 	(void)free_ports_settle(composed, NULL);
 	if (interpolate(composed, &env, *ret_map, &resolved, errors, err) < 0)
 		return -1;

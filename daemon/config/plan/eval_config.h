@@ -28,6 +28,11 @@ struct eval_input {
 	 * ${oc.env:USER}; NULL when unknown. It is asked before interpolation. */
 	const char *(*username_for)(const char *hostname, const char *cluster, void *arg);
 	void *username_arg;
+	/* Likewise the directory that ${site:NAME} stands for there; NULL with *err when there is none. NULL: such
+	 * names are not known. */
+	const char *(*site_path_for)(const char *hostname, const char *cluster, const char *name, void *arg,
+				     struct nel_err *err);
+	void *site_arg;
 	int64_t now_s;
 	bool allow_commands;       /* pre_cmd and post_cmd are permitted */
 	bool allow_unlisted_tasks; /* tasks outside the catalogue are permitted */

@@ -10,6 +10,15 @@
 
 const char *const settings_roles[SETTINGS_ROLES + 1] = {"admin", "user", "viewer", NULL};
 
+static void free_variables(struct settings_variable *variables, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(variables[i].name);
+		free(variables[i].value);
+	}
+	free(variables);
+}
+
 static void cluster_done(struct settings_cluster *c)
 {
 	free(c->name);
@@ -23,11 +32,8 @@ static void cluster_done(struct settings_cluster *c)
 	free(c->agent_key);
 	str_list_free(c->credential_command);
 	free(c->proxy_command);
-	for (size_t i = 0; i < c->environment_count; i++) {
-		free(c->environment[i].name);
-		free(c->environment[i].value);
-	}
-	free(c->environment);
+	free_variables(c->environment, c->environment_count);
+	free_variables(c->paths, c->path_count);
 	str_list_free(c->output_roots);
 	*c = (struct settings_cluster){0};
 }
@@ -147,6 +153,14 @@ const struct settings_cluster *settings_cluster_of(const struct settings *settin
 		    (cluster->identity_per_user ? personal : strcmp(cluster->username, identity) == 0))
 			return cluster;
 	}
+	return NULL;
+}
+
+const char *settings_cluster_path(const struct settings_cluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->path_count; i++)
+		if (strcmp(cluster->paths[i].name, name) == 0)
+			return cluster->paths[i].value;
 	return NULL;
 }
 

@@ -48,6 +48,8 @@ struct settings_cluster {
 	char *proxy_command; /* NULL: none */
 	struct settings_variable *environment;
 	size_t environment_count;
+	struct settings_variable *paths; /* what ${site:NAME} stands for there: directories by names */
+	size_t path_count;
 	char **output_roots;        /* NULL-terminated; empty: anywhere */
 	int64_t connect_timeout_s;  /* 15 */
 	int64_t command_timeout_s;  /* 60: how long one remote command may take */
@@ -190,6 +192,9 @@ int64_t settings_quota_of(const struct settings *settings, const char *user);
 /* The cluster as jobs of that identity know it (db/identities.h: a shared account, or "<person>/<account>"); NULL. */
 const struct settings_cluster *settings_cluster_of(const struct settings *settings, const char *name,
 						   const char *identity);
+
+/* The directory of that name there, or NULL. Borrowed. */
+const char *settings_cluster_path(const struct settings_cluster *cluster, const char *name);
 
 /* Are the two reached in the same way: host, account, key, number of sessions? */
 bool settings_cluster_same(const struct settings_cluster *a, const struct settings_cluster *b);

@@ -14,6 +14,7 @@
 #define REFUSAL_DEADLINE_DEFAULT 86400
 #define REFUSAL_DEADLINE_MAX (90 * 86400)
 #define SUBMITTED_JOBS_MAX 1000000
+#define PATHS_MAX 1000
 #define CREDENTIAL_WORDS_MAX 64
 #define CREDENTIAL_TIMEOUT_DEFAULT 30
 #define CREDENTIAL_TIMEOUT_MAX 300
@@ -30,6 +31,7 @@ static const char *const cluster_keys[] = {"name",
 					   "containers",
 					   "proxy_command",
 					   "environment",
+					   "paths",
 					   "output_roots",
 					   "connect_timeout_s",
 					   "command_timeout_s",
@@ -230,6 +232,28 @@ static void read_environment(const struct reader *r, const json_t *config, const
 	}
 }
 
+static void read_paths(const struct reader *r, const json_t *config, const char *base, struct settings_cluster *c)
+{
+	const json_t *paths = reader_object(r, config, base, "paths");
+	CLEANUP(mem_freep) char *place = reader_join(base, "paths");
+	const char *name;
+	json_t *value;
+	if (json_object_size(paths) > PATHS_MAX) {
+		reader_error(r, place, "More than %d paths", PATHS_MAX);
+		return;
+	}
+	c->paths = mem_calloc(json_object_size(paths) + 1, sizeof *c->paths);
+	json_object_foreach((json_t *)paths, name, value) {
+		CLEANUP(mem_freep) char *pointer = reader_join(place, name);
+		CLEANUP(mem_freep) char *text = reader_value_text(r, value, pointer, READER_ANY);
+		if (name[0] == '\0' || !is_name(name))
+			reader_error(r, pointer, "The name of a path is letters, digits, '.', '_' and '-'");
+		else if (text != NULL && reader_check_path(r, text, pointer, ""))
+			c->paths[c->path_count++] =
+			    (struct settings_variable){.name = mem_strdup(name), .value = TAKE(text)};
+	}
+}
+
 static void read_output_roots(const struct reader *r, const json_t *config, const char *base,
 			      struct settings_cluster *c)
 {
@@ -247,6 +271,7 @@ static void read_cluster(const struct reader *r, const json_t *config, const cha
 	read_accounting(r, config, base, c);
 	read_containers(r, config, base, c);
 	read_environment(r, config, base, c);
+	read_paths(r, config, base, c);
 	read_output_roots(r, config, base, c);
 	c->known_hosts_file = settings_path(r, config, base, "known_hosts_file", false);
 	if (c->known_hosts_file == NULL)
