@@ -205,6 +205,10 @@ int usage_asked(struct db *db, const char *attempt, struct nel_err *err)
 static struct statement list_runs = {
     .sql = "SELECT (SELECT sum(gpu_s) FROM usage INDEXED BY usage_job WHERE job = j.id),"
 	   " (SELECT sum(run_s) FROM usage INDEXED BY usage_job WHERE job = j.id),"
+	   " (SELECT max((SELECT sum(start_up_s) FROM usage a WHERE a.attempt = u.attempt))"
+	   " FROM usage u INDEXED BY usage_job WHERE u.job = j.id),"
+	   " (SELECT max((SELECT sum(start_up_gpu_s) FROM usage a WHERE a.attempt = u.attempt))"
+	   " FROM usage u INDEXED BY usage_job WHERE u.job = j.id),"
 	   " CASE WHEN s.hash = ?3 AND p.hash = ?4 THEN 2"
 	   " WHEN json_extract(p.parts, '$.image') IS json_extract(?5, '$.image')"
 	   " AND json_extract(p.parts, '$.params.limit_samples') IS json_extract(?5, '$.params.limit_samples')"
@@ -228,6 +232,8 @@ int usage_runs(struct db *db, const char *task, const char *model, const struct 
 	query_bind_int(&q, (int64_t)limit);
 	while (query_next(&q, err)) {
 		struct usage_run run = {.gpu_s = query_int_or(&q, -1), .run_s = query_int_or(&q, -1)};
+		run.start_up_s = query_int_or(&q, 0);
+		run.start_up_gpu_s = query_int_or(&q, 0);
 		run.likeness = (enum usage_likeness)query_int(&q);
 		if (run.run_s >= 0) /* the ledger has it */
 			runs[count++] = run;

@@ -71,6 +71,9 @@ struct usage_run {
 	enum usage_likeness likeness;
 	int64_t gpu_s;
 	int64_t run_s;
+	/* Of its attempts the longest time until the servers were ready, whoever else waited for them; 0: not known. */
+	int64_t start_up_s;
+	int64_t start_up_gpu_s; /* likewise, as GPU seconds of all that waited */
 };
 
 /* What the newest `limit` jobs that succeeded of a task and a model used, as far as the ledger has them, compared with

@@ -16,6 +16,11 @@ function expected(forecast) {
   return forecast && h('div', {class: 'note'}, `Runs like these used ${forecast.gpu_hours.p50.toFixed(1)} GPU hours (nine tenths of them at most ${forecast.gpu_hours.p90.toFixed(1)}), and ${duration(forecast.duration_s.p50)} (${duration(forecast.duration_s.p90)}).`);
 }
 
+// What one start of the servers for all tasks would save.
+function saving(sharing) {
+  return sharing && h('div', {class: 'note'}, `To save GPU hours: ${sharing.text}.`);
+}
+
 export async function show(view) {
   const lines = h('div', {class: 'lines', 'aria-hidden': 'true'});
   const area = h('textarea', {id: 'config', spellcheck: 'false', 'aria-label': 'Config', placeholder: 'Paste a config, or drop a YAML file here',
@@ -58,7 +63,7 @@ export async function show(view) {
       const reply = await (await send('POST', 'evaluations', {query, body: area.value, type: 'application/yaml', headers})).json();
       mark([], reply.warnings);
       if (!dry) location.hash = `#/evaluations/${reply.id}`;
-      else update(out, messages(reply.warnings, 'wait', goTo), expected(reply.forecast), panel(`Nothing was submitted: ${count(reply.jobs.length, 'job')} would be`, h('div', {},
+      else update(out, messages(reply.warnings, 'wait', goTo), expected(reply.forecast), saving(reply.sharing), panel(`Nothing was submitted: ${count(reply.jobs.length, 'job')} would be`, h('div', {},
         table([['Task'], ['Container'], ['Endpoint']], reply.jobs.map((job) => h('tr', {}, h('td', {class: 'wrap'}, job.task), h('td', {class: 'wrap mono'}, job.container), h('td', {}, job.endpoint_type))), 'Jobs'),
         h('div', {class: 'inside'}, reply.jobs.slice(0, 20).map((job) => job.script && h('details', {}, h('summary', {}, `run.sub of ${job.task}`), h('pre', {class: 'log', tabindex: '0'}, job.script))))), h('span', {class: 'soft'}, reply.cluster ?? '')));
     } catch (error) {

@@ -1,7 +1,10 @@
 #include "service/forecast.h"
 
+#include "base/mem.h"
+#include "base/str.h"
 #include "db/usage.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +20,18 @@ struct forecast {
 	struct expected sum;
 	int64_t known;
 	json_t *jobs;
+	/* Of the runs that it goes by, those whose servers' start is known. */
+	int64_t *start_up_s;
+	int64_t *start_up_gpu_s;
+	size_t starts;
 };
+
+static void forecast_done(struct forecast *f)
+{
+	json_decref(f->jobs);
+	free(f->start_up_s);
+	free(f->start_up_gpu_s);
+}
 
 static const char *basis_name(enum usage_likeness likeness)
 {
@@ -96,6 +110,16 @@ static void add(struct forecast *f, const struct expected *e, bool share)
 	f->sum.run_s_p90 = share ? f->sum.run_s_p90 + e->run_s_p90 : larger(f->sum.run_s_p90, e->run_s_p90);
 }
 
+static void note_starts(struct forecast *f, const struct usage_run *runs, size_t count, enum usage_likeness likeness)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (runs[i].likeness < likeness || runs[i].start_up_s <= 0)
+			continue;
+		f->start_up_s[f->starts] = runs[i].start_up_s;
+		f->start_up_gpu_s[f->starts++] = runs[i].start_up_gpu_s;
+	}
+}
+
 static int look_up(struct db *db, const struct eval_plan *plan, const struct likeness *likeness, size_t index,
 		   size_t limit, struct forecast *f, struct nel_err *err)
 {
@@ -117,6 +141,7 @@ static int look_up(struct db *db, const struct eval_plan *plan, const struct lik
 		set_expected(shown, &expected);
 		json_array_append_new(f->jobs, shown);
 		add(f, &expected, plan->share_at_once > 0);
+		note_starts(f, runs, count, (enum usage_likeness)level);
 		break;
 	}
 	return 0;
@@ -140,16 +165,61 @@ static json_t *document(const struct forecast *f)
 	return document;
 }
 
-int forecast_make(struct db *db, const struct eval_plan *plan, const struct likeness *likeness, json_t **ret_forecast,
-		  struct nel_err *err)
+/* Half of the starts take no longer; 0: none is known. */
+static int64_t median(int64_t *numbers, size_t count)
 {
-	struct forecast f = {.jobs = json_array()};
+	if (count == 0)
+		return 0;
+	qsort(numbers, count, sizeof *numbers, by_size);
+	return percentile(numbers, count, 50);
+}
+
+static void describe_saving(const struct eval_plan *plan, int64_t start_up_s, int64_t saved_gpu_s, size_t runs,
+			    struct str *text)
+{
+	size_t more = plan->job_count - 1;
+	str_appendf(text, "with " FORECAST_SHARE " the model's servers start once for all %zu tasks", plan->job_count);
+	if (start_up_s == 0) {
+		str_appendf(text, ", and not %zu times; how long a start takes is not known here yet", plan->job_count);
+		return;
+	}
+	str_append(text, ", which would save ");
+	if (saved_gpu_s > 0)
+		str_appendf(text, "%g GPU hours: ", hours(saved_gpu_s));
+	str_appendf(text, "%zu start%s of %" PRId64 " s, the median of %zu run%s", more, more == 1 ? "" : "s",
+		    start_up_s, runs, runs == 1 ? "" : "s");
+}
+
+static json_t *sharing(const struct forecast *f, const struct eval_plan *plan)
+{
+	if (plan->deployment == NULL || plan->share_at_once > 0 || plan->job_count < 2)
+		return json_null();
+	int64_t start_up_s = median(f->start_up_s, f->starts);
+	int64_t saved_gpu_s = median(f->start_up_gpu_s, f->starts) * (int64_t)(plan->job_count - 1);
+	struct str text = {0};
+	describe_saving(plan, start_up_s, saved_gpu_s, f->starts, &text);
+	json_t *shown = json_pack("{s:I, s:s, s:I}", "tasks", (json_int_t)plan->job_count, "set", FORECAST_SHARE,
+				  "runs", (json_int_t)f->starts);
+	json_object_set_new(shown, "start_up_s", start_up_s > 0 ? json_integer(start_up_s) : json_null());
+	json_object_set_new(shown, "would_save_gpu_hours",
+			    saved_gpu_s > 0 ? json_real(hours(saved_gpu_s)) : json_null());
+	json_object_set_new(shown, "text", json_string(str_text(&text)));
+	str_done(&text);
+	return shown;
+}
+
+int forecast_make(struct db *db, const struct eval_plan *plan, const struct likeness *likeness, json_t **ret_forecast,
+		  json_t **ret_sharing, struct nel_err *err)
+{
+	CLEANUP(forecast_done) struct forecast f = {.jobs = json_array()};
 	size_t limit = limit_for(plan->job_count);
-	int rc = 0;
-	for (size_t i = 0; i < plan->job_count && rc == 0; i++)
-		rc = look_up(db, plan, likeness, i, limit, &f, err);
-	if (rc == 0)
-		*ret_forecast = document(&f);
-	json_decref(f.jobs);
-	return rc;
+	f.start_up_s = mem_calloc(plan->job_count * limit, sizeof *f.start_up_s);
+	f.start_up_gpu_s = mem_calloc(plan->job_count * limit, sizeof *f.start_up_gpu_s);
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (look_up(db, plan, likeness, i, limit, &f, err) != 0)
+			return -1;
+	*ret_forecast = document(&f);
+	if (ret_sharing != NULL)
+		*ret_sharing = sharing(&f, plan);
+	return 0;
 }

@@ -127,17 +127,19 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	CLEANUP(likeness_done) struct likeness likeness = {0};
 	CLEANUP(json_freep) json_t *forecast = NULL;
+	CLEANUP(json_freep) json_t *sharing = NULL;
 	int64_t now_s = clock_now_s();
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
 	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0 ||
 	    find_likeness(service, planned.plan, &row, &likeness, err) != 0 ||
-	    forecast_make(db, planned.plan, &likeness, &forecast, err) != 0)
+	    forecast_make(db, planned.plan, &likeness, &forecast, &sharing, err) != 0)
 		return -1;
 	if (request->check_cluster && cluster_check_new(&planned, db, row.id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	if (planned_describe(&planned, row.id, now_s, PLANNED_SHOWN_MAX, &ret_reply->dry_run, err) != 0)
 		return -1;
 	json_object_set(ret_reply->dry_run, "forecast", forecast);
+	json_object_set(ret_reply->dry_run, "sharing", sharing);
 	return 0;
 }
 
@@ -261,7 +263,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 	if (make_plan(service, db, request, now_s, &planned, ret_reply, err) != 0 ||
 	    fill_evaluation(service, db, request, &planned, now_s, &row, err) != 0 ||
 	    find_likeness(service, planned.plan, &row, &likeness, err) != 0 ||
-	    forecast_make(db, planned.plan, &likeness, &ret_reply->forecast, err) != 0)
+	    forecast_make(db, planned.plan, &likeness, &ret_reply->forecast, NULL, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)

@@ -33,7 +33,7 @@ int submit_find_repeat(struct db *db, const struct submit_request *request, int6
 
 /* What service_submit() would do: {"config": resolved, "cluster", "rundir", "warnings": [...], "jobs":
  * [{"task","index", "script","files":[{"path","mode","size","content"}],"secrets": text with <redacted>}],
- * "forecast"}. Stores nothing. */
+ * "forecast", "sharing"}. Stores nothing. */
 int service_plan(struct service *service, struct db *db, const struct submit_request *request,
 		 struct submit_reply_to_client *ret_reply, struct nel_err *err);
 

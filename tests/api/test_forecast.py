@@ -66,6 +66,49 @@ def test_forecast_is_by_similar_runs_else_by_the_task(runs):
     assert dry_run(runs, MODEL + "-other") is None
 
 
+DEPLOYED = CONFIG.replace("deployment: none", "deployment: vllm").replace("""target:
+  api_endpoint:
+    url: https://models.example/v1/chat/completions
+    model_id: org/model
+""", """deployment:
+  checkpoint_path: /shared/models/m
+  served_model_name: org/sharing
+""")
+
+
+def sharing(client, *overrides, config=DEPLOYED):
+    request = json.dumps({"config": config, "overrides": overrides})
+    return client.submit(request, 200, content_type="application/json", params={"dry_run": "true"}).json()["sharing"]
+
+
+def test_dry_run_says_what_sharing_the_deployment_would_save(daemon):
+    ann = daemon.client("ann")
+    unknown = sharing(ann)
+    assert unknown == {"tasks": 2, "set": "execution.share_deployment=true", "runs": 0, "start_up_s": None, "would_save_gpu_hours": None,
+                       "text": "with execution.share_deployment=true the model's servers start once for all 2 tasks, and not 2 times;"
+                               " how long a start takes is not known here yet"}
+    made = [ann.submit(DEPLOYED, 202).json()["id"] for _ in range(4)]
+    for evaluation in made:
+        for index in range(2):
+            succeed(daemon, evaluation, index, (4000, 32000), (100, 800))
+    put = "UPDATE usage SET start_up_s = ?, start_up_gpu_s = ? WHERE job = ? AND attempt = ?"
+    for evaluation, start_s in zip(made, (1800, 2400)):
+        daemon.execute(put, start_s, 8 * start_s, f"{evaluation}.0", f"{evaluation}.0-0")
+    # Two that shared one attempt have waited for its servers together; what is not known of the others is no 0.
+    daemon.execute("UPDATE usage SET attempt = 'together', start_up_s = 300, start_up_gpu_s = 2400 WHERE attempt IN (?, ?)",
+                   f"{made[2]}.0-0", f"{made[2]}.1-0")
+    known = sharing(ann)
+    assert (known["runs"], known["start_up_s"], known["would_save_gpu_hours"]) == (4, 600, 1.333)
+    assert known["text"].endswith(", which would save 1.333 GPU hours: 1 start of 600 s, the median of 4 runs")
+    three = sharing(ann, config=DEPLOYED + "    - name: simple_evals.gpqa_diamond\n")
+    assert (three["tasks"], three["would_save_gpu_hours"]) == (3, 2.667)
+    assert sharing(ann, "++execution.share_deployment=true") is None
+    assert sharing(ann, "++execution.share_deployment=false") == known
+    assert sharing(ann, config=DEPLOYED.replace("    - name: simple_evals.mmlu_pro\n", "")) is None
+    assert sharing(ann, config=CONFIG) is None
+    daemon.execute("DELETE FROM usage WHERE user = 'forecast' AND (attempt = 'together' OR evaluation IN (?, ?, ?, ?))", *made)
+
+
 def test_nelctl_says_what_to_expect(runs, daemon, tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
 
@@ -76,6 +119,9 @@ def test_nelctl_says_what_to_expect(runs, daemon, tmp_path):
     lines = nelctl("-o", MODEL, "--dry-run").stdout.splitlines()
     assert "expected: 0.5 GPU hours (p90 0.9), 10 min (p90 18 min), of 1 of 2 jobs" in lines
     assert "  0 lm-evaluation-harness.ifeval: 0.5 GPU hours (p90 0.9), 10 min (p90 18 min), by 10 equal runs" in lines
+    (tmp_path / "config.yaml").write_text(DEPLOYED)
+    assert "saving: with execution.share_deployment=true the model's servers start once for all 2 tasks" in nelctl("--dry-run").stdout
+    (tmp_path / "config.yaml").write_text(CONFIG)
     done = nelctl("-o", MODEL)
     assert re.fullmatch("[0-9a-f]{16}\n", done.stdout) and "expected: 0.5 GPU hours" in done.stderr
     assert "expected" not in nelctl("-o", MODEL + "-other", "--dry-run").stdout
