@@ -1,5 +1,6 @@
 // What more than one view shows.
 import {h} from './dom.js';
+import {count} from './format.js';
 
 const LOOKS = {
   queued: ['wait', '○', 'queued'], submitting: ['wait', '◌', 'submitting'], pending: ['wait', '◔', 'pending'],
@@ -49,6 +50,13 @@ export function problem(error) {
 
 export function labels(all) {
   return Object.entries(all ?? {}).map(([key, value]) => h('span', {class: 'label'}, `${key}: ${value}`));
+}
+
+// What is free on a cluster now, as the last count says.
+export function free({capacity}) {
+  if (!capacity) return null;
+  const {free_gpus, gpus, free_nodes, nodes} = capacity;
+  return h('span', {title: `counted ${new Date(capacity.counted_at)}`}, gpus ? `${free_gpus} of ${count(gpus, 'GPU')} free, ` : '', `${free_nodes} of ${count(nodes, 'node')}${gpus ? '' : ' free'}`);
 }
 
 // columns: [heading, class]; a table that is too wide scrolls by itself, by keys, too.

@@ -2,7 +2,7 @@
 import {h, update} from './dom.js';
 import {get, post, segment} from './api.js';
 import {duration, time} from './format.js';
-import {calm, empty, panel, problem, state} from './parts.js';
+import {calm, empty, free, panel, problem, state} from './parts.js';
 
 const AGAIN_MS = 10000;
 
@@ -29,7 +29,7 @@ export async function show(view, {may}) {
     facts([['Host', `${c.hostname}:${c.port}`], ['Identity', c.identity ?? 'one a person'], ['Takes jobs', c.state === 'draining' ? 'no: draining' : 'yes'],
       ['Containers', c.containers], ['Sessions', `${c.sessions.busy} busy, ${c.sessions.open} open, at most ${c.sessions.max}`],
       ['Breaker', c.breaker.retry_in_s ? `${c.breaker.state}, again in ${duration(c.breaker.retry_in_s)}` : c.breaker.state],
-      ['In the queue', `${c.queued}`], ['Last answer', time(c.last_ok_at)], ['Last look', time(c.observation.last_ok_at)],
+      ['Free now', c.capacity ? h('span', {}, free(c), ' · counted ', time(c.capacity.counted_at)) : null], ['In the queue', `${c.queued}`], ['Last answer', time(c.last_ok_at)], ['Last look', time(c.observation.last_ok_at)],
       ['Accounting', c.observation.accounting_error]]),
     reports.get(c.name)), state(c.health), may('user') && h('button', {onclick: () => preflight(c), 'aria-label': `Preflight of ${c.name}`}, 'Preflight'));
   const again = async () => {

@@ -3,7 +3,7 @@ import {h, update} from './dom.js';
 import {get} from './api.js';
 import {time, count} from './format.js';
 import {hours, usage, wasted, wasteWords} from './usage.js';
-import {calm, empty, panel, progress, state, table} from './parts.js';
+import {calm, empty, free, panel, progress, state, table} from './parts.js';
 
 const SHOWN = 12;
 const WAITING = ['queued', 'submitting', 'pending', 'resuming'];
@@ -30,7 +30,7 @@ function clusterRow(cluster) {
   return h('tr', {'data-key': cluster.name},
     h('td', {}, state(cluster.health)),
     h('td', {class: 'wrap'}, h('a', {href: '#/clusters'}, cluster.name),
-      h('div', {class: 'soft small'}, cluster.health === 'failing' ? cluster.last_error ?? '' : `${cluster.queued} in the queue, ${cluster.sessions.busy} of ${cluster.sessions.max} sessions busy`)),
+      h('div', {class: 'soft small'}, cluster.health === 'failing' ? cluster.last_error ?? '' : free(cluster) ?? `${cluster.sessions.busy} of ${cluster.sessions.max} sessions busy`)),
     h('td', {class: 'number'}, time(cluster.last_ok_at)));
 }
 

@@ -112,9 +112,10 @@ struct action {
 	bool sent; /* something may have reached the cluster */
 
 	/* action_observe */
-	bool ask_accounting;             /* find out first whether there is any */
-	bool use_sacct;                  /* and what was found */
-	bool skip_sacct;                 /* it has not answered lately */
+	bool ask_accounting; /* find out first whether there is any */
+	bool use_sacct;      /* and what was found */
+	bool skip_sacct;     /* it has not answered lately */
+	bool count_nodes;
 	bool early;                      /* squeue's part of an answer that is still coming */
 	bool told_early;                 /* that part has gone before: the rest is what sacct says */
 	struct unsettled_list unsettled; /* asked about together with the items, and behind them in the answer */

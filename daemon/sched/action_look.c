@@ -149,8 +149,9 @@ static int observe_attempts(struct action *action, struct ssh_pool *pool, struct
 		}
 	}
 	struct observe_reply reply = {0};
-	int rc =
-	    used == 0 ? 0 : slurm_observe(pool, orders, used, action->use_sacct, action->timeout_ms, NULL, &reply, err);
+	int rc = used == 0 ? 0
+			   : slurm_observe(pool, orders, used, (struct observe_wants){.sacct = action->use_sacct},
+					   action->timeout_ms, NULL, &reply, err);
 	if (rc == 0 && reply.slurm_failed)
 		rc = err_set(err, NEL_REMOTE, "%s", reply.message);
 	for (size_t i = 0; rc == 0 && i < reply.count; i++) {

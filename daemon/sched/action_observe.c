@@ -17,7 +17,8 @@
 #include <string.h>
 
 #define ASK_AGAIN_MS 1000
-#define UNSETTLED_MAX 20 /* in one observation */
+#define UNSETTLED_MAX 20     /* in one observation */
+#define COUNT_NODES_MS 60000 /* between counts of nodes, of which an observation brings one along */
 /* Where nothing is observed, ended attempts to ask about are looked for so often; after a failure, which is nobody's
  * trouble then, later. */
 #define SETTLE_EVERY_MS 10000
@@ -33,6 +34,7 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 	action->ask_accounting = !watch->accounting_known;
 	action->use_sacct = watch->accounting;
 	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
+	action->count_nodes = watch->count_ms <= clock_mono_ms();
 	struct nel_err err;
 	if ((action->use_sacct || action->ask_accounting) && !action->skip_sacct &&
 	    usage_unsettled(s->db, watch->name, watch->identity, clock_now_s(), UNSETTLED_MAX, &action->unsettled,
@@ -40,10 +42,12 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 		log_warning("the ledger cannot be read", LOG_S("error", err.msg));
 	if (action->count + action->unsettled.count == 0)
 		return;
+	bool counts = action->count_nodes;
 	watch->observing = action_push(action, s->lanes);
-	if (watch->observing)
+	if (watch->observing) {
 		action = NULL;
-	else
+		watch->count_ms = counts ? clock_mono_ms() + COUNT_NODES_MS : watch->count_ms;
+	} else
 		watch->next_ms = clock_mono_ms() + ASK_AGAIN_MS;
 }
 
@@ -124,8 +128,9 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 								   .attempt = row->number};
 	}
 	const struct observe_early early = {.take = tell_early, .arg = action};
-	int rc = slurm_observe(pool, orders, count, action->use_sacct && !action->skip_sacct, action->timeout_ms,
-			       &early, &action->observed, err);
+	const struct observe_wants wants = {.sacct = action->use_sacct && !action->skip_sacct,
+					    .nodes = action->count_nodes};
+	int rc = slurm_observe(pool, orders, count, wants, action->timeout_ms, &early, &action->observed, err);
 	free(orders);
 	return rc;
 }
@@ -324,6 +329,7 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 	watch->accounting_known = true;
 	watch->accounting = action->use_sacct;
 	cluster_watch_note_sacct(watch, &action->observed);
+	cluster_watch_note_counts(&s->watches, watch, &action->observed.counts);
 	int rc = take_rows(s, watch, action, &changed, err);
 	if (rc == 0)
 		rc = settle(s, action, err);

@@ -154,6 +154,17 @@ void cluster_watch_note_cost(struct cluster_watches *watches, struct cluster_wat
 	pthread_mutex_unlock(&watches->lock);
 }
 
+void cluster_watch_note_counts(struct cluster_watches *watches, struct cluster_watch *watch,
+			       const struct node_counts *counts)
+{
+	if (counts->nodes == 0)
+		return;
+	pthread_mutex_lock(&watches->lock);
+	watch->stats.counts = *counts;
+	watch->stats.counted_at = clock_now_s();
+	pthread_mutex_unlock(&watches->lock);
+}
+
 void cluster_watch_note_sacct(struct cluster_watch *watch, const struct observe_reply *reply)
 {
 	if (reply->sacct_failed) {
@@ -276,6 +287,10 @@ void cluster_watches_stats(struct cluster_watches *watches, const char *cluster,
 		sum.looks_bytes += one->looks_bytes;
 		if (one->observed_at > sum.observed_at)
 			sum.observed_at = one->observed_at;
+		if (one->counted_at > sum.counted_at) {
+			sum.counts = one->counts;
+			sum.counted_at = one->counted_at;
+		}
 		if (one->accounting_error[0] != '\0')
 			memcpy(sum.accounting_error, one->accounting_error, sizeof sum.accounting_error);
 		if (one->failures > sum.failures) {

@@ -36,6 +36,7 @@ struct cluster_watch {
 	int sacct_failures;       /* in a row */
 	int64_t sacct_ms;         /* monotonic: it is not asked before */
 	char sacct_error[256];    /* why not; "" when it has answered */
+	int64_t count_ms;         /* monotonic: nodes are not counted before */
 	char unknown_states[256]; /* words of its Slurm's that the log has been told of, each with a ' ' behind */
 
 	bool looked;        /* what is there from before is known to the store: jobs may be sent (action_look.c) */
@@ -99,6 +100,9 @@ void cluster_watch_note_state(struct cluster_watch *watch, const char *state, co
 void cluster_watch_note_stats(struct cluster_watches *watches, struct cluster_watch *watch, const char *why);
 void cluster_watch_note_cost(struct cluster_watches *watches, struct cluster_watch *watch, bool bad, int64_t took_ms,
 			     int64_t bytes);
+/* Keeps what was counted; nothing when counts->nodes is 0. */
+void cluster_watch_note_counts(struct cluster_watches *watches, struct cluster_watch *watch,
+			       const struct node_counts *counts);
 /* Any thread. All zero for what was never looked at. identity NULL: of all identities on the cluster the latest good
  * look, and the failures of the one that fails most. */
 void cluster_watches_stats(struct cluster_watches *watches, const char *cluster, const char *identity,

@@ -2,6 +2,8 @@
 #ifndef NEL_SCHED_OBSERVATION_STATS_H
 #define NEL_SCHED_OBSERVATION_STATS_H
 
+#include "slurm/observe.h"
+
 #include <stdint.h>
 
 struct observation_stats {
@@ -9,6 +11,8 @@ struct observation_stats {
 	int failures;               /* in a row */
 	char error[512];            /* of the last failure; "" when the last one went well */
 	char accounting_error[256]; /* of sacct, when it did not answer; "" when it did */
+	struct node_counts counts;
+	int64_t counted_at; /* UTC; 0: not yet */
 	/* Since the start. */
 	int64_t looks;       /* that went well */
 	int64_t bad_looks;   /* that failed */

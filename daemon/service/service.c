@@ -163,6 +163,17 @@ static json_t *describe_credentials(struct service *service, const struct settin
 	    (json_int_t)state.runs, "error", state.error[0] != '\0' ? state.error : NULL, "warnings", state.warnings);
 }
 
+/* What observation counted last; null before the first. */
+static json_t *describe_capacity(const struct observation_stats *observed)
+{
+	const struct node_counts *counts = &observed->counts;
+	if (observed->counted_at == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "nodes", (json_int_t)counts->nodes, "free_nodes",
+			 (json_int_t)counts->free_nodes, "gpus", (json_int_t)counts->gpus, "free_gpus",
+			 (json_int_t)counts->free_gpus, "counted_at", json_or_null_time(observed->counted_at));
+}
+
 static json_t *describe_cluster(struct service *service, const struct settings_cluster *cluster)
 {
 	struct lane_stats stats = {0};
@@ -180,15 +191,15 @@ static json_t *describe_cluster(struct service *service, const struct settings_c
 	json_t *sessions =
 	    json_pack("{s:i, s:i, s:i}", "open", ssh->sessions, "busy", ssh->busy, "max", cluster->max_sessions);
 	return json_pack(
-	    "{s:s, s:s, s:i, s:s, s:s, s:s?, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:I, s:I, s:I}", "name",
-	    cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
+	    "{s:s, s:s, s:i, s:s, s:s, s:s?, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:I, s:I, s:I, s:I}",
+	    "name", cluster->name, "hostname", cluster->hostname, "port", cluster->port, "state",
 	    cluster->draining ? "draining" : "active", "containers", containers_name(cluster->containers), "identity",
 	    cluster->username, "credentials", describe_credentials(service, cluster), "active_identities", stats.lanes,
 	    "health", health(ssh, &observed), "sessions", sessions, "breaker", breaker, "last_ok_at",
 	    json_or_null_time(ssh->last_ok_s), "last_error_at", json_or_null_time(ssh->last_error_s), "last_error",
-	    ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "queued",
-	    (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes, "execs", (json_int_t)ssh->execs,
-	    "poll_interval_s", (json_int_t)cluster->poll_interval_s);
+	    ssh->last_error[0] != '\0' ? ssh->last_error : NULL, "observation", observation, "capacity",
+	    describe_capacity(&observed), "queued", (json_int_t)stats.queued, "handshakes", (json_int_t)ssh->handshakes,
+	    "execs", (json_int_t)ssh->execs, "poll_interval_s", (json_int_t)cluster->poll_interval_s);
 }
 
 /* A cluster that the settings no longer have is there while jobs of it live. */

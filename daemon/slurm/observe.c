@@ -64,7 +64,7 @@ static void take_record(struct record *record, void *arg)
 	}
 }
 
-int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
+int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, struct observe_wants wants,
 		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
 		  struct nel_err *err)
 {
@@ -74,7 +74,8 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 	size_t bytes = 0;
 	if (render_list(orders, count, &list, err) != 0)
 		return -1;
-	remote_set_number(&data, "NEL_USE_SACCT", use_sacct ? 1 : 0);
+	remote_set_number(&data, "NEL_USE_SACCT", wants.sacct ? 1 : 0);
+	remote_set_number(&data, "NEL_COUNT_NODES", wants.nodes ? 1 : 0);
 	struct remote_call call = {.script = "observe",
 				   .data = str_text(&data),
 				   .payload = str_text(&list),

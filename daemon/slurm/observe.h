@@ -74,6 +74,14 @@ struct observation {
 	size_t job_count;
 };
 
+/* What is in service, and free: neither down, drained nor reserved. */
+struct node_counts {
+	int64_t nodes; /* 0: not counted, or not to be seen by the account */
+	int64_t free_nodes;
+	int64_t gpus;
+	int64_t free_gpus;
+};
+
 struct observe_reply {
 	struct observation *items; /* one per order, in its order */
 	size_t count;
@@ -82,7 +90,8 @@ struct observe_reply {
 	bool sacct_asked;
 	bool sacct_failed;
 	char message[512]; /* of the one that failed, squeue's before sacct's */
-	size_t bytes;      /* that the answer had */
+	struct node_counts counts;
+	size_t bytes; /* that the answer had */
 };
 
 void observe_reply_done(struct observe_reply *reply);
@@ -93,10 +102,15 @@ struct observe_early {
 	void *arg;
 };
 
+/* What is asked beside squeue and the files. */
+struct observe_wants {
+	bool sacct;
+	bool nodes; /* counts: sinfo */
+};
+
 /* Of a shared chain job_dir is shared.<k> (script_chain_dir()), and there is one order for all its jobs. An order
- * without a job id stays UNOBSERVABLE. use_sacct: 1 ask sacct, 0 never. early: NULL when not wanted. -1: as
- * ssh_pool_exec(). */
-int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, bool use_sacct,
+ * without a job id stays UNOBSERVABLE. early: NULL when not wanted. -1: as ssh_pool_exec(). */
+int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, size_t count, struct observe_wants wants,
 		  int64_t timeout_ms, const struct observe_early *early, struct observe_reply *ret_reply,
 		  struct nel_err *err);
 

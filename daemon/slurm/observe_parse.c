@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define GPUS_MAX 1000000
+#define NODES_MAX 1000000
 #define SUBMIT_SLACK_S 2
 #define ID_SIZE 21
 #define NODES_SIZE 512
@@ -486,6 +487,21 @@ static void conclude(const struct observe_parser *p, struct observe_reply *reply
 	}
 }
 
+/* n|nodes|free nodes|GPUs|free GPUs */
+static void read_counts(struct observe_parser *p, struct record *record)
+{
+	if (!record_split(record, 5, 5))
+		return;
+	char **f = record->fields;
+	struct node_counts counts = {.nodes = record_number(f[1], NODES_MAX, -1),
+				     .free_nodes = record_number(f[2], NODES_MAX, -1),
+				     .gpus = record_number(f[3], GPUS_MAX, -1),
+				     .free_gpus = record_number(f[4], GPUS_MAX, -1)};
+	if (counts.free_nodes >= 0 && counts.free_nodes <= counts.nodes && counts.free_gpus >= 0 &&
+	    counts.free_gpus <= counts.gpus)
+		p->reply.counts = counts;
+}
+
 static void read_record(struct observe_parser *p, struct record *record)
 {
 	if (record_is(record, "q"))
@@ -502,6 +518,8 @@ static void read_record(struct observe_parser *p, struct record *record)
 		observe_files_take_job(&p->reply, record);
 	else if (record_is(record, "m"))
 		read_message(p, record);
+	else if (record_is(record, "n"))
+		read_counts(p, record);
 	else if (record_is(record, "now") && record_split(record, 2, 2))
 		p->reply.cluster_now = record_time(record->fields[1]);
 }

@@ -341,8 +341,14 @@ def sinfo(cluster, request):
         yield cluster.number("down_delay_s")
         return 1, "", f"slurm_load_partitions: {UNREACHABLE}\n"
     values = {"a": "up", "l": "infinite", "D": "64", "T": "mixed", "t": "mix", "N": "n[1-64]"}
-    given, _ = parse(request.arguments, {"-o": "format", "--format": "format", "-p": "partition"},
-                     {"-h": "noheader", "--noheader": "noheader"})
+    given, _ = parse(request.arguments, {"-o": "format", "--format": "format", "-p": "partition", "--Format": "fields"},
+                     {"-h": "noheader", "--noheader": "noheader", "--Node": "node"})
+    if "fields" in given:
+        busy = min(cluster.running, 64)
+        node = {"StateLong": "mixed", "Gres": "gpu:8", "GresUsed": "gpu:1"}, {"StateLong": "idle", "Gres": "gpu:8", "GresUsed": "gpu:0"}
+        fields = [field.partition(":")[::2] for field in given["fields"].split(",")]
+        return 0, "".join("".join({**node[i >= busy], "NodeList": f"n{i + 1}"}[name].ljust(int(width)) for name, width in fields)
+                          + "\n" for i in range(64)), ""
     parts = re.split(r"%[.]?\d*([A-Za-z])", given.get("format", "%P %a %l %D %t %N"))
     return 0, "".join("".join({**values, "P": name, "R": name.rstrip("*")}.get(part, "") if i % 2 else part
                               for i, part in enumerate(parts)) + "\n" for name in ("batch*", "gpu", "cpu")), ""

@@ -353,7 +353,15 @@ static void test_parse_elapsed_forms(void **state)
 static void observe_jobs(const struct observe_order *orders, size_t count, bool use_sacct, struct observe_reply *reply)
 {
 	struct nel_err err = {0};
-	if (slurm_observe(NULL, orders, count, use_sacct, 60000, NULL, reply, &err) != 0)
+	if (slurm_observe(NULL, orders, count, (struct observe_wants){.sacct = use_sacct}, 60000, NULL, reply, &err) !=
+	    0)
+		fail_msg("%s", err.msg);
+}
+
+static void count_nodes(const struct observe_order *order, struct observe_reply *reply)
+{
+	struct nel_err err = {0};
+	if (slurm_observe(NULL, order, 1, (struct observe_wants){.nodes = true}, 60000, NULL, reply, &err) != 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -399,6 +407,76 @@ static void test_observe_reads_slurm_and_files(void **state)
 	assert_int_equal(reply.items[3].squeue, SIGHT_ABSENT);
 	assert_int_equal(reply.items[3].sacct, SIGHT_SEEN);
 	assert_true(reply.cluster_now > 1000000000);
+}
+
+/* Rows as sinfo prints them, one for each partition of a node; the first case is recorded from Slurm 22.05, others have
+ * the words of later ones (sinfo(1) of 24.11: NODE STATE CODES; types, sockets and indexes of GPUs). */
+static void test_observe_counts_nodes_and_gpus_that_are_free(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *rows;
+		struct node_counts counts;
+	} cases[] = {
+	    {"a1 mixed gpu:8 gpu:3\na1 mixed gpu:8 gpu:3\na2 drained gpu:8 gpu:0\na2 drained gpu:8 gpu:0\n"
+	     "a3 allocated gpu:8 gpu:8\n",
+	     {2, 0, 16, 5}},
+	    {"n1 idle gpu:a100:4(S:0-1) gpu:a100:0(IDX:N/A)\nn2 mixed gpu:a100:4(S:0,1) gpu:a100:3(IDX:0,2-3)\n"
+	     "n3 mixed gpu:a100:2,gpu:h100:2,shard:16 gpu:a100:1(IDX:0),gpu:h100:0(IDX:N/A),shard:2(2/4,0/4)\n",
+	     {3, 1, 12, 8}},
+	    {"n1 mixed gpu:(null):4(S:0-1) gpu:(null):1(IDX:1)\nn2 idle (null) (null)\nn3 mixed (null) gpu:0\n",
+	     {3, 1, 4, 3}},
+	    /* All CPUs are taken: its GPUs can be had by nobody. */
+	    {"n1 allocated gpu:8 gpu:2\nn2 allocated+ gpu:8 gpu:0\nn3 completing gpu:8 gpu:0\n", {3, 0, 24, 0}},
+	    /* Powered down to save power: Slurm wakes them. Planned for another job. */
+	    {"n1 idle~ gpu:8 gpu:0\nn2 idle# gpu:8 gpu:0\nn3 idle- gpu:8 gpu:0\nn4 mixed- gpu:8 gpu:1\n"
+	     "n5 planned gpu:8 gpu:0\n",
+	     {5, 2, 40, 16}},
+	    {"n1 down* gpu:8 gpu:0\nn2 draining gpu:8 gpu:1\nn3 idle* gpu:8 gpu:0\nn4 maint gpu:8 gpu:0\n"
+	     "n5 reserved gpu:8 gpu:0\nn6 idle$ gpu:8 gpu:0\nn7 idle@ gpu:8 gpu:0\nn8 reboot^ gpu:8 gpu:0\n"
+	     "n9 idle! gpu:8 gpu:0\nn10 idle% gpu:8 gpu:0\nn11 failing gpu:8 gpu:1\nn12 unknown gpu:8 gpu:0\n"
+	     "n13 inval gpu:8 gpu:0\nn14 blocked gpu:8 gpu:0\n",
+	     {0, 0, 0, 0}},
+	    /* What cannot be read, and counts that cannot be. */
+	    {"sinfo: warning: something\nn1 idle\n\nn2 mixed gpu:8 gpu:9\nn3 mixed gpu:x gpu:1\n", {2, 0, 8, 0}},
+	    {"", {0, 0, 0, 0}},
+	};
+	static const struct observe_order order = {"100", "ours.0", "/nowhere", 1000, 1};
+	run("printf '#!/bin/bash\necho \"sinfo $*\" >>$FAKE/calls; cat $FAKE/nodes; exit $(cat $FAKE/status)\n'"
+	    " >$FAKE/bin/sinfo; chmod +x $FAKE/bin/sinfo; echo 0 >$FAKE/status");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		run("printf %%b '%s' >$FAKE/nodes", cases[i].rows);
+		count_nodes(&order, &reply);
+		if (memcmp(&reply.counts, &cases[i].counts, sizeof reply.counts) != 0)
+			fail_msg("case %zu: %d of %d nodes, %d of %d GPUs", i, (int)reply.counts.free_nodes,
+				 (int)reply.counts.nodes, (int)reply.counts.free_gpus, (int)reply.counts.gpus);
+	}
+	assert_output("grep -c ^sinfo $FAKE/calls", "8");
+	/* One that fails says nothing, and harms nothing else. */
+	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+	run("echo 'n1 idle gpu:8 gpu:0' >$FAKE/nodes; echo 1 >$FAKE/status");
+	count_nodes(&order, &reply);
+	assert_int_equal(reply.counts.nodes, 0);
+	assert_false(reply.slurm_failed);
+}
+
+static void test_parse_counts_that_cannot_be_are_none(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		int64_t nodes;
+	} cases[] = {{"n|4|1|32|8\n", 4}, {"n|4|5|32|8\n", 0}, {"n|4|1|32|33\n", 0},         {"n|4|-1|32|8\n", 0},
+		     {"n|x|0|0|0\n", 0},  {"n|4|1|32\n", 0},   {"n|99999999999|1|2|1\n", 0}, {"n|4|1|32|8|9\n", 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(mem_freep) char *text = mem_printf(BEGIN "now|5000\n%send\n", cases[i].line);
+		CLEANUP(observe_reply_done) struct observe_reply reply = {0};
+		struct nel_err err = {0};
+		assert_int_equal(parse(text, strlen(text), 7, &reply, &err), 0);
+		if (reply.counts.nodes != cases[i].nodes)
+			fail_msg("%s: %d nodes", cases[i].line, (int)reply.counts.nodes);
+	}
 }
 
 static void assert_job(const struct job_sighting *job, struct job_sighting want)
@@ -710,6 +788,8 @@ int main(void)
 	    cmocka_unit_test(test_parse_of_noise_does_not_crash),
 	    cmocka_unit_test(test_parse_elapsed_forms),
 	    SCRIPT_TEST(test_observe_reads_slurm_and_files),
+	    SCRIPT_TEST(test_observe_counts_nodes_and_gpus_that_are_free),
+	    cmocka_unit_test(test_parse_counts_that_cannot_be_are_none),
 	    SCRIPT_TEST(test_observe_one_unknown_id_is_absent),
 	    SCRIPT_TEST(test_observe_of_a_shared_chain_reads_its_jobs),
 	    cmocka_unit_test(test_parse_jobs_of_a_shared_chain),

@@ -99,7 +99,8 @@ static char *observe(const struct recording *r, bool use_sacct)
 {
 	CLEANUP(observe_reply_done) struct observe_reply reply = {0};
 	struct nel_err err = {0};
-	if (slurm_observe(NULL, r->orders, r->count, use_sacct, 60000, NULL, &reply, &err) != 0)
+	if (slurm_observe(NULL, r->orders, r->count, (struct observe_wants){.sacct = use_sacct}, 60000, NULL, &reply,
+			  &err) != 0)
 		fail_msg("%s", err.msg);
 	if (reply.slurm_failed || reply.sacct_failed)
 		fail_msg("%s", reply.message);

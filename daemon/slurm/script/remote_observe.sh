@@ -12,6 +12,7 @@
 #   f|<index>|<progress/total>|<heartbeat>|<start,start,...>|<end:exit,end:exit,...>|<fate>|<line:ready,...>|<use> the job's files
 #   j|<index>|<job>|<start,start,...>|<progress/total>|<exit|start|end|attempt|why>             of each job on a shared deployment
 #                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
+#   n|<nodes>|<free nodes>|<GPUs>|<free GPUs>                                             in service, when NEL_COUNT_NODES is 1
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
@@ -24,6 +25,8 @@ small_max=2048 # bytes of a file of stamps
 files_a_turn=200 # that are open at once
 shared_max=4000  # jobs on shared deployments
 files_s=20     # to read all of them
+sinfo_s=10
+nodes_format=NodeList:64,StateLong:32,Gres:1024,GresUsed:1024
 
 declare -A name_of=() state_of=()
 payload=() indexes=() ids=() attempts=() dirs=()
@@ -275,6 +278,39 @@ print_all_files() {
     print_shared_jobs
 }
 
+# Counts nodes and GPUs from rows of sinfo, which has one for each partition of a node. What is down, drained, reserved or about
+# to restart is not in service; what is planned for another job ('-') is not free, nor are GPUs of a node whose CPUs are all
+# taken. sinfo(1), NODE STATE CODES.
+# shellcheck disable=SC2016
+count_nodes='
+    function gpus(text, parts, i, count, sum) {
+        gsub(/\([^)]*\)/, "", text) # "gpu:a100:4(S:0-1)", "gpu:a100:2(IDX:0,3)"
+        count = split(text, parts, ",")
+        sum = 0
+        for (i = 1; i <= count; i++)
+            if (parts[i] ~ /^gpu:(.*:)?[0-9]+$/) {
+                sub(/.*:/, "", parts[i])
+                sum += parts[i]
+            }
+        return sum
+    }
+    NF == 4 && $2 ~ /^(idle|mixed|allocated|completing|planned)[~#+-]?$/ && !seen[$1]++ {
+        nodes++
+        all = gpus($3)
+        total += all
+        if ($2 ~ /^idle[~#+]?$/)
+            free_nodes++
+        if ($2 ~ /^(idle|mixed)[~#+]?$/ && (used = gpus($4)) < all)
+            free += all - used
+    }
+    END { printf "n|%d|%d|%d|%d\n", nodes, free_nodes, total, free }'
+
+print_nodes() {
+    local rows
+    rows=$(ask_within "$sinfo_s" sinfo --noheader --Node --Format="$nodes_format") || return
+    awk "$count_nodes" <<<"$rows"
+}
+
 # Runs a function that only prints. A FIFO that takes the place of a file at the right moment could hold it for ever.
 within() { # SECONDS FUNCTION
     local child guard
@@ -296,5 +332,6 @@ if ((${#ids[@]} > 0)); then
     ask_cancelled
     ask_federation
     within "$files_s" print_all_files
+    ((!NEL_COUNT_NODES)) || print_nodes
 fi
 printf 'end\n'

@@ -977,6 +977,17 @@ class ClusterObservation(TypedDict):
     accounting_error: TextOrNull
 
 
+class ClusterCapacity(TypedDict):
+    """Nodes and GPUs in service that the account may see, neither down, drained nor reserved, and which of them are
+    free now: no job is on the node, and nothing is planned there. Counted while jobs are observed, at most once a
+    minute; null before the first time."""
+    nodes: int
+    free_nodes: int
+    gpus: int
+    free_gpus: int
+    counted_at: Time
+
+
 class Cluster(TypedDict):
     name: str
     hostname: str
@@ -993,6 +1004,7 @@ class Cluster(TypedDict):
     last_error_at: TimeOrNull
     last_error: TextOrNull
     observation: ClusterObservation
+    capacity: Optional[ClusterCapacity]
     queued: int
     handshakes: int
     execs: int
