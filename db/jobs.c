@@ -133,7 +133,8 @@ static int check_order(struct db *db, const struct job_row *row, struct nel_err 
 }
 
 static struct statement insert_job = {
-    .sql = "INSERT INTO jobs (" JOB_NEW(COLUMN_NAME) "chain, state) VALUES (" JOB_NEW(COLUMN_MARK) "?, ?)",
+    .sql =
+	"INSERT INTO jobs (" JOB_NEW(COLUMN_NAME) "chain, state, attention) VALUES (" JOB_NEW(COLUMN_MARK) "?, ?, 0)",
 };
 
 static int insert_row(struct db *db, const struct job_row *row, int64_t *ret_seq, struct nel_err *err)
@@ -336,13 +337,15 @@ int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *e
 }
 
 static struct statement list_attention = {
-    .sql = "SELECT " ROW_COLUMNS " FROM jobs INDEXED BY jobs_attention" WITH_CHAIN
-	   " WHERE jobs.attention = 1 ORDER BY jobs.seq",
+    .sql = "SELECT " ROW_COLUMNS " FROM jobs" WITH_CHAIN
+	   " WHERE jobs.seq IN (SELECT seq FROM jobs INDEXED BY jobs_attention"
+	   " WHERE attention = 1 UNION ALL SELECT seq FROM jobs WHERE seq > ?) ORDER BY jobs.seq",
 };
 
-static int read_attention(struct db *db, struct job_list *ret_list, struct nel_err *err)
+static int read_attention(struct db *db, int64_t after_seq, struct job_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &list_attention);
+	query_bind_int(&q, after_seq);
 	return read_all(&q, ret_list, err);
 }
 
@@ -350,11 +353,11 @@ static struct statement clear_attention = {
     .sql = "UPDATE jobs INDEXED BY jobs_attention SET attention = 0 WHERE attention = 1",
 };
 
-int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err)
+int jobs_take_attention(struct db *db, int64_t after_seq, struct job_list *ret_list, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(job_list_done) struct job_list list = {0};
-	if (scope_begin_write(&scope, db, err) != 0 || read_attention(db, &list, err) != 0)
+	if (scope_begin_write(&scope, db, err) != 0 || read_attention(db, after_seq, &list, err) != 0)
 		return -1;
 	if (list.count != 0) {
 		CLEANUP(query_done) struct query q = query_start(db, &clear_attention);

@@ -92,10 +92,9 @@ struct job_filter {
 void job_row_done(struct job_row *row);
 void job_list_done(struct job_list *list);
 
-/* Stores the job, marked for the scheduler's attention, and its first history row; sets row->seq and row->version. The
- * first job of a chain (row->chain.seq is 0) brings it along, and chain.seq is set. Jobs
- * are inserted in the order of their evaluations and, within one, of their index (INTERNAL otherwise): lists lean on
- * it.
+/* Stores the job and its first history row; sets row->seq, larger than of any before, and row->version. The first job
+ * of a chain (row->chain.seq is 0) brings it along, and chain.seq is set. Jobs are inserted in the order of their
+ * evaluations and, within one, of their index (INTERNAL otherwise): lists lean on it.
  */
 int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err);
 int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
@@ -116,8 +115,9 @@ int jobs_count_active(struct db *db, const char *cluster, const char *user, int6
 
 /* For the scheduler. Jobs to load at start: not ended, or ended and not collected. */
 int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *err);
-/* Jobs that the service marked (new ones, cancel or resume requested); clears the marks. Within a transaction. */
-int jobs_take_attention(struct db *db, struct job_list *ret_list, struct nel_err *err);
+/* Jobs later than after_seq, and those that the service marked (cancel or resume requested); clears the marks. Writes
+ * nothing where there are none. Within a transaction. */
+int jobs_take_attention(struct db *db, int64_t after_seq, struct job_list *ret_list, struct nel_err *err);
 
 /* The one statement that changes a state: only when the stored one is `from`; also sets reason, waiting_on (NULL
  * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. When an ended job goes on (a

@@ -57,8 +57,9 @@ int requests_take(struct scheduler *s, struct nel_err *err)
 {
 	CLEANUP(job_list_done) struct job_list list = {0};
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
-	if (db_begin(s->db, err) != 0 || jobs_take_attention(s->db, &list, err) != 0)
+	if (db_begin(s->db, err) != 0 || jobs_take_attention(s->db, s->taken_job_seq, &list, err) != 0)
 		return -1;
+	int64_t newest = list.count != 0 ? list.items[list.count - 1].seq : 0;
 	for (size_t i = 0; i < list.count; i++) {
 		bool ending = false;
 		struct active_chain *known = active_chains_find_job(&s->chains, list.items[i].seq);
@@ -71,5 +72,9 @@ int requests_take(struct scheduler *s, struct nel_err *err)
 		if (!ending && carry_out(s, chain, err) != 0)
 			return -1;
 	}
-	return db_commit(s->db, err);
+	if (db_commit(s->db, err) != 0)
+		return -1;
+	if (newest > s->taken_job_seq)
+		s->taken_job_seq = newest;
+	return 0;
 }

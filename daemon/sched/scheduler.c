@@ -44,6 +44,7 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 	if (looks_newest_write(s->db, &s->newest_write_s, &s->newest_job_seq, err) != 0 ||
 	    jobs_list_active(s->db, &list, err) != 0)
 		return -1;
+	s->taken_job_seq = s->newest_job_seq;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
 		if (advance_attach(s, chain, err) != 0)

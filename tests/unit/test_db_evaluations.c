@@ -589,6 +589,7 @@ static void test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs(void
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "INSERT INTO labels VALUES (1, 'team', 'red')", NULL, NULL, NULL),
 			 SQLITE_OK);
 	assert_ok(f, usage_put(f->db, &usage, used, 1, &f->err));
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET attention = 1", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(prune(f, 100, 10), 0); /* the scheduler has not looked at it */
 	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET attention = 0", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(prune(f, 50, 10), 0);

@@ -328,7 +328,7 @@ static void test_jobs_request_cancel_marks_live_jobs(void **state)
 	int marked = -1;
 	CLEANUP(job_list_done) struct job_list list = {0};
 	add_jobs(f, 1, 2, seqs);
-	assert_ok(f, jobs_take_attention(f->db, &list, &f->err));
+	assert_ok(f, jobs_take_attention(f->db, seqs[1], &list, &f->err));
 	assert_ok(f, jobs_set_state(f->db, seqs[1], CHAIN_QUEUED, CHAIN_FAILED, NULL, NULL, 3, 3, &f->err));
 	static const struct {
 		const char *id, *by;
@@ -342,7 +342,7 @@ static void test_jobs_request_cancel_marks_live_jobs(void **state)
 		assert_int_equal(marked, cases[i].marked);
 	}
 	job_list_done(&list);
-	assert_ok(f, jobs_take_attention(f->db, &list, &f->err));
+	assert_ok(f, jobs_take_attention(f->db, seqs[1], &list, &f->err));
 	assert_int_equal(list.count, 1);
 	assert_int_equal(list.items[0].seq, seqs[0]);
 	assert_int_equal(list.items[0].cancel_requested_at, 10);
@@ -370,20 +370,25 @@ static void test_jobs_request_cancel_withdraws_a_resumption_that_nobody_has_begu
 	assert_int_equal(marked, 0);
 }
 
-static void test_jobs_take_attention_gives_each_mark_once(void **state)
+static void test_jobs_take_attention_gives_new_ones_and_each_mark_once(void **state)
 {
 	struct fixture *f = *state;
 	int64_t seqs[3];
 	add_jobs(f, 1, 3, seqs);
-	static const size_t expected[] = {3, 3, 0};
-	for (size_t i = 0; i < COUNT(expected); i++) {
+	int marked = -1;
+	assert_ok(f, jobs_request_cancel(f->db, "0000000000000001.1", "anna", 5, &marked, &f->err));
+	const struct {
+		int64_t after;
+		size_t first, count;
+	} cases[] = {{0, 0, 3}, {seqs[2], 1, 1}, {seqs[2], 0, 0}, {seqs[1], 2, 1}};
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		CLEANUP(job_list_done) struct job_list list = {0};
 		CLEANUP(db_rollbackp) struct db *tx = f->db;
 		assert_ok(f, db_begin(tx, &f->err));
-		assert_ok(f, jobs_take_attention(tx, &list, &f->err));
-		assert_int_equal(list.count, expected[i]);
+		assert_ok(f, jobs_take_attention(tx, cases[i].after, &list, &f->err));
+		assert_int_equal(list.count, cases[i].count);
 		for (size_t k = 0; k < list.count; k++)
-			assert_int_equal(list.items[k].seq, seqs[k]);
+			assert_int_equal(list.items[k].seq, seqs[cases[i].first + k]);
 		if (i > 0) /* the first time rolls back: the marks are there again */
 			assert_ok(f, db_commit(tx, &f->err));
 	}
@@ -595,7 +600,7 @@ int main(void)
 	    READY(test_jobs_update_writes_what_it_counts_only),
 	    READY(test_jobs_request_cancel_marks_live_jobs),
 	    READY(test_jobs_request_cancel_withdraws_a_resumption_that_nobody_has_begun),
-	    READY(test_jobs_take_attention_gives_each_mark_once),
+	    READY(test_jobs_take_attention_gives_new_ones_and_each_mark_once),
 	    READY(test_jobs_list_live_until_ended_and_collected),
 	    READY(test_jobs_of_evaluation_and_counts),
 	    READY(test_jobs_list_filters_alone_and_in_pairs_match_naive_ones),

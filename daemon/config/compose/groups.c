@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -128,6 +129,36 @@ static int parse(const char *path, const char *text, size_t size, struct group_f
 	return 0;
 }
 
+/* What the program carries, as embed_files() has it; parsed once, and it stays. config is NULL where the file is no
+ * group's, or cannot be parsed. */
+static struct group_file *embedded_groups;
+
+static void parse_embedded(void)
+{
+	size_t count = 0;
+	const struct embed_file *files = embed_files(&count);
+	embedded_groups = mem_calloc(count, sizeof *embedded_groups);
+	for (size_t i = 0; i < count; i++)
+		if (str_starts_with(files[i].path, EMBEDDED_ROOT))
+			(void)parse(files[i].path, files[i].data, files[i].size, &embedded_groups[i], NULL);
+}
+
+static int load_embedded(const char *path, struct group_file *ret_file, struct nel_err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	CLEANUP(mem_freep) char *name = mem_printf(EMBEDDED_ROOT "%s.yaml", path);
+	const struct embed_file *file = embed_find(name);
+	if (file == NULL)
+		return err_set(err, NEL_NOTFOUND, "there is no group file %s.yaml", path);
+	pthread_once(&once, parse_embedded);
+	size_t count = 0;
+	const struct group_file *group = &embedded_groups[file - embed_files(&count)];
+	if (group->config == NULL)
+		return parse(path, file->data, file->size, ret_file, err);
+	*ret_file = (struct group_file){.config = json_deep_copy(group->config), .package = mem_strdup(group->package)};
+	return 0;
+}
+
 int groups_load(const char *dir, const char *path, struct group_file *ret_file, struct nel_err *err)
 {
 	if (!is_safe(path))
@@ -141,11 +172,7 @@ int groups_load(const char *dir, const char *path, struct group_file *ret_file, 
 		if (err == NULL || err->kind != NEL_NOTFOUND)
 			return -1;
 	}
-	CLEANUP(mem_freep) char *name = mem_printf(EMBEDDED_ROOT "%s.yaml", path);
-	const struct embed_file *embedded = embed_find(name);
-	if (embedded == NULL)
-		return err_set(err, NEL_NOTFOUND, "there is no group file %s.yaml", path);
-	return parse(path, embedded->data, embedded->size, ret_file, err);
+	return load_embedded(path, ret_file, err);
 }
 
 struct options {
