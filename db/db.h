@@ -14,6 +14,21 @@ struct db;
 
 /* No list answers more rows than this, whatever limit it is given. */
 #define DB_LIST_MAX 1000
+/* A page of a list: numbers of its rows, and the position behind each, with which the list goes on. */
+struct seq_list {
+	int64_t seqs[DB_LIST_MAX];
+	int64_t positions[DB_LIST_MAX];
+	size_t count;
+	/* Where it goes on though there are fewer than asked for: looking on would take too long; 0: else. */
+	int64_t next;
+};
+
+enum list_sort {
+	LIST_NEWEST, /* first */
+	LIST_OLDEST, /* first */
+	LIST_CHANGED /* last come first */
+};
+
 #define DB_TOTAL_MAX 10000        /* up to so many a list says how many it has */
 #define DB_TOTAL_LEAPS_MAX 100000 /* and looks at rows so often for that (db/postings.h): a fifth of a second */
 

@@ -11,9 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define WALK_MAX 5000        /* rows that a page in another order looks at */
-#define POSITION_SEQ_BITS 30 /* of a position in it: above them stands the time */
-
 static void labels_free(struct label *labels, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -284,27 +281,7 @@ int evaluations_total(struct db *db, const struct evaluation_filter *filter, int
 	return postings_total(&postings, ret_total, ret_capped, err);
 }
 
-static void add_to_list(struct evaluation_list *list, int64_t seq, int64_t position)
-{
-	list->seqs[list->count] = seq;
-	list->positions[list->count++] = position;
-}
-
-static int list_newest(struct postings *postings, int64_t position, size_t limit, struct evaluation_list *list,
-		       struct nel_err *err)
-{
-	int64_t seq = position;
-	while (list->count < limit) {
-		if (postings_next(postings, seq, &seq, err) != 0)
-			return -1;
-		if (seq == 0)
-			break;
-		add_to_list(list, seq, seq);
-	}
-	return 0;
-}
-
-/* Other orders are walked through, a row after the other. ?1 and ?2 are what a position is made of. */
+/* For postings_list(). */
 static struct statement walk_oldest = {
     .sql = "SELECT seq, ?1 FROM evaluations WHERE seq > ?2 ORDER BY seq",
 };
@@ -313,49 +290,16 @@ static struct statement walk_changed = {
 	   " WHERE (updated_at, seq) < (?1, ?2) ORDER BY updated_at DESC, seq DESC",
 };
 
-static int walk(struct query *q, struct postings *postings, size_t limit, struct evaluation_list *list,
-		struct nel_err *err)
-{
-	int64_t position = 0;
-	for (int looks = 0; list->count < limit && query_next(q, err); looks++) {
-		bool have = false;
-		if (looks == WALK_MAX) {
-			list->next = position;
-			break;
-		}
-		int64_t seq = query_int(q);
-		position = query_int(q) << POSITION_SEQ_BITS | seq;
-		if (postings_have(postings, seq, &have, err) != 0)
-			return -1;
-		if (have)
-			add_to_list(list, seq, position);
-	}
-	return query_failed(q) ? -1 : 0;
-}
-
-static int list_sorted(struct db *db, struct postings *postings, const struct evaluation_filter *filter, size_t limit,
-		       struct evaluation_list *list, struct nel_err *err)
-{
-	bool changed = filter->sort == EVALUATIONS_CHANGED;
-	int64_t seq = filter->position & ((1LL << POSITION_SEQ_BITS) - 1);
-	CLEANUP(query_done) struct query q = query_start(db, changed ? &walk_changed : &walk_oldest);
-	query_bind_int(&q, filter->position != 0 || !changed ? filter->position >> POSITION_SEQ_BITS : INT64_MAX);
-	query_bind_int(&q, seq);
-	return walk(&q, postings, limit, list, err);
-}
-
-int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
+int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct seq_list *ret_list,
 		     struct nel_err *err)
 {
 	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
-	ret_list->count = 0;
-	ret_list->next = 0;
 	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
 		return -1;
-	return filter->sort == EVALUATIONS_NEWEST ? list_newest(&postings, filter->position, limit, ret_list, err)
-						  : list_sorted(db, &postings, filter, limit, ret_list, err);
+	return postings_list(&postings, db, filter->sort == LIST_OLDEST ? &walk_oldest : &walk_changed, filter->sort,
+			     filter->position, limit, ret_list, err);
 }
 
 static int run_on_row(struct query *q, int64_t seq, struct nel_err *err)
@@ -411,6 +355,9 @@ static int run_before(struct db *db, const struct statement *statement, int64_t 
 	" WHERE e.ended_at < ?1 AND" AT_REST " ORDER BY e.ended_at, e.seq LIMIT ?2)"
 /* First, while they are there: no trigger may reach a virtual table. */
 static struct statement prune_search = {.sql = "DELETE FROM evaluation_search WHERE rowid IN " PRUNED};
+static struct statement prune_job_search = {
+    .sql = "DELETE FROM job_search WHERE rowid IN (SELECT seq FROM jobs WHERE evaluation_seq IN " PRUNED ")",
+};
 static struct statement prune = {.sql = "DELETE FROM evaluations WHERE seq IN " PRUNED};
 
 int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_count, struct nel_err *err)
@@ -418,6 +365,7 @@ int evaluations_prune(struct db *db, int64_t ended_before_s, int limit, int *ret
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	if (scope_begin_write(&scope, db, err) != 0 ||
 	    run_before(db, &prune_search, ended_before_s, limit, ret_count, err) != 0 ||
+	    run_before(db, &prune_job_search, ended_before_s, limit, ret_count, err) != 0 ||
 	    run_before(db, &prune, ended_before_s, limit, ret_count, err) != 0)
 		return -1;
 	return scope_commit(&scope, err);
@@ -486,18 +434,34 @@ int evaluations_has_label(struct db *db, int64_t seq, const char *label, bool *r
 	return query_step(&q, ret_has, err);
 }
 
-struct statement *const evaluations_statements[] = {&find_label,   &insert_evaluation,
-						    &insert_texts, &insert_label,
-						    &labels_of,    &texts_of,
-						    &by_id,        &list_all,
-						    &list_state,   &list_id,
-						    &list_user,    &list_cluster,
-						    &list_model,   &list_task,
-						    &list_label,   &list_config_hash,
-						    &list_since,   &list_until,
-						    &by_seq,       &walk_oldest,
-						    &walk_changed, &set_state,
-						    &touch,        &prune_search,
-						    &prune,        &env_of,
-						    &set_env,      &clear_envs,
-						    &set_hash,     NULL};
+struct statement *const evaluations_statements[] = {&find_label,
+						    &insert_evaluation,
+						    &insert_texts,
+						    &insert_label,
+						    &labels_of,
+						    &texts_of,
+						    &by_id,
+						    &list_all,
+						    &list_state,
+						    &list_id,
+						    &list_user,
+						    &list_cluster,
+						    &list_model,
+						    &list_task,
+						    &list_label,
+						    &list_config_hash,
+						    &list_since,
+						    &list_until,
+						    &by_seq,
+						    &walk_oldest,
+						    &walk_changed,
+						    &set_state,
+						    &touch,
+						    &prune_search,
+						    &prune_job_search,
+						    &prune,
+						    &env_of,
+						    &set_env,
+						    &clear_envs,
+						    &set_hash,
+						    NULL};

@@ -37,21 +37,6 @@ struct evaluation_row {
 	size_t label_count;
 };
 
-/* Their numbers, and the position behind each, with which the list goes on. */
-struct evaluation_list {
-	int64_t seqs[DB_LIST_MAX];
-	int64_t positions[DB_LIST_MAX];
-	size_t count;
-	int64_t
-	    next; /* where it goes on though there are fewer than asked for: looking on would take too long; 0: else */
-};
-
-enum evaluation_sort {
-	EVALUATIONS_NEWEST, /* first */
-	EVALUATIONS_OLDEST, /* first */
-	EVALUATIONS_CHANGED /* last come first */
-};
-
 /* NULL or 0: no such filter. */
 struct evaluation_filter {
 	const char *id_start; /* the first digits of its id */
@@ -66,8 +51,8 @@ struct evaluation_filter {
 	const char *search; /* search_parse() */
 	int64_t since_s;    /* created_at >= */
 	int64_t until_s;    /* created_at < */
-	int64_t position;   /* of evaluation_list, with the same sort; 0: from the beginning */
-	enum evaluation_sort sort;
+	int64_t position;   /* of seq_list, with the same sort; 0: from the beginning */
+	enum list_sort sort;
 	int limit;
 };
 
@@ -85,7 +70,7 @@ int evaluations_get(struct db *db, const char *id, bool with_texts, struct evalu
 int evaluations_get_at(struct db *db, int64_t seq, struct evaluation_row *ret_row, struct nel_err *err);
 
 /* At most DB_LIST_MAX. */
-int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct evaluation_list *ret_list,
+int evaluations_list(struct db *db, const struct evaluation_filter *filter, struct seq_list *ret_list,
 		     struct nel_err *err);
 /* How many there are on all pages together. *ret_capped: so many or more; counting on would take too long. */
 int evaluations_total(struct db *db, const struct evaluation_filter *filter, int64_t *ret_total, bool *ret_capped,

@@ -8,6 +8,7 @@
 #include "db/observations.h"
 #include "db/postings.h"
 #include "db/scope.h"
+#include "db/search.h"
 
 #include <inttypes.h>
 
@@ -246,6 +247,7 @@ static int add_filters(struct postings *postings, struct db *db, const struct jo
 	postings_add_text(postings, db, &job_postings_cluster, filter->cluster);
 	postings_add_text(postings, db, &job_postings_task, filter->task);
 	postings_add_text(postings, db, &job_postings_model, filter->model);
+	search_add_jobs(postings, db, filter->search);
 	job_postings_add_label(postings, db, filter->label_key, filter->label_value);
 	job_postings_add_span(postings, db, &bounds, filter->since_s, filter->until_s);
 	if (postings->count == 0)
@@ -263,29 +265,22 @@ int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_tota
 	return postings_total(&postings, ret_total, ret_capped, err);
 }
 
-int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list, struct nel_err *err)
+/* For postings_list(). */
+static struct statement walk_oldest = {.sql = "SELECT seq, ?1 FROM jobs WHERE seq > ?2 ORDER BY seq"};
+static struct statement walk_changed = {
+    .sql = "SELECT seq, updated_at FROM jobs INDEXED BY jobs_updated WHERE (updated_at, seq) < (?1, ?2)"
+	   " ORDER BY updated_at DESC, seq DESC",
+};
+
+int jobs_list(struct db *db, const struct job_filter *filter, struct seq_list *ret_list, struct nel_err *err)
 {
 	size_t limit = filter->limit < 0 ? 0 : filter->limit < DB_LIST_MAX ? (size_t)filter->limit : DB_LIST_MAX;
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(postings_done) struct postings postings = {0};
-	CLEANUP(job_list_done) struct job_list list = {.items = mem_calloc(limit, sizeof *list.items)};
-	if (scope_begin_read(&scope, db, err) != 0)
+	if (scope_begin_read(&scope, db, err) != 0 || add_filters(&postings, db, filter, err) != 0)
 		return -1;
-	if (add_filters(&postings, db, filter, err) != 0)
-		return -1;
-	int64_t seq = filter->before_seq;
-	while (list.count < limit) {
-		if (postings_next(&postings, seq, &seq, err) != 0)
-			return -1;
-		if (seq == 0)
-			break;
-		if (jobs_get_seq(db, seq, &list.items[list.count], err) != 0)
-			return -1;
-		list.count++;
-	}
-	*ret_list = list;
-	list = (struct job_list){0};
-	return 0;
+	return postings_list(&postings, db, filter->sort == LIST_OLDEST ? &walk_oldest : &walk_changed, filter->sort,
+			     filter->position, limit, ret_list, err);
 }
 
 static struct statement of_evaluation = {
@@ -561,14 +556,9 @@ int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list
 	return 0;
 }
 
-struct statement *const jobs_statements[] = {&insert_history,  &later_job,
-					     &insert_job,      &by_id,
-					     &by_seq,          &list_all,
-					     &of_evaluation,   &states_of_evaluation,
-					     &list_live,       &list_attention,
-					     &clear_attention, &state_of,
-					     &set_state,       &update_job,
-					     &set_collected,   &set_results,
-					     &request_cancel,  &withdraw_resume,
-					     &request_resume,  &clear_resume,
-					     &history_of,      NULL};
+struct statement *const jobs_statements[] = {&insert_history, &later_job,       &insert_job,      &by_id,
+					     &by_seq,         &list_all,        &of_evaluation,   &states_of_evaluation,
+					     &list_live,      &list_attention,  &clear_attention, &state_of,
+					     &set_state,      &update_job,      &set_collected,   &set_results,
+					     &request_cancel, &withdraw_resume, &request_resume,  &clear_resume,
+					     &history_of,     &walk_oldest,     &walk_changed,    NULL};

@@ -83,9 +83,11 @@ struct job_filter {
 	const char *model;
 	const char *label_key; /* with label_value */
 	const char *label_value;
-	int64_t since_s; /* created_at >= */
-	int64_t until_s; /* created_at < */
-	int64_t before_seq;
+	int64_t since_s;    /* created_at >= */
+	int64_t until_s;    /* created_at < */
+	const char *search; /* search_parse() */
+	int64_t position;   /* of seq_list, with the same sort; 0: from the beginning */
+	enum list_sort sort;
 	int limit;
 };
 
@@ -99,8 +101,8 @@ void job_list_done(struct job_list *list);
 int jobs_insert(struct db *db, struct job_row *row, struct nel_err *err);
 int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 int jobs_get_seq(struct db *db, int64_t seq, struct job_row *ret_row, struct nel_err *err);
-int jobs_list(struct db *db, const struct job_filter *filter, struct job_list *ret_list,
-	      struct nel_err *err); /* newest first */
+/* At most DB_LIST_MAX, whose rows jobs_get_seq() has. */
+int jobs_list(struct db *db, const struct job_filter *filter, struct seq_list *ret_list, struct nel_err *err);
 /* How many there are on all pages together. *ret_capped: so many or more; counting on would take too long. */
 int jobs_total(struct db *db, const struct job_filter *filter, int64_t *ret_total, bool *ret_capped,
 	       struct nel_err *err);

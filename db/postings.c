@@ -5,6 +5,9 @@
 
 #include <assert.h>
 
+#define WALK_MAX 5000        /* rows that a page in another order looks at */
+#define POSITION_SEQ_BITS 30 /* of a position in it: above them stands the time */
+
 /* So many rows are stepped over before the list is sought anew: a step costs about a tenth of that. */
 #define STEPS_BEFORE_SEEK 8
 
@@ -103,4 +106,58 @@ int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capp
 	*ret_total = total;
 	*ret_capped = total >= DB_TOTAL_MAX || postings->given_up;
 	return 0;
+}
+
+static void add_to_list(struct seq_list *list, int64_t seq, int64_t position)
+{
+	list->seqs[list->count] = seq;
+	list->positions[list->count++] = position;
+}
+
+static int list_newest(struct postings *postings, int64_t position, size_t limit, struct seq_list *list,
+		       struct nel_err *err)
+{
+	int64_t seq = position;
+	while (list->count < limit) {
+		if (postings_next(postings, seq, &seq, err) != 0)
+			return -1;
+		if (seq == 0)
+			break;
+		add_to_list(list, seq, seq);
+	}
+	return 0;
+}
+
+static int walk_through(struct query *q, struct postings *postings, size_t limit, struct seq_list *list,
+			struct nel_err *err)
+{
+	int64_t position = 0;
+	for (int looks = 0; list->count < limit && query_next(q, err); looks++) {
+		bool have = false;
+		if (looks == WALK_MAX) {
+			list->next = position;
+			break;
+		}
+		int64_t seq = query_int(q);
+		position = query_int(q) << POSITION_SEQ_BITS | seq;
+		if (postings_have(postings, seq, &have, err) != 0)
+			return -1;
+		if (have)
+			add_to_list(list, seq, position);
+	}
+	return query_failed(q) ? -1 : 0;
+}
+
+int postings_list(struct postings *postings, struct db *db, const struct statement *walk, enum list_sort sort,
+		  int64_t position, size_t limit, struct seq_list *ret_list, struct nel_err *err)
+{
+	ret_list->count = 0;
+	ret_list->next = 0;
+	if (sort == LIST_NEWEST)
+		return list_newest(postings, position, limit, ret_list, err);
+	bool from_the_end = sort == LIST_CHANGED && position == 0;
+	CLEANUP(query_done) struct query q = query_start(db, walk);
+	query_bind_int(&q, from_the_end ? INT64_MAX : position >> POSITION_SEQ_BITS);
+	query_bind_int(&q, position & ((1LL << POSITION_SEQ_BITS) - 1));
+	return walk_through(&q, postings, limit, ret_list, err);
 }

@@ -5,6 +5,7 @@
 #ifndef NEL_DB_POSTINGS_H
 #define NEL_DB_POSTINGS_H
 
+#include "db/db.h"
 #include "db/statement.h"
 
 #define POSTINGS_MAX 12
@@ -38,6 +39,13 @@ void postings_done(struct postings *postings);
 
 /* Is the row in all lists? Rows may be asked for in any order. */
 int postings_have(struct postings *postings, int64_t seq, bool *ret_have, struct nel_err *err);
+
+/* A page of what is in all lists, in that order. Orders other than LIST_NEWEST are walked through, a row after the
+ * other and some thousands at most, with `walk`: a statement that answers seq and, for LIST_CHANGED, the time of the
+ * change (else ?1), of all rows behind those two, ?2 and ?1. position: of a list with the same order; 0: from its
+ * beginning. */
+int postings_list(struct postings *postings, struct db *db, const struct statement *walk, enum list_sort sort,
+		  int64_t position, size_t limit, struct seq_list *ret_list, struct nel_err *err);
 
 /* How many rows are in all lists. *ret_capped: so many or more, as DB_TOTAL_MAX or DB_TOTAL_LEAPS_MAX was reached. */
 int postings_total(struct postings *postings, int64_t *ret_total, bool *ret_capped, struct nel_err *err);

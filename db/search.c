@@ -1,4 +1,4 @@
-/* Owns the table evaluation_search. */
+/* Owns the tables evaluation_search and job_search. */
 #include "db/search.h"
 
 #include "db/postings.h"
@@ -15,11 +15,25 @@ static struct statement insert_text = {
 	   " WHERE l.evaluation = e.seq), '') FROM evaluations e WHERE e.seq = ?",
 };
 
-int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err)
+static struct statement insert_jobs = {
+    .sql = "INSERT OR REPLACE INTO job_search (rowid, text) SELECT j.seq,"
+	   " j.id || char(10) || j.model || char(10) || j.user || char(10) || j.cluster || char(10) || j.task"
+	   " || coalesce((SELECT char(10) || group_concat(l.key || ':' || l.value, char(10)) FROM labels l"
+	   " WHERE l.evaluation = j.evaluation_seq), '') FROM jobs j WHERE j.evaluation_seq = ?",
+};
+
+static int insert(struct db *db, const struct statement *statement, int64_t evaluation_seq, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &insert_text);
+	CLEANUP(query_done) struct query q = query_start(db, statement);
 	query_bind_int(&q, evaluation_seq);
 	return query_run(&q, err);
+}
+
+int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err)
+{
+	if (insert(db, &insert_text, evaluation_seq, err) != 0)
+		return -1;
+	return insert(db, &insert_jobs, evaluation_seq, err);
 }
 
 static size_t characters(const char *word, size_t size)
@@ -72,4 +86,13 @@ void search_add_evaluations(struct postings *postings, struct db *db, const char
 	postings_add_text(postings, db, &list_evaluations, match);
 }
 
-struct statement *const search_statements[] = {&insert_text, &list_evaluations, NULL};
+static struct statement list_jobs = {
+    .sql = "SELECT rowid FROM job_search WHERE job_search MATCH ?1 AND rowid <= ?2 ORDER BY rowid DESC",
+};
+
+void search_add_jobs(struct postings *postings, struct db *db, const char *match)
+{
+	postings_add_text(postings, db, &list_jobs, match);
+}
+
+struct statement *const search_statements[] = {&insert_text, &insert_jobs, &list_evaluations, &list_jobs, NULL};

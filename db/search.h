@@ -1,5 +1,5 @@
-/* Table evaluation_search: the words by which evaluations are found (FTS5, trigrams): id, model, tasks, person, cluster
- * and labels of each. */
+/* Tables evaluation_search and job_search: the words by which evaluations and jobs are found (FTS5, trigrams): id,
+ * model, tasks or task, person, cluster and labels of each. */
 #ifndef NEL_DB_SEARCH_H
 #define NEL_DB_SEARCH_H
 
@@ -10,7 +10,7 @@ struct postings; /* db/postings.h */
 #define SEARCH_SIZE_MAX 128 /* bytes */
 #define SEARCH_WORD_MIN 3   /* characters: what a trigram has */
 
-/* Puts a new evaluation in. Once its jobs are stored, in the same transaction. */
+/* Puts a new evaluation in, and its jobs. Once its jobs are stored, in the same transaction. */
 int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err);
 
 /* Makes the query of what somebody typed: words that an evaluation has all, in any case and anywhere in a word.
@@ -19,5 +19,6 @@ int search_parse(const char *text, char **ret_match, struct nel_err *err);
 
 /* Adds the list of what matches; nothing when match is NULL. */
 void search_add_evaluations(struct postings *postings, struct db *db, const char *match);
+void search_add_jobs(struct postings *postings, struct db *db, const char *match);
 
 #endif

@@ -6,7 +6,6 @@
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
-#include "db/search.h"
 #include "service/lifecycle.h"
 
 #include <string.h>
@@ -37,35 +36,12 @@ static int parse_state(const struct request *request, const char **ret_state, st
 	return 0;
 }
 
-static int parse_sort(const struct request *request, enum evaluation_sort *ret_sort, struct nel_err *err)
-{
-	const char *sort = query_get(&request->query, "sort");
-	if (sort == NULL || strcmp(sort, "-created") == 0)
-		*ret_sort = EVALUATIONS_NEWEST;
-	else if (strcmp(sort, "created") == 0)
-		*ret_sort = EVALUATIONS_OLDEST;
-	else if (strcmp(sort, "-updated") == 0)
-		*ret_sort = EVALUATIONS_CHANGED;
-	else
-		return err_set(err, NEL_INVALID, "query parameter \"sort\" must be -created, created or -updated");
-	return 0;
-}
-
-/* *ret_match is the caller's; NULL without the parameter. */
-static int parse_search(const struct request *request, char **ret_match, struct nel_err *err)
-{
-	const char *text = query_get(&request->query, "search");
-	if (text == NULL || search_parse(text, ret_match, err) == 0)
-		return 0;
-	return err_prefix(err, "query parameter \"search\"");
-}
-
 /* *ret_label_key is what filter->label_key points to; the caller frees it. */
 static int parse_filter(const struct request *request, struct evaluation_filter *filter, char **ret_label_key,
 			struct nel_err *err)
 {
 	const struct query *query = &request->query;
-	if (parse_state(request, &filter->state, err) != 0 || parse_sort(request, &filter->sort, err) != 0 ||
+	if (parse_state(request, &filter->state, err) != 0 || read_sort(request, &filter->sort, err) != 0 ||
 	    query_get_span(query, &filter->since_s, &filter->until_s, err) != 0 ||
 	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
 		return -1;
@@ -85,9 +61,8 @@ static int parse_filter(const struct request *request, struct evaluation_filter 
 }
 
 /* The list has one row more than the page when there is a next one. */
-static int render_list(struct request *request, struct db *db, const struct page *page,
-		       const struct evaluation_list *list, int64_t total, bool capped, struct json_out *out,
-		       struct nel_err *err)
+static int render_list(struct request *request, struct db *db, const struct page *page, const struct seq_list *list,
+		       int64_t total, bool capped, struct json_out *out, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str text = {0};
 	size_t most = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
@@ -126,7 +101,7 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 	struct db *db = NULL;
 	CLEANUP(mem_freep) char *search = NULL;
 	if (page_parse(request, CURSOR_EVALUATIONS, &page, err) != 0 ||
-	    parse_filter(request, &filter, &label_key, err) != 0 || parse_search(request, &search, err) != 0 ||
+	    parse_filter(request, &filter, &label_key, err) != 0 || read_search(request, &search, err) != 0 ||
 	    request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
@@ -138,7 +113,7 @@ int api_listEvaluations(struct request *request, struct nel_err *err)
 	if (find_like(request, db, &like, err) != 0)
 		return -1;
 	filter.config_hash = like.config_hash;
-	struct evaluation_list list = {0};
+	struct seq_list list = {0};
 	CLEANUP(json_out_done) struct json_out body = {0};
 	int64_t total = 0;
 	bool capped = false;

@@ -28,7 +28,7 @@ static int parse_filter(const struct request *request, struct job_filter *filter
 			struct nel_err *err)
 {
 	const struct query *query = &request->query;
-	if (parse_state(request, &filter->state, err) != 0 ||
+	if (parse_state(request, &filter->state, err) != 0 || read_sort(request, &filter->sort, err) != 0 ||
 	    query_get_span(query, &filter->since_s, &filter->until_s, err) != 0 ||
 	    query_get_label(query, ret_label_key, &filter->label_value, err) != 0)
 		return -1;
@@ -42,43 +42,49 @@ static int parse_filter(const struct request *request, struct job_filter *filter
 }
 
 /* The list has one row more than the page when there is a next one. */
-static void render_list(struct request *request, const struct page *page, const struct job_list *list, int64_t total,
-			bool capped, struct json_out *out)
+static int render_list(struct request *request, struct db *db, const struct page *page, const struct seq_list *list,
+		       int64_t total, bool capped, struct json_out *out, struct nel_err *err)
 {
 	size_t count = list->count > (size_t)page->limit ? (size_t)page->limit : list->count;
 	out_object(out, NULL);
 	out_array(out, "items");
-	for (size_t i = 0; i < count; i++)
-		render_job(out, &list->items[i]);
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(job_row_done) struct job_row job = {0};
+		if (jobs_get_seq(db, list->seqs[i], &job, err) != 0)
+			return -1;
+		service_show_queue_position(request->service, &job);
+		render_job(out, &job);
+	}
 	out_end(out);
-	page_next(request, page, count < list->count ? list->items[count - 1].seq : 0, out);
+	page_next(request, page, count < list->count ? list->positions[count - 1] : list->next, out);
 	page_total(page, total, capped, out);
 	out_end(out);
+	return 0;
 }
 
 int api_listJobs(struct request *request, struct nel_err *err)
 {
 	CLEANUP(mem_freep) char *label_key = NULL;
+	CLEANUP(mem_freep) char *search = NULL;
 	struct job_filter filter = {0};
 	struct page page = {0};
 	struct db *db = NULL;
 	if (page_parse(request, CURSOR_JOBS, &page, err) != 0 || parse_filter(request, &filter, &label_key, err) != 0 ||
-	    request_read_db(request, &db, err) != 0)
+	    read_search(request, &search, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	if (read_list_is_known(request))
 		return 0;
-	filter.before_seq = page.position;
+	filter.search = search;
+	filter.position = page.position;
 	filter.limit = page.limit + 1;
-	CLEANUP(job_list_done) struct job_list list = {0};
+	struct seq_list list = {0};
+	CLEANUP(json_out_done) struct json_out body = {0};
 	int64_t total = 0;
 	bool capped = false;
 	if (jobs_list(db, &filter, &list, err) != 0 ||
-	    (page.total && jobs_total(db, &filter, &total, &capped, err) != 0))
+	    (page.total && jobs_total(db, &filter, &total, &capped, err) != 0) ||
+	    render_list(request, db, &page, &list, total, capped, &body, err) != 0)
 		return -1;
-	for (size_t i = 0; i < list.count; i++)
-		service_show_queue_position(request->service, &list.items[i]);
-	struct json_out body = {0};
-	render_list(request, &page, &list, total, capped, &body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }
 

@@ -9,6 +9,7 @@
 #include "api/v1/render.h"
 #include "api/v1/reply_keeper.h"
 #include "db/replies.h"
+#include "db/search.h"
 
 #include <inttypes.h>
 
@@ -223,4 +224,26 @@ int read_reply_evaluation(struct request *request, struct db *db, int status, co
 		return -1;
 	out_end(&body);
 	return reply_json_text(request, status, &body.text, err);
+}
+
+int read_search(const struct request *request, char **ret_match, struct nel_err *err)
+{
+	const char *text = query_get(&request->query, "search");
+	if (text == NULL || search_parse(text, ret_match, err) == 0)
+		return 0;
+	return err_prefix(err, "query parameter \"search\"");
+}
+
+int read_sort(const struct request *request, enum list_sort *ret_sort, struct nel_err *err)
+{
+	const char *sort = query_get(&request->query, "sort");
+	if (sort == NULL || strcmp(sort, "-created") == 0)
+		*ret_sort = LIST_NEWEST;
+	else if (strcmp(sort, "created") == 0)
+		*ret_sort = LIST_OLDEST;
+	else if (strcmp(sort, "-updated") == 0)
+		*ret_sort = LIST_CHANGED;
+	else
+		return err_set(err, NEL_INVALID, "query parameter \"sort\" must be -created, created or -updated");
+	return 0;
 }

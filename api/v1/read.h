@@ -13,6 +13,10 @@ int read_evaluation(struct db *db, const char *id, bool with_texts, struct evalu
 		    struct nel_err *err);
 int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 
+/* The query parameters "search" and "sort" of lists. *ret_match is the caller's; NULL without the parameter. */
+int read_search(const struct request *request, char **ret_match, struct nel_err *err);
+int read_sort(const struct request *request, enum list_sort *ret_sort, struct nel_err *err);
+
 /* Appends the evaluation with its jobs as JSON, from the cache of replies where that has it. By id, for the reply to a
  * GET: request->etag is filled, and nothing may be appended when the client has that text already; or by number. */
 int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err);

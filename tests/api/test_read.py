@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import re
 
@@ -178,8 +179,15 @@ def test_list_search_finds_by_words_and_says_what_is_wrong_with_others(ann, many
     assert found("blue gpqa_diamond") == [] == found("blue", user="bob")
     assert found("batch:many", label="number:1") == many[1::3][::-1]
     assert ann.get("/v1/evaluations?search=batch:many&total=true").json()["total"] == len(many)
-    for wrong in ("ab", "blue ab", "   ", "", "x" * 200):
-        reply = ann.request("GET", "/v1/evaluations", params={"search": wrong})
+    jobs = [item["id"] for item in pages(ann, "/v1/jobs", 1, search="blue WHALE")[0]]
+    assert jobs == [f"{one}.1", f"{one}.0"]
+    tasks = {item["task"]: item["id"] for item in ann.get(f"/v1/jobs?search={one}").json()["items"]}
+    for task, identity in tasks.items():  # a job is found by its own task alone
+        assert [item["id"] for item in ann.get("/v1/jobs", params={"search": f"whale {task} ann"}).json()["items"]] == [identity]
+    assert ann.get("/v1/jobs", params={"search": "whale " + " ".join(tasks)}).json()["items"] == []
+    assert ann.get("/v1/jobs?search=batch:many&total=true&limit=1").json()["total"] == 2 * len(many)
+    for path, wrong in itertools.product(("/v1/evaluations", "/v1/jobs"), ("ab", "blue ab", "   ", "", "x" * 200)):
+        reply = ann.request("GET", path, params={"search": wrong})
         assert reply.status_code == 400 and "search" in reply.json()["detail"], reply.text
 
 
@@ -190,7 +198,13 @@ def test_list_sorted_has_all_once(ann, many):
     assert sorted(item["id"] for item in changed) == sorted(many)
     assert [item["updated_at"] for item in changed] == sorted((item["updated_at"] for item in changed), reverse=True)
     assert pages(ann, "/v1/evaluations", 7, sort="-created", **label)[0] == pages(ann, "/v1/evaluations", 7, **label)[0]
-    assert ann.request("GET", "/v1/evaluations?sort=model").status_code == 400
+    jobs = [f"{one}.{index}" for one in many for index in (0, 1)]
+    assert [item["id"] for item in pages(ann, "/v1/jobs", 37, sort="created", **label)[0]] == jobs
+    changed = pages(ann, "/v1/jobs", 37, sort="-updated", **label)[0]
+    assert sorted(item["id"] for item in changed) == sorted(jobs)
+    assert [item["id"] for item in pages(ann, "/v1/jobs", 37, sort="-created", **label)[0]] == jobs[::-1]
+    for path in ("/v1/evaluations", "/v1/jobs"):
+        assert ann.request("GET", f"{path}?sort=model").status_code == 400
 
 
 def test_cursor_of_another_list_refused(ann, many):

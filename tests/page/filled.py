@@ -93,6 +93,10 @@ class Store:
             " e.cluster || char(10) || (SELECT group_concat(task) FROM jobs j WHERE j.evaluation_seq = e.seq) || coalesce((SELECT"
             " char(10) || group_concat(key || ':' || value, char(10)) FROM labels l WHERE l.evaluation = e.seq), '') FROM evaluations e")
         self.store.execute(
+            "INSERT INTO job_search (rowid, text) SELECT j.seq, j.id || char(10) || j.model || char(10) || j.user || char(10) ||"
+            " j.cluster || char(10) || j.task || coalesce((SELECT char(10) || group_concat(key || ':' || value, char(10)) FROM labels l"
+            " WHERE l.evaluation = j.evaluation_seq), '') FROM jobs j")
+        self.store.execute(
             "INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id, slurm_state, ended_at, run_s, queue_s,"
             " gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source, start_up_s, lost) SELECT a.job_name, j.id, j.evaluation, j.user,"
             " j.cluster, j.model, j.task, a.slurm_job_id, a.slurm_state, a.ended_at, a.elapsed_s, a.started_at - a.submitted_at,"

@@ -242,7 +242,7 @@ static int compare(struct fixture *f, struct evaluation_filter filter, const str
 	int at = count;
 	filter.position = 0;
 	for (;;) {
-		struct evaluation_list page = {0};
+		struct seq_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 		for (size_t i = 0; i < page.count; i++) {
 			do
@@ -345,7 +345,7 @@ static void test_evaluations_list_limits(void **state)
 		size_t expected;
 	} cases[] = {{-1, 0}, {0, 0}, {1, 1}, {500, 500}, {DB_LIST_MAX, DB_LIST_MAX}, {1 << 30, DB_LIST_MAX}};
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct evaluation_list page = {0};
+		struct seq_list page = {0};
 		assert_ok(
 		    f, evaluations_list(f->db, &(struct evaluation_filter){.limit = cases[i].limit}, &page, &f->err));
 		assert_int_equal(page.count, cases[i].expected);
@@ -363,7 +363,7 @@ static void test_evaluations_list_paging_equal_times_while_others_are_stored(voi
 	struct evaluation_filter filter = {.user = "anna", .since_s = 5000, .until_s = 5001, .limit = 9};
 	int expected = 100;
 	for (int next = 101;; next++) {
-		struct evaluation_list page = {0};
+		struct seq_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 		for (size_t i = 0; i < page.count; i++, expected--) {
 			struct evaluation_row row = sample_evaluation(expected);
@@ -393,7 +393,7 @@ static void test_evaluations_list_within_read_transaction_is_one_instant(void **
 	const struct evaluation_filter queued = {.state = "queued", .limit = 10};
 	assert_ok(f, db_begin_read(f->db, &f->err));
 	for (int i = 0; i < 2; i++) {
-		struct evaluation_list page = {0};
+		struct seq_list page = {0};
 		assert_ok(f, evaluations_list(f->db, &queued, &page, &f->err));
 		assert_int_equal(page.count, 1);
 		CLEANUP(evaluation_row_done) struct evaluation_row got = {0};
@@ -402,7 +402,7 @@ static void test_evaluations_list_within_read_transaction_is_one_instant(void **
 		assert_ok(f, evaluations_set_state(writer, row.seq, "running", 1, false, &f->err));
 	}
 	db_rollback(f->db);
-	struct evaluation_list page = {0};
+	struct seq_list page = {0};
 	assert_ok(f, evaluations_list(f->db, &queued, &page, &f->err));
 	assert_int_equal(page.count, 0);
 }
@@ -418,9 +418,9 @@ static void test_evaluations_list_sorted_is_whole_and_in_order(void **state)
 		row.user = i % 2 == 0 ? "bert" : "anna";
 		assert_ok(f, evaluations_insert(f->db, &row, &f->err));
 	}
-	for (enum evaluation_sort sort = EVALUATIONS_NEWEST; sort <= EVALUATIONS_CHANGED; sort++) {
+	for (enum list_sort sort = LIST_NEWEST; sort <= LIST_CHANGED; sort++) {
 		struct evaluation_filter filter = {.user = "bert", .sort = sort, .limit = 3};
-		struct evaluation_list page = {.count = 3};
+		struct seq_list page = {.count = 3};
 		bool seen[ROWS + 1] = {false};
 		int64_t last_seq = 0;
 		int64_t last_at = INT64_MAX;
@@ -433,11 +433,11 @@ static void test_evaluations_list_sorted_is_whole_and_in_order(void **state)
 				assert_string_equal(row.user, "bert");
 				assert_false(seen[row.seq]);
 				seen[row.seq] = true;
-				if (sort == EVALUATIONS_OLDEST)
+				if (sort == LIST_OLDEST)
 					assert_true(row.seq > last_seq);
-				if (sort == EVALUATIONS_NEWEST)
+				if (sort == LIST_NEWEST)
 					assert_true(last_seq == 0 || row.seq < last_seq);
-				if (sort == EVALUATIONS_CHANGED)
+				if (sort == LIST_CHANGED)
 					assert_true(row.updated_at < last_at ||
 						    (row.updated_at == last_at && row.seq < last_seq));
 				last_seq = row.seq;
@@ -461,8 +461,8 @@ static void test_evaluations_list_sorted_goes_on_where_it_stopped_looking(void *
 		assert_ok(f, evaluations_insert(f->db, &row, &f->err));
 	}
 	assert_ok(f, db_commit(f->db, &f->err));
-	struct evaluation_filter filter = {.user = "bert", .sort = EVALUATIONS_OLDEST, .limit = 10};
-	struct evaluation_list page = {0};
+	struct evaluation_filter filter = {.user = "bert", .sort = LIST_OLDEST, .limit = 10};
+	struct seq_list page = {0};
 	assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
 	assert_int_equal(page.count, 0);
 	assert_int_not_equal(page.next, 0);
@@ -475,10 +475,20 @@ static void test_evaluations_list_sorted_goes_on_where_it_stopped_looking(void *
 static int matches(struct fixture *f, const char *words)
 {
 	CLEANUP(mem_freep) char *match = NULL;
-	struct evaluation_list page = {0};
+	struct seq_list page = {0};
 	assert_ok(f, search_parse(words, &match, &f->err));
 	const struct evaluation_filter filter = {.search = match, .limit = 10};
 	assert_ok(f, evaluations_list(f->db, &filter, &page, &f->err));
+	return (int)page.count;
+}
+
+static int job_matches(struct fixture *f, const char *words)
+{
+	CLEANUP(mem_freep) char *match = NULL;
+	struct seq_list page = {0};
+	assert_ok(f, search_parse(words, &match, &f->err));
+	const struct job_filter filter = {.search = match, .limit = 10};
+	assert_ok(f, jobs_list(f->db, &filter, &page, &f->err));
 	return (int)page.count;
 }
 
@@ -492,6 +502,12 @@ static void test_search_finds_parts_of_words_in_any_case(void **state)
 	row.label_count = 1;
 	assert_ok(f, evaluations_insert(f->db, &row, &f->err));
 	assert_ok(f, search_insert(f->db, row.seq, &f->err));
+	struct job_row job = sample_job(&row, 0);
+	job.task = "gsm8k";
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	assert_ok(f, search_insert(f->db, row.seq, &f->err));
+	assert_int_equal(job_matches(f, "LLAMA gsm8k röd"), 1);
+	assert_int_equal(job_matches(f, "llama mmlu"), 0);
 	static const struct {
 		const char *words;
 		int found;
@@ -501,10 +517,14 @@ static void test_search_finds_parts_of_words_in_any_case(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++)
 		assert_int_equal(matches(f, cases[i].words), cases[i].found);
 	assert_ok(f, evaluations_set_state(f->db, row.seq, "succeeded", 5, true, &f->err));
+	assert_int_equal(
+	    sqlite3_exec(f->db->sqlite, "UPDATE jobs SET ended_at = 5, collected = 1, attention = 0", NULL, NULL, NULL),
+	    SQLITE_OK);
 	int count = 0;
 	assert_ok(f, evaluations_prune(f->db, 6, 10, &count, &f->err));
 	assert_int_equal(count, 1);
 	assert_int_equal(matches(f, "llama"), 0);
+	assert_int_equal(job_matches(f, "llama"), 0);
 	static const char *const wrong[] = {"", "  ", "ab", "llama ab", "éé"};
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		char *match = NULL;
@@ -522,7 +542,7 @@ static void measure(struct fixture *f, int count, struct cost costs[COUNT(filter
 {
 	for (size_t i = 0; i < COUNT(filters); i++) {
 		for (int from_middle = 0; from_middle < 2; from_middle++) {
-			struct evaluation_list page = {0};
+			struct seq_list page = {0};
 			struct evaluation_filter filter = filters[i];
 			filter.limit = 50;
 			filter.position = from_middle ? count / 2 : 0;

@@ -471,22 +471,29 @@ static bool lets_through(const struct job_filter *filter, const struct job_row *
 	       (filter->task == NULL || strcmp(row->task, filter->task) == 0);
 }
 
+static void assert_same_job_at(struct fixture *f, int64_t seq, const struct job_row *expected)
+{
+	CLEANUP(job_row_done) struct job_row row = {0};
+	assert_ok(f, jobs_get_seq(f->db, seq, &row, &f->err));
+	assert_same_job(&row, expected);
+}
+
 static int compare(struct fixture *f, struct job_filter filter, const struct job_row *all, int count)
 {
 	int found = 0;
 	int at = count;
-	filter.before_seq = 0;
+	filter.position = 0;
 	for (;;) {
-		CLEANUP(job_list_done) struct job_list page = {0};
+		struct seq_list page = {0};
 		assert_ok(f, jobs_list(f->db, &filter, &page, &f->err));
 		for (size_t i = 0; i < page.count; i++) {
 			do
 				at--;
 			while (at >= 0 && !lets_through(&filter, &all[at]));
 			assert_true(at >= 0);
-			assert_same_job(&page.items[i], &all[at]);
+			assert_same_job_at(f, page.seqs[i], &all[at]);
 			found++;
-			filter.before_seq = page.items[i].seq;
+			filter.position = page.positions[i];
 		}
 		if (page.count < (size_t)filter.limit)
 			break;
@@ -536,7 +543,7 @@ static void test_jobs_list_filters_alone_and_in_pairs_match_naive_ones(void **st
 static void measure(struct fixture *f, int64_t costs[COUNT(filters)][2])
 {
 	for (size_t i = 0; i < COUNT(filters); i++) {
-		CLEANUP(job_list_done) struct job_list page = {0};
+		struct seq_list page = {0};
 		struct job_filter filter = filters[i];
 		filter.limit = 50;
 		take_cost(f->db);
