@@ -497,6 +497,16 @@ static bool unsent(const struct action *action, const struct action_item *item, 
 	return chain->first_send && chain->job.state == CHAIN_CANCELLING;
 }
 
+/* Has anything of the chain run? Of a shared one the turn of this job may not have come then, nor that of any. */
+static bool has_run(const struct active_chain *chain)
+{
+	const struct chain_common *common = chain->common;
+	for (size_t i = 0; i < common->member_count; i++)
+		if (common->members[i]->job.started_at != 0)
+			return true;
+	return common->used_before_s > 0;
+}
+
 /* What the answer about its attempt means for a job. */
 static int take_job(struct scheduler *s, const struct action *action, size_t index, struct active_chain *chain,
 		    int64_t *limit_due_ms, struct nel_err *err)
@@ -513,7 +523,7 @@ static int take_job(struct scheduler *s, const struct action *action, size_t ind
 							  : advance_end(s, chain, EVENT_REFUSED, reason, err);
 	}
 	if (action->err.kind == NEL_INVALID && action->items[index].first_send &&
-	    chain->job.started_at == 0) /* a chain that has run had a directory that could be used */
+	    !has_run(chain)) /* a chain that has run had a directory that could be used */
 		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, action->err.msg), err);
 	if (action_was_refused(action) && watch != NULL)
 		chain->due_ms = watch->refused_ms;

@@ -152,6 +152,36 @@ static void judge_alive(struct active_chain *chain, const struct job_sighting *s
 		j->changed |= wait_on(&chain->job, waits_for);
 }
 
+static bool has_end(const struct active_chain *chain, const struct job_sighting *sighting)
+{
+	return sighting != NULL && sighting->has_end && sighting->end_attempt >= chain->job.from_attempt;
+}
+
+/* Is another one evaluated in the attempt, or to be? */
+static bool others_live(const struct active_chain *chain, const struct observation *o)
+{
+	for (size_t i = 0; i < chain->common->member_count; i++) {
+		const struct active_chain *other = chain->common->members[i];
+		if (other != chain && active_chain_is_in_slurm(other) && !has_end(other, find_job(o, other->job.index)))
+			return true;
+	}
+	return false;
+}
+
+/* The last end is told together with that of the attempt, which only chains that are in Slurm are observed for: what it
+ * used would never be known, and those that wait for the next attempt would meet it. */
+static void hold_end(struct active_chain *chain, const struct job_sighting *sighting, struct judgement *j)
+{
+	if (sighting->started_at == 0)
+		j->has_event = false;
+	else if (chain->job.started_at == 0) {
+		chain->job.started_at = sighting->started_at;
+		j->changed = true;
+	}
+	if (chain->job.state != CHAIN_CANCELLING)
+		j->changed |= wait_on(&chain->job, "the end of its Slurm job, in which all have ended");
+}
+
 void sharing_reconcile(struct active_chain *chain, bool is_first, const struct observation *o,
 		       const struct reconcile_rules *rules, struct judgement *ret_judgement)
 {
@@ -167,8 +197,10 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 	reconcile(is_first ? &common->row : &copy, &whole, &common->attempt, common->used_before_s, o, rules, &j);
 	common->waiting_on = whole.waiting_on;
 	j.changed |= note_progress(chain, sighting, rules->now_s);
-	if (sighting != NULL && sighting->has_end && sighting->end_attempt >= chain->job.from_attempt)
+	if (has_end(chain, sighting) && (is_over(&j) || others_live(chain, o)))
 		judge_end(chain, sighting, &j);
+	else if (has_end(chain, sighting))
+		hold_end(chain, sighting, &j);
 	else if (is_over(&j) && j.event == EVENT_END_SUCCESS)
 		judge_without_record(chain, rules, &j);
 	else if (!is_over(&j))

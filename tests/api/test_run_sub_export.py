@@ -39,7 +39,7 @@ def test_export_script_runs_the_exporters_and_removes_its_secrets(make):
         "--nodes=1",
         "--ntasks=1",
         "--container-image=python:3.12.7-slim",
-        f"--container-mounts={run.job_dir.parent}:{run.job_dir.parent}:ro,{run.artifacts}:{run.artifacts}",
+        f"--container-mounts={run.artifacts}:{run.artifacts},{run.job_dir}/logs:{run.job_dir}/logs:ro",
         "--no-container-mount-home",
     ]
     assert call["env"]["WANDB_API_KEY"] == "s3cret-wandb"

@@ -133,7 +133,7 @@ def make_job(cluster, request, text, given):
     job = state.Job(cluster.next_id, options.get("job-name", "run.sub"), request.user, request.uid)
     job.workdir = request.cwd
     job.job_dir, job.attempt = data.get("NEL_JOB_DIR"), int(data.get("NEL_ATTEMPT", 0))
-    job.shared, job.resumed_for = data["NEL_JOBS"], data["NEL_RESUMED_FOR"]
+    job.shared, job.at_once, job.resumed_for = data["NEL_JOBS"], data["NEL_AT_ONCE"], data["NEL_RESUMED_FOR"]
     job.account, job.partition = options.get("account", "team"), options.get("partition", "batch")
     job.exclude = options.get("exclude", "")
     limit = parse_limit(options.get("time", "60"))

@@ -131,7 +131,10 @@ def storm(binary, full):
 
         def cancel():
             if made.evaluations:
-                threads.append(threading.Thread(target=made.cancel, args=(draw.choice(made.evaluations[-6:]),)))
+                victim = draw.choice(made.evaluations[-6:])
+                one = (made.cancel_job, (victim, draw.randint(0, 1))) if made.shared and draw.random() < 0.7 else None
+                target, words = one or (made.cancel, (victim,))
+                threads.append(threading.Thread(target=target, args=words))
                 threads[-1].start()
 
         def restart_slurmctld():

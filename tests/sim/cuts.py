@@ -68,7 +68,7 @@ def login_node_is_away(binary, full):
         made.sim.cut()
         made.post()
         time.sleep(4)
-        if made.states(made.evaluations[1]) not in (["queued"], ["submitting"]):
+        if set(made.states(made.evaluations[1])) - {"queued", "submitting"}:
             raise Wrong(f"submitted to a login node that is away: {made.describe(made.evaluations[1])}")
         os.kill(pid, signal.SIGCONT)
         made.settle()

@@ -83,8 +83,13 @@ def run_directory_is_deleted(binary, full):
             evaluation = made.post()
             made.await_state(evaluation, "running")
             shutil.rmtree(Path(made.get(f"/v1/jobs/{evaluation}.0")["rundir"]).parent)
-            made.sim.set(duration_s=0.5)
             made.end_all(end)
+            made.sim.set(duration_s=0.5)
+            if made.shared and end == "COMPLETED":  # how each of them ended was to be read there
+                made.await_state(evaluation, "failed")
+                if "without a record of the end of this job" not in made.describe(evaluation)[0][1]:
+                    raise Wrong(f"the reason: {made.describe(evaluation)}")
+                made.evaluations.remove(evaluation)
             made.settle()
             made.sim.set(duration_s=3600)
         made.check()

@@ -22,7 +22,7 @@ def squeue_says_nothing_or_fails(binary, full):
             made.await_state(evaluation, "running")
             made.sim.set(**fault)
             time.sleep(8)
-            if set(made.states(evaluation)) != {"running"}:
+            if not made.are_running(evaluation):
                 raise Wrong(f"with {fault}: {made.describe(evaluation)}")
             made.sim.set(squeue="ok", sacct="up")
             made.end_all("COMPLETED")
@@ -58,7 +58,7 @@ def commands_that_never_end_are_ended(binary, full):
                 else:
                     until(lambda: "squeue" in str(made.get("/v1/clusters/sim")), 60, f"{kind} to be told")
                     Path(f"{squeue}.kept").rename(squeue)
-                if made.states(evaluation) != ["running"]:
+                if not made.are_running(evaluation):
                     raise Wrong(f"{kind}: {made.describe(evaluation)}")
         made.end_all("COMPLETED")
         made.settle()
@@ -86,7 +86,7 @@ def accounting_lags_or_is_down(binary, full):
                 made.sim.ctl("end", job["id"], slurm_end, 1 if slurm_end == "FAILED" else 0)
             time.sleep(8)
             for evaluation, _ in started:
-                if made.states(evaluation) != ["running"]:
+                if not made.are_running(evaluation):
                     raise Wrong(f"with {fault}: {made.describe(evaluation)}")
             made.sim.set(sacct="up")
             for evaluation, end in started:
@@ -109,7 +109,7 @@ def accounting_fails_or_hangs_and_squeue_goes_on(binary, full):
             time.sleep(3)
             other = made.post()
             made.await_state(other, "running", 15)
-            if made.states(ended) != ["running"]:
+            if not made.are_running(ended):
                 raise Wrong(f"an end was guessed: {made.describe(ended)}")
             until(lambda: "accounting, which knows how it ended and does not answer: sacct" in
                   str(made.evaluation(ended)["jobs"][0]["waiting_on"]), 60, lambda: f"a reason: {made.describe(ended)}")
@@ -156,7 +156,7 @@ def lost_only_when_both_have_answered(binary, full):
         made.sim.ctl("forget", "all")
         forgotten = time.monotonic()
         made.await_state(evaluation, ENDS)
-        if time.monotonic() - forgotten < 6 or made.states(evaluation) != ["failed"]:
+        if time.monotonic() - forgotten < 6 or set(made.states(evaluation)) != {"failed"}:
             raise Wrong(f"{time.monotonic() - forgotten:.1f} s: {made.describe(evaluation)}")
     return 1
 

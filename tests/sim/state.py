@@ -23,6 +23,7 @@ KNOBS = {
     "min_job_age_s": 300.0,  # how long squeue keeps what has ended
     "fates": "",  # "TIMEOUT:0.2,NODE_FAIL:0.1": how an attempt ends before its time, with what probability
     "bad_attempts": 2,  # attempts after these always run to their end
+    "job_fails": 0.0,  # with what probability one of several jobs on a deployment fails where it would have succeeded
     "seed": 1,
     "cancel_delay_s": 0.0,  # from scancel to the end
     "date_offset_s": 0.0,  # the login node's clock against slurmctld's
@@ -63,7 +64,8 @@ class Job:
         self.account, self.partition = "team", "batch"
         self.job_dir, self.attempt = None, 0  # of run.sub's data; None: some other job
         self.shared, self.resumed_for = [], {}  # of run.sub's data: the directories' names of the jobs on one deployment
-        self.current = None  # which of them is evaluated: (name, since when, how many questions were answered then)
+        self.at_once = 1  # of them
+        self.evaluated = {}  # those that are: since when, and how many questions were answered then
         self.workdir = "/"
         self.limit_s = 3600
         self.after = []
@@ -98,6 +100,7 @@ class Cluster:
         self.dependents = {}
         self.running = 0
         self.working = {}  # job directory: the job that works in it
+        self.ended = {}  # directory of a job that shares a deployment: the attempt in which it has ended
         self.submissions = []  # every sbatch that slurmctld took
         self.violations = []  # what must never happen, as text
         self.rules = []  # fates at will: [pattern, attempt or None, state, after_s, exit, times]
@@ -355,7 +358,7 @@ class Cluster:
         return True
 
 
-    # ---- several jobs on one deployment, one after the other: what run_shared/ does ----
+    # ---- several jobs on one deployment: what run_shared/ does ----
 
     def start_shared(self, job):
         job.fate = self.choose_fate(job)
@@ -363,7 +366,7 @@ class Cluster:
         if job.fate is not None and job.start + job.fate[1] < end:
             end, how = job.start + job.fate[1], (job.fate[0], job.fate[2])
         self.at(end, self.finish, job, job.token, *how)
-        job.current = None
+        job.evaluated = {}
         for name in job.shared:
             record = f"{job.job_dir}/.jobs/{name}"
             os.makedirs(f"{record}/.attempts/{job.attempt}", exist_ok=True)
@@ -388,16 +391,17 @@ class Cluster:
         if job.state != "RUNNING" or job.token != token:
             return
         try:
-            waits = [name for name in job.shared if self.end_of(job, name) is None]
-            for name in waits:
+            for name in [name for name in job.shared if self.end_of(job, name) is None]:
                 if os.path.exists(f"{job.job_dir}/.jobs/{name}/cancel"):
                     self.leave_job(job, name)
                     self.note_end(job, name, 143, "cancelled")
-            if job.current is not None and self.now() >= job.current[1] + self.left_of(job.current[2]):
-                self.complete_job(job)
-            waits = [name for name in waits if self.end_of(job, name) is None]
-            if job.current is None and waits:
-                self.begin_job(job, waits[0])
+            for name, (since, before) in list(job.evaluated.items()):
+                if self.now() >= since + self.left_of(before):
+                    self.complete_job(job, name)
+            waits = [name for name in job.shared if self.end_of(job, name) is None]
+            for name in waits:
+                if name not in job.evaluated and len(job.evaluated) < job.at_once:
+                    self.begin_job(job, name)
         except OSError:
             self.finish(job, None, "FAILED", 1)
             return
@@ -413,25 +417,31 @@ class Cluster:
     def begin_job(self, job, name):
         directory = f"{os.path.dirname(job.job_dir)}/{name}"
         answered = self.answered_in(directory)
-        if answered >= self.number("questions"):
-            self.violations.append(f"job {job.id} evaluates {directory} after all is answered")
-        job.current = (name, self.now(), answered)
+        if answered >= self.number("questions") or self.has_ended(job, name):
+            self.violations.append(f"job {job.id} evaluates {directory} after it has ended")
         append(f"{job.job_dir}/.jobs/{name}/.attempts/{job.attempt}/started", f"{int(self.now())}\n")
+        append(f"{directory}/logs/slurm-{job.id}.log", f"attempt {job.attempt} begins\n")
+        job.evaluated[name] = self.now(), answered
+
+    def has_ended(self, job, name):
+        return self.ended.get(f"{job.job_dir}/{name}", -1) >= job.resumed_for.get(name, 0)
 
     def leave_job(self, job, name):
         """What it has answered so far stays."""
-        if job.current is None or job.current[0] != name:
+        if name not in job.evaluated:
             return
-        _, begin, before = job.current
-        job.current = None
+        begin, before = job.evaluated.pop(name)
         total = int(self.number("questions"))
         share = (self.now() - begin) / self.left_of(before)
         self.note_answers(job, name, before, min(total - 1, before + int(share * (total - before))))
 
-    def complete_job(self, job):
-        name, _, before = job.current
+    def complete_job(self, job, name):
+        if random.Random(f"{self.knobs['seed']} {job.id} {name}").random() < self.number("job_fails"):
+            self.leave_job(job, name)
+            self.note_end(job, name, 7, "ended")
+            return
+        _, before = job.evaluated.pop(name)
         total = int(self.number("questions"))
-        job.current = None
         self.note_answers(job, name, before, total)
         replace(f"{os.path.dirname(job.job_dir)}/{name}/artifacts/results.yml", RESULTS.format(count=total))
         self.note_end(job, name, 0, "ended")
@@ -444,17 +454,20 @@ class Cluster:
 
     def note_end(self, job, name, exit_code, why):
         now = int(self.now())
+        if self.has_ended(job, name):
+            self.violations.append(f"job {job.id} ends {name} of {job.job_dir} for the second time")
         replace(f"{job.job_dir}/.jobs/{name}/end", f"{exit_code} {now} {now} {job.attempt} {why}\n")
+        self.ended[f"{job.job_dir}/{name}"] = job.attempt
 
     def end_shared_work(self, job, state, exit_code):
         try:
             if state == "COMPLETED":  # at somebody's will, perhaps
                 for name in [name for name in job.shared if self.end_of(job, name) is None]:
-                    if job.current is None:
+                    if name not in job.evaluated:
                         self.begin_job(job, name)
-                    self.complete_job(job)
-            elif job.current is not None:
-                self.leave_job(job, job.current[0])
+                    self.complete_job(job, name)
+            for name in list(job.evaluated):
+                self.leave_job(job, name)
             attempt_dir = f"{job.job_dir}/.attempts/{job.attempt}"
             os.utime(f"{attempt_dir}/alive", (self.now(), self.now()))
             if state in STAMPED:
@@ -492,7 +505,7 @@ def replace(path, text):
 
 def read_script(text):
     """The #SBATCH options and run.sub's own data of a batch script."""
-    options, data = {}, {"NEL_JOBS": [], "NEL_RESUMED_FOR": {}}
+    options, data = {}, {"NEL_JOBS": [], "NEL_AT_ONCE": 1, "NEL_RESUMED_FOR": {}}
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith("#SBATCH "):
@@ -504,9 +517,12 @@ def read_script(text):
             data.setdefault(match[1], shlex.split(match[2])[0])
         if line == "readonly NEL_JOBS=(":
             data["NEL_JOBS"] = [shlex.split(one)[0] for one in iter(lambda: next(lines), ")")]
+        match = re.match(r"readonly NEL_AT_ONCE=(\d+)$", line)
+        if match:
+            data["NEL_AT_ONCE"] = int(match[1])
         match = re.match(r"readonly -A NEL_RESUMED_FOR=\((.*)\)$", line)
         if match:
-            data["NEL_RESUMED_FOR"] = {name: int(number) for name, number in re.findall(r"\[(.*?)\]=(\d+)", match[1])}
+            data["NEL_RESUMED_FOR"] = {name: int(number) for name, number in re.findall(r"\['(.*?)'\]=(\d+)", match[1])}
             break
         if line == "# shellcheck shell=bash":
             break

@@ -115,6 +115,42 @@ static void test_each_job_begins_and_ends_by_its_own_record(void **state)
 	active_chains_done(&scene.set);
 }
 
+/* So that what it used becomes known. */
+static void test_last_end_is_told_with_that_of_the_attempt(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {
+	    {.job_index = 1, .has_end = true, .exit_code = 0, .started_at = NOW - 30, .end_attempt = 2},
+	    {.job_index = 2, .has_end = true, .exit_code = 7, .started_at = NOW - 20, .end_attempt = 2},
+	};
+	scene_init(&scene, CHAIN_RUNNING);
+	scene.jobs[0]->job.state = CHAIN_SUCCEEDED;
+	struct observation o = seen("RUNNING", jobs, COUNT(jobs));
+	for (int i = 0; i < 2; i++) {
+		look(&scene, &o, j);
+		for (size_t n = 1; n < COUNT(j); n++) {
+			assert_true(!j[n].has_event || j[n].event == EVENT_SEEN_RUNNING);
+			assert_string_equal(scene.jobs[n]->job.waiting_on,
+					    "the end of its Slurm job, in which all have ended");
+		}
+	}
+	/* One that is to be evaluated in the next attempt does not count: it waits for the end of this one. */
+	scene.jobs[0]->job.state = CHAIN_RESUMING;
+	look(&scene, &o, j);
+	assert_true(!j[1].has_event || j[1].event == EVENT_SEEN_RUNNING);
+	o = seen("COMPLETED", jobs, COUNT(jobs));
+	o.exit_code = 0;
+	o.ended_at = NOW - 1;
+	sharing_reconcile(scene.jobs[1], true, &o, &rules, &j[1]);
+	sharing_reconcile(scene.jobs[2], false, &o, &rules, &j[2]);
+	assert_true(j[1].has_event && j[1].event == EVENT_END_SUCCESS);
+	assert_true(j[2].has_event && j[2].event == EVENT_END_FAILURE);
+	assert_int_equal(scene.jobs[1]->common->attempt.ended_at, NOW - 1);
+	active_chains_done(&scene.set);
+}
+
 static void test_end_before_a_resumption_by_hand_is_no_end(void **state)
 {
 	(void)state;
@@ -214,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_job_begins_and_ends_by_its_own_record),
+	    cmocka_unit_test(test_last_end_is_told_with_that_of_the_attempt),
 	    cmocka_unit_test(test_end_before_a_resumption_by_hand_is_no_end),
 	    cmocka_unit_test(test_end_of_the_attempt_is_that_of_who_has_none),
 	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),

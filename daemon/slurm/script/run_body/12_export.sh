@@ -3,10 +3,9 @@
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
     local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer id name status
-    # Of the output directory no more than this evaluation, where the exporters look for job directories; and to be written
-    # only the artifacts, for scripts of the other jobs lie there.
-    local run=${NEL_JOB_DIR%/*}
-    local mounts=$run:$run:ro,$artifacts:$artifacts${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
+    # Of the output directory, where the exporters look for job directories, no more than they read: beside it lie scripts
+    # and secrets, of this job and of others that still run.
+    local mounts=$artifacts:$artifacts,$NEL_JOB_DIR/logs:$NEL_JOB_DIR/logs:ro${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
     in_container run_exporters "$NEL_EXPORT_INSTALL_CMD" "$NEL_EVALUATION.$NEL_JOB_INDEX" "$NEL_JOB_DIR" \
         "$NEL_OUTPUT_DIR" "${NEL_EXPORT_DESTINATIONS[@]}"
     make_step "$secrets" export 0 --nodes=1 --ntasks=1 --container-image="$NEL_EXPORT_IMAGE" \
