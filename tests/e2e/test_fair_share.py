@@ -6,6 +6,7 @@ import pytest
 
 from configs import config, task
 from daemon import cluster_settings
+from submissions import Site
 from testbed import wait_for
 
 
@@ -72,6 +73,23 @@ def test_submit_limit_of_slurm_is_waited_out(bed, model_server, make_daemon, sub
         "place 1 of 1 in the queue of alpha: Slurm has refused an earlier job of e2e-user for a limit of its own")
     for evaluation in (one, later):
         check_once(bed, client.wait_end(evaluation))
+
+
+def test_forty_tasks_on_one_deployment_take_one_place(bed, make_daemon, model_server, submit_limit):
+    """In Slurm and in this service's own limits; their places come back together."""
+    client = make_daemon([cluster_settings(bed, submitted_jobs=1)]).start().client
+    tasks = [task(4, 1, parallelism=1) for _ in range(40)]
+    body = Site(bed, "alpha", 20900, model_server).vllm(*tasks, execution={"share_deployment": True})
+    one = client.submit(body)["id"]
+    client.wait_state(f"{one}.0", "running")
+    jobs = client.evaluation(one)["jobs"]
+    assert len(jobs) == 40 and {job["state"] for job in jobs} <= {"pending", "running", "succeeded"}
+    assert len({job["slurm_job_id"] for job in jobs}) == len(bed.live_jobs_of("alpha", one)) == 1
+    other = client.submit(config(bed, model_server, task()), model_server.env)["id"]
+    client.wait_job(f"{other}.0", lambda job: job["waiting_on"], "waits")
+    client.post(f"/v1/evaluations/{one}/cancel", 202)
+    check_once(bed, client.wait_end(other))
+    assert set(states(client.wait_end(one, "cancelled"))) <= {"succeeded", "cancelled"}
 
 
 @pytest.fixture
