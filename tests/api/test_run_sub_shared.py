@@ -3,6 +3,7 @@ what the next attempt still evaluates."""
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -154,6 +155,7 @@ def test_each_evaluation_has_its_own_image_mounts_log_and_secrets(make):
     # So with pre_cmd and post_cmd: of job 2 alone.
     assert environment_file(run.stand / "env-2")["FROM_PRE_CMD"] == "gsm8k"
     assert "FROM_PRE_CMD" not in environment_file(run.stand / "env-0")
+    assert "ADAPTER_PORT" not in environment_file(run.stand / "env-0")
     assert "s3cret" not in run.log + "".join(run.job_log(folder) for folder in JOBS)
 
 
@@ -171,6 +173,9 @@ def test_jobs_at_once_share_the_auxiliaries_and_each_is_exported(make):
         (run.stand / f"waits-{index}").unlink()
     assert run.finish(process) == 0, run.log
     assert run.ends() == dict.fromkeys(JOBS, ENDED)
+    # The evaluators' adapters are not each other's.
+    adapters = [environment_file(run.stand / f"env-{index}")["ADAPTER_PORT"] for index in JOBS.values()]
+    assert len(set(adapters)) == 3 and all(23000 <= int(port) < 25000 for port in adapters)
     servers = [a for c in run.calls("srun") for a in c["argv"] if a.startswith("--job-name=") and "server" in a]
     assert sorted(servers) == ["--job-name=judge-server-0", "--job-name=server-0"]
     assert "url: http://10.0.0.2:8001/v1/chat/completions" in (run.run_dir / "mmlu.0/artifacts/config_ef.yaml").read_text()
@@ -178,6 +183,18 @@ def test_jobs_at_once_share_the_auxiliaries_and_each_is_exported(make):
     assert sorted(names) == sorted(f"--job-name=nel-export-{folder}" for folder in JOBS)
     for folder, index in JOBS.items():
         assert (run.run_dir / folder / ".export.env").read_text() == f"export WANDB_API_KEY=s3cret-export-{index}\n"
+
+
+def test_adapters_get_no_port_that_is_taken_and_none_where_the_config_has_one(make):
+    run = make("shared_export", nodes=2)
+    run.edit("evaluation API_KEY secret ''", "evaluation API_KEY secret ''\n    evaluation ADAPTER_PORT literal '4000'")
+    first = 23000 + (42 * 16 + 2) % 2000  # of job 2 in Slurm job 42
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first))
+        taken.listen()
+        assert run.run() == 0, run.log
+    ports = {index: int(environment_file(run.stand / f"env-{index}")["ADAPTER_PORT"]) for index in JOBS.values()}
+    assert ports["0"] == 4000 and first < ports["2"] < first + 20
 
 
 def test_a_failed_job_and_one_without_results_stop_no_other(make):

@@ -81,6 +81,7 @@ def test_everything_starts_once_and_serves_all_tasks_two_at_once(bed, run):
     assert logs["judge-server-0-*.log"][0].read_text().count("POST /v1/chat/completions") == 4
     spans = [(stamps(job, "started")[-1], stamps(job, "ended")[-1]) for job in jobs]
     assert max(spans[0][0], spans[1][0]) < min(spans[0][1], spans[1][1]), "the first two are not evaluated at once"
+    assert len({variables(job)["ADAPTER_PORT"] for job in jobs}) == 4
     for begin, _ in spans:
         assert sum(start <= begin < end for start, end in spans) <= 2, spans
     for job in jobs:

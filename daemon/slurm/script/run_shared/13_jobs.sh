@@ -277,6 +277,7 @@ run_job() { # JOB
     rm -f "$attempt_dir/results" # of an earlier start
     say "evaluation $NEL_EVALUATION, job $NEL_JOB_INDEX ($NEL_TASK), attempt $NEL_ATTEMPT, Slurm job $SLURM_JOB_ID"
     check_runtime_variables
+    choose_adapter_port
     run_evaluation
     status=$?
     ((status != 0)) || submit_due_export
