@@ -44,7 +44,8 @@
 	C(INT, idle_before, idle_before) \
 	C(TEXT, nodes, nodes) \
 	C(TEXT, pending_reason, pending_reason) \
-	C(NULL_0, start_estimate, start_estimate)
+	C(NULL_0, start_estimate, start_estimate) \
+	C(NULL_0, withdrawn_at, withdrawn_at)
 /* clang-format on */
 
 #define ROW_COLUMNS ATTEMPT_FIXED(COLUMN_NAME) ATTEMPT_COURSE(COLUMN_NAME) "absent_since"

@@ -27,6 +27,7 @@ struct attempt_row {
 	char *nodes;
 	char *pending_reason;
 	int64_t start_estimate;  /* of a waiting one, by Slurm; 0: none */
+	int64_t withdrawn_at;    /* it was to end before it began, for another cluster; 0: it was not */
 	int64_t absent_since;    /* 0: not absent */
 	int64_t gpus;            /* of all nodes together */
 	struct gpu_use use;      /* since its servers were ready */

@@ -21,7 +21,8 @@
 	C(INT, attempt, attempt) \
 	C(TEXT, slurm_job_id, slurm_job_id) \
 	C(INT, failures, failures) \
-	C(INT, not_before, not_before)
+	C(INT, not_before, not_before) \
+	C(INT, withdrawn, withdrawn)
 /* clang-format on */
 
 struct chain_row; /* chains.h */

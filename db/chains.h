@@ -25,6 +25,7 @@ struct chain_row {
 	char *slurm_job_id;      /* of the newest attempt, or NULL */
 	int failures;            /* consecutive infrastructure failures, for the back-off */
 	int64_t not_before;      /* nothing is submitted before this */
+	int withdrawn;           /* attempts that were withdrawn before they began (placements.h) */
 };
 
 void chain_row_done(struct chain_row *row);

@@ -42,6 +42,7 @@ struct statement *const *const statement_lists[] = {
 	totals_statements,
 	usage_statements,
 	output_dirs_statements,
+	placements_statements,
 	observations_statements,
 	replies_statements,
 	orphans_statements,

@@ -35,6 +35,7 @@ static void labels_free(struct label *labels, size_t count)
 	C(TEXT, overrides, overrides) \
 	C(TEXT, warnings, warnings) \
 	C(TEXT, images, images) \
+	C(TEXT, placement, placement) \
 	C(INT, updated_at, updated_at) \
 	C(NULL_0, ended_at, ended_at)
 /* clang-format on */

@@ -27,6 +27,7 @@ struct evaluation_row {
 	char *config_hash;         /* equal for evaluations that are alike (config/plan/likeness.h) */
 	char *images;              /* a JSON array of strings */
 	char *warnings;            /* a JSON array of problems */
+	char *placement;           /* how the choice of its cluster stands (placements.h): JSON; NULL: there is none */
 	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */
 	size_t sealed_env_size;
 	int64_t created_at;

@@ -8,11 +8,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *const event_kinds[] = {
-    "evaluation.submitted", "evaluation.state",     "evaluation.ended",    "evaluation.adopted", "job.state",
-    "job.cancel_requested", "job.resume_requested", "job.export",          "job.warning",        "attempt.submitted",
-    "attempt.started",      "attempt.ended",        "results.recorded",    "cluster.reachable",  "cluster.unreachable",
-    "identity.expiring",    "campaign.value_found", "campaign.regression", "campaign.ended",     NULL};
+const char *const event_kinds[] = {"evaluation.submitted", "evaluation.state",     "evaluation.ended",
+				   "evaluation.placed",    "evaluation.adopted",   "job.state",
+				   "job.cancel_requested", "job.resume_requested", "job.export",
+				   "job.warning",          "attempt.submitted",    "attempt.started",
+				   "attempt.ended",        "results.recorded",     "cluster.reachable",
+				   "cluster.unreachable",  "identity.expiring",    "campaign.value_found",
+				   "campaign.regression",  "campaign.ended",       NULL};
 
 void event_row_done(struct event_row *row)
 {

@@ -45,6 +45,7 @@ extern struct statement *const campaign_scores_statements[];
 extern struct statement *const totals_statements[];
 extern struct statement *const usage_statements[];
 extern struct statement *const output_dirs_statements[];
+extern struct statement *const placements_statements[];
 extern struct statement *const observations_statements[];
 extern struct statement *const replies_statements[];
 extern struct statement *const failures_statements[];

@@ -3,7 +3,7 @@
 // the stream has to be opened anew.
 import {address, get} from './api.js';
 
-const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state',
+const KINDS = ['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.placed', 'evaluation.adopted', 'job.state',
   'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started',
   'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring',
   'campaign.value_found', 'campaign.regression', 'campaign.ended'];

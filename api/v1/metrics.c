@@ -48,6 +48,12 @@ static const struct total_metric total_metrics[] = {
     {"gpu_percents", "nel_gpu_utilization_percent_total", NULL,
      "Their sum, in percent: divided by their number, the mean."},
     {"gpu_low_samples", "nel_gpu_utilization_low_samples_total", NULL, "Those of them below 10 %."},
+    {"placements", "nel_placements_total", NULL, "Evaluations whose cluster was left open and that went there first."},
+    {"moves", "nel_moves_total", NULL, "Evaluations that went there because they had not started elsewhere."},
+    {"start_forecasts", "nel_start_forecasts_total", NULL,
+     "Evaluations whose cluster was left open, and that have started after their cluster had said when."},
+    {"start_forecast_error_seconds", "nel_start_forecast_error_seconds_total", NULL,
+     "The sum over these of the time between the two, sooner or later: divided by their number, the mean error."},
 };
 
 static void render_total(struct str *s, const struct total_metric *metric, const struct total_list *totals)

@@ -108,6 +108,10 @@ void render_evaluation_open(struct json_out *out, const struct evaluation_row *r
 	out_string(out, "model", row->model);
 	out_string(out, "config_hash", row->config_hash);
 	out_json(out, "images", row->images); /* the service's own JSON */
+	if (row->placement != NULL)
+		out_json(out, "placement", row->placement); /* likewise */
+	else
+		out_null(out, "placement");
 	render_counts(out, jobs);
 	render_warnings(out, row->warnings);
 	out_array(out, "chains");
@@ -240,6 +244,7 @@ static void render_attempt(struct json_out *out, const struct attempt_row *attem
 	out_int(out, "time_limit_s", attempt->time_limit_s);
 	out_string(out, "pending_reason", attempt->pending_reason);
 	out_time(out, "start_estimate", attempt->start_estimate);
+	out_time(out, "withdrawn_at", attempt->withdrawn_at);
 	out_int_or_null(out, "budget_remaining_s", remaining_s, remaining_s >= 0);
 	out_end(out);
 }

@@ -42,9 +42,10 @@ enum chain_event {
 /* What the scheduler has to do after a transition. */
 enum chain_action {
 	ACTION_NONE,
-	ACTION_SUBMIT, /* send the intended attempt */
-	ACTION_CANCEL, /* tell Slurm to end the attempt */
-	ACTION_COLLECT /* read scores and log, remove the secrets */
+	ACTION_SUBMIT,   /* send the intended attempt */
+	ACTION_CANCEL,   /* tell Slurm to end the attempt */
+	ACTION_WITHDRAW, /* tell it to end the attempt if it has not begun */
+	ACTION_COLLECT   /* read scores and log, remove the secrets */
 };
 
 struct chain_rule {

@@ -37,6 +37,8 @@ void action_free(struct action *action)
 	eval_plan_free(action->plan);
 	free(action->sealed_env);
 	free(action->origin);
+	check_question_free(action->question);
+	check_reply_done(&action->checked);
 	look_reply_done(&action->looked);
 	lost_evaluations_done(&action->lost);
 	submit_reply_done(&action->submitted);
@@ -139,7 +141,8 @@ struct cancel_order action_cancel_order(const struct action_item *item)
 {
 	return (struct cancel_order){.slurm_job_id = item->slurm_job_id,
 				     .job_name = item->job_name,
-				     .chain_dir = item->in_job ? item->chain_dir : NULL};
+				     .chain_dir = item->in_job && !item->waiting_only ? item->chain_dir : NULL,
+				     .waiting_only = item->waiting_only};
 }
 
 bool action_was_refused(const struct action *action)

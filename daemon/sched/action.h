@@ -14,6 +14,7 @@
 #include "sched/active_chain.h"
 #include "sched/lost.h"
 #include "slurm/cancel.h"
+#include "slurm/check.h"
 #include "slurm/collect.h"
 #include "slurm/look.h"
 #include "slurm/observe.h"
@@ -48,6 +49,9 @@ struct action_type {
 extern const struct action_type action_submit;
 extern const struct action_type action_observe;
 extern const struct action_type action_cancel;
+extern const struct action_type action_withdraw;
+extern const struct action_type action_place;
+extern const struct action_type action_leave;
 extern const struct action_type action_collect;
 extern const struct action_type action_look;
 
@@ -77,6 +81,7 @@ struct action_item {
 	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
 	bool in_job;           /* the attempt may have queued the next one itself */
 	bool job_only;         /* action_cancel: others go on in the attempt */
+	bool waiting_only;     /* action_withdraw */
 
 	/* action_collect */
 	enum collect_export_request export_request;
@@ -134,6 +139,12 @@ struct action {
 	int64_t since_s;
 	struct look_reply looked;     /* what is there, when `lost` has nothing */
 	struct lost_evaluations lost; /* what was read back of these */
+
+	/* action_place and action_leave: of the placement, so that an answer that comes too late is none */
+	int64_t placement_seq;
+	int64_t placement_turn;
+	struct check_question *question; /* action_place */
+	struct check_reply checked;
 
 	int64_t took_ms; /* from the worker's first step to its last */
 	bool failed;     /* err says why; the answers above are empty */

@@ -1,4 +1,5 @@
-/* Cancel: Slurm is told to end an attempt, again and again until an observation shows the end. */
+/* Cancel: Slurm is told to end an attempt, again and again until an observation shows the end. Withdraw: the same of
+ * one that has not begun. */
 #include "sched/action.h"
 
 #include "base/clock.h"
@@ -16,6 +17,12 @@ static bool is_due(const struct active_chain *chain, int64_t now_s)
 {
 	(void)now_s;
 	return chain->pending == ACTION_CANCEL;
+}
+
+static bool is_due_to_withdraw(const struct active_chain *chain, int64_t now_s)
+{
+	(void)now_s;
+	return chain->pending == ACTION_WITHDRAW;
 }
 
 static bool has_one_of(struct scheduler *s, const struct chain_list *list, const struct cluster_watch *watch)
@@ -37,14 +44,14 @@ static bool others_go_on(const struct active_chain *chain)
 	return false;
 }
 
-static void prepare(struct scheduler *s, const struct chain_list *due)
+static void prepare_as(struct scheduler *s, const struct action_type *type, const struct chain_list *due)
 {
 	for (size_t n = 0; n < s->watches.count; n++) {
 		struct cluster_watch *watch = s->watches.items[n];
 		if (!has_one_of(s, due, watch))
 			continue;
 		CLEANUP(action_freep)
-		struct action *action = action_new(&action_cancel, s->inbox, watch->cluster->name, watch->identity,
+		struct action *action = action_new(type, s->inbox, watch->cluster->name, watch->identity,
 						   watch->cluster->command_timeout_s * 1000, CANCELS_MAX);
 		struct active_chain *mine[CANCELS_MAX];
 		size_t taken = 0;
@@ -53,18 +60,30 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 			if (cluster_watch_of(&s->watches, chain) != watch)
 				continue;
 			action_add(action, chain);
-			action->items[taken].job_only = active_chain_is_shared(chain) && others_go_on(chain);
+			action->items[taken].waiting_only = type == &action_withdraw;
+			action->items[taken].job_only =
+			    type == &action_cancel && active_chain_is_shared(chain) && others_go_on(chain);
 			mine[taken++] = chain;
 		}
 		bool pushed = action_push(action, s->lanes);
 		if (pushed)
 			action = NULL;
 		for (size_t i = 0; i < taken; i++) {
-			mine[i]->in_flight = pushed ? &action_cancel : NULL;
+			mine[i]->in_flight = pushed ? type : NULL;
 			if (!pushed)
 				active_chain_back_off(mine[i], 1, 30);
 		}
 	}
+}
+
+static void prepare(struct scheduler *s, const struct chain_list *due)
+{
+	prepare_as(s, &action_cancel, due);
+}
+
+static void prepare_to_withdraw(struct scheduler *s, const struct chain_list *due)
+{
+	prepare_as(s, &action_withdraw, due);
 }
 
 static bool is_first_of_chain(const struct action *action, size_t index)
@@ -102,11 +121,12 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 static int take(struct scheduler *s, const struct action *action, struct nel_err *err)
 {
 	char wait[ACTION_WAIT_SIZE];
+	enum chain_action pending = action->type == &action_withdraw ? ACTION_WITHDRAW : ACTION_CANCEL;
 	action_describe_wait(action, wait);
 	for (size_t i = 0; i < action->count; i++) {
 		struct active_chain *chain =
 		    active_chains_find_attempt(&s->chains, action->items[i].job_seq, action->items[i].attempt);
-		if (chain == NULL || chain->pending != ACTION_CANCEL)
+		if (chain == NULL || chain->pending != pending)
 			continue;
 		if (action->failed) {
 			active_chain_back_off(chain, 2, 120);
@@ -131,4 +151,15 @@ const struct action_type action_cancel = {
     .take = take,
     .taken_point = "cancel-taken",
     .stored_point = "cancel-stored",
+};
+
+const struct action_type action_withdraw = {
+    .name = "withdraw",
+    .is_due = is_due_to_withdraw,
+    .prepare = prepare_to_withdraw,
+    .run = run,
+    .release = action_release_chains,
+    .take = take,
+    .taken_point = "withdraw-taken",
+    .stored_point = "withdraw-stored",
 };

@@ -257,7 +257,8 @@ void active_chain_list_jobs(const struct chain_common *common, bool (*is_so)(con
 
 bool active_chain_awaits_turn(const struct active_chain *chain, int64_t now_s)
 {
-	return active_chain_waits(chain) && active_chain_leads(chain) && chain->common->row.not_before <= now_s;
+	return active_chain_waits(chain) && !chain->held && active_chain_leads(chain) &&
+	       chain->common->row.not_before <= now_s;
 }
 
 bool active_chain_resumes_in_job(const struct active_chain *chain)

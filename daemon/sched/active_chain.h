@@ -12,6 +12,7 @@
 
 struct action_type;
 struct cluster_watch;
+struct placement;
 struct settings;
 
 /* What the jobs of a chain have in common. */
@@ -34,6 +35,8 @@ struct active_chain {
 	int64_t job_seq; /* the hash key */
 	struct chain_common *common;
 	struct cluster_watch *watch; /* NULL: not known yet */
+	struct placement *placement; /* its evaluation's, while its cluster is not settled (placement.h); NULL: it is */
+	bool held;                   /* by that: it is not to be sent */
 	struct active_chain *next_observable;
 	struct job_row job;        /* of its own `chain` only seq and number hold, the rest is in common->row */
 	enum chain_action pending; /* remote work that it waits for */

@@ -100,6 +100,7 @@ int advance_apply(struct scheduler *s, struct active_chain *chain, enum chain_ev
 	switch (action) {
 	case ACTION_SUBMIT: active_chain_set_pending(chain, ACTION_SUBMIT); break;
 	case ACTION_CANCEL: active_chain_set_pending(chain, pending_of(chain)); break;
+	case ACTION_WITHDRAW:
 	case ACTION_COLLECT:
 	case ACTION_NONE: break;
 	}

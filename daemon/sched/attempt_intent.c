@@ -96,7 +96,7 @@ static int plan_attempt(const struct active_chain *chain, const struct eval_plan
 			    ? script_shared_name(plan, chain->common->row.number, chain->job.evaluation, number)
 			    : script_job_name(plan, plan_job, chain->job.evaluation, number),
 	    .time_limit_s = time_limit_s,
-	    .after_job = before->number > 0 ? mem_strdup(before->slurm_job_id) : NULL,
+	    .after_job = before->number > 0 && before->withdrawn_at == 0 ? mem_strdup(before->slurm_job_id) : NULL,
 	    .exclude_node = node_failed ? mem_strdup(before->nodes) : NULL,
 	    .intended_at = now_s,
 	    .elapsed_s = -1,

@@ -110,6 +110,15 @@ int event_log_attempt(struct db *db, const struct active_chain *chain, const cha
 	return insert(db, kind, &chain->job, chain->job.id, data, now_s, err);
 }
 
+int event_log_placed(struct db *db, const struct job_row *job, const char *from, const char *reason, json_t *candidates,
+		     int64_t now_s, struct nel_err *err)
+{
+	json_t *data = json_pack("{s:o, s:o, s:o, s:o, s:O}", "cluster", json_or_null_text(job->cluster), "model",
+				 json_or_null_text(job->model), "from", json_or_null_text(from), "reason",
+				 json_or_null_text(reason), "candidates", candidates);
+	return insert(db, "evaluation.placed", job, NULL, data, now_s, err);
+}
+
 int event_log_adopted(struct db *db, const char *evaluation, const char *user, const char *rundir, int64_t now_s,
 		      struct nel_err *err)
 {

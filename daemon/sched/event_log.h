@@ -16,6 +16,11 @@ int event_log_job(struct db *db, const struct active_chain *chain, enum chain_st
 int event_log_evaluation(struct db *db, const struct job_row *job, const char *from, const char *to,
 			 const int counts[CHAIN_STATE_COUNT], bool ended, int64_t now_s, struct nel_err *err);
 
+/* evaluation.placed: on the cluster of the job, which is one of its jobs; from: where it was before, or NULL.
+ * candidates: an array, as the evaluation's placement has it. */
+int event_log_placed(struct db *db, const struct job_row *job, const char *from, const char *reason, json_t *candidates,
+		     int64_t now_s, struct nel_err *err);
+
 /* evaluation.adopted: found in that run directory; of one that is in the store. */
 int event_log_adopted(struct db *db, const char *evaluation, const char *user, const char *rundir, int64_t now_s,
 		      struct nel_err *err);

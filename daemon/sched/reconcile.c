@@ -20,6 +20,7 @@
 #define ELAPSED_GRAIN_S 60
 #define USE_GRAIN 6 /* samples: a minute's */
 #define FATE_IDLE "IDLE"
+#define WITHDRAWN_RUN_MAX_S 60
 #define WAITING_ON_SIZE 600
 
 static bool replace_text(char **text, const char *now)
@@ -264,7 +265,7 @@ static void judge_resumable(struct chain_row *chain, struct attempt_row *attempt
 		judge(j, EVENT_END_FAILURE);
 		snprintf(j->reason, sizeof j->reason, "attempt %d ended with %s, and execution.auto_resume.mode is off",
 			 attempt->number, state);
-	} else if (chain->max_attempts > 0 && attempt->number >= chain->max_attempts) {
+	} else if (chain->max_attempts > 0 && attempt->number - chain->withdrawn >= chain->max_attempts) {
 		judge(j, EVENT_END_FAILURE);
 		snprintf(j->reason, sizeof j->reason,
 			 "attempt %d ended with %s, and execution.auto_resume.max_attempts is %d", attempt->number,
@@ -304,6 +305,22 @@ static bool judge_unneeded(const struct chain_row *chain, const struct attempt_r
 		 attempt->number - 1, withdrawn ? "was withdrawn before it began" : "found nothing to do",
 		 spent ? "the walltime budget is spent" : "another one takes its place");
 	tell_use(chain, attempt, true, j);
+	return true;
+}
+
+/* It was to end before it began, for another cluster, and did. Slurm may have begun it at that very moment; one that
+ * was seen to run is not asked for any more. */
+static bool judge_withdrawn(struct chain_row *chain, const struct attempt_row *attempt, const struct observation *o,
+			    enum slurm_class class, struct judgement *j)
+{
+	if (attempt->withdrawn_at == 0 || class != SLURM_CANCELLED || o->elapsed_s > WITHDRAWN_RUN_MAX_S ||
+	    o->stamp_elapsed_s > WITHDRAWN_RUN_MAX_S)
+		return false;
+	chain->withdrawn++;
+	j->changed = true;
+	judge(j, EVENT_END_CONTINUE);
+	snprintf(j->reason, sizeof j->reason,
+		 "attempt %d was withdrawn, since it had not started (execution.move_after)", attempt->number);
 	return true;
 }
 
@@ -399,6 +416,8 @@ static void judge_state(struct chain_row *chain, struct job_row *job, struct att
 	/* The config may have widened or narrowed what is resumed: its list decides for every end that is not a success
 	 * and not somebody's cancellation. */
 	bool listed = state_in_list(chain->resume_on, state);
+	if (job->state != CHAIN_CANCELLING && judge_withdrawn(chain, attempt, o, class, j))
+		return;
 	if (judge_unneeded(chain, attempt, o, class, j))
 		return;
 	if (class == SLURM_FAILED && strcmp(o->fate, FATE_IDLE) == 0) {

@@ -11,6 +11,7 @@
 #include "sched/answers.h"
 #include "sched/config_hash_backlog.h"
 #include "sched/expiry.h"
+#include "sched/placement.h"
 #include "sched/pruning.h"
 #include "sched/requests.h"
 #include "sched/scheduler_state.h"
@@ -47,7 +48,7 @@ static int load_all(struct scheduler *s, struct nel_err *err)
 	s->taken_job_seq = s->newest_job_seq;
 	for (size_t i = 0; i < list.count; i++) {
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
-		if (advance_attach(s, chain, err) != 0)
+		if (advance_attach(s, chain, err) != 0 || placement_attach(s, chain, err) != 0)
 			return -1;
 		cluster_watch_of(&s->watches, chain); /* what is observed needs a watch, though nothing be sent */
 	}
@@ -104,8 +105,9 @@ static void look_around(struct scheduler *s)
 }
 
 /* The table of actions, in the order in which what is due is handed out. */
-static const struct action_type *const action_types[] = {&action_look, &action_submit, &action_cancel, &action_collect,
-							 &action_observe};
+static const struct action_type *const action_types[] = {&action_look,     &action_submit,  &action_cancel,
+							 &action_withdraw, &action_collect, &action_observe,
+							 &action_place,    &action_leave};
 #define ACTION_TYPES (sizeof action_types / sizeof action_types[0])
 
 /* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */
@@ -154,6 +156,7 @@ static void tick(struct scheduler *s)
 		fault_point("requests-taken");
 	}
 	retry_limited(s);
+	placement_step(s);
 	hand_out(s);
 	forget_finished(s);
 	pruning_step(s);
@@ -229,6 +232,7 @@ void scheduler_free(struct scheduler *s)
 		while (queue_length(s->inbox) > 0)
 			action_free(queue_pop(s->inbox, 0));
 	}
+	placements_done(s);
 	active_chains_done(&s->chains);
 	fair_share_free(s->fair_share);
 	db_close(s->db);

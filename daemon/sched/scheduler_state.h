@@ -36,6 +36,7 @@ struct scheduler {
 	_Atomic int64_t chain_count; /* as of the last tick */
 	struct active_chains chains;
 	struct cluster_watches watches;
+	struct placement *placements; /* uthash, by evaluation (placement.h) */
 	struct fair_share *fair_share;
 	bool limits_met; /* a chain may be waiting for a limit of Slurm's own */
 };

@@ -21,6 +21,12 @@ void planned_done(struct planned *planned)
 {
 	eval_plan_free(planned->plan);
 	problems_done(&planned->warnings);
+	for (size_t i = 0; i < planned->candidate_count; i++) {
+		free(planned->candidates[i].cluster);
+		free(planned->candidates[i].why);
+		eval_plan_free(planned->candidates[i].plan);
+	}
+	free(planned->candidates);
 	*planned = (struct planned){0};
 }
 
@@ -62,7 +68,10 @@ static const char *site_path_for(const char *hostname, const char *cluster, cons
 	CLEANUP(str_done) struct str text = {0};
 	for (size_t i = 0; found != NULL && i < found->path_count; i++)
 		str_appendf(&text, "%s%s", i > 0 ? ", " : "", found->paths[i].name);
-	if (found == NULL)
+	if (found == NULL && cluster != NULL)
+		err_set(err, NEL_INVALID, "no cluster here has the name \"%s\", whose path ${site:%s} would be",
+			cluster, name);
+	else if (found == NULL)
 		err_set(err, NEL_INVALID,
 			"${site:%s} is a path of the cluster, and execution names none that is known here", name);
 	else
@@ -182,6 +191,23 @@ static void check_username(const struct checks *c)
 	add_problem(c, "/execution/username", text);
 }
 
+/* Where one of several is to be chosen, a cluster that does not let the person in is none of them. */
+static void check_access(const struct checks *c)
+{
+	const struct planned_input *in = c->in;
+	const struct settings_cluster *cluster = c->planned->cluster;
+	if (cluster == NULL || !cluster->identity_per_user || in->offline)
+		return;
+	for (size_t i = 0; in->identities != NULL && i < in->identities->count; i++)
+		if (strcmp(in->identities->items[i].cluster, cluster->name) == 0 &&
+		    in->identities->items[i].state == IDENTITY_OK)
+			return;
+	CLEANUP(mem_freep)
+	char *text = mem_printf("your key is not let in on cluster %s yet: see GET /v1/identities/%s", cluster->name,
+				cluster->name);
+	add_problem(c, "/execution/cluster", text);
+}
+
 static const char *find_env(const struct submit_request *request, const char *name)
 {
 	for (size_t i = 0; i < request->env_count; i++)
@@ -288,8 +314,9 @@ static int keep_warnings(struct planned *planned, struct planned *ret_planned)
 	return -1;
 }
 
-int planned_make(const struct planned_input *in, struct planned *ret_planned, struct problems *errors,
-		 struct nel_err *err)
+/* With that place, where the config leaves it open. Then errors and ret_planned are of this place alone. */
+static int make(const struct planned_input *in, const char *place, struct planned *ret_planned, struct problems *errors,
+		struct nel_err *err)
 {
 	const struct settings *settings = in->settings;
 	const struct submit_request *request = in->request;
@@ -309,6 +336,7 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	    .username_arg = (void *)(uintptr_t)in,
 	    .site_path_for = site_path_for,
 	    .site_arg = (void *)(uintptr_t)in,
+	    .place = place,
 	    .now_s = in->now_s,
 	    .allow_commands = in->offline || role_in(settings->allow_commands, request->actor->role),
 	    .allow_unlisted_tasks = in->offline || role_in(settings->allow_unlisted_tasks, request->actor->role),
@@ -319,10 +347,17 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 	bool sound = eval_config_plan(&input, &planned.plan, &map, errors, &planned.warnings, err) == 0;
 	if (planned.plan == NULL)
 		return keep_warnings(&planned, ret_planned);
+	if (planned.plan->open_clusters != NULL) {
+		*ret_planned = planned;
+		planned = (struct planned){0};
+		return 0;
+	}
 	struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
 	check_cluster(&checks);
 	check_output_dir(&checks);
 	check_username(&checks);
+	if (place != NULL)
+		check_access(&checks);
 	if (check_mounts(&checks, err) != 0)
 		return -1;
 	check_secrets(&checks);
@@ -335,6 +370,106 @@ int planned_make(const struct planned_input *in, struct planned *ret_planned, st
 			errors->count == 1 ? "" : "s", errors->items[0].message);
 		return keep_warnings(&planned, ret_planned);
 	}
+	*ret_planned = planned;
+	planned = (struct planned){0};
+	return 0;
+}
+
+/* What makes a place impossible, once each: most of it is the same everywhere. */
+static void add_errors(const struct problems *of_place, struct problems *errors)
+{
+	for (size_t i = 0; i < of_place->count; i++) {
+		const struct problem *error = &of_place->items[i];
+		bool known = false;
+		for (size_t e = 0; e < errors->count && !known; e++)
+			known = strcmp(errors->items[e].pointer, error->pointer) == 0 &&
+				strcmp(errors->items[e].message, error->message) == 0;
+		if (!known)
+			problems_add(errors, error->pointer, error->line, error->column, "%s", error->message);
+	}
+}
+
+static void warn_of_left_out(struct planned *planned)
+{
+	for (size_t i = 0; i < planned->candidate_count; i++)
+		if (planned->candidates[i].plan == NULL && planned->candidates[i].why != NULL)
+			problems_add(&planned->warnings, "/execution/cluster", 0, 0, "cluster %s is left out: %s",
+				     planned->candidates[i].cluster, planned->candidates[i].why);
+}
+
+/* One of the places that are open. -1: what has nothing to do with the config. */
+static int make_candidate(const struct planned_input *in, const char *name, struct planned *planned,
+			  struct problems *errors, struct nel_err *err)
+{
+	struct planned_candidate *candidate = &planned->candidates[planned->candidate_count++];
+	CLEANUP(planned_done) struct planned one = {0};
+	CLEANUP(problems_done) struct problems of_place = {0};
+	candidate->cluster = mem_strdup(name);
+	if (make(in, name, &one, &of_place, err) != 0) {
+		if (of_place.count == 0)
+			return -1;
+		candidate->why = mem_strdup(of_place.items[0].message);
+		add_errors(&of_place, errors);
+		return 0;
+	}
+	memcpy(candidate->identity, one.identity, sizeof candidate->identity);
+	if (planned->plan == NULL) {
+		planned->cluster = one.cluster;
+		memcpy(planned->identity, one.identity, sizeof planned->identity);
+		planned->warnings = one.warnings;
+		one.warnings = (struct problems){0};
+		planned->plan = TAKE(one.plan);
+		/* The same plan again: both are freed. */
+		if (eval_config_replan(planned->plan->resolved, &candidate->plan, err) != 0)
+			return -1;
+	} else {
+		candidate->plan = TAKE(one.plan);
+	}
+	return 0;
+}
+
+static int make_open(const struct planned_input *in, char *const *names, struct planned *ret_planned,
+		     struct problems *errors, struct nel_err *err)
+{
+	const struct settings *settings = in->settings;
+	bool any = strcmp(names[0], "any") == 0;
+	CLEANUP(planned_done) struct planned planned = {0};
+	CLEANUP(problems_done) struct problems found = {0};
+	size_t count = any ? settings->cluster_count : 0;
+	while (!any && names[count] != NULL)
+		count++;
+	planned.candidates = mem_calloc(count + 1, sizeof *planned.candidates);
+	for (size_t i = 0; i < count; i++) {
+		if (any && settings->clusters[i].draining)
+			continue;
+		if (make_candidate(in, any ? settings->clusters[i].name : names[i], &planned, &found, err) != 0)
+			return -1;
+	}
+	if (planned.plan == NULL) {
+		add_errors(&found, errors);
+		if (errors->count == 0)
+			problems_add(errors, "/execution/cluster", 0, 0, "there is no cluster that takes new jobs");
+		err_set(err, NEL_INVALID, "the config can run on none of its clusters: %s", errors->items[0].message);
+		return -1;
+	}
+	warn_of_left_out(&planned);
+	*ret_planned = planned;
+	planned = (struct planned){0};
+	return 0;
+}
+
+int planned_make(const struct planned_input *in, struct planned *ret_planned, struct problems *errors,
+		 struct nel_err *err)
+{
+	CLEANUP(planned_done) struct planned planned = {0};
+	if (make(in, NULL, &planned, errors, err) != 0)
+		return keep_warnings(&planned, ret_planned);
+	if (planned.plan->open_clusters != NULL)
+		return make_open(in, planned.plan->open_clusters, ret_planned, errors, err);
+	if (planned.plan->move_after_s > 0)
+		problems_add(&planned.warnings, "/execution/move_after", 0, 0,
+			     "move_after has no effect with one cluster: execution.cluster is a list of names, or any, "
+			     "where there are several");
 	*ret_planned = planned;
 	planned = (struct planned){0};
 	return 0;

@@ -25,11 +25,23 @@ struct planned_input {
 	int64_t now_s;
 };
 
+/* One of the clusters that execution.cluster leaves open. */
+struct planned_candidate {
+	char *cluster;                     /* its name */
+	char identity[IDENTITY_NAME_SIZE]; /* who the jobs would be there */
+	struct eval_plan *plan;            /* NULL: it cannot be this one */
+	char *why;                         /* then */
+};
+
 struct planned {
 	struct eval_plan *plan;
 	const struct settings_cluster *cluster; /* NULL only offline */
 	char identity[IDENTITY_NAME_SIZE];      /* who the jobs are on the cluster; "" only offline */
 	struct problems warnings;
+	/* Where the cluster is left open: all that it may be, in the order of the config. The above is of the first
+	 * that it can be, whose plan is here. 0: the config names one. */
+	struct planned_candidate *candidates;
+	size_t candidate_count;
 };
 
 void planned_done(struct planned *planned);

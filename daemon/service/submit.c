@@ -11,6 +11,7 @@
 #include "db/events.h"
 #include "db/jobs.h"
 #include "db/likenesses.h"
+#include "db/placements.h"
 #include "db/search.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
@@ -72,6 +73,52 @@ static void fill_labels(struct evaluation_row *row, const struct submit_request 
 	}
 }
 
+/* As struct evaluation_row has it; NULL where the config names one cluster. What it becomes: sched/placement.h. */
+static char *placement_text(const struct planned *planned)
+{
+	if (planned->candidate_count == 0)
+		return NULL;
+	int64_t move_after_s = planned->plan->move_after_s;
+	CLEANUP(json_freep) json_t *candidates = json_array();
+	for (size_t i = 0; i < planned->candidate_count; i++) {
+		const struct planned_candidate *candidate = &planned->candidates[i];
+		json_array_append_new(candidates,
+				      json_pack("{s:s, s:s?, s:n, s:s?, s:n, s:b}", "cluster", candidate->cluster,
+						"answer", candidate->plan == NULL ? "left_out" : NULL, "expected_start",
+						"message", candidate->why, "asked_at", "had", 0));
+	}
+	CLEANUP(json_freep)
+	json_t *document = json_pack("{s:s, s:s, s:n, s:n, s:o, s:n, s:n, s:n, s:O}", "state", "choosing", "cluster",
+				     planned->cluster->name, "target", "placed_at", "move_after_s",
+				     move_after_s > 0 ? json_integer(move_after_s) : json_null(), "expected_start",
+				     "started_at", "error_s", "candidates", candidates);
+	return json_dumps(document, JSON_COMPACT);
+}
+
+/* What it is on each cluster that it may be on. */
+static int store_plans(struct db *db, const struct evaluation_row *row, const struct planned *planned,
+		       struct nel_err *err)
+{
+	size_t count = 0;
+	int rc = 0;
+	CLEANUP(mem_freep) struct placement_plan *plans = mem_calloc(planned->candidate_count, sizeof *plans);
+	for (size_t i = 0; i < planned->candidate_count; i++) {
+		const struct planned_candidate *candidate = &planned->candidates[i];
+		if (candidate->plan == NULL)
+			continue;
+		plans[count++] =
+		    (struct placement_plan){.cluster = mem_strdup(candidate->cluster),
+					    .identity = mem_strdup(candidate->identity),
+					    .rundir = script_rundir(candidate->plan, row->id, row->created_at),
+					    .resolved = json_dumps(candidate->plan->resolved, JSON_COMPACT)};
+	}
+	if (count > 0)
+		rc = placements_insert(db, row->seq, plans, count, err);
+	for (size_t i = 0; i < count; i++)
+		placement_plan_done(&plans[i]);
+	return rc;
+}
+
 static int fill_evaluation(struct service *service, struct db *db, const struct submit_request *request,
 			   const struct planned *planned, int64_t now_s, struct evaluation_row *row,
 			   struct nel_err *err)
@@ -98,6 +145,7 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	row->updated_at = now_s;
 	row->version = 1;
 	fill_labels(row, request);
+	row->placement = placement_text(planned);
 	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL || row->images == NULL)
 		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
 	return secrets_seal_env(service, db, request, planned->plan, row, err);
@@ -140,6 +188,8 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 		return -1;
 	json_object_set(ret_reply->dry_run, "forecast", forecast);
 	json_object_set(ret_reply->dry_run, "sharing", sharing);
+	json_object_set_new(ret_reply->dry_run, "placement",
+			    row.placement != NULL ? json_loads(row.placement, 0, NULL) : json_null());
 	return 0;
 }
 
@@ -183,7 +233,7 @@ static int store_job(struct db *db, const struct evaluation_row *evaluation, con
 	row.task = mem_strdup(plan_job->task);
 	row.model = mem_strdup(plan->model);
 	row.job_dir = script_job_dir(evaluation->rundir, plan_job);
-	row.waiting_on = mem_strdup("its turn");
+	row.waiting_on = mem_strdup(evaluation->placement != NULL ? "the clusters' answers" : "its turn");
 	row.partition = mem_strdup(plan->partition);
 	row.account = mem_strdup(plan->account);
 	row.chain.resume_mode = mem_strdup(resume_mode_name(plan->resume_mode));
@@ -221,14 +271,17 @@ static int log_submission(struct db *db, const struct evaluation_row *row, const
 }
 
 static int store(struct db *db, const struct submit_request *request, struct evaluation_row *row,
-		 const struct eval_plan *plan, const struct likeness *likeness, struct nel_err *err)
+		 const struct planned *planned, const struct likeness *likeness, struct nel_err *err)
 {
+	const struct eval_plan *plan = planned->plan;
 	if (evaluations_insert(db, row, err) != 0)
 		return -1;
 	int64_t shared_seq = 0;
 	for (size_t i = 0; i < plan->job_count; i++)
 		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], &shared_seq, err) != 0)
 			return -1;
+	if (store_plans(db, row, planned, err) != 0)
+		return -1;
 	if (search_insert(db, row->seq, err) != 0)
 		return -1;
 	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
@@ -274,7 +327,7 @@ int service_submit(struct service *service, struct db *db, const struct submit_r
 		return found < 0 ? -1 : 0;
 	audit_say(db, row.id, NULL);
 	if (service_ensure_identity(service, db, row.user, planned.cluster, err) != 0 ||
-	    store(db, request, &row, planned.plan, &likeness, err) != 0 || db_commit(db, err) != 0)
+	    store(db, request, &row, &planned, &likeness, err) != 0 || db_commit(db, err) != 0)
 		return -1;
 	fault_point("create-committed");
 	memcpy(ret_reply->id, row.id, sizeof row.id);

@@ -49,7 +49,8 @@ int slurm_cancel(struct ssh_pool *pool, const struct cancel_order *orders, size_
 		const char *dir = orders[i].chain_dir == NULL ? "" : orders[i].chain_dir;
 		if (strspn(id, "0123456789") != strlen(id) || str_has_control(name) || str_has_control(dir))
 			return err_set(err, NEL_INVALID, "neither a job id nor a job name: '%s', '%s'", id, name);
-		str_appendf(&list, "id=%s\nname=%s\ndir=%s\n", id, name, dir);
+		str_appendf(&list, "id=%s\nname=%s\ndir=%s\nonly=%s\n", id, name, dir,
+			    orders[i].waiting_only ? "waiting" : "");
 	}
 	return send(pool, "cancel", &list, timeout_ms, err);
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "ssh/pool.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,8 @@ struct cancel_order {
 	 * Those that wait go first, for they may wait for the end of those that run; and for each attempt after this
 	 * one <chain_dir>/.attempts/<number>/fate says WITHDRAWN. */
 	const char *chain_dir;
+	/* Only what still waits: a job that has begun goes on (scancel --state=PENDING). */
+	bool waiting_only;
 };
 
 /* scancel for all of them in one remote command. Jobs already gone are no error. 0: Slurm took the request (observe

@@ -278,7 +278,7 @@ static void test_render_evaluation_counts_and_warnings(void **state)
 	(void)state;
 	render_evaluation(&out, &row, &jobs);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 14);
+	assert_int_equal(json_object_size(json), 15);
 	assert_string_equal(json_string_value(json_object_get(json, "config_hash")), "cafe");
 	assert_int_equal(json_array_size(json_object_get(json, "images")), 1);
 	const json_t *counts = json_object_get(json, "counts");
@@ -355,7 +355,7 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	assert_string_equal(json_string_value(json_object_get(told, "advice")), "try");
 	const json_t *first = json_array_get(json_object_get(json, "attempts"), 0);
 	const json_t *second = json_array_get(json_object_get(json, "attempts"), 1);
-	assert_int_equal(json_object_size(first), 15);
+	assert_int_equal(json_object_size(first), 16);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(first, "jobs"), 0)), "0123456789abcdef.0");
 	assert_int_equal(json_integer_value(json_object_get(first, "budget_remaining_s")), 95);
 	assert_int_equal(json_integer_value(json_object_get(second, "budget_remaining_s")), 95);

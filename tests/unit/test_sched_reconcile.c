@@ -132,6 +132,47 @@ static void test_reconcile_an_idle_end_is_resumed_once(void **state)
 	}
 }
 
+/* It was withdrawn for another cluster before it began; somebody's scancel of one that has run is another thing, and so
+ * is one that a person wants cancelled. */
+static void test_reconcile_a_withdrawn_attempt_is_continued_unless_it_ran(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t withdrawn_at;
+		int64_t elapsed_s;
+		enum chain_state state;
+		int event;
+	} cases[] = {
+	    {NOW - 60, 0, CHAIN_PENDING, EVENT_END_CONTINUE},     {NOW - 60, 2, CHAIN_PENDING, EVENT_END_CONTINUE},
+	    {NOW - 60, 900, CHAIN_RUNNING, EVENT_END_CANCELLED},  {0, 0, CHAIN_PENDING, EVENT_END_CANCELLED},
+	    {NOW - 60, 0, CHAIN_CANCELLING, EVENT_END_CANCELLED},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(job_row_done) struct job_row job = make_job();
+		CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+		struct observation o = seen("CANCELLED");
+		job.state = cases[i].state;
+		job.chain.max_attempts = 1; /* it counts for nothing */
+		attempt.withdrawn_at = cases[i].withdrawn_at;
+		o.elapsed_s = cases[i].elapsed_s;
+		struct judgement j = run(&job, &attempt, &o, &with_accounting);
+		assert_true(j.has_event);
+		if ((int)j.event != cases[i].event)
+			fail_msg("case %zu: %s, %s", i, chain_event_name(j.event), j.reason);
+		assert_int_equal(job.chain.withdrawn, j.event == EVENT_END_CONTINUE);
+		if (j.event != EVENT_END_CONTINUE)
+			continue;
+		/* The next one is the first that counts. */
+		struct observation timeout = seen("TIMEOUT");
+		attempt.number = 2;
+		attempt.withdrawn_at = 0;
+		job.chain.max_attempts = 2;
+		job.state = CHAIN_RUNNING;
+		j = run(&job, &attempt, &timeout, &with_accounting);
+		assert_int_equal(j.event, EVENT_END_CONTINUE);
+	}
+}
+
 /* What was sampled is stored now and then, and at the end. */
 static void test_reconcile_gpu_use_adds_up_over_attempts(void **state)
 {
@@ -738,6 +779,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reconcile_an_idle_end_is_resumed_once),
+	    cmocka_unit_test(test_reconcile_a_withdrawn_attempt_is_continued_unless_it_ran),
 	    cmocka_unit_test(test_reconcile_gpu_use_adds_up_over_attempts),
 	    cmocka_unit_test(test_reconcile_progress_gives_a_rate_while_it_runs),
 	    cmocka_unit_test(test_reconcile_what_the_script_knew_better_counts),

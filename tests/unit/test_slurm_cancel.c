@@ -13,17 +13,17 @@ static void test_cancel_reaches_ids_and_names(void **state)
 		struct cancel_order order;
 		const char *expected;
 	} cases[] = {
-	    {{"100", "ours.1", NULL}, "scancel 100"},
-	    {{NULL, "ours.2", NULL}, "scancel 101"},
-	    {{"102", NULL, NULL}, "scancel 102"},
-	    {{"", "someone's|job", NULL}, "scancel 102"},
-	    {{"999", "ours.1", NULL}, "scancel 100"},
+	    {{"100", "ours.1", NULL, false}, "scancel 100"},
+	    {{NULL, "ours.2", NULL, false}, "scancel 101"},
+	    {{"102", NULL, NULL, false}, "scancel 102"},
+	    {{"", "someone's|job", NULL, false}, "scancel 102"},
+	    {{"999", "ours.1", NULL, false}, "scancel 100"},
 	    /* The id was given anew. */
-	    {{"102", "ours.1", NULL}, "scancel 100"},
-	    {{"102", "ours.9", NULL}, ""},
-	    {{"999", NULL, NULL}, ""},
-	    {{NULL, NULL, NULL}, ""},
-	    {{NULL, "ours", NULL}, ""},
+	    {{"102", "ours.1", NULL, false}, "scancel 100"},
+	    {{"102", "ours.9", NULL, false}, ""},
+	    {{"999", NULL, NULL, false}, ""},
+	    {{NULL, NULL, NULL, false}, ""},
+	    {{NULL, "ours", NULL, false}, ""},
 	};
 	run("%s", queue);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -39,7 +39,7 @@ static void test_cancel_asks_once_for_many(void **state)
 {
 	(void)state;
 	static const struct cancel_order orders[] = {
-	    {"100", "ours.1", NULL}, {"101", "ours.2", NULL}, {"5", "ours.3", NULL}};
+	    {"100", "ours.1", NULL, false}, {"101", "ours.2", NULL, false}, {"5", "ours.3", NULL, false}};
 	struct nel_err err;
 	run("%s", queue);
 	assert_int_equal(slurm_cancel(NULL, orders, 3, 20000, &err), 0);
@@ -54,7 +54,7 @@ static void test_cancel_of_a_chain_ends_its_waiting_attempts_first(void **state)
 	(void)state;
 	struct nel_err err;
 	CLEANUP(mem_freep) char *dir = mem_printf("%s/job 0", local_dir);
-	struct cancel_order order = {"100", "ours.9", dir};
+	struct cancel_order order = {"100", "ours.9", dir, false};
 	run("mkdir -p '%s'; printf '%%s\\n' '100|RUNNING|1|ours.9' '101|PENDING|1|ours.10' '102|COMPLETING|1|ours.8' "
 	    "'103|PENDING|1|yours.9' '104|PENDING|1|ours.9.1' '105|PENDING|1|ours.x' >$FAKE/jobs",
 	    dir);
@@ -75,10 +75,21 @@ static void test_cancel_of_a_chain_ends_its_waiting_attempts_first(void **state)
 	}
 }
 
+/* scancel looks again, so that one that begins meanwhile goes on. */
+static void test_cancel_of_what_waits_leaves_what_has_begun(void **state)
+{
+	(void)state;
+	static const struct cancel_order orders[] = {{"100", "ours.1", NULL, true}, {"101", "ours.2", NULL, true}};
+	struct nel_err err;
+	run("printf '%%s\\n' '100|RUNNING|1|ours.1' '101|PENDING|1|ours.2' '102|PENDING|1|ours.3' >$FAKE/jobs");
+	assert_int_equal(slurm_cancel(NULL, orders, 2, 20000, &err), 0);
+	assert_output("grep ^scancel $FAKE/calls", "scancel --state=PENDING 101");
+}
+
 static void test_cancel_of_ended_jobs_is_no_error(void **state)
 {
 	(void)state;
-	static const struct cancel_order order = {"100", "ours.1", NULL};
+	static const struct cancel_order order = {"100", "ours.1", NULL, false};
 	struct nel_err err;
 	run("%s", queue);
 	run("echo 'scancel: error: Kill job error on job id 100: Invalid job id specified' >$FAKE/fail_scancel");
@@ -91,7 +102,7 @@ static void test_cancel_of_ended_jobs_is_no_error(void **state)
 static void test_cancel_that_does_not_reach_slurm_is_remote(void **state)
 {
 	(void)state;
-	static const struct cancel_order order = {"100", "ours.1", NULL};
+	static const struct cancel_order order = {"100", "ours.1", NULL, false};
 	static const char *const controls[] = {"fail_squeue", "fail_scancel"};
 	run("%s", queue);
 	for (size_t i = 0; i < 2; i++) {
@@ -107,8 +118,10 @@ static void test_cancel_that_does_not_reach_slurm_is_remote(void **state)
 static void test_cancel_of_no_job_id_is_invalid(void **state)
 {
 	(void)state;
-	static const struct cancel_order orders[] = {
-	    {"1 2", "a", NULL}, {"--user=x", NULL, NULL}, {"1", "a\nid=5", NULL}, {"1", "a", "/a\nid=5"}};
+	static const struct cancel_order orders[] = {{"1 2", "a", NULL, false},
+						     {"--user=x", NULL, NULL, false},
+						     {"1", "a\nid=5", NULL, false},
+						     {"1", "a", "/a\nid=5", false}};
 	for (size_t i = 0; i < 4; i++) {
 		struct nel_err err = {0};
 		assert_int_equal(slurm_cancel(NULL, &orders[i], 1, 20000, &err), -1);
@@ -171,6 +184,7 @@ int main(void)
 	    SCRIPT_TEST(test_cancel_reaches_ids_and_names),
 	    SCRIPT_TEST(test_cancel_asks_once_for_many),
 	    SCRIPT_TEST(test_cancel_of_a_chain_ends_its_waiting_attempts_first),
+	    SCRIPT_TEST(test_cancel_of_what_waits_leaves_what_has_begun),
 	    SCRIPT_TEST(test_cancel_of_ended_jobs_is_no_error),
 	    SCRIPT_TEST(test_cancel_that_does_not_reach_slurm_is_remote),
 	    SCRIPT_TEST(test_cancel_of_no_job_id_is_invalid),

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 #include "config/compose/compose.h"
 #include "config/compose/free_ports.h"
 #include "config/compose/interpolate.h"
@@ -113,8 +114,45 @@ static int refuse_other(struct problems *errors, bool may_be_a_name, struct nel_
 	return refuse(errors, err);
 }
 
-/* Text to resolved config: parse, compose, interpolate. */
-static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **ret_resolved,
+static void place_problem(const struct source_map *map, struct problems *errors, const char *message)
+{
+	static const char pointer[] = "/execution/cluster";
+	int line = 0;
+	int column = 0;
+	source_map_find(map, pointer, &line, &column);
+	problems_add(errors, pointer, line, column, "%s", message);
+}
+
+/* The names of execution.cluster where it leaves the cluster open; NULL where it names one. */
+static char **find_open_clusters(const json_t *composed, const struct source_map *map, struct problems *errors)
+{
+	const json_t *given = json_object_get(json_object_get(composed, "execution"), "cluster");
+	const char *word = json_string_value(given);
+	bool any = word != NULL && strcmp(word, "any") == 0;
+	if (!any && !json_is_array(given) && !json_is_object(given))
+		return NULL;
+	CLEANUP(str_list_freep) char **names = mem_calloc(EVAL_CLUSTERS_MAX + 1, sizeof *names);
+	size_t count = 0;
+	size_t i;
+	json_t *item;
+	if (any)
+		names[count++] = mem_strdup(word);
+	if (!any && (json_array_size(given) == 0 || json_array_size(given) > EVAL_CLUSTERS_MAX))
+		place_problem(map, errors, "execution.cluster is a name of the settings, a list of them, or any");
+	json_array_foreach((json_t *)given, i, item) {
+		const char *name = json_string_value(item);
+		if (name == NULL || strstr(name, "${") != NULL || strcmp(name, "any") == 0)
+			place_problem(map, errors,
+				      "The clusters of a list in execution.cluster are names of the settings");
+		else if (count < EVAL_CLUSTERS_MAX && !str_in(name, (const char *const *)names))
+			names[count++] = mem_strdup(name);
+	}
+	return TAKE(names);
+}
+
+/* Text to resolved config: parse, compose, interpolate. *ret_open: the clusters that are left open, where no place is
+ * given; then nothing else is done. */
+static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **ret_resolved, char ***ret_open,
 		   struct source_map **ret_map, struct problems *errors, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *submitted = NULL;
@@ -135,6 +173,15 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 						 .mark_ports = true};
 	if (compose(&compose_in, &composed, errors, err) < 0)
 		return -1;
+	CLEANUP(str_list_freep) char **open = find_open_clusters(composed, *ret_map, errors);
+	if (open != NULL && errors->count > 0)
+		return refuse(errors, err);
+	if (open != NULL && in->place == NULL) {
+		*ret_open = TAKE(open);
+		return 0;
+	}
+	if (open != NULL)
+		json_object_set_new(json_object_get(composed, "execution"), "cluster", json_string(in->place));
 	if (in->task_count > 0 && task_names_select(composed, in->tasks, in->task_count, *ret_map, err) != 0) {
 		problems_add(errors, "/evaluation/tasks", 0, 0, "%s", err->msg);
 		return -1;
@@ -179,8 +226,12 @@ int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, s
 	CLEANUP(json_freep) json_t *composed = NULL;
 	CLEANUP(json_freep) json_t *resolved = NULL;
 	CLEANUP(eval_plan_freep) struct eval_plan *plan = mem_calloc(1, sizeof *plan);
-	if (resolve(in, &composed, &resolved, &map, errors, err) < 0)
+	if (resolve(in, &composed, &resolved, &plan->open_clusters, &map, errors, err) < 0)
 		return -1;
+	if (plan->open_clusters != NULL) {
+		*ret_plan = TAKE(plan);
+		return 0;
+	}
 	struct plan_ctx ctx = {
 	    .reader = {.map = map, .errors = errors, .warnings = warnings, .incomplete = errors->count > 0},
 	    .root = resolved,

@@ -33,6 +33,7 @@ struct eval_input {
 	const char *(*site_path_for)(const char *hostname, const char *cluster, const char *name, void *arg,
 				     struct nel_err *err);
 	void *site_arg;
+	const char *place; /* the cluster (a name of the settings) where execution.cluster leaves it open; NULL: none */
 	int64_t now_s;
 	bool allow_commands;       /* pre_cmd and post_cmd are permitted */
 	bool allow_unlisted_tasks; /* tasks outside the catalogue are permitted */
@@ -40,7 +41,9 @@ struct eval_input {
 	bool strict;               /* warnings about unknown keys are errors */
 };
 
-/* The whole pipeline. 0: *ret_plan is the caller's, `warnings` may have entries. -1: INVALID; `errors` has them all.
+/* The whole pipeline. 0: *ret_plan is the caller's, `warnings` may have entries. Where execution.cluster is a list of
+ * names, or "any", and no place is given, the plan has open_clusters and nothing else: to be asked for again for each
+ * of them. -1: INVALID; `errors` has them all.
  * Then, too, *ret_plan is a plan when the config could be composed: for further checks only, and with NULL for what it
  * lacks. ret_map (or NULL): the places of the text's parts, the caller's. */
 int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct source_map **ret_map,

@@ -90,6 +90,7 @@ void eval_plan_free(struct eval_plan *plan)
 			       plan->model};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
+	str_list_free(plan->open_clusters);
 	str_list_free(plan->resume_on);
 	for (size_t i = 0; i < plan->sbatch_flag_count; i++) {
 		free(plan->sbatch_flags[i].name);

@@ -12,6 +12,7 @@
 
 #define EVAL_JOBS_MAX 1000
 #define EVAL_NODES_MAX 4096
+#define EVAL_CLUSTERS_MAX 100 /* that execution.cluster may list */
 
 /* Where the value of an environment variable comes from. */
 enum env_source {
@@ -123,6 +124,8 @@ struct plan_export {
 };
 
 struct eval_plan {
+	char **open_clusters; /* as execution.cluster has them ("any" alone: all), NULL-terminated, when they are open;
+				 then nothing else is here */
 	/* The whole config, composed, interpolated and filled in (container and endpoint_type of each task, null for
 	 * what is missing and not needed); has no secret values. Shared with the jobs' evaluator_config: not to be
 	 * changed. */
@@ -144,6 +147,7 @@ struct eval_plan {
 	int64_t walltime_s;
 	int64_t max_walltime_s; /* -1: unlimited */
 	int64_t readiness_timeout_s;
+	int64_t move_after_s; /* not started for so long, it goes to another cluster that is open; 0: it stays */
 	int64_t idle_limit_s; /* an attempt that does nothing for so long is ended; 0: none is */
 	enum resume_mode resume_mode;
 	char **resume_on;  /* NULL-terminated Slurm states */

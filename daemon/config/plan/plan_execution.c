@@ -123,6 +123,13 @@ static void read_idle_limit(struct plan_ctx *ctx)
 	ctx->plan->idle_limit_s = ctx->deployment_none ? 0 : limit_s;
 }
 
+/* Likewise. */
+static void read_move_after(struct plan_ctx *ctx)
+{
+	if (!reader_is_falsy(reader_get(ctx->execution, "move_after")))
+		ctx->plan->move_after_s = read_walltime(ctx, "move_after", 0);
+}
+
 /* A text that null, false, 0 and "" switch off. */
 static char *read_falsy(const struct plan_ctx *ctx, const char *key, enum reader_text kind)
 {
@@ -281,4 +288,5 @@ void plan_execution(struct plan_ctx *ctx)
 	read_resume(ctx);
 	read_share(ctx);
 	read_idle_limit(ctx);
+	read_move_after(ctx);
 }

@@ -31,7 +31,7 @@ static const struct section sections[] = {
 	  "num_instances", "ntasks_per_node", "gres", "gpus_per_node", "walltime", "max_walltime",
 	  "endpoint_readiness_timeout", "subproject", "sbatch_comment", "sbatch_extra_flags", "deployment", "mounts",
 	  "proxy", "evaluation_gpu_visible", "auto_export", "auto_resume", "mpi", "env_vars", "share_deployment",
-	  "share_order", "idle_limit"),
+	  "share_order", "idle_limit", "move_after"),
      false},
     {"/execution/deployment", KEYS("n_tasks"), false},
     {"/execution/mounts", KEYS("deployment", "evaluation", "auxiliary", "mount_home"), true},

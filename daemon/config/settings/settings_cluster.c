@@ -184,6 +184,8 @@ static void read_address(const struct reader *r, const json_t *config, const cha
 	if (c->address == NULL)
 		c->address = mem_strdup(c->hostname);
 	c->port = (int)reader_int(r, config, base, "port", 1, 65535, 22);
+	if (c->name != NULL && strcmp(c->name, "any") == 0)
+		reader_error(r, name, "No cluster is called any: execution.cluster: any is all of them");
 	if (c->name != NULL && !is_name(c->name))
 		reader_error(r, name, "A cluster's name is letters, digits, '.', '_' and '-'");
 	if (c->hostname != NULL && !is_host(c->hostname))

@@ -1,21 +1,24 @@
 #!/bin/bash
-# Cancels jobs by id and by exact name. The list follows the script, three lines a job: "id=<id or nothing>",
-# "name=<name or nothing>" and "dir=<directory or nothing>". An id that now belongs to a job of another name was given
+# Cancels jobs by id and by exact name. The list follows the script, four lines a job: "id=<id or nothing>",
+# "name=<name or nothing>", "dir=<directory or nothing>" and "only=<waiting or nothing>": waiting, and one that has begun
+# goes on. An id that now belongs to a job of another name was given
 # anew, and is left alone. With a directory, all attempts of the chain are cancelled: those whose names differ from this
 # one in the number after the last '.' only.
 
-declare -A name_of=() wanted_names=() dir_of=() number_of=() waiting=() others=() withdrawn=()
+declare -A name_of=() wanted_names=() only_of=() dir_of=() number_of=() waiting=() others=() withdrawn=() unbegun=()
 payload=()
 
 read_orders() {
-    local i id name dir
+    local i id name dir only
     read_payload
-    for ((i = 0; i + 2 < ${#payload[@]}; i += 3)); do
+    for ((i = 0; i + 3 < ${#payload[@]}; i += 4)); do
         id=${payload[i]#id=}
         name=${payload[i + 1]#name=}
         dir=${payload[i + 2]#dir=}
+        only=${payload[i + 3]#only=}
         [[ -z $name ]] || wanted_names[$name]=1
         [[ -z $id ]] || name_of[$id]=$name
+        [[ -z $name || -z $only ]] || only_of[$name]=$only
         if [[ -n $dir && $name =~ ^(.+)\.([0-9]{1,9})$ ]]; then
             dir_of[${BASH_REMATCH[1]}]=$dir
             number_of[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
@@ -44,7 +47,9 @@ find_jobs() {
         elif [[ -z ${wanted_names[$name]-} && (-z ${name_of[$id]+set} || -n ${name_of[$id]}) ]]; then
             continue
         fi
-        if [[ $state == PENDING ]] && ((${#dir_of[@]} > 0)); then
+        if [[ -n ${only_of[$name]-} ]]; then
+            [[ $state != PENDING ]] || unbegun[$id]=1
+        elif [[ $state == PENDING ]] && ((${#dir_of[@]} > 0)); then
             waiting[$id]=1
         else
             others[$id]=1
@@ -53,15 +58,15 @@ find_jobs() {
     set +f
 }
 
-cancel() { # ID...
+cancel() { # ID..., perhaps after --state=PENDING
     local answer line
-    (($# > 0)) || return 0
+    [[ ${*: -1} == [0-9]* ]] || return 0
     answer=$(ask scancel "$@") && return
     # What ended in the meantime needs no cancelling.
     local IFS=$'\n'
     for line in $answer; do
         case $line in
-        *'Invalid job id'* | *'already completing or completed'*) ;;
+        *'Invalid job id'* | *'already completing or completed'* | *'not in the requested state'*) ;;
         *) fail remote "$answer" ;;
         esac
     done
@@ -79,4 +84,5 @@ done 2>/dev/null
 # What waits may wait for the end of what runs.
 cancel "${!waiting[@]}"
 cancel "${!others[@]}"
-printf 'cancelled|%d\nend\n' "$((${#waiting[@]} + ${#others[@]}))"
+cancel --state=PENDING "${!unbegun[@]}"
+printf 'cancelled|%d\nend\n' "$((${#waiting[@]} + ${#others[@]} + ${#unbegun[@]}))"

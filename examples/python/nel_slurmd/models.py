@@ -75,6 +75,31 @@ class Form(FormRequired, total=False):
     label: List[str]
 
 
+class PlacementCandidatesItem(TypedDict):
+    cluster: str
+    answer: Literal['starts', 'takes', 'refused', 'silent', 'left_out', None]
+    expected_start: TimeOrNull
+    message: TextOrNull
+    asked_at: TimeOrNull
+    had: bool
+
+
+class Placement(TypedDict):
+    """How the choice of its cluster stands, where `execution.cluster` is a list of names or `any`. Each of them is
+    asked at once (sbatch --test-only, as its account there, for connect_timeout_s at most), and it goes to the one
+    where its first job would start first; where none says a time, to the first that would take it. While none would and
+    one is silent, they are asked again. Once a job of it has started, it stays."""
+    state: Literal['choosing', 'placed', 'withdrawing', 'leaving', 'settled']
+    cluster: str
+    target: TextOrNull
+    placed_at: TimeOrNull
+    move_after_s: CountOrNull
+    expected_start: TimeOrNull
+    started_at: TimeOrNull
+    error_s: Optional[int]
+    candidates: List[PlacementCandidatesItem]
+
+
 class Counts(TypedDict):
     """Jobs, in all and in each state."""
     total: int
@@ -222,6 +247,7 @@ class EvaluationRequired(TypedDict):
     model: str
     config_hash: str
     images: List[str]
+    placement: Optional[Placement]
     counts: Counts
     warnings: List[PlacedMessage]
     chains: List[Chain]
@@ -284,6 +310,7 @@ class Attempt(TypedDict):
     time_limit_s: int
     pending_reason: TextOrNull
     start_estimate: TimeOrNull
+    withdrawn_at: TimeOrNull
     budget_remaining_s: CountOrNull
 
 Change = TypedDict('Change', {
@@ -356,6 +383,7 @@ class DryRunRequired(TypedDict):
     rundir: str
     warnings: List[PlacedMessage]
     jobs: List[DryRunJobsItem]
+    placement: Optional[Placement]
     forecast: Optional[Forecast]
     sharing: Optional[SharingSaving]
 
@@ -698,7 +726,7 @@ class OrphanList(TypedDict):
     items: List[Orphan]
     next: Cursor
 
-EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring', 'campaign.value_found', 'campaign.regression', 'campaign.ended']
+EventKind = Literal['evaluation.submitted', 'evaluation.state', 'evaluation.ended', 'evaluation.placed', 'evaluation.adopted', 'job.state', 'job.cancel_requested', 'job.resume_requested', 'job.export', 'job.warning', 'attempt.submitted', 'attempt.started', 'attempt.ended', 'results.recorded', 'cluster.reachable', 'cluster.unreachable', 'identity.expiring', 'campaign.value_found', 'campaign.regression', 'campaign.ended']
 
 
 class Event(TypedDict):

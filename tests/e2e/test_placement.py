@@ -1,0 +1,55 @@
+"""An evaluation whose cluster is left open, on two real clusters: it goes to the one that is free, and on to the other when
+it does not start there."""
+
+from pathlib import Path
+
+from configs import config, task
+from daemon import cluster_settings
+from testbed import wait_for
+
+
+def make_busy(bed, cluster):
+    """A job that has all nodes for half an hour; returns its id, once it runs."""
+    job_id = bed.run(cluster, "sbatch", "--parsable", "--exclusive", "--nodes=2" if cluster == "alpha" else "--nodes=1",
+                     "--time=30", "--chdir=/", "--output=/dev/null", "--wrap", "sleep 1800").strip()
+    wait_for(f"{cluster} is busy", lambda: bed.run(cluster, "squeue", "--noheader", "--format=%T", f"--jobs={job_id}")
+             .strip() == "RUNNING")
+    return job_id
+
+
+def test_evaluation_goes_to_the_free_cluster_and_on_to_the_other(bed, model_server, make_daemon):
+    """Held there by its own flags, it does not start; once the busy one is free it is withdrawn and goes there."""
+    paths = {name: {"out": str(bed.output / f"on-{name}")} for name in ("alpha", "beta")}
+    daemon = make_daemon([cluster_settings(bed, name, name, paths=paths[name]) for name in ("alpha", "beta")]).start()
+    client = daemon.client
+    blocker = make_busy(bed, "alpha")
+    try:
+        body = config(bed, model_server, task(), execution={
+            "cluster": ["alpha", "beta"], "output_dir": "${site:out}", "move_after": "00:00:01",
+            "sbatch_extra_flags": {"exclusive": False, "hold": True}})
+        evaluation = client.submit(body, model_server.env)["id"]
+        job_id = f"{evaluation}.0"
+        first = client.wait_job(job_id, lambda job: job["slurm_job_id"], "is in Slurm")
+        assert first["cluster"] == "beta" and first["rundir"].startswith(paths["beta"]["out"])
+        alpha, beta = client.evaluation(evaluation)["placement"]["candidates"]
+        assert alpha["answer"] == beta["answer"] == "starts" and beta["expected_start"] < alpha["expected_start"]
+        assert (Path(first["rundir"]) / ".secrets.env").exists()
+    finally:
+        bed.run("alpha", "scancel", blocker)
+    moved = client.wait_job(job_id, lambda job: job["cluster"] == "alpha" and job["state"] == "pending", "has moved")
+    assert moved["rundir"].startswith(paths["alpha"]["out"])
+    assert bed.live_jobs_of("beta", evaluation) == [] and len(bed.live_jobs_of("alpha", evaluation)) == 1
+    assert not (Path(first["rundir"]) / ".secrets.env").exists()
+    assert not list(Path(first["rundir"]).parent.glob(".origin"))
+    withdrawn, running = moved["attempts"]
+    assert withdrawn["withdrawn_at"] and withdrawn["slurm_state"] == "CANCELLED" and running["withdrawn_at"] is None
+    bed.run("alpha", "scontrol", "release", moved["slurm_job_id"])
+    ended = client.wait_end(evaluation)
+    placement = ended["placement"]
+    assert placement["state"] == "settled" and placement["cluster"] == "alpha" and isinstance(placement["error_s"], int)
+    reasons = [change["reason"] or "" for change in client.job(job_id)["history"]]
+    assert any(reason.startswith("placed on beta: alpha: would start at ") for reason in reasons)
+    assert any("was withdrawn, since it had not started (execution.move_after)" in reason for reason in reasons)
+    assert any(reason.startswith("moved from beta to alpha") for reason in reasons)
+    events = client.get("/v1/events", params={"evaluation": evaluation, "kind": "evaluation.placed"})["items"]
+    assert [(event["data"]["from"], event["data"]["cluster"]) for event in events] == [(None, "beta"), ("beta", "alpha")]
