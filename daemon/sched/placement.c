@@ -199,6 +199,8 @@ int placement_attach(struct scheduler *s, struct active_chain *chain, struct nel
 {
 	int64_t seq = chain->job.evaluation_seq;
 	struct placement *p = placement_find(s, seq);
+	if (p == NULL && chain_state_is_end(chain->job.state))
+		return 0;
 	if (p == NULL) {
 		CLEANUP(mem_freep) char *text = NULL;
 		if (placements_get(s->db, seq, &text, err) != 0)

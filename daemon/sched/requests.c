@@ -68,7 +68,7 @@ int requests_take(struct scheduler *s, struct nel_err *err)
 			ending = known->ending;
 		struct active_chain *chain = active_chains_put(&s->chains, &list.items[i]);
 		chain->touched = true;
-		if (known == NULL && (advance_attach(s, chain, err) != 0 || placement_attach(s, chain, err) != 0))
+		if ((known == NULL && advance_attach(s, chain, err) != 0) || placement_attach(s, chain, err) != 0)
 			return -1;
 		if (!ending && carry_out(s, chain, err) != 0)
 			return -1;

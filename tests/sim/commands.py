@@ -84,7 +84,10 @@ SBATCH.update({"-J": "job-name", "-t": "time", "-A": "account", "-p": "partition
 def sbatch(cluster, request):
     """Faults, by the knob `sbatch`: silent (taken, but nothing is printed), killed (taken, and sbatch dies), timeout
     (taken, but the answer does not arrive), lost (the request did not arrive), refuse:TEXT."""
-    given, rest = parse(request.arguments, SBATCH, {"--parsable": "parsable", "--no-requeue": "no-requeue"})
+    given, rest = parse(request.arguments, SBATCH, {"--parsable": "parsable", "--no-requeue": "no-requeue",
+                                                    "--test-only": "test-only"})
+    if given.get("test-only"):
+        return (yield from foretell(cluster, request))
     fault = cluster.knobs["sbatch"]
     if fault != "ok" and cluster.knobs["sbatch_times"]:
         cluster.knobs["sbatch_times"] -= 1
@@ -124,6 +127,15 @@ def sbatch(cluster, request):
     if fault == "silent":
         return 0, "", ""
     return 0, f"{job.id}\n" if given.get("parsable") else f"Submitted batch job {job.id}\n", ""
+
+
+def foretell(cluster, request):
+    """--test-only of a script from standard input: by the knob `foretold_s`."""
+    if cluster.knobs["slurmctld"] == "down":
+        yield cluster.number("down_delay_s")
+        return 1, "", f"allocation failure: {UNREACHABLE}\n"
+    start = show_time(request, cluster.now() + cluster.number("foretold_s"), "")
+    return 0, "", f"sbatch: Job {cluster.next_id} to start at {start} using 8 processors on nodes n1 in partition batch\n"
 
 
 def make_job(cluster, request, text, given):
@@ -284,7 +296,7 @@ def sacct(cluster, request):
 
 def scancel(cluster, request):
     given, ids = parse(request.arguments, {"--signal": "signal", "-s": "signal", "-u": "user", "--user": "user",
-                                           "-n": "name", "--name": "name"}, {"-b": "batch", "--batch": "batch"})
+                                           "-n": "name", "--name": "name", "--state": "state"}, {"-b": "batch", "--batch": "batch"})
     if cluster.knobs["slurmctld"] == "down":
         yield cluster.number("down_delay_s")
         return 8, "", "".join(f"scancel: error: Kill job error on job id {i}: {UNREACHABLE}\n" for i in ids)
@@ -292,7 +304,8 @@ def scancel(cluster, request):
     if "name" in given:
         chosen += [job for job in cluster.jobs.values() if job.name == given["name"]]
     for job in filter(None, chosen):  # an id that is not known is no error
-        cluster.cancel(job)
+        if given.get("state", job.state) == job.state:
+            cluster.cancel(job)
     return 0, "", ""
 
 
@@ -309,6 +322,8 @@ def scontrol(cluster, request):
         return 0, (f"Configuration data as of {show_time(request, cluster.now(), '')}\n"
                    f"AccountingStorageType   = accounting_storage/{kind}\n"
                    "ClusterName             = simulated\nSLURM_VERSION           = 22.05.8\n"), ""
+    if words == ["--all", "show", "partition"]:
+        return 0, "".join(f"PartitionName={name} AllowGroups=ALL AllowAccounts=ALL State=UP\n" for name in ("batch", "cpu")), ""
     if words[:1] == ["ping"]:
         return 0, "Slurmctld(primary) at simulated is UP\n", ""
     if words[:2] == ["show", "job"] and len(words) == 3:

@@ -5,6 +5,7 @@ import crashes  # noqa: F401
 import cuts  # noqa: F401
 import disks  # noqa: F401
 import old_stores  # noqa: F401
+import placing  # noqa: F401
 import sbatch_answers  # noqa: F401
 import shared  # noqa: F401
 import slurm_answers  # noqa: F401

@@ -26,6 +26,7 @@ KNOBS = {
     "job_fails": 0.0,  # with what probability one of several jobs on a deployment fails where it would have succeeded
     "seed": 1,
     "cancel_delay_s": 0.0,  # from scancel to the end
+    "foretold_s": 0.0,  # when `sbatch --test-only` of a script from standard input says that it would start
     "date_offset_s": 0.0,  # the login node's clock against slurmctld's
     "slurmctld": "up",  # down
     "down_delay_s": 0.5,  # real seconds until a command gives up on a slurmctld that is down
