@@ -113,18 +113,33 @@ int placements_move(struct db *db, int64_t evaluation_seq, const struct placemen
 
 static struct statement move_job = {
     .sql = "UPDATE jobs SET cluster = ?2, identity = ?3, job_dir = ?4, partition = ?5, account = ?6, gpus = ?7,"
-	   " updated_at = ?8, version = version + 1 WHERE seq = ?1",
+	   " updated_at = ?8 WHERE seq = ?1",
 };
 static struct statement tell_job = {
     .sql = "INSERT INTO history (job, at, from_state, to_state, reason) SELECT seq, ?2, state, state, ?3 FROM jobs"
 	   " WHERE seq = ?1",
 };
 
+static struct statement touch_job = {
+    .sql = "UPDATE jobs SET updated_at = ?2, version = version + 1 WHERE seq = ?1",
+};
+
+int placements_tell_job(struct db *db, int64_t job_seq, const char *reason, int64_t now_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &tell_job);
+	CLEANUP(query_done) struct query touch = query_start(db, &touch_job);
+	query_bind_int(&q, job_seq);
+	query_bind_int(&q, now_s);
+	query_bind_text(&q, reason);
+	query_bind_int(&touch, job_seq);
+	query_bind_int(&touch, now_s);
+	return query_run(&q, err) != 0 ? -1 : query_run(&touch, err);
+}
+
 int placements_move_job(struct db *db, const struct job_row *job, const char *reason, int64_t now_s,
 			struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &move_job);
-	CLEANUP(query_done) struct query history = query_start(db, &tell_job);
 	query_bind_int(&q, job->seq);
 	query_bind_text(&q, job->cluster);
 	query_bind_text(&q, job->identity);
@@ -133,11 +148,9 @@ int placements_move_job(struct db *db, const struct job_row *job, const char *re
 	query_bind_text(&q, job->account);
 	query_bind_int_or_null(&q, job->gpus, -1);
 	query_bind_int(&q, now_s);
-	query_bind_int(&history, job->seq);
-	query_bind_int(&history, now_s);
-	query_bind_text(&history, reason);
-	return query_run(&q, err) != 0 ? -1 : query_run(&history, err);
+	return query_run(&q, err) != 0 ? -1 : placements_tell_job(db, job->seq, reason, now_s, err);
 }
 
-struct statement *const placements_statements[] = {&insert_plan,     &open_one,   &get_open, &get_plan, &set_document,
-						   &move_evaluation, &move_texts, &move_job, &tell_job, NULL};
+struct statement *const placements_statements[] = {&insert_plan,  &open_one,        &get_open,   &get_plan,
+						   &set_document, &move_evaluation, &move_texts, &move_job,
+						   &tell_job,     &touch_job,       NULL};

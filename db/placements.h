@@ -40,4 +40,7 @@ int placements_move(struct db *db, int64_t evaluation_seq, const struct placemen
 int placements_move_job(struct db *db, const struct job_row *job, const char *reason, int64_t now_s,
 			struct nel_err *err);
 
+/* A row of a job's history that tells something of its placement, in the state that it has. version + 1. */
+int placements_tell_job(struct db *db, int64_t job_seq, const char *reason, int64_t now_s, struct nel_err *err);
+
 #endif

@@ -94,13 +94,15 @@ static int reply_job(struct request *request, struct db *db, int status, struct 
 	CLEANUP(attempt_list_done) struct attempt_list attempts = {0};
 	CLEANUP(history_list_done) struct history_list history = {0};
 	CLEANUP(failure_row_done) struct failure_row failure = {0};
+	CLEANUP(evaluation_row_done) struct evaluation_row evaluation = {0};
 	if (read_job(db, request->captures[0], &job, err) != 0 ||
+	    evaluations_get_at(db, job.evaluation_seq, &evaluation, err) != 0 ||
 	    attempts_of_chain(db, job.chain.seq, &attempts, err) != 0 ||
 	    history_of_job(db, job.seq, &history, err) != 0 || failures_get(db, job.seq, &failure, err) != 0)
 		return -1;
 	service_show_queue_position(request->service, &job);
 	struct json_out body = {0};
-	render_job_detail(&body, &job, &attempts, &history, &failure);
+	render_job_detail(&body, &job, &attempts, &history, &failure, evaluation.placement);
 	return reply_json_text(request, status, &body.text, err);
 }
 

@@ -95,6 +95,15 @@ static bool is_first_of_chain(const struct job_list *jobs, size_t index)
 	return true;
 }
 
+/* text: the scheduler's own JSON, or NULL. */
+static void render_placement(struct json_out *out, const char *text)
+{
+	if (text != NULL)
+		out_json(out, "placement", text);
+	else
+		out_null(out, "placement");
+}
+
 void render_evaluation_open(struct json_out *out, const struct evaluation_row *row, const struct job_list *jobs)
 {
 	out_object(out, NULL);
@@ -108,10 +117,7 @@ void render_evaluation_open(struct json_out *out, const struct evaluation_row *r
 	out_string(out, "model", row->model);
 	out_string(out, "config_hash", row->config_hash);
 	out_json(out, "images", row->images); /* the service's own JSON */
-	if (row->placement != NULL)
-		out_json(out, "placement", row->placement); /* likewise */
-	else
-		out_null(out, "placement");
+	render_placement(out, row->placement);
 	render_counts(out, jobs);
 	render_warnings(out, row->warnings);
 	out_array(out, "chains");
@@ -298,10 +304,11 @@ static void render_failure(struct json_out *out, const struct failure_row *failu
 }
 
 void render_job_detail(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts,
-		       const struct history_list *history, const struct failure_row *failure)
+		       const struct history_list *history, const struct failure_row *failure, const char *placement)
 {
 	out_object(out, NULL);
 	job_members(out, job);
+	render_placement(out, placement);
 	render_failure(out, failure);
 	out_array(out, "attempts");
 	render_attempts(out, job, attempts);

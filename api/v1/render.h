@@ -23,7 +23,7 @@ void render_evaluation_open(struct json_out *out, const struct evaluation_row *r
 
 void render_job(struct json_out *out, const struct job_row *job);
 void render_job_detail(struct json_out *out, const struct job_row *job, const struct attempt_list *attempts,
-		       const struct history_list *history, const struct failure_row *failure);
+		       const struct history_list *history, const struct failure_row *failure, const char *placement);
 
 /* Which job a score belongs to. */
 struct render_score_of {

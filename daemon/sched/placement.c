@@ -199,8 +199,6 @@ int placement_attach(struct scheduler *s, struct active_chain *chain, struct nel
 {
 	int64_t seq = chain->job.evaluation_seq;
 	struct placement *p = placement_find(s, seq);
-	if (p == NULL && chain_state_is_end(chain->job.state))
-		return 0;
 	if (p == NULL) {
 		CLEANUP(mem_freep) char *text = NULL;
 		if (placements_get(s->db, seq, &text, err) != 0)
@@ -296,6 +294,24 @@ static int tell(struct scheduler *s, const struct placement *p, const char *wait
 
 /* ---- it stays ---- */
 
+/* In the history of its jobs. */
+static int tell_error(struct scheduler *s, const struct placement *p, const char *cluster, int64_t expected_s,
+		      int64_t error_s, struct nel_err *err)
+{
+	struct active_chain *chain = NULL;
+	struct active_chain *next = NULL;
+	char at[CLOCK_RFC3339_SIZE];
+	char text[160];
+	snprintf(text, sizeof text, "the first job started %" PRId64 " s %s than %s had said (%s)",
+		 error_s < 0 ? -error_s : error_s, error_s < 0 ? "earlier" : "later", cluster,
+		 clock_rfc3339(expected_s, at));
+	HASH_ITER(hh, s->chains.by_seq, chain, next) {
+		if (chain->placement == p && placements_tell_job(s->db, chain->job_seq, text, clock_now_s(), err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* How far the expectation was out, in what is told and counted. */
 static int note_error(struct scheduler *s, const struct placement *p, json_t *document, struct nel_err *err)
 {
@@ -308,6 +324,8 @@ static int note_error(struct scheduler *s, const struct placement *p, json_t *do
 		return 0;
 	int64_t error_s = p->started_at - expected_s;
 	json_object_set_new(document, "error_s", json_integer(error_s));
+	if (tell_error(s, p, cluster, expected_s, error_s, err) != 0)
+		return -1;
 	if (totals_add(s->db, "start_forecasts", cluster, "", 1, err) != 0)
 		return -1;
 	return totals_add(s->db, "start_forecast_error_seconds", cluster, "", error_s < 0 ? -error_s : error_s, err);

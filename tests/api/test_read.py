@@ -60,7 +60,7 @@ def test_evaluation_shape_every_key_present(ann):
 def test_job_shape_waits_on_the_cluster(ann):
     identity = submit(ann)["id"] + ".1"
     job = wait_until(lambda: (j := ann.get(f"/v1/jobs/{identity}").json())["waiting_on"] and j["attempts"] and j)
-    assert list(job) == JOB_KEYS + ["failure", "attempts", "history"]
+    assert list(job) == JOB_KEYS + ["placement", "failure", "attempts", "history"]
     assert job["task"] == "simple_evals.mmlu_pro" and job["index"] == 1
     assert job["history"][0]["from"] is None and job["history"][0]["to"] == "queued"
     assert job["chain"] == identity.replace(".1", ".c1") and job["attempts"][0]["jobs"] == [identity]

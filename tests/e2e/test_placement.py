@@ -1,6 +1,7 @@
 """An evaluation whose cluster is left open, on two real clusters: it goes to the one that is free, and on to the other when
 it does not start there."""
 
+import re
 from pathlib import Path
 
 from configs import config, task
@@ -47,7 +48,10 @@ def test_evaluation_goes_to_the_free_cluster_and_on_to_the_other(bed, model_serv
     ended = client.wait_end(evaluation)
     placement = ended["placement"]
     assert placement["state"] == "settled" and placement["cluster"] == "alpha" and isinstance(placement["error_s"], int)
-    reasons = [change["reason"] or "" for change in client.job(job_id)["history"]]
+    job = client.job(job_id)
+    assert job["placement"] == placement
+    reasons = [change["reason"] or "" for change in job["history"]]
+    assert any(re.match(r"the first job started \d+ s (earlier|later) than alpha had said \(20", reason) for reason in reasons)
     assert any(reason.startswith("placed on beta: alpha: would start at ") for reason in reasons)
     assert any("was withdrawn, since it had not started (execution.move_after)" in reason for reason in reasons)
     assert any(reason.startswith("moved from beta to alpha") for reason in reasons)

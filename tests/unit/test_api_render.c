@@ -346,8 +346,10 @@ static void test_render_job_detail_attempts_and_history(void **state)
 	(void)state;
 	job.chain.budget_limit_s = 100;
 	job.chain.budget_from_attempt = 1;
-	render_job_detail(&out, &job, &attempt_list, &history, &failure);
+	render_job_detail(&out, &job, &attempt_list, &history, &failure, "{\"state\":\"placed\"}");
 	json_t *json = parse(&out);
+	const json_t *placement = json_object_get(json, "placement");
+	assert_string_equal(json_string_value(json_object_get(placement, "state")), "placed");
 	const json_t *told = json_object_get(json, "failure");
 	assert_string_equal(json_string_value(json_object_get(told, "log")), "client-7.log");
 	assert_int_equal(json_array_size(json_object_get(told, "lines")), 3);
@@ -369,7 +371,7 @@ static void test_render_job_detail_attempts_and_history(void **state)
 
 	struct json_out plain = {0};
 	job.chain.budget_from_attempt = 2; /* a new budget since */
-	render_job_detail(&plain, &job, &attempt_list, &history, &(const struct failure_row){0});
+	render_job_detail(&plain, &job, &attempt_list, &history, &(const struct failure_row){0}, NULL);
 	json = parse(&plain);
 	assert_true(json_is_null(json_object_get(json, "failure")));
 	first = json_array_get(json_object_get(json, "attempts"), 0);

@@ -322,6 +322,7 @@ Change = TypedDict('Change', {
 
 
 class JobDetail(JobFields):
+    placement: Optional[Placement]
     failure: Optional[JobFailure]
     attempts: List[Attempt]
     history: List[Change]
