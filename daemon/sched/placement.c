@@ -13,6 +13,7 @@
 #include "sched/event_log.h"
 #include "sched/transition.h"
 #include "slurm/script.h"
+#include "slurm/slurm_state.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -238,8 +239,12 @@ static void count(struct placement *p, struct active_chain *chain)
 	p->members++;
 	p->busy += chain->in_flight != NULL || chain->stale;
 	p->sent |= chain->common->row.attempt > 0;
-	/* sacct gives an attempt that was withdrawn a start, too. */
-	bool has_run = job->state == CHAIN_RUNNING || (ended && !cancelled) ||
+	/* sacct gives an attempt that was withdrawn a start, too; and of a shared chain the attempt begins before its
+	 * jobs do. */
+	bool runs = attempt->slurm_state != NULL && slurm_state_class(attempt->slurm_state) == SLURM_RUNNING;
+	bool in_slurm = active_chain_is_in_slurm(chain) && attempt->number > 0;
+	bool has_run = (in_slurm && (runs || (attempt->started_at != 0 && attempt->withdrawn_at == 0))) ||
+		       job->state == CHAIN_RUNNING || (ended && !cancelled) ||
 		       (job->state == CHAIN_RESUMING && attempt->withdrawn_at == 0);
 	p->begun |= has_run;
 	if (!ended) {
