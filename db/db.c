@@ -130,19 +130,38 @@ void db_close(struct db *db)
 
 static struct statement data_version = {.sql = "PRAGMA data_version"};
 
+static int ask_data_version(struct db *db, int64_t *ret_version, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &data_version);
+	bool row = false;
+	if (query_step(&q, &row, err) != 0)
+		return -1;
+	*ret_version = query_int(&q);
+	return 0;
+}
+
 int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err)
 {
-	bool row = false;
 	if (db->data_version != 0) {
 		*ret_version = db->data_version;
 		return 0;
 	}
-	CLEANUP(query_done) struct query q = query_start(db, &data_version);
-	if (query_step(&q, &row, err) != 0)
+	if (db->in_transaction) {
+		if (ask_data_version(db, ret_version, err) != 0)
+			return -1;
+		if (!db->in_write)
+			db->data_version = *ret_version; /* it stays so until the transaction ends */
+		return 0;
+	}
+	struct commit_mark mark = commit_mark_read(db->sqlite);
+	if (commit_mark_equal(&mark, &db->mark)) {
+		*ret_version = db->data_version_then;
+		return 0;
+	}
+	if (ask_data_version(db, ret_version, err) != 0)
 		return -1;
-	*ret_version = query_int(&q);
-	if (db->in_transaction && !db->in_write)
-		db->data_version = *ret_version; /* it stays so until the transaction ends */
+	db->mark = mark; /* from before the question, so that what is committed meanwhile is asked about again */
+	db->data_version_then = *ret_version;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "db/commit_mark.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -66,6 +67,8 @@ struct db {
 	bool in_write;             /* db_begin() was called */
 	bool has_events;           /* the open transaction has inserted some */
 	int64_t data_version;      /* of the open read transaction, once somebody has asked; else 0 */
+	struct commit_mark mark;   /* of the newest commit, when data_version_then was asked for; nothing: not known */
+	int64_t data_version_then; /* outside of a transaction */
 	struct token_memo *tokens; /* those that were asked for last (tokens.c); free()d with it */
 	struct audit_attached *audit; /* what the next commit of a write says (audit.c); free()d with it */
 };

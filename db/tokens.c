@@ -267,11 +267,10 @@ static int find_valid(struct db *db, const char *hash, int64_t now_s, struct tok
 int tokens_authenticate(struct db *db, const char *hash, int64_t now_s, struct token_row *ret_token, bool *ret_stale,
 			struct nel_err *err)
 {
-	CLEANUP(scope_end) struct scope scope = {NULL};
 	struct token_memo *memo = memo_of(db, hash);
 	int64_t data_version = 0;
 	int64_t changes = sqlite3_total_changes64(db->sqlite);
-	if (scope_begin_read(&scope, db, err) != 0 || db_data_version(db, &data_version, err) != 0)
+	if (db_data_version(db, &data_version, err) != 0)
 		return -1;
 	bool right = memo->data_version == data_version && memo->changes == changes && strcmp(memo->hash, hash) == 0 &&
 		     (memo->row.expires_at == 0 || memo->row.expires_at > now_s);

@@ -81,7 +81,7 @@ static int check_own_token(struct request *request, const char *token, struct ne
 	struct db *db = NULL;
 	if (strlen(token) > TOKEN_SIZE_MAX)
 		return login_failed(request, invalid, "the token is not a valid one", err);
-	if (request_read_db(request, &db, err) != 0)
+	if (server_db(request->server, &db, err) != 0)
 		return -1;
 	if (service_authenticate_token(request->service, db, token, &request->actor, err) == 0)
 		return check_rate(request, LIMIT_TOKEN, (uint64_t)request->actor.token, err);

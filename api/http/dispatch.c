@@ -138,7 +138,7 @@ static enum MHD_Result body_came(struct request *request, const char *data, size
 	return endless ? MHD_NO : MHD_YES;
 }
 
-/* A write begins its own transaction, which the look at the token must not hold open; for others the two are one. */
+/* A write begins its own transaction, which the look at who asks must not hold open. */
 static int handle(struct request *request, struct nel_err *err)
 {
 	if (request_is_write(request))

@@ -29,6 +29,20 @@ int request_read_db(struct request *request, struct db **ret_db, struct nel_err 
 	return 0;
 }
 
+int request_glance_db(struct request *request, struct db **ret_db, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (server_db(request->server, &db, err) != 0)
+		return -1;
+	if (request->reading == NULL) {
+		request->revision = db_revision();
+		if (server_read_instant(request->server, request->revision, &request->instant, err) != 0)
+			return -1;
+	}
+	*ret_db = db;
+	return 0;
+}
+
 void request_end_read(struct request *request)
 {
 	if (request->reading != NULL)

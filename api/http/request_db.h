@@ -9,6 +9,9 @@ int request_db(struct request *request, struct db **ret_db, struct nel_err *err)
 
 /* The same for reads only: all that one callback of libmicrohttpd reads is the store at one instant. */
 int request_read_db(struct request *request, struct db **ret_db, struct nel_err *err);
+/* Without a transaction: what is known of the instant that is now (request->instant) needs no look at the store, and
+ * one statement is an instant of its own. */
+int request_glance_db(struct request *request, struct db **ret_db, struct nel_err *err);
 /* At the end of each callback. */
 void request_end_read(struct request *request);
 

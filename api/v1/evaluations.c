@@ -17,9 +17,7 @@
 int api_getEvaluation(struct request *request, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str body = {0};
-	struct db *db = NULL;
-	if (request_read_db(request, &db, err) != 0 ||
-	    read_evaluation_text(request, db, request->captures[0], &body, err) != 0)
+	if (read_evaluation_text(request, request->captures[0], &body, err) != 0)
 		return -1;
 	return reply_json_text(request, MHD_HTTP_OK, &body, err);
 }

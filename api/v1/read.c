@@ -5,6 +5,7 @@
 #include "api/http/media.h"
 #include "api/http/read_cache.h"
 #include "api/http/reply.h"
+#include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/v1/render.h"
 #include "api/v1/reply_keeper.h"
@@ -147,23 +148,36 @@ static int kept_text(struct request *request, struct db *db, const char *id, int
 	return 0;
 }
 
-int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err)
+/* What is cached, or kept as a whole: a glance is enough. */
+static int read_at_a_glance(struct request *request, const char *id, struct str *text, enum read_cached *ret_cached,
+			    bool *ret_done, struct nel_err *err)
+{
+	struct db *db = NULL;
+	if (request_glance_db(request, &db, err) != 0)
+		return -1;
+	*ret_cached = read_cache_now(server_read_cache(request->server), id, instant_of(request), text, request->etag);
+	*ret_done = *ret_cached == READ_CACHED_RIGHT;
+	if (!*ret_done &&
+	    (check_id(id, err) != 0 || kept_text(request, db, id, 0, text, request->etag, ret_done, err) != 0))
+		return -1;
+	if (*ret_done)
+		client_has(request); /* counts it */
+	return 0;
+}
+
+int read_evaluation_text(struct request *request, const char *id, struct str *text, struct nel_err *err)
 {
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	struct revision revision = {0};
-	enum read_cached cached =
-	    read_cache_now(server_read_cache(request->server), id, instant_of(request), text, request->etag);
-	if (cached == READ_CACHED_RIGHT) {
-		client_has(request); /* counts it */
-		return 0;
-	}
-	bool kept = false;
-	if (check_id(id, err) != 0 || kept_text(request, db, id, 0, text, request->etag, &kept, err) != 0)
+	struct db *db = NULL;
+	enum read_cached cached = READ_CACHED_NONE;
+	bool done = false;
+	if (read_at_a_glance(request, id, text, &cached, &done, err) != 0)
 		return -1;
-	if (kept) {
-		client_has(request);
+	if (done)
 		return 0;
-	}
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
 	if (cached == READ_CACHED_NONE && request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL)
 		return read_evaluation(db, id, false, &row, err) != 0
 			   ? -1

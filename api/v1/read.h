@@ -19,7 +19,7 @@ int read_sort(const struct request *request, enum list_sort *ret_sort, struct ne
 
 /* Appends the evaluation with its jobs as JSON, from the cache of replies where that has it. By id, for the reply to a
  * GET: request->etag is filled, and nothing may be appended when the client has that text already; or by number. */
-int read_evaluation_text(struct request *request, struct db *db, const char *id, struct str *text, struct nel_err *err);
+int read_evaluation_text(struct request *request, const char *id, struct str *text, struct nel_err *err);
 int read_evaluation_text_at(struct request *request, struct db *db, int64_t seq, struct str *text, struct nel_err *err);
 
 /* Replies with the evaluation and its jobs. */
