@@ -30,6 +30,23 @@ def test_run_at_sigterm_lets_the_evaluation_save_and_ends_with_143(make, whole_j
     assert run.stamps()["ended"][0].endswith(" 143")
 
 
+def test_run_loses_no_signal_that_comes_while_it_expands_a_command(make):
+    """bash 5.2 parses a trap that is pending when $(...) or <(...) is expanded as a part of it."""
+    run = make("vllm")
+    run.set("evaluator-waits")
+    run.edit("trap on_alarm ALRM", "trap ': alarm' ALRM")  # one that takes no time
+    process = run.start()
+    wait_for(run.job_dir / ".attempts/1/started")  # the traps are set
+    for _ in range(600):
+        process.send_signal(signal.SIGALRM)
+        time.sleep(0.002)
+    wait_for(run.stand / "evaluator-started")
+    process.send_signal(signal.SIGTERM)
+    assert run.finish(process) == 143, run.log
+    assert "unexpected EOF" not in run.log
+    assert run.stamps()["ended"][0].endswith(" 143")
+
+
 def budget(run, left_s):
     run.edit("NEL_BUDGET_LEFT_S=9000", f"NEL_BUDGET_LEFT_S={left_s}")
 

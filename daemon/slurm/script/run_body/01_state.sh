@@ -6,14 +6,18 @@
 #
 # There is no `set -e`: a server that has exited by itself or an export job that is refused must not fail a finished
 # evaluation. What must work is checked where it happens.
+#
+# A shell with traps expands no $(...) and no <(...): bash 5.2 parses a trap that is pending at that moment as a part of
+# it, and both are lost. Backquotes take the place of the one, pipelines whose last command runs in this shell of the other.
 set -u -o pipefail
+shopt -s lastpipe
 
 attempt_dir=$NEL_JOB_DIR/.attempts/$NEL_ATTEMPT
 artifacts=$NEL_JOB_DIR/artifacts
 logs=${NEL_JOB_DIR//%/%%}/logs # as srun reads a file name: % begins a pattern
 interrupted_marker=$artifacts/.nemo_evaluator_interrupted
 export_dir=$NEL_JOB_DIR/.export # what is known of the export job: remote_collect.sh reads it
-srun=$(type -P srun)
+srun=`type -P srun`
 readonly containers=${NEL_CONTAINERS-pyxis} # what starts them
 
 readonly heartbeat_s=30 probe_interval_s=2 probe_timeout_s=5 stop_grace_s=30 last_words_max=250 sbatch_timeout_s=300

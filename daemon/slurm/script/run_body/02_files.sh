@@ -8,7 +8,7 @@ peek() { # FILE
 # Standard input becomes a file, in place of whatever has its name.
 put() { # FILE
     local new
-    new=$(mktemp "$1.XXXXXX") || return
+    new=`mktemp "$1.XXXXXX"` || return
     if ! dd of="$new" oflag=nofollow bs=64K status=none || ! mv -f -T "$new" "$1"; then
         rm -f "$new"
         return 1
@@ -22,7 +22,7 @@ add() { # FILE
 
 # Enters a directory to write in it. Links may lead to the run directory, and none from there on.
 enter() { # DIRECTORY
-    cd -P "$1" && [[ $(readlink /proc/self/cwd) == *"${NEL_JOB_DIR#"${NEL_JOB_DIR%/*/*}"}${1#"$NEL_JOB_DIR"}" ]]
+    cd -P "$1" && [[ `readlink /proc/self/cwd` == *"${NEL_JOB_DIR#"${NEL_JOB_DIR%/*/*}"}${1#"$NEL_JOB_DIR"}" ]]
 }
 
 check_directories() {

@@ -4,16 +4,16 @@
 budget_left_s() {
     local earlier=$((start_line - 1)) limit used
     if [[ $NEL_RESUME_MODE == in_job ]]; then
-        limit=$NEL_BUDGET_S used=$(used_s "$earlier")
+        limit=$NEL_BUDGET_S used=`used_s "$earlier"`
     else
-        limit=$NEL_BUDGET_LEFT_S used=$(stamped_s "$NEL_ATTEMPT" "$earlier")
+        limit=$NEL_BUDGET_LEFT_S used=`stamped_s "$NEL_ATTEMPT" "$earlier"`
     fi
     printf '%d' $((limit < 0 ? -1 : limit > used ? limit - used : 0))
 }
 
 set_deadline() {
     local room left
-    left=$(budget_left_s)
+    left=`budget_left_s`
     ((left >= 0)) || return 0
     room=$((left / 4 < stop_room_s ? left / 4 : stop_room_s))
     stop_at=$((started_at + left - room))
@@ -31,7 +31,7 @@ watch() {
     local nap='' now at pause
     trap 'kill "$nap" 2>/dev/null; exit' TERM
     while kill -0 $$; do
-        now=$(now_s)
+        now=`now_s`
         if is_overtaken; then
             kill -ALRM $$
         else
@@ -54,13 +54,13 @@ watch() {
 
 on_alarm() { # from watch()
     local now ran
-    now=$(now_s)
+    now=`now_s`
     if is_overtaken; then
         ((overtaken)) || say "another attempt has begun; this one has nothing more to do here"
         overtaken=1 terminated=1
     elif ((end_at > 0 && now >= stop_at)); then
         # A suspended job has more time than the clock says.
-        if ((!out_of_time)) && ran=$(ran_s) && ((ran + 5 < now - started_at)); then
+        if ((!out_of_time)) && ran=`ran_s` && ((ran + 5 < now - started_at)); then
             started_at=$((now - ran))
             set_deadline
             kill "$heartbeat_pid"

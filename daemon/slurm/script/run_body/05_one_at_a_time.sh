@@ -8,7 +8,7 @@ is_overtaken() {
         number=${number##*/}
         [[ $number == *[!0-9]* ]] || ((10#$number <= NEL_ATTEMPT)) || return 0
     done
-    ((start_line > 0 && $(count_lines "$attempt_dir/started") > start_line))
+    ((start_line > 0 && `count_lines "$attempt_dir/started"` > start_line))
 }
 
 # The newest attempt before this one that has begun.
@@ -23,7 +23,7 @@ attempt_before() {
 # May processes of an earlier attempt live on? When Slurm has lost its node they may, even if its script wrote an end.
 may_live_on() { # ATTEMPT
     (($1 > 0)) || return 1
-    case $(find_fate "$1") in
+    case `find_fate "$1"` in
     NODE_FAIL' '* | BOOT_FAIL' '*) return 0 ;;
     esac
     return 1
@@ -32,7 +32,7 @@ may_live_on() { # ATTEMPT
 # Those keep the directory that they have mounted, and this attempt goes on in a copy of it.
 part_from_the_past() {
     local before copy=$attempt_dir/artifacts
-    before=$(attempt_before)
+    before=`attempt_before`
     ((unended)) || may_live_on "$before" || return 0
     say "an earlier attempt may still be at work: this one goes on in a copy of artifacts"
     rm -rf "$NEL_JOB_DIR"/.attempts/*/artifacts "$copy.new" "$artifacts.old"

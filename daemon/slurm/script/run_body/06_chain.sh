@@ -8,14 +8,14 @@
 # successor that was cancelled because nothing was left for it to do.
 
 resumes_after() { # STATE
-    [[ " ${NEL_RESUME_ON[*]} " == *" $1 "* ]] || { [[ $1 == IDLE ]] && (($(count_idle) == 1)); }
+    [[ " ${NEL_RESUME_ON[*]} " == *" $1 "* ]] || { [[ $1 == IDLE ]] && ((`count_idle` == 1)); }
 }
 
 # How many attempts were ended because nothing was done: another follows the first of them.
 count_idle() {
     local n state count=0
     for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
-        read -r state _ < <(peek "$NEL_JOB_DIR/.attempts/$n/fate")
+        peek "$NEL_JOB_DIR/.attempts/$n/fate" | read -r state _
         [[ ${state-} != IDLE ]] || ((++count))
         state=
     done
@@ -34,12 +34,13 @@ seconds_of() { # [DAYS-]HH:MM:SS
 # knew better: it had finished before Slurm ended it, or ended itself because Slurm, or the budget, was about to.
 find_fate() { # ATTEMPT
     local id state seconds own='' end='' dir=$NEL_JOB_DIR/.attempts/$1
-    read -r id _ < <(peek "$dir/job") || return
-    read -r own _ < <(peek "$dir/fate")
-    read -r _ end < <(peek "$dir/ended" | tail -n 1)
-    (($(count_lines "$dir/started") <= $(count_lines "$dir/ended"))) || end=
-    if ! read -r state seconds < <(ask_fate "$id" "$NEL_NAME_STEM.$1"); then
-        state=${own:-${end:+ENDED}} seconds=$(stamped_s "$1")
+    peek "$dir/job" | read -r id _ || return
+    peek "$dir/fate" | read -r own _
+    peek "$dir/ended" | tail -n 1 | read -r _ end
+    ((`count_lines "$dir/started"` <= `count_lines "$dir/ended"`)) || end=
+    ask_fate "$id" "$NEL_NAME_STEM.$1" | read -r state seconds
+    if [[ -z $state ]]; then
+        state=${own:-${end:+ENDED}} seconds=`stamped_s "$1"`
     fi
     case $state in
     TIMEOUT | PREEMPTED | NODE_FAIL | BOOT_FAIL | CANCELLED) [[ $end != 0 ]] || state=COMPLETED ;;
@@ -53,13 +54,13 @@ find_fate() { # ATTEMPT
 ask_fate() { # SLURM-ID NAME
     local text tries state ran
     for ((tries = 0; tries < 5; tries++)); do
-        text=$(scontrol --oneliner show job "$1" 2>/dev/null)
+        text=`scontrol --oneliner show job "$1" 2>/dev/null`
         if [[ $text != *" JobName=$2 "* || ! $text =~ \ JobState=([A-Z_]+).*\ RunTime=([0-9:-]+) ]]; then
             break
         fi
         state=${BASH_REMATCH[1]} ran=${BASH_REMATCH[2]}
         if [[ $state =~ ^($slurm_ends)$ ]]; then
-            printf '%s %d\n' "$state" "$(seconds_of "$ran")"
+            printf '%s %d\n' "$state" "`seconds_of "$ran"`"
             return
         fi
         sleep "$probe_interval_s"
@@ -72,13 +73,14 @@ ask_fate() { # SLURM-ID NAME
 }
 
 stamped_s() { # ATTEMPT [NUMBER OF ITS STARTS]
-    local start end n=0 sum=0 dir=$NEL_JOB_DIR/.attempts/$1
-    if [[ -e $dir/started ]]; then
-        while ((n++ < ${2:-1000})) && read -r start _ <&3; do
-            read -r end _ <&4 || end=$(stat -c %Y "$dir/alive")
-            ((sum += end - start))
-        done 3< <(peek "$dir/started") 4< <(peek "$dir/ended")
-    fi
+    local n start end starts=() ends=() sum=0 dir=$NEL_JOB_DIR/.attempts/$1
+    peek "$dir/started" | mapfile -t starts
+    peek "$dir/ended" | mapfile -t ends
+    for ((n = 0; n < ${#starts[@]} && n < ${2:-1000}; n++)); do
+        start=${starts[n]%% *}
+        ((n < ${#ends[@]})) && end=${ends[n]%% *} || end=`stat -c %Y "$dir/alive"`
+        ((sum += end - start))
+    done
     printf '%d' "$sum"
 }
 
@@ -87,17 +89,17 @@ used_s() { # [NUMBER OF THIS ATTEMPT'S STARTS]
     local n seconds stamped sum=0
     for ((n = NEL_BUDGET_FROM; n <= NEL_ATTEMPT; n++)); do
         seconds=0
-        [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || read -r _ seconds < <(peek "$NEL_JOB_DIR/.attempts/$n/fate")
-        ((n < NEL_ATTEMPT)) && stamped=$(stamped_s "$n") || stamped=$(stamped_s "$n" "$@")
+        [[ ! -s $NEL_JOB_DIR/.attempts/$n/fate ]] || peek "$NEL_JOB_DIR/.attempts/$n/fate" | read -r _ seconds
+        ((n < NEL_ATTEMPT)) && stamped=`stamped_s "$n"` || stamped=`stamped_s "$n" "$@"`
         ((sum += seconds > stamped ? seconds : stamped))
     done
     printf '%d' "$sum"
 }
 
-# How long the next attempt may run after so many seconds; 0: the budget has less than Slurm's shortest limit. Slurm
-# counts in minutes, and what the budget sets is rounded down.
-granted_s() { # USED
-    local left=$((NEL_BUDGET_S - $1))
+# How long the next attempt may run; 0: the budget has less than Slurm's shortest limit left. Slurm counts in minutes, and
+# what the budget sets is rounded down.
+granted_s() {
+    local left=$((NEL_BUDGET_S - `used_s`))
     if ((NEL_BUDGET_S < 0 || left >= (NEL_WALLTIME_S + 59) / 60 * 60)); then
         printf '%d' "$NEL_WALLTIME_S"
     else
@@ -108,9 +110,9 @@ granted_s() { # USED
 # What a successor does first. One that has nothing to do says so with exit code 4.
 take_over() { # TIME-LIMIT
     local before=$((NEL_ATTEMPT - 1)) state='an unknown state' seconds=0 limit tries
-    read -r state seconds < <(peek "$NEL_JOB_DIR/.attempts/$before/fate")
+    peek "$NEL_JOB_DIR/.attempts/$before/fate" | read -r state seconds
     resumes_after "$state" || stand_down "attempt $before ended with $state"
-    limit=$(granted_s "$(used_s)")
+    limit=`granted_s`
     ((limit > 0)) || stand_down "the walltime budget has less than 60 s left"
     say "attempt $before ended with $state after $seconds s; this one may run $limit s"
     ((limit < $1)) || return 0
@@ -131,7 +133,7 @@ stand_down() { # WHY
 back_off_s() {
     local n state seconds delay=0
     for ((n = NEL_ATTEMPT - 1; n > 0; n--)); do
-        read -r state seconds < <(peek "$NEL_JOB_DIR/.attempts/$n/fate") || break
+        peek "$NEL_JOB_DIR/.attempts/$n/fate" | read -r state seconds || break
         [[ $state != TIMEOUT && $state != WITHDRAWN && $seconds -lt 120 ]] || break
         delay=$((delay == 0 ? 30 : delay < 900 ? 2 * delay : 1800))
     done
@@ -143,12 +145,12 @@ back_off_s() {
 queue_successor() {
     local next=$((NEL_ATTEMPT + 1)) limit delay answer claim
     claim=$NEL_JOB_DIR/.submitted/$next
-    limit=$(granted_s "$(used_s)")
+    limit=`granted_s`
     ((limit > 0 && (NEL_MAX_ATTEMPTS == 0 || next <= NEL_MAX_ATTEMPTS))) || return 0
     successor_queued=1
     mkdir -p "${claim%/*}" && mkdir "$claim" 2>/dev/null || return 0
-    delay=$(back_off_s)
-    if ! answer=$(send_successor "$next" "$limit" "$delay"); then
+    delay=`back_off_s`
+    if ! answer=`send_successor "$next" "$limit" "$delay"`; then
         say "warning: attempt $next could not be queued; the daemon will see to it. $answer"
     elif [[ $answer =~ ^([0-9]{1,20})(\;[^$'\n']*)?$ ]]; then
         printf '%s %(%s)T\n' "${BASH_REMATCH[1]}" -1 >"$claim/id.new" && sync "$claim/id.new" &&
@@ -177,7 +179,7 @@ send_successor() { # ATTEMPT TIME-LIMIT DELAY
 # has ended, so the successor finds that out. When Slurm does not answer, the successor sees to that, too.
 note_why() {
     local text
-    text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+    text=`timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null`
     if [[ $text =~ \ PreemptTime=[0-9] ]]; then # in its time of grace it is still RUNNING
         note_fate PREEMPTED
     elif [[ $text == *' JobState=RUNNING '* ]]; then
@@ -193,14 +195,14 @@ note_why() {
 
 note_fate() { # STATE
     fate=$1
-    printf '%s %d\n' "$1" "$(stamped_s "$NEL_ATTEMPT")" | put "$attempt_dir/fate"
+    printf '%s %d\n' "$1" "`stamped_s "$NEL_ATTEMPT"`" | put "$attempt_dir/fate"
 }
 
 # At the end. When this attempt has ended by itself, or the budget is spent, nothing follows.
 settle_chain() { # EXIT-CODE
     ((successor_queued)) || return 0
     touch -h "$attempt_dir/alive"
-    if (($1 != 0)) && may_go_on && (($(granted_s "$(used_s)") > 0)); then
+    if (($1 != 0)) && may_go_on && ((`granted_s` > 0)); then
         return 0
     fi
     withdraw_successor
@@ -219,7 +221,7 @@ may_go_on() {
 withdraw_successor() {
     local next=$((NEL_ATTEMPT + 1))
     mkdir -p "$NEL_JOB_DIR/.attempts/$next" && printf 'WITHDRAWN 0\n' | put "$NEL_JOB_DIR/.attempts/$next/fate"
-    if timeout 20 scancel --user="$(id -un)" --name="$NEL_NAME_STEM.$next"; then
+    if timeout 20 scancel --user="`id -un`" --name="$NEL_NAME_STEM.$next"; then
         say "withdrew attempt $next"
     fi
 }
@@ -228,7 +230,7 @@ withdraw_successor() {
 continue_chain() { # nothing, or as a successor: ATTEMPT TIME-LIMIT
     local fate dir=$NEL_JOB_DIR/.attempts/$((NEL_ATTEMPT - 1))
     [[ $NEL_RESUME_MODE == in_job ]] || return 0
-    if [[ -d $dir ]] && fate=$(find_fate "$((NEL_ATTEMPT - 1))") && [[ -n $fate ]]; then
+    if [[ -d $dir ]] && fate=`find_fate "$((NEL_ATTEMPT - 1))"` && [[ -n $fate ]]; then
         printf '%s\n' "$fate" | put "$dir/fate"
     fi
     (($# < 2)) || take_over "$2"

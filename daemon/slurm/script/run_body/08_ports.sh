@@ -11,23 +11,23 @@ choose_ports() {
     done
     wanted=${#chosen_ports[@]}
     if ((wanted > 0)); then
-        start=$(cksum <<<"${SLURM_CLUSTER_NAME-}")
+        start=`cksum <<<"${SLURM_CLUSTER_NAME-}"`
         start=$(((${start%% *} + SLURM_JOB_ID * (wanted + ports_spare)) % ports_count))
         for ((i = 0; i < wanted + ports_spare; i++)); do
             candidates+=($((ports_first + (start + i) % ports_count)))
         done
         ((${#nodes[@]} == 1)) || launcher=("$srun" --overlap --mpi=none --job-name=ports --nodes="${#nodes[@]}"
             --ntasks="${#nodes[@]}" --kill-on-bad-exit=1)
-        exec {i}< <(exec "${launcher[@]}" "$BASH" -c "$(declare -f hold_ports); hold_ports \"\$@\"" hold_ports \
-            "${candidates[@]}" </dev/null)
-        ports_pid=$!
-        while ((ended < ${#nodes[@]})) && read -r -t "$ports_timeout_s" -u "$i" word port; do
+        {
+            "${launcher[@]}" "$BASH" -c "`declare -f hold_ports`; hold_ports \"\$@\"" hold_ports "${candidates[@]}" </dev/null &
+            printf 'holder %d\n' "$!"
+        } | while ((ended < ${#nodes[@]})) && read -r -t "$ports_timeout_s" word port; do
             case $word in
+            holder) ports_pid=$port ;;
             port) count[$port]=$((${count[$port]-0} + 1)) ;;
             end) ((ended++)) ;;
             esac
         done
-        exec {i}<&-
         ((ended == ${#nodes[@]})) || fail "the nodes did not say which ports are free"
         for port in "${candidates[@]}"; do
             ((${count[$port]-0} == ${#nodes[@]})) || unset -v "count[$port]"

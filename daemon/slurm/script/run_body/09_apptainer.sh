@@ -16,7 +16,7 @@ use_apptainer() { # CONSUMER NAMES-OF-VARIABLES
         esac
     done
     srun_arguments=("${options[@]}" "$BASH" -c
-        "$(declare -f find_apptainer encode encode_variables make_room become_root make_place enter_apptainer)
+        "`declare -f find_apptainer encode encode_variables make_room become_root make_place enter_apptainer`
         find_apptainer; encode_variables \"\$2\"; enter_apptainer \"\$@\"" enter_apptainer
         "$image" "$2" "$mounts" "$home" "$shared" "${srun_arguments[@]}")
 }

@@ -3,7 +3,7 @@
 # Where people share the account, what is mounted was looked at before sbatch; a link may have been turned since.
 check_mounts() { # MOUNTS
     local why
-    why=$(refuse_mounts "${NEL_JOB_DIR%/*}/.output_dirs" "$1") || return 0
+    why=`refuse_mounts "${NEL_JOB_DIR%/*}/.output_dirs" "$1"` || return 0
     fail "$why"
 }
 
@@ -54,7 +54,7 @@ make_step() { # SECRETS-FILE CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
         names+=("${variable%%=*}")
         rows+=("${variable%%=*}" literal "${variable#*=}")
     done
-    list=$(printf '%s\n' "${names[@]}" | LC_ALL=C sort -u | paste -s -d ,)
+    list=`printf '%s\n' "${names[@]}" | LC_ALL=C sort -u | paste -s -d ,`
     srun_arguments=("${@:4+$3}")
     if [[ $containers == apptainer ]]; then
         use_apptainer "$2" "$list"
@@ -69,7 +69,7 @@ start_step() { # STEP-NAME LOG CONSUMER COUNT NAME=VALUE... SRUN-ARGUMENT...
     local options=(--overlap --job-name="$1" --output="$logs/$2" --open-mode=append)
     [[ -z $NEL_MPI ]] || options+=(--mpi="$NEL_MPI")
     make_step "$NEL_JOB_DIR/.secrets.env" "${@:3:2+$4}" "${options[@]}" "${@:5+$4}"
-    "$BASH" -c "$(declare -f become_step); become_step \"\$@\"" become_step "${step[@]}" </dev/null &
+    "$BASH" -c "`declare -f become_step`; become_step \"\$@\"" become_step "${step[@]}" </dev/null &
 }
 
 # Sets the variables of a step and becomes its command. This runs in a bash of its own and uses positional parameters
@@ -95,7 +95,7 @@ become_step() { # SECRETS-FILE CONSUMER COUNT (NAME SOURCE VALUE)... COMMAND...
 in_container() { # FUNCTION ARGUMENT...
     local take=(take_variables)
     [[ $containers != apptainer ]] || take=(take_encoded take_variables)
-    container_command=(bash -c "$(declare -f "${take[@]}" "$1"); $(printf '%s; ' "${take[@]}")$1 \"\$@\"" "$@")
+    container_command=(bash -c "`declare -f "${take[@]}" "$1"`; `printf '%s; ' "${take[@]}"`$1 \"\$@\"" "$@")
 }
 
 # Inside a container: what would have acted on srun and what is behind it came under another name.

@@ -6,7 +6,7 @@ server_consumer() { # SERVER: "deployment", "auxiliary.judge"
 
 start_server() { # SERVER
     local s=$1 g log count=$((NEL_SERVER_NODES[$1] / NEL_SERVER_INSTANCES[$1]))
-    log=$(server_log "$s" server)
+    log=`server_log "$s" server`
     for ((g = 0; g < NEL_SERVER_INSTANCES[s]; g++)); do
         start_instance "$s" "$((NEL_SERVER_FIRST_NODE[s] + g * count))" "$count" "$log-$g"
     done
@@ -34,13 +34,13 @@ await_server() { # SERVER
 
 start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
     local s=$1 prefix=${NEL_SERVER_ENV_PREFIX[$1]} master=${addresses[$2]} all options variables pre_command
-    all=$(join , "${addresses[@]:NEL_SERVER_FIRST_NODE[s]:NEL_SERVER_NODES[s]}")
+    all=`join , "${addresses[@]:NEL_SERVER_FIRST_NODE[s]:NEL_SERVER_NODES[s]}"`
     variables=("MASTER_IP=$master" "ALL_NODE_IPS=$all")
     if [[ -n $prefix ]]; then
         variables+=("${prefix}_MASTER_IP=$master" "${prefix}_ALL_NODE_IPS=$all")
     fi
     # A server of several tasks is dead when one of them is: srun would wait for the others.
-    options=(--nodelist="$(join , "${nodes[@]:$2:$3}")" --nodes="$3" --kill-on-bad-exit=1
+    options=(--nodelist="`join , "${nodes[@]:$2:$3}"`" --nodes="$3" --kill-on-bad-exit=1
         --ntasks="$((NEL_SERVER_TASKS[s] / NEL_SERVER_INSTANCES[s]))" --container-image="${NEL_SERVER_IMAGE[s]}")
     [[ -z ${NEL_SERVER_MOUNTS[s]} ]] || options+=(--container-mounts="${NEL_SERVER_MOUNTS[s]}")
     [[ ${NEL_SERVER_MOUNT_HOME[s]} == yes ]] || options+=(--no-container-mount-home)
@@ -49,7 +49,7 @@ start_instance() { # SERVER FIRST-NODE NODE-COUNT LOG
     fill_in "${NEL_SERVER_COMMAND[s]}"
     in_container serve "$3" "$pre_command" "$filled"
     check_mounts "${NEL_SERVER_MOUNTS[s]}"
-    start_step "$4" "$4-%A-%t.log" "$(server_consumer "$s")" "${#variables[@]}" "${variables[@]}" \
+    start_step "$4" "$4-%A-%t.log" "`server_consumer "$s"`" "${#variables[@]}" "${variables[@]}" \
         "${options[@]}" "${container_command[@]}"
     server_pids+=($!)
     server_logs+=("logs/$4-$SLURM_JOB_ID-*.log")
@@ -73,7 +73,7 @@ server_log() { # SERVER KIND: "server", "judge-server"
 # One address for several instances: HAProxy on the primary node.
 start_proxy() { # SERVER HEAD-ADDRESS...
     local s=$1 log config
-    log=$(server_log "$s" proxy)
+    log=`server_log "$s" proxy`
     config=$NEL_JOB_DIR/$log.cfg
     write_proxy_config "$@" | put "$config" || fail "cannot write $config"
     start_step "$log" "$log-%A.log" proxy 0 --nodelist="$PRIMARY_NODE" --nodes=1 --ntasks=1 \
@@ -133,7 +133,7 @@ wait_until_ready() { # WHAT PORT PATH STATUS MODEL ADDRESS...
     for address in "${@:6}"; do
         url=http://$address:$2$3
         say "waiting for $what at $url"
-        while state=$(readiness "$url" "$4" "http://$address:$2/v1/models" "$5") && check_servers &&
+        while state=`readiness "$url" "$4" "http://$address:$2/v1/models" "$5"` && check_servers &&
             [[ $state != ready ]]; do
             ((SECONDS - begin < NEL_READINESS_TIMEOUT_S)) ||
                 fail "$what was not ready after $NEL_READINESS_TIMEOUT_S s: $state"
@@ -146,13 +146,13 @@ wait_until_ready() { # WHAT PORT PATH STATUS MODEL ADDRESS...
 # Prints "ready", or what is missing.
 readiness() { # URL STATUS URL-OF-MODELS MODEL
     local answer names
-    answer=$(probe "$1")
+    answer=`probe "$1"`
     answer=${answer##*$'\n'}
     if [[ $answer != "$2" ]]; then
         printf '%s answered %s' "$1" "${answer/#000/nothing}"
         return
     fi
-    answer=$(probe "$3")
+    answer=`probe "$3"`
     case ${answer##*$'\n'} in
     200) ;;
     000 | 50[0234])
@@ -162,8 +162,7 @@ readiness() { # URL STATUS URL-OF-MODELS MODEL
         ;;
     *) answer='' ;; # it has no such list, or not for us
     esac
-    names=$(grep -aoE '"id"[[:space:]]*:[[:space:]]*"([^"\\]|\\.)*"' <<<"$answer" |
-        sed -e 's/^"id"[[:space:]]*:[[:space:]]*"//' -e 's/"$//' -e 's,\\/,/,g' -e '/^modelperm-/d')
+    names=`list_models <<<"$answer"`
     # Names that JSON escapes are not compared.
     if [[ -z $names || -z $4 || $4 == *[!\ -~]* || $4 == *[\"\\]* ]] || grep -Fqx -e "$4" <<<"$names"; then
         printf 'ready'
@@ -172,6 +171,11 @@ readiness() { # URL STATUS URL-OF-MODELS MODEL
         printf '%s lists %s, not %s: another server answers, or served_model_name is not its name' "$3" \
             "${names:0:last_words_max}" "$4"
     fi
+}
+
+list_models() {
+    grep -aoE '"id"[[:space:]]*:[[:space:]]*"([^"\\]|\\.)*"' |
+        sed -e 's/^"id"[[:space:]]*:[[:space:]]*"//' -e 's/"$//' -e 's,\\/,/,g' -e '/^modelperm-/d'
 }
 
 # Prints the beginning of the body and, in a line of its own, the HTTP status; 000 for none.
@@ -187,8 +191,8 @@ probe() { # URL
 # Does anything accept connections there, whether it answers or not? 1: they are refused; 2: it cannot be told.
 listens() { # HOST PORT PATH
     local connected
-    connected=$(curl --silent --output /dev/null --globoff --noproxy '*' --max-time "$probe_timeout_s" \
-        --write-out '%{time_connect}' "http://$1:$2$3" 2>/dev/null)
+    connected=`curl --silent --output /dev/null --globoff --noproxy '*' --max-time "$probe_timeout_s" \
+        --write-out '%{time_connect}' "http://$1:$2$3" 2>/dev/null`
     case $? in
     7) return 1 ;; # curl(1): failed to connect
     28) [[ $connected != 0.000000 ]] || return 2 ;; # nothing came in time
@@ -201,7 +205,7 @@ check_servers() {
     ((!terminated)) || exit 143
     for i in "${!server_pids[@]}"; do
         kill -0 "${server_pids[i]}" 2>/dev/null ||
-            fail "a server died before all were ready: ${server_logs[i]} ends with: $(last_words "${server_logs[i]}")"
+            fail "a server died before all were ready: ${server_logs[i]} ends with: `last_words "${server_logs[i]}"`"
     done
 }
 
@@ -211,10 +215,10 @@ last_words() { # PATTERN OF ITS LOGS
     # shellcheck disable=SC2231 # it is a pattern
     for file in "$NEL_JOB_DIR"/$1; do
         [[ -f $file && ! -L $file ]] || continue
-        lines=$(tail -n 50 -- "$file" 2>/dev/null | tr -d '\0')
+        lines=`tail -n 50 -- "$file" 2>/dev/null | tr -d '\0'`
         if [[ -z $words || $lines != *'*** STEP '*' CANCELLED '* ]]; then
-            words=$(grep -v -e '^srun: ' -e '\*\*\* STEP ' -e 'spank: required plugin' -e 'spank plugin stack' \
-                -e 'pyxis: .*container start' -e "pyxis: couldn't start" -e '^[[:space:]]*$' <<<"$lines" | tail -n 3)
+            words=`grep -v -e '^srun: ' -e '\*\*\* STEP ' -e 'spank: required plugin' -e 'spank plugin stack' \
+                -e 'pyxis: .*container start' -e "pyxis: couldn't start" -e '^[[:space:]]*$' <<<"$lines" | tail -n 3`
         fi
     done
     words=${words//$'\n'/ | }
@@ -248,7 +252,7 @@ watch_servers() {
     local i
     for ((i = 0; i < ${#server_doors[@]}; i += 4)); do
         is_away "${server_doors[@]:i:4}" || continue
-        away=$(printf '%s at %s:%s refused connections at %(%H:%M:%S)T' "${server_doors[@]:i:3}" -1)
+        printf -v away '%s at %s:%s refused connections at %(%H:%M:%S)T' "${server_doors[@]:i:3}" -1
         printf '%s\n' "$away" | put "$attempt_dir/away"
         return
     done
@@ -272,7 +276,7 @@ find_absence() {
     local i
     for i in "${!server_pids[@]}"; do
         if ! kill -0 "${server_pids[i]}" 2>/dev/null; then
-            printf '%s ends with: %s' "${server_logs[i]}" "$(last_words "${server_logs[i]}")"
+            printf '%s ends with: %s' "${server_logs[i]}" "`last_words "${server_logs[i]}"`"
             return
         fi
     done

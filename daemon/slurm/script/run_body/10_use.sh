@@ -26,14 +26,14 @@ stop_watching_use() {
 # In the background: takes samples, and tells the script when nothing was done for too long.
 watch_use() {
     local now last gpus='' counts counts_before still_for_s=0 use=(0 0 0 0)
-    read -r -a use < <(peek "$attempt_dir/use") # of an earlier start
+    peek "$attempt_dir/use" | read -r -a use # of an earlier start
     ((${#use[@]} == 4)) || use=(0 0 0 0)
-    last=$(now_s) counts_before=$(count_finished)
+    last=`now_s` counts_before=`count_finished`
     while kill -0 $$; do
         sleep "$use_interval_s"
-        now=$(now_s) counts=$(count_finished)
+        now=`now_s` counts=`count_finished`
         # After a time without a sample, as when Slurm had suspended the job, nobody knows what was.
-        if ! gpus=$(read_gpus) || ((now - last > 6 * use_interval_s)); then
+        if ! gpus=`read_gpus` || ((now - last > 6 * use_interval_s)); then
             still_for_s=0
         else
             ((use[0] += 1, use[1] += ${gpus% *}, use[2] += ${gpus% *} < 10))
@@ -55,7 +55,7 @@ watch_use() {
 # Prints the mean and the greatest utilisation of this job's GPUs here, in percent. Fails when nobody says.
 read_gpus() {
     local text row index percent rows=() sum=0 most=0 count=0
-    text=$(timeout "$probe_timeout_s" nvidia-smi --query-gpu=index,utilization.gpu --format=csv,noheader,nounits 2>/dev/null) || return
+    text=`timeout "$probe_timeout_s" nvidia-smi --query-gpu=index,utilization.gpu --format=csv,noheader,nounits 2>/dev/null` || return
     mapfile -t rows <<<"${text//[ $'\r']/}"
     for row in "${rows[@]}"; do
         index=${row%%,*} percent=${row#*,}

@@ -4,7 +4,7 @@
 # the ports. Only those names are replaced.
 write_evaluator_config() {
     local text variable
-    text=$(peek "$NEL_JOB_DIR/config_ef.yaml") || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
+    text=`peek "$NEL_JOB_DIR/config_ef.yaml"` || fail "cannot read $NEL_JOB_DIR/config_ef.yaml"
     for variable in "${evaluation_env[@]}"; do
         text=${text//"\${${variable%%=*}}"/"${variable#*=}"}
     done
@@ -56,7 +56,7 @@ run_evaluation() { # returns the exit code of the evaluation
         status=143
     fi
     ! is_overtaken || return 143
-    if ((status == 0)) && absence=$(find_absence) && [[ -n $absence ]]; then
+    if ((status == 0)) && absence=`find_absence` && [[ -n $absence ]]; then
         ((!terminated)) || return 143 # they have been told to end as well
         fail "a server was away while the evaluation ran, so its scores do not count: $absence"
     fi
@@ -69,13 +69,14 @@ run_evaluation() { # returns the exit code of the evaluation
 # loop logs "Evaluation progress ... total=1000". A bar without a name may be of anything, and counts where there is no
 # other. slurmstepd hands on whole lines, or a KiB, so the first bar takes a while.
 note_total() {
-    local found log=$NEL_JOB_DIR/logs/client-$SLURM_JOB_ID.log
+    local found='' log=$NEL_JOB_DIR/logs/client-$SLURM_JOB_ID.log
     local bar='[0-9]+%\|[^|]*\| *[0-9]+/([0-9]{1,12}) \[.*'
     [[ -f $log && ! -L $log ]] || return 0
-    found=$(tail -c "$total_bytes" -- "$log" 2>/dev/null | tr '\r' '\n' | LC_ALL=C sed -n -E \
+    tail -c "$total_bytes" -- "$log" 2>/dev/null | tr '\r' '\n' | LC_ALL=C sed -n -E \
         -e 's/\x1b\[[0-9;]*m//g' -e "s#^ *$bar#1 \\1#p" \
         -e "s#^.*(Requesting API|Running [a-z_]+ requests|Chat completions|Completions|Embeddings): +$bar#2 \\2#p" \
-        -e 's#^.*Evaluation progress.*[ {"]total"?[=:] ?([0-9]{1,12})([^0-9].*)?$#2 \1#p' | sort -s -n -k 1,1 | tail -n 1)
+        -e 's#^.*Evaluation progress.*[ {"]total"?[=:] ?([0-9]{1,12})([^0-9].*)?$#2 \1#p' | sort -s -n -k 1,1 | tail -n 1 |
+        read -r found
     [[ -n $found && $found != "$noted_total" && ${found%% *} -ge ${noted_total%% *} ]] || return 0
     noted_total=$found
     printf '%s\n' "${found#* }" | put "$attempt_dir/total"
@@ -86,7 +87,7 @@ note_total() {
 has_finished() {
     local text
     if ((!terminated)); then
-        text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+        text=`timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null`
         [[ $text == *' JobState='* && $text != *' JobState=RUNNING '* ]] || return 0
         note_why
     fi
@@ -98,11 +99,11 @@ has_finished() {
 # or "none 0 0". No attempt that failed has one. Scores that were written by somebody else, or later, differ from it.
 seal_results() {
     local hash='' size=0 modified=0
-    read -r hash size modified < <(
+    (
         enter "$artifacts" && [[ -f results.yml && ! -L results.yml ]] &&
-            hash=$(dd if=results.yml iflag=nofollow,nonblock bs=1M count="$sealed_mib_max" status=none | sha256sum) &&
-            printf '%s %s\n' "${hash%% *}" "$(stat -c '%s %Y' results.yml)"
-    )
+            hash=`dd if=results.yml iflag=nofollow,nonblock bs=1M count="$sealed_mib_max" status=none | sha256sum` &&
+            stat -c "${hash%% *} %s %Y" results.yml
+    ) | read -r hash size modified
     printf '%s %d %d\n' "${hash:-none}" "$size" "$modified" | put "$attempt_dir/results" ||
         say "warning: cannot write to $attempt_dir"
 }
@@ -142,9 +143,9 @@ forward_term() {
 
 signal_evaluation() { # SIGNAL
     local id name
-    while read -r id name; do
+    timeout 5 squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j' | while read -r id name; do
         [[ $name != evaluation ]] || timeout 5 scancel --signal="$1" "$id"
-    done < <(timeout 5 squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
+    done
 }
 
 kill_evaluation() { # PID
@@ -173,7 +174,7 @@ evaluate() { # PRE-COMMAND POST-COMMAND
     [[ -n $1$2 ]] && cp -f /results/config_ef.yaml "$config" 2>/dev/null || config=/results/config_ef.yaml
     # shellcheck source=/dev/null
     source <(printf '%s\n' "$1") || exit
-    [[ $(trap -p EXIT) != *nel_finish* ]] || trap - EXIT
+    [[ `trap -p EXIT` != *nel_finish* ]] || trap - EXIT
     ! command -v nemo-evaluator >/dev/null 2>&1 || evaluator=nemo-evaluator
     (
         trap : TERM

@@ -2,7 +2,7 @@
 
 # A job of its own, without GPUs. That it cannot be sent is a warning: the scores are there.
 submit_export() {
-    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer id name status
+    local script=$NEL_JOB_DIR/export.sub secrets=$NEL_JOB_DIR/.export.env answer id
     # Of the output directory, where the exporters look for job directories, no more than they read: beside it lie scripts
     # and secrets, of this job and of others that still run.
     local mounts=$artifacts:$artifacts,$NEL_JOB_DIR/logs:$NEL_JOB_DIR/logs:ro${NEL_EXPORT_MOUNTS:+,$NEL_EXPORT_MOUNTS}
@@ -16,18 +16,7 @@ submit_export() {
         rm -f "$secrets"
         return 0
     fi
-    if answer=$(
-        # The export job must not take this job's shape for its own.
-        for name in "${!SLURM_@}" "${!SBATCH_@}"; do
-            [[ $name == SLURM_CONF ]] || unset "$name"
-        done
-        timeout -k 5 "$sbatch_timeout_s" sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
-            --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
-            --output="$logs/export-%A.log" "$script" "$export_dir" "$NEL_EXPORT_MOUNTS" "${step[@]}" </dev/null 2>&1
-        status=$?
-        ((status != 124 && status != 137)) || printf 'sbatch did not answer within %d s' "$sbatch_timeout_s"
-        exit "$status"
-    ) && id=$(find_export_id "$answer"); then
+    if answer=`send_export "$script"` && id=`find_export_id "$answer"`; then
         say "sent export job $id"
         note_export "$id"
     else
@@ -35,6 +24,21 @@ submit_export() {
         note_export "refused $answer"
         rm -f "$secrets"
     fi
+}
+
+# Prints what sbatch says. To be called in a subshell.
+send_export() { # SCRIPT
+    local name status
+    # The export job must not take this job's shape for its own.
+    for name in "${!SLURM_@}" "${!SBATCH_@}"; do
+        [[ $name == SLURM_CONF ]] || unset "$name"
+    done
+    timeout -k 5 "$sbatch_timeout_s" sbatch --parsable --job-name="nel-export-${NEL_JOB_DIR##*/}" --account="$NEL_EXPORT_ACCOUNT" \
+        --partition="$NEL_EXPORT_PARTITION" --nodes=1 --ntasks=1 --time=30 --no-requeue \
+        --output="$logs/export-%A.log" "$1" "$export_dir" "$NEL_EXPORT_MOUNTS" "${step[@]}" </dev/null 2>&1
+    status=$?
+    ((status != 124 && status != 137)) || printf 'sbatch did not answer within %d s' "$sbatch_timeout_s"
+    return "$status"
 }
 
 # Prints the id of the export job that was sent. Among a site's notes and numbers it is the one that Slurm has under the
@@ -45,7 +49,8 @@ find_export_id() { # ANSWER OF SBATCH
         [[ ! $line =~ ^([0-9]{1,20})(\;.*)?$ ]] || ids+=("${BASH_REMATCH[1]}")
     done <<<"$1"
     if [[ $1 == *$'\n'* ]]; then
-        known=$(timeout 20 squeue --noheader --states=all --user="$(id -un)" --name="nel-export-${NEL_JOB_DIR##*/}" --format=%i 2>/dev/null)
+        known=`id -un`
+        known=`timeout 20 squeue --noheader --states=all --user="$known" --name="nel-export-${NEL_JOB_DIR##*/}" --format=%i 2>/dev/null`
         for id in "${ids[@]}"; do
             [[ $'\n'$known$'\n' != *$'\n'$id$'\n'* ]] || ids=("$id")
         done
@@ -66,7 +71,7 @@ write_export_secrets() { # FILE, or '' when there are none
             names+=("${NEL_ENVIRONMENT[i + 1]}")
         fi
     done
-    "$BASH" -c "$(declare -f print_secrets); print_secrets \"\$@\"" print_secrets \
+    "$BASH" -c "`declare -f print_secrets`; print_secrets \"\$@\"" print_secrets \
         "$NEL_JOB_DIR/.secrets.env" export "${names[@]}" | put "$1"
 }
 

@@ -18,7 +18,7 @@ losses=0
 
 # What a chain of one job does goes on below under the name plain_...
 for name in start_step is_overtaken forward_term check_servers; do
-    eval "plain_$(declare -f "$name")"
+    eval "plain_`declare -f "$name"`"
 done
 
 start_step() { # STEP-NAME LOG...
@@ -51,9 +51,9 @@ signal_evaluation() { # SIGNAL
         done
         return
     fi
-    while read -r id name; do
+    timeout 5 squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j' | while read -r id name; do
         [[ $name != "evaluation-${job##*.}" ]] || timeout 5 scancel --signal="$1" "$id"
-    done < <(timeout 5 squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format='%i %j')
+    done
 }
 
 ask_to_stop() { # JOB SIGNAL
@@ -99,8 +99,8 @@ prepare_jobs() {
         record=$chain_dir/.jobs/$name/.attempts/$NEL_ATTEMPT
         mkdir -p "$record" || fail "cannot write to $chain_dir"
         forget_end "$name"
-        if (($(count_lines "$record/started") > $(count_lines "$record/ended"))); then
-            printf '%s -1\n' "$(peek "$chain_attempt_dir/ended" | tail -n 1 | cut -d ' ' -f 1)" | add "$record/ended"
+        if ((`count_lines "$record/started"` > `count_lines "$record/ended"`)); then
+            printf '%s -1\n' "`peek "$chain_attempt_dir/ended" | tail -n 1 | cut -d ' ' -f 1`" | add "$record/ended"
         fi
         mend_job "$name"
     done
@@ -110,7 +110,7 @@ prepare_jobs() {
 forget_end() { # JOB
     local attempt record=$chain_dir/.jobs/$1 resumed_for=${NEL_RESUMED_FOR[$1]-0}
     ((resumed_for > 0)) || return 0
-    read -r _ _ _ attempt _ < <(peek "$record/end")
+    peek "$record/end" | read -r _ _ _ attempt _
     ((${attempt:-0} >= resumed_for)) || rm -f "$record/end"
     ((NEL_ATTEMPT != resumed_for)) || [[ -e $record/end ]] || rm -f "$record/cancel"
 }
@@ -191,7 +191,7 @@ end_job() { # JOB EXIT-CODE
     elif [[ -e $chain_dir/.jobs/$1/cancel ]]; then
         note_end "$1" "$2" cancelled
     elif ((!terminated)) && [[ -z $lost ]] && ! is_being_ended; then
-        absence=$(find_absence)
+        absence=`find_absence`
         if [[ -n $absence ]]; then
             lost=$absence
         else
@@ -202,8 +202,8 @@ end_job() { # JOB EXIT-CODE
 
 note_end() { # JOB EXIT-CODE WHY
     local started record=$chain_dir/.jobs/$1 now
-    now=$(now_s)
-    read -r started < <(peek "$record/.attempts/$NEL_ATTEMPT/started" | tail -n 1)
+    now=`now_s`
+    peek "$record/.attempts/$NEL_ATTEMPT/started" | tail -n 1 | read -r started
     printf '%d %d %d %d %s\n' "$2" "${started:-$now}" "$now" "$NEL_ATTEMPT" "$3" | put "$record/end" ||
         fail "cannot write to $record"
 }
@@ -211,7 +211,7 @@ note_end() { # JOB EXIT-CODE WHY
 # Slurm may end the steps before this script hears of it.
 is_being_ended() {
     local text
-    text=$(timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null)
+    text=`timeout 5 scontrol --oneliner show job "$SLURM_JOB_ID" 2>/dev/null`
     [[ $text =~ \ PreemptTime=[0-9] || ($text == *' JobState='* && $text != *' JobState=RUNNING '*) ]] || return
     terminated=1
     note_why
@@ -236,7 +236,7 @@ find_lost_servers() {
     [[ -z $lost ]] || return 0
     for i in "${!server_pids[@]}"; do
         if ! kill -0 "${server_pids[i]}" 2>/dev/null && ! is_being_ended; then
-            lost="${server_logs[i]} ends with: $(last_words "${server_logs[i]}")"
+            lost="${server_logs[i]} ends with: `last_words "${server_logs[i]}"`"
             return
         fi
     done
