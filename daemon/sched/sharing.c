@@ -90,8 +90,16 @@ static void judge_end(struct active_chain *chain, const struct job_sighting *sig
 	}
 }
 
+/* In mode in_job an attempt may have been queued before a person resumed the job. To its script the end from before is
+ * the job's end, so it leaves the job out; the next one that the scheduler sends does not. */
+static bool is_left_out(const struct active_chain *chain, const struct job_sighting *sighting)
+{
+	return active_chain_resumes_in_job(chain) && sighting != NULL && sighting->has_end &&
+	       sighting->end_attempt < chain->job.from_attempt;
+}
+
 /* The attempt has ended well, and there is no record of the job's end: it may show yet. */
-static void judge_without_record(const struct active_chain *chain, const struct reconcile_rules *rules,
+static void judge_without_record(const struct active_chain *chain, bool left_out, const struct reconcile_rules *rules,
 				 struct judgement *j)
 {
 	const struct attempt_row *attempt = &chain->common->attempt;
@@ -101,6 +109,12 @@ static void judge_without_record(const struct active_chain *chain, const struct 
 			 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
 	} else if (rules->now_s - attempt->ended_at < rules->absence_deadline_s) {
 		j->has_event = false;
+	} else if (left_out) {
+		j->event = EVENT_END_CONTINUE;
+		snprintf(
+		    j->reason, sizeof j->reason,
+		    "attempt %d was queued before this job was resumed, and left it out; the next one evaluates it",
+		    attempt->number);
 	} else {
 		j->event = EVENT_END_FAILURE;
 		snprintf(j->reason, sizeof j->reason, "attempt %d ended without a record of the end of this job",
@@ -197,13 +211,18 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 	reconcile(is_first ? &common->row : &copy, &whole, &common->attempt, common->used_before_s, o, rules, &j);
 	common->waiting_on = whole.waiting_on;
 	j.changed |= note_progress(chain, sighting, rules->now_s);
+	bool left_out = is_left_out(chain, sighting);
 	if (has_end(chain, sighting) && (is_over(&j) || others_live(chain, o)))
 		judge_end(chain, sighting, &j);
 	else if (has_end(chain, sighting))
 		hold_end(chain, sighting, &j);
 	else if (is_over(&j) && j.event == EVENT_END_SUCCESS)
-		judge_without_record(chain, rules, &j);
+		judge_without_record(chain, left_out, rules, &j);
 	else if (!is_over(&j))
 		judge_alive(chain, sighting, &j);
+	if (left_out && is_over(&j) && j.event == EVENT_END_CONTINUE) {
+		chain->job.from_attempt = common->attempt.number + 1;
+		j.changed = true;
+	}
 	*ret_judgement = j;
 }

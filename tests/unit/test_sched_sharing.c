@@ -226,6 +226,41 @@ static void test_missing_record_of_an_attempt_that_ended_well_is_awaited(void **
 	active_chains_done(&scene.set);
 }
 
+/* Its successor had been queued when the job was resumed: to that one's script the job has an end. */
+static void test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt(void **state)
+{
+	static const struct {
+		const char *mode, *slurm;
+		int exit_code, from_attempt;
+		enum chain_event event;
+		int from_attempt_then;
+	} cases[] = {
+	    {"in_job", "COMPLETED", 0, 2, EVENT_END_CONTINUE, 3}, {"in_job", "TIMEOUT", 0, 2, EVENT_END_CONTINUE, 3},
+	    {"in_job", "FAILED", 4, 2, EVENT_END_CONTINUE, 3},    {"in_job", "FAILED", 1, 2, EVENT_END_FAILURE, 2},
+	    {"daemon", "COMPLETED", 0, 2, EVENT_END_FAILURE, 2},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct scene scene;
+		struct judgement j[3];
+		struct job_sighting jobs[] = {
+		    {.job_index = 0, .has_end = true, .exit_code = 7, .end_attempt = 1, .progress = -1},
+		};
+		scene_init(&scene, CHAIN_PENDING);
+		free(scene.jobs[0]->common->row.resume_mode);
+		scene.jobs[0]->common->row.resume_mode = mem_strdup(cases[i].mode);
+		scene.jobs[0]->job.from_attempt = cases[i].from_attempt;
+		struct observation o = seen(cases[i].slurm, jobs, COUNT(jobs));
+		o.exit_code = cases[i].exit_code;
+		o.ended_at = NOW - 300;
+		look(&scene, &o, j);
+		assert_true(j[0].has_event && j[0].event == cases[i].event);
+		assert_int_equal(scene.jobs[0]->job.from_attempt, cases[i].from_attempt_then);
+		assert_true(cases[i].from_attempt == cases[i].from_attempt_then || j[0].changed);
+		active_chains_done(&scene.set);
+	}
+}
+
 static void test_leader_is_one_that_goes_on(void **state)
 {
 	(void)state;
@@ -254,6 +289,7 @@ int main(void)
 	    cmocka_unit_test(test_end_before_a_resumption_by_hand_is_no_end),
 	    cmocka_unit_test(test_end_of_the_attempt_is_that_of_who_has_none),
 	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),
+	    cmocka_unit_test(test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt),
 	    cmocka_unit_test(test_leader_is_one_that_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
