@@ -23,6 +23,25 @@ def check_resumed(client, job_id, slurm_state, count):
     return job, script
 
 
+def check_shared_resumed(client, evaluation_id, slurm_state, count):
+    """Three jobs on one server, ended once by Slurm during the second: the first is not evaluated again, the second goes on
+    where it was, and the budget counts both attempts once. The others have 4 questions. Returns the jobs."""
+    evaluation = client.wait_end(evaluation_id, "succeeded", 240)
+    jobs = [client.job(job["id"]) for job in evaluation["jobs"]]
+    ids = [job["id"] for job in jobs]
+    (chain,) = evaluation["chains"]
+    first, second = jobs[0]["attempts"]
+    assert (first["slurm_state"], second["slurm_state"]) == (slurm_state, "COMPLETED")
+    assert (first["jobs"], second["jobs"]) == (ids[:2], ids[1:])
+    for job, its_count in zip(jobs, (4, count, 4)):
+        assert sorted(answers(job)) == list(range(its_count))
+        assert set(client.scores(job["id"]).values()) == {SCORE}
+    assert [len(questions(job)) for job in (jobs[0], jobs[2])] == [4, 4]
+    assert count <= len(questions(jobs[1])) <= count + RESUMED_PARALLELISM
+    assert chain["budget"]["used_s"] == first["elapsed_s"] + second["elapsed_s"]
+    return jobs
+
+
 def check_slurm_jobs(bed, cluster, job):
     found = [slurm_id for slurm_id, _ in bed.jobs_of(cluster, job["evaluation"])]
     assert found == [attempt["slurm_job_id"] for attempt in job["attempts"]]

@@ -6,31 +6,48 @@ import re
 import pytest
 
 from configs import RESUMED_PARALLELISM, config, task
-from resumed import check_resumed, check_slurm_jobs
+from resumed import check_resumed, check_shared_resumed, check_slurm_jobs
+from submissions import Site
 
-TASK = task(16, 2, parallelism=RESUMED_PARALLELISM)
+COUNT = 24
+TASK = task(COUNT, 2, parallelism=RESUMED_PARALLELISM)
+HALF = {"gres": "gpu:4"}  # two of them fill a node
 
 
 class Interrupted:
-    """Two jobs at once: on one node of alpha one that is preempted, on the other one whose node fails."""
+    """Two chains on each node of alpha, one of them of three jobs that share a server. On one node they are preempted; the
+    other one fails."""
 
     def __init__(self, bed, daemon, model_server):
-        self.bed, self.client = bed, daemon.client
-        env = model_server.env
-        body = config(bed, model_server, TASK, execution={"gres": "gpu:8"})
-        self.failing = self.client.submit(body, env)["id"] + ".0"
-        node = self.wait_asking(self.failing)["attempts"][0]["nodes"]
-        self.preempted = self.client.submit(body, env)["id"] + ".0"
-        other = self.wait_asking(self.preempted)["attempts"][0]["nodes"]
+        self.bed, self.client, self.admin = bed, daemon.client, daemon.admin
+        self.failing, self.failing_shared = self.start_two(model_server, 20000)
+        self.preempted, self.preempted_shared = self.start_two(model_server, 20040)
+        node = self.wait_asking(self.failing, self.failing_shared)
+        other = self.wait_asking(self.preempted, self.preempted_shared)
         assert {node, other} == {"a1", "a2"}
         self.urgent = bed.submit_as_bob("alpha", "--partition=urgent", f"--nodelist={other}", "--gres=gpu:8",
                                         command="sleep 5")
         bed.ctl("alpha", "node", node, "down")
         self.nodes = {self.failing: node, self.preempted: other}
 
-    def wait_asking(self, job_id):
-        return self.client.wait_job(job_id, lambda job: job["state"] == "running" and job["attempts"][0]["nodes"] and
-                                    job["progress"] and job["progress"]["requests"] > 0, "asks questions")
+    def start_two(self, model_server, port):
+        """A job and an evaluation of several, which reach Slurm in this order."""
+        body = config(self.bed, model_server, TASK, execution=HALF)
+        shared = Site(self.bed, "alpha", port, model_server).vllm(
+            task(4), TASK, task(4), execution={**HALF, "share_deployment": True})
+        job_id = self.client.submit(body, model_server.env)["id"] + ".0"
+        evaluation = self.admin.submit(shared)["id"]
+        for name in (job_id, f"{evaluation}.0"):
+            self.client.wait_job(name, lambda job: job["slurm_job_id"], "has reached Slurm")
+        return job_id, evaluation
+
+    def wait_asking(self, job_id, evaluation):
+        """Until the job, and the evaluation's second, are under way; returns their node."""
+        jobs = [self.client.wait_job(name, lambda job: job["state"] == "running" and job["attempts"][0]["nodes"] and
+                                     job["progress"] and job["progress"]["requests"] > 0, "asks questions")
+                for name in (f"{evaluation}.1", job_id)]
+        (node,) = {job["attempts"][0]["nodes"] for job in jobs}
+        return node
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +58,21 @@ def interrupted(bed, daemon, model_server):
 
 
 def test_preempted_job_goes_on_behind_its_first_attempt(bed, interrupted):
-    job, script = check_resumed(interrupted.client, interrupted.preempted, "PREEMPTED", 16)
+    job, script = check_resumed(interrupted.client, interrupted.preempted, "PREEMPTED", COUNT)
     assert "--exclude" not in script
     check_slurm_jobs(bed, "alpha", job)
 
 
 def test_job_on_a_failed_node_goes_on_elsewhere(bed, interrupted):
-    job, script = check_resumed(interrupted.client, interrupted.failing, "NODE_FAIL", 16)
+    job, script = check_resumed(interrupted.client, interrupted.failing, "NODE_FAIL", COUNT)
     node = interrupted.nodes[interrupted.failing]
     assert re.search(rf"#SBATCH --exclude={node}\n", script)
     assert job["attempts"][1]["nodes"] != node
     check_slurm_jobs(bed, "alpha", job)
+
+
+@pytest.mark.parametrize("slurm_state", ["PREEMPTED", "NODE_FAIL"])
+def test_of_jobs_on_one_server_the_next_attempt_evaluates_the_others_only(bed, interrupted, slurm_state):
+    evaluation = interrupted.preempted_shared if slurm_state == "PREEMPTED" else interrupted.failing_shared
+    jobs = check_shared_resumed(interrupted.client, evaluation, slurm_state, COUNT)
+    check_slurm_jobs(bed, "alpha", jobs[0])

@@ -1,6 +1,7 @@
 """Several tasks on one deployment: one Slurm job, one start of the server, and each task's own state, scores and end."""
 
 import re
+import time
 
 import pytest
 
@@ -53,6 +54,11 @@ def dies(site):
     return site.vllm(task(4), task(40, delay_s=3, parallelism=1), task(4), deployment=dying, **SHARED)
 
 
+@submission()
+def called_off(site):
+    return site.vllm(task(4), task(40, delay_s=30, parallelism=1), **SHARED)
+
+
 @pytest.fixture(scope="module")
 def run(bed, daemon, model_server):
     return submissions.submit_all(bed, daemon, model_server)
@@ -71,6 +77,14 @@ def seconds_by_sacct(bed, evaluation):
     rows = [line.strip().split("|") for line in text.splitlines() if evaluation["id"] in line]
     ended = [int(elapsed) for _, elapsed, state in rows if state == "COMPLETED"]  # accounting lags
     return len(ended), sum(ended), len(rows)
+
+
+def end_by_sacct(bed, evaluation):
+    """When its only Slurm job ended, by this machine's clock; None while accounting does not know."""
+    text = bed.run("alpha", "env", "SLURM_TIME_FORMAT=%s", "sacct", "--allusers", "--allocations", "--noheader", "--parsable2",
+                   "--starttime=now-1day", "--format=JobName,End")
+    (end,) = [line.strip().split("|")[1] for line in text.splitlines() if evaluation["id"] in line]
+    return int(end) if end.isdigit() else None
 
 
 def of_any_port(text):
@@ -94,6 +108,20 @@ def test_each_job_says_its_own_truth_and_is_resumed_by_itself(run):
     assert job["attempts"][-1]["jobs"] == [cancelled] and job["attempts"][-1]["number"] == 2
     assert questions(client.job(follows)) == asked
     assert client.job(fails)["state"] == "failed"
+
+
+def test_cancel_of_the_last_job_that_lives_ends_the_slurm_job_at_once(run, bed):
+    """What was left of the other would have taken 20 minutes; the servers have 30 s to stop."""
+    client = run.daemon.admin
+    evaluation = run.evaluations["called_off"]
+    done, last = [f"{evaluation['id']}.{index}" for index in range(2)]
+    client.wait_job(last, lambda job: job["state"] == "running", "runs", TIMEOUT_S)
+    asked_at = time.time()
+    client.post(f"/v1/jobs/{last}/cancel", 202)
+    client.wait_job(last, lambda job: job["state"] == "cancelled", "is cancelled", TIMEOUT_S)
+    assert client.job(done)["state"] == "succeeded"
+    ended_at = wait_for("sacct has the end", lambda: end_by_sacct(bed, evaluation))
+    assert ended_at - asked_at < 90, (asked_at, ended_at)
 
 
 def test_six_tasks_on_one_server_cost_its_start_once(run, bed):
