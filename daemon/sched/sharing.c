@@ -171,6 +171,14 @@ static bool has_end(const struct active_chain *chain, const struct job_sighting 
 	return sighting != NULL && sighting->has_end && sighting->end_attempt >= chain->job.from_attempt;
 }
 
+/* Has it ended in an attempt that this one had queued, while nobody looked? The chain goes on to that one first, which
+ * is the job's and counts. */
+static bool ended_later(const struct active_chain *chain, const struct job_sighting *sighting,
+			const struct judgement *j)
+{
+	return sighting->end_attempt > chain->common->attempt.number && is_over(j) && j->event == EVENT_END_CONTINUE;
+}
+
 /* Is another one evaluated in the attempt, or to be? */
 static bool others_live(const struct active_chain *chain, const struct observation *o)
 {
@@ -212,9 +220,10 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 	common->waiting_on = whole.waiting_on;
 	j.changed |= note_progress(chain, sighting, rules->now_s);
 	bool left_out = is_left_out(chain, sighting);
-	if (has_end(chain, sighting) && (is_over(&j) || others_live(chain, o)))
+	bool ended = has_end(chain, sighting) && !ended_later(chain, sighting, &j);
+	if (ended && (is_over(&j) || others_live(chain, o)))
 		judge_end(chain, sighting, &j);
-	else if (has_end(chain, sighting))
+	else if (ended)
 		hold_end(chain, sighting, &j);
 	else if (is_over(&j) && j.event == EVENT_END_SUCCESS)
 		judge_without_record(chain, left_out, rules, &j);

@@ -226,6 +226,28 @@ static void test_missing_record_of_an_attempt_that_ended_well_is_awaited(void **
 	active_chains_done(&scene.set);
 }
 
+/* Attempt 3 was queued by attempt 2, which timed out while the daemon was away. */
+static void test_end_in_an_attempt_that_the_store_does_not_know_is_told_when_it_does(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {
+	    {.job_index = 0, .has_end = true, .exit_code = 0, .end_attempt = 2, .progress = 9},
+	    {.job_index = 1, .has_end = true, .exit_code = 0, .end_attempt = 3, .progress = 9},
+	};
+	scene_init(&scene, CHAIN_RUNNING);
+	struct observation o = seen("TIMEOUT", jobs, COUNT(jobs));
+	o.ended_at = NOW - 200;
+	look(&scene, &o, j);
+	assert_true(j[0].has_event && j[0].event == EVENT_END_SUCCESS);
+	assert_true(j[1].has_event && j[1].event == EVENT_END_CONTINUE);
+	scene.jobs[0]->common->attempt.number = 3;
+	look(&scene, &o, j);
+	assert_true(j[1].has_event && j[1].event == EVENT_END_SUCCESS);
+	active_chains_done(&scene.set);
+}
+
 /* Its successor had been queued when the job was resumed: to that one's script the job has an end. */
 static void test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt(void **state)
 {
@@ -289,6 +311,7 @@ int main(void)
 	    cmocka_unit_test(test_end_before_a_resumption_by_hand_is_no_end),
 	    cmocka_unit_test(test_end_of_the_attempt_is_that_of_who_has_none),
 	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),
+	    cmocka_unit_test(test_end_in_an_attempt_that_the_store_does_not_know_is_told_when_it_does),
 	    cmocka_unit_test(test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt),
 	    cmocka_unit_test(test_leader_is_one_that_goes_on),
 	};
