@@ -181,6 +181,18 @@ int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err
 	return query_changes(q) == 1 ? 0 : no_such_attempt(row->chain_seq, row->number, err);
 }
 
+static struct statement delete_attempt = {.sql = "DELETE FROM attempts WHERE chain = ? AND number = ?"};
+
+int attempts_delete(struct db *db, int64_t chain_seq, int number, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &delete_attempt);
+	query_bind_int(&q, chain_seq);
+	query_bind_int(&q, number);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : no_such_attempt(chain_seq, number, err);
+}
+
 static struct statement script_of = {
     .sql = "SELECT a.script_header, b.text FROM attempts a CROSS JOIN script_bodies b ON b.hash = a.script_body"
 	   " WHERE a.chain = ? AND a.number = ?",
@@ -217,5 +229,5 @@ int attempts_elapsed(struct db *db, int64_t chain_seq, int from, int64_t *ret_s,
 	return 0;
 }
 
-struct statement *const attempts_statements[] = {&insert_body,    &insert_attempt, &of_chain, &one,
-						 &update_attempt, &script_of,      &elapsed,  NULL};
+struct statement *const attempts_statements[] = {&insert_body, &insert_attempt, &of_chain,       &one, &update_attempt,
+						 &script_of,   &elapsed,        &delete_attempt, NULL};

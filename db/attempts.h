@@ -55,6 +55,9 @@ int attempts_get(struct db *db, int64_t chain_seq, int number, struct attempt_ro
 /* jobs, and all columns after intended_at. NOTFOUND. */
 int attempts_update(struct db *db, const struct attempt_row *row, struct nel_err *err);
 
+/* Of an intent of which nothing has reached Slurm, and nothing will. NOTFOUND. */
+int attempts_delete(struct db *db, int64_t chain_seq, int number, struct nel_err *err);
+
 /* run.sub as it was sent; *ret_text is free()d by the caller. NOTFOUND. */
 int attempts_script(struct db *db, int64_t chain_seq, int number, char **ret_text, struct nel_err *err);
 

@@ -69,8 +69,8 @@ void campaign_value_list_done(struct campaign_value_list *list)
 
 static struct statement insert_campaign = {
     .sql = "INSERT INTO campaigns (id, user, account, name, state, reason, parameter, values_order, live,"
-	   " config_type, overrides, labels, created_at, updated_at)"
-	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	   " config_type, overrides, labels, created_at, updated_at, reuse)"
+	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 static struct statement insert_texts = {
     .sql = "INSERT INTO campaign_texts (campaign, config, sealed_env) VALUES (?, ?, ?)",
@@ -98,6 +98,7 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 	query_bind_text(&q, row->labels);
 	query_bind_int(&q, row->created_at);
 	query_bind_int(&q, row->updated_at);
+	query_bind_int(&q, row->reuse);
 	if (query_run(&q, err) != 0)
 		return -1;
 	row->seq = sqlite3_last_insert_rowid(db->sqlite);
@@ -110,7 +111,7 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 
 #define CAMPAIGN_COLUMNS \
 	"seq, id, user, account, name, state, reason, parameter, values_order, live, config_type, overrides, labels," \
-	" created_at, updated_at"
+	" created_at, updated_at, reuse"
 
 static enum campaign_state read_state(struct query *q)
 {
@@ -142,6 +143,7 @@ static void read_campaign(struct query *q, struct campaign_row *row)
 	row->labels = query_text(q);
 	row->created_at = query_int(q);
 	row->updated_at = query_int(q);
+	row->reuse = query_int(q) != 0;
 }
 
 static struct statement campaign_by_id = {.sql = "SELECT " CAMPAIGN_COLUMNS " FROM campaigns WHERE id = ?"};

@@ -27,6 +27,7 @@ struct campaign_row {
 	char *parameter;
 	enum campaign_order order;
 	int live;        /* evaluations at once */
+	bool reuse;      /* jobs may be answered with the scores of equal ones */
 	bool json;       /* the config is JSON, not YAML */
 	char *overrides; /* a JSON array */
 	char *labels;    /* a JSON object */

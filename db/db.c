@@ -33,6 +33,7 @@ struct statement *const *const statement_lists[] = {
 	failures_statements,
 	job_logs_statements,
 	samples_statements,
+	fingerprints_statements,
 	revisions_statements,
 	identities_statements,
 	webhooks_statements,

@@ -36,6 +36,7 @@ static void labels_free(struct label *labels, size_t count)
 	C(TEXT, warnings, warnings) \
 	C(TEXT, images, images) \
 	C(TEXT, placement, placement) \
+	C(INT, reuse, reuse) \
 	C(INT, updated_at, updated_at) \
 	C(NULL_0, ended_at, ended_at)
 /* clang-format on */

@@ -28,6 +28,7 @@ struct evaluation_row {
 	char *images;              /* a JSON array of strings */
 	char *warnings;            /* a JSON array of problems */
 	char *placement;           /* how the choice of its cluster stands (placements.h): JSON; NULL: there is none */
+	bool reuse;                /* its jobs may be answered with the scores of equal ones */
 	unsigned char *sealed_env; /* the submission's env, sealed under the label "env:<id>"; NULL: none */
 	size_t sealed_env_size;
 	int64_t created_at;

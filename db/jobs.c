@@ -63,6 +63,7 @@
 	C(TEXT, resume_requested_by, resume_requested_by) \
 	C(INT, resume_resets_budget, resume_resets_budget) \
 	C(TEXT, results_seal, results_seal) \
+	C(TEXT, reused_from, reused_from) \
 	C(TEXT, warnings, warnings) \
 	C(INT, version, version)
 /* clang-format on */
@@ -447,6 +448,21 @@ int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *w
 	return query_run(&q, err);
 }
 
+static struct statement set_reused = {
+    .sql = "UPDATE jobs SET reused_from = ?2, job_dir = ?3, version = version + 1 WHERE seq = ?1",
+};
+
+int jobs_set_reused(struct db *db, int64_t seq, const char *from, const char *job_dir, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &set_reused);
+	query_bind_int(&q, seq);
+	query_bind_text(&q, from);
+	query_bind_text(&q, job_dir);
+	if (query_run(&q, err) != 0)
+		return -1;
+	return query_changes(&q) == 1 ? 0 : err_set(err, NEL_NOTFOUND, "there is no job number %" PRId64, seq);
+}
+
 static struct statement set_collected = {.sql = "UPDATE jobs SET collected = 1, version = version + 1 WHERE seq = ?"};
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err)
@@ -556,9 +572,28 @@ int history_of_job(struct db *db, int64_t job_seq, struct history_list *ret_list
 	return 0;
 }
 
-struct statement *const jobs_statements[] = {&insert_history, &later_job,       &insert_job,      &by_id,
-					     &by_seq,         &list_all,        &of_evaluation,   &states_of_evaluation,
-					     &list_live,      &list_attention,  &clear_attention, &state_of,
-					     &set_state,      &update_job,      &set_collected,   &set_results,
-					     &request_cancel, &withdraw_resume, &request_resume,  &clear_resume,
-					     &history_of,     &walk_oldest,     &walk_changed,    NULL};
+struct statement *const jobs_statements[] = {&insert_history,
+					     &later_job,
+					     &insert_job,
+					     &by_id,
+					     &by_seq,
+					     &list_all,
+					     &of_evaluation,
+					     &states_of_evaluation,
+					     &list_live,
+					     &list_attention,
+					     &clear_attention,
+					     &state_of,
+					     &set_state,
+					     &update_job,
+					     &set_collected,
+					     &set_results,
+					     &request_cancel,
+					     &withdraw_resume,
+					     &request_resume,
+					     &clear_resume,
+					     &history_of,
+					     &walk_oldest,
+					     &walk_changed,
+					     &set_reused,
+					     NULL};

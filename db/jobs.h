@@ -36,7 +36,7 @@ struct job_row {
 	char *identity;
 	char *task;
 	char *model;
-	char *job_dir; /* absolute, on the cluster */
+	char *job_dir; /* absolute, on the cluster; where the scores are another job's, that one's */
 	enum chain_state state;
 	char *reason;           /* or NULL */
 	char *waiting_on;       /* or NULL */
@@ -55,6 +55,7 @@ struct job_row {
 	struct gpu_use use;            /* of all attempts */
 	char *export_;                 /* what became of its export: JSON as a job is shown; NULL: there is none */
 	char *results_seal;            /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */
+	char *reused_from;             /* the job whose scores stand for its own, which may be gone; NULL: none */
 	char *warnings;                /* a JSON array of texts about the scores; NULL: there are none */
 	int64_t observed_at;
 	int64_t observation; /* observations.h: what it has joined; 0: nothing */
@@ -135,6 +136,10 @@ int jobs_update(struct db *db, const struct job_row *row, struct nel_err *err);
 
 /* What is known of the job's results.yml (NULL: nothing); version + 1. */
 int jobs_set_results(struct db *db, int64_t seq, const char *seal, const char *warnings, struct nel_err *err);
+
+/* The scores of the job `from` stand for its own, and so do the files in that one's directory. NOTFOUND; version + 1.
+ */
+int jobs_set_reused(struct db *db, int64_t seq, const char *from, const char *job_dir, struct nel_err *err);
 
 int jobs_set_collected(struct db *db, int64_t seq, struct nel_err *err);
 

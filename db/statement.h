@@ -52,6 +52,7 @@ extern struct statement *const replies_statements[];
 extern struct statement *const failures_statements[];
 extern struct statement *const job_logs_statements[];
 extern struct statement *const samples_statements[];
+extern struct statement *const fingerprints_statements[];
 extern struct statement *const revisions_statements[];
 extern struct statement *const identities_statements[];
 extern struct statement *const orphans_statements[];

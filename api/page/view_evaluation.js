@@ -45,6 +45,7 @@ function jobPart(job, act, show) {
       ['Log', 'Files', 'run.sub'].map((what) => h('button', {onclick: () => show(job, what), 'aria-label': `${what} of ${job.task}`}, what)),
       act(job, `jobs/${segment(job.id)}`, job.task))),
     (job.waiting_on || job.reason) && h('p', {class: 'soft wrap'}, job.waiting_on ? `Waits for ${job.waiting_on}. ` : '', job.reason ?? ''),
+    job.reused_from && h('p', {class: 'soft'}, 'The scores are those of ', h('a', {href: `#/evaluations/${job.reused_from.split('.')[0]}`}, job.reused_from), '.'),
     job.warnings.map((words) => h('div', {class: 'note wait'}, words)),
     !ended(job.state) && done(job.progress), failure(job.failure), timeline(job), budget(job.budget),
     job.attempts.length > 0 && attempts(job), scores(job.scores));

@@ -27,6 +27,7 @@ static void campaign_members(struct json_out *out, const struct campaign_row *ro
 	out_string(out, "parameter", row->parameter);
 	out_string(out, "order", campaign_order_name(row->order));
 	out_int(out, "live", row->live);
+	out_bool(out, "reuse", row->reuse);
 	out_json(out, "overrides", row->overrides); /* the service's own JSON */
 	out_json(out, "labels", row->labels);
 	out_time(out, "created_at", row->created_at);
@@ -226,6 +227,12 @@ static int take_turns(const json_t *body, struct campaign_request *wanted, struc
 	return 0;
 }
 
+static int check_reuse(const json_t *body, struct nel_err *err)
+{
+	const json_t *reuse = json_object_get(body, "reuse");
+	return reuse == NULL || json_is_boolean(reuse) ? 0 : err_set(err, NEL_INVALID, "reuse must be true or false");
+}
+
 static int make(struct request *request, struct db *db, const struct campaign_request *wanted,
 		const struct submission *s, struct nel_err *err)
 {
@@ -246,8 +253,9 @@ static int make(struct request *request, struct db *db, const struct campaign_re
 
 int api_createCampaign(struct request *request, struct nel_err *err)
 {
-	static const char *const fields[] = {"name",   "config", "overrides", "env",   "labels",   "parameter",
-					     "values", "watch",  "live",      "order", "baseline", NULL};
+	static const char *const fields[] = {"name",      "config", "overrides", "env",  "labels",
+					     "parameter", "values", "watch",     "live", "order",
+					     "baseline",  "reuse",  NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	CLEANUP(submission_done) struct submission s = {0};
 	CLEANUP(mem_freep) const char **values = NULL;
@@ -262,12 +270,13 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	    take_submission(request, body, &s, err) != 0 || take_values(body, &values, &wanted.value_count, err) != 0 ||
 	    (values == NULL && take_watch(json_object_get(body, "watch"), &watch, err) != 0) ||
 	    body_text(body, "baseline", false, 1, CAMPAIGN_BASELINE_MAX, &wanted.baseline, err) != 0 ||
-	    take_turns(body, &wanted, err) != 0 || body_idempotency_key(request, &base.idempotency.key, err) != 0 ||
-	    request_db(request, &db, err) != 0)
+	    take_turns(body, &wanted, err) != 0 || check_reuse(body, err) != 0 ||
+	    body_idempotency_key(request, &base.idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);
 	wanted.values = values;
 	wanted.watch = values == NULL ? &watch : NULL;
+	base.reuse = json_is_true(json_object_get(body, "reuse"));
 	base.text = s.text;
 	base.size = s.size;
 	base.json = s.json;

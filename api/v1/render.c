@@ -199,6 +199,7 @@ static void render_job_status(struct json_out *out, const struct job_row *job)
 	render_progress(out, job);
 	render_use(out, &job->use);
 	render_budget(out, &job->chain);
+	out_string(out, "reused_from", job->reused_from);
 	out_json(out, "export", job->export_);                                   /* the scheduler's own JSON */
 	out_json(out, "warnings", job->warnings != NULL ? job->warnings : "[]"); /* and this is */
 }

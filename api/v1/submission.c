@@ -129,7 +129,7 @@ static void hash_pairs(crypto_hash_sha256_state *state, const struct name_value 
 	}
 }
 
-void submission_hash(const struct submission *s, bool strict, char ret_hash[SECRET_HASH_SIZE])
+void submission_hash(const struct submission *s, bool strict, bool reuse, char ret_hash[SECRET_HASH_SIZE])
 {
 	const char flags[2] = {(char)s->json, (char)strict};
 	unsigned char hash[crypto_hash_sha256_BYTES];
@@ -145,6 +145,8 @@ void submission_hash(const struct submission *s, bool strict, char ret_hash[SECR
 		hash_text(&state, "task", strlen("task")); /* told from an override */
 		hash_text(&state, s->tasks[i], strlen(s->tasks[i]));
 	}
+	if (reuse)
+		hash_text(&state, "reuse", strlen("reuse"));
 	crypto_hash_sha256_final(&state, hash);
 	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
 }

@@ -34,6 +34,6 @@ int submission_add_env(struct submission *s, const char *name, const char *value
 int submission_add_label(struct submission *s, const char *key, const char *value, struct nel_err *err);
 
 /* The hash of everything that makes two submissions the same one, for Idempotency-Key. */
-void submission_hash(const struct submission *s, bool strict, char ret_hash[SECRET_HASH_SIZE]);
+void submission_hash(const struct submission *s, bool strict, bool reuse, char ret_hash[SECRET_HASH_SIZE]);
 
 #endif

@@ -130,6 +130,7 @@ struct submit_options {
 	bool dry_run;
 	bool check_cluster;
 	bool strict;
+	bool reuse;
 };
 
 static int submit(struct request *request, const struct submission *submission, const struct submit_options *options,
@@ -150,13 +151,14 @@ static int submit(struct request *request, const struct submission *submission, 
 	    .labels = submission->labels,
 	    .label_count = submission->label_count,
 	    .strict = options->strict,
+	    .reuse = options->reuse,
 	    .check_cluster = options->check_cluster,
 	    .idempotency = {.request_hash = hash},
 	};
 	struct db *db = NULL;
 	if (body_idempotency_key(request, &submit.idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
-	submission_hash(submission, options->strict, hash);
+	submission_hash(submission, options->strict, options->reuse, hash);
 	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client reply = {0};
 	request->changes_nothing = options->dry_run;
 	int result = options->dry_run ? service_plan(request->service, db, &submit, &reply, err)
@@ -176,7 +178,8 @@ static int parse_options(const struct query *query, struct submit_options *optio
 {
 	const char *check = query_get(query, "check");
 	if (query_get_bool(query, "dry_run", false, &options->dry_run, err) != 0 ||
-	    query_get_bool(query, "strict", false, &options->strict, err) != 0)
+	    query_get_bool(query, "strict", false, &options->strict, err) != 0 ||
+	    query_get_bool(query, "reuse", false, &options->reuse, err) != 0)
 		return -1;
 	if (check != NULL && strcmp(check, "cluster") != 0)
 		return err_set(err, NEL_INVALID, "query parameter \"check\" must be cluster");

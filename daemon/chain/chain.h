@@ -26,6 +26,7 @@ enum chain_event {
 	EVENT_ADMIT,         /* its turn has come: an attempt is to be sent */
 	EVENT_ACCEPTED,      /* Slurm has the attempt and gave it an id */
 	EVENT_REFUSED,       /* Slurm will not have the attempt; nothing of it exists */
+	EVENT_REUSED,        /* the scores of an equal job stand for its own; nothing of the attempt exists */
 	EVENT_SEEN_PENDING,  /* observed waiting (also after a requeue by Slurm itself) */
 	EVENT_SEEN_RUNNING,  /* observed running */
 	EVENT_END_SUCCESS,   /* the attempt ended well */

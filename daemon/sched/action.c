@@ -21,6 +21,8 @@ static void item_done(struct action_item *item)
 	free(item->resumed_for);
 	free(item->after_job);
 	free(item->exclude_node);
+	free(item->reuse);
+	free(item->checkpoints);
 }
 
 void action_free(struct action *action)
@@ -39,6 +41,7 @@ void action_free(struct action *action)
 	free(action->origin);
 	check_question_free(action->question);
 	check_reply_done(&action->checked);
+	free(action->checkpoints);
 	look_reply_done(&action->looked);
 	lost_evaluations_done(&action->lost);
 	submit_reply_done(&action->submitted);

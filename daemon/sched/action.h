@@ -79,6 +79,7 @@ struct action_item {
 	bool first_send;       /* nothing of this attempt can be on the cluster yet */
 	int budget_from;       /* the first attempt that the budget counts */
 	int64_t budget_left_s; /* for this attempt; -1: there is no budget */
+	char *reuse;           /* action_submit: as struct submit_task */
 	bool in_job;           /* the attempt may have queued the next one itself */
 	bool job_only;         /* action_cancel: others go on in the attempt */
 	bool waiting_only;     /* action_withdraw */
@@ -86,6 +87,7 @@ struct action_item {
 	/* action_collect */
 	enum collect_export_request export_request;
 	bool export_only;
+	char *checkpoints;  /* a JSON array: what they are made of is still to be known; NULL: it is not */
 	int64_t keep_rows;  /* of samples */
 	bool is_last;       /* nothing of the chain lives: what its attempts left goes, too */
 	int sealed_attempt; /* in which the job ended */
@@ -114,7 +116,8 @@ struct action {
 	unsigned char *origin; /* sealed: what the run directory says of itself */
 	size_t origin_size;
 	struct submit_reply submitted;
-	bool sent; /* something may have reached the cluster */
+	char *checkpoints; /* of the plan, a JSON array; NULL: they are not known by their files */
+	bool sent;         /* something may have reached the cluster */
 
 	/* action_observe */
 	bool ask_accounting; /* find out first whether there is any */

@@ -6,11 +6,14 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str_list.h"
 #include "db/evaluations.h"
+#include "db/fingerprints.h"
 #include "db/job_logs.h"
 #include "sched/advance.h"
 #include "sched/exports.h"
 #include "sched/results.h"
+#include "sched/reuse.h"
 #include "sched/transition.h"
 #include "slurm/samples_fetch.h"
 #include "slurm/samples_pack.h"
@@ -38,6 +41,17 @@ static int add_env(struct scheduler *s, const struct active_chain *chain, struct
 				&err) == 0)
 		return 0;
 	log_error("an environment cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
+	return -1;
+}
+
+/* One that has succeeded may be reused, when its checkpoints are what they were. */
+static int add_checkpoints(struct scheduler *s, const struct active_chain *chain, struct action *action)
+{
+	struct nel_err err;
+	if (action->items[0].export_only ||
+	    fingerprints_unsettled(s->db, chain->job.seq, &action->items[0].checkpoints, &err) == 0)
+		return 0;
+	log_error("what a job's checkpoints were cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 	return -1;
 }
 
@@ -73,7 +87,7 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		    chain->end_attempt > 0 ? chain->end_attempt : chain->common->attempt.number;
 		action->items[0].by_attempt = chain->ending && chain->end_attempt == 0;
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
-		if (add_env(s, chain, action) != 0) {
+		if (add_env(s, chain, action) != 0 || add_checkpoints(s, chain, action) != 0) {
 			active_chain_back_off(chain, 1, 60);
 			continue;
 		}
@@ -141,12 +155,16 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 	    order.job_name != NULL && slurm_cancel(pool, &order, 1, action->timeout_ms, err) != 0)
 		return -1;
 	bool shared = action->items[0].at_once > 0;
+	const char *checkpoints_json = action->items[0].checkpoints;
+	CLEANUP(str_list_freep)
+	char **checkpoints = checkpoints_json != NULL ? reuse_checkpoints(checkpoints_json) : NULL;
 	struct collect_order wanted = {.job_dir = action->items[0].job_dir,
 				       .chain_dir = shared ? action->items[0].chain_dir : NULL,
 				       .keep_bytes = action->items[0].keep_bytes,
 				       .attempt = action->items[0].sealed_attempt,
 				       .slurm_job_id = action->items[0].slurm_job_id,
 				       .wanted = action->items[0].export_request,
+				       .checkpoints = (const char *const *)checkpoints,
 				       .export_only = action->items[0].export_only};
 	if (slurm_collect(pool, &wanted, action->timeout_ms, &action->collected, err) != 0)
 		return -1;
@@ -257,6 +275,10 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 	}
 	if ((first && results_take(s->db, chain, action, clock_now_s(), err) != 0) ||
 	    keep_logs(s, chain, &action->collected, err) != 0)
+		return -1;
+	/* The rest of its life may bring another attempt, but for a success. */
+	if (first && action->items[0].checkpoints != NULL && results_end_state(chain) == CHAIN_SUCCEEDED &&
+	    fingerprints_settle(s->db, chain->job.seq, action->collected.fingerprint, err) != 0)
 		return -1;
 	bool ends = chain->ending;
 	if (ends) {

@@ -165,6 +165,7 @@ static int judged(struct scheduler *s, struct active_chain *chain, const struct 
 	case EVENT_ADMIT:
 	case EVENT_ACCEPTED:
 	case EVENT_REFUSED:
+	case EVENT_REUSED:
 	case EVENT_END_SUCCESS:
 	case EVENT_END_CONTINUE:
 	case EVENT_END_BUDGET:

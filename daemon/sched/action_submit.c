@@ -11,6 +11,7 @@
 #include "sched/advance.h"
 #include "sched/attempt_intent.h"
 #include "sched/origin.h"
+#include "sched/reuse.h"
 #include "sched/transition.h"
 
 #include <inttypes.h>
@@ -220,6 +221,12 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 	action->master_key = s->master_key;
 	action->sealed_env = TAKE(row.sealed_env);
 	action->sealed_env_size = row.sealed_env_size;
+	if (reuse_prepare(s, &row, action, &err) != 0) {
+		log_error("equal jobs cannot be looked up", LOG_S("eval", row.id), LOG_S("error", err.msg));
+		for (size_t i = 0; i < count; i++)
+			active_chain_back_off(group[i], 5, 300);
+		return;
+	}
 	if (!action_push(action, s->lanes)) {
 		for (size_t i = 0; i < count; i++)
 			active_chain_back_off(group[i], 1, 30);
@@ -360,6 +367,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						   .time_limit_s = item->time_limit_s,
 						   .after_job = item->after_job,
 						   .adopt_only = item->adopt_only,
+						   .reuse = item->reuse,
 						   .exclude_node = item->exclude_node,
 						   .budget_from = item->budget_from,
 						   .budget_left_s = item->budget_left_s,
@@ -370,6 +378,8 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						 .job_count = item->job_count,
 						 .at_once = item->at_once};
 	}
+	CLEANUP(str_list_freep)
+	char **checkpoints = action->checkpoints != NULL ? reuse_checkpoints(action->checkpoints) : NULL;
 	struct rundir_input input = {.plan = action->plan,
 				     .evaluation = action->evaluation,
 				     .rundir = action->rundir,
@@ -377,6 +387,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 				     .order_count = action->count,
 				     .shared = action->used_output_dirs != NULL,
 				     .used_output_dirs = (const char *const *)action->used_output_dirs,
+				     .checkpoints = (const char *const *)checkpoints,
 				     .secret = lookup_secret,
 				     .secret_arg = env,
 				     .origin = action->origin,
@@ -470,13 +481,29 @@ static int wait_for_change(struct scheduler *s, struct active_chain *chain, cons
 	return transition_waiting_on(s->db, chain, text, clock_now_s(), err);
 }
 
-static int submit_result(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
-			 int64_t *due_ms, struct nel_err *err)
+/* Nothing of it is on the cluster. When the equal job is gone meanwhile, what the store has now is offered next. */
+static int reused(struct scheduler *s, struct active_chain *chain, const struct submit_result *result,
+		  struct nel_err *err)
+{
+	bool found = false;
+	if (reuse_take(s, chain, result->fingerprint, &found, err) != 0)
+		return -1;
+	if (!found)
+		active_chain_back_off(chain, 1, 30);
+	return 0;
+}
+
+static int submit_result(struct scheduler *s, const struct action *action, struct active_chain *chain,
+			 const struct submit_result *result, int64_t *due_ms, struct nel_err *err)
 {
 	char text[NEL_ERR_MSG_MAX];
 	chain->limited = false;
 	switch (result->outcome) {
-	case SUBMIT_ACCEPTED: return accepted(s, chain, result, err);
+	case SUBMIT_REUSED: return reused(s, chain, result, err);
+	case SUBMIT_ACCEPTED:
+		if (reuse_note_submitted(s, action, chain, result->fingerprint, err) != 0)
+			return -1;
+		return accepted(s, chain, result, err);
 	case SUBMIT_REFUSED:
 		return advance_end(s, chain, EVENT_REFUSED, active_chain_end_reason(chain, result->message), err);
 	case SUBMIT_LIMIT: return wait_for_room(s, chain, result, due_ms, err);
@@ -515,7 +542,7 @@ static int take_job(struct scheduler *s, const struct action *action, size_t ind
 	const struct cluster_watch *watch = cluster_watch_get(&s->watches, action->cluster, action->identity);
 	action_describe_wait(action, wait);
 	if (!action->failed && index < action->submitted.count)
-		return submit_result(s, chain, &action->submitted.items[index], limit_due_ms, err);
+		return submit_result(s, action, chain, &action->submitted.items[index], limit_due_ms, err);
 	if (unsent(action, &action->items[index], chain)) {
 		const char *reason = active_chain_end_reason(chain, action->err.msg);
 		/* Earlier attempts left files, and secrets, on the cluster. */
@@ -550,6 +577,10 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 			    take_job(s, action, i, chain, &limit_due_ms, err) != 0)
 				return -1;
 		}
+		bool was_reused = !action->failed && i < action->submitted.count &&
+				  action->submitted.items[i].outcome == SUBMIT_REUSED;
+		if (common != NULL && was_reused && reuse_drop_attempt(s, common, err) != 0)
+			return -1;
 	}
 	return 0;
 }

@@ -18,8 +18,8 @@ static json_t *likeness_json(const char *hash, const char *parts)
 	return hash == NULL ? json_null() : json_pack("{s:s, s:s}", "hash", hash, "parts", parts);
 }
 
-static int add_job(struct db *db, json_t *jobs, const struct job_row *row, const struct eval_plan *plan,
-		   struct nel_err *err)
+static int add_job(struct db *db, json_t *jobs, const char *rundir, const struct job_row *row,
+		   const struct eval_plan *plan, struct nel_err *err)
 {
 	struct job_basis basis = {0};
 	const struct plan_job *plan_job = eval_plan_job(plan, row->index);
@@ -31,13 +31,15 @@ static int add_job(struct db *db, json_t *jobs, const struct job_row *row, const
 	char *name = row->chain.at_once > 0 ? script_shared_name(plan, row->chain.number, row->evaluation, 1)
 					    : script_job_name(plan, plan_job, row->evaluation, 1);
 	*strrchr(name, '.') = '\0';
+	/* The row's is another job's, where that one's scores stand for its own. */
+	CLEANUP(mem_freep) char *job_dir = script_job_dir(rundir, plan_job);
 	json_t *job =
 	    json_pack("{s:i, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s?, s:s?, s:I, s:o, s:o}", "index",
 		      row->index, "chain", row->chain.number, "at_once", row->chain.at_once, "name", name, "task",
-		      row->task, "job_dir", row->job_dir, "walltime_s", (json_int_t)row->chain.walltime_s,
-		      "budget_limit_s", (json_int_t)row->chain.budget_limit_s, "max_attempts", row->chain.max_attempts,
-		      "resume_mode", row->chain.resume_mode, "resume_on", row->chain.resume_on, "partition",
-		      row->partition, "account", row->account, "gpus", (json_int_t)row->gpus, "subject",
+		      row->task, "job_dir", job_dir, "walltime_s", (json_int_t)row->chain.walltime_s, "budget_limit_s",
+		      (json_int_t)row->chain.budget_limit_s, "max_attempts", row->chain.max_attempts, "resume_mode",
+		      row->chain.resume_mode, "resume_on", row->chain.resume_on, "partition", row->partition, "account",
+		      row->account, "gpus", (json_int_t)row->gpus, "subject",
 		      likeness_json(basis.subject_hash, basis.subject_parts), "protocol",
 		      likeness_json(basis.protocol_hash, basis.protocol_parts));
 	job_basis_done(&basis);
@@ -55,17 +57,17 @@ static int make_document(struct db *db, const struct evaluation_row *row, const 
 	if (jobs_of_evaluation(db, row->id, &jobs, err) != 0)
 		return -1;
 	for (size_t i = 0; i < jobs.count; i++)
-		if (add_job(db, array, &jobs.items[i], plan, err) != 0)
+		if (add_job(db, array, row->rundir, &jobs.items[i], plan, err) != 0)
 			return -1;
 	for (size_t i = 0; i < row->label_count; i++)
 		json_object_set_new(labels, row->labels[i].key, json_string(row->labels[i].value));
 	*ret_document =
-	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:O, s:O}", "format",
-		      ORIGIN_FORMAT, "id", row->id, "user", row->user, "cluster", row->cluster, "identity",
+	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:O, s:O}",
+		      "format", ORIGIN_FORMAT, "id", row->id, "user", row->user, "cluster", row->cluster, "identity",
 		      row->identity, "model", row->model, "rundir", row->rundir, "submitted_type", row->submitted_type,
 		      "submitted_text", row->submitted_text, "overrides", row->overrides, "resolved", row->resolved,
-		      "config_hash", row->config_hash, "images", row->images, "warnings", row->warnings, "created_at",
-		      (json_int_t)row->created_at, "labels", labels, "jobs", array);
+		      "config_hash", row->config_hash, "images", row->images, "warnings", row->warnings, "reuse",
+		      (int)row->reuse, "created_at", (json_int_t)row->created_at, "labels", labels, "jobs", array);
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "evaluation %s cannot be put into JSON", row->id);
 }
 
@@ -194,6 +196,7 @@ int origin_store(struct db *db, const json_t *document, const unsigned char *sea
 				     .config_hash = text_of(document, "config_hash", &missing),
 				     .images = text_of(document, "images", &missing),
 				     .warnings = text_of(document, "warnings", &missing),
+				     .reuse = json_is_true(json_object_get(document, "reuse")),
 				     .created_at = number_of(document, "created_at", &missing),
 				     .updated_at = now_s,
 				     .version = 1};

@@ -40,14 +40,14 @@ bool results_stand(const struct action *action)
 	return fault_of(action) == FAULT_NONE;
 }
 
-static enum chain_state end_of(const struct active_chain *chain)
+enum chain_state results_end_state(const struct active_chain *chain)
 {
 	return chain->ending ? chain_rule_for(chain->job.state, chain->end_event)->to : chain->job.state;
 }
 
 bool results_awaited(struct active_chain *chain, const struct action *action, int64_t wait_s)
 {
-	if (!chain->ending || end_of(chain) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
+	if (!chain->ending || results_end_state(chain) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
 		return false;
 	int64_t now_ms = clock_mono_ms();
 	if (chain->results_since_ms == 0)
@@ -150,7 +150,7 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 {
 	const struct collect_reply *found = &action->collected;
 	enum fault fault = fault_of(action);
-	bool succeeded = end_of(chain) == CHAIN_SUCCEEDED;
+	bool succeeded = results_end_state(chain) == CHAIN_SUCCEEDED;
 	const char *seal = fault == FAULT_NONE             ? found->results_hash
 			   : found->sealed_hash[0] != '\0' ? found->sealed_hash
 							   : NULL;

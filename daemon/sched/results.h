@@ -6,6 +6,9 @@
 #include "sched/action.h"
 #include "sched/active_chain.h"
 
+/* The state of a job that has ended, or in which it will when its end is stored. */
+enum chain_state results_end_state(const struct active_chain *chain);
+
 /* Has the job left scores that can be trusted? */
 bool results_stand(const struct action *action);
 

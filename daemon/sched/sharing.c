@@ -136,6 +136,7 @@ static bool is_over(const struct judgement *j)
 	case EVENT_ADMIT:
 	case EVENT_ACCEPTED:
 	case EVENT_REFUSED:
+	case EVENT_REUSED:
 	case EVENT_SEEN_PENDING:
 	case EVENT_SEEN_RUNNING:
 	case EVENT_CANCEL:

@@ -79,6 +79,7 @@ static int value_request_init(struct service *service, const struct campaign_row
 					    .text = campaign->config,
 					    .size = strlen(campaign->config),
 					    .json = campaign->json,
+					    .reuse = campaign->reuse,
 					    .overrides = r->override_items,
 					    .override_count = json_array_size(r->overrides) + 1,
 					    .labels = r->label_items,

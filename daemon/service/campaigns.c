@@ -118,6 +118,7 @@ static int fill_row(const struct campaign_request *request, struct campaign_row 
 	row->parameter = mem_strdup(request->parameter);
 	row->order = request->order;
 	row->live = request->live;
+	row->reuse = base->reuse;
 	row->config = mem_strndup(base->text, base->size);
 	row->json = base->json;
 	row->overrides = json_dumps(overrides, JSON_COMPACT);

@@ -19,7 +19,7 @@
 
 /* All borrowed. */
 struct campaign_request {
-	const struct submit_request *base; /* text, overrides, env, labels, actor and idempotency count */
+	const struct submit_request *base; /* text, overrides, env, labels, reuse, actor and idempotency count */
 	const char *name;
 	const char *parameter;
 	const char *const *values;

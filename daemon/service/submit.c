@@ -19,6 +19,7 @@
 #include "service/idempotency.h"
 #include "service/identities.h"
 #include "service/planned.h"
+#include "service/reusable.h"
 #include "service/secrets.h"
 #include "slurm/script.h"
 
@@ -53,8 +54,11 @@ static int make_plan(struct service *service, struct db *db, const struct submit
 					    .identities = &identities,
 					    .db = db,
 					    .now_s = now_s};
-	if (planned_make(&input, ret_planned, &errors, err) == 0)
+	if (planned_make(&input, ret_planned, &errors, err) == 0) {
+		if (request->reuse)
+			reusable_warn(ret_planned->plan, &ret_planned->warnings);
 		return 0;
+	}
 	if (errors.count > 0) {
 		reply->errors = problems_to_json(&errors);
 		reply->warnings =
@@ -141,6 +145,7 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	row->resolved = json_dumps(planned->plan->resolved, JSON_COMPACT);
 	row->images = json_dumps(images, JSON_COMPACT);
 	row->warnings = json_dumps(warnings, JSON_COMPACT);
+	row->reuse = request->reuse;
 	row->created_at = now_s;
 	row->updated_at = now_s;
 	row->version = 1;
@@ -185,6 +190,9 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	if (request->check_cluster && cluster_check_new(&planned, db, row.id, now_s, &ret_reply->check, err) != 0)
 		return -1;
 	if (planned_describe(&planned, row.id, now_s, PLANNED_SHOWN_MAX, &ret_reply->dry_run, err) != 0)
+		return -1;
+	if (request->reuse &&
+	    reusable_describe(db, &planned, &likeness, json_object_get(ret_reply->dry_run, "jobs"), err) != 0)
 		return -1;
 	json_object_set(ret_reply->dry_run, "forecast", forecast);
 	json_object_set(ret_reply->dry_run, "sharing", sharing);

@@ -188,6 +188,9 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 		} else if (record_is(&record, "sealed") && record_split(&record, 2, 2)) {
 			if (!read_hash(record.fields[1], "none", reply.sealed_hash))
 				break;
+		} else if (record_is(&record, "fingerprint") && record_split(&record, 2, 2)) {
+			if (!read_hash(record.fields[1], "", reply.fingerprint))
+				break;
 		} else if (record_is(&record, "hash") && record_split(&record, 3, 3)) {
 			if (!read_hash(record.fields[1], "changing", reply.results_hash))
 				break;
@@ -218,13 +221,20 @@ int slurm_collect(struct ssh_pool *pool, const struct collect_order *order, int6
 	remote_set(&data, "NEL_RECORD_DIR", record);
 	remote_set(&data, "NEL_SLURM_JOB_ID", order->slurm_job_id != NULL ? order->slurm_job_id : "");
 	remote_set(&data, "NEL_EXPORT", requests[order->wanted]);
+	remote_array_begin(&data, "NEL_CHECKPOINTS");
+	for (size_t i = 0; order->checkpoints != NULL && order->checkpoints[i] != NULL; i++)
+		remote_array_add(&data, order->checkpoints[i]);
+	remote_array_end(&data);
 	remote_set_number(&data, "NEL_EXPORT_ONLY", order->export_only);
 	remote_set_number(&data, "NEL_RESULTS_MAX", COLLECT_RESULTS_MAX);
 	remote_set_number(&data, "NEL_ATTEMPT", order->attempt);
 	remote_set_number(&data, "NEL_KEEP_BYTES", order->keep_bytes);
 	remote_set_number(&data, "NEL_KEEP_TOTAL", COLLECT_KEPT_MAX);
-	struct remote_call call = {
-	    .script = "collect", .data = str_text(&data), .output_max = OUTPUT_MAX, .timeout_ms = timeout_ms};
+	struct remote_call call = {.script = "collect",
+				   .takes_fingerprint = true,
+				   .data = str_text(&data),
+				   .output_max = OUTPUT_MAX,
+				   .timeout_ms = timeout_ms};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;

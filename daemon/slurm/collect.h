@@ -66,7 +66,8 @@ struct collect_order {
 	int attempt;           /* whose seal of the scores is read; of a shared chain's job, job_sighting.end_attempt */
 	const char *slurm_job_id; /* the log is that of this attempt; NULL: of any */
 	enum collect_export_request wanted;
-	bool export_only; /* the rest was read before */
+	const char *const *checkpoints; /* whose fingerprint is taken; NULL-terminated, or NULL */
+	bool export_only;               /* the rest was read before */
 };
 
 struct collect_reply {
@@ -77,6 +78,7 @@ struct collect_reply {
 	char results_hash[COLLECT_HASH_SIZE]; /* SHA-256 of the file; "changing" while it is written; "" when there is
 						 none */
 	char sealed_hash[COLLECT_HASH_SIZE]; /* of what the finished evaluation left; "none"; "" when it has not said */
+	char fingerprint[COLLECT_HASH_SIZE]; /* of the checkpoints, as struct submit_result has it; "": not known */
 	bool results_older;                  /* than the attempt: an earlier one left it */
 	bool has_samples;                    /* files that samples_fetch() reads */
 	int64_t progress;                    /* -1 unknown */

@@ -33,6 +33,7 @@ struct rundir_input {
 	size_t order_count;
 	bool shared;                         /* struct submit_package */
 	const char *const *used_output_dirs; /* of everybody's evaluations there; NULL-terminated */
+	const char *const *checkpoints;      /* struct submit_package */
 	secret_lookup secret;
 	void *secret_arg;
 	/* What the evaluation is, and its secrets, both sealed: for a store that has lost it (sched/origin.h). NULL:

@@ -27,7 +27,8 @@ struct attempt_order {
 	const char *job_name;  /* unique: script_job_name(), script_shared_name() */
 	int64_t time_limit_s;  /* at most the walltime; clipped to what the budget leaves */
 	const char *after_job; /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
-	bool adopt_only; /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
+	bool adopt_only;   /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
+	const char *reuse; /* as struct submit_task */
 	const char *exclude_node;        /* --exclude=<node>, after NODE_FAIL; NULL: none */
 	int budget_from;                 /* the first attempt that the budget counts */
 	int64_t budget_left_s;           /* for this attempt; -1: there is no budget */

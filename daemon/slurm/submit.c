@@ -18,19 +18,30 @@ void submit_reply_done(struct submit_reply *reply)
 	*reply = (struct submit_reply){0};
 }
 
+static bool read_fingerprint(const char *text, struct submit_result *result)
+{
+	size_t size = strlen(text);
+	if (size != SUBMIT_FINGERPRINT_SIZE - 1 || strspn(text, "0123456789abcdef") != size)
+		return false;
+	memcpy(result->fingerprint, text, size + 1);
+	return true;
+}
+
 /* The rest of "task|<index>|<outcome>|...". */
 static bool read_result(struct record *record, struct submit_result *result)
 {
 	static const struct {
 		const char *name;
 		enum submit_outcome outcome;
-	} outcomes[] = {{"accepted", SUBMIT_ACCEPTED}, {"refused", SUBMIT_REFUSED}, {"retry", SUBMIT_RETRY},
-			{"limit", SUBMIT_LIMIT},       {"untold", SUBMIT_UNTOLD},   {"in_doubt", SUBMIT_IN_DOUBT},
-			{"passing", SUBMIT_PASSING}};
+	} outcomes[] = {{"reused", SUBMIT_REUSED},     {"accepted", SUBMIT_ACCEPTED}, {"refused", SUBMIT_REFUSED},
+			{"retry", SUBMIT_RETRY},       {"limit", SUBMIT_LIMIT},       {"untold", SUBMIT_UNTOLD},
+			{"in_doubt", SUBMIT_IN_DOUBT}, {"passing", SUBMIT_PASSING}};
 	for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
 		if (strcmp(record->fields[2], outcomes[i].name) != 0)
 			continue;
 		result->outcome = outcomes[i].outcome;
+		if (result->outcome == SUBMIT_REUSED)
+			return read_fingerprint(record->fields[3], result);
 		if (result->outcome != SUBMIT_ACCEPTED) {
 			record_text(record->fields[3], result->message, sizeof result->message);
 			return true;
@@ -67,6 +78,12 @@ int submit_parse(const char *text, size_t size, size_t count, struct submit_repl
 			reply = (struct submit_reply){0};
 			return 0;
 		}
+		if (record_is(&record, "fingerprint") && record_split(&record, 3, 3)) {
+			int64_t of = record_number(record.fields[1], INT32_MAX, -1);
+			if (of >= 0 && (size_t)of < count)
+				(void)read_fingerprint(record.fields[2], &reply.items[of]);
+			continue;
+		}
 		if (!record_is(&record, "task") || !record_split(&record, 4, 4))
 			continue;
 		int64_t index = record_number(record.fields[1], INT32_MAX, -1);
@@ -85,6 +102,7 @@ static void render_data(const struct submit_package *package, struct str *data)
 {
 	remote_set(data, "NEL_RUNDIR", package->rundir);
 	remote_set_number(data, "NEL_SHARED", package->shared ? 1 : 0);
+	remote_set_number(data, "NEL_SHARE", package->share ? 1 : 0);
 	remote_set_number(data, "NEL_IN_JOB", package->in_job ? 1 : 0);
 	remote_set_number(data, "NEL_TAR_SIZE", (int64_t)package->tar_size);
 	remote_array_begin(data, "NEL_TASK_DIRS");
@@ -102,6 +120,14 @@ static void render_data(const struct submit_package *package, struct str *data)
 	remote_array_begin(data, "NEL_TASK_ADOPT_ONLY");
 	for (size_t i = 0; i < package->task_count; i++)
 		str_appendf(data, "%d ", package->tasks[i].adopt_only ? 1 : 0);
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_TASK_REUSE");
+	for (size_t i = 0; i < package->task_count; i++)
+		remote_array_add(data, package->tasks[i].reuse != NULL ? package->tasks[i].reuse : "");
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_CHECKPOINTS");
+	for (size_t i = 0; package->checkpoints != NULL && package->checkpoints[i] != NULL; i++)
+		remote_array_add(data, package->checkpoints[i]);
 	remote_array_end(data);
 	/* Two arrays side by side: a path, and the task that needs it (-1: every task). */
 	struct str tasks = {0};
@@ -147,6 +173,7 @@ int submit_send(struct ssh_pool *pool, const struct submit_package *package, int
 	struct remote_call call = {.ret_sent = ret_sent,
 				   .script = "submit",
 				   .asks_mounts = true,
+				   .takes_fingerprint = true,
 				   .data = str_text(&data),
 				   .payload = package->tar,
 				   .payload_size = package->tar_size,
@@ -201,6 +228,7 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 						       .job_name = order->job_name,
 						       .number = order->number,
 						       .adopt_only = order->adopt_only,
+						       .reuse = order->reuse,
 						       .sources = tasks->sources[i].items};
 	}
 	return 0;
@@ -239,7 +267,9 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 					 .sources = sources.items,
 					 .tasks = tasks.items,
 					 .task_count = tasks.count,
+					 .checkpoints = in->checkpoints,
 					 .shared = in->shared,
+					 .share = in->order_count > 0 && in->orders[0].share != NULL,
 					 .in_job = in->plan->resume_mode == RESUME_IN_JOB,
 					 .tar = tar.data,
 					 .tar_size = tar.size};

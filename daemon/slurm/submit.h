@@ -13,17 +13,21 @@ enum submit_outcome {
 			*/
 	SUBMIT_UNTOLD, /* Slurm refuses it for a limit without saying whether of the number of jobs, which passes, or of
 			  their size or time, which does not */
-	SUBMIT_PASSING, /* refused, or sbatch could not be run, for something that may pass: nothing runs */
-	SUBMIT_IN_DOUBT /* an earlier try may have reached sbatch and cannot be looked up yet: ask again later, same
-			   name */
+	SUBMIT_PASSING,  /* refused, or sbatch could not be run, for something that may pass: nothing runs */
+	SUBMIT_IN_DOUBT, /* an earlier try may have reached sbatch and cannot be looked up yet: ask again later, same
+			    name */
+	SUBMIT_REUSED    /* fingerprint is one of those that were offered: nothing of it goes to Slurm */
 };
+
+#define SUBMIT_FINGERPRINT_SIZE 65 /* hexadecimal digits of a SHA-256 */
 
 struct submit_result {
 	int job_index; /* -1: of several jobs; the place in the reply is the order's */
 	enum submit_outcome outcome;
 	char slurm_job_id[24];
-	int64_t submitted_at; /* UTC on the cluster */
-	char message[512];    /* one line, from sbatch or the check */
+	int64_t submitted_at;                      /* UTC on the cluster */
+	char fingerprint[SUBMIT_FINGERPRINT_SIZE]; /* of the checkpoints before it was submitted; "": not known */
+	char message[512];                         /* one line, from sbatch or the check */
 };
 
 struct submit_reply {
@@ -50,14 +54,18 @@ struct submit_task {
 	bool adopt_only;      /* looked up, and never given to sbatch anew */
 	/* What must exist on the cluster: mount sources, image files; NULL-terminated. */
 	const char *const *sources;
+	const char *
+	    reuse; /* fingerprints of its checkpoints with which it is not submitted, with spaces between; NULL: none */
 };
 
 struct submit_package {
 	const char *rundir;
-	const char *const *sources; /* of every task; NULL-terminated */
+	const char *const *sources;     /* of every task; NULL-terminated */
+	const char *const *checkpoints; /* whose fingerprint is taken; NULL-terminated, or NULL */
 	const struct submit_task *tasks;
 	size_t task_count;
 	bool shared;     /* people share the account: what would show them each other's runs is not mounted */
+	bool share;      /* the task is a shared chain */
 	bool in_job;     /* an attempt may have been queued by the one before it */
 	const void *tar; /* the files */
 	size_t tar_size;

@@ -134,6 +134,21 @@ def test_dry_run_of_a_shared_deployment_shows_the_one_script_and_each_jobs_files
     assert folders[1].isdisjoint(folders[0]) and "shared.1" in folders[0] and len(folders[1]) == 1
 
 
+@pytest.mark.parametrize(("config", "overrides", "pointer", "words"), [
+    (CONFIG, [], "/deployment", "behind a URL"),
+    (GPU_CONFIG, ["deployment.checkpoint_path=null", "deployment.hf_model_handle=a/b"], "/deployment/checkpoint_path", "no checkpoint_path"),
+    (GPU_CONFIG, ["++execution.share_deployment=true", "evaluation.tasks=[{name: hellaswag}, {name: mmlu}]"],
+     "/execution/share_deployment", "all together or not at all"),
+], ids=["URL", "handle", "shared"])
+def test_dry_run_with_reuse_warns_of_what_cannot_be(ann, config, overrides, pointer, words):
+    document = ann.submit(json.dumps({"config": config, "overrides": overrides, "env": {"HF_TOKEN": "x"}}), 200, "application/json",
+                          params={"dry_run": "true", "reuse": "true"}).json()
+    (warning,) = [w for w in document["warnings"] if "reused" in w["message"]]
+    assert warning["pointer"] == pointer and words in warning["message"]
+    assert [job["reuse_candidate"] for job in document["jobs"]] == [None] * len(document["jobs"])
+    assert "reuse_candidate" not in dry_run(ann).json()["jobs"][0]
+
+
 def test_dry_run_strict_unknown_key_is_an_error(ann):
     config = CONFIG.replace("  account: acct", "  account: acct\n  wall_time: '1'")
     assert dry_run(ann, config).json()["warnings"][0]["pointer"] == "/execution/wall_time"

@@ -1,12 +1,13 @@
 """What scores of real runs are of: two checkpoints under one served name, and two sizes of one task, side by side."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from configs import MODEL, task
-from submissions import Submissions
+from submissions import Site, Submissions
 
 SAMPLES = {"samples": ["lm_eval", "byob", "n5"], "wrong": [1]}
 
@@ -21,6 +22,7 @@ def second(env):
 @pytest.fixture(scope="module")
 def run(bed, daemon, model_server):
     shutil.copytree(bed.env["NEL_CHECKPOINT"], second(bed.env), dirs_exist_ok=True)
+    (second(bed.env) / "model.safetensors").write_text("weights")
     return submissions.submit_all(bed, daemon, model_server).ended
 
 
@@ -66,3 +68,58 @@ def test_their_samples_are_read_and_paired(daemon, run):
     assert {1} <= {item["id"] for item in wrong}
     record = daemon.client.get(next(one for one in wrong if one["id"] == 1 and one["filter"] == "strict")["record"])
     assert record["doc"]["question"] == "What is 1 + 2?" and record["acc"] == 0
+
+
+def stat_of(file):
+    return file.stat().st_mtime_ns
+
+
+def test_an_equal_job_is_reused_until_its_checkpoint_changes(bed, daemon, model_server, run):
+    """Of an evaluation the job that has run before is answered without Slurm, and the other one runs."""
+    first, client = run("two"), daemon.client
+    made, _, port, *_ = submissions.made["two"]
+    config = made(Site(bed, "alpha", port + 100, model_server))
+    weights, text = second(bed.env) / "model.safetensors", second(bed.env) / "config.json"
+    ends = len(client.get("/v1/usage?by=task")["items"])
+
+    def submit(expect, *more):
+        """The job's scores are those of `expect`, or, with None, it goes to Slurm; returns it."""
+        config["evaluation"]["tasks"] = [task(extra=SAMPLES), *more]
+        evaluation = client.submit(config, params={"reuse": "true"})
+        job = client.wait_job(f"{evaluation['id']}.0", lambda j: j["reused_from"] or j["slurm_job_id"], "is reused or submitted")
+        assert job["reused_from"] == (expect and expect["id"])
+        if expect is None:
+            client.post(f"/v1/evaluations/{evaluation['id']}/cancel", 202)
+        return job
+
+    dry = client.post("/v1/evaluations?dry_run=true&reuse=true", 200, json={"config": {
+        **config, "evaluation": {"tasks": [task(extra=SAMPLES), task(5)]}}})
+    assert [job["reuse_candidate"] for job in dry["jobs"]] == [first["id"], None]
+
+    job = submit(first, task(5))
+    assert (job["state"], job["attempt"], job["slurm_job_id"], job["attempts"]) == ("succeeded", 0, None, [])
+    assert [change["to"] for change in job["history"]] == ["queued", "submitting", "succeeded"]
+    assert f"reused from {first['id']}" in job["reason"] and job["rundir"] == first["rundir"]
+
+    assert client.scores(job["id"]) == client.scores(first["id"]) != {}
+    mine, theirs = (client.get(f"/v1/jobs/{one['id']}/samples") for one in (job, first))
+    assert mine["stored"] == theirs["stored"] and mine["items"][0]["record"] != theirs["items"][0]["record"]
+    assert client.get(mine["items"][0]["record"]) == client.get(theirs["items"][0]["record"])
+    other = client.wait_state(f"{job['evaluation']}.1", "succeeded")
+    assert other["reused_from"] is None and other["slurm_job_id"]
+    assert len(client.get("/v1/usage?by=task")["items"]) == ends
+    submit(first)
+
+    was = stat_of(weights)
+    weights.touch()
+    submit(None)
+    os.utime(weights, ns=(was, was))
+    submit(first)
+    was = stat_of(text)
+    content = text.read_text()
+    text.write_text(content[:-1] + " ")
+    os.utime(text, ns=(was, was))
+    submit(None)
+    text.write_text(content)
+    os.utime(text, ns=(was, was))
+    submit(first)

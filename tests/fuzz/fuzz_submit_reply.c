@@ -12,6 +12,7 @@ static void check_result(const struct submit_result *r, size_t index)
 	FUZZ_CHECK(fuzz_is_utf8(r->message) && !str_has_control(r->message));
 	switch (r->outcome) {
 	case SUBMIT_ACCEPTED: FUZZ_CHECK(observe_is_job_id(r->slurm_job_id) && r->submitted_at >= 0); break;
+	case SUBMIT_REUSED: FUZZ_CHECK(strlen(r->fingerprint) == SUBMIT_FINGERPRINT_SIZE - 1); break;
 	case SUBMIT_REFUSED:
 	case SUBMIT_RETRY:
 	case SUBMIT_LIMIT:

@@ -7,6 +7,7 @@ import disks  # noqa: F401
 import old_stores  # noqa: F401
 import placing  # noqa: F401
 import sbatch_answers  # noqa: F401
+import reuse  # noqa: F401
 import shared  # noqa: F401
 import slurm_answers  # noqa: F401
 from registry import FULL_ONLY, SCENARIOS  # noqa: F401

@@ -35,7 +35,7 @@ CONFIG = {
 
 
 SHARED = {"defaults": [{"execution": "slurm/default"}, {"deployment": "vllm"}, "_self_"],
-          "deployment": {"checkpoint_path": "/usr/share", "served_model_name": "m"}}
+          "deployment": {"checkpoint_path": "/usr/lib/openssh", "served_model_name": "m"}}
 sharing = threading.local()  # .on: the worlds of this thread submit evaluations whose tasks share a deployment
 
 
@@ -127,6 +127,7 @@ class World:
         self.closers = []  # called at the end, the last one first
         self.daemon = None
         self.shared = getattr(sharing, "on", False)
+        self.checkpoint = None  # a directory: evaluations are of it, and may be answered with the scores of equal ones
         self.evaluations = []
         self.closing = threading.Event()
         self.sim = Sim(f"{self.directory}/sim")
@@ -228,7 +229,11 @@ class World:
         if self.shared:
             at_once = (True, 2)[len(self.evaluations) % 2]
             tasks, execution = tasks + 1, {"share_deployment": at_once, **execution}
-        base = {name: CONFIG[name] for name in CONFIG if name != "target"} | SHARED if self.shared else CONFIG
+        base = CONFIG
+        if self.shared or self.checkpoint:
+            base = {name: CONFIG[name] for name in CONFIG if name != "target"} | SHARED
+        if self.checkpoint:
+            base = {**base, "deployment": {**base["deployment"], "checkpoint_path": str(self.checkpoint)}}
         return {**base, "execution": {**CONFIG["execution"], "output_dir": output or self.sim.output, **execution},
                 "evaluation": {"tasks": [{"name": "lm-evaluation-harness.ifeval"}] * tasks}}
 
@@ -241,7 +246,8 @@ class World:
         return found
 
     def _post_once(self, key, body):
-        status, document = self.request("POST", "/v1/evaluations", body, {"Idempotency-Key": key})
+        path = "/v1/evaluations?reuse=true" if self.checkpoint else "/v1/evaluations"
+        status, document = self.request("POST", path, body, {"Idempotency-Key": key})
         if status == 202:
             return document["id"]
         if status in (0, 500, 503):
@@ -335,6 +341,8 @@ class World:
             raise Wrong(f"{where} is not {expect}")
         if job["state"] not in ENDS:
             raise Wrong(f"{where} has not ended")
+        if job["reused_from"] and (job["state"] != "succeeded" or job["attempts"]):
+            raise Wrong(f"{where} is reused, and has the attempts {job['attempts']}")
         suffix = f".{job['chain'].rpartition('.c')[2]}-{job['evaluation']}."
         mine = [(name, found) for name, found in by_name.items() if suffix in name]
         numbers = {int(name.rpartition(".")[2]) for name, _ in mine}
@@ -360,7 +368,7 @@ class World:
         if self.shared:
             self._check_shared(job, where)
             return
-        if (job["state"] == "succeeded") != (completed == 1) or completed > 1:
+        if (job["state"] == "succeeded") != (completed == 1 or job["reused_from"] is not None) or completed > 1:
             raise Wrong(f"{where}: {completed} of its attempts completed")
         if completed:
             self._check_answers(job, mine[0][1][0]["dir"])

@@ -23,6 +23,9 @@ static inline void sent_done(struct sent *sent)
 static bool adopt_only;
 /* People share the account. */
 static bool shared;
+/* Below the test's directory; and the fingerprints with which tasks are not submitted, NULL: none. */
+static const char *checkpoint;
+static const char *reuse;
 /* The number of their first task. */
 static size_t first_task;
 
@@ -48,6 +51,7 @@ static inline struct sent send_with(size_t count, const char *const *sources, co
 						.job_name = names[i][1],
 						.number = number,
 						.adopt_only = adopt_only,
+						.reuse = reuse,
 						.sources = i == 1 ? sources : no_sources};
 	}
 	str_append(&make, "tar -c *; rm -rf \"$PWD\"");
@@ -58,7 +62,10 @@ static inline struct sent send_with(size_t count, const char *const *sources, co
 	while ((size = fread(buf, 1, sizeof buf, pipe)) > 0)
 		str_append_n(&tar, buf, size);
 	pclose(pipe);
+	CLEANUP(mem_freep) char *weights = mem_printf("%s/%s", local_dir, checkpoint != NULL ? checkpoint : "");
+	const char *const weights_list[] = {checkpoint != NULL ? weights : NULL, NULL};
 	struct submit_package package = {.rundir = dir,
+					 .checkpoints = weights_list,
 					 .sources = no_sources,
 					 .tasks = tasks,
 					 .task_count = count,

@@ -192,7 +192,7 @@ static void test_render_job_unknown_values_are_null(void **state)
 	(void)state;
 	render_job(&out, &job);
 	json_t *json = parse(&out);
-	assert_int_equal(json_object_size(json), 27);
+	assert_int_equal(json_object_size(json), 28);
 	for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
 		assert_true(json_is_null(json_object_get(json, nulls[i])));
 	const json_t *budget = json_object_get(json, "budget");

@@ -244,16 +244,16 @@ static void test_submission_hash_every_part_counts(void **state)
 	    "{\"config\": {}, \"labels\": {\"A\": \"b\"}}",
 	};
 	enum { COUNT = sizeof bodies / sizeof bodies[0] };
-	char hashes[COUNT + 1][SECRET_HASH_SIZE];
+	char hashes[COUNT + 2][SECRET_HASH_SIZE];
 	(void)state;
-	for (size_t i = 0; i <= COUNT; i++) {
+	for (size_t i = 0; i <= COUNT + 1; i++) {
 		struct submission s = {0};
 		struct nel_err err = {0};
 		json_t *errors = NULL;
-		assert_int_equal(read_json(bodies[i % COUNT], &s, &errors, &err), 0);
-		submission_hash(&s, i == COUNT, hashes[i]);
+		assert_int_equal(read_json(bodies[i < COUNT ? i : 0], &s, &errors, &err), 0);
+		submission_hash(&s, i == COUNT, i > COUNT, hashes[i]);
 		char again[SECRET_HASH_SIZE];
-		submission_hash(&s, i == COUNT, again);
+		submission_hash(&s, i == COUNT, i > COUNT, again);
 		assert_string_equal(again, hashes[i]);
 		submission_done(&s);
 		for (size_t j = 0; j < i; j++)

@@ -1,4 +1,7 @@
 /* What Slurm's answer to a submission makes of a chain: rows before, answer, rows after. */
+#include "db/fingerprints.h"
+#include "db/likenesses.h"
+#include "db/results.h"
 #include "sched_fixture.h"
 
 static struct action *outcome(struct scene *scene, enum submit_outcome outcome, const char *message)
@@ -54,6 +57,37 @@ static struct action *retry(struct scene *scene)
 static struct action *in_doubt(struct scene *scene)
 {
 	return outcome(scene, SUBMIT_IN_DOUBT, "sacct does not answer");
+}
+
+#define FINGERPRINT "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
+/* The cluster has found the fingerprint of a job that is not there any more. */
+static struct action *reused_of_none(struct scene *scene)
+{
+	struct action *action = outcome(scene, SUBMIT_REUSED, "");
+	snprintf(action->submitted.items[0].fingerprint, sizeof action->submitted.items[0].fingerprint, FINGERPRINT);
+	return action;
+}
+
+/* Likewise, and that job is there. */
+static struct action *reused(struct scene *scene)
+{
+	static int number = 5000;
+	struct fixture *f = scene->f;
+	struct evaluation_row evaluation = sample_evaluation(++number);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	struct job_row row = sample_job(&evaluation, 0);
+	const struct likeness_row subject = {"aa", "{}"};
+	const struct likeness_row protocol = {"cc", "{}"};
+	const struct score score = {.task = (char *)"t", .metric = (char *)"m", .score = (char *)"s", .value = 1};
+	row.state = CHAIN_SUCCEEDED;
+	assert_ok(f, jobs_insert(f->db, &row, &f->err));
+	assert_ok(f, likenesses_set(f->db, scene->chain->job_seq, &subject, &protocol, &f->err));
+	assert_ok(f, likenesses_set(f->db, row.seq, &subject, &protocol, &f->err));
+	assert_ok(f, results_replace(f->db, row.seq, &score, 1, NOW_S, &f->err));
+	assert_ok(f, fingerprints_put(f->db, row.seq, "[]", FINGERPRINT, &f->err));
+	assert_ok(f, fingerprints_settle(f->db, row.seq, FINGERPRINT, &f->err));
+	return reused_of_none(scene);
 }
 
 static struct action *failed(struct scene *scene, enum nel_err_kind kind, enum nel_err_reason reason, bool sent)
@@ -116,6 +150,25 @@ static void test_take_submit(void **state)
 	     {.state = CHAIN_SUBMITTING},
 	     refused,
 	     {.state = CHAIN_SUBMITTING, .pending = ACTION_COLLECT, .ending = true, .events = ""}},
+	    {"an equal job's scores stand for its own: it has succeeded",
+	     {.state = CHAIN_SUBMITTING},
+	     reused,
+	     {.state = CHAIN_SUCCEEDED,
+	      .reason = "reused from ",
+	      .events = "results.recorded job.state evaluation.state evaluation.ended",
+	      .collected = true}},
+	    {"the equal job is gone: it is sent again",
+	     {.state = CHAIN_SUBMITTING},
+	     reused_of_none,
+	     {.state = CHAIN_SUBMITTING, .pending = ACTION_SUBMIT, .events = "", .due_in_s = 1}},
+	    {"cancelled before the answer that it may be reused",
+	     {.state = CHAIN_CANCELLING, .nobody = true, .cancelled = true},
+	     reused,
+	     {.state = CHAIN_CANCELLING,
+	      .pending = ACTION_COLLECT,
+	      .reason = "cancelled by anna",
+	      .ending = true,
+	      .events = ""}},
 	    {"a limit of the number of jobs: it waits, however long",
 	     {.state = CHAIN_SUBMITTING},
 	     limit,

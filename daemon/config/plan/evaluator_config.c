@@ -238,9 +238,9 @@ static json_t *endpoint_url(const struct plan_ctx *ctx, const struct plan_job *j
 	const char *path = job->endpoint_type == NULL ? NULL : endpoint_path(s, job->endpoint_type);
 	const char *reference = s->num_instances > 1 ? s->proxy_port_reference : s->port_reference;
 	if (path != NULL && reference != NULL)
-		return json_sprintf("http://127.0.0.1:%s%s", reference, path);
+		return json_sprintf(EVALUATOR_CONFIG_HERE "%s%s", reference, path);
 	if (path != NULL)
-		return json_sprintf("http://127.0.0.1:%d%s", s->num_instances > 1 ? s->proxy_port : s->port, path);
+		return json_sprintf(EVALUATOR_CONFIG_HERE "%d%s", s->num_instances > 1 ? s->proxy_port : s->port, path);
 	if (!given && job->endpoint_type != NULL)
 		reader_error(&ctx->reader, base,
 			     "deployment.endpoints has no '%s', which this task's endpoint_type asks for; set the "

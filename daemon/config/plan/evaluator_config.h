@@ -4,6 +4,9 @@
 
 #include "config/plan/plan_parts.h"
 
+/* Where a task finds the deployment, which other URLs do not begin with; the port follows. */
+#define EVALUATOR_CONFIG_HERE "http://127.0.0.1:"
+
 /* Bytes that all jobs' config_ef.yaml may take together: each holds the whole resolved config. */
 #define EVALUATOR_CONFIGS_MAX (128 * 1024 * 1024)
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
+#include "config/plan/evaluator_config.h"
 #include "config/text/tree.h"
 
 #include <sodium.h>
@@ -12,7 +13,6 @@
 
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define SPACE " \t\r\n"
-#define HERE "http://127.0.0.1:" /* the deployment, as evaluator_config.c writes it */
 
 struct maker {
 	const struct eval_plan *plan;
@@ -275,7 +275,7 @@ static json_t *evaluator_config(const struct plan_job *job)
 static json_t *endpoint_of(const struct maker *m, const json_t *endpoint)
 {
 	const char *url = json_string_value(json_object_get(endpoint, "url"));
-	if (url == NULL || (m->plan->deployment != NULL && str_starts_with(url, HERE)))
+	if (url == NULL || (m->plan->deployment != NULL && str_starts_with(url, EVALUATOR_CONFIG_HERE)))
 		return NULL;
 	return json_string(url);
 }

@@ -6,6 +6,9 @@
 # marker means that an earlier try may have reached slurmctld: then squeue and sacct are asked for the attempt's unique
 # name, and only when both answered without it, and the claim is old enough for an sbatch on its way to have arrived,
 # is sbatch called again.
+#
+# A task whose checkpoints have one of the fingerprints in NEL_TASK_REUSE is not submitted: the scores of an equal job stand
+# for its own. Its claim, with the fingerprint in it, keeps any other try from calling sbatch.
 
 # A cut connection must not stop this between sbatch and the marker.
 trap '' HUP PIPE
@@ -23,6 +26,7 @@ accepted_at=()
 stopped=         # why no further sbatch is called in this run
 stopped_outcome= # and what that means for the tasks it was not called for
 unpacked=        # where the files came into being
+fingerprint=unknown # of the checkpoints; "unknown" until it is taken
 questions_asked= # squeue and sacct have been asked for names
 declare -A found_ids=() found_at=()
 
@@ -194,6 +198,45 @@ adopt() { # TASK
     fi
     mkdir -p -- "$dir/.submitted/$number" 2>/dev/null && write_marker "$dir/.submitted/$number" "$id" "$at"
     accept "$1" "$id" "$at"
+}
+
+# Takes the fingerprint, once: it takes a while.
+know_fingerprint() {
+    [[ $fingerprint != unknown ]] || take_fingerprint
+}
+
+# May the scores of an equal job stand for the task's?
+may_reuse() { # TASK FINGERPRINT
+    [[ -n $2 && " ${NEL_TASK_REUSE[$1]} " == *" $2 "* ]]
+}
+
+# The task was answered with the scores of an equal job before. 1: it is to be submitted now.
+repeat_reuse() { # TASK CLAIM
+    local before=
+    read -r -n 100 before <"$2/reused"
+    if ((!NEL_TASK_ADOPT_ONLY[$1])) && may_reuse "$1" "$before"; then
+        answer_reused "$1" "$before"
+        return
+    fi
+    rm -rf -- "$2" # that job is gone, or nothing is wanted any more
+    return 1
+}
+
+# Nothing of the task goes to Slurm, so that nothing needs its secrets.
+answer_reused() { # TASK FINGERPRINT
+    local dirs=("./${NEL_TASK_DIRS[$1]}")
+    ((!NEL_SHARE)) || dirs=(./*/)
+    result "$1" reused "$2"
+    rm -f -- "${dirs[@]/%//.secrets.env}" "${dirs[@]/%//.secrets.sealed}"
+}
+
+reuse() { # TASK CLAIM
+    if { printf '%s\n' "$fingerprint" >"$2/reused.new" && mv -f -- "$2/reused.new" "$2/reused"; } 2>/dev/null; then
+        answer_reused "$1" "$fingerprint"
+    else
+        rm -rf -- "$2"
+        result "$1" retry "cannot write to $2 on $host"
+    fi
 }
 
 # A claim without a marker. 0: sbatch may be called.
@@ -409,6 +452,7 @@ follows_nothing() { # TASK
 
 submit() { # TASK CLAIM
     local said output status doubtful outcome at tidied named=''
+    [[ -z $fingerprint ]] || { printf '%s\n' "$fingerprint" >"$2/fingerprint"; } 2>/dev/null
     end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
     run_sbatch "$2"
@@ -449,10 +493,18 @@ submit_task() { # TASK
     local marker=./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at
     if read_id "$marker/id"; then
         accept "$1" "$id" "$at"
-    elif [[ -n $stopped && ! -d $marker ]]; then
+        return
+    fi
+    [[ ! -f $marker/reused ]] || ! repeat_reuse "$1" "$marker" || return 0
+    ((NEL_TASK_ADOPT_ONLY[$1])) || know_fingerprint
+    if [[ -n $stopped && ! -d $marker ]] && ! may_reuse "$1" "$fingerprint"; then
         result "$1" "$stopped_outcome" "$stopped"
     elif claim "$1" "$marker"; then
-        submit "$1" "$marker"
+        if may_reuse "$1" "$fingerprint"; then
+            reuse "$1" "$marker"
+        else
+            submit "$1" "$marker"
+        fi
     fi
 }
 
@@ -472,6 +524,13 @@ correct_times() {
     done
 }
 
+# Of what was submitted, the checkpoints as they were before.
+print_fingerprint() { # TASK
+    local file=./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]}/fingerprint text=
+    [[ -f $file ]] && read -r -n 100 text <"$file" && [[ $text =~ ^[0-9a-f]{64}$ ]] || return 0
+    printf 'fingerprint|%d|%s\n' "$1" "$text"
+}
+
 shopt -s dotglob nullglob
 command -v sbatch >/dev/null || fail remote "there is no sbatch on the path of $user on $host"
 make_rundir
@@ -488,6 +547,7 @@ done
 correct_times
 for task in "${!NEL_TASK_DIRS[@]}"; do
     if [[ -n ${accepted_ids[$task]-} ]]; then
+        print_fingerprint "$task"
         printf 'task|%d|accepted|%s|%s\n' "$task" "${accepted_ids[$task]}" "${accepted_at[$task]}"
     else
         printf 'task|%d|%s\n' "$task" "${results[$task]}"

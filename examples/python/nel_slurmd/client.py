@@ -53,20 +53,23 @@ class Client:
 
     def submit(self, config: Config, *, overrides: Sequence[str] = (), env: Optional[Mapping[str, str]] = None,
                labels: Optional[Mapping[str, str]] = None, tasks: Sequence[str] = (), strict: bool = False,
-               key: Optional[str] = None) -> Evaluation:
+               reuse: bool = False, key: Optional[str] = None) -> Evaluation:
         """Stores a config's evaluation, to be run. config: a mapping, the path of a file as a Path, or YAML or JSON text.
-        overrides: as the launcher's `-o`. env: secrets that the config names. tasks: only these. key: an idempotency key
+        overrides: as the launcher's `-o`. env: secrets that the config names. tasks: only these. reuse: a job takes the scores of an
+        equal one, of the same checkpoint, where there is one. key: an idempotency key
         of your own; what is sent twice with one key is run once. What is wrong with the config raises Invalid."""
         body = _envelope(config, overrides, env, labels)
-        params: Dict[str, Any] = {"task": list(tasks), **({"strict": "true"} if strict else {})}
+        params: Dict[str, Any] = {"task": list(tasks), **({"strict": "true"} if strict else {}),
+                                  **({"reuse": "true"} if reuse else {})}
         reply = self._http.send("POST", "/v1/evaluations", params=params, json=body,
                                 headers={"Idempotency-Key": key or str(uuid.uuid4())})
         return cast(Evaluation, reply.json())
 
     def dry_run(self, config: Config, *, overrides: Sequence[str] = (), env: Optional[Mapping[str, str]] = None,
-                tasks: Sequence[str] = (), strict: bool = False, check_cluster: bool = False) -> DryRun:
+                tasks: Sequence[str] = (), strict: bool = False, reuse: bool = False, check_cluster: bool = False) -> DryRun:
         """What submit() would run: the resolved config, each run.sub, warnings. check_cluster: the cluster is asked, too."""
         params: Dict[str, Any] = {"dry_run": "true", "task": list(tasks), **({"strict": "true"} if strict else {}),
+                                  **({"reuse": "true"} if reuse else {}),
                                   **({"check": "cluster"} if check_cluster else {})}
         return cast(DryRun, self._http.send("POST", "/v1/evaluations", params=params,
                                             json=_envelope(config, overrides, env, None)).json())

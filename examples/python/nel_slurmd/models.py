@@ -192,6 +192,7 @@ class JobFields(TypedDict):
     progress: Optional[JobProgress]
     gpu_utilization: Optional[GpuUtilization]
     budget: Budget
+    reused_from: Optional[JobId]
     export: Optional[JobExport]
     observed_at: TimeOrNull
     created_at: Time
@@ -345,7 +346,7 @@ class DryRunJobsItemFilesItem(TypedDict):
     content: Optional[str]
 
 
-class DryRunJobsItem(TypedDict):
+class DryRunJobsItemRequired(TypedDict):
     task: str
     index: int
     container: str
@@ -353,6 +354,10 @@ class DryRunJobsItem(TypedDict):
     script: Optional[str]
     files: Optional[List[DryRunJobsItemFilesItem]]
     secrets: Optional[str]
+
+
+class DryRunJobsItem(DryRunJobsItemRequired, total=False):
+    reuse_candidate: Optional[JobId]
 
 
 class ClusterCheckChecksItem(TypedDict):
@@ -823,6 +828,7 @@ class NewCampaign(NewCampaignRequired, total=False):
     values: List[str]
     watch: NewCampaignWatch
     live: int
+    reuse: bool
     order: CampaignOrder
     baseline: str
 
@@ -840,6 +846,7 @@ class CampaignFields(TypedDict):
     parameter: str
     order: CampaignOrder
     live: int
+    reuse: bool
     overrides: List[str]
     labels: CampaignLabels
     created_at: Time
