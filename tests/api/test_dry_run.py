@@ -137,7 +137,7 @@ def test_dry_run_of_a_shared_deployment_shows_the_one_script_and_each_jobs_files
 @pytest.mark.parametrize(("config", "overrides", "pointer", "words"), [
     (CONFIG, [], "/deployment", "behind a URL"),
     (GPU_CONFIG, ["deployment.checkpoint_path=null", "deployment.hf_model_handle=a/b"], "/deployment/checkpoint_path", "no checkpoint_path"),
-    (GPU_CONFIG, ["++execution.share_deployment=true", "evaluation.tasks=[{name: hellaswag}, {name: mmlu}]"],
+    (GPU_CONFIG, ["++execution.share_deployment=true", "evaluation.tasks=[{name: hellaswag}, {name: lm-evaluation-harness.ifeval}]"],
      "/execution/share_deployment", "all together or not at all"),
 ], ids=["URL", "handle", "shared"])
 def test_dry_run_with_reuse_warns_of_what_cannot_be(ann, config, overrides, pointer, words):
