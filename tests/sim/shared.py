@@ -8,6 +8,7 @@ import crashes
 import cuts
 import disks
 import old_stores
+import reuse
 import sbatch_answers
 import slurm_answers
 from registry import SCENARIOS, full_only, scenario
@@ -28,7 +29,7 @@ def shared(function):
 
 SAMPLE = (crashes.kill_at_submit_points, crashes.kill_at_points_of_a_continued_chain, slurm_answers.requeued_by_slurm)
 
-for file in (connections, crashes, cuts, disks, old_stores, sbatch_answers, slurm_answers):
+for file in (connections, crashes, cuts, disks, old_stores, reuse, sbatch_answers, slurm_answers):
     for one in [one for name, one in vars(file).items() if SCENARIOS.get(name) is one]:
         made = scenario(shared(one))
         if one not in SAMPLE:

@@ -36,7 +36,8 @@ take_fingerprint() {
     local answer
     fingerprint=
     ((${#NEL_CHECKPOINTS[@]} > 0)) || return 0
-    answer=$(ask_within "$fingerprint_s" fingerprint_of_all) || return 0
+    # One that hangs in its file system, and cannot be ended, must not keep the run directory's lock.
+    answer=$(exec 9>&- && ask_within "$fingerprint_s" fingerprint_of_all) || return 0
     [[ ! $answer =~ ^[0-9a-f]{64}$ ]] || fingerprint=$answer
 }
 
