@@ -4,6 +4,7 @@ tests/e2e/test_placement.py."""
 import pytest
 import yaml
 from conftest import CONFIG, prepared_in, wait_until
+from test_nelctl import Nel
 
 PATHS = {"alpha": {"models": "/alpha/models", "data": "/alpha/data"}, "beta": {"models": "/beta/models"}}
 
@@ -123,3 +124,13 @@ def test_move_after_with_one_cluster_is_warned_of(placing):
     body = submit(placing, "alpha", 200, {"dry_run": "true"}, move_after="01:00:00")
     assert body["placement"] is None
     assert [one for one in body["warnings"] if one["pointer"] == "/execution/move_after"]
+
+
+def test_nelctl_runs_it_and_says_which_clusters_are_asked(placing, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config_for(["beta", "alpha"], output_dir="${site:models}/out")))
+    nel = Nel(placing, tmp_path)
+    asked = "cluster: the one of beta, alpha that starts it first"
+    assert asked in nel("run", "config.yaml", "--dry-run")
+    evaluation = nel("run", "config.yaml").split()[0]
+    assert asked in nel("status", evaluation)
+    nel("kill", evaluation)
