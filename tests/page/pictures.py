@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import conftest
+from chromium import Browser, chromium
 import filled
 
 WIDTHS = (1440, 900, 390)
@@ -31,9 +32,9 @@ def main(folder, wanted):
     daemon.start()
     try:
         for scheme in ("light", "dark"):
-            driver = conftest.chromium(1440, scheme)
+            driver = chromium(1440, scheme)
             try:
-                browser = conftest.Browser(driver, daemon.base)
+                browser = Browser(driver, daemon.base)
                 driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
                 browser.sign_in(daemon.tokens["root-of-all"])
                 for name, (where, sees) in views().items():
