@@ -59,8 +59,15 @@ export function free({capacity}) {
   return h('span', {title: `counted ${new Date(capacity.counted_at)}`}, gpus ? `${free_gpus} of ${count(gpus, 'GPU')} free, ` : '', `${free_nodes} of ${count(nodes, 'node')}${gpus ? '' : ' free'}`);
 }
 
-// columns: [heading, class]; a table that is too wide scrolls by itself, by keys, too.
+function words(heading) {
+  return typeof heading === 'string' ? heading : [...heading.childNodes].map((node) => node.textContent).filter(Boolean).join(' ');
+}
+
+// columns: [heading, class]; a table that is too wide scrolls by itself, by keys, too. Where the window is narrow, each row is a
+// block, and its cells say what they are.
 export function table(columns, rows, name) {
+  const labels = columns.map(([heading]) => (heading.className === 'unseen' ? '' : words(heading)));
+  for (const row of rows) [...row.children].forEach((cell, i) => cell.tagName === 'TD' && labels[i] && cell.setAttribute('data-label', labels[i]));
   return h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': name}, h('table', {},
     h('thead', {}, h('tr', {}, columns.map(([heading, kind]) => h('th', {scope: 'col', class: kind}, heading)))),
     h('tbody', {}, rows)));

@@ -64,6 +64,7 @@ async function show() {
   shown = null;
   early = [];
   update(document.getElementById('navigation'), navigation(found?.route));
+  document.querySelector('#navigation [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'nearest'});
   const view = h('div', {class: 'view'});
   main.replaceChildren(view);
   window.scrollTo(0, 0);

@@ -2,12 +2,22 @@
 import {h, update} from './dom.js';
 import {get, post, segment} from './api.js';
 import {duration, time} from './format.js';
-import {calm, empty, free, panel, problem, state} from './parts.js';
+import {calm, empty, free, panel, problem, state, table} from './parts.js';
 
 const AGAIN_MS = 10000;
+const PLACES = 20; // that are shown
 
 function facts(pairs) {
   return h('dl', {class: 'facts'}, pairs.filter(([, value]) => value !== null).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+// The daemon's own queue, by places; what waits in Slurm's is behind it.
+function queue(waiting) {
+  const placed = waiting.filter((job) => job.queue?.position).sort((a, b) => a.queue.position - b.queue.position);
+  if (!placed.length) return null;
+  return table([['Place', 'number'], ['Job'], ['Person']], placed.slice(0, PLACES).map((job) => h('tr', {'data-key': job.id},
+    h('td', {class: 'number'}, `${job.queue.position} of ${job.queue.of}`),
+    h('td', {class: 'wrap'}, h('a', {href: `#/evaluations/${job.evaluation}`}, job.task), h('div', {class: 'soft small'}, job.waiting_on ?? '')), h('td', {class: 'wrap'}, job.user))), 'Queue');
 }
 
 function checks(report) {
@@ -23,17 +33,18 @@ export async function show(view, {may}) {
     reports.set(cluster.name, await post(`clusters/${segment(cluster.name)}/check`).then(checks, problem));
     await again();
   }
-  const clusterPanel = (c) => panel(c.name, h('div', {class: 'inside'},
+  const clusterPanel = ([c, waiting]) => panel(c.name, h('div', {}, h('div', {class: 'inside'},
     c.last_error && c.health === 'failing' && h('div', {class: 'note bad'}, c.last_error),
     c.credentials?.warnings?.map((words) => h('div', {class: 'note wait'}, words)),
     facts([['Host', `${c.hostname}:${c.port}`], ['Identity', c.identity ?? 'one a person'], ['Takes jobs', c.state === 'draining' ? 'no: draining' : 'yes'],
       ['Containers', c.containers], ['Sessions', `${c.sessions.busy} busy, ${c.sessions.open} open, at most ${c.sessions.max}`],
       ['Breaker', c.breaker.retry_in_s ? `${c.breaker.state}, again in ${duration(c.breaker.retry_in_s)}` : c.breaker.state],
-      ['Free now', c.capacity ? h('span', {}, free(c), ' · counted ', time(c.capacity.counted_at)) : null], ['In the queue', `${c.queued}`], ['Last answer', time(c.last_ok_at)], ['Last look', time(c.observation.last_ok_at)],
+      ['Free now', c.capacity ? h('span', {}, free(c), ' · counted ', time(c.capacity.counted_at)) : null], ['Waits for a session', `${c.queued}`], ['Last answer', time(c.last_ok_at)], ['Last look', time(c.observation.last_ok_at)],
       ['Accounting', c.observation.accounting_error]]),
-    reports.get(c.name)), state(c.health), may('user') && h('button', {onclick: () => preflight(c), 'aria-label': `Preflight of ${c.name}`}, 'Preflight'));
+    reports.get(c.name)), queue(waiting)), state(c.health), may('user') && h('button', {onclick: () => preflight(c), 'aria-label': `Preflight of ${c.name}`}, 'Preflight'));
   const again = async () => {
-    const {items} = await get('clusters');
+    const {items: clusters} = await get('clusters');
+    const items = await Promise.all(clusters.map(async (c) => [c, (await get('jobs', {cluster: c.name, state: 'queued', sort: 'created', limit: 200})).items]));
     update(view, h('h1', {}, 'Clusters'), items.length ? h('div', {class: 'columns'}, items.map(clusterPanel)) : empty('No cluster', 'Name one in the settings: nel-slurmd.yaml(5).'));
   };
   await again();

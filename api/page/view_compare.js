@@ -66,8 +66,8 @@ export async function show(view, {query}) {
   }
   const found = await get('compare', {...wanted, flips: 'true'}).catch((error) => error);
   const body = found instanceof Error ? problem(found) : panel(h('span', {class: 'wrap'}, `${found.a.model} and ${found.b.model}`), found.items.length
-    ? table([['Score'], ['Is B better?'], ['B − A', 'number'], ['A', 'number'], ['B', 'number'], ['Samples that flipped']],
-      found.items.map((item) => row(item, open)), 'Comparison')
+    ? h('div', {class: 'verdicts'}, table([['Score'], ['Is B better?'], ['B − A', 'number'], ['A', 'number'], ['B', 'number'], ['Samples that flipped']],
+      found.items.map((item) => row(item, open)), 'Comparison'))
     : empty('They have no score in common', 'Only jobs that have succeeded count.'));
   update(view, head, body, below);
   return {};

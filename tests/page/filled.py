@@ -147,6 +147,11 @@ def recent(store, seq, now):
     made["hostile"] = store.evaluation(seq + 3, now - 400, "failed", HOSTILE, (HOSTILE,), "ann", {HOSTILE[:60]: HOSTILE},
                                        reason=HOSTILE, attempts=True)
     store.score(HOSTILE, HOSTILE, 0.5)
+    store.store.execute("UPDATE tokens SET label = ?", (HOSTILE,))
+    store.insert("audit", at=now - 60, last_at=now - 60, actor=HOSTILE, source="tcp", action="submitEvaluation", target=HOSTILE, outcome="refused",
+                 status=403, detail=HOSTILE)
+    store.insert("webhooks", id="w1", user="root-of-all", url=f"https://hooks.example/{HOSTILE}", kinds="[]", scope="own", sealed_secret=b"x",
+                 position=0, created_at=now, disabled_at=now, disabled_reason=HOSTILE)
     return made
 
 

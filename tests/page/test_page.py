@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlencode
 
 import filled
 import pytest
@@ -11,11 +12,17 @@ from conftest_of_api import CONFIG
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = filled.newest()
+
+
+def compared(a, b):
+    return f"compare?{urlencode({'a': f'model:{a}', 'b': f'model:{b}'})}"
+
+
 VIEWS = [("", "Newest evaluations"), ("evaluations", "window.hurt=1"), (f"evaluations/{MADE['hostile']}", "1 job"),
          (f"evaluations/{MADE['running']}", "3 jobs"), ("results", "Baseline"), ("submit", "Overrides, one a line"),
-         ("campaigns", "Parameter"), (f"campaigns/{MADE['campaign']}", "9 values"), ("compare", "Nothing to compare yet"),
-         (f"compare?a=model:{filled.MODELS[0]}&b=model:{filled.MODELS[1]}", "Is B better?"),
-         ("clusters", "Sessions"), ("me", "Secrets"), ("admin", "Audit")]
+         ("campaigns", "window.hurt=1"), (f"campaigns/{MADE['campaign']}", "9 values"), (f"campaigns/{filled.campaign_id(filled.HOSTILE[:100])}", "window.hurt=1"),
+         ("compare", "Nothing to compare yet"), (compared(filled.MODELS[0], filled.MODELS[1]), "Is B better?"),
+         (compared(filled.HOSTILE, filled.MODELS[0]), "window.hurt=1"), ("clusters", "Sessions"), ("me", "window.hurt=1"), ("admin", "window.hurt=1")]
 HURT = "return window.hurt === undefined && !document.querySelector('main img, main script, main [onerror], main [onload]')"
 
 
@@ -199,6 +206,40 @@ def test_zoomed_to_200_percent_nothing_is_cut(admin):
         for where, sees in VIEWS:
             admin.go(where, sees)
             assert admin.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), where
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_prints_without_the_navigation_and_dark_on_white(admin):
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    admin.go(f"evaluations/{MADE['failed']}", "3 jobs")
+    admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    try:
+        shown = admin.driver.execute_script(
+            "const style = (css) => getComputedStyle(document.querySelector(css)); return [style('.side').display, style('main button').display,"
+            " style('html').backgroundColor, style('html').color, style('.scroll').overflowX]")
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    assert shown == ["none", "none", "rgb(255, 255, 255)", "rgb(27, 33, 48)", "visible"]
+
+
+def test_rows_are_blocks_that_say_what_is_what_on_a_phone(admin):
+    admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        for where, sees in VIEWS:
+            admin.go(where, sees)
+            assert admin.driver.execute_script("return [...document.querySelectorAll('.scroll')].every((s) => s.scrollWidth <= s.clientWidth)"), where
+            names = admin.driver.execute_script("return [...document.querySelectorAll('.scroll td[data-label]')].map((td) => getComputedStyle(td, '::before').content)")
+            assert all(len(name) > 2 for name in names), where
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_comparison_fits_a_tablet(admin):
+    admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 900, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        admin.go(f"compare?a=model:{filled.MODELS[0]}&b=model:{filled.MODELS[1]}", "Is B better?")
+        assert admin.driver.execute_script("const s = document.querySelector('.scroll'); return s.scrollWidth <= s.clientWidth")
     finally:
         admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
