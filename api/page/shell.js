@@ -68,8 +68,9 @@ async function show() {
   const view = h('div', {class: 'view'});
   main.replaceChildren(view);
   window.scrollTo(0, 0);
-  if (!found) {
-    view.append(h('h1', {}, 'There is no such view'), h('p', {}, h('a', {href: '#/'}, 'Overview')));
+  const forbidden = found?.route.role && !may(found.route.role);
+  if (!found || forbidden) {
+    view.append(h('h1', {}, forbidden ? `${found.route.title} is for the role ${found.route.role}` : 'There is no such view'), h('p', {}, h('a', {href: '#/'}, 'Overview')));
     return;
   }
   const title = found.route.title ?? found.params.id ?? found.route.path;

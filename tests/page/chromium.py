@@ -8,7 +8,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-LONG_S = int(os.environ.get("NEL_PAGE_WAIT_S", "120"))
+LONG_S = int(os.environ.get("NEL_PAGE_WAIT_S", "240"))
 
 
 class Browser:

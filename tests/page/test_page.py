@@ -93,11 +93,12 @@ def test_wrong_token_is_told(browser, daemon):
 
 def test_viewer_sees_nothing_that_would_be_refused(browser, daemon):
     browser.sign_in(daemon.tokens["eve"])
-    browser.go(f"evaluations/{MADE['running']}", "3 jobs")
-    words = {b.text for b in browser.driver.find_elements("css selector", "button, nav a")}
-    assert not words & {"Cancel", "Resume", "Submit", "Admin"}, words
-    browser.go("clusters", "Sessions")
-    assert "Preflight" not in browser.text()
+    for where, sees in (("", "Overview"), (f"evaluations/{MADE['running']}", "3 jobs"), (f"evaluations/{MADE['failed']}", "3 jobs"),
+                        (f"campaigns/{MADE['campaign']}", "9 values"), ("clusters", "Sessions"), ("me", "Secrets"),
+                        ("submit", "Submit is for the role user"), ("admin", "Admin is for the role admin")):
+        browser.go(where, sees)
+        words = {b.text for b in browser.driver.find_elements("css selector", "button, nav a")}
+        assert not words & {"Cancel", "Resume", "Pause", "Submit", "Dry run", "Admin", "Preflight", "Revoke"}, (where, words)
 
 
 @pytest.mark.parametrize(("where", "sees"), VIEWS)
