@@ -14,6 +14,7 @@ import pytest
 from client import ENDS
 from configs import config, task
 from daemon import Daemon, cluster_settings
+from submissions import Site
 from testbed import answers, questions, wait_for
 
 TIMEOUT_S = 420
@@ -75,6 +76,7 @@ class Chains:
         self.ids = {}
         self.waiting = Counter()  # (name, reason) of waiting Slurm jobs, as squeue shows them every few seconds
         self.watcher = Watcher(self.watch)
+        self.shared = self.submit_shared(away.admin, Site(bed, "alpha", 20000, model_server))
         for name, (cluster, work, execution) in AWAY.items():
             self.submit(away, name, model_server, cluster, work, execution)
         for name in AWAY:
@@ -84,6 +86,17 @@ class Chains:
             self.submit(here, name, model_server, cluster, work, execution)
         job = here.client.wait_state(self.ids["outside"], "running")
         bed.cancel_job("alpha", job["slurm_job_id"])
+
+    @staticmethod
+    def submit_shared(client, site):
+        """Three jobs on one server: one that fails, and is resumed beside the queued successor; one that times out; one."""
+        body = site.vllm(task(**FAILS), task(limit=1, delay_s=LONG_S), task(),
+                         execution={"walltime": MINUTE, "auto_resume": IN_JOB, "share_deployment": True})
+        evaluation = client.submit(body)["id"]
+        client.wait_state(f"{evaluation}.0", "failed")
+        client.post(f"/v1/jobs/{evaluation}.0/resume", 202, json={})
+        wait_for("the resume is taken", lambda: client.job(f"{evaluation}.0")["state"] not in ENDS)
+        return evaluation
 
     def submit(self, daemon, name, model_server, cluster, work, execution):
         body = config(self.bed, model_server, task(**work), cluster=cluster, execution=execution)
@@ -98,7 +111,7 @@ class Chains:
         """Until the chains of the killed daemon have ended without it; then it is started again."""
         if self.away.process is not None:
             return
-        evaluations = [self.ids[name].partition(".")[0] for name in AWAY]
+        evaluations = [self.shared, *(self.ids[name].partition(".")[0] for name in AWAY)]
 
         def all_gone():
             text = "".join(self.bed.run(cluster, "squeue", "--noheader", "--format=%j") for cluster in ("alpha", "beta"))
@@ -139,7 +152,7 @@ class Chains:
 
 @pytest.fixture(scope="module")
 def chains(bed, model_server, daemon, tmp_path_factory):
-    settings = [cluster_settings(bed, name, name) for name in ("alpha", "beta")]
+    settings = [cluster_settings(bed, name, name, absence_deadline_s=60) for name in ("alpha", "beta")]
     away = Daemon(tmp_path_factory.mktemp("away"), settings).start()
     # Without accounting, the stamps have to tell what slurmctld has forgotten.
     bed.ctl("beta", "set", "MinJobAge=2")
@@ -398,6 +411,21 @@ def test_in_job_chain_goes_on_without_the_daemon_and_shows_every_attempt(chains,
     if name == "in_job":
         rows = chains.slurm_rows(name, ["TIMEOUT"] * 3 + ["COMPLETED"])
         assert [str(row[0]) for row in rows] == claimed
+
+
+def test_in_job_chain_of_several_jobs_goes_on_without_the_daemon_and_then_evaluates_what_was_resumed(chains):
+    """The successor was queued before a person resumed the job that had failed."""
+    chains.wait_away()
+    client = chains.away.client
+    failed, cut_off, last = [f"{chains.shared}.{index}" for index in range(3)]
+    assert questions(client.wait_state(cut_off, "succeeded", TIMEOUT_S)) == [0]
+    assert questions(client.wait_state(last, "succeeded", TIMEOUT_S)) == [0, 1, 2, 3]
+    job = client.wait_job(failed, lambda job: job["state"] in ENDS, "ends", TIMEOUT_S)
+    assert job["state"] == "failed" and "exit code 7" in job["reason"]
+    first, second, *_, resumed = job["attempts"]
+    assert (first["slurm_state"], second["slurm_state"], resumed["slurm_state"]) == ("TIMEOUT", "COMPLETED", "COMPLETED")
+    assert (first["jobs"], second["jobs"], resumed["jobs"]) == ([failed, cut_off], [cut_off, last], [failed])
+    assert job["budget"]["used_s"] == sum(attempt["elapsed_s"] for attempt in job["attempts"])
 
 
 def test_in_job_chain_keeps_its_budget_without_the_daemon(chains):
