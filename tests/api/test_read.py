@@ -12,7 +12,7 @@ from conftest import CONFIG, ROOT, wait_until
 
 LABELLED = {"config": CONFIG}
 JOB_KEYS = ("id evaluation task index user cluster model partition account gpus state reason waiting_on queue chain slurm_job_id "
-            "attempt progress gpu_utilization budget export warnings observed_at created_at started_at ended_at rundir").split()
+            "attempt progress gpu_utilization budget reused_from export warnings observed_at created_at started_at ended_at rundir").split()
 EVALUATION_KEYS = "id user cluster state created_at updated_at labels model config_hash images placement counts warnings chains jobs".split()
 NO_ID = ["0123456789abcdef", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0", "x", "%00", "..%2f..", "0" * 2000,
          "0123456789abcdef.0.0", "caf%C3%A9"]
