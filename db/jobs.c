@@ -39,6 +39,7 @@
 	C(INT, rate_from_requests, window.from_requests) \
 	C(INT, rate_next_at, window.next_at) \
 	C(INT, rate_next_requests, window.next_requests) \
+	C(INT, progress_before, progress_before) \
 	C(INT, gpu_samples, use.samples) \
 	C(INT, gpu_percents, use.percents) \
 	C(INT, gpu_low_samples, use.low_samples) \

@@ -52,6 +52,7 @@ struct job_row {
 	int64_t progress;              /* finished requests; -1 unknown */
 	int64_t progress_total;        /* of so many, as the evaluator says; 0 unknown */
 	struct progress_window window; /* of the counter, while it runs */
+	int64_t progress_before;       /* where it stood when it was begun anew: below it there is no rate */
 	struct gpu_use use;            /* of all attempts */
 	char *export_;                 /* what became of its export: JSON as a job is shown; NULL: there is none */
 	char *results_seal;            /* SHA-256 of the results.yml that the end left, "none"; NULL unknown */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define GPU_USE_SAMPLES_MAX 1000000000LL
+#define GPU_USE_GRAIN 6 /* samples, a minute's: more than that are worth a write */
 
 /* Zeroed: nothing is known. */
 struct gpu_use {

@@ -146,8 +146,11 @@ static void take_over(struct active_chain *chain, const struct attempt_row *row)
 	chain->common->row.attempt = row->number;
 	free(chain->common->row.slurm_job_id);
 	chain->common->row.slurm_job_id = NULL;
-	for (size_t i = 0; i < chain->common->member_count; i++)
-		(void)progress_window_clear(&chain->common->members[i]->job.window);
+	for (size_t i = 0; i < chain->common->member_count; i++) {
+		struct job_row *job = &chain->common->members[i]->job;
+		(void)progress_window_clear(&job->window);
+		job->progress_before = job->progress > 0 ? job->progress : 0;
+	}
 }
 
 /* Commits the intent to submit: the attempt's row with its script, and the state of the jobs that it is for. */

@@ -18,7 +18,6 @@
  * life is 30 s old at most, and Slurm looks at limits once a minute or so. */
 #define TIMEOUT_SLACK_S 90
 #define ELAPSED_GRAIN_S 60
-#define USE_GRAIN 6 /* samples: a minute's */
 #define FATE_IDLE "IDLE"
 #define WITHDRAWN_RUN_MAX_S 60
 #define WAITING_ON_SIZE 600
@@ -157,7 +156,7 @@ static bool note_use(struct job_row *job, struct attempt_row *attempt, const str
 	int64_t before = attempt->use.samples;
 	if (!gpu_use_add(&job->use, &attempt->use, &o->use))
 		return false;
-	return ended || before == 0 || attempt->use.samples / USE_GRAIN > before / USE_GRAIN;
+	return ended || before == 0 || attempt->use.samples / GPU_USE_GRAIN > before / GPU_USE_GRAIN;
 }
 
 static bool note_facts(struct chain_row *chain, struct job_row *job, struct attempt_row *attempt, int64_t used_before_s,

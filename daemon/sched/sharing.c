@@ -32,9 +32,13 @@ static bool note_progress(struct active_chain *chain, const struct job_sighting 
 	struct job_row *job = &chain->job;
 	if (sighting == NULL || sighting->progress < 0)
 		return false;
-	bool changed = sighting->started_at != 0 && !sighting->has_end
-			   ? progress_window_add(&job->window, job->progress, sighting->progress, 0, now_s)
-			   : progress_window_clear(&job->window);
+	/* Begun anew in the same attempt, as after the loss of a server. */
+	if (sighting->progress < job->progress && job->progress > job->progress_before)
+		job->progress_before = job->progress;
+	bool changed =
+	    sighting->started_at != 0 && !sighting->has_end
+		? progress_window_add(&job->window, job->progress, sighting->progress, job->progress_before, now_s)
+		: progress_window_clear(&job->window);
 	changed |= job->progress != sighting->progress;
 	job->progress = sighting->progress;
 	if (sighting->progress_total > 0 && sighting->progress_total != job->progress_total) {
@@ -42,6 +46,22 @@ static bool note_progress(struct active_chain *chain, const struct job_sighting 
 		changed = true;
 	}
 	return changed;
+}
+
+/* What the GPUs have done since the look before counts for who was evaluated meanwhile. It grows with every
+ * observation: that alone is stored now and then only. */
+static bool note_use(struct active_chain *chain, const struct job_sighting *sighting)
+{
+	const struct gpu_use *added = &chain->common->use_added;
+	struct job_row *job = &chain->job;
+	int64_t before = job->use.samples;
+	bool evaluated = sighting != NULL && (sighting->started_at != 0 || sighting->has_end) && !chain->ending &&
+			 !chain_state_is_end(job->state);
+	if (!evaluated || added->samples == 0)
+		return false;
+	struct gpu_use none = {0};
+	gpu_use_add(&job->use, &none, added);
+	return before == 0 || job->use.samples / GPU_USE_GRAIN > before / GPU_USE_GRAIN;
 }
 
 /* Which one it is among those of the attempt, whose ids are a JSON array. */
@@ -215,10 +235,14 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 	struct job_row whole = chain->job;
 	whole.waiting_on = common->waiting_on;
 	whole.window = (struct progress_window){0};
-	whole.started_at = 1; /* the job's own start is another */
+	whole.started_at = 1;            /* the job's own start is another */
+	whole.use = (struct gpu_use){0}; /* and so is what it used */
 	struct judgement j = {0};
 	reconcile(is_first ? &common->row : &copy, &whole, &common->attempt, common->used_before_s, o, rules, &j);
 	common->waiting_on = whole.waiting_on;
+	if (is_first)
+		common->use_added = whole.use;
+	j.changed |= note_use(chain, sighting);
 	j.changed |= note_progress(chain, sighting, rules->now_s);
 	bool left_out = is_left_out(chain, sighting);
 	bool ended = has_end(chain, sighting) && !ended_later(chain, sighting, &j);

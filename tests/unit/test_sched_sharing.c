@@ -283,6 +283,76 @@ static void test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attemp
 	}
 }
 
+static void test_use_of_the_gpus_counts_for_who_is_evaluated_meanwhile(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {
+	    {.job_index = 0, .has_end = true, .end_attempt = 1, .progress = -1},
+	    {.job_index = 1, .started_at = NOW - 30, .progress = 2},
+	    {.job_index = 2, .started_at = NOW - 5, .progress = 0},
+	};
+	scene_init(&scene, CHAIN_RUNNING);
+	scene.jobs[0]->job.state = CHAIN_SUCCEEDED; /* before: its end is only collected now */
+	struct observation o = seen("RUNNING", jobs, 2);
+	o.use = (struct gpu_use){.samples = 3, .percents = 240, .low_samples = 1, .still_s = 10};
+	look(&scene, &o, j);
+	assert_int_equal(scene.jobs[0]->job.use.samples, 0);
+	assert_int_equal(scene.jobs[1]->job.use.samples, 3);
+	assert_int_equal(scene.jobs[1]->job.use.percents, 240);
+	assert_true(j[1].changed);
+	assert_int_equal(scene.jobs[2]->job.use.samples, 0); /* its turn has not come */
+	assert_int_equal(scene.jobs[0]->common->attempt.use.samples, 3);
+	/* The same again adds nothing. */
+	look(&scene, &o, j);
+	assert_int_equal(scene.jobs[1]->job.use.samples, 3);
+	/* The one ends, the next begins: both were evaluated since the last look. */
+	jobs[1].has_end = true;
+	jobs[1].end_attempt = 2;
+	o.job_count = 3;
+	o.use = (struct gpu_use){.samples = 5, .percents = 340, .low_samples = 1, .still_s = 10};
+	look(&scene, &o, j);
+	assert_true(j[1].has_event && j[1].event == EVENT_END_SUCCESS);
+	assert_int_equal(scene.jobs[1]->job.use.samples, 5);
+	assert_int_equal(scene.jobs[1]->job.use.percents, 340);
+	assert_int_equal(scene.jobs[2]->job.use.samples, 2);
+	assert_int_equal(scene.jobs[2]->job.use.percents, 100);
+	active_chains_done(&scene.set);
+}
+
+static void test_what_is_counted_again_after_a_resumption_is_no_rate(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct judgement j[3];
+	struct job_sighting jobs[] = {{.job_index = 1, .started_at = NOW - 30, .progress = 60, .progress_total = 400}};
+	scene_init(&scene, CHAIN_RUNNING);
+	struct job_row *job = &scene.jobs[1]->job;
+	job->progress = 100;
+	job->progress_before = 100; /* it stood there when the attempt was sent */
+	struct observation o = seen("RUNNING", jobs, 1);
+	look(&scene, &o, j);
+	assert_int_equal(job->window.from_at, 0);
+	assert_int_equal(job->progress, 60);
+	assert_int_equal(job->progress_total, 400);
+	jobs[0].progress = 110;
+	look(&scene, &o, j);
+	assert_int_equal(job->window.from_at, NOW);
+	assert_int_equal(job->window.from_requests, 110);
+	/* Nor after a server was lost, within the attempt. */
+	jobs[0].progress = 0;
+	look(&scene, &o, j);
+	assert_int_equal(job->window.from_at, 0);
+	jobs[0].progress = 109;
+	look(&scene, &o, j);
+	assert_int_equal(job->window.from_at, 0);
+	jobs[0].progress = 111;
+	look(&scene, &o, j);
+	assert_int_equal(job->window.from_requests, 111);
+	active_chains_done(&scene.set);
+}
+
 static void test_leader_is_one_that_goes_on(void **state)
 {
 	(void)state;
@@ -313,6 +383,8 @@ int main(void)
 	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),
 	    cmocka_unit_test(test_end_in_an_attempt_that_the_store_does_not_know_is_told_when_it_does),
 	    cmocka_unit_test(test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt),
+	    cmocka_unit_test(test_use_of_the_gpus_counts_for_who_is_evaluated_meanwhile),
+	    cmocka_unit_test(test_what_is_counted_again_after_a_resumption_is_no_rate),
 	    cmocka_unit_test(test_leader_is_one_that_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
