@@ -22,7 +22,8 @@ void job_log_list_done(struct job_log_list *list)
 
 static struct statement delete_logs = {.sql = "DELETE FROM job_logs WHERE job = ?"};
 static struct statement insert_log = {
-    .sql = "INSERT INTO job_logs (job, name, size, modified_at, kept_from, data) VALUES (?, ?, ?, ?, ?, ?)",
+    .sql =
+	"INSERT INTO job_logs (job, name, size, modified_at, kept_from, data, of_chain) VALUES (?, ?, ?, ?, ?, ?, ?)",
 };
 
 static int insert_all(struct db *db, int64_t job_seq, const struct job_log_row *rows, size_t count, struct nel_err *err)
@@ -35,6 +36,7 @@ static int insert_all(struct db *db, int64_t job_seq, const struct job_log_row *
 		query_bind_int(&q, rows[i].modified_at);
 		query_bind_int(&q, rows[i].kept_from);
 		query_bind_blob(&q, rows[i].data_size > 0 ? rows[i].data : "", rows[i].data_size);
+		query_bind_int(&q, rows[i].of_chain);
 		if (query_run(&q, err) != 0)
 			return -1;
 		query_again(&q);
@@ -62,8 +64,15 @@ static void read_row(struct query *q, struct job_log_row *row)
 	row->kept_from = query_int(q);
 }
 
+/* The rows of the job ?1: its own, and those that some job of its chain has kept of the chain's. */
+#define ROWS(columns, condition) \
+	" (SELECT " columns " FROM job_logs WHERE job = ?1" condition " UNION ALL SELECT " columns \
+	" FROM job_logs INDEXED BY job_logs_of_chain WHERE of_chain = 1" \
+	" AND job IN (SELECT other.seq FROM jobs JOIN jobs other USING (chain) WHERE jobs.seq = ?1)" condition ")"
+
 static struct statement list_logs = {
-    .sql = "SELECT name, size, modified_at, kept_from FROM job_logs WHERE job = ? ORDER BY name",
+    .sql = "SELECT name, size, max(modified_at), kept_from FROM" ROWS("name, size, modified_at, kept_from",
+								      "") " GROUP BY name ORDER BY name",
 };
 
 int job_logs_list(struct db *db, int64_t job_seq, struct job_log_list *ret_list, struct nel_err *err)
@@ -81,7 +90,8 @@ int job_logs_list(struct db *db, int64_t job_seq, struct job_log_list *ret_list,
 }
 
 static struct statement get_log = {
-    .sql = "SELECT name, size, modified_at, kept_from, data FROM job_logs WHERE job = ? AND name = ?",
+    .sql = "SELECT name, size, modified_at, kept_from, data FROM job_logs WHERE rowid = (SELECT rowid FROM" ROWS(
+	"rowid, modified_at", " AND name = ?2") " ORDER BY modified_at DESC LIMIT 1)",
 };
 
 int job_logs_get(struct db *db, int64_t job_seq, const char *name, struct job_log_row *ret_row, struct nel_err *err)

@@ -87,12 +87,13 @@ struct action_item {
 	/* action_collect */
 	enum collect_export_request export_request;
 	bool export_only;
-	char *checkpoints;  /* a JSON array: what they are made of is still to be known; NULL: it is not */
-	int64_t keep_rows;  /* of samples */
-	bool is_last;       /* nothing of the chain lives: what its attempts left goes, too */
-	int sealed_attempt; /* in which the job ended */
-	bool by_attempt;    /* it was the attempt that ended */
-	int64_t keep_bytes; /* of logs; of action_collect, as those before */
+	char *checkpoints;        /* a JSON array: what they are made of is still to be known; NULL: it is not */
+	int64_t keep_rows;        /* of samples */
+	bool is_last;             /* nothing of the chain lives: what its attempts left goes, too */
+	int sealed_attempt;       /* in which the job ended */
+	bool by_attempt;          /* it was the attempt that ended */
+	int64_t keep_bytes;       /* of logs; of action_collect, as those before */
+	int64_t chain_keep_bytes; /* of those of the shared chain */
 };
 
 struct action {

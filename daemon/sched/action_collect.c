@@ -17,6 +17,7 @@
 #include "sched/transition.h"
 #include "slurm/samples_fetch.h"
 #include "slurm/samples_pack.h"
+#include "slurm/shared_log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,17 @@ static bool is_last(const struct active_chain *chain)
 	return true;
 }
 
+/* Of those that end together, one keeps the chain's logs for all. */
+static bool keeps_for_chain(const struct active_chain *chain)
+{
+	for (size_t i = 0; i < chain->common->member_count; i++) {
+		const struct active_chain *other = chain->common->members[i];
+		if (other->ending && other->job.index < chain->job.index)
+			return false;
+	}
+	return is_last(chain);
+}
+
 static void prepare(struct scheduler *s, const struct chain_list *due)
 {
 	for (size_t i = 0; i < due->count; i++) {
@@ -87,6 +99,7 @@ static void prepare(struct scheduler *s, const struct chain_list *due)
 		    chain->end_attempt > 0 ? chain->end_attempt : chain->common->attempt.number;
 		action->items[0].by_attempt = chain->ending && chain->end_attempt == 0;
 		action->items[0].keep_bytes = s->watches.settings->logs_keep_bytes;
+		action->items[0].chain_keep_bytes = keeps_for_chain(chain) ? action->items[0].keep_bytes : 0;
 		if (add_env(s, chain, action) != 0 || add_checkpoints(s, chain, action) != 0) {
 			active_chain_back_off(chain, 1, 60);
 			continue;
@@ -122,24 +135,43 @@ static void read_samples(struct action *action, struct ssh_pool *pool, const str
 	action->samples_failed = samples_pack(&samples, &action->samples.data, &action->samples.data_size, err) != 0;
 }
 
-/* Nothing is evaluated any more on the deployment that the job shared: its secrets go, and when it was the attempt that
- * ended, its log tells why. */
+/* Adds the chain's logs to those of the job that are kept. */
+static void take_logs(struct collect_reply *reply, struct collect_reply *chain)
+{
+	if (chain->kept_count == 0)
+		return;
+	reply->kept = mem_realloc(reply->kept, reply->kept_count + chain->kept_count, sizeof *reply->kept);
+	for (size_t i = 0; i < chain->kept_count; i++) {
+		struct collect_log *log = &chain->kept[i];
+		char *file = log->name;
+		log->name = shared_log_shown(file);
+		log->of_chain = true;
+		free(file);
+		reply->kept[reply->kept_count++] = *log;
+	}
+	chain->kept_count = 0;
+}
+
+/* Nothing is evaluated any more on the deployment that the job shared: its secrets go, its logs are kept, and when it
+ * was the attempt that ended, its log tells why. */
 static int collect_chain(struct action *action, struct ssh_pool *pool, struct nel_err *err)
 {
 	const struct action_item *item = &action->items[0];
 	CLEANUP(collect_reply_done) struct collect_reply chain = {0};
 	struct collect_order order = {.job_dir = item->chain_dir,
+				      .keep_bytes = item->chain_keep_bytes,
 				      .attempt = item->attempt,
 				      .slurm_job_id = item->slurm_job_id,
 				      .wanted = COLLECT_EXPORT_FOLLOW};
 	if (slurm_collect(pool, &order, action->timeout_ms, &chain, err) != 0)
 		return -1;
+	take_logs(&action->collected, &chain);
 	if (!item->by_attempt || chain.log_tail == NULL || chain.log_tail[0] == '\0')
 		return 0;
 	free(action->collected.log_tail);
 	action->collected.log_tail = TAKE(chain.log_tail);
 	free(action->collected.log_name);
-	action->collected.log_name = mem_printf("%s/logs/%s", strrchr(item->chain_dir, '/') + 1, chain.log_name);
+	action->collected.log_name = shared_log_shown(chain.log_name);
 	return 0;
 }
 
@@ -242,7 +274,8 @@ static int keep_logs(struct scheduler *s, const struct active_chain *chain, cons
 					       .modified_at = log->modified_at,
 					       .kept_from = log->from,
 					       .data = log->data,
-					       .data_size = log->data_size};
+					       .data_size = log->data_size,
+					       .of_chain = log->of_chain};
 	}
 	return job_logs_replace(s->db, chain->job.seq, rows, collected->kept_count, err);
 }

@@ -205,8 +205,7 @@ char *active_chain_dir(const struct active_chain *chain)
 	const char *job_dir = chain->job.job_dir;
 	if (!active_chain_is_shared(chain) || job_dir == NULL)
 		return mem_strdup(job_dir);
-	CLEANUP(mem_freep) char *rundir = mem_strndup(job_dir, (size_t)(strrchr(job_dir, '/') - job_dir));
-	return script_shared_dir(rundir, chain->common->row.number);
+	return script_shared_dir_of(job_dir, chain->common->row.number);
 }
 
 bool active_chain_leads(const struct active_chain *chain)

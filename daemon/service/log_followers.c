@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "remote/readers.h"
 #include "remote/workers.h"
+#include "service/log_place.h"
 #include "slurm/files.h"
 #include "slurm/follow.h"
 
@@ -23,7 +24,7 @@ struct file {
 	struct file *next;
 	struct group *group;
 	int id;
-	char *job_dir, *name;
+	char *dir, *name; /* it is <dir>/logs/<name> */
 	struct log_follower *first;
 	char *ring;         /* byte n of the file is at n % FOLLOWERS_RING_BYTES */
 	int64_t begin, end; /* the ring has these bytes of the file; end -1: not begun */
@@ -183,7 +184,7 @@ static const struct reading_type follower_type = {.prepare = prepare,
 
 static void ask_for(struct file *file)
 {
-	follow_add(&file->group->input, file->id, file->end, file->job_dir, file->name);
+	follow_add(&file->group->input, file->id, file->end, file->dir, file->name);
 	file->asked = true;
 }
 
@@ -239,10 +240,10 @@ static struct group *find_group(const struct log_followers *followers, const str
 	return group;
 }
 
-static struct file *find_file(const struct group *group, const struct job_row *job, const char *name)
+static struct file *find_file(const struct group *group, const struct log_place *place)
 {
 	struct file *file = group->files;
-	while (file != NULL && (strcmp(file->name, name) != 0 || strcmp(file->job_dir, job->job_dir) != 0))
+	while (file != NULL && (strcmp(file->name, place->file) != 0 || strcmp(file->dir, place->dir) != 0))
 		file = file->next;
 	return file;
 }
@@ -261,9 +262,9 @@ static struct group *group_for(struct log_followers *followers, const struct job
 	return group;
 }
 
-static struct file *file_for(struct group *group, const struct job_row *job, const char *name, struct nel_err *err)
+static struct file *file_for(struct group *group, const struct log_place *place, struct nel_err *err)
 {
-	struct file *file = find_file(group, job, name);
+	struct file *file = find_file(group, place);
 	if (file != NULL)
 		return file;
 	int count = 0;
@@ -277,8 +278,8 @@ static struct file *file_for(struct group *group, const struct job_row *job, con
 	file = mem_calloc(1, sizeof *file);
 	*file = (struct file){
 	    .next = group->files, .group = group, .end = -1, .id = ++group->followers->last_id % 1000000000};
-	file->job_dir = mem_strdup(job->job_dir);
-	file->name = mem_strdup(name);
+	file->dir = mem_strdup(place->dir);
+	file->name = mem_strdup(place->file);
 	group->files = file;
 	if (group->running) {
 		ask_for(file);
@@ -302,7 +303,7 @@ static void drop_file(struct file *file)
 		lane_reader_wake(&group->reading);
 	}
 	free(file->ring);
-	free(file->job_dir);
+	free(file->dir);
 	free(file->name);
 	free(file);
 }
@@ -310,8 +311,9 @@ static void drop_file(struct file *file)
 static int follow(struct log_followers *followers, const struct job_row *job, const char *name,
 		  struct log_follower *follower, struct nel_err *err)
 {
+	CLEANUP(log_place_done) struct log_place place = log_place_of(job, name);
 	struct group *group = group_for(followers, job);
-	struct file *file = file_for(group, job, name, err);
+	struct file *file = file_for(group, &place, err);
 	if (file == NULL)
 		return -1;
 	if (tend(group, err) != 0) {
@@ -399,8 +401,9 @@ int64_t follower_polls(struct log_follower *follower)
 bool log_followers_has(struct log_followers *followers, const struct job_row *job, const char *name)
 {
 	pthread_mutex_lock(&followers->lock);
+	CLEANUP(log_place_done) struct log_place place = log_place_of(job, name);
 	const struct group *group = find_group(followers, job);
-	const struct file *file = group != NULL ? find_file(group, job, name) : NULL;
+	const struct file *file = group != NULL ? find_file(group, &place) : NULL;
 	bool there = file != NULL && file->end >= 0;
 	pthread_mutex_unlock(&followers->lock);
 	return there;

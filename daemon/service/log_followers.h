@@ -16,8 +16,9 @@ struct log_followers *log_followers_new(struct lanes *lanes);
 void log_followers_free(
     struct log_followers *followers); /* when no follower is left and the lanes have stopped; accepts NULL */
 
-/* Follows <job_dir>/logs/<name>, which need not be there yet. wake(arg) is called when there is something new; any
- * thread. BUSY (too many files, or as lanes_read()), NOTFOUND (no such cluster in the settings any more). */
+/* Follows the job's log that is shown so (log_place.h), which need not be there yet. wake(arg) is called when there is
+ * something new; any thread. BUSY (too many files, or as lanes_read()), NOTFOUND (no such cluster in the settings any
+ * more). */
 int log_followers_follow(struct log_followers *followers, const struct job_row *job, const char *name,
 			 void (*wake)(void *arg), void *arg, struct log_follower **ret_follower, struct nel_err *err);
 void log_follower_leave(struct log_follower *follower); /* after this wake() is not called any more; accepts NULL */

@@ -2,14 +2,18 @@
 
 #include "base/mem.h"
 #include "remote/workers.h"
+#include "service/log_place.h"
 #include "slurm/files.h"
+#include "slurm/shared_log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One reader's question, on its way through a lane. */
 struct file_work {
 	struct lane_work work; /* first */
 	char *job_dir;
+	char *chain_dir; /* of a list of logs: whose logs are shown, too; NULL: none */
 	const char *folder;
 	bool list;
 	char *path; /* of a list: the prefix */
@@ -34,28 +38,60 @@ static const char *folder_name(enum remote_folder folder)
 static void file_work_free(struct file_work *w)
 {
 	free(w->job_dir);
+	free(w->chain_dir);
 	free(w->path);
 	free(w);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct remote_entry *)a)->path, ((const struct remote_entry *)b)->path);
+}
+
+/* They borrow the paths of files. */
+static void add_entries(struct remote_answer *answer, struct remote_entry *entries, const struct remote_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		entries[answer->count++] = (struct remote_entry){.path = files->items[i].path,
+								 .size = files->items[i].size,
+								 .escaped = files->items[i].escaped,
+								 .modified_at = files->items[i].modified_at};
+	answer->truncated = answer->truncated || files->truncated;
+}
+
+/* Those of the chain's logs, under the names by which they are shown. That there are none yet is no error. */
+static int list_chain(const struct file_work *w, struct ssh_pool *pool, struct remote_files *ret_files,
+		      struct nel_err *err)
+{
+	if (w->chain_dir == NULL)
+		return 0;
+	if (slurm_files_list(pool, w->chain_dir, w->folder, w->path, w->timeout_ms, ret_files, err) != 0)
+		return err->kind == NEL_NOTFOUND ? 0 : -1;
+	for (size_t i = 0; i < ret_files->count; i++) {
+		char *file = ret_files->items[i].path;
+		ret_files->items[i].path = shared_log_shown(file);
+		free(file);
+	}
+	return 0;
 }
 
 static void answer_list(struct file_work *w, struct ssh_pool *pool)
 {
 	struct nel_err err;
 	CLEANUP(remote_files_done) struct remote_files files = {0};
+	CLEANUP(remote_files_done) struct remote_files chains = {0};
 	struct remote_answer answer = {0};
 	struct remote_entry *entries = NULL;
-	if (slurm_files_list(pool, w->job_dir, w->folder, w->path, w->timeout_ms, &files, &err) != 0) {
+	if (slurm_files_list(pool, w->job_dir, w->folder, w->path, w->timeout_ms, &files, &err) != 0 ||
+	    list_chain(w, pool, &chains, &err) != 0) {
 		answer.err = &err;
 	} else {
-		entries = mem_calloc(files.count, sizeof *entries);
-		for (size_t i = 0; i < files.count; i++)
-			entries[i] = (struct remote_entry){.path = files.items[i].path,
-							   .size = files.items[i].size,
-							   .escaped = files.items[i].escaped,
-							   .modified_at = files.items[i].modified_at};
+		entries = mem_calloc(files.count + chains.count, sizeof *entries);
+		add_entries(&answer, entries, &files);
+		add_entries(&answer, entries, &chains);
+		if (chains.count > 0)
+			qsort(entries, answer.count, sizeof *entries, by_path);
 		answer.entries = entries;
-		answer.count = files.count;
-		answer.truncated = files.truncated;
 	}
 	w->callback(&answer, w->arg);
 	free(entries);
@@ -102,12 +138,27 @@ static void abandon(struct lane_work *work)
 	file_work_free(w);
 }
 
+/* The path is a log's name, when it is not a list's prefix. */
+static void place(struct file_work *w, const struct job_row *job, enum remote_folder folder)
+{
+	if (folder != REMOTE_LOGS || w->list) {
+		w->job_dir = mem_strdup(job->job_dir);
+		w->chain_dir = folder == REMOTE_LOGS ? log_place_chain_dir(job) : NULL;
+		return;
+	}
+	CLEANUP(log_place_done) struct log_place place = log_place_of(job, w->path);
+	char *file = mem_strdup(place.file);
+	free(w->path);
+	w->path = file;
+	w->job_dir = TAKE(place.dir);
+}
+
 static int push(struct service *service, const struct job_row *job, enum remote_folder folder, struct file_work *w,
 		struct nel_err *err)
 {
 	const struct settings_cluster *cluster = settings_cluster_by_name(service->settings, job->cluster);
 	w->work = (struct lane_work){.run = run, .abandon = abandon};
-	w->job_dir = mem_strdup(job->job_dir);
+	place(w, job, folder);
 	w->folder = folder_name(folder);
 	w->timeout_ms = cluster != NULL ? cluster->command_timeout_s * 1000 : 0;
 	if (lanes_push(service->lanes, job->cluster, job->identity, &w->work, err) == 0)

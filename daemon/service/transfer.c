@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "remote/readers.h"
 #include "remote/workers.h"
+#include "service/log_place.h"
 #include "slurm/files.h"
 
 #include <pthread.h>
@@ -222,8 +223,12 @@ int service_transfer_open(struct service *service, const struct job_row *job, co
 	pthread_mutex_init(&t->lock, NULL);
 	t->reading.type = &transfer_type;
 	snprintf(t->reading.person, sizeof t->reading.person, "%s", order->person == NULL ? "" : order->person);
-	t->job_dir = mem_strdup(job->job_dir);
-	t->path = mem_strdup(order->path);
+	CLEANUP(log_place_done)
+	struct log_place place = order->folder == REMOTE_LOGS
+				     ? log_place_of(job, order->path)
+				     : (struct log_place){mem_strdup(job->job_dir), order->path};
+	t->job_dir = TAKE(place.dir);
+	t->path = mem_strdup(place.file);
 	t->folder = order->folder;
 	t->tar = order->tar;
 	t->grows = order->folder == REMOTE_LOGS;

@@ -55,6 +55,7 @@ struct collect_log {
 	int64_t from; /* the offset of data in it */
 	char *data;
 	size_t data_size;
+	bool of_chain; /* not the job's, but of the chain that it shares: set by who collects both */
 };
 
 struct collect_order {

@@ -77,6 +77,12 @@ char *script_shared_dir(const char *rundir, int number)
 	return mem_printf("%s/" SHARED ".%d", rundir, number);
 }
 
+char *script_shared_dir_of(const char *job_dir, int number)
+{
+	CLEANUP(mem_freep) char *rundir = mem_strndup(job_dir, (size_t)(strrchr(job_dir, '/') - job_dir));
+	return script_shared_dir(rundir, number);
+}
+
 int script_shared_number(const struct eval_plan *plan)
 {
 	int number = 1;

@@ -53,6 +53,9 @@ int script_shared_number(const struct eval_plan *plan);
 /* "<rundir>/shared.<k>"; free() it. */
 char *script_shared_dir(const char *rundir, int number);
 
+/* The same, of the chain that carries the job whose directory is given. */
+char *script_shared_dir_of(const char *job_dir, int number);
+
 /* The directory of an attempt's chain: script_shared_dir(), or script_job_dir(); free() it. INVALID when the plan has
  * not the order's job: NULL. */
 char *script_chain_dir(const struct eval_plan *plan, const char *rundir, const struct attempt_order *order,

@@ -481,6 +481,10 @@ static void test_statements_none_scans_or_sorts(void **state)
 				fine = fine || strstr(detail, "subquery") != NULL || strstr(detail, "SUBQUERY") != NULL;
 			if (strstr(sql, " WHERE ended_at >= ?7 AND ended_at < ?8 GROUP BY 1") != NULL)
 				fine = fine || strstr(detail, "TEMP B-TREE") != NULL;
+			/* So many logs as are kept of a job and a chain. */
+			if (strstr(sql, " FROM job_logs INDEXED BY job_logs_of_chain") != NULL)
+				fine = fine || strstr(detail, "TEMP B-TREE") != NULL ||
+				       strstr(detail, "SCAN (subquery") == detail;
 			if (!fine)
 				fail_msg("%s\n%s", sql, detail);
 			checked++;

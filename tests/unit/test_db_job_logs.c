@@ -52,10 +52,62 @@ static void test_job_logs_replace_list_and_get(void **state)
 	assert_refused(f, NEL_NOTFOUND, job_logs_get(f->db, job + 1, "b.log", &none, &f->err));
 }
 
+static int64_t add_shared(struct fixture *f, const struct evaluation_row *evaluation, int index, int64_t *chain)
+{
+	struct job_row job = sample_job(evaluation, index);
+	job.chain.seq = *chain;
+	job.chain.number = 1;
+	job.chain.at_once = 1;
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	*chain = job.chain.seq;
+	return job.seq;
+}
+
+static void test_job_logs_of_the_chain_are_those_of_all_its_jobs(void **state)
+{
+	struct fixture *f = *state;
+	int64_t chain = 0;
+	int64_t other_chain = 0;
+	struct evaluation_row evaluation = sample_evaluation(1);
+	struct evaluation_row another = sample_evaluation(2);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	assert_ok(f, evaluations_insert(f->db, &another, &f->err));
+	int64_t first = add_shared(f, &evaluation, 0, &chain);
+	int64_t last = add_shared(f, &evaluation, 1, &chain);
+	int64_t stranger = add_shared(f, &another, 0, &other_chain);
+	struct job_log_row rows[] = {log_of("client-7.log", "one", 3, 0), log_of("server-7-0.log", "old", 3, 0)};
+	rows[1].of_chain = true;
+	assert_ok(f, job_logs_replace(f->db, first, rows, 2, &f->err));
+	rows[0].data = (char *)"two";
+	rows[1].data = (char *)"new";
+	rows[1].modified_at++;
+	assert_ok(f, job_logs_replace(f->db, last, rows, 2, &f->err));
+
+	CLEANUP(job_log_list_done) struct job_log_list list = {0};
+	assert_ok(f, job_logs_list(f->db, first, &list, &f->err));
+	assert_int_equal(list.count, 2);
+	assert_string_equal(list.items[0].name, "client-7.log");
+	assert_string_equal(list.items[1].name, "server-7-0.log");
+	assert_int_equal(list.items[1].modified_at, 10);
+	CLEANUP(job_log_row_done) struct job_log_row own = {0};
+	CLEANUP(job_log_row_done) struct job_log_row chains = {0};
+	assert_ok(f, job_logs_get(f->db, first, "client-7.log", &own, &f->err));
+	assert_memory_equal(own.data, "one", 3);
+	assert_ok(f, job_logs_get(f->db, first, "server-7-0.log", &chains, &f->err));
+	assert_memory_equal(chains.data, "new", 3);
+	struct job_log_row none = {0};
+	assert_refused(f, NEL_NOTFOUND, job_logs_get(f->db, stranger, "server-7-0.log", &none, &f->err));
+	/* Of what another job has kept of its own nothing is this one's. */
+	assert_ok(f, job_logs_replace(f->db, first, rows, 0, &f->err));
+	assert_refused(f, NEL_NOTFOUND, job_logs_get(f->db, first, "client-7.log", &none, &f->err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_job_logs_replace_list_and_get, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_job_logs_of_the_chain_are_those_of_all_its_jobs, fixture_setup,
+					    fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
