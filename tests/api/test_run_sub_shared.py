@@ -138,6 +138,19 @@ def test_jobs_are_evaluated_one_after_the_other_on_one_server(make):
         os.kill(run.server_pid(), 0)
 
 
+def test_each_job_notes_the_total_that_its_own_evaluator_says(make):
+    run = make()
+    bars = {"gsm8k.2": ("\rRequesting API:  40%|####      | 400/1000 [01:00<01:30,  6.66it/s]\n", "1000\n"),  # lm-evaluation-harness
+            "mmlu.0": ("[I 2026-01-31T12:00:00] Evaluation progress processed=30 total=300 pct=10\n", "300\n"),  # nemo-evaluator
+            "ifeval.3": ("starting\n", None)}
+    for folder, (bar, _) in bars.items():
+        (run.run_dir / folder / "logs/client-42.log").write_text(bar)
+    assert run.run() == 0, run.log
+    noted = {folder: run.record(folder) / ".attempts/1/total" for folder in bars}
+    assert {folder: path.read_text() if path.exists() else None for folder, path in noted.items()} == {
+        folder: total for folder, (_, total) in bars.items()}
+
+
 def test_each_evaluation_has_its_own_image_mounts_log_and_secrets(make):
     run = make()
     assert run.run() == 0, run.log
