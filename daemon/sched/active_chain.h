@@ -24,6 +24,7 @@ struct chain_common {
 	int64_t used_before_s;      /* elapsed time of the attempts before it */
 	char *waiting_on;           /* of a shared chain: what its attempt waits on; NULL: nothing */
 	struct gpu_use use_added;   /* likewise: what the observation that is being taken has added to the attempt's */
+	bool any_lives;             /* likewise: has one of its jobs no end in its attempt, as seen last? */
 	/* Those of its jobs that are active, by their index. */
 	struct active_chain **members;
 	size_t member_count;

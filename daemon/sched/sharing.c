@@ -200,12 +200,12 @@ static bool ended_later(const struct active_chain *chain, const struct job_sight
 	return sighting->end_attempt > chain->common->attempt.number && is_over(j) && j->event == EVENT_END_CONTINUE;
 }
 
-/* Is another one evaluated in the attempt, or to be? */
-static bool others_live(const struct active_chain *chain, const struct observation *o)
+/* Is one evaluated in the attempt, or to be? */
+static bool any_lives(const struct chain_common *common, const struct observation *o)
 {
-	for (size_t i = 0; i < chain->common->member_count; i++) {
-		const struct active_chain *other = chain->common->members[i];
-		if (other != chain && active_chain_is_in_slurm(other) && !has_end(other, find_job(o, other->job.index)))
+	for (size_t i = 0; i < common->member_count; i++) {
+		const struct active_chain *member = common->members[i];
+		if (active_chain_is_in_slurm(member) && !has_end(member, find_job(o, member->job.index)))
 			return true;
 	}
 	return false;
@@ -246,7 +246,9 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 	j.changed |= note_progress(chain, sighting, rules->now_s);
 	bool left_out = is_left_out(chain, sighting);
 	bool ended = has_end(chain, sighting) && !ended_later(chain, sighting, &j);
-	if (ended && (is_over(&j) || others_live(chain, o)))
+	if (is_first)
+		common->any_lives = any_lives(common, o);
+	if (ended && (is_over(&j) || common->any_lives))
 		judge_end(chain, sighting, &j);
 	else if (ended)
 		hold_end(chain, sighting, &j);

@@ -1,7 +1,9 @@
 """The faults of the other files, with evaluations whose tasks share a deployment, in one chain, and those that only they have.
 registry.py says what a scenario is."""
 
+import random
 import threading
+import time
 
 import connections
 import crashes
@@ -11,7 +13,7 @@ import old_stores
 import reuse
 import sbatch_answers
 import slurm_answers
-from registry import SCENARIOS, full_only, scenario
+from registry import SCENARIOS, full_only, scenario, seed
 from world import ENDS, Wrong, sharing, until, world
 
 
@@ -60,7 +62,7 @@ def kill_while_one_of_several_is_cancelled(binary, full):
     points = [point for point in crashes.fault_points() if point.startswith("cancel")]
     with world(binary) as made:
         made.start()
-        for point in points:
+        for point in points if full else points[::2]:
             made.sim.set(duration_s=3600)
             evaluation = made.post(tasks=3)
             made.await_state(evaluation, "running")
@@ -77,13 +79,13 @@ def kill_while_one_of_several_is_cancelled(binary, full):
             made.await_state(evaluation, ENDS)
             check_states(made, evaluation, *("cancelled" if i in (0, last) else "succeeded" for i in range(4)))
         made.check(expect=None)
-    return len(points)
+    return len(points if full else points[::2])
 
 
 @scenario
 @shared
 def kill_while_one_of_several_is_resumed(binary, full):
-    """One has failed, one was cancelled; what is resumed is evaluated, and none of the others again."""
+    """What has failed and is resumed is evaluated again, and none of the others."""
     points = [point for point in crashes.fault_points() if point.startswith("submit")]
     with world(binary) as made:
         made.start()
@@ -99,4 +101,57 @@ def kill_while_one_of_several_is_resumed(binary, full):
                 made.resume_job(evaluation, index)
             made.await_state(evaluation, "succeeded")
         made.check()
-    return len(points)
+    return len(points if full else points[::3])
+
+
+@full_only
+@scenario
+@shared
+def people_change_their_minds(binary, full):
+    """Single jobs and whole evaluations are cancelled and resumed at random, while attempts and jobs end as they like and the
+    daemon dies; in the end whatever is resumed succeeds, and of each attempt the end is known."""
+    count = 240 if full else 50
+    draw = random.Random(seed())
+    with world(binary) as made:
+        made.sim.set(fates="TIMEOUT:0.3,PREEMPTED:0.1,NODE_FAIL:0.1,FAILED:0.05", duration_s=1.5, job_fails=0.15, seed=seed())
+        made.start()
+        threads = []
+
+        def do(target, *words, **more):
+            threads.append(threading.Thread(target=target, args=words, kwargs=more))
+            threads[-1].start()
+
+        def ask(action, what):
+            made.request("POST", f"/v1/{what}/{action}", {})
+
+        for i in range(count):
+            if i % 5 == 0:
+                do(made.post, tasks=draw.randint(1, 4))
+            if made.evaluations:
+                victim = draw.choice(made.evaluations[-5:])
+                one, whole = f"jobs/{victim}.{draw.randint(0, 3)}", f"evaluations/{victim}"
+                action, what = draw.choice((("cancel", one), ("cancel", one), ("resume", one), ("resume", one), ("resume", one),
+                                            ("cancel", whole), ("resume", whole), ("die", None)))
+                if action == "die":
+                    made.kill()
+                    made.start(wait=False)
+                else:
+                    do(ask, action, what)
+            time.sleep(draw.uniform(0, 0.6))
+        for thread in threads:
+            thread.join()
+        made.await_ready()
+        made.settle()
+        made.sim.set(fates="", job_fails=0)
+        for evaluation in made.evaluations:
+            for index, state in enumerate(made.states(evaluation)):
+                if state != "succeeded":
+                    made.resume_job(evaluation, index)
+        for evaluation in made.evaluations:
+            made.await_state(evaluation, "succeeded")
+        made.check()
+        for job in [job for evaluation in made.evaluations for job in made.evaluation(evaluation)["jobs"]]:
+            for attempt in made.get(f"/v1/jobs/{job['id']}")["attempts"]:
+                if attempt["slurm_job_id"] and attempt["ended_at"] is None:
+                    raise Wrong(f"{job['id']}: an attempt without an end: {attempt}")
+    return count
