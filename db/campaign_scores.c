@@ -128,16 +128,34 @@ int campaign_points(struct db *db, int64_t campaign, const char *task, const cha
 	return 0;
 }
 
-static struct statement has_scores = {
-    .sql = "SELECT 1 FROM evaluations e CROSS JOIN jobs j ON j.evaluation_seq = e.seq"
-	   " CROSS JOIN results r ON r.job = j.seq WHERE e.id = ? AND +j.state = 'succeeded' LIMIT 1",
+static struct statement marks = {
+    .sql = "SELECT v.position,"
+	   " EXISTS (SELECT 1 FROM campaign_judgements g WHERE g.campaign = v.campaign AND g.position = v.position),"
+	   " EXISTS (SELECT 1 FROM evaluations e CROSS JOIN jobs j ON j.evaluation_seq = e.seq"
+	   "  CROSS JOIN results r ON r.job = j.seq WHERE e.id = v.evaluation AND +j.state = 'succeeded')"
+	   " FROM campaign_values v WHERE v.campaign = ? ORDER BY v.position",
 };
 
-int campaign_has_scores(struct db *db, const char *evaluation, bool *ret_has, struct nel_err *err)
+int campaign_marks(struct db *db, int64_t campaign, struct campaign_mark **ret_marks, size_t *ret_count,
+		   struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &has_scores);
-	query_bind_text(&q, evaluation);
-	return query_step(&q, ret_has, err);
+	CLEANUP(mem_freep) struct campaign_mark *items = NULL;
+	size_t count = 0;
+	CLEANUP(query_done) struct query q = query_start(db, &marks);
+	query_bind_int(&q, campaign);
+	while (query_next(&q, err)) {
+		size_t position = (size_t)query_int(&q);
+		items = mem_realloc(items, position + 1, sizeof *items);
+		while (count <= position)
+			items[count++] = (struct campaign_mark){0};
+		items[position].judged = query_int(&q) != 0;
+		items[position].scored = query_int(&q) != 0;
+	}
+	if (query_failed(&q))
+		return -1;
+	*ret_marks = TAKE(items);
+	*ret_count = count;
+	return 0;
 }
 
 static struct statement set_baseline = {.sql = "UPDATE campaigns SET baseline = ? WHERE seq = ?"};
@@ -161,16 +179,6 @@ int campaign_baseline_get(struct db *db, int64_t campaign, char **ret_baseline, 
 		return -1;
 	*ret_baseline = found ? query_text(&q) : NULL;
 	return 0;
-}
-
-static struct statement is_judged = {.sql = "SELECT 1 FROM campaign_judgements WHERE campaign = ? AND position = ?"};
-
-int campaign_judged(struct db *db, int64_t campaign, int64_t position, bool *ret_judged, struct nel_err *err)
-{
-	CLEANUP(query_done) struct query q = query_start(db, &is_judged);
-	query_bind_int(&q, campaign);
-	query_bind_int(&q, position);
-	return query_step(&q, ret_judged, err);
 }
 
 static struct statement insert_judgement = {
@@ -205,4 +213,4 @@ int campaign_judgements_insert(struct db *db, int64_t campaign, int64_t position
 }
 
 struct statement *const campaign_scores_statements[] = {
-    &points, &has_scores, &set_baseline, &get_baseline, &is_judged, &insert_judgement, &insert_regression, NULL};
+    &points, &marks, &set_baseline, &get_baseline, &insert_judgement, &insert_regression, NULL};

@@ -31,14 +31,19 @@ void campaign_point_list_done(struct campaign_point_list *list);
 int campaign_points(struct db *db, int64_t campaign, const char *task, const char *metric,
 		    struct campaign_point_list *ret_list, struct nel_err *err);
 
-/* Has the evaluation scores of jobs that have succeeded? */
-int campaign_has_scores(struct db *db, const char *evaluation, bool *ret_has, struct nel_err *err);
+/* What is known of a value, by its position. */
+struct campaign_mark {
+	bool judged; /* campaign_judgements_insert() */
+	bool scored; /* its evaluation has scores of jobs that have succeeded */
+};
+
+/* One for each position that the campaign has, from 0; the caller frees the array. */
+int campaign_marks(struct db *db, int64_t campaign, struct campaign_mark **ret_marks, size_t *ret_count,
+		   struct nel_err *err);
 
 /* NULL: the value before is held against. The caller frees *ret_baseline. */
 int campaign_baseline_set(struct db *db, int64_t campaign, const char *baseline, struct nel_err *err);
 int campaign_baseline_get(struct db *db, int64_t campaign, char **ret_baseline, struct nel_err *err);
-
-int campaign_judged(struct db *db, int64_t campaign, int64_t position, bool *ret_judged, struct nel_err *err);
 
 /* Within a transaction. The scores count by their names. CONFLICT: it was judged before. */
 int campaign_judgements_insert(struct db *db, int64_t campaign, int64_t position, const struct score *const *worse,

@@ -2,6 +2,8 @@
 #include "db/campaigns.h"
 
 #include "base/mem.h"
+#include "base/str.h"
+#include "chain/chain.h"
 #include "db/statement.h"
 
 #include <string.h>
@@ -36,6 +38,7 @@ void campaign_row_done(struct campaign_row *row)
 	free(row->name);
 	free(row->reason);
 	free(row->parameter);
+	free(row->convert);
 	free(row->overrides);
 	free(row->labels);
 	free(row->config);
@@ -56,6 +59,10 @@ void campaign_value_done(struct campaign_value *value)
 	free(value->value);
 	free(value->error);
 	free(value->state);
+	free(value->conversion_state);
+	free(value->conversion_reason);
+	free(value->conversion_waiting_on);
+	free(value->conversion_rundir);
 	*value = (struct campaign_value){0};
 }
 
@@ -69,8 +76,8 @@ void campaign_value_list_done(struct campaign_value_list *list)
 
 static struct statement insert_campaign = {
     .sql = "INSERT INTO campaigns (id, user, account, name, state, reason, parameter, values_order, live,"
-	   " config_type, overrides, labels, created_at, updated_at, reuse)"
-	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	   " config_type, overrides, labels, created_at, updated_at, reuse, convert)"
+	   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 static struct statement insert_texts = {
     .sql = "INSERT INTO campaign_texts (campaign, config, sealed_env) VALUES (?, ?, ?)",
@@ -99,6 +106,7 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 	query_bind_int(&q, row->created_at);
 	query_bind_int(&q, row->updated_at);
 	query_bind_int(&q, row->reuse);
+	query_bind_text(&q, row->convert);
 	if (query_run(&q, err) != 0)
 		return -1;
 	row->seq = sqlite3_last_insert_rowid(db->sqlite);
@@ -111,7 +119,7 @@ int campaigns_insert(struct db *db, struct campaign_row *row, struct nel_err *er
 
 #define CAMPAIGN_COLUMNS \
 	"seq, id, user, account, name, state, reason, parameter, values_order, live, config_type, overrides, labels," \
-	" created_at, updated_at, reuse"
+	" created_at, updated_at, reuse, convert"
 
 static enum campaign_state read_state(struct query *q)
 {
@@ -144,6 +152,7 @@ static void read_campaign(struct query *q, struct campaign_row *row)
 	row->created_at = query_int(q);
 	row->updated_at = query_int(q);
 	row->reuse = query_int(q) != 0;
+	row->convert = query_text(q);
 }
 
 static struct statement campaign_by_id = {.sql = "SELECT " CAMPAIGN_COLUMNS " FROM campaigns WHERE id = ?"};
@@ -204,15 +213,15 @@ int campaigns_list(struct db *db, const char *user, int64_t before_seq, int limi
 	return 0;
 }
 
-static struct statement next_active = {
-    .sql = "SELECT " CAMPAIGN_COLUMNS " FROM campaigns INDEXED BY campaigns_active WHERE state = 'active' AND seq > ?"
-	   " ORDER BY seq LIMIT 1",
+static struct statement next_open = {
+    .sql = "SELECT " CAMPAIGN_COLUMNS " FROM campaigns INDEXED BY campaigns_open"
+	   " WHERE state IN ('active', 'paused') AND seq > ? ORDER BY seq LIMIT 1",
 };
 
-int campaigns_next_active(struct db *db, int64_t after_seq, struct campaign_row *ret_row, bool *ret_found,
-			  struct nel_err *err)
+int campaigns_next_open(struct db *db, int64_t after_seq, struct campaign_row *ret_row, bool *ret_found,
+			struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &next_active);
+	CLEANUP(query_done) struct query q = query_start(db, &next_open);
 	query_bind_int(&q, after_seq);
 	if (query_step(&q, ret_found, err) != 0)
 		return -1;
@@ -265,7 +274,8 @@ int campaigns_set_state(struct db *db, int64_t seq, enum campaign_state from, en
 static struct statement prune = {
     .sql = "DELETE FROM campaigns WHERE seq IN (SELECT c.seq FROM campaigns c INDEXED BY campaigns_over"
 	   " WHERE c.state IN ('ended', 'cancelled') AND c.updated_at < ?1 AND NOT EXISTS"
-	   " (SELECT 1 FROM campaign_values v JOIN evaluations e ON e.id = v.evaluation WHERE v.campaign = c.seq)"
+	   " (SELECT 1 FROM campaign_values v JOIN evaluations e ON e.id IN (v.evaluation, v.conversion)"
+	   " WHERE v.campaign = c.seq)"
 	   " ORDER BY c.updated_at LIMIT ?2)",
 };
 
@@ -296,7 +306,14 @@ int campaign_values_insert(struct db *db, int64_t campaign, const struct campaig
 	return query_run(&q, err);
 }
 
-#define VALUE_COLUMNS "v.position, v.value, v.step, v.evaluation, v.submitted_at, v.error, e.state"
+#define VALUE_COLUMNS \
+	"v.position, v.value, v.step, v.evaluation, v.submitted_at, v.error, e.state, v.conversion, cj.state, " \
+	"cj.reason," \
+	" cj.waiting_on, ce.rundir"
+/* A conversion is an evaluation of one job. */
+#define VALUE_TABLES(indexed_by) \
+	"campaign_values v " indexed_by " LEFT JOIN evaluations e ON e.id = v.evaluation" \
+	" LEFT JOIN evaluations ce ON ce.id = v.conversion LEFT JOIN jobs cj ON cj.evaluation_seq = ce.seq"
 
 static void read_value(struct query *q, struct campaign_value *value)
 {
@@ -307,11 +324,42 @@ static void read_value(struct query *q, struct campaign_value *value)
 	value->submitted_at = query_int(q);
 	value->error = query_text(q);
 	value->state = query_text(q);
+	query_text_into(q, value->conversion, sizeof value->conversion);
+	value->conversion_state = query_text(q);
+	value->conversion_reason = query_text(q);
+	value->conversion_waiting_on = query_text(q);
+	value->conversion_rundir = query_text(q);
+}
+
+static bool is_end(const char *state)
+{
+	enum chain_state read = CHAIN_QUEUED;
+	return chain_state_from_name(state, &read) == 0 && chain_state_is_end(read);
+}
+
+const char *campaign_value_state(const struct campaign_value *value)
+{
+	if (value->error != NULL)
+		return "refused";
+	if (value->evaluation[0] != '\0')
+		return value->state != NULL ? value->state : "pruned";
+	if (value->conversion[0] == '\0')
+		return "waiting";
+	if (value->conversion_state == NULL)
+		return "pruned";
+	if (!is_end(value->conversion_state))
+		return "converting";
+	return strcmp(value->conversion_state, "succeeded") == 0 ? "converted" : value->conversion_state;
+}
+
+bool campaign_value_is_over(const struct campaign_value *value)
+{
+	static const char *const open[] = {"waiting", "converting", "converted", "queued", "running", NULL};
+	return !str_in(campaign_value_state(value), open);
 }
 
 static struct statement list_values = {
-    .sql = "SELECT " VALUE_COLUMNS " FROM campaign_values v LEFT JOIN evaluations e ON e.id = v.evaluation"
-	   " WHERE v.campaign = ? ORDER BY v.position",
+    .sql = "SELECT " VALUE_COLUMNS " FROM " VALUE_TABLES("") " WHERE v.campaign = ? ORDER BY v.position",
 };
 
 int campaign_values_list(struct db *db, int64_t campaign, struct campaign_value_list *ret_list, struct nel_err *err)
@@ -329,9 +377,12 @@ int campaign_values_list(struct db *db, int64_t campaign, struct campaign_value_
 }
 
 static struct statement count_values = {
-    .sql = "SELECT count(*) FILTER (WHERE v.evaluation IS NULL AND v.error IS NULL),"
-	   " count(*) FILTER (WHERE e.seq IS NOT NULL AND e.ended_at IS NULL)"
-	   " FROM campaign_values v LEFT JOIN evaluations e ON e.id = v.evaluation WHERE v.campaign = ?",
+    .sql = "SELECT count(*) FILTER (WHERE v.evaluation IS NULL AND v.error IS NULL AND v.conversion IS NULL),"
+	   " count(*) FILTER (WHERE (e.seq IS NOT NULL AND e.ended_at IS NULL) OR (v.evaluation IS NULL AND v.error IS "
+	   "NULL"
+	   "  AND ce.seq IS NOT NULL AND (ce.ended_at IS NULL OR ce.state = 'succeeded')))"
+	   " FROM campaign_values v LEFT JOIN evaluations e ON e.id = v.evaluation"
+	   " LEFT JOIN evaluations ce ON ce.id = v.conversion WHERE v.campaign = ?",
 };
 
 int campaign_values_count(struct db *db, int64_t campaign, int64_t *ret_waiting, int64_t *ret_live, struct nel_err *err)
@@ -348,8 +399,9 @@ int campaign_values_count(struct db *db, int64_t campaign, int64_t *ret_waiting,
 
 /* Nulls are the smallest: last in a descending order. */
 #define NEXT_VALUE(indexed_by) \
-	"SELECT v.position, v.value, v.step, NULL, NULL, NULL, NULL FROM campaign_values v " indexed_by \
-	" WHERE v.campaign = ? AND v.evaluation IS NULL AND v.error IS NULL"
+	"SELECT v.position, v.value, v.step, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM " \
+	"campaign_values v " indexed_by \
+	" WHERE v.campaign = ? AND v.evaluation IS NULL AND v.error IS NULL AND v.conversion IS NULL"
 
 static struct statement next_newest = {
     .sql = NEXT_VALUE("INDEXED BY campaign_values_waiting") " ORDER BY v.step DESC, v.position DESC LIMIT 1"};
@@ -368,6 +420,25 @@ int campaign_values_next(struct db *db, int64_t campaign, enum campaign_order or
 	return 0;
 }
 
+static struct statement converted = {
+    .sql = "SELECT " VALUE_COLUMNS " FROM " VALUE_TABLES(
+	"INDEXED BY campaign_values_converting") " WHERE v.campaign = ? AND v.evaluation IS NULL AND v.error IS NULL"
+						 " AND v.conversion IS NOT NULL AND ce.state = 'succeeded' ORDER BY "
+						 "v.step DESC, v.position DESC LIMIT 1",
+};
+
+int campaign_values_converted(struct db *db, int64_t campaign, struct campaign_value *ret_value, bool *ret_found,
+			      struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &converted);
+	query_bind_int(&q, campaign);
+	if (query_step(&q, ret_found, err) != 0)
+		return -1;
+	if (*ret_found)
+		read_value(&q, ret_value);
+	return 0;
+}
+
 #define WHERE_WAITING " WHERE campaign = ? AND position = ? AND evaluation IS NULL AND error IS NULL"
 
 static int changed_one(const struct query *q, struct nel_err *err)
@@ -376,9 +447,24 @@ static int changed_one(const struct query *q, struct nel_err *err)
 				     : err_set(err, NEL_CONFLICT, "the campaign does not wait for this value any more");
 }
 
+#define OF_ACTIVE " AND EXISTS (SELECT 1 FROM campaigns c WHERE c.seq = campaign AND c.state = 'active')"
+
+static struct statement value_converting = {
+    .sql = "UPDATE campaign_values SET conversion = ?" WHERE_WAITING " AND conversion IS NULL" OF_ACTIVE,
+};
+
+int campaign_values_converting(struct db *db, int64_t campaign, int64_t position, const char *conversion,
+			       struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &value_converting);
+	query_bind_text(&q, conversion);
+	query_bind_int(&q, campaign);
+	query_bind_int(&q, position);
+	return query_run(&q, err) != 0 ? -1 : changed_one(&q, err);
+}
+
 static struct statement value_submitted = {
-    .sql = "UPDATE campaign_values SET evaluation = ?, submitted_at = ?" WHERE_WAITING
-	   " AND EXISTS (SELECT 1 FROM campaigns c WHERE c.seq = campaign AND c.state = 'active')",
+    .sql = "UPDATE campaign_values SET evaluation = ?, submitted_at = ?" WHERE_WAITING OF_ACTIVE,
 };
 
 int campaign_values_submitted(struct db *db, int64_t campaign, int64_t position, const char *evaluation, int64_t now_s,
@@ -409,7 +495,7 @@ struct statement *const campaigns_statements[] = {&insert_campaign,
 						  &texts_of,
 						  &campaigns_of_user,
 						  &campaigns_of_all,
-						  &next_active,
+						  &next_open,
 						  &count_open,
 						  &set_state,
 						  &forget_env,
@@ -419,6 +505,8 @@ struct statement *const campaigns_statements[] = {&insert_campaign,
 						  &count_values,
 						  &next_newest,
 						  &next_listed,
+						  &converted,
+						  &value_converting,
 						  &value_submitted,
 						  &value_refused,
 						  NULL};

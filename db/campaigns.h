@@ -26,8 +26,9 @@ struct campaign_row {
 	char *reason; /* why it is paused, or NULL: somebody asked */
 	char *parameter;
 	enum campaign_order order;
-	int live;        /* evaluations at once */
+	int live;        /* values at once whose conversion or evaluation lives */
 	bool reuse;      /* jobs may be answered with the scores of equal ones */
+	char *convert;   /* a JSON object: what converts a value before its evaluation; NULL: nothing */
 	bool json;       /* the config is JSON, not YAML */
 	char *overrides; /* a JSON array */
 	char *labels;    /* a JSON object */
@@ -52,7 +53,20 @@ struct campaign_value {
 	int64_t submitted_at;                 /* 0: not yet */
 	char *error;                          /* why it was refused, or NULL */
 	char *state;                          /* the evaluation's; NULL: there is none, or it was pruned */
+	char conversion[IDS_EVALUATION_SIZE]; /* the evaluation that converts it (plan_convert.h); "": none yet */
+	/* Of its one job; NULL: there is none, or it was pruned. */
+	char *conversion_state;
+	char *conversion_reason;
+	char *conversion_waiting_on;
+	char *conversion_rundir;
 };
+
+/* waiting, refused, pruned; while it has no evaluation and its conversion has not succeeded converting, or as which
+ * that ended; converted until it has an evaluation; then that's state. Static text, or the value's. */
+const char *campaign_value_state(const struct campaign_value *value);
+
+/* Nothing more is to be expected of it. */
+bool campaign_value_is_over(const struct campaign_value *value);
 
 struct campaign_value_list {
 	struct campaign_value *items;
@@ -74,9 +88,9 @@ int campaigns_get_texts(struct db *db, struct campaign_row *row, struct nel_err 
 /* Newest first, those with a number below before_seq (0: all); user NULL: everybody's. */
 int campaigns_list(struct db *db, const char *user, int64_t before_seq, int limit, struct campaign_list *ret_list,
 		   struct nel_err *err);
-/* The first active one after after_seq; *ret_found false: there is none. */
-int campaigns_next_active(struct db *db, int64_t after_seq, struct campaign_row *ret_row, bool *ret_found,
-			  struct nel_err *err);
+/* The first one after after_seq that is active or paused; *ret_found false: there is none. */
+int campaigns_next_open(struct db *db, int64_t after_seq, struct campaign_row *ret_row, bool *ret_found,
+			struct nel_err *err);
 /* Those of the user that are active or paused. */
 int campaigns_count_open(struct db *db, const char *user, int64_t *ret_count, struct nel_err *err);
 /* reason may be NULL. CONFLICT when it is not in state `from` any more. One that ends or is cancelled forgets its
@@ -91,15 +105,20 @@ int campaigns_prune(struct db *db, int64_t ended_before_s, int limit, int *ret_c
 int campaign_values_insert(struct db *db, int64_t campaign, const struct campaign_value *value, struct nel_err *err);
 /* By position. */
 int campaign_values_list(struct db *db, int64_t campaign, struct campaign_value_list *ret_list, struct nel_err *err);
-/* How many wait, and how many have an evaluation that has not ended. */
+/* How many wait, and how many have a conversion or an evaluation that has not ended. */
 int campaign_values_count(struct db *db, int64_t campaign, int64_t *ret_waiting, int64_t *ret_live,
 			  struct nel_err *err);
 /* The one that is to be submitted next: by newest_first the greatest step, those without one last, and of equals the
  * one listed last. *ret_found false: none waits. */
 int campaign_values_next(struct db *db, int64_t campaign, enum campaign_order order, struct campaign_value *ret_value,
 			 bool *ret_found, struct nel_err *err);
-/* Within the transaction that stores the evaluation. CONFLICT when the value does not wait any more, or the
- * campaign is not active. */
+/* One that is converted and has no evaluation yet. */
+int campaign_values_converted(struct db *db, int64_t campaign, struct campaign_value *ret_value, bool *ret_found,
+			      struct nel_err *err);
+/* Within the transaction that stores the evaluation, or the conversion. CONFLICT when the value does not wait for it
+ * any more, or the campaign is not active. */
+int campaign_values_converting(struct db *db, int64_t campaign, int64_t position, const char *conversion,
+			       struct nel_err *err);
 int campaign_values_submitted(struct db *db, int64_t campaign, int64_t position, const char *evaluation, int64_t now_s,
 			      struct nel_err *err);
 /* CONFLICT when the value does not wait any more. */

@@ -9,7 +9,9 @@ const VALUES_MAX = 500; // that are shown
 
 function valueRow(value) {
   return h('tr', {'data-key': value.value}, h('td', {}, state(value.state)), h('td', {class: 'number'}, value.step === null ? '–' : value.step.toLocaleString('en')),
-    h('td', {class: 'wrap mono small'}, value.evaluation ? h('a', {href: `#/evaluations/${value.evaluation}`}, value.value) : value.value, value.error && h('div', {class: 'soft'}, value.error)),
+    h('td', {class: 'wrap mono small'}, value.evaluation ? h('a', {href: `#/evaluations/${value.evaluation}`}, value.value) : value.value, 
+      value.conversion && h('div', {class: 'soft'}, 'Conversion ', h('a', {href: `#/evaluations/${value.conversion.job.split('.')[0]}`}, value.conversion.state.replaceAll('_', ' ')), !value.evaluation && value.conversion.reason && `: ${value.conversion.reason}`),
+      value.error && h('div', {class: 'soft'}, value.error)),
     h('td', {class: 'number'}, time(value.submitted_at)));
 }
 

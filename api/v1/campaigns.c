@@ -28,27 +28,47 @@ static void campaign_members(struct json_out *out, const struct campaign_row *ro
 	out_string(out, "order", campaign_order_name(row->order));
 	out_int(out, "live", row->live);
 	out_bool(out, "reuse", row->reuse);
+	out_json(out, "convert", row->convert != NULL ? row->convert : "null");
 	out_json(out, "overrides", row->overrides); /* the service's own JSON */
 	out_json(out, "labels", row->labels);
 	out_time(out, "created_at", row->created_at);
 	out_time(out, "updated_at", row->updated_at);
 }
 
-static const char *value_state(const struct campaign_value *value)
+static void render_conversion(struct json_out *out, const struct campaign_value *value)
 {
-	if (value->error != NULL)
-		return "refused";
-	if (value->evaluation[0] == '\0')
-		return "waiting";
-	return value->state != NULL ? value->state : "pruned";
+	char job[IDS_JOB_SIZE];
+	if (value->conversion[0] == '\0') {
+		out_string(out, "conversion", NULL);
+		return;
+	}
+	ids_format_job(value->conversion, 0, job);
+	out_object(out, "conversion");
+	out_string(out, "job", job);
+	out_string(out, "state", value->conversion_state != NULL ? value->conversion_state : "pruned");
+	out_string(out, "reason", value->conversion_reason);
+	out_string(out, "waiting_on", value->conversion_waiting_on);
+	out_end(out);
+}
+
+/* What a value that has no evaluation waits for. */
+static void render_wait(struct json_out *out, const struct campaign_value *value, const char *state)
+{
+	CLEANUP(mem_freep) char *wait = NULL;
+	if (strcmp(state, "converting") == 0)
+		wait = mem_printf("conversion %s.0, which is %s", value->conversion, value->conversion_state);
+	out_string(out, "waiting_on", wait != NULL ? wait : strcmp(state, "waiting") == 0 ? "its turn" : NULL);
 }
 
 static void render_value(struct json_out *out, const struct campaign_value *value)
 {
+	const char *state = campaign_value_state(value);
 	out_object(out, NULL);
 	out_string(out, "value", value->value);
 	out_int_or_null(out, "step", value->step, value->step != CAMPAIGN_NO_STEP);
-	out_string(out, "state", value_state(value));
+	out_string(out, "state", state);
+	render_wait(out, value, state);
+	render_conversion(out, value);
 	out_string(out, "evaluation", value->evaluation[0] != '\0' ? value->evaluation : NULL);
 	out_time(out, "submitted_at", value->submitted_at);
 	out_string(out, "error", value->error);
@@ -233,6 +253,16 @@ static int check_reuse(const json_t *body, struct nel_err *err)
 	return reuse == NULL || json_is_boolean(reuse) ? 0 : err_set(err, NEL_INVALID, "reuse must be true or false");
 }
 
+/* Borrows from the body. */
+static int take_convert(const json_t *body, const json_t **ret_convert, struct nel_err *err)
+{
+	const json_t *convert = json_object_get(body, "convert");
+	if (convert != NULL && !json_is_object(convert))
+		return err_set(err, NEL_INVALID, "convert must be an object");
+	*ret_convert = convert;
+	return 0;
+}
+
 static int make(struct request *request, struct db *db, const struct campaign_request *wanted,
 		const struct submission *s, struct nel_err *err)
 {
@@ -255,7 +285,7 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 {
 	static const char *const fields[] = {"name",      "config", "overrides", "env",  "labels",
 					     "parameter", "values", "watch",     "live", "order",
-					     "baseline",  "reuse",  NULL};
+					     "baseline",  "reuse",  "convert",   NULL};
 	CLEANUP(json_freep) json_t *body = NULL;
 	CLEANUP(submission_done) struct submission s = {0};
 	CLEANUP(mem_freep) const char **values = NULL;
@@ -271,6 +301,7 @@ int api_createCampaign(struct request *request, struct nel_err *err)
 	    (values == NULL && take_watch(json_object_get(body, "watch"), &watch, err) != 0) ||
 	    body_text(body, "baseline", false, 1, CAMPAIGN_BASELINE_MAX, &wanted.baseline, err) != 0 ||
 	    take_turns(body, &wanted, err) != 0 || check_reuse(body, err) != 0 ||
+	    take_convert(body, &wanted.convert, err) != 0 ||
 	    body_idempotency_key(request, &base.idempotency.key, err) != 0 || request_db(request, &db, err) != 0)
 		return -1;
 	body_hash(request, body, hash);

@@ -17,6 +17,7 @@
 /* What speaks against the file that was found. */
 enum fault {
 	FAULT_NONE,
+	FAULT_NOT_WANTED, /* a conversion has no scores */
 	FAULT_MISSING,
 	FAULT_CHANGING,   /* while it was read */
 	FAULT_CHANGED,    /* since the evaluation ended */
@@ -26,6 +27,8 @@ enum fault {
 static enum fault fault_of(const struct action *action)
 {
 	const struct collect_reply *found = &action->collected;
+	if (strcmp(found->sealed_hash, COLLECT_CONVERSION) == 0)
+		return FAULT_NOT_WANTED;
 	if (found->results_hash[0] == '\0')
 		return FAULT_MISSING;
 	if (strcmp(found->results_hash, "changing") == 0)
@@ -47,7 +50,9 @@ enum chain_state results_end_state(const struct active_chain *chain)
 
 bool results_awaited(struct active_chain *chain, const struct action *action, int64_t wait_s)
 {
-	if (!chain->ending || results_end_state(chain) != CHAIN_SUCCEEDED || fault_of(action) == FAULT_NONE)
+	enum fault fault = fault_of(action);
+	if (!chain->ending || results_end_state(chain) != CHAIN_SUCCEEDED || fault == FAULT_NONE ||
+	    fault == FAULT_NOT_WANTED)
 		return false;
 	int64_t now_ms = clock_mono_ms();
 	if (chain->results_since_ms == 0)
@@ -65,7 +70,8 @@ static void add_fault(json_t *warnings, const char *job, enum fault fault, const
 {
 	const char *why = NULL;
 	switch (fault) {
-	case FAULT_NONE: return;
+	case FAULT_NONE:
+	case FAULT_NOT_WANTED: return;
 	case FAULT_MISSING: why = "is not there"; break;
 	case FAULT_CHANGING: why = "was still being written when it was read"; break;
 	case FAULT_CHANGED:
@@ -152,11 +158,12 @@ int results_take(struct db *db, struct active_chain *chain, const struct action 
 	enum fault fault = fault_of(action);
 	bool succeeded = results_end_state(chain) == CHAIN_SUCCEEDED;
 	const char *seal = fault == FAULT_NONE             ? found->results_hash
+			   : fault == FAULT_NOT_WANTED     ? NULL
 			   : found->sealed_hash[0] != '\0' ? found->sealed_hash
 							   : NULL;
 	CLEANUP(json_freep) json_t *warnings = json_array();
 	chain->results_since_ms = 0;
-	if (fault != FAULT_NONE && (succeeded || fault != FAULT_MISSING))
+	if (fault != FAULT_NONE && fault != FAULT_NOT_WANTED && (succeeded || fault != FAULT_MISSING))
 		add_fault(warnings, chain->job.id, fault, action);
 	if (fault == FAULT_NONE)
 		note_samples(&chain->job, &action->scores);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "db/output_dirs.h"
 #include "service/plan_containers.h"
+#include "slurm/script.h"
 
 #include <string.h>
 
@@ -37,6 +38,13 @@ static bool is_rundir_name(const char *name, size_t len)
 	return true;
 }
 
+/* What a conversion has converted, within the run directory whose name ends here: run.sub alone makes that. */
+static bool is_converted(const char *rest)
+{
+	CLEANUP(mem_freep) char *converted = script_converted("", "");
+	return lies_under(rest, converted);
+}
+
 static const char *bad_part(const char *path, bool shared)
 {
 	if (shared && lies_under(path, "/proc"))
@@ -49,7 +57,7 @@ static const char *bad_part(const char *path, bool shared)
 			return "it has '..' in it: write it out";
 		if (shared && len == 4 && strncmp(part, ".ssh", 4) == 0)
 			return "it leads to keys";
-		if (shared && is_rundir_name(part, len))
+		if (shared && is_rundir_name(part, len) && !is_converted(part + len))
 			return "it leads into a run directory, where secrets and results of an evaluation lie; its "
 			       "artifacts come over the API";
 		at = part + len;

@@ -17,45 +17,41 @@ static int by_step(const void *left, const void *right)
 				  : (a->position > b->position) - (a->position < b->position);
 }
 
-/* Nothing more is to be expected of it; its evaluation may have been pruned. */
-static bool is_over(const struct campaign_value *value)
+/* The values of a campaign by their steps, and what is known of them by their positions. */
+struct curve {
+	const struct campaign_value *values;
+	size_t count;
+	const struct campaign_mark *marks;
+	size_t mark_count;
+};
+
+/* A value that came since the marks were read has none yet. */
+static struct campaign_mark mark_of(const struct curve *curve, const struct campaign_value *value)
 {
-	bool waits = value->evaluation[0] == '\0' && value->error == NULL;
-	bool lives =
-	    value->state != NULL && (strcmp(value->state, "queued") == 0 || strcmp(value->state, "running") == 0);
-	return !waits && !lives;
+	size_t position = (size_t)value->position;
+	return position < curve->mark_count ? curve->marks[position] : (struct campaign_mark){0};
 }
 
-static int has_scores(struct db *db, const struct campaign_value *value, bool *ret_has, struct nel_err *err)
+static bool has_scores(const struct curve *curve, const struct campaign_value *value)
 {
-	*ret_has = false;
-	return value->evaluation[0] == '\0' || value->state == NULL || !is_over(value)
-		   ? 0
-		   : campaign_has_scores(db, value->evaluation, ret_has, err);
+	return value->state != NULL && campaign_value_is_over(value) && mark_of(curve, value).scored;
 }
 
-/* *ret_before NULL: there is none, or (*ret_wait) it is not yet known which it is. values: by step. */
-static int find_before(struct db *db, const struct campaign_value *values, size_t at,
-		       const struct campaign_value **ret_before, bool *ret_wait, struct nel_err *err)
+/* The value before that one; NULL: there is none, or (*ret_wait) it is not yet known which it is. */
+static const struct campaign_value *find_before(const struct curve *curve, size_t at, bool *ret_wait)
 {
-	*ret_before = NULL;
+	const struct campaign_value *values = curve->values;
 	*ret_wait = false;
 	for (size_t i = at; i-- > 0;) {
-		bool has = false;
 		if (values[i].step == CAMPAIGN_NO_STEP || values[i].step == values[at].step)
 			continue;
-		if (!is_over(&values[i])) {
-			*ret_wait = true;
-			return 0;
-		}
-		if (has_scores(db, &values[i], &has, err) != 0)
-			return -1;
-		if (has) {
-			*ret_before = &values[i];
-			return 0;
-		}
+		*ret_wait = !campaign_value_is_over(&values[i]);
+		if (*ret_wait)
+			return NULL;
+		if (has_scores(curve, &values[i]))
+			return &values[i];
 	}
-	return 0;
+	return NULL;
 }
 
 /* Unlike scores are no evidence. */
@@ -107,27 +103,20 @@ static int judge(struct db *db, const struct campaign_row *campaign, const struc
 	return store(db, campaign, value, reference, &evidence, err);
 }
 
-static int judge_at(struct db *db, const struct campaign_row *campaign, const char *baseline,
-		    const struct campaign_value *values, size_t at, struct nel_err *err)
+static int judge_at(struct db *db, const struct campaign_row *campaign, const char *baseline, const struct curve *curve,
+		    size_t at, struct nel_err *err)
 {
-	const struct campaign_value *value = &values[at];
+	const struct campaign_value *value = &curve->values[at];
 	const struct campaign_value *before = NULL;
-	bool judged = false;
-	bool has = false;
 	bool wait = false;
-	if (value->state == NULL || !is_over(value))
-		return 0;
-	if (campaign_judged(db, campaign->seq, value->position, &judged, err) != 0 ||
-	    (!judged && has_scores(db, value, &has, err) != 0))
-		return -1;
-	if (judged || !has)
+	if (mark_of(curve, value).judged || !has_scores(curve, value))
 		return 0;
 	if (baseline != NULL) {
 		const struct campaign_reference reference = {.what = baseline, .step = CAMPAIGN_NO_STEP};
 		return judge(db, campaign, value, &reference, err);
 	}
-	if (value->step != CAMPAIGN_NO_STEP && find_before(db, values, at, &before, &wait, err) != 0)
-		return -1;
+	if (value->step != CAMPAIGN_NO_STEP)
+		before = find_before(curve, at, &wait);
 	if (wait)
 		return 0;
 	const struct campaign_reference reference = {.what = before != NULL ? before->evaluation : NULL,
@@ -138,15 +127,20 @@ static int judge_at(struct db *db, const struct campaign_row *campaign, const ch
 void campaign_find_regressions(struct db *db, const struct campaign_row *campaign, const atomic_bool *stopping)
 {
 	CLEANUP(campaign_value_list_done) struct campaign_value_list values = {0};
+	CLEANUP(mem_freep) struct campaign_mark *marks = NULL;
 	CLEANUP(mem_freep) char *baseline = NULL;
+	size_t mark_count = 0;
 	struct nel_err err = {0};
 	int result = campaign_values_list(db, campaign->seq, &values, &err);
+	if (result == 0)
+		result = campaign_marks(db, campaign->seq, &marks, &mark_count, &err);
 	if (result == 0)
 		result = campaign_baseline_get(db, campaign->seq, &baseline, &err);
 	if (result == 0 && values.count > 0)
 		qsort(values.items, values.count, sizeof *values.items, by_step);
-	for (size_t i = 0; result == 0 && i < values.count && !atomic_load(stopping); i++)
-		result = judge_at(db, campaign, baseline, values.items, i, &err);
+	const struct curve curve = {values.items, values.count, marks, mark_count};
+	for (size_t i = 0; result == 0 && i < curve.count && !atomic_load(stopping); i++)
+		result = judge_at(db, campaign, baseline, &curve, i, &err);
 	if (result != 0)
 		log_warning("a campaign's scores cannot be compared now", LOG_S("campaign", campaign->id),
 			    LOG_S("error", err.msg));

@@ -95,19 +95,25 @@ static int step(struct campaign_runner *r, struct campaign_row *campaign, bool w
 	*ret_more = false;
 	if (campaign_values_count(r->db, campaign->seq, &waiting, &live, err) != 0)
 		return -1;
+	/* Behind the count, so that what ends meanwhile is compared before the campaign ends. */
 	campaign_find_regressions(r->db, campaign, &r->stopping);
 	if (waiting == 0 && live == 0 && !watches)
 		return change_state(r, campaign, CAMPAIGN_ENDED, NULL, err);
-	if (live >= campaign->live)
+	/* What was converted lives already. */
+	if (campaign->convert != NULL && campaign_values_converted(r->db, campaign->seq, &value, &found, err) != 0)
+		return -1;
+	if (!found && live >= campaign->live)
 		return 0;
-	if (campaign_values_next(r->db, campaign->seq, campaign->order, &value, &found, err) != 0)
+	bool convert = !found && campaign->convert != NULL;
+	if (!found && campaign_values_next(r->db, campaign->seq, campaign->order, &value, &found, err) != 0)
 		return -1;
 	if (!found)
 		return 0;
 	if (campaign->config == NULL && campaigns_get_texts(r->db, campaign, err) != 0)
 		return -1;
 	if (find_maker(r, campaign, &actor, err) != 0 ||
-	    campaign_submit_value(r->service, r->db, campaign, &actor, &value, &reply, err) != 0) {
+	    (convert ? campaign_submit_conversion : campaign_submit_value)(r->service, r->db, campaign, &actor, &value,
+									   &reply, err) != 0) {
 		struct nel_err why = *err;
 		if (why.kind == NEL_DENIED || (why.kind == NEL_INVALID && !first_value_plans(r, campaign, &actor)))
 			return change_state(r, campaign, CAMPAIGN_PAUSED, why.msg, err);
@@ -181,13 +187,16 @@ static int run_round(struct campaign_runner *r)
 	while (found && !atomic_load(&r->stopping)) {
 		struct nel_err err = {0};
 		CLEANUP(campaign_row_done) struct campaign_row campaign = {0};
-		if (campaigns_next_active(r->db, after, &campaign, &found, &err) != 0) {
+		if (campaigns_next_open(r->db, after, &campaign, &found, &err) != 0) {
 			log_warning("campaigns cannot be read", LOG_S("error", err.msg));
 			return LOOK_MS;
 		}
 		if (found) {
 			after = campaign.seq;
-			go_on(r, &campaign, watches(r, &campaign));
+			if (campaign.state == CAMPAIGN_ACTIVE)
+				go_on(r, &campaign, watches(r, &campaign));
+			else
+				campaign_find_regressions(r->db, &campaign, &r->stopping);
 		}
 	}
 	int64_t due_ms = atomic_load(&r->stopping) ? LOOK_MS : campaign_looks_send(r->looks, r->db);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "config/plan/plan_convert.h"
 #include "db/audit.h"
 #include "db/campaign_scores.h"
 #include "service/apart.h"
@@ -78,17 +79,36 @@ static int check(struct service *service, struct db *db, const struct campaign_r
 		return err_set(err, NEL_INVALID,
 			       "a campaign has at most %d overrides and %d labels: it adds one of each",
 			       SUBMIT_OVERRIDES_MAX - 1, SUBMIT_LABELS_MAX - 1);
-	for (size_t i = 0; i < request->base->label_count; i++)
-		if (strcmp(request->base->labels[i].name, CAMPAIGN_LABEL) == 0)
-			return err_set(err, NEL_INVALID,
-				       "the label " CAMPAIGN_LABEL " is the campaign's own: leave it out");
+	for (size_t i = 0; i < request->base->label_count; i++) {
+		const char *label = request->base->labels[i].name;
+		if (strcmp(label, CAMPAIGN_LABEL) == 0 ||
+		    (request->convert != NULL && strcmp(label, CAMPAIGN_CONVERSION_LABEL) == 0))
+			return err_set(err, NEL_INVALID, "the label %s is the campaign's own: leave it out", label);
+	}
 	for (size_t i = 0; i < request->value_count; i++) {
 		char what[32];
 		snprintf(what, sizeof what, "values[%zu]", i);
 		if (check_value(request->values[i], CAMPAIGN_VALUE_MAX, what, err) != 0)
 			return -1;
+		if (request->convert != NULL && request->values[i][0] != '/')
+			return err_set(err, NEL_INVALID, "%s must be an absolute path, since it is to be converted",
+				       what);
 	}
 	return request->watch != NULL ? check_watch(service, db, request->base->actor, request->watch, err) : 0;
+}
+
+static int check_convert(const json_t *convert, struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	CLEANUP(problems_done) struct problems errors = {0};
+	CLEANUP(problems_done) struct problems warnings = {0};
+	const struct reader reader = {.errors = &errors, .warnings = &warnings};
+	if (convert == NULL)
+		return 0;
+	plan_convert_check(&reader, convert);
+	if (errors.count == 0)
+		return 0;
+	reply->errors = problems_to_json(&errors);
+	return err_set(err, NEL_INVALID, "convert: %s", errors.items[0].message);
 }
 
 /* One that stands for them all. */
@@ -123,6 +143,7 @@ static int fill_row(const struct campaign_request *request, struct campaign_row 
 	row->json = base->json;
 	row->overrides = json_dumps(overrides, JSON_COMPACT);
 	row->labels = json_dumps(labels, JSON_COMPACT);
+	row->convert = request->convert != NULL ? json_dumps(request->convert, JSON_COMPACT) : NULL;
 	row->created_at = row->updated_at = clock_now_s();
 	if (strlen(row->config) != base->size)
 		return err_set(err, NEL_INVALID, "config has a NUL character");
@@ -183,8 +204,9 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	int found = submit_find_repeat(db, base, clock_now_s(), ret_reply, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (check(service, db, request, err) != 0 || check_baseline(db, request->baseline, err) != 0 ||
-	    fill_row(request, &row, err) != 0 || seal_env(service, base, &row, err) != 0 ||
+	if (check(service, db, request, err) != 0 || check_convert(request->convert, ret_reply, err) != 0 ||
+	    check_baseline(db, request->baseline, err) != 0 || fill_row(request, &row, err) != 0 ||
+	    seal_env(service, base, &row, err) != 0 ||
 	    check_first_value(service, db, request, &row, ret_reply, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
@@ -268,9 +290,14 @@ int service_cancel_campaign(struct service *service, struct db *db, const struct
 	if (ask(db, actor, id, CAMPAIGN_CANCELLED, &row, err) != 0 ||
 	    campaign_values_list(db, row.seq, &values, err) != 0)
 		return -1;
-	for (size_t i = 0; i < values.count; i++)
-		if (is_live(values.items[i].state) &&
-		    service_cancel_evaluation(service, db, actor, values.items[i].evaluation, err) != 0)
+	for (size_t i = 0; i < values.count; i++) {
+		const struct campaign_value *value = &values.items[i];
+		bool converts = strcmp(campaign_value_state(value), "converting") == 0;
+		const char *evaluation = converts                ? value->conversion
+					 : is_live(value->state) ? value->evaluation
+								 : NULL;
+		if (evaluation != NULL && service_cancel_evaluation(service, db, actor, evaluation, err) != 0)
 			return -1;
+	}
 	return 0;
 }

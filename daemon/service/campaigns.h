@@ -26,8 +26,9 @@ struct campaign_request {
 	size_t value_count;                 /* 1 to CAMPAIGN_VALUES_MAX; 0 with a watch */
 	const struct campaign_watch *watch; /* NULL: none */
 	enum campaign_order order;
-	int live;             /* 1 to CAMPAIGN_LIVE_MAX */
-	const char *baseline; /* what values are held against, as service_compare() takes it; NULL: the one before */
+	int live;              /* 1 to CAMPAIGN_LIVE_MAX */
+	const json_t *convert; /* an object: what converts each value before its evaluation; NULL: nothing */
+	const char *baseline;  /* what values are held against, as service_compare() takes it; NULL: the one before */
 };
 
 /* The first value (of a watch: one that may come) is planned as a submission is, so that mistakes of the config are

@@ -342,6 +342,8 @@ static int make(const struct planned_input *in, const char *place, struct planne
 	    .allow_unlisted_tasks = in->offline || role_in(settings->allow_unlisted_tasks, request->actor->role),
 	    .need_hostname = !in->offline,
 	    .strict = request->strict,
+	    .convert = request->convert,
+	    .checkpoint = request->checkpoint,
 	};
 	CLEANUP(planned_done) struct planned planned = {0};
 	bool sound = eval_config_plan(&input, &planned.plan, &map, errors, &planned.warnings, err) == 0;

@@ -32,7 +32,10 @@ struct submit_request {
 	const struct name_value *labels;
 	size_t label_count;
 	bool strict;
-	bool reuse;         /* jobs may be answered with the scores of equal ones */
+	bool reuse; /* jobs may be answered with the scores of equal ones */
+	/* Of a checkpoint that is converted for this evaluation: plan that (config/plan/plan_convert.h); NULL: no. */
+	const json_t *convert;
+	const char *checkpoint;
 	bool check_cluster; /* of service_plan(): prepare a question to the cluster */
 	struct idempotency idempotency;
 	/* NULL, or called within the transaction that stores the evaluation, once that is stored; -1 undoes it all. */

@@ -104,10 +104,10 @@ static bool read_kept(struct records *records, struct record *record, struct col
 }
 
 /* A SHA-256 in hexadecimal digits, or that word. */
-static bool read_hash(const char *text, const char *word, char ret_hash[COLLECT_HASH_SIZE])
+static bool read_hash(const char *text, const char *const *words, char ret_hash[COLLECT_HASH_SIZE])
 {
 	size_t size = strlen(text);
-	if (strcmp(text, word) != 0 && (size != COLLECT_HASH_SIZE - 1 || strspn(text, "0123456789abcdef") != size))
+	if (!str_in(text, words) && (size != COLLECT_HASH_SIZE - 1 || strspn(text, "0123456789abcdef") != size))
 		return false;
 	memcpy(ret_hash, text, size + 1);
 	return true;
@@ -163,6 +163,8 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 	struct record record;
 	if (records_begin(text, size, &records, err) != 0)
 		return -1;
+	static const char *const seals[] = {"none", COLLECT_CONVERSION, NULL};
+	static const char *const changing[] = {"changing", NULL};
 	CLEANUP(collect_reply_done)
 	struct collect_reply reply = {.progress = -1, .log_tail = mem_strdup(""), .log_name = mem_strdup("")};
 	while (records_next(&records, &record)) {
@@ -186,13 +188,13 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 			if (!read_destination(&record, &reply.export_))
 				break;
 		} else if (record_is(&record, "sealed") && record_split(&record, 2, 2)) {
-			if (!read_hash(record.fields[1], "none", reply.sealed_hash))
+			if (!read_hash(record.fields[1], seals, reply.sealed_hash))
 				break;
 		} else if (record_is(&record, "fingerprint") && record_split(&record, 2, 2)) {
 			if (!read_hash(record.fields[1], "", reply.fingerprint))
 				break;
 		} else if (record_is(&record, "hash") && record_split(&record, 3, 3)) {
-			if (!read_hash(record.fields[1], "changing", reply.results_hash))
+			if (!read_hash(record.fields[1], changing, reply.results_hash))
 				break;
 			reply.results_older = strcmp(record.fields[2], "1") == 0;
 		} else if (record_is(&record, "samples")) {

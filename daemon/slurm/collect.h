@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define COLLECT_RESULTS_MAX (4 * 1024 * 1024)
-#define COLLECT_HASH_SIZE 65 /* hexadecimal digits of a SHA-256 */
+#define COLLECT_CONVERSION "conversion" /* in place of a hash: it was one, and leaves no scores */
+#define COLLECT_HASH_SIZE 65            /* hexadecimal digits of a SHA-256 */
 #define COLLECT_DESTINATIONS_MAX 64
 #define COLLECT_LOGS_MAX 64
 #define COLLECT_KEPT_MAX (8 * 1024 * 1024)
@@ -78,11 +79,12 @@ struct collect_reply {
 	bool results_too_large;
 	char results_hash[COLLECT_HASH_SIZE]; /* SHA-256 of the file; "changing" while it is written; "" when there is
 						 none */
-	char sealed_hash[COLLECT_HASH_SIZE]; /* of what the finished evaluation left; "none"; "" when it has not said */
-	char fingerprint[COLLECT_HASH_SIZE]; /* of the checkpoints, as struct submit_result has it; "": not known */
-	bool results_older;                  /* than the attempt: an earlier one left it */
-	bool has_samples;                    /* files that samples_fetch() reads */
-	int64_t progress;                    /* -1 unknown */
+	char sealed_hash[COLLECT_HASH_SIZE];  /* of what the finished evaluation left; "none"; COLLECT_CONVERSION; ""
+						 when it has not said */
+	char fingerprint[COLLECT_HASH_SIZE];  /* of the checkpoints, as struct submit_result has it; "": not known */
+	bool results_older;                   /* than the attempt: an earlier one left it */
+	bool has_samples;                     /* files that samples_fetch() reads */
+	int64_t progress;                     /* -1 unknown */
 	char *log_tail; /* the last lines (4 KiB) of the newest client log or, when there is none, of the server or
 			   Slurm log; "" */
 	char *log_name; /* which one; "" */

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/mem.h"
+#include "config/plan/plan_convert.h"
 #include "slurm/script_data.h"
 
 #include <assert.h>
@@ -70,6 +71,11 @@ char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_
 char *script_job_dir(const char *rundir, const struct plan_job *job)
 {
 	return mem_printf("%s/%s.%d", rundir, job->file_name, job->index);
+}
+
+char *script_converted(const char *rundir, const char *output)
+{
+	return mem_printf("%s/" PLAN_CONVERT_TASK ".0/converted%s%s", rundir, *output != '\0' ? "/" : "", output);
 }
 
 char *script_shared_dir(const char *rundir, int number)

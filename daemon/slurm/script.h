@@ -44,6 +44,10 @@ char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_
 /* "<rundir>/<task>.<index>"; free() it. */
 char *script_job_dir(const char *rundir, const struct plan_job *job);
 
+/* Of a conversion's run directory: what it has converted, once that is whole; free() it. The only thing in any run
+ * directory that others' containers may mount. */
+char *script_converted(const char *rundir, const char *output);
+
 /* Likewise of a shared chain: "<account>-<subproject>.shared.<k>-<evaluation>.<attempt>"; free() it. */
 char *script_shared_name(const struct eval_plan *plan, int number, const char *evaluation, int attempt);
 

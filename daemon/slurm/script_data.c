@@ -497,6 +497,8 @@ static int append_evaluation(const struct script_data *data, const struct plan_j
 	    append_text(s, "NEL_PRE_CMD", job->pre_cmd, err) != 0 ||
 	    append_text(s, "NEL_POST_CMD", job->post_cmd, err) != 0)
 		return -1;
+	if (data->plan->conversion != NULL && append_text(s, "NEL_CONVERSION", data->plan->conversion, err) != 0)
+		return -1;
 	return append_text(s, "NEL_GPU_VISIBLE", job->gpu_visible == NULL ? "" : job->gpu_visible, err);
 }
 

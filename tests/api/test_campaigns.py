@@ -211,6 +211,110 @@ def test_secret_that_is_gone_pauses_a_campaign_and_refuses_no_value(server):
     ann.post(f"/v1/campaigns/{made['id']}/cancel")
 
 
+# ---- conversions ----
+
+CONVERT = {"image": "img:1", "command": "cp -r $NEL_CHECKPOINT/. $NEL_CONVERTED", "output": "hf", "env_vars": {"NEL_X": "lit:1"}}
+
+
+def converting(client, **more):
+    """Two values; the cluster does not answer, so that conversions are queued."""
+    return make(client, values=["/ckpt/step-1", "/ckpt/step-2"], convert=CONVERT, **more)
+
+
+def states(client, made):
+    return {v["step"]: v["state"] for v in get(client, made)["values"]}
+
+
+def end_conversion(server, client, job, state):
+    """As if it had ended so, while the daemon is down."""
+    server.stop()
+    evaluation = job.split(".")[0]
+    server.execute("UPDATE jobs SET state = ?, reason = 'of the test', collected = 1, ended_at = 5 WHERE id = ?", state, job)
+    server.execute("UPDATE evaluations SET state = ?, ended_at = 1900000000 WHERE id = ?", "succeeded" if state == "succeeded" else "failed", evaluation)
+    server.start()
+    return server.client("ann")
+
+
+def test_value_is_evaluated_as_what_its_conversion_made(server):
+    ann = server.client("ann")
+    made = converting(ann, live=1, labels={"training": "a"})
+    assert made["convert"] == CONVERT
+    wait_until(lambda: states(ann, made) == {1: "waiting", 2: "converting"}, "the conversion of the newest")
+    for _ in range(2):
+        server.process.kill()
+        server.process.wait()
+        server.start()
+    ann = server.client("ann")
+    value = get(ann, made)["values"][1]
+    job = value["conversion"]["job"]
+    assert value["waiting_on"].startswith(f"conversion {job}, which is ") and value["evaluation"] is None
+    assert ann.get(f"/v1/evaluations?label=campaign:{made['id']}").json()["items"] == []
+    [conversion] = ann.get(f"/v1/evaluations?label=conversion:{made['id']}").json()["items"]
+    assert conversion["labels"] == {"conversion": made["id"], "training": "a"}
+    assert conversion["id"] == job.split(".")[0] and [j["task"] for j in ann.get(f"/v1/evaluations/{conversion['id']}").json()["jobs"]] == ["convert"]
+    rundir = ann.get(f"/v1/jobs/{job}").json()["rundir"]
+    ann = end_conversion(server, ann, job, "succeeded")
+    # What is converted comes before the next conversion: one lives at a time.
+    wait_until(lambda: submitted(ann, made) == ["/ckpt/step-2"], "its evaluation")
+    assert states(ann, made)[1] == "waiting"
+    [evaluation] = ann.get(f"/v1/evaluations?label=campaign:{made['id']}").json()["items"]
+    assert evaluation["model"] == f"{rundir}/converted/hf" and evaluation["id"] == get(ann, made)["values"][1]["evaluation"]
+    assert len(ann.get(f"/v1/evaluations?label=conversion:{made['id']}").json()["items"]) == 1
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_conversion_that_fails_ends_its_value_until_somebody_resumes_it(server):
+    ann = server.client("ann")
+    made = converting(ann, live=2)
+    wait_until(lambda: states(ann, made) == {1: "converting", 2: "converting"}, "both")
+    job = get(ann, made)["values"][0]["conversion"]["job"]
+    ann = end_conversion(server, ann, job, "failed")
+    wait_until(lambda: states(ann, made) == {1: "failed", 2: "converting"}, "the failure")
+    value = get(ann, made)["values"][0]
+    assert value["conversion"]["reason"] == "of the test" and value["evaluation"] is None and get(ann, made)["state"] == "active"
+    ann.post(f"/v1/jobs/{job}/resume")
+    wait_until(lambda: states(ann, made)[1] == "converting", "it is tried again")
+    assert ann.post(f"/v1/campaigns/{made['id']}/cancel").json()["state"] == "cancelled"
+    # One may have been on its way to the cluster, which does not say whether it has it.
+    wait_until(lambda: {v["conversion"]["state"] for v in get(ann, made)["values"]} <= {"cancelled", "cancelling"}, "both are cancelled")
+    assert ann.get(f"/v1/evaluations?label=campaign:{made['id']}").json()["items"] == []
+
+
+def test_campaign_ends_when_no_conversion_may_succeed_any_more(server):
+    ann = server.client("ann")
+    made = converting(ann, live=2)
+    wait_until(lambda: states(ann, made) == {1: "converting", 2: "converting"}, "both")
+    for value in get(ann, made)["values"]:
+        ann.post(f"/v1/jobs/{value['conversion']['job']}/cancel")
+    wait_until(lambda: get(ann, made)["state"] == "ended", "the end")
+    assert states(ann, made) == {1: "cancelled", 2: "cancelled"}
+
+
+def test_paused_campaign_evaluates_what_was_converted_once_it_goes_on(server):
+    ann = server.client("ann")
+    made = converting(ann, live=1)
+    wait_until(lambda: states(ann, made)[2] == "converting", "the conversion")
+    ann.post(f"/v1/campaigns/{made['id']}/pause")
+    ann = end_conversion(server, ann, get(ann, made)["values"][1]["conversion"]["job"], "succeeded")
+    assert states(ann, made) == {1: "waiting", 2: "converted"}
+    ann.post(f"/v1/campaigns/{made['id']}/resume")
+    wait_until(lambda: submitted(ann, made) == ["/ckpt/step-2"], "the evaluation")
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
+def test_conversion_that_cannot_be_is_refused_at_once(server):
+    ann = server.client("ann")
+    for wrong, pointer in (({"gpus": -1}, "/convert/gpus"), ({"output": "../x"}, "/convert/output"), ({"imag": "x"}, "/convert/imag"),
+                           ({"walltime": "soon"}, "/execution/walltime"), ({"env_vars": {"T": "host:NOBODY_HAS"}}, "/convert/env_vars/T")):
+        reply = ann.request("POST", "/v1/campaigns", json=wanted(values=["/ckpt/a"], convert={**CONVERT, **wrong}))
+        assert reply.status_code == 422 and reply.json()["errors"][0]["pointer"] == pointer, (wrong, reply.text)
+        assert "convert" in reply.json()["detail"]
+    for wrong in ({"values": ["org/relative"]}, {"convert": []}, {"labels": {"conversion": "x"}}):
+        assert ann.request("POST", "/v1/campaigns", json=wanted(**{"values": ["/ckpt/a"], "convert": CONVERT, **wrong})).status_code == 400
+    config = CONFIG + "convert: {image: x, command: y}\n"
+    assert ann.post("/v1/evaluations", 422, data=config, headers={"Content-Type": "application/yaml"}).json()["errors"][0]["pointer"] == "/convert"
+
+
 # ---- directories that are watched ----
 
 @pytest.fixture(scope="module")

@@ -81,12 +81,17 @@ static void test_a_value_is_judged_once_and_its_regressions_show_in_the_points(v
 	int64_t campaign = add_campaign(f);
 	const struct score worse = {.task = (char *)"t", .metric = (char *)"acc", .score = (char *)"acc"};
 	const struct score *const scores[] = {&worse};
-	bool judged = true;
-	assert_ok(f, campaign_judged(f->db, campaign, 0, &judged, &f->err));
-	assert_false(judged);
-	assert_ok(f, campaign_judgements_insert(f->db, campaign, 0, scores, 1, 9, &f->err));
-	assert_ok(f, campaign_judged(f->db, campaign, 0, &judged, &f->err));
-	assert_true(judged);
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(mem_freep) struct campaign_mark *marks = NULL;
+		size_t count = 0;
+		assert_ok(f, campaign_marks(f->db, campaign, &marks, &count, &f->err));
+		assert_int_equal(count, 3);
+		assert_int_equal(marks[0].judged, i);
+		assert_false(marks[1].judged || marks[2].judged);
+		assert_true(marks[0].scored && marks[1].scored && !marks[2].scored);
+		if (i == 0)
+			assert_ok(f, campaign_judgements_insert(f->db, campaign, 0, scores, 1, 9, &f->err));
+	}
 	assert_refused(f, NEL_CONFLICT, campaign_judgements_insert(f->db, campaign, 0, NULL, 0, 9, &f->err));
 	assert_ok(f, campaign_points(f->db, campaign, NULL, NULL, &list, &f->err));
 	for (size_t i = 0; i < list.count; i++)

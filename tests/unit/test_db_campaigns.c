@@ -4,6 +4,8 @@
 
 #include "db/campaign_watches.h"
 #include "db/campaigns.h"
+#include "db/evaluations.h"
+#include "db/jobs.h"
 
 static int64_t add(struct fixture *f, int number, const char *user)
 {
@@ -154,18 +156,22 @@ static void test_campaigns_set_state_only_from_the_state_that_is_named(void **st
 	assert_ok(f, campaigns_set_state(f->db, seq, CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, "why", 9, &f->err));
 	assert_refused(f, NEL_CONFLICT,
 		       campaigns_set_state(f->db, seq, CAMPAIGN_ACTIVE, CAMPAIGN_ENDED, NULL, 10, &f->err));
-	assert_ok(f, campaigns_next_active(f->db, 0, &row, &found, &f->err));
-	assert_false(found);
+	assert_ok(f, campaigns_next_open(f->db, 0, &row, &found, &f->err));
+	assert_true(found);
+	campaign_row_done(&row);
 	assert_ok(f, campaigns_get(f->db, "0000000000000001", &row, &f->err));
 	assert_int_equal(row.state, CAMPAIGN_PAUSED);
 	assert_string_equal(row.reason, "why");
 	assert_int_equal(row.updated_at, 9);
 	campaign_row_done(&row);
 	assert_ok(f, campaigns_set_state(f->db, seq, CAMPAIGN_PAUSED, CAMPAIGN_ACTIVE, NULL, 11, &f->err));
-	assert_ok(f, campaigns_next_active(f->db, 0, &row, &found, &f->err));
+	assert_ok(f, campaigns_next_open(f->db, 0, &row, &found, &f->err));
 	assert_true(found);
 	campaign_row_done(&row);
-	assert_ok(f, campaigns_next_active(f->db, seq, &row, &found, &f->err));
+	assert_ok(f, campaigns_next_open(f->db, seq, &row, &found, &f->err));
+	assert_false(found);
+	assert_ok(f, campaigns_set_state(f->db, seq, CAMPAIGN_ACTIVE, CAMPAIGN_ENDED, NULL, 12, &f->err));
+	assert_ok(f, campaigns_next_open(f->db, 0, &row, &found, &f->err));
 	assert_false(found);
 }
 
@@ -190,6 +196,61 @@ static void test_campaign_values_next_by_order(void **state)
 	}
 	assert_next(f, seq, CAMPAIGN_NEWEST_FIRST, NULL);
 	assert_next(f, seq, CAMPAIGN_LISTED, NULL);
+}
+
+static void assert_value(struct fixture *f, int64_t campaign, const char *state, bool over, bool converted)
+{
+	CLEANUP(campaign_value_list_done) struct campaign_value_list list = {0};
+	CLEANUP(campaign_value_done) struct campaign_value next = {0};
+	bool found = false;
+	assert_ok(f, campaign_values_list(f->db, campaign, &list, &f->err));
+	assert_int_equal(list.count, 1);
+	assert_string_equal(campaign_value_state(&list.items[0]), state);
+	assert_int_equal(campaign_value_is_over(&list.items[0]), over);
+	assert_ok(f, campaign_values_converted(f->db, campaign, &next, &found, &f->err));
+	assert_int_equal(found, converted);
+	if (found)
+		assert_string_equal(next.conversion_rundir, list.items[0].conversion_rundir);
+}
+
+static void test_campaign_values_with_a_conversion_are_evaluated_once_it_has_succeeded(void **state)
+{
+	struct fixture *f = *state;
+	struct evaluation_row conversion = sample_evaluation(7);
+	struct evaluation_row evaluation = sample_evaluation(8);
+	int64_t seq = add(f, 1, "anna");
+	add_value(f, seq, 0, "a", 1);
+	assert_value(f, seq, "waiting", false, false);
+	assert_ok(f, evaluations_insert(f->db, &conversion, &f->err));
+	struct job_row job = sample_job(&conversion, 0);
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	assert_ok(f, campaign_values_converting(f->db, seq, 0, conversion.id, &f->err));
+	assert_refused(f, NEL_CONFLICT, campaign_values_converting(f->db, seq, 0, evaluation.id, &f->err));
+	assert_value(f, seq, "converting", false, false);
+	assert_counts(f, seq, 0, 1);
+	assert_next(f, seq, CAMPAIGN_LISTED, NULL);
+	static const struct {
+		enum chain_state state;
+		const char *shown;
+	} ends[] = {
+	    {CHAIN_FAILED, "failed"}, {CHAIN_CANCELLED, "cancelled"}, {CHAIN_BUDGET_EXHAUSTED, "budget_exhausted"}};
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		CLEANUP(mem_freep)
+		char *sql = mem_printf("UPDATE jobs SET state = '%s'", chain_state_name(ends[i].state));
+		assert_int_equal(sqlite3_exec(f->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+		assert_ok(f, evaluations_set_state(f->db, conversion.seq, "failed", 20, 20, &f->err));
+		assert_value(f, seq, ends[i].shown, true, false);
+		assert_counts(f, seq, 0, 0);
+	}
+	assert_int_equal(sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'succeeded'", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_ok(f, evaluations_set_state(f->db, conversion.seq, "succeeded", 21, 21, &f->err));
+	assert_value(f, seq, "converted", false, true);
+	assert_counts(f, seq, 0, 1);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	assert_ok(f, campaign_values_submitted(f->db, seq, 0, evaluation.id, 22, &f->err));
+	assert_value(f, seq, evaluation.state, false, false);
+	assert_counts(f, seq, 0, 1);
 }
 
 static void test_campaign_values_take_each_value_and_position_once(void **state)
@@ -311,6 +372,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_campaign_entries_replace_leaves_these_and_no_others, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaign_values_next_by_order, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_campaign_values_with_a_conversion_are_evaluated_once_it_has_succeeded,
+					    fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaign_values_take_each_value_and_position_once, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_campaign_values_submitted_once_and_only_while_active, fixture_setup,

@@ -28,6 +28,13 @@ static void test_apart_refusal_of_shared_accounts(void **state)
 	    {"/data", "below it"},
 	    {"/shared/out" RUN, "run directory"},
 	    {"/elsewhere" RUN "/mmlu.0/.secrets.env", "run directory"},
+	    {"/shared/out" RUN "/convert.0/converted", NULL}, /* what a conversion made */
+	    {"/shared/out" RUN "/convert.0/converted/hf", NULL},
+	    {"/shared/out" RUN "/convert.0/converted2", "run directory"},
+	    {"/shared/out" RUN "/convert.0/artifacts", "run directory"},
+	    {"/shared/out" RUN "/convert.0/converted/.." RUN, "'..'"},
+	    {"/shared/out" RUN "/convert.0/converted" RUN "/x", "run directory"},
+	    {"/shared/out" RUN "/convert.1/converted", "run directory"},
 	    {"/home/svc/.ssh", "keys"},
 	    {"/home/svc/.ssh/id_ed25519", "keys"},
 	    {"/shared/models/../out", "'..'"},

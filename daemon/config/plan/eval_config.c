@@ -10,6 +10,7 @@
 #include "config/compose/interpolate.h"
 #include "config/compose/site_keys.h"
 #include "config/compose/task_names.h"
+#include "config/plan/plan_convert.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/plan_parts.h"
 #include "config/text/yaml_json.h"
@@ -45,6 +46,10 @@ static void build(struct plan_ctx *ctx)
 {
 	ctx->plan->resolved = json_incref((json_t *)ctx->root);
 	plan_execution(ctx);
+	if (ctx->convert != NULL) {
+		plan_convert(ctx);
+		return;
+	}
 	plan_servers(ctx);
 	plan_tasks(ctx);
 	plan_export(ctx);
@@ -219,6 +224,16 @@ static void forget_hostname(json_t *composed, json_t *resolved)
 	json_object_set_new(json_object_get(resolved, "execution"), "hostname", json_null());
 }
 
+/* Of a config that has been filled in. */
+static void become_conversion(struct plan_ctx *ctx, const struct eval_input *in, json_t **resolved)
+{
+	json_t *config = plan_convert_config(*resolved, in->convert, in->checkpoint);
+	json_decref(*resolved);
+	*resolved = config;
+	ctx->root = config;
+	ctx->convert = json_object_get(config, "convert");
+}
+
 int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, struct source_map **ret_map,
 		     struct problems *errors, struct problems *warnings, struct nel_err *err)
 {
@@ -246,8 +261,11 @@ int eval_config_plan(const struct eval_input *in, struct eval_plan **ret_plan, s
 	plan_fill_legacy(&ctx.reader, resolved);
 	plan_fill_missing(&ctx.reader, composed, resolved);
 	plan_fill_tasks(&ctx.reader, resolved, in->catalogue, in->allow_unlisted_tasks);
+	if (in->convert != NULL)
+		become_conversion(&ctx, in, &resolved);
 	open_root(&ctx);
-	plan_check_keys(&ctx, in->strict);
+	if (in->convert == NULL)
+		plan_check_keys(&ctx, in->strict);
 	build(&ctx);
 	*ret_plan = TAKE(plan);
 	if (ret_map != NULL)
@@ -261,6 +279,8 @@ int eval_config_replan(const json_t *resolved, struct eval_plan **ret_plan, stru
 	struct problems errors = {0};
 	struct plan_ctx ctx = {
 	    .reader = {.errors = &errors}, .root = resolved, .allow_commands = true, .stored = true, .plan = plan};
+	if (json_object_size(json_object_get(resolved, "convert")) > 0) /* no evaluation with one is accepted */
+		ctx.convert = json_object_get(resolved, "convert");
 	open_root(&ctx);
 	build(&ctx);
 	int result = errors.count == 0 ? 0 : refuse(&errors, err);
@@ -289,7 +309,7 @@ static char *find_wanted(const json_t *object, const char *base, const char *nam
 
 char *eval_plan_secret_place(const struct eval_plan *plan, const char *name)
 {
-	static const char *const sections[] = {"", "/evaluation", "/deployment", "/export"};
+	static const char *const sections[] = {"", "/evaluation", "/deployment", "/export", "/convert"};
 	const json_t *tasks = json_object_get(json_object_get(plan->resolved, "evaluation"), "tasks");
 	const json_t *endpoint = json_object_get(json_object_get(plan->resolved, "target"), "api_endpoint");
 	const char *api_key = json_string_value(json_object_get(endpoint, "api_key_name"));

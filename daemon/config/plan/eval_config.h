@@ -39,6 +39,10 @@ struct eval_input {
 	bool allow_unlisted_tasks; /* tasks outside the catalogue are permitted */
 	bool need_hostname;        /* hostname (or cluster) is mandatory: false for an offline render */
 	bool strict;               /* warnings about unknown keys are errors */
+	/* Plan not the evaluation, but the conversion of this checkpoint for it, as plan_convert_config() has it; NULL:
+	 * the evaluation. */
+	const json_t *convert;
+	const char *checkpoint;
 };
 
 /* The whole pipeline. 0: *ret_plan is the caller's, `warnings` may have entries. Where execution.cluster is a list of

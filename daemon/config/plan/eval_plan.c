@@ -87,7 +87,7 @@ void eval_plan_free(struct eval_plan *plan)
 	char *const texts[] = {plan->hostname,   plan->cluster,   plan->username, plan->account,
 			       plan->output_dir, plan->partition, plan->gres,     plan->gpus_per_node,
 			       plan->subproject, plan->comment,   plan->mpi,      plan->proxy_image,
-			       plan->model};
+			       plan->model,      plan->conversion};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	str_list_free(plan->open_clusters);

@@ -168,6 +168,9 @@ struct eval_plan {
 	struct plan_job *jobs;
 	size_t job_count;
 	struct plan_export *export_; /* NULL: no auto export */
+	/* Of a checkpoint's conversion (plan_convert.h), whose one job runs pre_cmd in its container, and no evaluator:
+	 * what of its output is evaluated, "" for all of it. NULL: an evaluation. */
+	char *conversion;
 };
 
 void eval_plan_free(struct eval_plan *plan); /* accepts NULL */

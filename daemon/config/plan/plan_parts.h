@@ -26,6 +26,7 @@ struct plan_ctx {
 	struct reader reader;
 	const json_t *root;                                                                /* the resolved config */
 	const json_t *execution, *deployment, *auxiliaries, *evaluation, *target, *mounts; /* its parts; NULL: absent */
+	const json_t *convert; /* likewise, of a conversion's config; NULL: it is of an evaluation */
 	bool deployment_none;
 	bool allow_commands;
 	bool need_hostname;
@@ -56,6 +57,9 @@ void plan_tasks(struct plan_ctx *ctx);
 
 /* A pre_cmd or post_cmd ("" when absent); an error when it is there and not permitted. free(). */
 char *plan_shell_code(const struct plan_ctx *ctx, const json_t *object, const char *base, const char *key);
+
+/* plan_convert.c: the one job of a conversion, in place of servers and tasks. After plan_execution(). */
+void plan_convert(struct plan_ctx *ctx);
 
 /* plan_export.c */
 void plan_export(struct plan_ctx *ctx);

@@ -154,6 +154,8 @@ void plan_check_keys(const struct plan_ctx *ctx, bool strict)
 	check_gone(ctx, "/execution", "env_vars",
 		   "execution.env_vars is not read: use env_vars (everywhere), evaluation.env_vars, or "
 		   "deployment.env_vars");
+	check_gone(ctx, "", "convert",
+		   "convert is no part of a config: it stands beside the config in POST /v1/campaigns");
 	check_gone(ctx, "/deployment", "multiple_instances",
 		   "deployment.multiple_instances is not read any more: set execution.num_instances, which divides "
 		   "execution.num_nodes");

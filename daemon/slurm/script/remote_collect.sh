@@ -7,7 +7,7 @@
 # looks again). Answers:
 #   export|<refused, pending, running, unseen, gone or ended>|<Slurm id>|<why, Slurm's state, or exit code>
 #   destination|<exit code>|<name>
-#   sealed|<SHA-256 of the results.yml that the finished evaluation left, or "none">
+#   sealed|<SHA-256 of the results.yml that the finished evaluation left, "none", or "conversion">
 #   hash|<SHA-256 of results.yml, or "changing">|<1: it is older than the attempt>
 #   fingerprint|<SHA-256>: what the checkpoints are made of now, when NEL_CHECKPOINTS has any
 #   samples|1: there are files of samples (remote_samples.sh)
@@ -167,7 +167,7 @@ print_seal() {
     local text
     if enter_record && open_beneath ".attempts/$NEL_ATTEMPT" results; then
         read -r -n 100 text _ <&8
-        [[ ! $text =~ ^([0-9a-f]{64}|none)$ ]] || printf 'sealed|%s\n' "$text"
+        [[ ! $text =~ ^([0-9a-f]{64}|none|conversion)$ ]] || printf 'sealed|%s\n' "$text"
     fi
 }
 

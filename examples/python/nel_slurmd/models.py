@@ -814,6 +814,29 @@ class NewCampaignWatch(NewCampaignWatchRequired, total=False):
     ready: NewCampaignReady
 
 
+class CampaignConvertRequired(TypedDict):
+    image: str
+    command: str
+
+
+class CampaignConvert(CampaignConvertRequired, total=False):
+    """What makes of a value, an absolute path, something that a server loads. It runs where the evaluations do
+    (cluster, account, partition, `sbatch_extra_flags`, walltimes and rules of resuming are the config's unless they
+    stand here), on one node, without GPUs unless it asks for some."""
+    output: str
+    env_vars: Dict[str, str]
+    mounts: Dict[str, str]
+    gpus: int
+    gres: Optional[str]
+    cpus: int
+    walltime: str
+    max_walltime: Optional[str]
+    partition: str
+    account: str
+    auto_resume: Dict[str, Any]
+    sbatch_extra_flags: Dict[str, Any]
+
+
 class NewCampaignRequired(TypedDict):
     name: str
     config: Union[Config, ConfigText]
@@ -829,8 +852,16 @@ class NewCampaign(NewCampaignRequired, total=False):
     watch: NewCampaignWatch
     live: int
     reuse: bool
+    convert: CampaignConvert
     order: CampaignOrder
     baseline: str
+
+
+class CampaignConversion(TypedDict):
+    job: JobId
+    state: str
+    reason: TextOrNull
+    waiting_on: TextOrNull
 
 CampaignLabels = Dict[str, str]
 
@@ -847,6 +878,7 @@ class CampaignFields(TypedDict):
     order: CampaignOrder
     live: int
     reuse: bool
+    convert: Optional[CampaignConvert]
     overrides: List[str]
     labels: CampaignLabels
     created_at: Time
@@ -861,6 +893,8 @@ class CampaignValue(TypedDict):
     value: str
     step: CountOrNull
     state: str
+    waiting_on: TextOrNull
+    conversion: Optional[CampaignConversion]
     evaluation: TextOrNull
     submitted_at: TimeOrNull
     error: TextOrNull

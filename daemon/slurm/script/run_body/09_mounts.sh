@@ -20,12 +20,12 @@ note_output_dirs() { # DIRECTORY...
 }
 
 # Says why a path may not be mounted, and is true when it may not. Those who share the account could read each other's
-# secrets, or its keys. Links are followed first.
+# secrets, or its keys. Links are followed first. What a conversion has converted is there for evaluations to mount.
 refuse_source() { # PATH THE-EVALUATION'S-OUTPUT-DIRECTORY
-    local path home output run='[0-9]*_[0-9]*-*'
+    local path home output run='[0-9]*_[0-9]*-*' rundir='/[0-9]{8}_[0-9]{6}-[0-9a-f]{16}/'
     path=$(realpath -e -- "$1" 2>/dev/null)/ && home=$(realpath -m -- ~) || return 1
     [[ $path != // ]] || path=/
-    if [[ $path =~ /[0-9]{8}_[0-9]{6}-[0-9a-f]{16}/ ]]; then
+    if [[ $path =~ $rundir && ! $path =~ ${rundir}convert\.0/converted/ ]]; then
         printf 'it is within a run directory'
         return
     elif holds "$path" "$home" || holds "$path" "$2" || compgen -G "$(printf %q "$path")$run/.claim" >/dev/null; then

@@ -21,9 +21,15 @@ has_variable() { # CONSUMER NAME
 }
 
 run_evaluation() { # returns the exit code of the evaluation
-    local options status pre_command evaluation_pid absence
+    local options status pre_command evaluation_pid absence what=evaluation
+    ! is_conversion || what=conversion
     rm -rf "$interrupted_marker" "$export_dir" "$artifacts/export.tsv" # of an earlier attempt
-    write_evaluator_config
+    if is_conversion; then
+        ! is_converted || return 0
+        begin_conversion
+    else
+        write_evaluator_config
+    fi
     if [[ -n $NEL_GPU_VISIBLE ]]; then
         evaluation_env+=("NVIDIA_VISIBLE_DEVICES=$NEL_GPU_VISIBLE")
     elif ! has_variable evaluation NVIDIA_VISIBLE_DEVICES; then
@@ -35,10 +41,14 @@ run_evaluation() { # returns the exit code of the evaluation
     fill_in "$NEL_PRE_CMD"
     pre_command=$filled
     fill_in "$NEL_POST_CMD"
-    in_container evaluate "$pre_command" "$filled"
+    if is_conversion; then
+        in_container convert "$pre_command"
+    else
+        in_container evaluate "$pre_command" "$filled"
+    fi
     ((!terminated)) || return 143
     check_mounts "$NEL_EVALUATION_MOUNTS"
-    say "starting the evaluation (logs/client-$SLURM_JOB_ID.log)"
+    say "starting the $what (logs/client-$SLURM_JOB_ID.log)"
     start_step evaluation client-%A.log evaluation "${#evaluation_env[@]}" "${evaluation_env[@]}" \
         "${options[@]}" "${container_command[@]}"
     evaluation_pid=$!
@@ -49,7 +59,7 @@ run_evaluation() { # returns the exit code of the evaluation
     status=$?
     stop_watching
     note_total
-    say "the evaluation ended with exit code $status"
+    say "the $what ended with exit code $status"
     ((status == 0 || terminated)) || tell_dead_servers
     if ((status == 0)) && ! has_finished || [[ -e $interrupted_marker ]]; then
         say "it was interrupted and is not finished"
@@ -60,7 +70,11 @@ run_evaluation() { # returns the exit code of the evaluation
         ((!terminated)) || return 143 # they have been told to end as well
         fail "a server was away while the evaluation ran, so its scores do not count: $absence"
     fi
-    ((status != 0)) || seal_results
+    if ((status == 0)) && is_conversion; then
+        keep_converted
+    elif ((status == 0)); then
+        seal_results
+    fi
     return "$status"
 }
 

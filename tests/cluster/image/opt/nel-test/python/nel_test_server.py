@@ -1,7 +1,7 @@
 """A small OpenAI-compatible server that plays vLLM, SGLang, TensorRT-LLM, NIM or an outside endpoint.
 
-It adds numbers: "What is 3 + 4?" is answered "7", except that a sum that leaves 7 when divided by 8 is
-answered one too high, so scores are neither 0 nor 1 and always the same. It checks the model's name and the
+It adds numbers: "What is 3 + 4?" is answered "7", except that a sum that leaves 7 when divided by 8 (or what the
+checkpoint's config.json has as `wrong`, a list) is answered one too high, so scores are neither 0 nor 1 and always the same. It checks the model's name and the
 API key as the real servers do.
 
 Variables that make it misbehave:
@@ -32,12 +32,12 @@ def log(text):
     print(text, flush=True)
 
 
-def answer_to(question):
+def answer_to(question, wrong=(7,)):
     match = QUESTION.search(question)
     if match is None:
         return "I can only add."
     total = int(match.group(1)) + int(match.group(2))
-    return str(total + 1 if total % 8 == 7 else total)
+    return str(total + 1 if total % 8 in wrong else total)
 
 
 def embedding_of(text):
@@ -126,11 +126,11 @@ class Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
         reply = {"id": "nel-test", "created": 0, "model": model, "usage": usage}
         if self.path == "/v1/chat/completions":
-            text = answer_to(text_of(body["messages"][-1].get("content")))
+            text = answer_to(text_of(body["messages"][-1].get("content")), self.server.options["wrong"])
             message = {"role": "assistant", "content": text}
             reply.update(object="chat.completion", choices=[{"index": 0, "message": message, "finish_reason": "stop"}])
         elif self.path == "/v1/completions":
-            text = answer_to(str(body.get("prompt", "")))
+            text = answer_to(str(body.get("prompt", "")), self.server.options["wrong"])
             reply.update(object="text_completion", choices=[{"index": 0, "text": text, "finish_reason": "stop"}])
         elif self.path == "/v1/embeddings":
             inputs = body.get("input", "")
@@ -167,8 +167,9 @@ def stop(signum, _frame):
     os._exit(0)
 
 
-def serve(name, host, port, models, api_key=None, certificate=None):
-    """Serves until it is told to stop. models: the names that requests may use; certificate: a PEM file with its key, for TLS."""
+def serve(name, host, port, models, api_key=None, certificate=None, wrong=(7,)):
+    """Serves until it is told to stop. models: the names that requests may use; certificate: a PEM file with its key, for TLS;
+    wrong: what a sum that is answered wrongly leaves when divided by 8."""
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     if os.environ.get("NEL_TEST_SERVER_EXIT"):
@@ -180,7 +181,7 @@ def serve(name, host, port, models, api_key=None, certificate=None):
     log("INFO:     %s loading %s" % (name, ", ".join(models)))
     time.sleep(float(os.environ.get("NEL_TEST_SERVER_DELAY_S") or 0))
     server = Server((host, port), Handler)
-    server.options = {"name": name, "models": models, "api_key": api_key}
+    server.options = {"name": name, "models": models, "api_key": api_key, "wrong": wrong}
     server.lock, server.finished = threading.Lock(), 0
     server.hung = []
     if certificate:
