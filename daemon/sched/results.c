@@ -139,8 +139,8 @@ static int store_warnings(struct db *db, struct active_chain *chain, const char 
 static int store_samples(struct db *db, const struct active_chain *chain, const struct action *action,
 			 struct nel_err *err)
 {
-	return action->samples.data != NULL ? samples_replace(db, chain->seq, &action->samples, err)
-					    : samples_remove(db, chain->seq, err);
+	return action->samples.data != NULL ? samples_replace(db, chain->job_seq, &action->samples, err)
+					    : samples_remove(db, chain->job_seq, err);
 }
 
 /* The evaluator's log may not have said how many there were to finish; its results may. */

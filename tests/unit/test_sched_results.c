@@ -19,9 +19,10 @@ static void add_job(struct fixture *f, struct active_chain *chain)
 	job.state = CHAIN_RUNNING;
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
 	assert_ok(f, jobs_get_seq(f->db, job.seq, &chain->job, &f->err));
-	chain->seq = job.seq;
+	chain->seq = job.seq + 100; /* of a chain that several share */
+	chain->job_seq = job.seq;
 	struct score partial = {.task = "t", .metric = "m", .score = "s", .value = 0.125, .count = -1};
-	assert_ok(f, results_replace(f->db, chain->seq, &partial, 1, 1, &f->err));
+	assert_ok(f, results_replace(f->db, chain->job_seq, &partial, 1, 1, &f->err));
 }
 
 static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **state)
@@ -47,6 +48,9 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 	    {HASH_A, "", false, EVENT_END_SUCCESS, "results: [", -1, NULL, "not valid YAML"},
 	    {"", "", false, EVENT_END_SUCCESS, NULL, -1, NULL, "is not there"},
 	    {"", "none", false, EVENT_END_SUCCESS, NULL, -1, "none", "is not there"},
+	    /* A conversion has none, whatever it leaves. */
+	    {"", "conversion", false, EVENT_END_SUCCESS, NULL, -1, NULL, NULL},
+	    {HASH_A, "conversion", false, EVENT_END_SUCCESS, yaml, -1, NULL, NULL},
 	    /* What a job without success has left is partial, and what it had before stays. */
 	    {"", "", false, EVENT_END_FAILURE, NULL, 0.125, NULL, NULL},
 	    {HASH_A, "", false, EVENT_END_FAILURE, yaml, 0.5, HASH_A, "1 value"},
@@ -73,8 +77,8 @@ static void test_take_stores_what_can_be_trusted_and_warns_of_the_rest(void **st
 		assert_ok(f, db_commit(f->db, &f->err));
 		CLEANUP(result_list_done) struct result_list list = {0};
 		CLEANUP(job_row_done) struct job_row stored = {0};
-		assert_ok(f, results_of_job(f->db, chain.seq, &list, &f->err));
-		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
+		assert_ok(f, results_of_job(f->db, chain.job_seq, &list, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, chain.job_seq, &stored, &f->err));
 		if ((cases[i].score < 0) != (list.count == 0) ||
 		    (list.count > 0 && list.items[0].value != cases[i].score))
 			fail_msg("%zu: %zu scores, %g", i, list.count, list.count > 0 ? list.items[0].value : -1);
@@ -116,7 +120,7 @@ static void test_take_stores_samples_and_says_what_is_missing(void **state)
 		static const char text[] = "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.5}}}}}}}";
 		const struct samples_row earlier = {.rows = 9, .data = (char *)"x", .data_size = 1};
 		add_job(f, &chain);
-		assert_ok(f, samples_replace(f->db, chain.seq, &earlier, &f->err));
+		assert_ok(f, samples_replace(f->db, chain.job_seq, &earlier, &f->err));
 		snprintf(action.collected.results_hash, COLLECT_HASH_SIZE, HASH_A);
 		action.collected.progress = 1;
 		err_set(&action.samples_err, NEL_REMOTE, "the connection was cut");
@@ -126,14 +130,14 @@ static void test_take_stores_samples_and_says_what_is_missing(void **state)
 		assert_ok(f, db_commit(f->db, &f->err));
 		CLEANUP(job_row_done) struct job_row stored = {0};
 		CLEANUP(samples_row_done) struct samples_row row = {0};
-		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, chain.job_seq, &stored, &f->err));
 		assert_true((stored.warnings == NULL) == (cases[i].warning == NULL));
 		if (cases[i].warning != NULL && strstr(stored.warnings, cases[i].warning) == NULL)
 			fail_msg("%zu: %s", i, stored.warnings);
 		if (cases[i].samples.data == NULL) {
-			assert_refused(f, NEL_NOTFOUND, samples_get(f->db, chain.seq, &row, &f->err));
+			assert_refused(f, NEL_NOTFOUND, samples_get(f->db, chain.job_seq, &row, &f->err));
 		} else {
-			assert_ok(f, samples_get(f->db, chain.seq, &row, &f->err));
+			assert_ok(f, samples_get(f->db, chain.job_seq, &row, &f->err));
 			assert_int_equal(row.rows, 3);
 			assert_int_equal(row.left_out, cases[i].samples.left_out);
 			assert_int_equal(row.spoilt, cases[i].samples.spoilt);
@@ -199,7 +203,7 @@ static void test_take_of_scores_without_a_request_warns_unless_an_earlier_attemp
 		assert_ok(f, results_take(f->db, &chain, &action, 7, &f->err));
 		assert_ok(f, db_commit(f->db, &f->err));
 		CLEANUP(job_row_done) struct job_row stored = {0};
-		assert_ok(f, jobs_get_seq(f->db, chain.seq, &stored, &f->err));
+		assert_ok(f, jobs_get_seq(f->db, chain.job_seq, &stored, &f->err));
 		assert_int_equal(stored.warnings != NULL && strstr(stored.warnings, "finished no request") != NULL,
 				 cases[i].warned);
 		scores_done(&action.scores);
