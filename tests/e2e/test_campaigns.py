@@ -211,7 +211,7 @@ def test_checkpoints_are_converted_once_each_and_a_worse_one_is_told_of_once(bed
     assert used["convert"]["attempts"] == CONVERTED
     events = all_events(client, kind="campaign.regression")
     assert [event["data"]["step"] for event in events] == [WORSE]
-    assert sorted(score["task"] for score in events[0]["data"]["scores"]) == sorted(f"lm-evaluation-harness.{name}" for name in TASKS), events
+    assert sorted(score["task"] for score in events[0]["data"]["scores"]) == sorted(TASKS), events
     assert {score["method"] for score in events[0]["data"]["scores"]} == {"mcnemar_exact"}
     wait_for("the webhook", lambda: hooked.got)
     daemon.stop()
