@@ -132,11 +132,15 @@ def test_a_baseline_takes_the_place_of_the_values_before(told):
     campaign = make(ann, baseline=of[10], values=["org/step-30", "org/step-40"])
     assert ann.get(f"/v1/campaigns/{campaign}").json()["baseline"] == of[10]
     made = evaluations(ann, campaign)
+    ann.post(f"/v1/campaigns/{campaign}/pause")
     daemon.stop()
     for step in (30, 40):
         end(daemon, made, step)
     daemon.start()
     ann = daemon.client("ann")
+    wait_until(lambda: len(regressions(ann, campaign)) == 2, "what ended is compared while it is paused")
+    assert ann.get(f"/v1/campaigns/{campaign}").json()["state"] == "paused"
+    ann.post(f"/v1/campaigns/{campaign}/resume")
     wait_until(lambda: ann.get(f"/v1/campaigns/{campaign}").json()["state"] == "ended", "the campaign's end")
     assert [(e["data"]["step"], e["data"]["reference"], e["data"]["reference_step"], [s["task"] for s in e["data"]["scores"]])
             for e in regressions(ann, campaign)] == [(step, of[10], None, ["drops", "paired"]) for step in (30, 40)]
