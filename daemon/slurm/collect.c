@@ -165,6 +165,7 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 		return -1;
 	static const char *const seals[] = {"none", COLLECT_CONVERSION, NULL};
 	static const char *const changing[] = {"changing", NULL};
+	static const char *const no_words[] = {"", NULL};
 	CLEANUP(collect_reply_done)
 	struct collect_reply reply = {.progress = -1, .log_tail = mem_strdup(""), .log_name = mem_strdup("")};
 	while (records_next(&records, &record)) {
@@ -191,7 +192,7 @@ int collect_parse(const char *text, size_t size, struct collect_reply *ret_reply
 			if (!read_hash(record.fields[1], seals, reply.sealed_hash))
 				break;
 		} else if (record_is(&record, "fingerprint") && record_split(&record, 2, 2)) {
-			if (!read_hash(record.fields[1], "", reply.fingerprint))
+			if (!read_hash(record.fields[1], no_words, reply.fingerprint))
 				break;
 		} else if (record_is(&record, "hash") && record_split(&record, 3, 3)) {
 			if (!read_hash(record.fields[1], changing, reply.results_hash))
