@@ -28,8 +28,8 @@ struct commit_mark commit_mark_read(sqlite3 *sqlite)
 {
 	static const struct commit_mark unknown;
 	const volatile uint32_t *index = find_index(sqlite);
-	struct commit_mark mark;
-	struct commit_mark again;
+	struct commit_mark mark = {0};
+	struct commit_mark again = {0};
 	if (index == NULL)
 		return unknown;
 	/* The header is there twice. Who commits writes the second one first. */

@@ -27,13 +27,13 @@ convert() { # COMMAND
 # directory nor a link in its place is of its making.
 keep_converted() {
     local new wanted
-    new=$(realpath -e -- "$artifacts/converted.new" 2>/dev/null)
+    new=`realpath -e -- "$artifacts/converted.new" 2>/dev/null`
     if [[ ! -d $new || -L $artifacts/converted.new ]]; then
         fail "the conversion has removed NEL_CONVERTED, or put a link in its place"
     fi
-    [[ -n $(ls -A -- "$new") ]] || fail "the conversion ended well and wrote nothing to NEL_CONVERTED"
+    [[ -n `ls -A -- "$new"` ]] || fail "the conversion ended well and wrote nothing to NEL_CONVERTED"
     if [[ -n $NEL_CONVERSION ]]; then
-        wanted=$(realpath -e -- "$new/$NEL_CONVERSION" 2>/dev/null) || fail "the conversion wrote no $NEL_CONVERSION (convert.output) to NEL_CONVERTED"
+        wanted=`realpath -e -- "$new/$NEL_CONVERSION" 2>/dev/null` || fail "the conversion wrote no $NEL_CONVERSION (convert.output) to NEL_CONVERTED"
         [[ $wanted == "$new/$NEL_CONVERSION" ]] || fail "$NEL_CONVERSION (convert.output) is, or lies behind, a symbolic link"
     fi
     mv -T -- "$artifacts/converted.new" "$NEL_JOB_DIR/converted" || fail "cannot move what was converted to $NEL_JOB_DIR/converted"
