@@ -18,7 +18,6 @@
 	C(INT, chain, chain_seq) \
 	C(INT, number, number) \
 	C(TEXT, job_name, job_name) \
-	C(INT, time_limit_s, time_limit_s) \
 	C(TEXT, after_job, after_job) \
 	C(TEXT, exclude_node, exclude_node) \
 	C(INT, intended_at, intended_at) \
@@ -28,6 +27,7 @@
 /* What becomes known of it, beside absent_since, which stands last. */
 #define ATTEMPT_COURSE(C) \
 	C(TEXT, jobs, jobs) \
+	C(INT, time_limit_s, time_limit_s) \
 	C(TEXT, slurm_job_id, slurm_job_id) \
 	C(TEXT, slurm_state, slurm_state) \
 	C(NULL_0, submitted_at, submitted_at) \

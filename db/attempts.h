@@ -12,9 +12,9 @@ struct attempt_row {
 	char *
 	    jobs; /* the ids of those that it is for, and, once it has ended, that were evaluated in it: a JSON array */
 	char *job_name;
-	int64_t time_limit_s;
-	char *after_job;    /* or NULL */
-	char *exclude_node; /* or NULL */
+	int64_t time_limit_s; /* with walltime: auto, until Slurm has it, the longest that it may get */
+	char *after_job;      /* or NULL */
+	char *exclude_node;   /* or NULL */
 	int64_t intended_at;
 	char *slurm_job_id; /* NULL until sbatch answered */
 	char *slurm_state;  /* or NULL */

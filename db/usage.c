@@ -244,6 +244,51 @@ int usage_runs(struct db *db, const char *task, const char *model, const struct 
 	return 0;
 }
 
+static struct statement equal_p90 = {
+    .sql =
+	"WITH newest AS (SELECT j.seq, j.id FROM jobs j INDEXED BY jobs_succeeded WHERE j.state = 'succeeded'"
+	" AND j.task = ?1 AND j.model = ?2 ORDER BY j.seq DESC LIMIT 30),"
+	" runs AS (SELECT (SELECT sum(run_s) FROM usage INDEXED BY usage_job WHERE job = n.id) AS run_s FROM newest n"
+	" JOIN job_likenesses l ON l.job = n.seq JOIN likenesses s ON s.seq = l.subject"
+	" JOIN likenesses p ON p.seq = l.protocol WHERE s.hash = ?3 AND p.hash = ?4)"
+	" SELECT run_s FROM runs WHERE run_s > 0 ORDER BY run_s"
+	" LIMIT 1 OFFSET ((SELECT count(*) FROM runs WHERE run_s > 0) * 90 + 99) / 100 - 1",
+};
+
+int usage_equal_p90(struct db *db, const char *task, const char *model, const char *subject_hash,
+		    const char *protocol_hash, int64_t *ret_run_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &equal_p90);
+	bool found = false;
+	query_bind_text(&q, task);
+	query_bind_text(&q, model);
+	query_bind_text(&q, subject_hash);
+	query_bind_text(&q, protocol_hash);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_run_s = found ? query_int(&q) : 0;
+	return 0;
+}
+
+static struct statement start_up = {
+    .sql =
+	"SELECT max(s) FROM (SELECT max(u.start_up_s) AS s FROM jobs j JOIN usage u ON u.job = j.id WHERE j.chain = ?1"
+	" UNION ALL SELECT max(u.start_up_s) FROM (SELECT id FROM jobs INDEXED BY jobs_model WHERE model = ?2"
+	" ORDER BY seq DESC LIMIT 100) n JOIN usage u ON u.job = n.id WHERE u.lost = 0)",
+};
+
+int usage_start_up(struct db *db, int64_t chain_seq, const char *model, int64_t *ret_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &start_up);
+	bool found = false;
+	query_bind_int(&q, chain_seq);
+	query_bind_text(&q, model);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_s = found ? query_int_or(&q, 0) : 0;
+	return 0;
+}
+
 static struct statement find_month = {
     .sql = "SELECT gpu_s FROM usage_months WHERE month = strftime('%Y-%m', ?, 'unixepoch') AND kind = ? AND name = ?",
 };
@@ -362,6 +407,6 @@ int usage_sum_up(struct db *db, const struct usage_filter *filter, struct usage_
 	return 0;
 }
 
-struct statement *const usage_statements[] = {&put_usage,  &put_labels,  &list_unsettled, &list_runs,  &find_month,
-					      &find_parts, &settle_part, &count_ask,      &count_rows, &sum_usage,
-					      NULL};
+struct statement *const usage_statements[] = {
+    &put_usage, &put_labels, &list_unsettled, &list_runs, &find_month, &find_parts, &settle_part,
+    &count_ask, &count_rows, &sum_usage,      &equal_p90, &start_up,   NULL};

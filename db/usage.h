@@ -82,6 +82,15 @@ int usage_runs(struct db *db, const char *task, const char *model, const struct 
 	       const struct likeness_row *protocol, size_t limit, struct usage_run *runs, size_t *ret_count,
 	       struct nel_err *err);
 
+/* Of the newest that succeeded of a task and a model, those of that subject and protocol: how long they ran, all
+ * attempts together (the nearest rank to 90 %). 0: there are none. */
+int usage_equal_p90(struct db *db, const char *task, const char *model, const char *subject_hash,
+		    const char *protocol_hash, int64_t *ret_run_s, struct nel_err *err);
+
+/* How long servers took to start, at most: in the chain's own attempts, also those in which they never were ready, and
+ * in those of the newest jobs of its model that came to something. 0: nothing is known. */
+int usage_start_up(struct db *db, int64_t chain_seq, const char *model, int64_t *ret_s, struct nel_err *err);
+
 enum usage_of { USAGE_OF_ALL, USAGE_OF_USER, USAGE_OF_LABEL };
 
 /* GPU seconds of attempts that ended in the month (of UTC) of at_s: everybody's (name ""), a person's, or those of a

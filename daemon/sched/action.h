@@ -72,6 +72,7 @@ struct action_item {
 	int at_once; /* 0: the chain carries one job */
 	int chain_number;
 	int64_t time_limit_s;
+	struct walltime_range walltime; /* action_submit, with walltime: auto: from which it is chosen */
 	char *after_job;
 	char *exclude_node;
 	int64_t submitted_at;

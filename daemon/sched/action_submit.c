@@ -13,6 +13,7 @@
 #include "sched/origin.h"
 #include "sched/reuse.h"
 #include "sched/transition.h"
+#include "sched/walltime_choice.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 
 #define SUBMIT_TIMEOUT_MIN_S 60
 #define LOOK_AGAIN_MS 1000
+#define ACCEPTED_REASON_SIZE 640
+#define WALLTIME_ASKS_S 45 /* of script/remote_walltime.sh */
 
 /* What goes with a chain's end may be on its way to be removed. */
 static bool is_any_in_flight(const struct chain_common *common)
@@ -132,12 +135,17 @@ static bool is_wanted(const struct active_chain *chain)
 	return chain->pending == ACTION_SUBMIT && chain->job.state != CHAIN_CANCELLING;
 }
 
-static void add_attempt(struct action *action, const struct active_chain *leader)
+static int add_attempt(struct db *db, struct action *action, const struct active_chain *leader,
+		       const struct eval_plan *plan, struct nel_err *err)
 {
 	action_add(action, leader);
 	struct action_item *item = &action->items[action->count - 1];
 	active_chain_list_jobs(leader->common, item->adopt_only ? is_submitted : is_wanted, &item->jobs,
 			       &item->resumed_for, &item->job_count);
+	if (!plan->walltime_auto)
+		return 0;
+	return walltime_choice_find(db, leader->common, is_submitted, item->time_limit_s, item->attempt,
+				    &item->walltime, err);
 }
 
 static void send_group(struct scheduler *s, struct active_chain **group, size_t count)
@@ -203,13 +211,20 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		return;
 	}
 	int64_t timeout_s = watch->cluster->command_timeout_s;
+	int64_t asks_s = plan->walltime_auto ? WALLTIME_ASKS_S : 0;
 	CLEANUP(action_freep)
 	struct action *action =
 	    action_new(&action_submit, s->inbox, watch->cluster->name, watch->identity,
-		       (timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) * 1000, count);
-	for (size_t i = 0; i < count; i++)
-		if (group[i]->pending == ACTION_SUBMIT)
-			add_attempt(action, group[i]);
+		       ((timeout_s > SUBMIT_TIMEOUT_MIN_S ? timeout_s : SUBMIT_TIMEOUT_MIN_S) + asks_s) * 1000, count);
+	for (size_t i = 0; i < count; i++) {
+		if (group[i]->pending != ACTION_SUBMIT || add_attempt(s->db, action, group[i], plan, &err) == 0)
+			continue;
+		log_error("what is left of an evaluation cannot be worked out", LOG_S("eval", row.id),
+			  LOG_S("error", err.msg));
+		for (size_t k = 0; k < count; k++)
+			active_chain_back_off(group[k], 5, 300);
+		return;
+	}
 	if (action->count == 0)
 		return;
 	snprintf(action->evaluation, sizeof action->evaluation, "%s", row.id);
@@ -365,6 +380,7 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 						   .number = item->attempt,
 						   .job_name = item->job_name,
 						   .time_limit_s = item->time_limit_s,
+						   .walltime = item->walltime,
 						   .after_job = item->after_job,
 						   .adopt_only = item->adopt_only,
 						   .reuse = item->reuse,
@@ -422,6 +438,13 @@ static int accepted(struct scheduler *s, struct active_chain *chain, const struc
 {
 	struct chain_common *common = chain->common;
 	bool known = common->attempt.slurm_job_id != NULL; /* by another job of the chain */
+	char reason[ACCEPTED_REASON_SIZE] = "";
+	if (result->time_limit_s > 0) {
+		common->attempt.time_limit_s = result->time_limit_s;
+		snprintf(reason, sizeof reason, "attempt %d, for %" PRId64 " s (execution.walltime is auto): %s",
+			 common->attempt.number, result->time_limit_s,
+			 result->message[0] != '\0' ? result->message : "as Slurm has it");
+	}
 	free(common->attempt.slurm_job_id);
 	common->attempt.slurm_job_id = mem_strdup(result->slurm_job_id);
 	common->attempt.submitted_at = result->submitted_at;
@@ -432,7 +455,7 @@ static int accepted(struct scheduler *s, struct active_chain *chain, const struc
 	chain->due_ms = 0;
 	if (!known && advance_count_submitted(s, chain, err) != 0)
 		return -1;
-	return advance_apply(s, chain, EVENT_ACCEPTED, NULL, "Slurm", err);
+	return advance_apply(s, chain, EVENT_ACCEPTED, reason[0] != '\0' ? reason : NULL, "Slurm", err);
 }
 
 /* Slurm has refused it for a limit, and nothing of it runs. *due_ms: when the others of the same answer are tried

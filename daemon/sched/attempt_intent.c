@@ -7,6 +7,7 @@
 #include "chain/shortest_first.h"
 #include "db/likenesses.h"
 #include "sched/advance.h"
+#include "sched/walltime_choice.h"
 #include "slurm/script.h"
 
 #include <inttypes.h>
@@ -170,7 +171,14 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 		return advance_end_waiting(s, common, EVENT_END_FAILURE, "execution.max_walltime is shorter than 60 s",
 					   err);
 	struct attempt_row row = {0};
+	struct walltime_range range;
 	CLEANUP(riders_done) struct riders riders = {0};
+	if (plan->walltime_auto) {
+		if (walltime_choice_find(s->db, common, active_chain_waits, limit_s, common->row.attempt + 1, &range,
+					 err) != 0)
+			return -1;
+		limit_s = range.most_s;
+	}
 	if (find_riders(s->db, chain, plan, active_chain_waits, &riders, err) != 0 ||
 	    plan_attempt(chain, plan, &riders, common->row.attempt + 1, limit_s, now_s, &row, err) != 0 ||
 	    store_attempt(s, chain, plan, &riders, &row, err) != 0) {
@@ -178,8 +186,9 @@ static int intend(struct scheduler *s, struct active_chain *chain, const struct 
 		return -1;
 	}
 	take_over(chain, &row);
-	char reason[96];
-	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s", row.number, limit_s);
+	char reason[128];
+	snprintf(reason, sizeof reason, "attempt %d, for at most %" PRId64 " s%s", row.number, limit_s,
+		 plan->walltime_auto ? "; execution.walltime is auto: the cluster is asked" : "");
 	for (size_t i = 0; i < common->member_count; i++) {
 		struct active_chain *member = common->members[i];
 		if (!active_chain_waits(member))

@@ -98,6 +98,8 @@ static void render_script(const struct remote_call *call, const char *const *env
 		append_script(s, "run_body/09_mounts");
 	if (call->takes_fingerprint)
 		append_script(s, "remote_fingerprint");
+	if (call->chooses_walltime)
+		append_script(s, "remote_walltime");
 	CLEANUP(mem_freep) char *script = mem_printf("remote_%s", call->script);
 	append_script(s, script);
 	str_appendf(s, "\n}\n#%s", mark);

@@ -14,6 +14,7 @@ struct remote_call {
 	const char *script;     /* "submit" for remote_submit.sh */
 	bool asks_mounts;       /* it needs run_body/09_mounts.sh */
 	bool takes_fingerprint; /* it needs remote_fingerprint.sh */
+	bool chooses_walltime;  /* it needs remote_walltime.sh */
 	const char *data;    /* assignments of upper-case NEL_ variables, made with the functions below; NULL: none */
 	const void *payload; /* what the script reads from standard input; may hold secrets */
 	size_t payload_size;

@@ -167,6 +167,13 @@ static int append_time(struct str *s, const struct eval_plan *plan, const struct
 	int64_t limit_s = order->time_limit_s;
 	if (limit_s <= 0)
 		return err_set(err, NEL_INVALID, "a time limit of %lld s is none", (long long)limit_s);
+	if (plan->walltime_auto) {
+		str_appendf(s,
+			    "# execution.walltime is auto: sbatch is given a --time of %lld s at most, by when it "
+			    "would start\n",
+			    (long long)limit_s);
+		return 0;
+	}
 	bool bounded = limit_s < plan->walltime_s || (plan->max_walltime_s >= 0 && limit_s + 60 > plan->max_walltime_s);
 	if (bounded && limit_s >= 60)
 		limit_s -= limit_s % 60;

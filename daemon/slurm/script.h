@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "chain/walltime_range.h"
 #include "config/plan/eval_plan.h"
 
 /* Several jobs that ride in one chain and are evaluated on one deployment; borrowed. */
@@ -22,11 +23,12 @@ struct share_order {
 
 /* What one attempt adds to the plan; strings borrowed. */
 struct attempt_order {
-	int job_index;         /* not with share */
-	int number;            /* from 1 */
-	const char *job_name;  /* unique: script_job_name(), script_shared_name() */
-	int64_t time_limit_s;  /* at most the walltime; clipped to what the budget leaves */
-	const char *after_job; /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
+	int job_index;                  /* not with share */
+	int number;                     /* from 1 */
+	const char *job_name;           /* unique: script_job_name(), script_shared_name() */
+	int64_t time_limit_s;           /* at most the walltime; clipped to what the budget leaves */
+	struct walltime_range walltime; /* with walltime_auto, for slurm_submit(): from which the limit is chosen */
+	const char *after_job;          /* Slurm id of the attempt before: --dependency=afterany:<id>; NULL: none */
 	bool adopt_only;   /* the chain is being cancelled: the attempt is looked up, and never given to sbatch anew */
 	const char *reuse; /* as struct submit_task */
 	const char *exclude_node;        /* --exclude=<node>, after NODE_FAIL; NULL: none */

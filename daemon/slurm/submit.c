@@ -8,8 +8,11 @@
 #include "slurm/remote.h"
 #include "slurm/sources.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#define TIME_LIMIT_MAX_S (366 * 86400)
 #define OUTPUT_MAX (64 * 1024 + SUBMIT_TASKS_MAX * 1024)
 
 void submit_reply_done(struct submit_reply *reply)
@@ -24,6 +27,25 @@ static bool read_fingerprint(const char *text, struct submit_result *result)
 	if (size != SUBMIT_FINGERPRINT_SIZE - 1 || strspn(text, "0123456789abcdef") != size)
 		return false;
 	memcpy(result->fingerprint, text, size + 1);
+	return true;
+}
+
+/* "<id>|<submit time>|<time limit in s, or 0>|<how it was chosen>" */
+static bool read_accepted(char *text, struct submit_result *result)
+{
+	char *parts[4] = {text};
+	for (int i = 1; i < 4; i++) {
+		parts[i] = strchr(parts[i - 1], '|');
+		if (parts[i] == NULL)
+			return false;
+		*parts[i]++ = '\0';
+	}
+	if (!observe_is_job_id(parts[0]))
+		return false;
+	memcpy(result->slurm_job_id, parts[0], strlen(parts[0]) + 1);
+	result->submitted_at = record_time(parts[1]);
+	result->time_limit_s = record_number(parts[2], TIME_LIMIT_MAX_S, 0);
+	record_text(parts[3], result->message, sizeof result->message);
 	return true;
 }
 
@@ -46,16 +68,7 @@ static bool read_result(struct record *record, struct submit_result *result)
 			record_text(record->fields[3], result->message, sizeof result->message);
 			return true;
 		}
-		char *at = strchr(record->fields[3], '|');
-		if (at == NULL)
-			return false;
-		*at++ = '\0';
-		const char *id = record->fields[3];
-		if (!observe_is_job_id(id))
-			return false;
-		memcpy(result->slurm_job_id, id, strlen(id) + 1);
-		result->submitted_at = record_time(at);
-		return true;
+		return read_accepted(record->fields[3], result);
 	}
 	return false;
 }
@@ -98,6 +111,22 @@ int submit_parse(const char *text, size_t size, size_t count, struct submit_repl
 	return records_truncated(err);
 }
 
+/* "<least> <most> <start-up> <attempts left>": minutes, seconds, a number; "": the task's script has its time limit. */
+static void render_walltimes(const struct submit_package *package, struct str *data)
+{
+	remote_set(data, "NEL_PARTITION", package->partition != NULL ? package->partition : "");
+	remote_array_begin(data, "NEL_TASK_WALLTIMES");
+	for (size_t i = 0; i < package->task_count; i++) {
+		const struct walltime_range *range = &package->tasks[i].walltime;
+		char text[96] = "";
+		if (range->most_s > 0)
+			snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, range->least_s / 60,
+				 range->most_s / 60, range->start_up_s, range->attempts_left);
+		remote_array_add(data, text);
+	}
+	remote_array_end(data);
+}
+
 static void render_data(const struct submit_package *package, struct str *data)
 {
 	remote_set(data, "NEL_RUNDIR", package->rundir);
@@ -129,6 +158,7 @@ static void render_data(const struct submit_package *package, struct str *data)
 	for (size_t i = 0; package->checkpoints != NULL && package->checkpoints[i] != NULL; i++)
 		remote_array_add(data, package->checkpoints[i]);
 	remote_array_end(data);
+	render_walltimes(package, data);
 	/* Two arrays side by side: a path, and the task that needs it (-1: every task). */
 	struct str tasks = {0};
 	remote_array_begin(data, "NEL_SOURCE_PATHS");
@@ -174,6 +204,7 @@ int submit_send(struct ssh_pool *pool, const struct submit_package *package, int
 				   .script = "submit",
 				   .asks_mounts = true,
 				   .takes_fingerprint = true,
+				   .chooses_walltime = true,
 				   .data = str_text(&data),
 				   .payload = package->tar,
 				   .payload_size = package->tar_size,
@@ -229,6 +260,7 @@ static int tasks_init(struct tasks *tasks, const struct rundir_input *in, struct
 						       .number = order->number,
 						       .adopt_only = order->adopt_only,
 						       .reuse = order->reuse,
+						       .walltime = order->walltime,
 						       .sources = tasks->sources[i].items};
 	}
 	return 0;
@@ -264,6 +296,7 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 	sources_init(&sources);
 	sources_add_plan(&sources, in->plan);
 	struct submit_package package = {.rundir = in->rundir,
+					 .partition = in->plan->partition,
 					 .sources = sources.items,
 					 .tasks = tasks.items,
 					 .task_count = tasks.count,

@@ -25,9 +25,10 @@ struct submit_result {
 	int job_index; /* -1: of several jobs; the place in the reply is the order's */
 	enum submit_outcome outcome;
 	char slurm_job_id[24];
-	int64_t submitted_at;                      /* UTC on the cluster */
+	int64_t submitted_at; /* UTC on the cluster */
+	int64_t time_limit_s; /* that was chosen for it, or that Slurm has it under; 0: it is as its script says */
 	char fingerprint[SUBMIT_FINGERPRINT_SIZE]; /* of the checkpoints before it was submitted; "": not known */
-	char message[512];                         /* one line, from sbatch or the check */
+	char message[512]; /* one line, from sbatch or the check; of one that is accepted, how that was chosen */
 };
 
 struct submit_reply {
@@ -48,10 +49,11 @@ int slurm_submit(struct ssh_pool *pool, const struct rundir_input *in, int64_t t
 
 /* What slurm_submit() makes of the plan, and sends. All borrowed. */
 struct submit_task {
-	const char *folder;   /* below the run directory: "mmlu.0", "shared.1" */
-	const char *job_name; /* unique */
-	int number;           /* of the attempt */
-	bool adopt_only;      /* looked up, and never given to sbatch anew */
+	const char *folder;             /* below the run directory: "mmlu.0", "shared.1" */
+	const char *job_name;           /* unique */
+	int number;                     /* of the attempt */
+	bool adopt_only;                /* looked up, and never given to sbatch anew */
+	struct walltime_range walltime; /* from which its time limit is chosen there; most_s 0: its script has one */
 	/* What must exist on the cluster: mount sources, image files; NULL-terminated. */
 	const char *const *sources;
 	const char *
@@ -60,6 +62,7 @@ struct submit_task {
 
 struct submit_package {
 	const char *rundir;
+	const char *partition;
 	const char *const *sources;     /* of every task; NULL-terminated */
 	const char *const *checkpoints; /* whose fingerprint is taken; NULL-terminated, or NULL */
 	const struct submit_task *tasks;

@@ -87,7 +87,7 @@ def sbatch(cluster, request):
     given, rest = parse(request.arguments, SBATCH, {"--parsable": "parsable", "--no-requeue": "no-requeue",
                                                     "--test-only": "test-only"})
     if given.get("test-only"):
-        return (yield from foretell(cluster, request))
+        return (yield from foretell(cluster, request, given, rest))
     fault = cluster.knobs["sbatch"]
     if fault != "ok" and cluster.knobs["sbatch_times"]:
         cluster.knobs["sbatch_times"] -= 1
@@ -129,12 +129,29 @@ def sbatch(cluster, request):
     return 0, f"{job.id}\n" if given.get("parsable") else f"Submitted batch job {job.id}\n", ""
 
 
-def foretell(cluster, request):
-    """--test-only of a script from standard input: by the knob `foretold_s`."""
+def foretell(cluster, request, given, rest):
+    """--test-only. Of a script from standard input: by the knob `foretold_s`. Of a file: by the knob `holes`, "LIMIT:DELAY,...":
+    what asks for at most LIMIT seconds would start after DELAY; what asks for more than the last of them is refused."""
+    if cluster.knobs["test_only"] == "hang":
+        yield 3600
     if cluster.knobs["slurmctld"] == "down":
         yield cluster.number("down_delay_s")
         return 1, "", f"allocation failure: {UNREACHABLE}\n"
-    start = show_time(request, cluster.now() + cluster.number("foretold_s"), "")
+    if cluster.knobs["test_only"].startswith("refuse:"):
+        return 1, "", f"allocation failure: {cluster.knobs['test_only'][7:]}\n"
+    delay = cluster.number("foretold_s")
+    if rest:
+        with open(os.path.join(request.cwd, rest[0]), encoding="utf-8") as file:
+            job = make_job(cluster, request, file.read(), given)
+        if isinstance(job, str):
+            return 1, "", f"sbatch: error: {job}\n"
+        if cluster.knobs["holes"]:
+            holes = [tuple(int(number) for number in hole.split(":")) for hole in cluster.knobs["holes"].split(",")]
+            fits = [after for limit, after in holes if job.limit_s <= limit]
+            if not fits:
+                return 1, "", "allocation failure: Requested time limit is invalid (missing or exceeds some limit)\n"
+            delay = fits[0]
+    start = show_time(request, cluster.now() + delay, "")
     return 0, "", f"sbatch: Job {cluster.next_id} to start at {start} using 8 processors on nodes n1 in partition batch\n"
 
 

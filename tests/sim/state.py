@@ -33,6 +33,8 @@ KNOBS = {
     "squeue": "ok",  # error, empty, hang
     "sacct": "up",  # down, frozen (learns nothing more), disabled (no accounting at all)
     "sacct_lag_s": 0.0,  # accounting shows what was so long ago
+    "test_only": "ok",  # of sbatch --test-only: hang, refuse:TEXT
+    "holes": "",  # "1800:0,7200:600": when it says that jobs of so many seconds would start
     "sbatch": "ok",  # silent, killed, timeout, lost, refuse: see commands.py
     "sbatch_times": 0,  # after so many uses of the above it is ok again; 0: never
     "sbatch_before_s": 0.0,  # real seconds before slurmctld has the job

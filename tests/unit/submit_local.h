@@ -26,6 +26,8 @@ static bool shared;
 /* Below the test's directory; and the fingerprints with which tasks are not submitted, NULL: none. */
 static const char *checkpoint;
 static const char *reuse;
+/* Of their tasks: from which the time limit is chosen. */
+static struct walltime_range walltimes[8];
 /* The number of their first task. */
 static size_t first_task;
 
@@ -52,6 +54,7 @@ static inline struct sent send_with(size_t count, const char *const *sources, co
 						.number = number,
 						.adopt_only = adopt_only,
 						.reuse = reuse,
+						.walltime = walltimes[i],
 						.sources = i == 1 ? sources : no_sources};
 	}
 	str_append(&make, "tar -c *; rm -rf \"$PWD\"");
@@ -66,6 +69,7 @@ static inline struct sent send_with(size_t count, const char *const *sources, co
 	const char *const weights_list[] = {checkpoint != NULL ? weights : NULL, NULL};
 	struct submit_package package = {.rundir = dir,
 					 .checkpoints = weights_list,
+					 .partition = "p",
 					 .sources = no_sources,
 					 .tasks = tasks,
 					 .task_count = count,

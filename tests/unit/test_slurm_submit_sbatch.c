@@ -6,14 +6,16 @@
 static void test_parse_outcomes_are_read(void **state)
 {
 	(void)state;
-	const char *text = "motd\n" BEGIN "task|2|refused|Invalid account | or so\ntask|0|accepted|4711|1700000000\n"
-			   "task|1|retry|later\ntask|3|in_doubt|wait\nend\n";
+	const char *text =
+	    "motd\n" BEGIN "task|2|refused|Invalid account | or so\ntask|0|accepted|4711|1700000000|5400|why | so\n"
+	    "task|1|retry|later\ntask|3|in_doubt|wait\nend\n";
 	CLEANUP(submit_reply_done) struct submit_reply reply = {0};
 	struct nel_err err;
 	assert_int_equal(submit_parse(text, strlen(text), 4, &reply, &err), 0);
 	assert_int_equal(reply.items[0].outcome, SUBMIT_ACCEPTED);
 	assert_string_equal(reply.items[0].slurm_job_id, "4711");
 	assert_int_equal(reply.items[0].submitted_at, 1700000000);
+	assert_int_equal(reply.items[0].time_limit_s, 5400);
 	assert_int_equal(reply.items[1].outcome, SUBMIT_RETRY);
 	assert_int_equal(reply.items[2].outcome, SUBMIT_REFUSED);
 	assert_string_equal(reply.items[2].message, "Invalid account | or so");
@@ -35,11 +37,13 @@ static void test_parse_bad_answers_are_errors(void **state)
 	    {BEGIN "end\n", NEL_REMOTE},
 	    {BEGIN "task|1|retry|x\nend\n", NEL_REMOTE},
 	    {BEGIN "task|-1|retry|x\nend\n", NEL_REMOTE},
-	    {BEGIN "task|0|accepted|12x|5\nend\n", NEL_REMOTE},
-	    {BEGIN "task|0|accepted||5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|12x|5|0|\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted||5|0|\nend\n", NEL_REMOTE},
 	    {BEGIN "task|0|accepted|12\nend\n", NEL_REMOTE},
-	    {BEGIN "task|0|accepted|1234567890123456789012345|5\nend\n", NEL_REMOTE},
-	    {BEGIN "task|0|accepted|123456789012345678901|5\nend\n", NEL_REMOTE}, /* could not be observed */
+	    {BEGIN "task|0|accepted|12|5\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|12|5|60\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|1234567890123456789012345|5|0|\nend\n", NEL_REMOTE},
+	    {BEGIN "task|0|accepted|123456789012345678901|5|0|\nend\n", NEL_REMOTE}, /* could not be observed */
 	    {BEGIN "task|0|perhaps|x\nend\n", NEL_REMOTE},
 	    {BEGIN "error|invalid|cannot make it\nend\n", NEL_INVALID},
 	    {BEGIN "error|busy|No space left on device\nend\n", NEL_BUSY},

@@ -143,8 +143,9 @@ struct eval_plan {
 	char *comment; /* NULL: none */
 	char *mpi;     /* "pmix"; NULL: none */
 	int ntasks_per_node;
-	int total_nodes; /* model and auxiliaries */
-	int64_t walltime_s;
+	int total_nodes;        /* model and auxiliaries */
+	int64_t walltime_s;     /* of an attempt; with walltime_auto the longest that one may get */
+	bool walltime_auto;     /* it is chosen anew for each, when it is submitted */
 	int64_t max_walltime_s; /* -1: unlimited */
 	int64_t readiness_timeout_s;
 	int64_t move_after_s; /* not started for so long, it goes to another cluster that is open; 0: it stays */

@@ -85,8 +85,8 @@ static int64_t read_walltime(const struct plan_ctx *ctx, const char *key, int64_
 	else if (walltime_parse(json_string_value(value), &seconds) < 0)
 		reader_error(&ctx->reader, pointer,
 			     "execution.%s is no time limit of Slurm's: write MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM, or "
-			     "D-HH:MM:SS",
-			     key);
+			     "D-HH:MM:SS%s",
+			     key, strcmp(key, "walltime") == 0 ? "; or auto" : "");
 	else
 		return seconds;
 	return fallback;
@@ -97,7 +97,6 @@ static void read_times(struct plan_ctx *ctx)
 	struct eval_plan *plan = ctx->plan;
 	int64_t walltime_default_s = 3600;
 	(void)walltime_parse(PLAN_WALLTIME_DEFAULT, &walltime_default_s);
-	plan->walltime_s = read_walltime(ctx, "walltime", walltime_default_s);
 	bool unlimited = json_is_null(json_object_get(ctx->execution, "max_walltime"));
 	plan->max_walltime_s = unlimited ? -1 : read_walltime(ctx, "max_walltime", PLAN_MAX_WALLTIME_DEFAULT_S);
 	if (plan->max_walltime_s >= 0 && plan->max_walltime_s < PLAN_MAX_WALLTIME_MIN_S)
@@ -106,6 +105,14 @@ static void read_times(struct plan_ctx *ctx)
 		    "execution.max_walltime is %lld s, and no attempt of less than %d s is started: Slurm counts "
 		    "time limits in minutes",
 		    (long long)plan->max_walltime_s, PLAN_MAX_WALLTIME_MIN_S);
+	const char *walltime = json_string_value(reader_get(ctx->execution, "walltime"));
+	plan->walltime_auto = walltime != NULL && strcmp(walltime, "auto") == 0;
+	if (!plan->walltime_auto)
+		plan->walltime_s = read_walltime(ctx, "walltime", walltime_default_s);
+	else if (plan->max_walltime_s >= 0 && plan->max_walltime_s < PLAN_WALLTIME_AUTO_MAX_S)
+		plan->walltime_s = plan->max_walltime_s;
+	else
+		plan->walltime_s = PLAN_WALLTIME_AUTO_MAX_S;
 	plan->readiness_timeout_s = reader_int(&ctx->reader, ctx->execution, BASE, "endpoint_readiness_timeout", 1,
 					       WALLTIME_MAX_S, plan->walltime_s);
 }
@@ -256,6 +263,25 @@ static void read_resume(struct plan_ctx *ctx)
 	ctx->plan->max_attempts = (int)reader_int(r, resume, BASE "/auto_resume", "max_attempts", 1, ATTEMPTS_MAX, 0);
 }
 
+/* A short attempt is cheap only where another one follows it; and one that queues its successor when it starts, long
+ * before that may start, could not ask for how long that had better be. */
+static void check_auto_walltime(struct plan_ctx *ctx)
+{
+	const struct eval_plan *plan = ctx->plan;
+	if (!plan->walltime_auto)
+		return;
+	if (plan->resume_mode == RESUME_IN_JOB)
+		reader_error(&ctx->reader, BASE "/walltime",
+			     "execution.walltime: auto is asked of the cluster when an attempt is submitted, and with "
+			     "auto_resume.mode: in_job attempts are queued long before they can start: write a time "
+			     "limit, or set auto_resume.mode to daemon");
+	else if (plan->resume_mode == RESUME_OFF || !str_in("TIMEOUT", (const char *const *)plan->resume_on))
+		reader_error(&ctx->reader, BASE "/walltime",
+			     "execution.walltime: auto may give an attempt less than the work needs, and "
+			     "execution.auto_resume lets none follow one that ended with TIMEOUT: write a time limit, "
+			     "or let it resume after TIMEOUT");
+}
+
 /* false, true (one at a time), or how many at once. */
 static void read_share(struct plan_ctx *ctx)
 {
@@ -286,6 +312,7 @@ void plan_execution(struct plan_ctx *ctx)
 	read_resources(ctx);
 	read_flags(ctx);
 	read_resume(ctx);
+	check_auto_walltime(ctx);
 	read_share(ctx);
 	read_idle_limit(ctx);
 	read_move_after(ctx);

@@ -9,7 +9,8 @@
 
 #define PLAN_WALLTIME_DEFAULT "01:00:00"
 #define PLAN_MAX_WALLTIME_DEFAULT_S (120 * 3600)
-#define PLAN_MAX_WALLTIME_MIN_S 60 /* of one attempt: chain/budget.h */
+#define PLAN_WALLTIME_AUTO_MAX_S (120 * 3600) /* what walltime: auto may give one attempt */
+#define PLAN_MAX_WALLTIME_MIN_S 60            /* of one attempt: chain/budget.h */
 #define PLAN_PROXY_PORT_DEFAULT 5009
 #define PLAN_AUXILIARY_PROXY_PORT 5010 /* the first; they count up */
 #define PLAN_PORT_MAX 65535

@@ -343,15 +343,12 @@ check_scripts() {
 }
 
 judge_script() {
-    local start text tidied
+    local start told text tidied
     if ((status == 124)); then
         silent=sbatch
         answer bad "sbatch did not answer within $left s"
-    elif ((status == 0)) && [[ $output =~ ' to start at '([0-9T:-]+)' '([^$'\n']*) ]]; then
-        start=${BASH_REMATCH[1]} text=${BASH_REMATCH[2]}
-        # Old versions know no SLURM_TIME_FORMAT here.
-        [[ $start != *[!0-9]* ]] || start=$(date -d "$start" +%s 2>/dev/null)
-        answer ok "$text" "$start"
+    elif ((status == 0)) && read_start "$output"; then
+        answer ok "$told" "$start"
     else
         ((status == 0)) || note_silence
         tidy sbatch "$output"

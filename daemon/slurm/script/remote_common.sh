@@ -54,6 +54,15 @@ tidy() { # COMMAND TEXT
     done
 }
 
+# When a job would start, and on what, as `sbatch --test-only` says it. Sets start (seconds since the epoch) and told; fails
+# where it says neither.
+read_start() { # TEXT
+    [[ $1 =~ ' to start at '([0-9T:-]+)' '([^$'\n']*) ]] || return 1
+    start=${BASH_REMATCH[1]} told=${BASH_REMATCH[2]}
+    # Old versions know no SLURM_TIME_FORMAT here.
+    [[ $start != *[!0-9]* ]] || start=$(date -d "$start" +%s 2>/dev/null)
+}
+
 # Does a file command's message mean that a file system is away, and not that the path is wrong?
 is_away() { # MESSAGE
     case $1 in

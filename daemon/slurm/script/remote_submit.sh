@@ -23,6 +23,8 @@ host=$(uname -n)
 results=()       # per task: the rest of its record
 accepted_ids=()  # per task, when accepted
 accepted_at=()
+accepted_limits=() # seconds, where they are known
+accepted_whys=()   # how they were chosen (execution.walltime: auto)
 stopped=         # why no further sbatch is called in this run
 stopped_outcome= # and what that means for the tasks it was not called for
 unpacked=        # where the files came into being
@@ -132,6 +134,7 @@ result() {
 accept() { # TASK ID EPOCH
     accepted_ids[$1]=$2
     accepted_at[$1]=$3
+    read_chosen "$1"
 }
 
 # Reads "<id> <epoch>" from a file into id and at.
@@ -150,6 +153,15 @@ write_marker() { # CLAIM ID EPOCH
         mv -f -- "$1/id.new" "$1/id"
     } 2>/dev/null
 }
+
+# What was chosen for an attempt before sbatch was called for it.
+read_chosen() { # TASK
+    local minutes='' why=''
+    [[ -n ${NEL_TASK_WALLTIMES[$1]} ]] || return 0
+    IFS='|' read -r -n 1000 minutes why <"./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]}/walltime"
+    [[ $minutes =~ ^[0-9]{1,6}$ ]] || return 0
+    accepted_limits[$1]=$((minutes * 60)) accepted_whys[$1]=$why
+} 2>/dev/null
 
 # Asks squeue and sacct once for all names of this run. 0: both answered, or there is no accounting to ask.
 ask_by_name() {
@@ -451,13 +463,17 @@ follows_nothing() { # TASK
 }
 
 submit() { # TASK CLAIM
-    local said output status doubtful outcome at tidied named=''
+    local said output status doubtful outcome at tidied named='' options=()
     [[ -z $fingerprint ]] || { printf '%s\n' "$fingerprint" >"$2/fingerprint"; } 2>/dev/null
+    if [[ -n $minutes ]]; then
+        printf '%s|%s\n' "$minutes" "$why" >"$2/walltime"
+        options=(--time="$minutes")
+    fi
     end_guard # nothing may stop this between sbatch and the marker
     at=$(date +%s)
-    run_sbatch "$2"
+    run_sbatch "$2" ${options[@]+"${options[@]}"}
     if [[ $status != 0 && -z $doubtful && $output$said == *'dependency problem'* ]] && follows_nothing "$1"; then
-        run_sbatch "$2" --dependency=0
+        run_sbatch "$2" ${options[@]+"${options[@]}"} --dependency=0
     fi
     if ((status == 0)) && is_certain; then
         write_marker "$2" "${BASH_REMATCH[1]}" "$at"
@@ -490,7 +506,7 @@ submit() { # TASK CLAIM
 }
 
 submit_task() { # TASK
-    local marker=./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at
+    local marker=./${NEL_TASK_DIRS[$1]}/.submitted/${NEL_TASK_NUMBERS[$1]} id at minutes='' why=''
     if read_id "$marker/id"; then
         accept "$1" "$id" "$at"
         return
@@ -499,28 +515,36 @@ submit_task() { # TASK
     ((NEL_TASK_ADOPT_ONLY[$1])) || know_fingerprint
     if [[ -n $stopped && ! -d $marker ]] && ! may_reuse "$1" "$fingerprint"; then
         result "$1" "$stopped_outcome" "$stopped"
-    elif claim "$1" "$marker"; then
+    else
+        # Before the claim: it takes a while, and a claim without a marker is a doubt.
+        [[ -d $marker ]] || ((NEL_TASK_ADOPT_ONLY[$1])) || may_reuse "$1" "$fingerprint" || choose_walltime "$1"
+        claim "$1" "$marker" || return 0
         if may_reuse "$1" "$fingerprint"; then
             reuse "$1" "$marker"
         else
+            [[ -n $minutes ]] || choose_walltime "$1"
             submit "$1" "$marker"
         fi
     fi
 }
 
-# The submit times as Slurm has them, by id and name: the clock here need not agree with slurmctld's.
+# The submit times as Slurm has them, by id and name: the clock here need not agree with slurmctld's. And the time limits
+# that were chosen: of a job that was found again another try may have chosen, and a site's plugin has the last word.
 correct_times() {
-    local rows line id at name task
-    declare -A times=()
+    local rows line id at limit name task
+    declare -A times=() limits=()
     ((${#accepted_ids[@]} > 0)) || return
     rows=$(ask squeue --noheader --states=all --jobs="$(IFS=, && printf '%s' "${accepted_ids[*]}")" \
-        --format='q|%i|%V|%j')
-    while IFS='|' read -r line id at name; do
+        --format='q|%i|%V|%l|%j')
+    while IFS='|' read -r line id at limit name; do
         [[ $line == q && $at =~ ^[0-9]{1,12}$ ]] && times[${id%%[!0-9]*}|$name]=$at
+        [[ $line == q ]] && limit=$(minutes_of "$limit") && limits[${id%%[!0-9]*}|$name]=$((limit * 60))
     done < <(printf '%s\n' "$rows")
     for task in "${!accepted_ids[@]}"; do
         at=${times[${accepted_ids[$task]}|${NEL_TASK_NAMES[$task]}]:-0}
         ((at == 0)) || accepted_at[task]=$at
+        [[ -n ${NEL_TASK_WALLTIMES[task]} ]] || continue
+        accepted_limits[task]=${limits[${accepted_ids[$task]}|${NEL_TASK_NAMES[$task]}]:-${accepted_limits[task]:-0}}
     done
 }
 
@@ -548,7 +572,8 @@ correct_times
 for task in "${!NEL_TASK_DIRS[@]}"; do
     if [[ -n ${accepted_ids[$task]-} ]]; then
         print_fingerprint "$task"
-        printf 'task|%d|accepted|%s|%s\n' "$task" "${accepted_ids[$task]}" "${accepted_at[$task]}"
+        printf 'task|%d|accepted|%s|%s|%s|%s\n' "$task" "${accepted_ids[$task]}" "${accepted_at[$task]}" \
+            "${accepted_limits[$task]:-0}" "$(one_line "${accepted_whys[$task]-}")"
     else
         printf 'task|%d|%s\n' "$task" "${results[$task]}"
     fi
