@@ -189,11 +189,23 @@ static int close_all(struct scheduler *s, const struct riders *riders, const cha
 	return 0;
 }
 
+/* With execution.walltime: auto the time limit is known only where it was chosen. */
+static bool note_limit(struct attempt_row *row, const struct lost_attempt *found)
+{
+	if (found->time_limit_s > 0)
+		row->time_limit_s = found->time_limit_s;
+	return found->time_limit_s > 0;
+}
+
 /* Slurm has taken the newest attempt under this id. */
 static int take_id(struct scheduler *s, const struct riders *riders, const struct lost_attempt *found,
 		   struct nel_err *err)
 {
 	struct chain_common *common = riders->items[0]->common;
+	char reason[128] = "";
+	if (note_limit(&common->attempt, found))
+		snprintf(reason, sizeof reason, "attempt %d, for %" PRId64 " s (execution.walltime is auto)",
+			 found->number, found->time_limit_s);
 	common->attempt.slurm_job_id = mem_strdup(found->id);
 	common->attempt.submitted_at = found->submitted;
 	free(common->row.slurm_job_id);
@@ -202,7 +214,8 @@ static int take_id(struct scheduler *s, const struct riders *riders, const struc
 		return -1;
 	for (size_t i = 0; i < riders->count; i++) {
 		active_chain_set_pending(riders->items[i], ACTION_NONE);
-		if (advance_apply(s, riders->items[i], EVENT_ACCEPTED, NULL, "Slurm", err) != 0)
+		if (advance_apply(s, riders->items[i], EVENT_ACCEPTED, reason[0] != '\0' ? reason : NULL, "Slurm",
+				  err) != 0)
 			return -1;
 	}
 	return 0;
@@ -238,6 +251,7 @@ static int adopt_attempts(struct scheduler *s, const struct riders *riders, cons
 		if (i == chosen)
 			break;
 		note_facts(&common->attempt, &found[i]);
+		note_limit(&common->attempt, &found[i]);
 		if (advance_count_submitted(s, chain, err) != 0 ||
 		    event_log_attempt(s->db, chain, "attempt.ended", clock_now_s(), err) != 0 ||
 		    advance_count_end(s, chain, &found[i].seen, err) != 0 ||

@@ -176,6 +176,7 @@ void lost_evaluation_merge(struct lost_evaluation *lost)
 		memcpy(attempt->id, from->id, sizeof attempt->id);
 		attempt->submitted = from->submitted;
 		attempt->begun = from->begun;
+		attempt->time_limit_s = from->time_limit_s;
 	}
 	/* The directory's own word counts more than a name's. */
 	for (size_t i = 0; i < lost->job_count; i++) {

@@ -16,6 +16,7 @@ struct lost_attempt {
 	char id[24]; /* of the Slurm job; "" not known: it may be on its way */
 	int64_t submitted;
 	bool begun;
+	int64_t time_limit_s;    /* that was chosen for it (execution.walltime: auto); 0: none was */
 	struct observation seen; /* state "": nobody knows it */
 };
 

@@ -21,6 +21,7 @@
 #define ORIGINS_OUTPUT_MAX (1024 * 1024 + 2 * ORIGIN_TEXT_MAX) /* room for any one; that of many is small */
 #define ORIGIN_ATTEMPTS_MAX 1000
 #define NUMBER_MAX 999999999
+#define LIMIT_MINUTES_MAX (366 * 1440)
 
 void look_reply_done(struct look_reply *reply)
 {
@@ -242,19 +243,20 @@ static bool read_sealed(struct records *records, const char *size_text, unsigned
 	return true;
 }
 
-/* t|i|attempt|id|submitted|begun|folder */
+/* t|i|attempt|id|submitted|begun|minutes|folder */
 static void read_attempt(struct origin *origin, struct record *record)
 {
 	char **f = record->fields;
-	if (!record_split(record, 7, 7) || origin->attempt_count == ORIGIN_ATTEMPTS_MAX || !record_is_clean(f[6]))
+	if (!record_split(record, 8, 8) || origin->attempt_count == ORIGIN_ATTEMPTS_MAX || !record_is_clean(f[7]))
 		return;
 	struct origin_attempt attempt = {.number = (int)record_number(f[2], NUMBER_MAX, -1),
 					 .submitted = record_time(f[4]),
-					 .begun = strcmp(f[5], "1") == 0};
+					 .begun = strcmp(f[5], "1") == 0,
+					 .time_limit_s = record_number(f[6], LIMIT_MINUTES_MAX, 0) * 60};
 	if (attempt.number <= 0 || (f[3][0] != '\0' && !observe_is_job_id(f[3])))
 		return;
 	memcpy(attempt.id, f[3], strlen(f[3]) + 1);
-	attempt.folder = mem_strdup(f[6]);
+	attempt.folder = mem_strdup(f[7]);
 	origin->attempts = mem_realloc(origin->attempts, origin->attempt_count + 1, sizeof *origin->attempts);
 	origin->attempts[origin->attempt_count++] = attempt;
 }

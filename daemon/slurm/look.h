@@ -65,7 +65,8 @@ struct origin_attempt {
 	int number;
 	char id[24]; /* "" unknown */
 	int64_t submitted;
-	bool begun; /* its script has */
+	bool begun;           /* its script has */
+	int64_t time_limit_s; /* that was chosen for it (execution.walltime: auto); 0: its script has it */
 };
 
 /* What the newest run.sub says. */

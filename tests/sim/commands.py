@@ -373,7 +373,8 @@ def sinfo(cluster, request):
         yield cluster.number("down_delay_s")
         return 1, "", f"slurm_load_partitions: {UNREACHABLE}\n"
     values = {"a": "up", "l": "infinite", "D": "64", "T": "mixed", "t": "mix", "N": "n[1-64]"}
-    given, _ = parse(request.arguments, {"-o": "format", "--format": "format", "-p": "partition", "--Format": "fields"},
+    given, _ = parse(request.arguments, {"-o": "format", "--format": "format", "-p": "partition",
+                                         "--partition": "partition", "--Format": "fields"},
                      {"-h": "noheader", "--noheader": "noheader", "--Node": "node"})
     if "fields" in given:
         busy = min(cluster.running, 64)
@@ -383,7 +384,8 @@ def sinfo(cluster, request):
                           + "\n" for i in range(64)), ""
     parts = re.split(r"%[.]?\d*([A-Za-z])", given.get("format", "%P %a %l %D %t %N"))
     return 0, "".join("".join({**values, "P": name, "R": name.rstrip("*")}.get(part, "") if i % 2 else part
-                              for i, part in enumerate(parts)) + "\n" for name in ("batch*", "gpu", "cpu")), ""
+                              for i, part in enumerate(parts)) + "\n" for name in ("batch*", "gpu", "cpu")
+                              if given.get("partition") in (None, name.rstrip("*"))), ""
 
 
 def date(cluster, _):

@@ -136,3 +136,51 @@ def cancel_at_every_moment(binary, full):
                 raise Wrong(f"cancelled: {made.describe(evaluation)}")
         made.check(expect=None)
     return count + 2
+
+
+@scenario
+def walltime_is_chosen_once(binary, full):
+    """execution.walltime: auto, the daemon dying around the submission, and the cluster free for any length afterwards: the
+    attempt's time limit is what its job has. And every attempt of a chain chooses anew."""
+    holes = "1800:0,999999:90000"
+    for fault in ("submit-after-exec", "submit-taken"):
+        with world(binary) as made:
+            made.sim.set(holes=holes)
+            made.start(fault=fault)
+            made.post(tasks=2, walltime="auto")
+            made.died_of_fault()
+            made.sim.set(holes="")
+            made.start()
+            made.settle()
+            made.check()
+            check_limits(made, [[1800], [1800]])
+    with world(binary) as made:
+        made.sim.set(holes=holes, duration_s=360000)
+        made.start()
+        evaluation = made.post(walltime="auto", max_walltime="03:00:00")
+        made.await_state(evaluation, "running")
+        made.sim.set(holes="")
+        made.end_all("TIMEOUT")
+        until(lambda: len(made.sim.ctl("submissions")) == 2, 120, "a second attempt")
+        made.await_state(evaluation, "running")
+        made.end_all("COMPLETED")
+        made.settle()
+        made.check()
+        limit_s = made.sim.ctl("submissions")[1]["limit_s"]
+        check_limits(made, [[1800, limit_s]])
+        [job] = made.evaluation(evaluation)["jobs"]
+        told = [change["reason"] for change in made.get(f"/v1/jobs/{job['id']}")["history"] if change["to"] == "pending"]
+        if len(told) != 2 or "attempt 1, for 1800 s (execution.walltime is auto)" not in told[0] or limit_s <= 7200:
+            raise Wrong(f"{limit_s} s, history: {told}")
+    return 3
+
+
+def check_limits(made, wanted):
+    """The time limits of the attempts of each job: as the daemon has them, and as Slurm has."""
+    limits = {str(submission["id"]): submission["limit_s"] for submission in made.sim.ctl("submissions")}
+    for evaluation in made.evaluations:
+        jobs = [made.get(f"/v1/jobs/{job['id']}") for job in made.evaluation(evaluation)["jobs"]]
+        found = [[attempt["time_limit_s"] for attempt in job["attempts"]] for job in jobs]
+        slurms = [[limits[attempt["slurm_job_id"]] for attempt in job["attempts"]] for job in jobs]
+        if found != wanted or slurms != wanted:
+            raise Wrong(f"time limits {found}, in Slurm {slurms}, not {wanted}")

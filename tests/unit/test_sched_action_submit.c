@@ -317,11 +317,36 @@ static void test_take_submit_gives_its_place_back(void **state)
 	}
 }
 
+/* execution.walltime: auto: the attempt has the time limit that was taken for it, and history says why. */
+static void test_take_submit_stores_the_time_limit_that_was_chosen(void **state)
+{
+	static const struct before before = {.state = CHAIN_SUBMITTING};
+	struct fixture *f = *state;
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	struct action *action = outcome(&scene, SUBMIT_ACCEPTED, "because it starts");
+	action->submitted.items[0].time_limit_s = 480;
+	answers_take(&scene.s, action);
+	const struct after after = {.state = CHAIN_PENDING,
+				    .waiting_on = "Slurm",
+				    .reason = "attempt 1, for 480 s (execution.walltime is auto): because it starts",
+				    .events = "attempt.submitted job.state evaluation.state"};
+	assert_after("chosen", &scene, &after);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT time_limit_s FROM attempts"), 480);
+	assert_int_equal(
+	    query_number(f->db->sqlite,
+			 "SELECT json_extract(data, '$.time_limit_s') FROM events WHERE kind = 'attempt.submitted'"),
+	    480);
+	scene_done(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_take_submit, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_submit_of_another_attempt_changes_nothing, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_submit_stores_the_time_limit_that_was_chosen, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_submit_gives_its_place_back, fixture_setup, fixture_teardown),
 	};

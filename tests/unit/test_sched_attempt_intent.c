@@ -1,6 +1,7 @@
 /* The intent to submit: rows before, rows after, and every write failing in turn. */
 #include "sched/attempt_intent.h"
 
+#include "db/likenesses.h"
 #include "sched_fixture.h"
 
 static struct plan_job plan_jobs[] = {{.index = 0,
@@ -173,11 +174,75 @@ static void test_store_refuses_a_job_that_the_plan_has_not(void **state)
 	scene_done(&scene);
 }
 
+/* execution.walltime: auto: at most so long that the work that is left ends in it, by equal runs, with a quarter to
+ * spare; at least twice as long as servers of the model took to start. */
+static void test_store_with_walltime_auto_is_bounded_by_what_is_known(void **state)
+{
+	static const struct {
+		const char *ledger;
+		enum chain_state before;
+		int64_t time_limit_s;
+	} cases[] = {
+	    {"SELECT 1", CHAIN_QUEUED, 432000},
+	    {"UPDATE usage SET run_s = 4000 WHERE job = 'equal.0'", CHAIN_QUEUED, 5040},
+	    /* 100 s of it have been run, and the servers are to start again */
+	    {"UPDATE usage SET run_s = 4000, start_up_s = 300 WHERE job = 'equal.0'; UPDATE attempts SET elapsed_s = "
+	     "100",
+	     CHAIN_RESUMING, 5280},
+	    {"UPDATE usage SET run_s = 4000, start_up_s = 3000 WHERE job = 'equal.0'", CHAIN_QUEUED, 6000},
+	    /* one that came to nothing tells nothing of servers */
+	    {"UPDATE usage SET run_s = 4000, start_up_s = 4000, lost = 1 WHERE job = 'equal.0'", CHAIN_QUEUED, 5040},
+	};
+	struct fixture *f = *state;
+	struct eval_plan plan = plan_new();
+	plan.walltime_auto = true;
+	plan.walltime_s = 432000;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct before before = {.state = cases[i].before, .slurm_state = "TIMEOUT"};
+		struct scene scene;
+		scene_init(&scene, f, &before);
+		scene.chain->common->row.walltime_s = plan.walltime_s;
+		const struct likeness_row subject = {"a", "{}"};
+		const struct likeness_row protocol = {"b", "{}"};
+		struct evaluation_row other = sample_evaluation(900 + (int)i);
+		assert_ok(f, evaluations_insert(f->db, &other, &f->err));
+		struct job_row equal = sample_job(&other, 0);
+		equal.state = CHAIN_SUCCEEDED;
+		assert_ok(f, jobs_insert(f->db, &equal, &f->err));
+		assert_ok(f, likenesses_set(f->db, equal.seq, &subject, &protocol, &f->err));
+		assert_ok(f, likenesses_set(f->db, scene.chain->job.seq, &subject, &protocol, &f->err));
+		sql(f, "UPDATE jobs SET state = 'succeeded' WHERE evaluation_seq = (SELECT max(seq) FROM evaluations)");
+		sql(f, "INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, ended_at, run_s, "
+		       "queue_s, gpu_s,"
+		       " start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) SELECT 'x', id, 'e', 'u', 'c', 'm', 't', 5, "
+		       "0, 0, 0, 0, 0, 0,"
+		       " 'sacct' FROM jobs WHERE evaluation_seq = (SELECT max(seq) FROM evaluations)");
+		CLEANUP(mem_freep)
+		char *of_it = mem_printf("UPDATE jobs SET id = 'equal.0' WHERE seq = %d", (int)equal.seq);
+		sql(f, of_it);
+		sql(f, "UPDATE usage SET job = 'equal.0'");
+		sql(f, cases[i].ledger);
+		assert_ok(f, attempt_intent_store(&scene.s, &scene.chain, 1, &plan, &f->err));
+		const struct attempt_row *attempt = &scene.chain->common->attempt;
+		if (attempt->time_limit_s != cases[i].time_limit_s)
+			fail_msg("case %zu: %d s", i, (int)attempt->time_limit_s);
+		assert_non_null(strstr(scene.chain->job.reason, "execution.walltime is auto"));
+		CLEANUP(mem_freep) char *script = NULL;
+		assert_ok(f, attempts_script(f->db, scene.chain->seq, attempt->number, &script, &f->err));
+		assert_non_null(strstr(script, "# execution.walltime is auto: sbatch is given a --time of "));
+		assert_null(strstr(script, "#SBATCH --time="));
+		scene_done(&scene);
+		sql(f, "DELETE FROM usage");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_store, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_store_leaves_an_attempt_that_is_intended, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_store_with_walltime_auto_is_bounded_by_what_is_known, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_store_refuses_a_job_that_the_plan_has_not, fixture_setup,
 					    fixture_teardown),

@@ -84,9 +84,9 @@ static void test_origins_parse_takes_what_belongs_together(void **state)
 {
 	(void)state;
 	static const char text[] =
-	    BEGIN "r|0|ok\no|0|8\naGVsbG8=\ne|0|4\nAAEC\nt|0|1|77|1000|1|mmlu.0\n"
-		  "t|0|2||0|0|mmlu.0\nt|0|0|1|0|0|mmlu.0\nt|0|3|x|0|0|mmlu.0\nb|0|2|600||mmlu.0\n"
-		  "r|1|gone\nr|2|busy\nt|9|1|1|0|0|x.0\nr|3|other\nend\n";
+	    BEGIN "r|0|ok\no|0|8\naGVsbG8=\ne|0|4\nAAEC\nt|0|1|77|1000|1|45|mmlu.0\n"
+		  "t|0|2||0|0|0|mmlu.0\nt|0|0|1|0|0|0|mmlu.0\nt|0|3|x|0|0|0|mmlu.0\nb|0|2|600||mmlu.0\n"
+		  "r|1|gone\nr|2|busy\nt|9|1|1|0|0|0|x.0\nr|3|other\nend\n";
 	struct nel_err err = {0};
 	CLEANUP(origins_done) struct origins origins = {0};
 	assert_int_equal(origins_parse(text, strlen(text), 4, &origins, &err), 0);

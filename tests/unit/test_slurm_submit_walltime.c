@@ -41,7 +41,7 @@ static void test_walltime_is_the_longest_that_starts_soonest(void **state)
 	    {"60 0\n99999 900", 30, 240, 1000, 0, NULL, 240, "in 90"},
 	    {"60 0\n99999 900", 30, 240, 600, 0, NULL, 60, "in 90"},
 	    /* what is refused, or has no answer, is not taken */
-	    {"60 100", 30, 240, 0, 0, NULL, 60, "04:00:00 (no answer)"},
+	    {"60 100", 30, 240, 0, 0, NULL, 60, "04:00:00 (refused)"},
 	    {"99999 silent", 30, 7200, 0, 0, NULL, 60, "does not say"},
 	    {"99999 silent", 90, 7200, 0, 0, NULL, 90, "does not say"},
 	    {"99999 silent", 30, 40, 0, 0, NULL, 40, "does not say"},

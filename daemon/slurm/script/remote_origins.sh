@@ -3,7 +3,8 @@
 #   r|<i>|<ok, busy, gone or other>           other: it is not one that remote_submit.sh has made
 #   o|<i>|<size>, <size> bytes of base64      what it is of, sealed (.origin)
 #   e|<i>|<size>, <size> bytes of base64      the secrets of its jobs, sealed (.secrets.sealed)
-#   t|<i>|<attempt>|<id>|<submitted>|<has begun>|<job>         an attempt: its id is empty while that is not known
+#   t|<i>|<attempt>|<id>|<submitted>|<has begun>|<minutes>|<job>   an attempt: its id is empty while that is not known; the
+#                                             minutes that were chosen for it (execution.walltime: auto), else 0
 #   b|<i>|<attempt>|<budget left>|<budget from>|<job>          what run.sub says of the budget
 
 sealed_max=6291456 # bytes of a sealed file
@@ -26,10 +27,14 @@ print_sealed() { # KIND INDEX FILE
 }
 
 print_attempt() { # INDEX JOB NUMBER
-    local id='' at='' begun=0 owner=''
+    local id='' at='' begun=0 owner='' minutes=0
     [[ $3 =~ ^[1-9][0-9]{0,8}$ ]] || return 0
     if open_here "$2/.submitted/$3/id"; then
         read -r -n 64 id at _ <&8
+    fi
+    if open_here "$2/.submitted/$3/walltime"; then
+        IFS='|' read -r -n 64 minutes _ <&8
+        [[ $minutes =~ ^[0-9]{1,6}$ ]] || minutes=0
     fi
     if open_here "$2/.attempts/$3/job"; then
         begun=1
@@ -38,7 +43,7 @@ print_attempt() { # INDEX JOB NUMBER
     [[ $id =~ ^[0-9]{1,20}$ ]] || id=$owner at=''
     [[ $id =~ ^[0-9]{1,20}$ ]] || id=''
     [[ $at =~ ^[0-9]{1,12}$ ]] || at=0
-    printf 't|%d|%d|%s|%s|%d|%s\n' "$1" "$3" "$id" "$at" "$begun" "$2"
+    printf 't|%d|%d|%s|%s|%d|%d|%s\n' "$1" "$3" "$id" "$at" "$begun" "$((10#$minutes))" "$2"
 }
 
 print_attempts() { # INDEX

@@ -12,7 +12,8 @@ readonly all_lengths_s=20 # and for all of them
 readonly usual_min=60     # minutes, where there is no answer
 readonly same_start_s=60  # starts so near to each other are one
 lengths=()                # minutes, the longest first
-starts=()                 # of each, seconds from when it was asked; empty: no answer
+starts=()                 # of each, seconds from when it was asked; empty: none is told
+silences=()               # then, why
 partition_min=            # what the partition permits, when it says so
 
 minutes_of() { # [DAYS-][HOURS:]MINUTES:SECONDS, as Slurm writes it
@@ -78,7 +79,7 @@ ask_starts() { # TASK
     ask_partition
     plan_lengths
     for i in "${!lengths[@]}"; do
-        starts[i]=''
+        starts[i]='' silences[i]='no answer'
         ((SECONDS < until)) || break
         now=$(date +%s)
         said=$(ask_within "$length_s" try_length "./${NEL_TASK_DIRS[$1]}" "${lengths[i]}")
@@ -90,6 +91,7 @@ ask_starts() { # TASK
             ((starts[i] > same_start_s)) || break
             ;;
         124) break ;; # slurmctld has enough to do
+        *) silences[i]='refused' ;;
         esac
     done
 }
@@ -107,7 +109,7 @@ choose_walltime() { # TASK
     for i in "${!starts[@]}"; do
         length=$((lengths[i] < most ? lengths[i] : most))
         if [[ -z ${starts[i]} ]]; then
-            told+=", $(clock_of "$length") (no answer)"
+            told+=", $(clock_of "$length") (${silences[i]})"
             continue
         fi
         told+=", $(clock_of "$length") ("
