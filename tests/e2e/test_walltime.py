@@ -3,6 +3,7 @@
 import pytest
 from configs import config, task
 from resumed import check_resumed, check_slurm_jobs
+from testbed import wait_for
 
 TIME_LIMIT_S = 60
 
@@ -37,5 +38,5 @@ def test_walltime_auto_takes_what_ends_before_a_reservation_begins(bed, daemon, 
     [reason] = [change["reason"] for change in job["history"] if change["to"] == "pending"]
     assert "attempt 1, for 3180 s (execution.walltime is auto): the longest that starts soonest" in reason
     assert "00:53:00 (at once)" in reason and "02:40:00 (" in reason
-    told = bed.run("alpha", "sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={attempt['slurm_job_id']}", "--format=Timelimit")
-    assert told.strip() == "00:53:00"
+    ask = ("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={attempt['slurm_job_id']}", "--format=Timelimit")
+    wait_for("accounting has its time limit", lambda: bed.run("alpha", *ask).strip() == "00:53:00")
