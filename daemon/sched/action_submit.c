@@ -175,6 +175,7 @@ static void send_group(struct scheduler *s, struct active_chain **group, size_t 
 		return;
 	}
 	plan->containers = watch->cluster->containers;
+	plan->resume_mode = attempt_intent_resume_mode(group[0], plan);
 	CLEANUP(str_list_freep) char **output_dirs = NULL;
 	bool shared = strchr(watch->identity, '/') == NULL; /* no person's own */
 	if (shared && output_dirs_list(s->db, watch->cluster->name, &output_dirs, &err) != 0) {

@@ -106,6 +106,12 @@ static int plan_attempt(const struct active_chain *chain, const struct eval_plan
 	return 0;
 }
 
+enum resume_mode attempt_intent_resume_mode(const struct active_chain *chain, const struct eval_plan *plan)
+{
+	bool kept = plan->resume_mode == RESUME_IN_JOB && !active_chain_resumes_in_job(chain);
+	return kept ? RESUME_DAEMON : plan->resume_mode;
+}
+
 static int store_attempt(struct scheduler *s, const struct active_chain *chain, const struct eval_plan *plan,
 			 const struct riders *riders, const struct attempt_row *row, struct nel_err *err)
 {
@@ -129,7 +135,9 @@ static int store_attempt(struct scheduler *s, const struct active_chain *chain, 
 							   : carrier->budget_limit_s,
 				      .share = shared ? &share : NULL};
 	CLEANUP(mem_freep) char *chain_dir = active_chain_dir(chain);
-	int rc = script_render_header(plan, &order, chain->job.evaluation, chain_dir, &header, err);
+	struct eval_plan of_chain = *plan;
+	of_chain.resume_mode = attempt_intent_resume_mode(chain, plan);
+	int rc = script_render_header(&of_chain, &order, chain->job.evaluation, chain_dir, &header, err);
 	if (rc == 0)
 		rc = attempts_insert(s->db, row, str_text(&header), shared ? script_shared_body() : script_body(), err);
 	str_done(&header);

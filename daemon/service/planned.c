@@ -266,6 +266,40 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 	}
 }
 
+/* Is there a quota that a submission of the actor's with these labels counts against? */
+static bool has_quota(const struct settings *settings, const struct submit_request *request)
+{
+	const struct settings_quotas *quotas = &settings->quotas;
+	if (!quotas->any)
+		return false;
+	if (quotas->all_gpu_s >= 0 || settings_quota_of(settings, request->actor->name) >= 0)
+		return true;
+	for (size_t i = 0; i < quotas->label_count; i++) {
+		for (size_t k = 0; k < request->label_count && quotas->labels[i].gpu_s >= 0; k++) {
+			const struct name_value *label = &request->labels[k];
+			size_t len = strlen(label->name);
+			const char *name = quotas->labels[i].name;
+			if (strncmp(name, label->name, len) == 0 && name[len] == ':' &&
+			    strcmp(name + len + 1, label->value) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What an attempt queues itself asks no quota. */
+static void keep_to_quotas(const struct checks *c)
+{
+	struct eval_plan *plan = c->planned->plan;
+	if (c->in->offline || plan->resume_mode != RESUME_IN_JOB || !has_quota(c->in->settings, c->in->request))
+		return;
+	plan->resume_mode = RESUME_DAEMON;
+	problems_add(
+	    &c->planned->warnings, "/execution/auto_resume/mode", 0, 0,
+	    "auto_resume.mode is daemon here, not in_job: a quota of GPU hours counts this submission, and attempts "
+	    "that a job queues itself would not ask it");
+}
+
 static void add_refusal(const char *pointer, const char *message, void *arg)
 {
 	add_problem(arg, pointer, message);
@@ -356,6 +390,7 @@ static int make(const struct planned_input *in, const char *place, struct planne
 	}
 	struct checks checks = {.in = in, .planned = &planned, .map = map, .errors = errors};
 	check_cluster(&checks);
+	keep_to_quotas(&checks);
 	check_output_dir(&checks);
 	check_username(&checks);
 	if (place != NULL)

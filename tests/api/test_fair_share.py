@@ -168,3 +168,24 @@ def test_jobs_above_a_quota_wait_and_say_until_when(start):
                                       ("user ann: 6 of 5", "label team:red: 0 of 0", "all together: 6 of 1000")]
     ann.post(f"/v1/jobs/{one}.0/cancel")  # one that waits can be taken back
     wait_until(lambda: ann.get(f"/v1/jobs/{one}.0").json()["state"] == "cancelled")
+
+
+def test_what_a_quota_counts_queues_no_attempts_of_its_own(start):
+    """Attempts that a job queues itself would ask no quota: its mode is daemon, and a warning says so."""
+    daemon = start("", more="quotas: {users: {ann: {gpu_hours: 5}}, labels: {'team:red': {gpu_hours: 5}}}\n")
+
+    def planned(name, labels, mode="in_job"):
+        body = json.dumps({"config": tasks(1), "labels": labels, "overrides": [f"++execution.auto_resume.mode={mode}"]})
+        return daemon.client(name).submit(body, 200, params={"dry_run": "true"}, content_type="application/json").json()
+
+    for name, labels, mode, kept in (("ann", {}, "in_job", True), ("bob", {"team": "red"}, "in_job", True), ("bob", {"team": "blue"}, "in_job", False),
+                                     ("bob", {}, "in_job", False), ("ann", {}, "daemon", False)):
+        document = planned(name, labels, mode)
+        warned = [warning["message"] for warning in document["warnings"] if warning["pointer"] == "/execution/auto_resume/mode"]
+        script = next(job["script"] for job in document["jobs"])
+        assert bool(warned) == kept and f"NEL_RESUME_MODE={'daemon' if kept else mode}" in script
+        assert not kept or "a quota of GPU hours counts this submission" in warned[0]
+    body = json.dumps({"config": tasks(1), "overrides": ["++execution.auto_resume.mode=in_job"]})
+    evaluation = daemon.client("ann").submit(body, content_type="application/json").json()["id"]
+    rows = daemon.execute("SELECT resume_mode FROM chains WHERE evaluation = (SELECT seq FROM evaluations WHERE id = ?)", evaluation)
+    assert rows == [("daemon",)]
