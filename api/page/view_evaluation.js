@@ -5,6 +5,7 @@ import {address, get, post, segment, text} from './api.js';
 import {bytes, count, duration, score, time} from './format.js';
 import {bar, calm, confirm, empty, ended, labels, panel, problem, progress, state, table} from './parts.js';
 import {attempts, timeline} from './attempts.js';
+import {resolvedConfig} from './config.js';
 import {log} from './log.js';
 
 const JOBS_MAX = 200; // that are shown
@@ -122,11 +123,12 @@ export async function show(view, {id, me, may}) {
       !ended(thing.state) && thing.state !== 'cancelling' && h('button', {class: 'danger', onclick: () => ask(path, 'cancel', name), 'aria-label': `Cancel ${name}`}, 'Cancel'),
       ['failed', 'cancelled', 'budget_exhausted'].includes(thing.state) && h('button', {onclick: () => ask(path, 'resume', name), 'aria-label': `Resume ${name}`}, 'Resume')];
     const path = `evaluations/${segment(id)}`;
-    const config = (form) => open(`Config as ${form}`, async () => pre(await text(`${path}/config`, {form})));
+    const submitted = () => open('Config as submitted', async () => pre(await text(`${path}/config`)));
+    const resolved = () => open('Config as resolved', () => resolvedConfig(`${path}/config`));
     return [
       h('div', {class: 'head'}, h('div', {}, h('h1', {}, evaluation.model),
         h('div', {class: 'row soft'}, state(evaluation.state), h('span', {}, `${evaluation.user} on ${evaluation.cluster}`), h('span', {}, 'submitted ', time(evaluation.created_at)), h('span', {class: 'mono small'}, evaluation.id), labels(evaluation.labels))),
-      h('div', {class: 'row'}, h('button', {onclick: () => config('submitted')}, 'Config'), h('button', {onclick: () => config('resolved')}, 'Resolved'), act(evaluation, path, 'the evaluation'))),
+      h('div', {class: 'row'}, h('button', {onclick: submitted}, 'Config'), h('button', {onclick: resolved}, 'Resolved'), act(evaluation, path, 'the evaluation'))),
       said, progress(evaluation.counts),
       evaluation.warnings.map((warning) => h('div', {class: 'note wait'}, warning.line && `line ${warning.line}: `, warning.message)),
       panel(count(evaluation.counts.total, 'job') + (evaluation.counts.total > JOBS_MAX ? `, the first ${JOBS_MAX}` : ''), h('div', {}, jobs.map((job) => jobPart(job, act, showOf)))),

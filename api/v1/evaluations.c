@@ -6,6 +6,7 @@
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
+#include "service/defaulted.h"
 #include "service/lifecycle.h"
 
 #include <string.h>
@@ -129,14 +130,16 @@ int api_getEvaluationConfig(struct request *request, struct nel_err *err)
 		return -1;
 	const char *form = query_get(&request->query, "form");
 	bool resolved = form != NULL && strcmp(form, "resolved") == 0;
-	if (form != NULL && !resolved && strcmp(form, "submitted") != 0)
-		return err_set(err, NEL_INVALID, "query parameter \"form\" must be submitted or resolved");
+	bool defaulted = form != NULL && strcmp(form, "defaulted") == 0;
+	if (form != NULL && !resolved && !defaulted && strcmp(form, "submitted") != 0)
+		return err_set(err, NEL_INVALID, "query parameter \"form\" must be submitted, resolved or defaulted");
 	CLEANUP(evaluation_row_done) struct evaluation_row row = {0};
 	if (read_evaluation(db, request->captures[0], true, &row, err) != 0)
 		return -1;
-	bool yaml = !resolved && strcmp(row.submitted_type, "application/yaml") == 0;
+	CLEANUP(mem_freep) char *items = defaulted ? service_defaulted(&row) : NULL;
+	bool yaml = !resolved && !defaulted && strcmp(row.submitted_type, "application/yaml") == 0;
 	struct str body = {0};
-	str_append(&body, resolved ? row.resolved : row.submitted_text);
+	str_append(&body, defaulted ? items : resolved ? row.resolved : row.submitted_text);
 	return reply_text(request, MHD_HTTP_OK, yaml ? "application/yaml" : "application/json", &body, err);
 }
 

@@ -65,6 +65,9 @@ def test_submit_multipart_accepted(ann):
     assert body["labels"] == {"team": "a=b:c", "empty": ""}
     resolved = ann.get(f"/v1/evaluations/{body['id']}/config?form=resolved").json()
     assert resolved["execution"]["walltime"] == "00:30:00"
+    defaulted = ann.get(f"/v1/evaluations/{body['id']}/config?form=defaulted").json()["items"]
+    assert "/execution/num_nodes" in defaulted
+    assert not {"/execution", "/execution/walltime", "/execution/partition", "/execution/output_dir"} & set(defaulted)
 
 
 def test_submit_query_overrides_in_order(ann):

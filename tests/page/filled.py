@@ -38,8 +38,8 @@ class Store:
         end = at + 3000 if state in REASONS else None
         self.insert("evaluations", seq=seq, id=name, user=user, cluster="alpha", identity="svc", state=state, model=model,
                     rundir=f"/shared/{name}", submitted_type="application/yaml", config_hash=hashlib.sha256(model.encode()).hexdigest(), created_at=at,
-                    created_high=at, updated_at=end or at + 60, ended_at=end, version=9, overrides="[]", warnings="[]")
-        self.insert("evaluation_texts", evaluation=seq, submitted_text="x: 1", resolved="{}")
+                    created_high=at, updated_at=end or at + 60, ended_at=end, version=9, overrides='["y.a=2"]', warnings="[]")
+        self.insert("evaluation_texts", evaluation=seq, submitted_text="x: 1", resolved='{"x": 1, "y": {"a": 2, "b": [3]}}')
         for key, value in (labels or {}).items():
             self.insert("labels", evaluation=seq, key=key, value=value)
         for index, task in enumerate(tasks):

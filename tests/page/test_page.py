@@ -1,6 +1,7 @@
 """The page in Chromium: signing in, every view with hostile texts in it and before axe, and what goes on live."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -179,6 +180,16 @@ def test_campaign_has_its_values_and_a_curve_has_a_point_for_each_score(admin):
         "const done = arguments[1]; import('/page/curve.js').then((m) => { const node = m.curve({task: 't', metric: 'acc', score: 'acc',"
         " points: arguments[0]}); done([...node.querySelectorAll('a')].map((a) => a.getAttribute('aria-label'))); })", points)
     assert labels == ["step 1,000: 0.1 (0.08 to 0.12)", "step 2,000: 0.2 (0.18 to 0.22)", "step 3,000: 0.3 (0.28 to 0.32), a regression"]
+
+
+def test_resolved_config_tells_what_nobody_wrote(admin):
+    admin.go(f"evaluations/{MADE['running']}", "Resolved")
+    admin.driver.find_element("xpath", "//button[.='Resolved']").click()
+    admin.sees("Softer: what neither the config nor an override says.")
+    log = admin.driver.find_element("css selector", "pre.log")
+    assert json.loads(log.text) == {"x": 1, "y": {"a": 2, "b": [3]}}
+    soft = "".join(e.get_attribute("textContent") for e in log.find_elements("css selector", ".soft"))
+    assert '"b"' in soft and "3" in soft and '"x"' not in soft and '"a"' not in soft
 
 
 def test_keyboard_reaches_everything_and_shows_where_it_is(admin):
