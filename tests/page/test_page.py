@@ -122,14 +122,29 @@ def test_view_is_accessible(admin, axe, where, sees):
 
 
 @pytest.mark.parametrize("width", [1440, 900, 390])
-def test_no_view_is_wider_than_the_window(admin, width):
+def test_no_view_is_wider_than_the_window_and_both_schemes_are_laid_out_alike(admin, width):
+    """The places of the parts, from left to right; pictures.py is for the eye."""
+    parts = "return [...document.querySelectorAll('nav, main, section, table, button')].map((e) => e.getBoundingClientRect())" \
+            ".map((r) => [Math.round(r.left), Math.round(r.width)])"
     admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                  {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+
+    def shown(where, scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        assert admin.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), (where, scheme)
+        return admin.driver.execute_script(parts), admin.driver.get_screenshot_as_png()
+
+    def alike(where):  # once all that a view reads has come
+        light, dark = shown(where, "light"), shown(where, "dark")
+        return light[0] == dark[0] and light[1] != dark[1]
+
     try:
         for where, sees in VIEWS:
             admin.go(where, sees)
-            assert admin.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), where
+            admin.until(lambda where=where: alike(where), where)
     finally:
+        admin.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
