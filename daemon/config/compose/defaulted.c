@@ -88,7 +88,8 @@ static void look(struct search *s, const char *pointer, const json_t *value,
 /* Not what chooses a group, "deployment=vllm": its values are the group's. */
 static void add_named(struct search *s, const json_t *resolved, struct override *o)
 {
-	(void)task_names_resolve(resolved, o, NULL);
+	if (override_names_task(o))
+		(void)task_names_resolve(resolved, o, NULL);
 	CLEANUP(mem_freep) char *pointer = override_pointer(o->key);
 	const char *key = pointer + (*pointer == '/');
 	if (json_is_string(o->value) && json_is_object(json_object_get(resolved, key)))

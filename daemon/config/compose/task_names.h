@@ -6,9 +6,9 @@
 #include "config/compose/overrides.h"
 #include "config/text/source_map.h"
 
-/* Rewrites o->key to the task's index ("evaluation.tasks.2.key"), by the tasks of the composed config. A name of two
- * segments ("harness.task") is tried first, then one, then one as the unique end of a longer name (".task"). -1:
- * INVALID, when there is no such task, or not one only. */
+/* Of one that names a task (override_names_task()): rewrites o->key to the task's index ("evaluation.tasks.2.key"), by
+ * the tasks of the composed config. A name of two segments ("harness.task") is tried first, then one, then one as the
+ * unique end of a longer name (".task"). -1: INVALID, when there is no such task, or not one only. */
 int task_names_resolve(const json_t *config, struct override *o, struct nel_err *err);
 
 /* Leaves in the composed config only the tasks that are named: "mmlu" (each of that name) or "mmlu.2" (that one, by its
