@@ -2,6 +2,7 @@
 they are called. The stand-in for srun runs the container's command on this machine."""
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -171,8 +172,20 @@ class Run:
         )
 
     def finish(self, process):
-        self.log, _ = process.communicate(timeout=60)
+        self.log, _ = process.communicate(timeout=120)
+        self.group = process.pid
         return process.returncode
+
+    def wait_for_all(self):
+        """Until nothing of the run that has ended is there: its watch is killed, and may leave a `touch` under way."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                os.killpg(self.group, 0)
+            except ProcessLookupError:
+                return
+            assert time.monotonic() < deadline, "processes of the run are left"
+            time.sleep(0.05)
 
     def run(self, **kwargs):
         return self.finish(self.start(**kwargs))

@@ -60,7 +60,7 @@ class Listener(threading.Thread):
 
     def wait_for(self, seq):
         wait_until(lambda: self.seqs()[-1:] >= [seq], f"event {seq}")
-        return self.events
+        return list(self.events)  # as they are now; others may come
 
     def stop(self):
         self.done = True

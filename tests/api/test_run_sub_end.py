@@ -20,6 +20,7 @@ def test_run_writes_stamps_that_add_up_over_restarts(make):
     begin, (end, code) = int(stamps["started"][0]), stamps["ended"][0].split()
     assert begin <= int(end) <= begin + 30 and code == "0"
     # The same job again: Slurm requeued it. The start in between was killed and ended with its last sign of life.
+    run.wait_for_all()
     attempt = run.job_dir / ".attempts/1"
     with (attempt / "started").open("a") as started:
         started.write("1000\n")

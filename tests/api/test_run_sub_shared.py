@@ -330,7 +330,7 @@ def test_a_signal_for_the_script_alone_is_passed_on_to_the_running_steps(make):
 
 def test_the_end_of_the_budget_stops_the_running_job_and_leaves_it_without_an_end(make):
     run = make()
-    run.edit("readonly NEL_BUDGET_LEFT_S=9000", "readonly NEL_BUDGET_LEFT_S=12")
+    run.edit("readonly NEL_BUDGET_LEFT_S=9000", "readonly NEL_BUDGET_LEFT_S=40")
     run.set("waits-2")
     assert run.run() == 124, run.log
     assert run.ends() == dict.fromkeys(JOBS)

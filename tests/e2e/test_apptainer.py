@@ -48,14 +48,14 @@ def daemon(bed, tmp_path_factory):
 
 
 def shown(bed, model_server, cluster, image):
-    """A config whose task shows what its container is like."""
+    """A config whose task shows what its container is like; on one node, whose name is in variables that are compared."""
     mounts = {"mount_home": False, "evaluation": {f"{bed.shared}/models/llama-3.1-8b-instruct": "/datasets:ro",
                                                   str(bed.shared / "cache"): "/tmp/in/cache"}}
     variables = {"ODD": f"lit:{ODD}", "SECRET": "host:SECRET", "PATH": "lit:/opt/own:/opt/nel-test/bin:/usr/bin:/bin",
                  "LD_PRELOAD": "lit:/nowhere.so", "APPTAINER_BIND": "lit:/:/host", "TMPDIR": "lit:/results"}
     pre_cmd = "unset LD_PRELOAD APPTAINER_BIND\n" + SHOW
     return config(bed, model_server, task(env_vars=variables, pre_cmd=pre_cmd, container=image), cluster=cluster,
-                  execution={"mounts": mounts, "mpi": "pmix"})
+                  execution={"mounts": mounts, "mpi": "pmix", "sbatch_extra_flags": {"exclusive": True, "nodelist": "a1"}})
 
 
 @pytest.fixture(scope="module")
