@@ -122,6 +122,9 @@ int jobs_list_active(struct db *db, struct job_list *ret_list, struct nel_err *e
 /* Jobs later than after_seq, and those that the service marked (cancel or resume requested); clears the marks. Writes
  * nothing where there are none. Within a transaction. */
 int jobs_take_attention(struct db *db, int64_t after_seq, struct job_list *ret_list, struct nel_err *err);
+/* The seq of the newest job, 0 when there is none. Falls when the newest is pruned: the next one has its number then.
+ */
+int jobs_newest(struct db *db, int64_t *ret_seq, struct nel_err *err);
 
 /* The one statement that changes a state: only when the stored one is `from`; also sets reason, waiting_on (NULL
  * clears), ended_at (0 clears), updated_at, version + 1, and adds the history row. When an ended job goes on (a

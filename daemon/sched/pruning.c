@@ -5,6 +5,7 @@
 #include "db/campaigns.h"
 #include "db/evaluations.h"
 #include "db/events.h"
+#include "db/jobs.h"
 
 #define DAY_S (24 * 3600)
 #define INTERVAL_MS (60 * 1000)
@@ -21,6 +22,23 @@ struct pruned {
 	int campaigns;
 };
 
+/* The numbers of the newest jobs are given anew once these are gone. What has one of them then is a submission of which
+ * the scheduler knows nothing yet: which are left is read before anybody else can write. */
+static int prune_evaluations(struct scheduler *s, int64_t ended_before_s, int *ret_count, struct nel_err *err)
+{
+	CLEANUP(db_rollbackp) struct db *tx = s->db;
+	int64_t newest = 0;
+	if (db_begin(s->db, err) != 0 ||
+	    evaluations_prune(s->db, ended_before_s, EVALUATIONS_BATCH, ret_count, err) != 0 ||
+	    jobs_newest(s->db, &newest, err) != 0 || db_commit(s->db, err) != 0)
+		return -1;
+	if (s->taken_job_seq > newest)
+		s->taken_job_seq = newest;
+	if (s->newest_job_seq > newest)
+		s->newest_job_seq = newest;
+	return 0;
+}
+
 static int prune(struct scheduler *s, const struct settings *settings, struct pruned *ret_pruned, struct nel_err *err)
 {
 	int64_t now_s = clock_now_s();
@@ -33,7 +51,7 @@ static int prune(struct scheduler *s, const struct settings *settings, struct pr
 		return -1;
 	if (settings->evaluations_keep_days == 0)
 		return 0;
-	if (evaluations_prune(s->db, evaluations_s, EVALUATIONS_BATCH, &ret_pruned->evaluations, err) != 0)
+	if (prune_evaluations(s, evaluations_s, &ret_pruned->evaluations, err) != 0)
 		return -1;
 	return campaigns_prune(s->db, evaluations_s, EVALUATIONS_BATCH, &ret_pruned->campaigns, err);
 }

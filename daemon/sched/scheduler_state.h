@@ -26,7 +26,7 @@ struct scheduler {
 	_Atomic int64_t last_tick_ms;
 	int64_t started_s;
 	int64_t newest_job_seq;      /* at the start: what came later cannot have reached a cluster unseen */
-	int64_t taken_job_seq;       /* the newest of whose submission it knows */
+	int64_t taken_job_seq;       /* the newest of whose submission it knows; pruning lowers both */
 	int64_t newest_write_s;      /* what the store may lack is from then on */
 	bool hashes_known;           /* of all that the store had at the start */
 	int64_t hashes_ms;           /* monotonic: after a failure, not before */

@@ -309,6 +309,26 @@ def test_pruning_forgets_what_is_old_and_ended_only(fresh):
     assert again not in (old, young, living)
 
 
+def test_what_comes_after_the_newest_was_pruned_is_begun_too(fresh):
+    """The store gives the numbers of its newest rows anew once they are gone."""
+    daemon = fresh(more="evaluations: {keep_days: 3}\n")
+    daemon.start()
+    client = daemon.client("ann")
+    young, _ = live_once(client)
+    newest, _ = live_once(client)
+    daemon.stop()
+    seqs = daemon.execute("SELECT seq FROM jobs WHERE evaluation = ?", newest)
+    daemon.execute("UPDATE evaluations SET ended_at = ended_at - 300000 WHERE id = ?", newest)
+    daemon.start()
+    client = daemon.client("ann")
+    wait_until(lambda: client.request("GET", f"/v1/evaluations/{newest}").status_code == 404, what="pruning")
+    again = client.submit().json()["id"]
+    assert daemon.execute("SELECT seq FROM jobs WHERE evaluation = ?", again) == seqs  # else this test tells nothing
+    wait_until(lambda: {job["state"] for job in client.get(f"/v1/evaluations/{again}").json()["jobs"]} == {"submitting"},
+               what="their begin")
+    client.get(f"/v1/evaluations/{young}")
+
+
 def test_slow_listener_costs_nobody_anything_and_gets_all(fresh):
     """It takes nothing while far more than socket buffers hold is stored; what it misses stays in the store."""
     daemon = fresh()
