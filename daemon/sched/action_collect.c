@@ -49,9 +49,12 @@ static int add_env(struct scheduler *s, const struct active_chain *chain, struct
 static int add_checkpoints(struct scheduler *s, const struct active_chain *chain, struct action *action)
 {
 	struct nel_err err;
-	if (action->items[0].export_only ||
-	    fingerprints_unsettled(s->db, chain->job.seq, &action->items[0].checkpoints, &err) == 0)
+	if (action->items[0].export_only)
 		return 0;
+	if (fingerprints_unsettled(s->db, chain->job.seq, &action->items[0].checkpoints, &err) == 0) {
+		action->timeout_ms += action->items[0].checkpoints != NULL ? REUSE_ASKS_S * 1000 : 0;
+		return 0;
+	}
 	log_error("what a job's checkpoints were cannot be read", LOG_S("job", chain->job.id), LOG_S("error", err.msg));
 	return -1;
 }

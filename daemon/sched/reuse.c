@@ -103,6 +103,7 @@ int reuse_prepare(struct scheduler *s, const struct evaluation_row *evaluation, 
 	if (checkpoints == NULL)
 		return 0;
 	action->checkpoints = json_dumps(checkpoints, JSON_COMPACT);
+	action->timeout_ms += REUSE_ASKS_S * 1000;
 	for (size_t i = 0; evaluation->reuse && i < action->count; i++)
 		if (action->items[i].attempt == 1 && !action->items[i].adopt_only &&
 		    offer(s, &action->items[i], err) != 0)

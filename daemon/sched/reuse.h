@@ -8,12 +8,14 @@
 
 struct action;
 
+#define REUSE_ASKS_S 20 /* of script/remote_fingerprint.sh, beside what else a command does */
+
 /* A JSON array of texts as a list: free it with str_list_free(). */
 char **reuse_checkpoints(const char *checkpoints);
 
-/* Has the action say whose checkpoints' fingerprint is to be taken, and of each item with which it is not to be
- * submitted: those with which an equal job has succeeded, and on a shared deployment one of each job. Only of first
- * attempts. */
+/* Has the action say whose checkpoints' fingerprint is to be taken, with time for it, and of each item with which it is
+ * not to be submitted: those with which an equal job has succeeded, and on a shared deployment one of each job. Only of
+ * first attempts. */
 int reuse_prepare(struct scheduler *s, const struct evaluation_row *evaluation, struct action *action,
 		  struct nel_err *err);
 

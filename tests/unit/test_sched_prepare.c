@@ -1,5 +1,6 @@
 /* What the actions hand out: which chains, with what, and when nothing. The workers are real; the cluster is a port at
  * which nobody listens, so that every action comes back as failed. */
+#include "db/fingerprints.h"
 #include "sched_fixture.h"
 
 static char nowhere[] = "127.0.0.1";
@@ -111,18 +112,29 @@ static void test_prepare_cancel_and_collect_hand_out_what_pends(void **state)
 		struct before before;
 		const struct action_type *type;
 		enum collect_export_request wanted;
+		const char *fingerprint; /* of its checkpoints when it was submitted */
 	} cases[] = {
-	    {{.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .cancelled = true}, &action_cancel, 0},
+	    {{.state = CHAIN_CANCELLING, .slurm_state = "RUNNING", .cancelled = true}, &action_cancel, 0, NULL},
 	    {{.state = CHAIN_RUNNING, .slurm_state = "COMPLETED", .ending_with = EVENT_END_SUCCESS},
 	     &action_collect,
-	     COLLECT_EXPORT_FOLLOW},
+	     COLLECT_EXPORT_FOLLOW,
+	     NULL},
+	    {{.state = CHAIN_RUNNING, .slurm_state = "COMPLETED", .ending_with = EVENT_END_SUCCESS},
+	     &action_collect,
+	     COLLECT_EXPORT_FOLLOW,
+	     "f"},
 	    {{.state = CHAIN_RUNNING, .slurm_state = "FAILED", .ending_with = EVENT_END_FAILURE},
 	     &action_collect,
-	     COLLECT_EXPORT_CANCEL},
+	     COLLECT_EXPORT_CANCEL,
+	     NULL},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct scene scene;
 		prepare_init(&scene, *state, &cases[i].before);
+		bool finds = cases[i].fingerprint != NULL;
+		if (finds)
+			assert_ok(scene.f, fingerprints_put(scene.f->db, scene.chain->job.seq, "[\"/c\"]",
+							    cases[i].fingerprint, &scene.f->err));
 		prepare(&scene, &action_submit);
 		assert_nothing_handed_out(&scene);
 		prepare(&scene, cases[i].type);
@@ -131,6 +143,8 @@ static void test_prepare_cancel_and_collect_hand_out_what_pends(void **state)
 		assert_string_equal(action->items[0].slurm_job_id, "77");
 		assert_int_equal(action->items[0].export_request, cases[i].wanted);
 		assert_false(action->items[0].export_only);
+		assert_int_equal(action->items[0].checkpoints != NULL, finds);
+		assert_int_equal(action->timeout_ms, finds ? 80000 : 60000);
 		prepare_done(&scene);
 	}
 }

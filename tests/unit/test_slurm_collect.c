@@ -346,6 +346,27 @@ static void test_collect_keeps_the_ends_of_the_newest_logs(void **state)
 	assert_int_equal(nothing.kept_count, 0);
 }
 
+/* The secrets are removed after all else: what is made of them is unknown then, and what is made of others is not. */
+static void test_collect_takes_the_fingerprint_last(void **state)
+{
+	(void)state;
+	CLEANUP(mem_freep) char *dir = job_dir();
+	static const struct {
+		const char *name;
+		size_t size;
+	} cases[] = {{".secrets.env", 0}, {".export.env", 0}, {"model", 64}};
+	run("mkdir -p $FAKE/job/logs");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(collect_reply_done) struct collect_reply reply = {0};
+		CLEANUP(mem_freep) char *path = mem_printf("%s/%s", dir, cases[i].name);
+		const struct collect_order order = {.job_dir = dir, .checkpoints = (const char *const[]){path, NULL}};
+		struct nel_err err;
+		run("cd $FAKE/job; echo a=b >.secrets.env; echo a=b >.export.env; echo w >model");
+		assert_int_equal(slurm_collect(NULL, &order, 20000, &reply, &err), 0);
+		assert_int_equal(strlen(reply.fingerprint), cases[i].size);
+	}
+}
+
 static void test_collect_of_gone_directory_is_empty(void **state)
 {
 	(void)state;
@@ -548,6 +569,7 @@ int main(void)
 	    SCRIPT_TEST(test_collect_takes_the_log_of_a_server_that_died_under_the_evaluation),
 	    cmocka_unit_test(test_parse_kept_logs_are_read_and_wrong_ones_left_out),
 	    SCRIPT_TEST(test_collect_keeps_the_ends_of_the_newest_logs),
+	    SCRIPT_TEST(test_collect_takes_the_fingerprint_last),
 	    SCRIPT_TEST(test_collect_of_gone_directory_is_empty),
 	    SCRIPT_TEST(test_collect_of_huge_results_leaves_them),
 	    SCRIPT_TEST(test_collect_of_planted_files_reads_none),

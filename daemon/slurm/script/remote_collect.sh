@@ -9,9 +9,9 @@
 #   destination|<exit code>|<name>
 #   sealed|<SHA-256 of the results.yml that the finished evaluation left, "none", or "conversion">
 #   hash|<SHA-256 of results.yml, or "changing">|<1: it is older than the attempt>
-#   fingerprint|<SHA-256>: what the checkpoints are made of now, when NEL_CHECKPOINTS has any
 #   samples|1: there are files of samples (remote_samples.sh)
 #   kept|<bytes>|<size of the file>|<modified>|<offset of the bytes>|<name>, and the bytes: the end of a log
+#   fingerprint|<SHA-256>: what the checkpoints are made of now, when NEL_CHECKPOINTS has any
 
 tail_bytes=4096
 destinations_max=64
@@ -195,11 +195,13 @@ shopt -s nullglob
 if [[ -d $NEL_JOB_DIR ]]; then
     enter_job "$NEL_JOB_DIR" || fail invalid "$NEL_JOB_DIR cannot be entered, or is a symbolic link"
     if ((!NEL_EXPORT_ONLY)); then
-        take_fingerprint
-        [[ -z $fingerprint ]] || printf 'fingerprint|%s\n' "$fingerprint"
         print_remains
         print_logs
     fi
     print_export
+    if ((!NEL_EXPORT_ONLY)); then # last: a slow file system costs nothing else its time
+        take_fingerprint
+        [[ -z $fingerprint ]] || printf 'fingerprint|%s\n' "$fingerprint"
+    fi
 fi
 printf 'end\n'

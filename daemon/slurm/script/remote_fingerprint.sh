@@ -27,7 +27,7 @@ print_fingerprinted() {
         done
     done
     ((bytes <= fingerprint_bytes_max)) || return 1
-    printf '%s\0' ${read[@]+"${read[@]}"} | sort -z | xargs -0 -r sha256sum --
+    ((${#read[@]} == 0)) || printf '%s\0' "${read[@]}" | sort -z | xargs -0 sha256sum --
 }
 
 # Sets fingerprint, a SHA-256; '': it is not known.
