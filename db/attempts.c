@@ -229,5 +229,23 @@ int attempts_elapsed(struct db *db, int64_t chain_seq, int from, int64_t *ret_s,
 	return 0;
 }
 
-struct statement *const attempts_statements[] = {&insert_body, &insert_attempt, &of_chain,       &one, &update_attempt,
-						 &script_of,   &elapsed,        &delete_attempt, NULL};
+static struct statement worked = {
+    .sql = "SELECT coalesce(sum(elapsed_s), 0) FROM attempts WHERE chain = ?1"
+	   " AND (withdrawn_at IS NULL OR elapsed_s > ?2)",
+};
+
+int attempts_worked(struct db *db, int64_t chain_seq, int64_t *ret_s, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &worked);
+	bool found = false;
+	query_bind_int(&q, chain_seq);
+	query_bind_int(&q, ATTEMPTS_WITHDRAWN_RUN_MAX_S);
+	if (query_step(&q, &found, err) != 0)
+		return -1;
+	*ret_s = query_int(&q);
+	return 0;
+}
+
+struct statement *const attempts_statements[] = {
+    &insert_body, &insert_attempt, &of_chain,       &one, &update_attempt, &script_of,
+    &elapsed,     &worked,         &delete_attempt, NULL};

@@ -64,4 +64,10 @@ int attempts_script(struct db *db, int64_t chain_seq, int number, char **ret_tex
 /* Sum of elapsed_s over the attempts of a chain from number `from` on (unknown ones count 0). */
 int attempts_elapsed(struct db *db, int64_t chain_seq, int from, int64_t *ret_s, struct nel_err *err);
 
+/* Slurm may begin an attempt at the very moment in which it is withdrawn. One that ran longer was not. */
+#define ATTEMPTS_WITHDRAWN_RUN_MAX_S 60
+
+/* Likewise of all that were not withdrawn before they began: what they ran was work. */
+int attempts_worked(struct db *db, int64_t chain_seq, int64_t *ret_s, struct nel_err *err);
+
 #endif

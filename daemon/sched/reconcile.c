@@ -19,7 +19,6 @@
 #define TIMEOUT_SLACK_S 90
 #define ELAPSED_GRAIN_S 60
 #define FATE_IDLE "IDLE"
-#define WITHDRAWN_RUN_MAX_S 60
 #define WAITING_ON_SIZE 600
 
 static bool replace_text(char **text, const char *now)
@@ -312,8 +311,8 @@ static bool judge_unneeded(const struct chain_row *chain, const struct attempt_r
 static bool judge_withdrawn(struct chain_row *chain, const struct attempt_row *attempt, const struct observation *o,
 			    enum slurm_class class, struct judgement *j)
 {
-	if (attempt->withdrawn_at == 0 || class != SLURM_CANCELLED || o->elapsed_s > WITHDRAWN_RUN_MAX_S ||
-	    o->stamp_elapsed_s > WITHDRAWN_RUN_MAX_S)
+	if (attempt->withdrawn_at == 0 || class != SLURM_CANCELLED || o->elapsed_s > ATTEMPTS_WITHDRAWN_RUN_MAX_S ||
+	    o->stamp_elapsed_s > ATTEMPTS_WITHDRAWN_RUN_MAX_S)
 		return false;
 	chain->withdrawn++;
 	j->changed = true;

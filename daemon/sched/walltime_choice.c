@@ -1,5 +1,6 @@
 #include "sched/walltime_choice.h"
 
+#include "db/attempts.h"
 #include "db/likenesses.h"
 #include "db/usage.h"
 
@@ -42,13 +43,14 @@ int walltime_choice_find(struct db *db, const struct chain_common *common, bool 
 {
 	struct walltime_facts facts = {.budget_s = budget_s};
 	int max_attempts = common->row.max_attempts;
+	int number = attempt - common->row.withdrawn;
 	if (max_attempts > 0)
-		facts.attempts_left = attempt < max_attempts ? max_attempts - attempt + 1 : 1;
+		facts.attempts_left = number < max_attempts ? max_attempts - number + 1 : 1;
 	if (equal_runs(db, common, is_so, &facts.equal_s, err) != 0 ||
 	    usage_start_up(db, common->seq, common->members[0]->job.model, &facts.start_up_s, err) != 0)
 		return -1;
 	/* What others of a shared chain ran is no part of what is left of these. */
-	if (common->row.at_once == 0 && attempts_elapsed(db, common->seq, 1, &facts.ran_s, err) != 0)
+	if (common->row.at_once == 0 && attempts_worked(db, common->seq, &facts.ran_s, err) != 0)
 		return -1;
 	*ret_range = walltime_range_of(&facts);
 	return 0;
