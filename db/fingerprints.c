@@ -47,9 +47,20 @@ int fingerprints_settle(struct db *db, int64_t job_seq, const char *fingerprint,
 	return query_run(&q, err);
 }
 
+static struct statement forget = {.sql = "DELETE FROM fingerprints WHERE job = ?"};
+
+int fingerprints_forget(struct db *db, int64_t job_seq, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &forget);
+	query_bind_int(&q, job_seq);
+	return query_run(&q, err);
+}
+
 static struct statement copy = {
     .sql = "INSERT INTO fingerprints (job, checkpoints, fingerprint, settled)"
-	   " SELECT ?2, checkpoints, fingerprint, settled FROM fingerprints WHERE job = ?1",
+	   " SELECT ?2, checkpoints, fingerprint, settled FROM fingerprints WHERE job = ?1"
+	   " ON CONFLICT (job) DO UPDATE SET checkpoints = excluded.checkpoints, fingerprint = excluded.fingerprint,"
+	   " settled = excluded.settled",
 };
 
 int fingerprints_copy(struct db *db, int64_t from_seq, int64_t to_seq, struct nel_err *err)
@@ -71,12 +82,12 @@ static struct statement equal = {
 	   " ORDER BY l.job DESC LIMIT ?8",
 };
 
-static bool is_there(const struct fingerprint_candidates *candidates, const char *fingerprint)
+int64_t fingerprints_find(const struct fingerprint_candidates *candidates, const char *fingerprint)
 {
 	for (size_t i = 0; i < candidates->count; i++)
 		if (strcmp(candidates->items[i].fingerprint, fingerprint) == 0)
-			return true;
-	return false;
+			return candidates->items[i].job_seq;
+	return 0;
 }
 
 int fingerprints_candidates(struct db *db, const struct fingerprint_question *question,
@@ -95,7 +106,7 @@ int fingerprints_candidates(struct db *db, const struct fingerprint_question *qu
 	while (found.count < FINGERPRINTS_CANDIDATES_MAX && query_next(&q, err)) {
 		struct fingerprint_candidate one = {.job_seq = query_int(&q)};
 		query_text_into(&q, one.fingerprint, sizeof one.fingerprint);
-		if (!is_there(&found, one.fingerprint))
+		if (fingerprints_find(&found, one.fingerprint) == 0)
 			found.items[found.count++] = one;
 	}
 	if (query_failed(&q))
@@ -104,4 +115,4 @@ int fingerprints_candidates(struct db *db, const struct fingerprint_question *qu
 	return 0;
 }
 
-struct statement *const fingerprints_statements[] = {&put, &unsettled, &settle, &copy, &equal, NULL};
+struct statement *const fingerprints_statements[] = {&put, &unsettled, &settle, &forget, &copy, &equal, NULL};

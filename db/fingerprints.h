@@ -20,6 +20,9 @@ int fingerprints_unsettled(struct db *db, int64_t job_seq, char **ret_checkpoint
 /* The job has ended; fingerprint: of its checkpoints then, "" when it could not be taken. */
 int fingerprints_settle(struct db *db, int64_t job_seq, const char *fingerprint, struct nel_err *err);
 
+/* No attempt of the job that may have begun was submitted where it is now. */
+int fingerprints_forget(struct db *db, int64_t job_seq, struct nel_err *err);
+
 /* The other job's scores are now the job's, too, and it stands for the other when that is pruned. */
 int fingerprints_copy(struct db *db, int64_t from_seq, int64_t to_seq, struct nel_err *err);
 
@@ -49,5 +52,8 @@ struct fingerprint_candidates {
  * with; newest first. One whose scores are another's is none while the store has that other. */
 int fingerprints_candidates(struct db *db, const struct fingerprint_question *question,
 			    struct fingerprint_candidates *ret_candidates, struct nel_err *err);
+
+/* The seq of the one with that fingerprint; 0: there is none. */
+int64_t fingerprints_find(const struct fingerprint_candidates *candidates, const char *fingerprint);
 
 #endif

@@ -2,6 +2,7 @@
 #include "db/placements.h"
 
 #include "base/mem.h"
+#include "db/fingerprints.h"
 #include "db/statement.h"
 
 #include <inttypes.h>
@@ -148,7 +149,9 @@ int placements_move_job(struct db *db, const struct job_row *job, const char *re
 	query_bind_text(&q, job->account);
 	query_bind_int_or_null(&q, job->gpus, -1);
 	query_bind_int(&q, now_s);
-	return query_run(&q, err) != 0 ? -1 : placements_tell_job(db, job->seq, reason, now_s, err);
+	if (query_run(&q, err) != 0 || fingerprints_forget(db, job->seq, err) != 0)
+		return -1;
+	return placements_tell_job(db, job->seq, reason, now_s, err);
 }
 
 struct statement *const placements_statements[] = {&insert_plan,  &open_one,        &get_open,   &get_plan,

@@ -36,7 +36,7 @@ int placements_move(struct db *db, int64_t evaluation_seq, const struct placemen
 		    struct nel_err *err);
 
 /* A job of it that has not ended is where the row says (cluster, identity, job_dir, partition, account, gpus), which a
- * row of its history tells with that reason. version + 1. */
+ * row of its history tells with that reason; what its checkpoints were elsewhere is forgotten. version + 1. */
 int placements_move_job(struct db *db, const struct job_row *job, const char *reason, int64_t now_s,
 			struct nel_err *err);
 

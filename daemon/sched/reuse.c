@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/plan/checkpoints.h"
+#include "db/attempts.h"
 #include "db/fingerprints.h"
 #include "db/likenesses.h"
 #include "db/results.h"
@@ -43,20 +44,12 @@ static int candidates_of(struct db *db, const struct job_row *job, struct finger
 	return fingerprints_candidates(db, &question, ret_candidates, err);
 }
 
-static int64_t find(const struct fingerprint_candidates *candidates, const char *fingerprint)
-{
-	for (size_t i = 0; i < candidates->count; i++)
-		if (strcmp(candidates->items[i].fingerprint, fingerprint) == 0)
-			return candidates->items[i].job_seq;
-	return 0;
-}
-
 /* Leaves those that the other has, too. */
 static void keep_common(struct fingerprint_candidates *kept, const struct fingerprint_candidates *other)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < kept->count; i++)
-		if (find(other, kept->items[i].fingerprint) != 0)
+		if (fingerprints_find(other, kept->items[i].fingerprint) != 0)
 			kept->items[count++] = kept->items[i];
 	kept->count = count;
 }
@@ -69,12 +62,20 @@ static bool is_in(const struct action_item *item, int index)
 	return false;
 }
 
+/* Is the attempt the chain's first, but for those that were withdrawn before they began? */
+static bool is_first(const struct chain_common *common, int attempt)
+{
+	return attempt - common->row.withdrawn == 1;
+}
+
 static int offer(struct scheduler *s, struct action_item *item, struct nel_err *err)
 {
 	const struct active_chain *leader = active_chains_find(&s->chains, item->seq);
 	struct fingerprint_candidates kept = {.count = 0};
 	bool first = true;
-	for (size_t i = 0; leader != NULL && i < leader->common->member_count; i++) {
+	if (leader == NULL || !is_first(leader->common, item->attempt))
+		return 0;
+	for (size_t i = 0; i < leader->common->member_count; i++) {
 		struct fingerprint_candidates its;
 		const struct job_row *job = &leader->common->members[i]->job;
 		if (!is_in(item, job->index))
@@ -105,8 +106,7 @@ int reuse_prepare(struct scheduler *s, const struct evaluation_row *evaluation, 
 	action->checkpoints = json_dumps(checkpoints, JSON_COMPACT);
 	action->timeout_ms += REUSE_ASKS_S * 1000;
 	for (size_t i = 0; evaluation->reuse && i < action->count; i++)
-		if (action->items[i].attempt == 1 && !action->items[i].adopt_only &&
-		    offer(s, &action->items[i], err) != 0)
+		if (!action->items[i].adopt_only && offer(s, &action->items[i], err) != 0)
 			return -1;
 	return 0;
 }
@@ -153,7 +153,7 @@ int reuse_take(struct scheduler *s, struct active_chain *chain, const char *fing
 		return advance_end(s, chain, EVENT_REUSED, active_chain_end_reason(chain, NULL), err);
 	if (candidates_of(s->db, &chain->job, &candidates, err) != 0)
 		return -1;
-	int64_t seq = find(&candidates, fingerprint);
+	int64_t seq = fingerprints_find(&candidates, fingerprint);
 	*ret_found = seq != 0;
 	if (seq == 0)
 		return 0;
@@ -170,12 +170,19 @@ int reuse_drop_attempt(struct scheduler *s, struct chain_common *common, struct 
 	for (size_t i = 0; i < common->member_count; i++)
 		if (common->members[i]->job.state != CHAIN_SUCCEEDED)
 			return 0;
-	if (common->attempt.number != 1 || common->attempt.slurm_job_id != NULL)
+	int number = common->attempt.number;
+	if (!is_first(common, number) || common->attempt.slurm_job_id != NULL)
 		return 0;
 	attempt_row_done(&common->attempt);
 	common->attempt = (struct attempt_row){0};
-	common->row.attempt = 0;
+	common->row.attempt = number - 1;
+	if (number > 1) {
+		if (attempts_get(s->db, common->seq, number - 1, &common->attempt, err) != 0)
+			return -1;
+		free(common->row.slurm_job_id);
+		common->row.slurm_job_id = mem_strdup(common->attempt.slurm_job_id);
+	}
 	if (chains_update(s->db, &common->row, err) != 0)
 		return -1;
-	return attempts_delete(s->db, common->seq, 1, err);
+	return attempts_delete(s->db, common->seq, number, err);
 }

@@ -15,7 +15,7 @@ char **reuse_checkpoints(const char *checkpoints);
 
 /* Has the action say whose checkpoints' fingerprint is to be taken, with time for it, and of each item with which it is
  * not to be submitted: those with which an equal job has succeeded, and on a shared deployment one of each job. Only of
- * first attempts. */
+ * first attempts, which those are, too, before which all were withdrawn. */
 int reuse_prepare(struct scheduler *s, const struct evaluation_row *evaluation, struct action *action,
 		  struct nel_err *err);
 
@@ -29,7 +29,8 @@ int reuse_note_submitted(struct scheduler *s, const struct action *action, const
 int reuse_take(struct scheduler *s, struct active_chain *chain, const char *fingerprint, bool *ret_found,
 	       struct nel_err *err);
 
-/* All jobs of the chain were taken so: the attempt that was intended for them does not exist. */
+/* All jobs of the chain were taken so: the attempt that was intended for them does not exist. One before it that was
+ * withdrawn is the newest again. */
 int reuse_drop_attempt(struct scheduler *s, struct chain_common *common, struct nel_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* Which jobs may be reused. */
 #include "db/fingerprints.h"
 #include "db/likenesses.h"
+#include "db/placements.h"
 #include "db/results.h"
 #include "db_fixture.h"
 
@@ -117,8 +118,6 @@ static void test_fingerprints_copy_stands_for_the_other_when_that_is_gone(void *
 	add_run(f, &run);
 	add_run(f, &reused);
 	char *message = NULL;
-	assert_int_equal(sqlite3_exec(f->db->sqlite, "DELETE FROM fingerprints WHERE job > 1", NULL, NULL, &message),
-			 0);
 	assert_ok(f, jobs_get_seq(f->db, run.seq, &row, &f->err));
 	assert_ok(f, fingerprints_copy(f->db, run.seq, reused.seq, &f->err));
 	assert_ok(f, jobs_set_reused(f->db, reused.seq, row.id, row.job_dir, &f->err));
@@ -130,6 +129,31 @@ static void test_fingerprints_copy_stands_for_the_other_when_that_is_gone(void *
 	job_row_done(&row);
 }
 
+/* What its checkpoints are where it was says nothing of those where it goes. */
+static void test_fingerprints_are_forgotten_of_a_job_that_moves(void **state)
+{
+	struct fixture *f = *state;
+	struct run run = {.ended = "-"};
+	struct run other = {.ended = "-"};
+	struct job_row row = {0};
+	CLEANUP(mem_freep) char *checkpoints = NULL;
+	add_run(f, &run);
+	add_run(f, &other);
+	assert_ok(f, jobs_get_seq(f->db, run.seq, &row, &f->err));
+	free(row.cluster);
+	row.cluster = mem_strdup("beta");
+	assert_ok(f, placements_move_job(f->db, &row, "moved", 1000, &f->err));
+	assert_ok(f, fingerprints_unsettled(f->db, run.seq, &checkpoints, &f->err));
+	assert_null(checkpoints);
+	assert_ok(f, fingerprints_put(f->db, run.seq, "[\"/d\"]", two, &f->err));
+	assert_ok(f, fingerprints_unsettled(f->db, run.seq, &checkpoints, &f->err));
+	assert_string_equal(checkpoints, "[\"/d\"]");
+	free(TAKE(checkpoints));
+	assert_ok(f, fingerprints_unsettled(f->db, other.seq, &checkpoints, &f->err));
+	assert_non_null(checkpoints);
+	job_row_done(&row);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
@@ -137,6 +161,7 @@ int main(void)
 	    TEST(test_fingerprints_candidates_are_the_newest_of_each_fingerprint),
 	    TEST(test_fingerprints_put_of_another_one_makes_it_none_to_reuse),
 	    TEST(test_fingerprints_settle_counts_once),
+	    TEST(test_fingerprints_are_forgotten_of_a_job_that_moves),
 	    TEST(test_fingerprints_copy_stands_for_the_other_when_that_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

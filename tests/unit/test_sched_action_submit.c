@@ -2,6 +2,7 @@
 #include "db/fingerprints.h"
 #include "db/likenesses.h"
 #include "db/results.h"
+#include "sched/reuse.h"
 #include "sched_fixture.h"
 
 static struct action *outcome(struct scene *scene, enum submit_outcome outcome, const char *message)
@@ -340,6 +341,66 @@ static void test_take_submit_stores_the_time_limit_that_was_chosen(void **state)
 	scene_done(&scene);
 }
 
+/* An attempt that was withdrawn to go elsewhere is the chain's newest again, and the one that was not needed is gone.
+ */
+static void test_take_submit_reused_after_a_withdrawn_attempt(void **state)
+{
+	static const struct before before = {.state = CHAIN_SUBMITTING, .attempt = 2};
+	struct fixture *f = *state;
+	struct scene scene;
+	scene_init(&scene, f, &before);
+	scene.chain->common->row.withdrawn = 1;
+	sql(f, "UPDATE attempts SET withdrawn_at = 9 WHERE number = 1");
+	assert_ok(f, fingerprints_put(f->db, scene.job.seq, "[]", "other", &f->err));
+	answers_take(&scene.s, reused(&scene));
+	const struct after after = {.state = CHAIN_SUCCEEDED,
+				    .reason = "reused from ",
+				    .events = "results.recorded job.state evaluation.state evaluation.ended",
+				    .collected = true};
+	assert_after("reused", &scene, &after);
+	assert_int_equal(query_number(f->db->sqlite, "SELECT max(number) FROM attempts"), 1);
+	assert_int_equal(
+	    query_number(f->db->sqlite, "SELECT attempt * 100 + slurm_job_id FROM chains WHERE attempt > 0"), 176);
+	assert_int_equal(scene.chain->common->attempt.number, 1);
+	scene_done(&scene);
+}
+
+/* A job whose attempts were all withdrawn before they began is as new. */
+static void test_reuse_prepare_offers_equal_jobs_to_what_never_began(void **state)
+{
+	static const struct {
+		int attempt;
+		int withdrawn;
+		bool wanted;
+		bool offered;
+	} cases[] = {
+	    {1, 0, true, true}, {1, 0, false, false}, {2, 0, true, false}, {2, 1, true, true}, {3, 1, true, false}};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct before before = {.state = CHAIN_SUBMITTING, .attempt = cases[i].attempt};
+		const struct evaluation_row evaluation = {.reuse = cases[i].wanted};
+		struct scene scene;
+		scene_init(&scene, f, &before);
+		action_free(reused(&scene));
+		scene.chain->common->row.withdrawn = cases[i].withdrawn;
+		CLEANUP(action_freep) struct action *action = answer_new(&scene, &action_submit);
+		struct action_item *item = &action->items[0];
+		item->jobs = mem_calloc(1, sizeof *item->jobs);
+		item->job_count = 1;
+		action->plan = mem_calloc(1, sizeof *action->plan);
+		action->plan->deployment = mem_calloc(1, sizeof *action->plan->deployment);
+		action->plan->resolved = json_pack("{s:{s:s}}", "deployment", "checkpoint_path", "/c");
+		assert_ok(f, reuse_prepare(&scene.s, &evaluation, action, &f->err));
+		assert_string_equal(action->checkpoints, "[\"/c\"]");
+		assert_int_equal(action->timeout_ms, 1000 + 20000);
+		if (cases[i].offered)
+			assert_string_equal(item->reuse, FINGERPRINT);
+		else
+			assert_null(item->reuse);
+		scene_done(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +408,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_take_submit_of_another_attempt_changes_nothing, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_submit_stores_the_time_limit_that_was_chosen, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_take_submit_reused_after_a_withdrawn_attempt, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_reuse_prepare_offers_equal_jobs_to_what_never_began, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_take_submit_gives_its_place_back, fixture_setup, fixture_teardown),
 	};
