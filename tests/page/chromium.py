@@ -51,13 +51,13 @@ class Browser:
         self.until(lambda: sees in self.driver.execute_script("return document.querySelector('main').innerText"), repr(sees))
 
 
-def chromium(width=1280, scheme="light"):
+def chromium(width=1280, scheme="light", records_requests=False):
     options = Options()
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--window-size={width},900",
                  "--disable-background-networking", "--no-first-run", "--disable-component-update"):
         options.add_argument(word)
     if scheme == "dark":
         options.add_argument("--force-dark-mode")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", **({"performance": "ALL"} if records_requests else {})})
     options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
