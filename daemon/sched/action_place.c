@@ -100,7 +100,7 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 		answer = ANSWER_SILENT;
 		message = mem_strdup(action->err.msg);
 	} else if (bad != NULL) {
-		answer = ANSWER_REFUSED;
+		answer = bad->silent ? ANSWER_SILENT : ANSWER_REFUSED;
 		message = mem_printf("%s: %s", check_kind_name(bad->kind), bad->message);
 	} else if (action->checked.start_estimate != 0) {
 		answer = ANSWER_STARTS;

@@ -274,7 +274,7 @@ static bool read_verdict(const char *text, enum check_verdict *ret_verdict)
 	static const struct {
 		const char *name;
 		enum check_verdict verdict;
-	} verdicts[] = {{"ok", CHECK_GOOD}, {"bad", CHECK_BAD}, {"unknown", CHECK_UNKNOWN}};
+	} verdicts[] = {{"ok", CHECK_GOOD}, {"bad", CHECK_BAD}, {"silent", CHECK_BAD}, {"unknown", CHECK_UNKNOWN}};
 	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
 		if (strcmp(text, verdicts[i].name) == 0) {
 			*ret_verdict = verdicts[i].verdict;
@@ -302,6 +302,7 @@ static bool read_answer(const struct check_question *question, struct record *re
 	reply->items[index] = (struct check_result){
 	    .kind = item->kind,
 	    .verdict = verdict,
+	    .silent = strcmp(record->fields[2], "silent") == 0,
 	    .clock = item->kind == CHECK_CLOCK ? at_s : 0,
 	    .message = mem_printf("%s%s%s%s%s%s", item->subject, item->subject[0] != '\0' ? ": " : "",
 				  start > 0 ? "would start at " : "", start > 0 ? clock_rfc3339(start, at) : "",

@@ -34,6 +34,7 @@ enum check_verdict { CHECK_GOOD, CHECK_BAD, CHECK_UNKNOWN /* it could not be fou
 struct check_result {
 	enum check_kind kind;
 	enum check_verdict verdict;
+	bool silent;   /* it is bad since Slurm does not answer, which may pass */
 	char *message; /* one line that names what was looked at */
 	int64_t clock; /* of CHECK_CLOCK: the time there, UTC */
 };

@@ -320,9 +320,13 @@ def scancel(cluster, request):
     chosen = [cluster.jobs.get(int(number)) for number in ids]
     if "name" in given:
         chosen += [job for job in cluster.jobs.values() if job.name == given["name"]]
+    if cluster.knobs["hold"] == "scancel-before":
+        yield "hold"
     for job in filter(None, chosen):  # an id that is not known is no error
         if given.get("state", job.state) == job.state:
             cluster.cancel(job)
+    if cluster.knobs["hold"] == "scancel-after":
+        yield "hold"
     return 0, "", ""
 
 

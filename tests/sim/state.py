@@ -39,7 +39,7 @@ KNOBS = {
     "sbatch_times": 0,  # after so many uses of the above it is ok again; 0: never
     "sbatch_before_s": 0.0,  # real seconds before slurmctld has the job
     "sbatch_after_s": 0.0,  # and after that, before sbatch prints
-    "hold": "none",  # before, after: sbatch waits there until `ctl release`
+    "hold": "none",  # before, after: sbatch waits there until `ctl release`; scancel-before, scancel-after: scancel does
 }
 
 

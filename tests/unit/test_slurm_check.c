@@ -452,6 +452,16 @@ static void add_jobs(struct fixture *f, size_t count)
 	f->plan.job_count = count;
 }
 
+/* Did Slurm say nothing about the first job? */
+static bool is_silent(const struct check_reply *reply)
+{
+	for (size_t i = 0; i < reply->count; i++)
+		if (reply->items[i].kind == CHECK_SBATCH)
+			return reply->items[i].silent;
+	fail_msg("sbatch was not asked");
+	return false;
+}
+
 static void test_check_slurm_that_is_down_is_asked_once(void **state)
 {
 	(void)state;
@@ -466,13 +476,20 @@ static void test_check_slurm_that_is_down_is_asked_once(void **state)
 	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "not checked: Slurm does not answer");
 	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "mmlu.0: Slurm does not answer");
 	assert_result(&reply, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: Slurm does not answer");
+	assert_true(is_silent(&reply));
 	assert_output("grep -c sbatch $FAKE/calls", "0");
 	run("rm \"$FAKE/fail_scontrol\"");
 	CLEANUP(check_reply_done) struct check_reply other = {0};
 	ask(&f, &other);
 	assert_result(&other, CHECK_SBATCH, 0, CHECK_BAD, "mmlu.0: Batch job submission failed: Unable to contact");
 	assert_result(&other, CHECK_SBATCH, 2, CHECK_UNKNOWN, "mmlu.2: not checked: Slurm does not answer");
+	assert_true(is_silent(&other));
 	assert_output("grep -c sbatch $FAKE/calls", "1");
+	write_file("fail_sbatch", "sbatch: error: Batch job submission failed: Invalid qos specification\n");
+	CLEANUP(check_reply_done) struct check_reply refused = {0};
+	ask(&f, &refused);
+	assert_result(&refused, CHECK_SBATCH, 0, CHECK_BAD, "mmlu.0: Batch job submission failed: Invalid qos");
+	assert_false(is_silent(&refused));
 }
 
 static void test_check_slurm_that_hangs_is_waited_for_once(void **state)
@@ -489,6 +506,7 @@ static void test_check_slurm_that_hangs_is_waited_for_once(void **state)
 	assert_result(&reply, CHECK_PARTITION, 0, CHECK_UNKNOWN, "scontrol does not answer");
 	assert_result(&reply, CHECK_PATH, 1, CHECK_GOOD, "data");
 	assert_result(&reply, CHECK_SBATCH, 0, CHECK_BAD, "scontrol does not answer");
+	assert_true(is_silent(&reply));
 }
 
 static void test_check_many_jobs_only_the_first_are_tried(void **state)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Says what a submission would meet, and does nothing of it; or, before there is any, whether the cluster has what all
 # submissions need. NEL_CHECKS names the questions. One answer to each, in their order:
-#   check|<number>|<ok, bad or unknown>|<start in seconds since the epoch, or 0>|<text>
+#   check|<number>|<ok, bad, silent or unknown>|<start in seconds since the epoch, or 0>|<text>
+# silent is bad, and only since Slurm does not answer.
 
 slurm_wait_s=20 # for one answer of Slurm: whoever wants to know of a silent one waits for this
 number=0
@@ -330,7 +331,7 @@ check_scripts() {
         if ! may_ask; then
             # One of them tells that nothing could be submitted now.
             if ((i == 0)); then
-                answer bad "$silent does not answer"
+                answer silent "$silent does not answer"
             else
                 answer unknown "not checked: $silent does not answer"
             fi
@@ -346,7 +347,7 @@ judge_script() {
     local start told text tidied
     if ((status == 124)); then
         silent=sbatch
-        answer bad "sbatch did not answer within $left s"
+        answer silent "sbatch did not answer within $left s"
     elif ((status == 0)) && read_start "$output"; then
         answer ok "$told" "$start"
     else
@@ -355,6 +356,8 @@ judge_script() {
         text=$tidied
         if ((status == 0)); then
             answer ok "${text:-sbatch would take it}"
+        elif [[ -n $silent ]]; then
+            answer silent "$text"
         else
             answer bad "${text:-sbatch failed with exit status $status and said nothing}"
         fi
