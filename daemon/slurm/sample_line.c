@@ -38,7 +38,7 @@ struct members {
 	size_t count;
 	struct value names; /* the list of metrics, when there is one */
 	struct value id, repeat, filter;
-	struct value hash, other_hash;
+	struct value hash, other_hash, last_hash;
 };
 
 static void skip_space(struct scan *scan)
@@ -283,7 +283,9 @@ static void take_lm_eval(struct members *members, struct sample_span key, const 
 		members->hash = *value;
 	else if (is(key, "prompt_hash"))
 		members->other_hash = *value;
-	else if (!is(key, "target_hash")) {
+	else if (is(key, "target_hash"))
+		members->last_hash = *value;
+	else {
 		for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 			if (is(key, texts[i]))
 				return;
@@ -329,13 +331,17 @@ static uint64_t hash_text(struct sample_span text, uint64_t seed)
 	return hash;
 }
 
-/* Of a document's own hash where there is one, since that says all that was asked; else of two texts that say it. */
+/* Of a document's own hash where there is one, since that says all that was asked; else of two texts that say it; and
+ * where there is neither, of the answer that was wanted. */
 static uint32_t content_hash(enum sample_format format, const struct members *members)
 {
 	bool alone = format == SAMPLE_LM_EVAL && members->hash.kind == KIND_STRING;
 	uint64_t hash = 0;
-	if (members->hash.kind == KIND_NONE && members->other_hash.kind == KIND_NONE)
+	bool asked = members->hash.kind != KIND_NONE || members->other_hash.kind != KIND_NONE;
+	if (!asked && members->last_hash.kind == KIND_NONE)
 		return 0;
+	if (!asked)
+		hash = hash_text(members->last_hash.text, hash);
 	if (members->hash.kind != KIND_NONE)
 		hash = hash_text(members->hash.text, hash);
 	if (!alone && members->other_hash.kind != KIND_NONE)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -99,6 +100,36 @@ static void test_samples_with_one_id_and_other_content_are_other_items(void **st
 		items[i] = samples_item(&samples.sets[0].rows[0]);
 		for (size_t k = 0; k < i; k++)
 			assert_true(items[k] != items[i]);
+	}
+}
+
+/* The answer's hash says which item it is where nothing else does, and only there. */
+static void test_samples_with_the_hash_of_the_answer_alone_pair_by_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		bool pair;
+	} cases[] = {
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\", \"acc\": 1}",
+	     "{\"acc\": 0, \"target_hash\": \"t1\", \"doc_id\": 3}", true},
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\"}", "{\"doc_id\": 3, \"target_hash\": \"t2\"}", false},
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\"}", "{\"doc_id\": 4, \"target_hash\": \"t1\"}", false},
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\"}", "{\"doc_id\": 3}", false},
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\", \"doc_hash\": \"d\"}",
+	     "{\"doc_id\": 3, \"target_hash\": \"t2\", \"doc_hash\": \"d\"}", true},
+	    {"{\"doc_id\": 3, \"target_hash\": \"t1\", \"prompt_hash\": \"p\"}",
+	     "{\"doc_id\": 3, \"prompt_hash\": \"p\"}", true},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(samples_done) struct samples a = {0};
+		CLEANUP(samples_done) struct samples b = {0};
+		read_one("samples_t.jsonl", cases[i].a, strlen(cases[i].a), 100, &a);
+		read_one("samples_t.jsonl", cases[i].b, strlen(cases[i].b), 100, &b);
+		assert_int_equal(a.count, 1);
+		assert_false(has_metric(&a.sets[0], "target_hash"));
+		if ((samples_item(&a.sets[0].rows[0]) == samples_item(&b.sets[0].rows[0])) != cases[i].pair)
+			fail_msg("%s and %s", cases[i].a, cases[i].b);
 	}
 }
 
@@ -369,11 +400,46 @@ static void test_samples_pack_of_100000_is_a_few_hundred_kilobytes(void **state)
 	assert_in_range(size, 400000, 500000);
 }
 
+static long peak_kb(void)
+{
+	struct rusage usage;
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
+}
+
+/* Texts are passed over: 200 MB of them cost no more than their 100,000 rows and the longest line. */
+static void test_samples_reading_100000_takes_little_memory(void **state)
+{
+	(void)state;
+	enum { TEXT = 2000, COUNT = 100000 };
+	CLEANUP(samples_reader_freep) struct samples_reader *reader = samples_reader_new(SAMPLES_KEEP_ROWS_DEFAULT);
+	CLEANUP(samples_done) struct samples samples = {0};
+	CLEANUP(mem_freep) char *text = mem_calloc(1, TEXT + 1);
+	memset(text, 'q', TEXT);
+	text[TEXT] = 0;
+	long before_kb = peak_kb();
+	assert_true(samples_reader_begin(reader, "samples_big.jsonl"));
+	for (unsigned i = 0; i < COUNT; i++) {
+		char head[120];
+		snprintf(head, sizeof head, "{\"doc_id\": %u, \"doc_hash\": \"%08x\", \"acc\": %u, \"doc\": \"", i,
+			 i * 2654435761u, i & 1);
+		samples_reader_feed(reader, head, strlen(head));
+		samples_reader_feed(reader, text, TEXT);
+		samples_reader_feed(reader, "\"}\n", 3);
+	}
+	samples_reader_take(reader, &samples);
+	assert_int_equal(samples.count, COUNT);
+	assert_int_equal(samples.spoilt, 0);
+	if (peak_kb() - before_kb > 64 * 1024)
+		fail_msg("%ld KiB more for %d samples", peak_kb() - before_kb, COUNT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_samples_of_the_harness_are_read_by_filter),
 	    cmocka_unit_test(test_samples_with_one_id_and_other_content_are_other_items),
+	    cmocka_unit_test(test_samples_with_the_hash_of_the_answer_alone_pair_by_it),
 	    cmocka_unit_test(test_samples_of_byob_repeats_are_of_one_item),
 	    cmocka_unit_test(test_samples_of_n5_are_read),
 	    cmocka_unit_test(test_samples_spoilt_lines_cost_themselves),
@@ -383,6 +449,7 @@ int main(void)
 	    cmocka_unit_test(test_samples_mask_names_are_masked),
 	    cmocka_unit_test(test_samples_pack_gives_back_what_it_took),
 	    cmocka_unit_test(test_samples_pack_of_100000_is_a_few_hundred_kilobytes),
+	    cmocka_unit_test(test_samples_reading_100000_takes_little_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
