@@ -80,6 +80,8 @@ static struct statement set_document = {
     .sql = "UPDATE evaluations SET placement = ?2, placing = ?3, updated_at = ?4, version = version + 1 WHERE seq = ?1",
 };
 
+static struct statement forget_plans = {.sql = "DELETE FROM placement_plans WHERE evaluation = ?"};
+
 int placements_set(struct db *db, int64_t evaluation_seq, const char *document, bool placing, int64_t now_s,
 		   struct nel_err *err)
 {
@@ -88,7 +90,11 @@ int placements_set(struct db *db, int64_t evaluation_seq, const char *document, 
 	query_bind_text(&q, document);
 	query_bind_int(&q, placing);
 	query_bind_int(&q, now_s);
-	return query_run(&q, err);
+	if (query_run(&q, err) != 0)
+		return -1;
+	CLEANUP(query_done) struct query forget = query_start(db, &forget_plans);
+	query_bind_int(&forget, evaluation_seq);
+	return placing ? 0 : query_run(&forget, err);
 }
 
 static struct statement move_evaluation = {
@@ -156,4 +162,4 @@ int placements_move_job(struct db *db, const struct job_row *job, const char *re
 
 struct statement *const placements_statements[] = {&insert_plan,  &open_one,        &get_open,   &get_plan,
 						   &set_document, &move_evaluation, &move_texts, &move_job,
-						   &tell_job,     &touch_job,       NULL};
+						   &forget_plans, &tell_job,        &touch_job,  NULL};

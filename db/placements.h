@@ -27,7 +27,8 @@ int placements_get(struct db *db, int64_t evaluation_seq, char **ret_document, s
 int placements_plan(struct db *db, int64_t evaluation_seq, const char *cluster, struct placement_plan *ret_plan,
 		    struct nel_err *err);
 
-/* Stores the document; placing false: the scheduler is done with it. version + 1. */
+/* Stores the document; placing false: the scheduler is done with it, and its plans go. Within a transaction.
+ * version + 1. */
 int placements_set(struct db *db, int64_t evaluation_seq, const char *document, bool placing, int64_t now_s,
 		   struct nel_err *err);
 
