@@ -16,6 +16,10 @@ REASONS = {"failed": "attempt 2 ended with exit code 1 after 41 min on a[1-2]", 
            "succeeded": "attempt 1 ran 2520 s on a1; 429480 s of the walltime budget are left"}
 
 
+# As the service would write it: numbers and an order of keys that JavaScript's own objects do not keep.
+RESOLVED = '{"x": 1.0, "y": {"a": 9007199254740993, "b": [3, 1e-7, "\\"}, {\\u00e4"], "20": {}, "3": []}}'
+
+
 def identifier(seq):
     return hashlib.sha256(str(seq).encode()).hexdigest()[:16]
 
@@ -39,7 +43,7 @@ class Store:
         self.insert("evaluations", seq=seq, id=name, user=user, cluster="alpha", identity="svc", state=state, model=model,
                     rundir=f"/shared/{name}", submitted_type="application/yaml", config_hash=hashlib.sha256(model.encode()).hexdigest(), created_at=at,
                     created_high=at, updated_at=end or at + 60, ended_at=end, version=9, overrides='["y.a=2"]', warnings="[]")
-        self.insert("evaluation_texts", evaluation=seq, submitted_text="x: 1", resolved='{"x": 1, "y": {"a": 2, "b": [3]}}')
+        self.insert("evaluation_texts", evaluation=seq, submitted_text="x: 1", resolved=RESOLVED)
         for key, value in (labels or {}).items():
             self.insert("labels", evaluation=seq, key=key, value=value)
         for index, task in enumerate(tasks):
