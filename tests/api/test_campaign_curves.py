@@ -121,6 +121,9 @@ def test_curves_as_csv_and_for_people(told):
     assert len(nelctl((daemon, None), "campaign", "show", campaign, "--csv").splitlines()) == 1 + 4 * 4
     shown = nelctl((daemon, None), "campaign", "show", campaign)
     lines = shown[shown.index("drops acc"):].splitlines()
+    # The interval stands in a column of its own, and in the plot.
+    assert [line.split()[2:5] for line in lines[1:4]] == [["0.6804", "to", "0.7196"], ["0.6904", "to", "0.7296"], ["0.5804", "to", "0.6196"]], shown
+    assert lines[0].split()[2:5] == ["SCORE", "95", "%"] and all(line.split()[5].count("-") > 2 for line in lines[1:5])
     assert lines[3].split()[0:2] == ["30", "0.6"] and lines[3].endswith("worse") and not lines[2].endswith("worse"), shown
     places = [line.split()[5].index("o") for line in lines[1:5]]
     assert places[2] == places[3] < places[0] < places[1], shown
@@ -144,6 +147,27 @@ def test_a_baseline_takes_the_place_of_the_values_before(told):
     wait_until(lambda: ann.get(f"/v1/campaigns/{campaign}").json()["state"] == "ended", "the campaign's end")
     assert [(e["data"]["step"], e["data"]["reference"], e["data"]["reference_step"], [s["task"] for s in e["data"]["scores"]])
             for e in regressions(ann, campaign)] == [(step, of[10], None, ["drops", "paired"]) for step in (30, 40)]
+
+
+def test_a_baseline_may_be_a_model_s_newest(told):
+    daemon, _, of, *_ = told
+    ann = daemon.client("ann")
+    campaign = make(ann, baseline="model:org/step-10", values=["org/step-41", "org/step-42"])
+    assert ann.get(f"/v1/campaigns/{campaign}").json()["baseline"] == "model:org/step-10"
+    made = evaluations(ann, campaign)
+    daemon.stop()
+    for step, like in ((41, 10), (42, 40)):
+        job = f"{made[step]}.0"
+        for name in (job, f"{made[step]}.1"):
+            finish(daemon, name)
+        add_score(daemon, job, "drops", "acc", "acc", SCORES["drops", "acc"][like], 0.01, 1000)
+        daemon.execute(*FINISHED, made[step])
+    daemon.start()
+    ann = daemon.client("ann")
+    wait_until(lambda: ann.get(f"/v1/campaigns/{campaign}").json()["state"] == "ended", "the campaign's end")
+    [event] = regressions(ann, campaign)
+    assert (event["data"]["step"], event["data"]["reference_step"], [s["task"] for s in event["data"]["scores"]]) == (42, None, ["drops"])
+    assert event["data"]["reference"] == "model:org/step-10"
 
 
 def test_a_baseline_without_scores_is_refused(told):

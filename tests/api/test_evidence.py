@@ -55,6 +55,8 @@ def test_each_score_has_its_interval(store, ann):
     matrix = ann.get("/v1/results?form=matrix&task=same&baseline=org/a").json()
     cells = {row["model"]: row["cells"][0] for row in matrix["rows"]}
     assert cells["org/b"]["ci95"] == pytest.approx([0.485400360154599, 0.524599639845401])
+    text = nelctl(store, "results", "--matrix", "--task", "same", "--baseline", "org/a")
+    assert "0.505 [0.4854, 0.5246] (+0.005 [-0.0227, +0.0327] unpaired)" in text and "0.5 [0.4804, 0.5196] (+0)" in text, text
     assert cells["org/b"]["method"] == "independent" and cells["org/a"]["method"] is None
     assert (cells["org/a"]["delta"], cells["org/a"]["delta_ci95"], cells["org/a"]["verdict"]) == (0, None, None)
     matrix = ann.get("/v1/results?form=matrix&baseline=org/a").json()
@@ -82,6 +84,8 @@ def test_runs_are_compared_score_by_score(store, ann):
     assert drops["p"] == pytest.approx(1.5374597944280e-12, rel=1e-6) and drops["flips"] is None
     assert drops["p_adjusted"] == pytest.approx(4 * drops["p"])  # five tasks have a p, and of these one has a lesser
     assert items["wide"]["detectable"] == pytest.approx(2.801581787 * 0.005 ** 0.5, rel=1e-6)
+    # What is inconclusive says what could have been seen, or that nothing is known of it.
+    assert items["bare"]["detectable"] is None and items["all_right"]["detectable"] is None
     assert items["bare"]["p"] is None and items["bare"]["ci95"] is None and items["bare"]["difference"] == pytest.approx(-0.4)
     assert items["text"]["lower_is_better"] and not drops["lower_is_better"]
     assert [one["task"] for one in reply["only_a"]] == ["only_a"] and [one["task"] for one in reply["only_b"]] == ["only_b"]
@@ -184,8 +188,10 @@ def test_nelctl_compares_for_people(store):
 
 def test_nelctl_gate_ends_with_the_verdict(store, tmp_path):
     made = store[1]
-    for policy, code in (({"tasks": {"gains": {}}}, 0), ({"tasks": {"drops": {}}}, 1), ({"tasks": {"bare": {}}}, 2)):
-        (tmp_path / "policy.json").write_text(json.dumps(policy))
-        text = nelctl(store, "gate", tmp_path / "policy.json", made["a"], made["b"], code=code)
-        assert text.splitlines()[0] == ("pass", "block", "inconclusive")[code]
+    for tasks, code, verdict in (({"gains": {}}, 0, "pass"), ({"drops": {}}, 1, "block"), ({"bare": {}}, 2, "inconclusive"),
+                                 ({"drops": {"level": "supporting"}, "same": {}}, 0, "warn"), ({"bare": {"level": "supporting"}}, 0, "warn")):
+        (tmp_path / "policy.json").write_text(json.dumps({"tasks": tasks}))
+        for sides in ((made["a"], made["b"]), ("model:org/a", "model:org/b")):
+            text = nelctl(store, "gate", tmp_path / "policy.json", *sides, code=code)
+            assert text.splitlines()[0] == verdict
     assert "cannot be read" in nelctl(store, "gate", tmp_path / "none", made["a"], made["b"], code=2)

@@ -170,6 +170,33 @@ def test_jobs_above_a_quota_wait_and_say_until_when(start):
     wait_until(lambda: ann.get(f"/v1/jobs/{one}.0").json()["state"] == "cancelled")
 
 
+def test_quota_for_all_holds_everybody(start):
+    """It has been used by the two together; one without a quota of their own is held by it, too, until more is allowed."""
+    daemon = start("", more="quotas: {users: {bob: {gpu_hours: null}}, all: {gpu_hours: 10, per: month}}\n")
+    for user, gpu_s in (("ann", 14400), ("bob", 21600)):
+        daemon.execute("INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, ended_at, run_s, queue_s, gpu_s,"
+                       " start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) VALUES (?, 'q.0', 'q', ?, 'alpha', 'm', 't', unixepoch(),"
+                       " 3600, 0, ?, 0, 0, 0, 'sacct')", f"q.{user}", user, gpu_s)
+    held = {}
+    for name in ("ann", "bob"):
+        client = daemon.client(name)
+        held[name] = f"{submit(client, 1)}.0"
+
+        def look(client=client, name=name):
+            job = client.get(f"/v1/jobs/{held[name]}").json()
+            return job["queue"] and job["queue"]["reason"] and job
+        job = wait_until(look)
+        queue = job["queue"]
+        assert (job["state"], queue["reason"], queue["count"], queue["limit"]) == ("queued", "gpu_hours_of_all", 10, 10)
+        assert queue["until"].endswith("-01T00:00:00Z") and job["attempts"] == []
+        assert "all together have used 10 of 10 GPU hours this month" in job["waiting_on"] and queue["until"] in job["waiting_on"]
+        assert client.get("/v1/usage").json()["quotas"] == [
+            {"of": "all", "name": None, "gpu_hours": 10, "used_gpu_s": 36000, "until": queue["until"]}]
+    daemon.execute("UPDATE usage SET gpu_s = 21599 WHERE attempt = 'q.bob'")
+    ann = daemon.client("ann")
+    wait_until(lambda: not (ann.get(f"/v1/jobs/{held['ann']}").json()["queue"] or {"reason": None})["reason"])
+
+
 def test_what_a_quota_counts_queues_no_attempts_of_its_own(start):
     """Attempts that a job queues itself would ask no quota: its mode is daemon, and a warning says so."""
     daemon = start("", more="quotas: {users: {ann: {gpu_hours: 5}}, labels: {'team:red': {gpu_hours: 5}}}\n")

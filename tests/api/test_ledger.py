@@ -6,15 +6,15 @@ import io
 import pytest
 
 ROW = ("INSERT INTO usage (attempt, job, evaluation, user, cluster, model, task, slurm_job_id, slurm_state, ended_at, run_s, queue_s,"
-       " gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) VALUES (?, ?, ?, ?, ?, 'm', ?, '7', ?, ?, ?, ?, ?, ?, 0, ?, 'sacct')")
+       " gpu_s, start_up_gpu_s, idle_gpu_s, lost_gpu_s, source) VALUES (?, ?, ?, ?, ?, ?, ?, '7', ?, ?, ?, ?, ?, ?, 0, ?, 'sacct')")
 NOVEMBER, DECEMBER = 1763000000, 1765000000
 
 
 @pytest.fixture(scope="module", autouse=True)
 def ledger(daemon):
-    rows = [("a.1", "e1.0", "e1", "ledger-ann", "alpha", "ifeval", "TIMEOUT", NOVEMBER, 100, 5, 800, 80, 0),
-            ("a.2", "e1.0", "e1", "ledger-ann", "alpha", "ifeval", "COMPLETED", DECEMBER, 50, 6, 400, 40, 0),
-            ("b.1", "e2.0", "e2", "ledger-bob", "beta", "gsm8k", "FAILED", DECEMBER, 10, 7, 80, 0, 80)]
+    rows = [("a.1", "e1.0", "e1", "ledger-ann", "alpha", "org/one", "ifeval", "TIMEOUT", NOVEMBER, 100, 5, 800, 80, 0),
+            ("a.2", "e1.0", "e1", "ledger-ann", "alpha", "org/two", "ifeval", "COMPLETED", DECEMBER, 50, 6, 400, 40, 0),
+            ("b.1", "e2.0", "e2", "ledger-bob", "beta", "org/two", "gsm8k", "FAILED", DECEMBER, 10, 7, 80, 0, 80)]
     for row in rows:
         daemon.execute(ROW, *row)
     daemon.execute("INSERT INTO usage_labels VALUES ('e1', 'team', 'red, blue')")
@@ -39,6 +39,19 @@ def test_sums_by_each_key(client):
     assert {i["task"]: i["gpu_s"] for i in items(client, by="task")} == {"ifeval": 1200, "gsm8k": 80}
     assert {i["label:team"]: i["gpu_s"] for i in items(client, by="label:team")} == {"red, blue": 1200, None: 80}
     assert [i["gpu_s"] for i in items(client)] == [1280]
+
+
+def test_sums_by_cluster_and_by_model(client):
+    clusters = {i.pop("cluster"): i for i in items(client, by="cluster")}
+    assert clusters == {
+        "alpha": {"gpu_s": 1200, "gpu_s_waste": {"start_up": 120, "idle": 0, "lost": 0}, "run_s": 150, "queue_s": 11, "attempts": 2, "jobs": 1},
+        "beta": {"gpu_s": 80, "gpu_s_waste": {"start_up": 0, "idle": 0, "lost": 80}, "run_s": 10, "queue_s": 7, "attempts": 1, "jobs": 1}}
+    models = {i.pop("model"): i for i in items(client, by="model")}
+    assert models == {
+        "org/one": {"gpu_s": 800, "gpu_s_waste": {"start_up": 80, "idle": 0, "lost": 0}, "run_s": 100, "queue_s": 5, "attempts": 1, "jobs": 1},
+        "org/two": {"gpu_s": 480, "gpu_s_waste": {"start_up": 40, "idle": 0, "lost": 80}, "run_s": 60, "queue_s": 13, "attempts": 2, "jobs": 2}}
+    assert {(i["cluster"], i["model"]): i["gpu_s"] for i in items(client, by="cluster,model")} == {
+        ("alpha", "org/one"): 800, ("alpha", "org/two"): 400, ("beta", "org/two"): 80}
 
 
 def test_bounds_are_of_the_end(client):

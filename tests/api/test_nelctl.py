@@ -381,7 +381,7 @@ def test_results_as_table_csv_and_matrix(nel, ann, daemon):
     assert "0.123456" in nel("results", f"{identity}.0", "--csv") and "0.123456" in nel("results", identity, "--csv")
     assert json.loads(nel("results", identity, "--json"))["items"][0]["value"] == 0.123456
     set_state(daemon, identity, "succeeded")
-    assert "0.1235 ±0.01 (+0)" in nel("results", "--matrix", "--model", "org/of-nel", "--baseline", "org/of-nel")
+    assert "0.1235 [0.1039, 0.1431] (+0)" in nel("results", "--matrix", "--model", "org/of-nel", "--baseline", "org/of-nel")
     assert "org/of-nel,0.123456,0.01,7" in nel("results", "--matrix", "--model", "org/of-nel", "--csv")
     nel("results", "--matrix", "--baseline", "nobody", code=4)
     assert "nobody" in nel.err

@@ -1,5 +1,7 @@
 """Comparisons by the samples that two runs have in common: pairs by id and content, repeats, leftovers, flips."""
 
+import re
+
 import pytest
 import samples
 from conftest import Daemon
@@ -122,7 +124,8 @@ def test_a_matrix_says_how_each_difference_came_to_be(store):
         names = {"delta": "difference", "delta_ci95": "ci95", "method": "method", "p_adjusted": "p_adjusted", "verdict": "verdict"}
         assert {name: cells[task][name] for name in names} == {name: item[as_] for name, as_ in names.items()}, task
     assert cells["plain"]["verdict"] == "better" and cells["other"]["verdict"] == "no_difference_shown"
-    assert "+0.08, better" in nelctl(store, "results", "--matrix", "--baseline", "org/a")
+    shown = nelctl(store, "results", "--matrix", "--baseline", "org/a", "--task", "plain")
+    assert re.search(r"\(\+0\.08 \[\+0\.0\d+, \+0\.1\d+\] paired, better\)", shown), shown
 
 
 def test_a_gate_takes_the_pairs(store):
@@ -191,3 +194,18 @@ def test_a_record_is_read_from_the_cluster_while_it_is_there(daemon, ann, tmp_pa
     file.unlink()
     file.symlink_to("/etc/passwd")
     ann.get(f"/v1/jobs/{job}/samples/1", 403)
+
+
+def test_inconclusive_says_what_size_could_have_been_seen(store):
+    """Of few pairs nothing can be said: how great a difference would have been found is in the document all the same."""
+    daemon, made = store
+    for name, right in (("few-a", (1, 0, 1, 0)), ("few-b", (1, 1, 1, 0))):
+        made[name] = submit(daemon.client("ann"), overrides=[f"target.api_endpoint.model_id=org/{name}"])["id"]
+        finish(daemon, f"{made[name]}.0")
+        few = [(i, 7 + i, 0, {"acc": float(value)}) for i, value in enumerate(right)]
+        add_score(daemon, f"{made[name]}.0", "few", "acc", "acc", mean(few), 0.25, len(few))
+        samples.store(daemon, f"{made[name]}.0", [{"task": "few", "filter": "none", "rows": few}])
+    [item] = daemon.client("ann").get(f"/v1/compare?a={made['few-a']}&b={made['few-b']}").json()["items"]
+    assert (item["verdict"], item["pairs"], item["method"]) == ("inconclusive", 4, "mcnemar_exact")
+    # 0, 1, 0, 0: 2.8 standard errors of 0.25.
+    assert item["detectable"] == pytest.approx(2.8015817869 * 0.25, rel=1e-6)

@@ -83,7 +83,7 @@ def test_sign_flips(probe):
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
     near(probe.ask("sign_flip", *values), np.mean(np.abs(sums) >= abs(values.sum()) - 1e-12), "all signs of 20")
-    for size in (21, 50, 120):
+    for size in (21, 22, 30, 33, 50, 64, 71, 90, 100, 120):
         for values in (random.normal(0.2, 1, size), random.choice([-0.5, -0.25, 0.25, 0.5, 0.75], size)):
             got = probe.ask("sign_flip", *values)[0]
             tries = 20000
@@ -95,7 +95,7 @@ def test_sign_flips(probe):
 
 
 def test_means(probe):
-    for _ in range(12):
+    for _ in range(24):
         items = np.sort(random.integers(0, 40, random.integers(41, 300)))
         values = random.normal(0.5, 0.2, len(items)) + 0.1 * (items % 7)
         fit = statsmodels.api.OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": items})
@@ -104,11 +104,16 @@ def test_means(probe):
         near(probe.ask("mean", *pairs_of(values[order], items[order])),
              [values.mean(), error, values.mean() - scipy.stats.norm.ppf(0.975) * error, values.mean() + scipy.stats.norm.ppf(0.975) * error,
               len(values), len(set(items))], "clustered mean")
-    for size in (2, 3, 10, 1000):
+    for size in (2, 3, 10, 1000, *random.integers(4, 900, 20)):
         values = random.normal(0, 3, size)
         low, high = DescrStatsW(values).zconfint_mean()
         near(probe.ask("mean", *pairs_of(values)), [values.mean(), scipy.stats.sem(values), low, high, size, size], "plain mean")
     near(probe.ask("mean", *pairs_of([1.0, math.nan, 0.0, math.inf])), [0.5, 0.5, *proportion_confint(1, 2, method="wilson"), 2, 2], "what is not finite")
+    for value, size in ((0.0, 1), (1.0, 1), (0.0, 40), (1.0, 40)):  # all wrong, all right
+        error = math.nan if size == 1 else 0
+        low, high = proportion_confint(value * size, size, method="wilson")
+        near(probe.ask("mean", *pairs_of([value] * size)), [value, error, max(low, 0), min(high, 1), size, size], f"{size} of {value}")
+    near(probe.ask("mean", *pairs_of([0.25] * 12)), [0.25, 0, *DescrStatsW([0.25] * 12).zconfint_mean(), 12, 12], "all equal, and no proportion")
     near(probe.ask("mean", 4, 0.3), [0.3, math.nan, math.nan, math.nan, 1, 1], "one sample")
     near(probe.ask("mean", 4, math.nan), [math.nan] * 4 + [0, 0], "no sample")
 
@@ -162,7 +167,7 @@ def compare(probe, a, b, a_items=None, b_items=None):
 
 
 def test_comparisons_of_bits(probe):
-    for size in (7, 30, 200, 2000, 5000):
+    for size in (7, 30, 90, 200, 700, 2000, 5000):
         for shift in (0, 0.05, 0.2):
             a = (random.uniform(size=size) < 0.5).astype(float)
             b = np.where(random.uniform(size=size) < 0.8, a, (random.uniform(size=size) < 0.5 + shift).astype(float))
@@ -178,7 +183,7 @@ def test_comparisons_of_bits(probe):
 
 
 def test_comparisons_of_other_values(probe):
-    for size in (5, 9, 14, 60):
+    for size in (5, 9, 14, 60, *random.integers(2, 15, 12), *random.integers(21, 200, 6)):
         items = random.choice(10 ** 6, size, replace=False)
         a, b = random.uniform(size=size), random.uniform(size=size)
         got = compare(probe, a, b, items, items)
@@ -190,20 +195,32 @@ def test_comparisons_of_other_values(probe):
 
 
 def test_repeats_are_averaged_by_item(probe):
-    items = np.repeat(np.arange(13), 4)
-    a, b = (random.uniform(size=(2, len(items))) < 0.5).astype(float)
-    got = compare(probe, a, b, items, items)
-    difference = b.reshape(-1, 4).mean(1) - a.reshape(-1, 4).mean(1)
-    kept = difference[difference != 0]
-    assert got["method"] == "paired_permutation" and got["pairs"] == 13
-    near(got["p"], all_signs(kept), "p of repeats")
-    near(got["difference"], difference.mean(), "difference of repeats")
+    for _ in range(20):
+        count, repeats = random.integers(5, 15), random.integers(2, 6)
+        items = np.repeat(np.arange(count), repeats)
+        a, b = (random.uniform(size=(2, len(items))) < 0.5).astype(float)
+        got = compare(probe, a, b, items, items)
+        difference = b.reshape(-1, repeats).mean(1) - a.reshape(-1, repeats).mean(1)
+        assert got["method"] == "paired_permutation" and got["pairs"] == count
+        near(got["p"], all_signs(difference[np.abs(difference) > 1e-12]), "p of repeats")
+        near(got["difference"], difference.mean(), "difference of repeats")
+        low, high = DescrStatsW(difference).zconfint_mean()
+        near([got["lo"], got["hi"], got["detectable"]], [low, high, detectable_of(scipy.stats.sem(difference))], "interval of repeats")
 
 
 def test_leftovers_are_counted_and_nothing_else(probe):
     got = compare(probe, [1, 0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1], range(7), range(1, 9))
     assert (got["pairs"], got["only_a"], got["only_b"], got["worse"]) == (6, 1, 2, 4), got
     near(got["difference"], -4 / 6, "difference over pairs only")
+    for _ in range(20):
+        a_items, b_items = (random.choice(60, random.integers(20, 50), replace=False) for _ in "ab")
+        a, b = random.uniform(size=60).round(), random.uniform(size=60).round()
+        both = np.intersect1d(a_items, b_items)
+        got = compare(probe, a[a_items], b[b_items], a_items, b_items)
+        assert (got["pairs"], got["only_a"], got["only_b"]) == (len(both), len(a_items) - len(both), len(b_items) - len(both)), got
+        near(got["difference"], (b - a)[both].mean(), "difference over pairs only")
+        better, worse = int(((b - a)[both] > 0).sum()), int(((b - a)[both] < 0).sum())
+        near(got["p"], mcnemar([[0, better], [worse, 0]], exact=True).pvalue, "p over pairs only")
 
 
 def test_edges(probe):
