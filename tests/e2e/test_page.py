@@ -1,6 +1,7 @@
 """The page in Chromium over both clusters: submitted by the form, seen to run, a log followed over an attempt's end,
 cancelled; and two real runs compared down to a sample that flipped."""
 
+import statistics
 import sys
 
 import pytest
@@ -12,17 +13,20 @@ from testbed import ROOT
 sys.path.append(str(ROOT / "tests/page"))
 from chromium import Browser, chromium  # noqa: E402
 
+SHOWN_WITHIN_MS = 2000
+TRIES = 6  # a busy machine is slow now and then; the page is slow when it is so most of the time
+
 WRITE = "const a = document.getElementById('config'); a.value = arguments[0]; a.dispatchEvent(new Event('input'))"
 # Both by the page's own clock: when the event came, and when the view said so.
 WATCH = """
 const done = arguments[0], seen = window.seen = {};
 fetch('v1/events?limit=1').then((reply) => reply.json()).then(({last}) => {
   const source = new EventSource(`v1/events?stream=true&after=${last}`);
-  source.addEventListener('evaluation.state', (message) => {
+  source.addEventListener('job.state', (message) => {
     if (JSON.parse(message.data).data.to === 'running') { seen.event ??= performance.now(); source.close(); }
   });
   new MutationObserver(() => {
-    if (document.querySelector('h1 + .row .state.busy')) seen.shown ??= performance.now();
+    if (document.querySelector('article.job .head .state.busy')) seen.shown ??= performance.now();
   }).observe(document.body, {childList: true, subtree: true, attributes: true, characterData: true});
   source.onopen = () => done();
 });
@@ -48,8 +52,11 @@ def submit(browser, body):
 
 
 def sees_it_run(browser):
+    """How long after the event it was shown, in ms."""
     seen = browser.until(lambda: browser.driver.execute_script("return 'event' in seen && 'shown' in seen && seen"), "running")
-    print(f"RUNNING was shown {seen['shown'] - seen['event']:.0f} ms after the event")
+    after = seen["shown"] - seen["event"]
+    print(f"RUNNING was shown {after:.0f} ms after the event")
+    return after
 
 
 def cancel(browser):
@@ -65,12 +72,16 @@ def test_submitted_seen_to_run_followed_over_an_attempt_and_cancelled(bed, daemo
     runs = [client.submit(config(bed, model_server, task(extra={"samples": ["lm_eval"], "wrong": [wrong]})))["id"] for wrong in (1, 2)]
 
     slow = task(400, 2, parallelism=RESUMED_PARALLELISM, extra={"verbose": True})
-    submit(browser, config(bed, model_server, slow, cluster="beta"))
-    sees_it_run(browser)
-    cancel(browser)
+    waits = []
+    while not waits or (len(waits) < TRIES and statistics.median(waits) >= SHOWN_WITHIN_MS):
+        submit(browser, config(bed, model_server, slow, cluster="beta"))
+        waits.append(sees_it_run(browser))
+        cancel(browser)
 
     job_id = submit(browser, config(bed, model_server, slow, execution={"gres": "gpu:8"})) + ".0"
-    sees_it_run(browser)
+    waits.append(sees_it_run(browser))
+    assert min(waits) < SHOWN_WITHIN_MS, waits
+    assert len(waits) < TRIES or statistics.median(waits) < SHOWN_WITHIN_MS, waits
     browser.click("Log")
     lines = "return [...document.querySelectorAll('.log > div')].map((line) => line.textContent)"
     browser.until(lambda: len(browser.driver.execute_script(lines)) > 3, "the log")
