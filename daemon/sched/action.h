@@ -30,7 +30,8 @@ struct action_type {
 	/* Scheduler thread: is a chain due for it, which is in no other action and waits for nothing? NULL: it is not
 	 * about single chains. */
 	bool (*is_due)(const struct active_chain *chain, int64_t now_s);
-	/* Scheduler thread: hands out what is due. What changes a chain is committed before it is sent. */
+	/* Scheduler thread: hands out what is due. What changes a chain is committed before it is sent. NULL: it is not
+	 * in the scheduler's table, and placement.c hands it out. */
 	void (*prepare)(struct scheduler *s, const struct chain_list *due);
 	/* A remote worker's thread, which touches nothing but the action: does it. -1: the answer is that it failed. */
 	int (*run)(struct action *action, struct ssh_pool *pool, struct nel_err *err);

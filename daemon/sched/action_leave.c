@@ -3,14 +3,7 @@
 #include "sched/action.h"
 #include "sched/placement.h"
 #include "slurm/leave.h"
-
-#include <string.h>
-
-static void prepare(struct scheduler *s, const struct chain_list *due)
-{
-	(void)s;
-	(void)due; /* placement_leave() */
-}
+#include "slurm/script.h"
 
 bool placement_leave(struct scheduler *s, const struct placement *p, const struct active_chain *job)
 {
@@ -20,10 +13,9 @@ bool placement_leave(struct scheduler *s, const struct placement *p, const struc
 	CLEANUP(action_freep)
 	struct action *action = action_new(&action_leave, s->inbox, watch->name, watch->identity,
 					   watch->cluster->command_timeout_s * 1000, 1);
-	const char *job_dir = job->job.job_dir;
 	action->placement_seq = p->seq;
 	action->placement_turn = p->turn;
-	action->rundir = mem_strndup(job_dir, (size_t)(strrchr(job_dir, '/') - job_dir));
+	action->rundir = script_rundir_of(job->job.job_dir);
 	if (!action_push(action, s->lanes))
 		return false;
 	action = NULL;
@@ -45,7 +37,6 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 
 const struct action_type action_leave = {
     .name = "leave",
-    .prepare = prepare,
     .run = run,
     .release = action_release_chains,
     .take = take,

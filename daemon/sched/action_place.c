@@ -8,12 +8,6 @@
 
 #include <string.h>
 
-static void prepare(struct scheduler *s, const struct chain_list *due)
-{
-	(void)s;
-	(void)due; /* placement_ask() */
-}
-
 /* Its first job, as it would be sent first. */
 static int make_question(struct scheduler *s, const struct cluster_watch *watch, const struct placement_plan *where,
 			 const char *evaluation, struct check_question **ret_question, struct nel_err *err)
@@ -29,13 +23,7 @@ static int make_question(struct scheduler *s, const struct cluster_watch *watch,
 		return -1;
 	plan->containers = watch->cluster->containers;
 	CLEANUP(mem_freep) char *job_name = script_job_name(plan, &plan->jobs[0], evaluation, 1);
-	bool clipped = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s;
-	const struct attempt_order order = {.job_index = plan->jobs[0].index,
-					    .number = 1,
-					    .job_name = job_name,
-					    .time_limit_s = clipped ? plan->max_walltime_s : plan->walltime_s,
-					    .budget_from = 1,
-					    .budget_left_s = plan->max_walltime_s};
+	const struct attempt_order order = script_first_order(plan, plan->jobs[0].index, job_name);
 	const struct check_input input = {.plan = plan,
 					  .evaluation = evaluation,
 					  .rundir = where->rundir,
@@ -111,7 +99,6 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 
 const struct action_type action_place = {
     .name = "place",
-    .prepare = prepare,
     .run = run,
     .release = action_release_chains,
     .take = take,

@@ -104,10 +104,9 @@ static void look_around(struct scheduler *s)
 	}
 }
 
-/* The table of actions, in the order in which what is due is handed out. */
+/* The table of actions, in the order in which what is due is handed out. Placements hand out their own. */
 static const struct action_type *const action_types[] = {&action_look,     &action_submit,  &action_cancel,
-							 &action_withdraw, &action_collect, &action_observe,
-							 &action_place,    &action_leave};
+							 &action_withdraw, &action_collect, &action_observe};
 #define ACTION_TYPES (sizeof action_types / sizeof action_types[0])
 
 /* Where jobs have left Slurm, there may be room for those that it refused for a limit of its own. */

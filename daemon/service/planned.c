@@ -19,13 +19,14 @@
 
 void planned_done(struct planned *planned)
 {
-	eval_plan_free(planned->plan);
-	problems_done(&planned->warnings);
 	for (size_t i = 0; i < planned->candidate_count; i++) {
 		free(planned->candidates[i].cluster);
 		free(planned->candidates[i].why);
-		eval_plan_free(planned->candidates[i].plan);
+		if (planned->candidates[i].plan != planned->plan)
+			eval_plan_free(planned->candidates[i].plan);
 	}
+	eval_plan_free(planned->plan);
+	problems_done(&planned->warnings);
 	free(planned->candidates);
 	*planned = (struct planned){0};
 }
@@ -244,12 +245,7 @@ static void check_scripts(const struct planned *planned, struct problems *errors
 	for (size_t i = 0; i < planned->plan->job_count; i++) {
 		struct nel_err err;
 		struct str header = {0};
-		struct attempt_order order = {.job_index = (int)i,
-					      .number = 1,
-					      .job_name = "check",
-					      .time_limit_s = planned->plan->walltime_s,
-					      .budget_from = 1,
-					      .budget_left_s = planned->plan->max_walltime_s};
+		const struct attempt_order order = script_first_order(planned->plan, (int)i, "check");
 		if (script_render_header(planned->plan, &order, "0000000000000000", "/check", &header, &err) != 0) {
 			CLEANUP(mem_freep) char *pointer = mem_printf("/evaluation/tasks/%zu", i);
 			problems_add(errors, pointer, 0, 0, "%s", err.msg);
@@ -455,13 +451,9 @@ static int make_candidate(const struct planned_input *in, const char *name, stru
 		memcpy(planned->identity, one.identity, sizeof planned->identity);
 		planned->warnings = one.warnings;
 		one.warnings = (struct problems){0};
-		planned->plan = TAKE(one.plan);
-		/* The same plan again: both are freed. */
-		if (eval_config_replan(planned->plan->resolved, &candidate->plan, err) != 0)
-			return -1;
-	} else {
-		candidate->plan = TAKE(one.plan);
+		planned->plan = one.plan;
 	}
+	candidate->plan = TAKE(one.plan);
 	return 0;
 }
 
@@ -542,19 +534,12 @@ static void first_orders_init(const struct eval_plan *plan, const char *evaluati
 					     .jobs = orders->jobs,
 					     .job_count = plan->job_count,
 					     .at_once = plan->share_at_once};
-	for (size_t i = 0; i < orders->count; i++)
-		orders->items[i] = (struct attempt_order){
-		    .job_index = (int)i,
-		    .number = 1,
-		    .job_name = shared ? script_shared_name(plan, orders->share.number, evaluation, 1)
-				       : script_job_name(plan, &plan->jobs[i], evaluation, 1),
-		    .time_limit_s = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s
-					? plan->max_walltime_s
-					: plan->walltime_s,
-		    .budget_from = 1,
-		    .budget_left_s = plan->max_walltime_s,
-		    .share = shared ? &orders->share : NULL,
-		};
+	for (size_t i = 0; i < orders->count; i++) {
+		char *name = shared ? script_shared_name(plan, orders->share.number, evaluation, 1)
+				    : script_job_name(plan, &plan->jobs[i], evaluation, 1);
+		orders->items[i] = script_first_order(plan, (int)i, name);
+		orders->items[i].share = shared ? &orders->share : NULL;
+	}
 }
 
 static const char *request_secret(const char *name, void *arg)

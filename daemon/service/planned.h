@@ -29,7 +29,7 @@ struct planned_input {
 struct planned_candidate {
 	char *cluster;                     /* its name */
 	char identity[IDENTITY_NAME_SIZE]; /* who the jobs would be there */
-	struct eval_plan *plan;            /* NULL: it cannot be this one */
+	struct eval_plan *plan;            /* NULL: it cannot be this one; the first is planned's own */
 	char *why;                         /* then */
 };
 

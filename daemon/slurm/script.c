@@ -47,6 +47,17 @@ static char *attempt_name(const struct eval_plan *plan, const char *what, int nu
 	return str_take(&name);
 }
 
+struct attempt_order script_first_order(const struct eval_plan *plan, int job_index, const char *job_name)
+{
+	bool clipped = plan->max_walltime_s >= 0 && plan->max_walltime_s < plan->walltime_s;
+	return (struct attempt_order){.job_index = job_index,
+				      .number = 1,
+				      .job_name = job_name,
+				      .time_limit_s = clipped ? plan->max_walltime_s : plan->walltime_s,
+				      .budget_from = 1,
+				      .budget_left_s = plan->max_walltime_s};
+}
+
 char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt)
 {
 	return attempt_name(plan, job->file_name, job->index, evaluation, attempt);
@@ -83,9 +94,14 @@ char *script_shared_dir(const char *rundir, int number)
 	return mem_printf("%s/" SHARED ".%d", rundir, number);
 }
 
+char *script_rundir_of(const char *job_dir)
+{
+	return mem_strndup(job_dir, (size_t)(strrchr(job_dir, '/') - job_dir));
+}
+
 char *script_shared_dir_of(const char *job_dir, int number)
 {
-	CLEANUP(mem_freep) char *rundir = mem_strndup(job_dir, (size_t)(strrchr(job_dir, '/') - job_dir));
+	CLEANUP(mem_freep) char *rundir = script_rundir_of(job_dir);
 	return script_shared_dir(rundir, number);
 }
 
@@ -270,7 +286,7 @@ static void shared_jobs_done(struct shared_jobs *jobs)
 static int find_shared_jobs(const struct eval_plan *plan, const struct share_order *share, const char *chain_dir,
 			    struct shared_jobs *jobs, struct nel_err *err)
 {
-	CLEANUP(mem_freep) char *rundir = mem_strndup(chain_dir, (size_t)(strrchr(chain_dir, '/') - chain_dir));
+	CLEANUP(mem_freep) char *rundir = script_rundir_of(chain_dir);
 	if (share->job_count < 1 || share->at_once < 1)
 		return err_set(err, NEL_INVALID, "a shared deployment without jobs");
 	jobs->items = mem_calloc(share->job_count, sizeof *jobs->items);

@@ -37,11 +37,17 @@ struct attempt_order {
 	const struct share_order *share; /* NULL: the chain carries the one job job_index */
 };
 
+/* Of the first attempt of a job, which borrows its name. */
+struct attempt_order script_first_order(const struct eval_plan *plan, int job_index, const char *job_name);
+
 /* "<account>-<subproject>.<task>.<index>-<evaluation>.<attempt>"; free() it. */
 char *script_job_name(const struct eval_plan *plan, const struct plan_job *job, const char *evaluation, int attempt);
 
 /* "<output_dir>/<YYYYmmdd_HHMMSS>-<evaluation>" (UTC of created_s); free() it. */
 char *script_rundir(const struct eval_plan *plan, const char *evaluation, int64_t created_s);
+
+/* The run directory of a job's directory, or of a shared chain's; free() it. */
+char *script_rundir_of(const char *job_dir);
 
 /* "<rundir>/<task>.<index>"; free() it. */
 char *script_job_dir(const char *rundir, const struct plan_job *job);
