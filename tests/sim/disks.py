@@ -84,6 +84,7 @@ def run_directory_is_deleted(binary, full):
             made.await_state(evaluation, "running")
             shutil.rmtree(Path(made.get(f"/v1/jobs/{evaluation}.0")["rundir"]).parent)
             made.end_all(end)
+            made.removed |= {evaluation} if end == "COMPLETED" else set()
             made.sim.set(duration_s=0.5)
             if made.shared and end == "COMPLETED":  # how each of them ended was to be read there
                 made.await_state(evaluation, "failed")

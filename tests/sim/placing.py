@@ -48,9 +48,9 @@ def placement(made, evaluation):
 
 def check(made, other, evaluation, on):
     """It has run once, on that cluster; what was elsewhere had ended before anything was sent there, and left no secrets."""
-    [job] = made.evaluation(evaluation)["jobs"]
-    if job["state"] != "succeeded" or job["cluster"] != on:
-        raise Wrong(f"{job['id']} is {job['state']} on {job['cluster']}: {job['reason']}")
+    for job in made.evaluation(evaluation)["jobs"]:
+        if job["state"] != "succeeded" or job["cluster"] != on:
+            raise Wrong(f"{job['id']} is {job['state']} on {job['cluster']}: {job['reason']}")
     here, there = (jobs_on(sim, evaluation) for sim in ((made.sim, other) if on == "sim" else (other, made.sim)))
     if [one["state"] for one in here].count("COMPLETED") != 1:
         raise Wrong(f"{evaluation}: {here}")
@@ -97,9 +97,9 @@ def cluster_lost_during_withdrawal(binary, full):
         made.sim.set(slurmctld="up")  # what waited begins before scancel is tried again
         until(lambda: jobs_on(made.sim, evaluation)[0]["state"] != "PENDING", 120, "its start")
         made.await_state(evaluation, ENDS)
-        [job] = made.evaluation(evaluation)["jobs"]
-        check(made, other, evaluation, job["cluster"])
-        if job["cluster"] != "sim" or jobs_on(other, evaluation):
+        cluster = made.evaluation(evaluation)["jobs"][0]["cluster"]
+        check(made, other, evaluation, cluster)
+        if cluster != "sim" or jobs_on(other, evaluation):
             raise Wrong(f"it had begun, and was moved: {placement(made, evaluation)}")
         return 1
 
@@ -265,7 +265,7 @@ def clusters_are_asked_side_by_side(binary, full):
         took_s = time.monotonic() - begin
         if any(one["answer"] != "silent" or not re.search("(no|not) answer", one["message"]) for one in told):
             raise Wrong(f"they were not silent: {told}")
-        if jobs_on(made.sim, evaluation) or jobs_on(other, evaluation) or made.states(evaluation) != ["queued"]:
+        if jobs_on(made.sim, evaluation) or jobs_on(other, evaluation) or set(made.states(evaluation)) != {"queued"}:
             raise Wrong(f"it went to one that says nothing: {made.describe(evaluation)}")
         if took_s > 28:
             raise Wrong(f"two clusters took {took_s:.0f} s, of which each may take 15")
@@ -274,3 +274,37 @@ def clusters_are_asked_side_by_side(binary, full):
         made.await_state(evaluation, ENDS, 240)
         check(made, other, evaluation, "other")
     return 2
+
+
+@scenario
+def walltime_is_chosen_on_each_cluster(binary, full):
+    """`cluster: any` and `walltime: auto` together, the daemon dying on the way: where it was withdrawn its attempt had the length
+    that would have started soonest there, and on the cluster that it was moved to it has that cluster's."""
+    faults = ("place-committed:2", "submit-taken:2", "submit-after-exec:2")
+    faults = faults if full else faults[1:2]
+    for fault in faults:
+        with two_clusters(binary) as (made, other):  # each time anew: equal runs would say how long it takes
+            made.sim.set(holes="1800:0,999999:90000")
+            other.set(holes="2700:0,999999:90000")
+            made.start(fault=fault)
+            evaluation = post(made, "any", walltime="auto", max_walltime="03:00:00")
+            if not made.died_of_fault():
+                raise Wrong(f"{fault} was never passed: {made.evaluation(evaluation)}")
+            made.start()
+            made.await_state(evaluation, ENDS)
+            check(made, other, evaluation, "other")
+            check_lengths(made, other, evaluation)
+    return len(faults)
+
+
+def check_lengths(made, other, evaluation):
+    """1800 s on the first and 2700 s on the other one, to the daemon as to Slurm."""
+    slurms = [[one["limit_s"] for one in sim.ctl("submissions") if f"-{evaluation}." in one["name"]] for sim in (made.sim, other)]
+    for job in made.evaluation(evaluation)["jobs"]:
+        job = made.get(f"/v1/jobs/{job['id']}")
+        found = [attempt["time_limit_s"] for attempt in job["attempts"]]
+        told = [change["reason"] for change in job["history"] if change["to"] == "pending"]
+        if found != [1800, 2700] or slurms != [[1800], [2700]]:
+            raise Wrong(f"{job['id']}: time limits {found}, in Slurm {slurms}; history: {told}")
+        if not all(f"for {length} s (execution.walltime is auto)" in reason for length, reason in zip(found, told)):
+            raise Wrong(f"{job['id']}: history: {told}")

@@ -10,6 +10,7 @@ import crashes
 import cuts
 import disks
 import old_stores
+import placing
 import reuse
 import sbatch_answers
 import slurm_answers
@@ -29,9 +30,10 @@ def shared(function):
     return try_shared
 
 
-SAMPLE = (crashes.kill_at_submit_points, crashes.kill_at_points_of_a_continued_chain, slurm_answers.requeued_by_slurm)
+SAMPLE = (crashes.kill_at_submit_points, crashes.kill_at_points_of_a_continued_chain, placing.kill_at_points_of_a_move,
+          slurm_answers.requeued_by_slurm)
 
-for file in (connections, crashes, cuts, disks, old_stores, reuse, sbatch_answers, slurm_answers):
+for file in (connections, crashes, cuts, disks, old_stores, placing, reuse, sbatch_answers, slurm_answers):
     for one in [one for name, one in vars(file).items() if SCENARIOS.get(name) is one]:
         made = scenario(shared(one))
         if one not in SAMPLE:
@@ -104,7 +106,6 @@ def kill_while_one_of_several_is_resumed(binary, full):
     return len(points if full else points[::3])
 
 
-@full_only
 @scenario
 @shared
 def people_change_their_minds(binary, full):

@@ -129,6 +129,7 @@ class World:
         self.shared = getattr(sharing, "on", False)
         self.checkpoint = None  # a directory: evaluations are of it, and may be answered with the scores of equal ones
         self.evaluations = []
+        self.removed = set()  # evaluations whose directories a test has removed when all was evaluated
         self.closing = threading.Event()
         self.sim = Sim(f"{self.directory}/sim")
         self.database = f"{self.directory}/nel.db"
@@ -141,6 +142,7 @@ class World:
         self.others = []  # settings of further clusters
         self.limits = {"active_jobs_per_user": 100000, "submitted_jobs_per_user": 100000, "requests_per_second": 100000}
         self.socket_port = free_port()
+        self.questions = None  # of each job, as check() found
         self.aging = threading.Thread(target=self._age_claims, daemon=True)
 
     # ---- the daemon ----
@@ -321,6 +323,7 @@ class World:
         facts = self.sim.ctl("get")
         if facts["violations"] or facts["unknown"]:
             raise Wrong(f"simulated Slurm: {facts['violations']} {facts['unknown']}")
+        self.questions = int(facts["questions"])
         by_name = {}
         for job in self.sim.ctl("jobs"):
             by_name.setdefault(job["name"], []).append(job)
@@ -371,7 +374,7 @@ class World:
         if (job["state"] == "succeeded") != (completed == 1 or job["reused_from"] is not None) or completed > 1:
             raise Wrong(f"{where}: {completed} of its attempts completed")
         if completed:
-            self._check_answers(job, mine[0][1][0]["dir"])
+            self._check_answers(job, mine[0][1][0]["dir"], whole=True)
 
     def _check_shared(self, job, where):
         """One that succeeded has an end of its own, and all answers, each once. The simulated Slurm sees to it that
@@ -381,23 +384,24 @@ class World:
         ended_well = record.exists() and record.read_text().startswith("0 ")
         if job["state"] == "failed" and not record.exists() and job["attempts"][-1]["slurm_state"] not in ("FAILED", None):
             raise Wrong(f"{where}: it has no end, and its last attempt was {job['attempts'][-1]}")
-        if (job["state"] == "succeeded") != ended_well and Path(job["rundir"]).exists():
+        if (job["state"] == "succeeded") != ended_well and not job["reused_from"]:
             raise Wrong(f"{where}: its end is {record.read_text() if record.exists() else 'not there'}")
-        self._check_answers(job, job["rundir"])
+        self._check_answers(job, job["rundir"], whole=job["state"] == "succeeded")
 
-    @staticmethod
-    def _check_answers(job, directory):
-        """Each question was answered by one attempt."""
+    def _check_answers(self, job, directory, whole):
+        """Each question was answered by one attempt; whole: all of them were, else those that were come first."""
         try:
             with open(f"{directory}/artifacts/answered", encoding="ascii") as file:
                 shares = [tuple(map(int, line.split()[:2])) for line in file]
         except FileNotFoundError:
-            return  # the test has removed it
+            shares = []
         following = 1
         for first, last in shares:
             if first != following or last < first:
                 raise Wrong(f"{job['id']}: answered twice or left out: {shares}")
             following = last + 1
+        if whole and following - 1 != self.questions and job["evaluation"] not in self.removed:
+            raise Wrong(f"{job['id']}: not all of {self.questions} questions were answered in {directory}: {shares}")
 
     def check_gone(self, seconds=20):
         """Whatever went wrong: nothing that was started on the login node outlives its connection by more than some
