@@ -45,9 +45,9 @@ class Client:
         except requests.ConnectionError:
             return False
 
-    def submit(self, config, env=None, overrides=(), **options):
+    def submit(self, config, env=None, overrides=(), labels=None, **options):
         """Submits in the JSON envelope; `config` is a mapping or text. Returns the evaluation."""
-        body = {"config": config, "env": env or {}, "overrides": list(overrides)}
+        body = {"config": config, "env": env or {}, "overrides": list(overrides), "labels": labels or {}}
         options.setdefault("headers", {"Idempotency-Key": str(uuid.uuid4())})
         return self.post("/v1/evaluations", 202, json=body, **options)
 

@@ -33,7 +33,7 @@ class Submissions:
         for name, (make, cluster, port, role, env, overrides) in self.made.items():
             client = daemon.admin if role == "admin" else daemon.client
             config = make(Site(bed, cluster, port, model_server))
-            self.evaluations[name] = client.submit(config, env, overrides)
+            self.evaluations[name] = client.submit(config, env, overrides, {"made": name})
         return self
 
     def ended(self, name, state="succeeded", index=0):

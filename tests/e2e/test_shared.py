@@ -15,7 +15,7 @@ from testbed import ROOT, answers, questions, wait_for
 TIMEOUT_S = 420
 START_S = 60  # of the server
 SHARED_LIMIT = 0.4  # of what it costs with a server each
-SHARED = {"execution": {"share_deployment": True}}
+SHARED = {"execution": {"share_deployment": True, "gres": "gpu:1"}}
 
 LONG = task(8, delay_s=5, parallelism=1, extra={"bar": True})
 
@@ -46,14 +46,14 @@ def apart(site):
 
 @submission()
 def out_of_time(site):
-    execution = {"share_deployment": True, "walltime": "00:01:00", "max_walltime": "00:10:00"}
+    execution = {**SHARED["execution"], "walltime": "00:01:00", "max_walltime": "00:10:00"}
     return site.vllm(task(4), task(16, delay_s=6, parallelism=1), task(4), execution=execution)
 
 
 @submission()
 def mixed(site):
     fails = task(4, extra={"fail_with": 7})
-    return site.vllm(fails, LONG, task(4), **SHARED)
+    return site.vllm(fails, LONG, task(4), task(4, post_cmd="rm /results/results.yml"), **SHARED)
 
 
 @submission()
@@ -63,12 +63,28 @@ def dies(site):
 
 
 @submission()
+def dies_once(site):
+    """The second server finds the mark of the first one."""
+    command = "if mkdir /mark/begun; then export NEL_TEST_SERVER_DIE_AFTER_S=30; fi; $SERVE"
+    mounts = {"mount_home": False, "deployment": {str(mark_of(site.env)): "/mark"}}
+    return site.generic(command, task(4), task(20, delay_s=3, parallelism=1), task(4),
+                        execution={**SHARED["execution"], "mounts": mounts})
+
+
+@submission()
 def called_off(site):
     return site.vllm(task(4), task(40, delay_s=30, parallelism=1), **SHARED)
 
 
+def mark_of(env):
+    return Path(env["NEL_SHARED"]) / "shared-mark"
+
+
 @pytest.fixture(scope="module")
 def run(bed, daemon, model_server):
+    shutil.rmtree(mark_of(bed.env), ignore_errors=True)
+    mark_of(bed.env).mkdir()
+    mark_of(bed.env).chmod(0o777)
     return submissions.submit_all(bed, daemon, model_server)
 
 
@@ -79,17 +95,15 @@ def ended(run, name, state):
     return evaluation, [client.job(job["id"]) for job in evaluation["jobs"]]
 
 
-def await_gpu_seconds(bed, evaluation_id, jobs):
-    """When sacct, which lags, has the ends of all its Slurm jobs, which are so many: their GPU seconds together."""
-    def look():
-        text = bed.run("alpha", "sacct", "--allusers", "--allocations", "--noheader", "--parsable2", "--starttime=now-1day",
-                       "--format=JobName,ElapsedRaw,State,AllocTRES")
-        rows = [line.strip().split("|")[1:] for line in text.splitlines() if evaluation_id in line]
-        if len(rows) != jobs or any(state != "COMPLETED" for _, state, _ in rows):
-            return None
-        return sum(int(elapsed) * int(re.search(r"gres/gpu=(\d+)", tres)[1]) for elapsed, _, tres in rows)
+def starts(jobs):
+    """How often each of the chain's servers was started, a log an attempt."""
+    logs = (Path(jobs[0]["rundir"]).parent / "shared.1/logs").glob("server-*.log")
+    return [path.read_text().count(" loading ") for path in sorted(logs, key=lambda path: int(path.name.split("-")[2]))]
 
-    return wait_for(f"sacct has the ends of {evaluation_id}", look)
+
+def starts_of_own(job):
+    """How often the server of a job that shares none was started."""
+    return sum(path.read_text().count(" loading ") for path in (Path(job["rundir"]) / "logs").glob("server-*.log"))
 
 
 def log_of(run, job_id, name, **params):
@@ -116,32 +130,43 @@ def of_any_port(text):
 # First, for it looks while they run.
 def test_each_job_says_its_own_truth_and_is_resumed_by_itself(run, bed):
     client = run.daemon.admin
-    fails, cancelled, follows = [f"{run.evaluations['mixed']['id']}.{index}" for index in range(3)]
+    mixed = run.evaluations["mixed"]["id"]
+    fails, cancelled, follows, nothing = [f"{mixed}.{index}" for index in range(4)]
     client.wait_job(cancelled, lambda job: job["state"] == "running", "runs", TIMEOUT_S)
-    assert "its turn on the shared server: 3 of 3" in client.job(follows)["waiting_on"]
+    assert "its turn on the shared server: 3 of 4" in client.job(follows)["waiting_on"]
     job = client.wait_job(cancelled, lambda job: job["progress"] and job["progress"]["rate_per_s"] and job["progress"]["total"],
                           "comes on", TIMEOUT_S)
     progress = job["progress"]
     assert progress["total"] == 8 and 0 < progress["rate_per_s"] < 8 and (progress["eta_s"] > 0 or progress["requests"] == 8)
-    assert re.search(r"^1 +lm-evaluation-harness.ifeval +running +1 +[0-8]/8, 0\.\d+/s", nelctl(run, "status", run.evaluations["mixed"]["id"]), re.M)
+    assert re.search(r"^1 +lm-evaluation-harness.ifeval +running +1 +[0-8]/8, 0\.\d+/s", nelctl(run, "status", mixed), re.M)
     # The server's log is there for each of them, also for one that has not begun, as of a job of its own.
     server = Path(job["rundir"]).parent / f"shared.1/logs/server-0-{job['slurm_job_id']}-0.log"
     for one in (fails, follows):
         names = [item["name"] for item in client.get(f"/v1/jobs/{one}/logs")["items"]]
         assert names == sorted(names) and {server.name, f"shared-slurm-{job['slurm_job_id']}.log"} <= set(names)
         assert log_of(run, one, "server-0-current-0.log", tail=1000).startswith(server.read_text()[:200])
-    assert "3 jobs on one deployment" in log_of(run, follows, "shared-slurm-current.log")
+    assert "4 jobs on one deployment" in log_of(run, follows, "shared-slurm-current.log")
     client.post(f"/v1/jobs/{cancelled}/cancel", 202)
     _, jobs = ended(run, "mixed", "failed")
-    assert [job["state"] for job in jobs] == ["failed", "cancelled", "succeeded"]
+    assert [job["state"] for job in jobs] == ["failed", "cancelled", "succeeded", "succeeded"]
     assert "exit code 7" in jobs[0]["reason"] and "cancelled by" in jobs[1]["reason"]
-    asked = questions(jobs[2])
-    client.post(f"/v1/jobs/{cancelled}/resume", 202)
+    assert "is not there" in jobs[3]["warnings"][0] and client.scores(nothing) == {}
+    assert client.scores(follows) and jobs[2]["warnings"] == []
+    asked = [questions(job) for job in jobs[2:]]
+    # Resumed together, what did not succeed is evaluated again, and nothing else; then one by itself.
+    client.post(f"/v1/evaluations/{mixed}/resume", 202)
     wait_for("it is resumed", lambda: client.job(cancelled)["state"] != "cancelled")
-    job = client.wait_job(cancelled, lambda job: job["state"] == "succeeded", "succeeds", TIMEOUT_S)
-    assert job["attempts"][-1]["jobs"] == [cancelled] and job["attempts"][-1]["number"] == 2
-    assert questions(client.job(follows)) == asked
-    assert client.job(fails)["state"] == "failed"
+    client.wait_job(cancelled, lambda job: job["state"] == "succeeded", "succeeds", TIMEOUT_S)
+    evaluation, jobs = ended(run, "mixed", "failed")
+    (chain,) = evaluation["chains"]
+    assert [attempt["jobs"] for attempt in jobs[1]["attempts"]][1:] == [[fails, cancelled]], chain
+    assert [job["state"] for job in jobs] == ["failed", "succeeded", "succeeded", "succeeded"]
+    client.post(f"/v1/jobs/{fails}/resume", 202)
+    wait_for("it is resumed", lambda: len(client.job(fails)["attempts"]) == 3)
+    _, jobs = ended(run, "mixed", "failed")
+    assert jobs[0]["attempts"][-1]["jobs"] == [fails] and starts(jobs) == [1, 1, 1]
+    assert [questions(job) for job in jobs[2:]] == asked
+    bed.await_ledger(client, mixed, ["COMPLETED"] * 3)
     # Equal jobs tell how long each takes; what none tells of is last.
     body = Site(bed, "alpha", FIRST_PORT + PORTS * len(run.made), None).vllm(
         LONG, task(12, delay_s=1), task(4), execution={"share_deployment": True, "share_order": "shortest_first"})
@@ -155,7 +180,8 @@ def test_each_job_says_its_own_truth_and_is_resumed_by_itself(run, bed):
 
 
 def test_cancel_of_the_last_job_that_lives_ends_the_slurm_job_at_once(run, bed):
-    """What was left of the other would have taken 20 minutes; the servers have 30 s to stop."""
+    """What was left of the other would have taken 20 minutes. It costs less than a GPU minute more, in which Slurm is told, and
+    the evaluator and the server, which stop when they are told to, are gone."""
     client = run.daemon.admin
     evaluation = run.evaluations["called_off"]
     done, last = [f"{evaluation['id']}.{index}" for index in range(2)]
@@ -165,7 +191,8 @@ def test_cancel_of_the_last_job_that_lives_ends_the_slurm_job_at_once(run, bed):
     client.wait_job(last, lambda job: job["state"] == "cancelled", "is cancelled", TIMEOUT_S)
     assert client.job(done)["state"] == "succeeded"
     ended_at = wait_for("sacct has the end", lambda: end_by_sacct(bed, evaluation))
-    assert ended_at - asked_at < 90, (asked_at, ended_at)
+    assert ended_at - asked_at < 60, (asked_at, ended_at)
+    bed.await_ledger(client, evaluation["id"], ["CANCELLED"])
 
 
 def test_six_tasks_on_one_server_cost_its_start_once(run, bed):
@@ -180,12 +207,13 @@ def test_six_tasks_on_one_server_cost_its_start_once(run, bed):
         assert of_any_port(artifact(one, "results.yml")) == of_any_port(artifact(other, "results.yml"))
         assert run.daemon.client.scores(one["id"]) == run.daemon.client.scores(other["id"])
         assert one["progress"] == other["progress"] == {"requests": 4, "total": 4, "rate_per_s": None, "eta_s": None}
-    shared_s = await_gpu_seconds(bed, evaluation["id"], 1)
-    alone_s = await_gpu_seconds(bed, others["id"], 6)
+    assert starts(jobs) == [1] and [starts_of_own(job) for job in alone] == [1] * 6
+    _, shared_s = bed.await_ledger(run.daemon.client, evaluation["id"], ["COMPLETED"])
+    _, alone_s = bed.await_ledger(run.daemon.client, others["id"], ["COMPLETED"] * 6)
     assert shared_s <= SHARED_LIMIT * alone_s, (shared_s, alone_s)
 
 
-def test_after_a_time_out_only_what_has_no_end_is_evaluated(run):
+def test_after_a_time_out_only_what_has_no_end_is_evaluated(run, bed):
     evaluation, jobs = ended(run, "out_of_time", "succeeded")
     (chain,) = evaluation["chains"]
     first, second = jobs[0]["attempts"][0], jobs[0]["attempts"][-1]
@@ -196,14 +224,31 @@ def test_after_a_time_out_only_what_has_no_end_is_evaluated(run):
     assert questions(jobs[0]) == sorted(set(questions(jobs[0])))
     used = sum(attempt["elapsed_s"] for attempt in jobs[0]["attempts"])
     assert chain["budget"]["used_s"] == used
+    timeouts = len(jobs[0]["attempts"]) - 1
+    assert starts(jobs) == [1] * (timeouts + 1)
+    bed.await_ledger(run.daemon.client, evaluation["id"], ["TIMEOUT"] * timeouts + ["COMPLETED"])
 
 
-def test_server_that_dies_is_started_again_once(run):
+def test_server_that_died_once_is_started_again_and_tasks_go_on_where_they_were(run, bed):
+    evaluation, jobs = ended(run, "dies_once", "succeeded")
+    assert starts(jobs) == [2] and [len(job["attempts"]) for job in jobs] == [1] * 3
+    for job in jobs:
+        assert sorted(answers(job)) == sorted(set(answers(job))), "something was answered twice"
+    # Asked while the server was away, too, in vain; what had been answered before is not asked again.
+    asked = questions(jobs[1])
+    again = next(i for i in range(1, len(asked)) if asked[i] < asked[i - 1])
+    assert asked[again] > 0 and asked[again:] == list(range(asked[again], 20)), asked
+    bed.await_ledger(run.daemon.client, evaluation["id"], ["COMPLETED"])
+
+
+def test_server_that_dies_again_fails_what_has_no_end(run, bed):
     evaluation, jobs = ended(run, "dies", "failed")
     assert [job["state"] for job in jobs] == ["succeeded", "failed", "failed"]
     for job in jobs[1:]:
         assert "a server was lost for the second time" in job["reason"], job["reason"]
     assert re.search(r"engine process failed", jobs[1]["reason"])
+    assert starts(jobs) == [2]
+    bed.await_ledger(run.daemon.client, evaluation["id"], ["FAILED"])
     # Its log stays readable for all, when the directory is gone.
     slurm_id = evaluation["chains"][0]["slurm_job_id"]
     name = f"server-0-{slurm_id}-0.log"

@@ -83,6 +83,38 @@ class Testbed:
         rows = {tuple(line.strip().split("|", 1)) for line in text.splitlines() if evaluation in line}
         return sorted(rows, key=lambda row: int(row[0]))
 
+    def accounted_jobs_of(self, evaluation):
+        """All of the evaluation's Slurm jobs on alpha as sacct has them, which lags behind slurmctld, in order: [(state, seconds,
+        GPU seconds)]; a state of None: it has not ended."""
+        text = self.run("alpha", "sacct", "--allusers", "--allocations", "--duplicates", "--noheader", "--parsable2",
+                        "--starttime=now-1day", "--format=JobIDRaw,JobName,State,ElapsedRaw,AllocTRES,End")
+        rows = [line.strip().split("|") for line in text.splitlines() if evaluation in line]
+        return [(None if end == "Unknown" else state.split()[0], int(elapsed),
+                 int(elapsed) * sum(map(int, re.findall(r"gres/gpu=(\d+)", tres))))
+                for _, _, state, elapsed, tres, end in sorted(rows, key=lambda row: int(row[0]))]
+
+    def await_ledger(self, client, evaluation_id, states):
+        """Until accounting has the ends of the evaluation's Slurm jobs on alpha, which are to be these (`A|B`: one of them), and
+        GET /v1/usage has their run time and GPU seconds, to the second; returns both. No other evaluation has its label `made`."""
+        label = client.evaluation(evaluation_id)["labels"]["made"]
+        seen = {}
+
+        def look():
+            jobs = self.accounted_jobs_of(evaluation_id)
+            (used,) = [item for item in client.get("/v1/usage?by=label:made")["items"] if item["label:made"] == label] or [None]
+            seen.update(sacct=jobs, ledger=used)
+            if len(jobs) != len(states) or used is None:
+                return False
+            return all(state in wanted.split("|") for (state, _, _), wanted in zip(jobs, states)) and (
+                used["run_s"], used["gpu_s"]) == (sum(run_s for _, run_s, _ in jobs), sum(gpu_s for _, _, gpu_s in jobs))
+
+        try:
+            wait_for(f"the ledger has of {evaluation_id} what sacct has", look, interval_s=1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; to be {states}: {seen}") from None
+        assert seen["ledger"]["gpu_s"] > 0, seen
+        return seen["ledger"]["run_s"], seen["ledger"]["gpu_s"]
+
     def live_jobs_of(self, cluster, evaluation):
         """The names of the evaluation's jobs that wait or run."""
         text = self.run(cluster, "squeue", "--noheader", "--format=%j")
