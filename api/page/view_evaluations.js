@@ -2,7 +2,7 @@
 import {h, update} from './dom.js';
 import {get} from './api.js';
 import {time} from './format.js';
-import {calm, empty, problem, progress, state} from './parts.js';
+import {calm, empty, labels, problem, progress, state} from './parts.js';
 import {virtualList} from './virtual_list.js';
 
 const STATES = ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled'];
@@ -13,23 +13,27 @@ const FIELDS = [['user', 'Person'], ['cluster', 'Cluster'], ['model', 'Model'], 
 
 function row(evaluation) {
   const tasks = evaluation.jobs.map((job) => job.task).join(', ');
+  const marks = labels(evaluation.labels);
   return h('a', {class: 'list-row', href: `#/evaluations/${evaluation.id}`},
     h('span', {}, state(evaluation.state)),
     h('span', {class: 'cut', title: evaluation.model}, evaluation.model),
-    h('span', {class: 'cut soft', title: tasks}, tasks),
+    h('span', {class: 'cut soft', title: [tasks, ...marks.map((mark) => mark.textContent)].join('\n')}, marks, marks.length > 0 && ' ', tasks),
     h('span', {}, progress(evaluation.counts)),
     h('span', {class: 'cut soft'}, evaluation.user),
     h('span', {class: 'cut soft'}, evaluation.cluster),
     h('span', {class: 'soft small'}, time(evaluation.created_at)));
 }
 
+let typing = null; // the field in which somebody is, as the view is made anew with what was filled in
+
 function filters(query) {
   const go = () => {
+    typing = document.activeElement?.closest('#filters') ? document.activeElement.name : null;
     const form = new FormData(document.getElementById('filters'));
     const wanted = new URLSearchParams([...form].filter(([, value]) => value));
     location.hash = `#/evaluations${wanted.size ? `?${wanted}` : ''}`;
   };
-  return h('form', {id: 'filters', class: 'row', role: 'search', onsubmit: (e) => { e.preventDefault(); go(); }, onchange: go},
+  return h('form', {id: 'filters', class: 'row', role: 'search', onsubmit: (e) => { e.preventDefault(); go(); }, onchange: () => setTimeout(go)},
     h('label', {class: 'field'}, 'Search', h('input', {name: 'search', type: 'search', size: '18', value: query.get('search') ?? '', placeholder: 'words, 3 letters or more'})),
     h('label', {class: 'field'}, 'State', h('select', {name: 'state'},
       STATES.map((name) => h('option', {value: name, selected: query.get('state') === name}, name || 'any')))),
@@ -94,6 +98,8 @@ export async function show(view, {query, may}) {
   }, 400);
 
   view.append(h('div', {class: 'head'}, h('h1', {}, 'Evaluations'), count), filters(query));
+  if (typing) view.querySelector(`#filters [name=${typing}]`)?.focus();
+  typing = null;
   const first = await readPage(undefined).catch((error) => error);
   if (first instanceof Error) {
     view.append(problem(first));

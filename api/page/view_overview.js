@@ -6,7 +6,7 @@ import {hours, usage, wasted, wasteWords} from './usage.js';
 import {calm, empty, free, panel, progress, state, table} from './parts.js';
 
 const SHOWN = 12;
-const WAITING = ['queued', 'submitting', 'pending', 'resuming'];
+const WAITING = ['pending', 'queued', 'resuming', 'submitting'];
 
 function jobRow(job) {
   return h('tr', {'data-key': job.id},
@@ -47,12 +47,12 @@ function figure(number, words, href, title) {
 async function read() {
   const today = new Date().toISOString().slice(0, 10);
   const week = new Date(Date.now() - 6 * 86400000).toISOString().slice(0, 10);
-  const [counts, today_ended, week_ended, running, pending, queued, recent, clusters, spent] = await Promise.all([
+  const [counts, today_ended, week_ended, running, waiting, recent, clusters, spent] = await Promise.all([
     get('summary'), get('summary', {time: 'ended', since: `${today}T00:00:00Z`}), get('summary', {time: 'ended', since: `${week}T00:00:00Z`}),
-    get('jobs', {state: 'running', limit: SHOWN}), get('jobs', {state: 'pending', limit: SHOWN}), get('jobs', {state: 'queued', limit: SHOWN}),
+    get('jobs', {state: 'running', limit: SHOWN}), Promise.all(WAITING.map((one) => get('jobs', {state: one, limit: SHOWN}))),
     get('evaluations', {limit: 8}), get('clusters'), usage('', 7).catch(() => null)]);
   return {counts: counts.items, ended: today_ended.items, failures: week_ended.failures, running: running.items,
-    waiting: [...pending.items, ...queued.items].slice(0, SHOWN), recent: recent.items, clusters: clusters.items, spent};
+    waiting: waiting.flatMap((page) => page.items).slice(0, SHOWN), recent: recent.items, clusters: clusters.items, spent};
 }
 
 const number = (items, what, ...states) => items.filter((item) => states.includes(item.state)).reduce((sum, item) => sum + item[what], 0);

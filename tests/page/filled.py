@@ -19,6 +19,9 @@ REASONS = {"failed": "attempt 2 ended with exit code 1 after 41 min on a[1-2]", 
 # As the service would write it: numbers and an order of keys that JavaScript's own objects do not keep.
 RESOLVED = '{"x": 1.0, "y": {"a": 9007199254740993, "b": [3, 1e-7, "\\"}, {\\u00e4"], "20": {}, "3": []}}'
 
+ADVICE = "give the server more time to start: deployment.health_check_timeout"
+LAST_LINES = ["Traceback (most recent call last):", "RuntimeError: CUDA out of memory"]
+
 
 def identifier(seq):
     return hashlib.sha256(str(seq).encode()).hexdigest()[:16]
@@ -72,7 +75,7 @@ class Store:
         plan = [(1, at + 30, at + 400, at + 1400, "TIMEOUT", 0), (2, at + 1420, at + 1700, at + 3000, *last)]
         for number, submitted, started, ended, slurm, code in plan:
             over = ended if number == 1 or state in REASONS else None
-            self.insert("attempts", chain=self.job, jobs=json.dumps([job]), number=number, job_name=f"nel-{self.job}-{number}", script_header="", script_body="#!/bin/bash\n",
+            self.insert("attempts", chain=self.job, jobs=json.dumps([job]), number=number, job_name=f"nel-{self.job}-{number}", script_header="#!/bin/bash\n#SBATCH --time=60\n", script_body="filled",
                         time_limit_s=3600, intended_at=submitted, slurm_job_id=str(47000 + 2 * self.job + number),
                         slurm_state=slurm, submitted_at=submitted, started_at=started, ended_at=over,
                         elapsed_s=over - started if over else None, exit_code=code if over else None, nodes="a[1-2]", gpus=8)
@@ -116,6 +119,7 @@ def fill(database, count=COUNT):
     store = Store(database)
     now = int(time.time())
     with store.store:
+        store.insert("script_bodies", hash="filled", text="srun true\n")
         for seq in range(1, count + 1):
             store.evaluation(seq, now - (count - seq + 40) * 240, ENDED[seq % 5], MODELS[seq % 5], TASKS[:1 + seq % 2],
                              PEOPLE[seq % 4], {"team": "red"} if seq % 3 == 0 else None)
@@ -141,11 +145,14 @@ def recent(store, seq, now):
             seq += 1
     made = {}
     made["failed"] = store.evaluation(seq, now - 5200, "failed", MODELS[2], TASKS, "ann", {"step": "4000", "team": "red"}, attempts=True)
+    store.insert("failures", job=store.job, log="server-47004.log", lines="\n".join(LAST_LINES), advice=ADVICE)
     made["campaign"] = store.campaign("pretrain-8b", [*steps, (8000, None), (9000, None)], now - 100000, state="paused")
     store.campaign(HOSTILE[:100], [(1, None)], now - 50, state="paused")
     made["running"] = store.evaluation(seq + 1, now - 2600, "running", MODELS[1], TASKS, "ann", {"step": "6000"},
                                        job_states=("succeeded", "running", "pending"), attempts=True, progress=7340,
                                        waiting_on="Slurm to start it: Priority; it estimates 14:20")
+    store.store.execute("UPDATE jobs SET progress_total = 20000, rate_from_at = ?, rate_from_requests = 340, rate_next_at = ?, rate_next_requests = 3000,"
+                        " observed_at = ? WHERE id = ?", (now - 1400, now - 700, now, f"{made['running']}.1"))
     made["queued"] = store.evaluation(seq + 2, now - 700, "queued", MODELS[3], TASKS[:2], "bob",
                                       waiting_on="place 3 of 12 in the queue of alpha: bob has 50 of 50 jobs in Slurm")
     made["hostile"] = store.evaluation(seq + 3, now - 400, "failed", HOSTILE, (HOSTILE,), "ann", {HOSTILE[:60]: HOSTILE},

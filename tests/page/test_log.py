@@ -94,3 +94,18 @@ def test_a_log_goes_on_after_the_daemon_was_killed(page, near, job):
     near.start()
     lines(page, ["attempt 1: client-91.log", "before, and after", "more"])
     near.settings.write_text(settings)
+
+
+def test_files_are_listed_and_downloaded(page, job):
+    artifacts = job.logs.parent / "artifacts"
+    artifacts.mkdir()
+    page.click("Files")
+    page.sees("No file yet")
+    (artifacts / "deep").mkdir()
+    (artifacts / "deep/odd name+%#?.txt").write_text("what it wrote")
+    page.click("Files")
+    link = page.find("[aria-label=Files] a[download]")
+    assert (link.text, link.get_attribute("download")) == ("deep/odd name+%#?.txt", "odd name+%#?.txt")
+    assert "13 B" in page.find("[aria-label=Files] tbody tr").text
+    read = "const done = arguments[1]; fetch(arguments[0]).then((reply) => reply.text()).then(done, String)"
+    assert page.driver.execute_async_script(read, link.get_attribute("href")) == "what it wrote"
