@@ -21,6 +21,5 @@ def of_api(name):
 
 Daemon = _module.Daemon
 Sshd = _module.Sshd
-Sshd = _module.Sshd
 CONFIG = _module.CONFIG
 wait_until = _module.wait_until
