@@ -22,109 +22,6 @@
 
 #define WAIT_SIZE 600
 
-static const char *const state_names[] = {"choosing", "placed", "withdrawing", "leaving", "settled"};
-static const char *const answer_names[] = {"starts", "takes", "refused", "silent", "left_out"};
-
-/* ---- the document ---- */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-static int64_t time_of(const json_t *object, const char *key)
-{
-	int64_t at_s = 0;
-	const char *text = text_of(object, key);
-	return text != NULL && clock_parse_rfc3339(text, &at_s) == 0 ? at_s : 0;
-}
-
-static bool has_answer(const json_t *candidate, enum placement_answer answer)
-{
-	const char *name = text_of(candidate, "answer");
-	return name != NULL && strcmp(name, answer_names[answer]) == 0;
-}
-
-static json_t *candidates_of(const struct placement *p)
-{
-	return json_object_get(p->document, "candidates");
-}
-
-static json_t *candidate_named(const json_t *document, const char *cluster)
-{
-	size_t i;
-	json_t *candidate;
-	json_array_foreach(json_object_get(document, "candidates"), i, candidate)
-		if (strcmp(text_of(candidate, "cluster"), cluster) == 0)
-			return candidate;
-	return NULL;
-}
-
-/* Is it one that the evaluation may go to, and has not been on? */
-static bool is_open(const json_t *candidate)
-{
-	return !has_answer(candidate, ANSWER_LEFT_OUT) && !json_is_true(json_object_get(candidate, "had"));
-}
-
-static bool would_take(const json_t *candidate)
-{
-	return has_answer(candidate, ANSWER_STARTS) || has_answer(candidate, ANSWER_TAKES);
-}
-
-/* The one that starts first; of those that say no time, and else of all that would take it, the first. */
-static const json_t *best_of(const struct placement *p)
-{
-	const json_t *best = NULL;
-	size_t i;
-	json_t *candidate;
-	json_array_foreach(candidates_of(p), i, candidate) {
-		if (!is_open(candidate) || !would_take(candidate))
-			continue;
-		bool starts = has_answer(candidate, ANSWER_STARTS);
-		bool sooner = best == NULL || (starts && !has_answer(best, ANSWER_STARTS)) ||
-			      (starts && time_of(candidate, "expected_start") < time_of(best, "expected_start"));
-		if (sooner)
-			best = candidate;
-	}
-	return best;
-}
-
-/* Where all that are open refuse, the first: what Slurm says to the job itself is then said to the person. */
-static const json_t *first_refusing(const struct placement *p)
-{
-	const json_t *first = NULL;
-	size_t i;
-	json_t *candidate;
-	json_array_foreach(candidates_of(p), i, candidate) {
-		if (!is_open(candidate))
-			continue;
-		if (!has_answer(candidate, ANSWER_REFUSED))
-			return NULL;
-		first = first != NULL ? first : candidate;
-	}
-	return first;
-}
-
-/* "alpha: would start at 2026-...; beta: no answer" */
-static void describe(const struct placement *p, struct str *text)
-{
-	size_t i;
-	json_t *candidate;
-	json_array_foreach(candidates_of(p), i, candidate) {
-		const char *start = text_of(candidate, "expected_start");
-		const char *message = text_of(candidate, "message");
-		str_appendf(text, "%s%s: ", i > 0 ? "; " : "", text_of(candidate, "cluster"));
-		if (!is_open(candidate) && !has_answer(candidate, ANSWER_LEFT_OUT))
-			str_append(text, "has had it");
-		else if (has_answer(candidate, ANSWER_STARTS))
-			str_appendf(text, "would start at %s", start != NULL ? start : "an unknown time");
-		else if (has_answer(candidate, ANSWER_TAKES))
-			str_append(text, "would take it");
-		else
-			str_append(text, message != NULL ? message : "not asked");
-	}
-}
-
 /* ---- the store ---- */
 
 static int store(struct scheduler *s, const struct placement *p, const json_t *document, enum placement_state state,
@@ -153,7 +50,7 @@ static void adopt(struct placement *p, json_t *document, enum placement_state st
 static json_t *copy_as(const struct placement *p, enum placement_state state)
 {
 	json_t *document = json_deep_copy(p->document);
-	json_object_set_new(document, "state", json_string(state_names[state]));
+	json_object_set_new(document, "state", json_string(placement_state_name(state)));
 	return document;
 }
 
@@ -188,14 +85,6 @@ struct placement *placement_find(const struct scheduler *s, int64_t evaluation_s
 	return p;
 }
 
-static enum placement_state state_from(const char *name)
-{
-	for (size_t i = 0; name != NULL && i < sizeof state_names / sizeof state_names[0]; i++)
-		if (strcmp(name, state_names[i]) == 0)
-			return (enum placement_state)i;
-	return PLACEMENT_SETTLED;
-}
-
 int placement_attach(struct scheduler *s, struct active_chain *chain, struct nel_err *err)
 {
 	int64_t seq = chain->job.evaluation_seq;
@@ -210,8 +99,8 @@ int placement_attach(struct scheduler *s, struct active_chain *chain, struct nel
 		p = mem_calloc(1, sizeof *p);
 		p->seq = seq;
 		p->document = document;
-		p->state = state_from(text_of(document, "state"));
-		p->since_s = time_of(document, "placed_at");
+		p->state = placement_state_from(placement_document_text(document, "state"));
+		p->since_s = placement_document_time(document, "placed_at");
 		p->move_after_s = json_integer_value(json_object_get(document, "move_after_s"));
 		HASH_ADD(hh, s->placements, seq, sizeof p->seq, p);
 	}
@@ -320,8 +209,8 @@ static int tell_error(struct scheduler *s, const struct placement *p, const char
 /* How far the expectation was out, in what is told and counted. */
 static int note_error(struct scheduler *s, const struct placement *p, json_t *document, struct nel_err *err)
 {
-	int64_t expected_s = time_of(document, "expected_start");
-	const char *cluster = text_of(document, "cluster");
+	int64_t expected_s = placement_document_time(document, "expected_start");
+	const char *cluster = placement_document_text(document, "cluster");
 	if (p->started_at == 0)
 		return 0;
 	json_object_set_new(document, "started_at", json_or_null_time(p->started_at));
@@ -362,20 +251,14 @@ static int64_t patience_ms(const struct scheduler *s, const char *cluster)
 void placement_take_answer(struct placement *p, const char *cluster, enum placement_answer answer,
 			   int64_t expected_start, const char *message)
 {
-	json_t *candidate = candidate_named(p->document, cluster);
-	if (candidate == NULL || p->awaited == 0 || json_object_get(candidate, "answer") != json_null())
-		return;
-	p->awaited--;
-	json_object_set_new(candidate, "answer", json_string(answer_names[answer]));
-	json_object_set_new(candidate, "expected_start", json_or_null_time(expected_start));
-	json_object_set_new(candidate, "message", json_or_null_text(message));
-	json_object_set_new(candidate, "asked_at", json_or_null_time(clock_now_s()));
+	if (p->awaited > 0 && placement_document_take(p->document, cluster, answer, expected_start, message))
+		p->awaited--;
 }
 
 static void ask_one(struct scheduler *s, struct placement *p, json_t *candidate)
 {
 	struct nel_err err;
-	const char *cluster = text_of(candidate, "cluster");
+	const char *cluster = placement_document_text(candidate, "cluster");
 	struct placement_plan plan = {0};
 	json_object_set_new(candidate, "answer", json_null());
 	p->awaited++;
@@ -392,10 +275,10 @@ static void ask(struct scheduler *s, struct placement *p)
 	int64_t most_ms = 0;
 	p->turn++;
 	p->awaited = 1; /* while they are being asked */
-	json_array_foreach(candidates_of(p), i, candidate) {
-		if (!is_open(candidate))
+	json_array_foreach(placement_document_candidates(p->document), i, candidate) {
+		if (!placement_document_is_open(candidate))
 			continue;
-		int64_t its_ms = patience_ms(s, text_of(candidate, "cluster"));
+		int64_t its_ms = patience_ms(s, placement_document_text(candidate, "cluster"));
 		most_ms = its_ms > most_ms ? its_ms : most_ms;
 		ask_one(s, p, candidate);
 	}
@@ -409,9 +292,9 @@ static bool have_answers(const struct scheduler *s, struct placement *p)
 	json_t *candidate;
 	if (p->awaited > 1 && clock_mono_ms() < p->deadline_ms)
 		return false;
-	json_array_foreach(candidates_of(p), i, candidate) {
+	json_array_foreach(placement_document_candidates(p->document), i, candidate) {
 		char message[80];
-		const char *cluster = text_of(candidate, "cluster");
+		const char *cluster = placement_document_text(candidate, "cluster");
 		snprintf(message, sizeof message, "no answer in %" PRId64 " s (connect_timeout_s)",
 			 patience_ms(s, cluster) / 1000);
 		placement_take_answer(p, cluster, ANSWER_SILENT, 0, message);
@@ -428,7 +311,7 @@ static void ask_later(struct scheduler *s, struct placement *p)
 	CLEANUP(str_done) struct str answers = {0};
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
 	char text[WAIT_SIZE];
-	describe(p, &answers);
+	placement_document_describe(p->document, &answers);
 	snprintf(text, sizeof text, "a cluster that takes it: %s", str_text(&answers));
 	p->tries++;
 	p->due_ms = clock_mono_ms() + backoff_s(p->tries, 10, 300, randombytes_random()) * 1000;
@@ -480,14 +363,14 @@ static int place_in_store(struct scheduler *s, const struct placement *p, json_t
 	CLEANUP(eval_plan_freep) struct eval_plan *plan = NULL;
 	CLEANUP(str_done) struct str reason = {0};
 	struct placement_plan where = {0};
-	const char *from = text_of(document, "cluster");
+	const char *from = placement_document_text(document, "cluster");
 	bool moved = p->state == PLACEMENT_LEAVING;
 	if (moved)
 		str_appendf(&reason, "moved from %s to %s, since it had not started (execution.move_after): ", from,
 			    cluster);
 	else
 		str_appendf(&reason, "placed on %s: ", cluster);
-	describe(p, &reason);
+	placement_document_describe(p->document, &reason);
 	CLEANUP(mem_freep) char *before = moved ? mem_strdup(from) : NULL;
 	json_object_set_new(document, "cluster", json_string(cluster));
 	json_object_set_new(document, "target", json_null());
@@ -504,8 +387,8 @@ static int place_in_store(struct scheduler *s, const struct placement *p, json_t
 	if (rc == 0)
 		rc = store(s, p, document, PLACEMENT_PLACED, err);
 	if (rc == 0)
-		rc = event_log_placed(s->db, &p->first->job, before, str_text(&reason), candidates_of(p), clock_now_s(),
-				      err);
+		rc = event_log_placed(s->db, &p->first->job, before, str_text(&reason),
+				      placement_document_candidates(p->document), clock_now_s(), err);
 	if (rc == 0)
 		rc = totals_add(s->db, moved ? "moves" : "placements", cluster, "", 1, err);
 	placement_plan_done(&where);
@@ -519,7 +402,7 @@ static void place(struct scheduler *s, struct placement *p, const char *name)
 	CLEANUP(mem_freep) char *cluster = mem_strdup(name);
 	CLEANUP(json_freep) json_t *document = copy_as(p, PLACEMENT_PLACED);
 	CLEANUP(db_rollbackp) struct db *tx = s->db;
-	json_t *candidate = candidate_named(document, cluster);
+	json_t *candidate = placement_document_candidate(document, cluster);
 	json_object_set(document, "expected_start", json_object_get(candidate, "expected_start"));
 	json_object_set_new(candidate, "had", json_true());
 	fault_point("place-before-commit");
@@ -537,13 +420,11 @@ static void place(struct scheduler *s, struct placement *p, const char *name)
 
 static void choose(struct scheduler *s, struct placement *p)
 {
-	const json_t *best = best_of(p);
-	if (best == NULL)
-		best = first_refusing(p);
-	if (best == NULL)
+	const char *cluster = placement_document_choice(p->document);
+	if (cluster == NULL)
 		ask_later(s, p);
 	else
-		place(s, p, text_of(best, "cluster"));
+		place(s, p, cluster);
 }
 
 static void step_choosing(struct scheduler *s, struct placement *p)
@@ -555,16 +436,6 @@ static void step_choosing(struct scheduler *s, struct placement *p)
 }
 
 /* ---- moving ---- */
-
-static bool has_open(const struct placement *p)
-{
-	size_t i;
-	json_t *candidate;
-	json_array_foreach(candidates_of(p), i, candidate)
-		if (is_open(candidate))
-			return true;
-	return false;
-}
 
 /* Another would take it: what waits here is to end. */
 static void withdraw(struct scheduler *s, struct placement *p, const char *target)
@@ -599,13 +470,13 @@ static void step_placed(struct scheduler *s, struct placement *p)
 	if (p->begun) {
 		settle(s, p);
 	} else if (p->awaited > 0) {
-		const json_t *best = have_answers(s, p) ? best_of(p) : NULL;
-		CLEANUP(mem_freep) char *target = best != NULL ? mem_strdup(text_of(best, "cluster")) : NULL;
+		const char *best = have_answers(s, p) ? placement_document_best(p->document) : NULL;
+		CLEANUP(mem_freep) char *target = best != NULL ? mem_strdup(best) : NULL;
 		if (target != NULL && at_rest)
 			withdraw(s, p, target);
 		else if (p->awaited == 0)
 			ask_later(s, p);
-	} else if (late && at_rest && has_open(p)) {
+	} else if (late && at_rest && placement_document_has_open(p->document)) {
 		ask(s, p);
 	}
 }
@@ -653,7 +524,7 @@ int placement_left(struct scheduler *s, struct placement *p, const char *why, st
 	p->tries++;
 	p->due_ms = clock_mono_ms() + backoff_s(p->tries, 2, 120, randombytes_random()) * 1000;
 	snprintf(text, sizeof text, "cluster %s, where its secrets are to be removed: %s",
-		 text_of(p->document, "cluster"), why);
+		 placement_document_text(p->document, "cluster"), why);
 	return tell(s, p, text, err);
 }
 
@@ -662,7 +533,7 @@ static void step_leaving(struct scheduler *s, struct placement *p)
 	if (p->leaving || p->busy > 0)
 		return;
 	if (p->left || !p->sent) {
-		place(s, p, text_of(p->document, "target"));
+		place(s, p, placement_document_text(p->document, "target"));
 		return;
 	}
 	p->turn++;

@@ -7,26 +7,10 @@
 #define NEL_SCHED_PLACEMENT_H
 
 #include "db/placements.h"
+#include "sched/placement_document.h"
 #include "sched/scheduler_state.h"
 
 #include <jansson.h>
-
-enum placement_state {
-	PLACEMENT_CHOOSING,    /* nothing of it is anywhere */
-	PLACEMENT_PLACED,      /* it is on a cluster, where nothing of it has been seen to start */
-	PLACEMENT_WITHDRAWING, /* what waits there is to end */
-	PLACEMENT_LEAVING,     /* it has ended, and its secrets are to be removed there */
-	PLACEMENT_SETTLED      /* it stays where it is */
-};
-
-/* What a cluster said of it. */
-enum placement_answer {
-	ANSWER_STARTS,   /* when the job would start */
-	ANSWER_TAKES,    /* that it would take it */
-	ANSWER_REFUSED,  /* that it would not, or lacks something */
-	ANSWER_SILENT,   /* nothing, or not in time */
-	ANSWER_LEFT_OUT, /* it was not asked: the config cannot run there */
-};
 
 struct placement {
 	int64_t seq;      /* of the evaluation: the hash key */

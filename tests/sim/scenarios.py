@@ -4,6 +4,7 @@ import connections  # noqa: F401
 import crashes  # noqa: F401
 import cuts  # noqa: F401
 import disks  # noqa: F401
+import evidence  # noqa: F401
 import old_stores  # noqa: F401
 import placing  # noqa: F401
 import sbatch_answers  # noqa: F401

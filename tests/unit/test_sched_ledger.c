@@ -12,19 +12,32 @@
 #define NOW 2000000000
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const ends[] = {"COMPLETED",      "TIMEOUT",   "PREEMPTED",    "NODE_FAIL", "FAILED",
-				   "OUT_OF_MEMORY",  "CANCELLED", "BOOT_FAIL",    "DEADLINE",  "CANCELLED by 0",
-				   "REVOKED_BEFORE", "NEVER_RAN", "SAME_REQUEUED"};
+static const char *const ends[] = {"COMPLETED",      "TIMEOUT",   "PREEMPTED",     "NODE_FAIL", "FAILED",
+				   "OUT_OF_MEMORY",  "CANCELLED", "BOOT_FAIL",     "DEADLINE",  "CANCELLED by 0",
+				   "REVOKED_BEFORE", "NEVER_RAN", "SAME_REQUEUED", "IDLE",      "WITHDRAWN"};
+
+static const char *end_of(int i)
+{
+	return ends[(size_t)i % COUNT(ends)];
+}
+
+/* Three jobs of one evaluation share a deployment. */
+static bool is_shared(int i)
+{
+	return i % 7 == 6;
+}
+
+#define STILL_S 10 /* of an attempt that was ended since it was idle */
 
 /* What sacct answers about attempt i, and the run time and GPU seconds that it comes to; 8 GPUs are asked for. */
 static void add_sacct(struct str *text, int i, int64_t *run_s, int64_t *gpu_s)
 {
-	const char *end = ends[(size_t)i % (sizeof ends / sizeof ends[0])];
+	const char *end = end_of(i);
 	int64_t elapsed = 1 + (i * 7919) % 86399;
 	int64_t earlier = 1 + (i * 104729) % 3599;
 	int gpus = i % 5 == 0 ? 4 : 8; /* as given, which need not be what was asked for */
 	const char *untold = "billing=4,cpu=4,node=1";
-	if (strcmp(end, "NEVER_RAN") == 0) {
+	if (strcmp(end, "NEVER_RAN") == 0 || strcmp(end, "WITHDRAWN") == 0) {
 		str_appendf(text, "a|%d|CANCELLED by 7|0:0|1999000000|Unknown|1999000100|0|n.%d|None assigned|\n",
 			    100 + i, i);
 		return;
@@ -39,7 +52,10 @@ static void add_sacct(struct str *text, int i, int64_t *run_s, int64_t *gpu_s)
 	}
 	bool tells = i % 3 != 0;
 	str_appendf(text, "a|%d|%s|%d:0|1999000000|1999000010|1999900000|%d|n.%d|n1|", 100 + i,
-		    requeued || strcmp(end, "REVOKED_BEFORE") == 0 ? "COMPLETED" : end, i % 2, (int)elapsed, i);
+		    requeued || strcmp(end, "REVOKED_BEFORE") == 0 ? "COMPLETED"
+		    : strcmp(end, "IDLE") == 0                     ? "FAILED"
+								   : end,
+		    i % 2, (int)elapsed, i);
 	if (tells)
 		str_appendf(text, "billing=4,cpu=4,gres/gpu:a100=%d,gres/gpu=%d,node=1\n", gpus, gpus);
 	else
@@ -77,6 +93,16 @@ static void test_ledger_of_every_end_equals_sacct(void **state)
 	int64_t run_s = 0;
 	int64_t gpu_s = 0;
 	int64_t lost_gpu_s = 0;
+	int64_t idle_gpu_s = 0;
+	CLEANUP(str_done) struct str shared = {0};
+	struct evaluation_row evaluation = sample_evaluation(99);
+	assert_ok(f, evaluations_insert(f->db, &evaluation, &f->err));
+	for (int i = 0; i < 3; i++) {
+		struct job_row row = sample_job(&evaluation, i);
+		assert_ok(f, jobs_insert(f->db, &row, &f->err));
+		str_appendf(&shared, "%s\"%s\"", i > 0 ? "," : "[", row.id);
+	}
+	str_append_c(&shared, ']');
 	for (int i = 0; i < ATTEMPTS; i++) {
 		snprintf(ids[i], sizeof ids[i], "%d", 100 + i);
 		snprintf(names[i], sizeof names[i], "n.%d", i);
@@ -85,10 +111,13 @@ static void test_ledger_of_every_end_equals_sacct(void **state)
 		str_appendf(&answer, "w|%s\n", ids[i]);
 		int64_t before_s = gpu_s;
 		add_sacct(&answer, i, &run_s, &gpu_s);
-		const char *end = ends[(size_t)i % (sizeof ends / sizeof ends[0])];
+		const char *end = end_of(i);
 		bool succeeded = strcmp(end, "COMPLETED") == 0 || strcmp(end, "REVOKED_BEFORE") == 0 ||
 				 strcmp(end, "SAME_REQUEUED") == 0;
-		lost_gpu_s += succeeded || i % 4 == 0 ? 0 : gpu_s - before_s; /* every fourth has made progress */
+		bool lost = !succeeded && (i % 4 != 0 || is_shared(i)); /* every fourth has made progress */
+		lost_gpu_s += lost ? gpu_s - before_s : 0;
+		if (strcmp(end, "IDLE") == 0 && !is_shared(i) && !lost)
+			idle_gpu_s += STILL_S * (i % 3 != 0 && i % 5 == 0 ? 4 : 8);
 	}
 	str_appendf(&answer, "end\n");
 	struct observe_reply reply = parse(orders, str_text(&answer));
@@ -118,11 +147,20 @@ static void test_ledger_of_every_end_equals_sacct(void **state)
 						      .gpus = 8,
 						      .elapsed_s = -1,
 						      .exit_code = -1};
+		if (is_shared(i)) {
+			common.row.at_once = 3;
+			common.attempt.jobs = mem_strdup(str_text(&shared));
+		}
+		if (strcmp(end_of(i), "WITHDRAWN") == 0)
+			common.attempt.withdrawn_at = 1999000050;
 		struct judgement j;
 		reconcile(&common.row, &chain.job, &common.attempt, 0, &reply.items[i], &rules, &j);
 		assert_true(common.attempt.ended_at != 0);
+		if (strcmp(end_of(i), "IDLE") == 0 && !is_shared(i))
+			common.attempt.use = (struct gpu_use){.samples = 9, .still_s = STILL_S};
 		assert_ok(f, ledger_attempt_ended(f->db, &chain, &reply.items[i], &lost, &f->err));
 		free(chain.job.waiting_on);
+		free(common.attempt.jobs);
 		free(common.attempt.slurm_state);
 		free(common.attempt.nodes);
 	}
@@ -137,6 +175,8 @@ static void test_ledger_of_every_end_equals_sacct(void **state)
 	assert_int_equal(all.items[0].run_s, run_s);
 	assert_int_equal(all.items[0].gpu_s, gpu_s);
 	assert_int_equal(all.items[0].lost_gpu_s, lost_gpu_s);
+	assert_true(idle_gpu_s > 0);
+	assert_int_equal(all.items[0].idle_gpu_s, idle_gpu_s);
 	assert_int_equal(people.count, 2);
 	assert_string_equal(people.items[0].user, "anna");
 	assert_int_equal(people.items[0].gpu_s + people.items[1].gpu_s, gpu_s);
