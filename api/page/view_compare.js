@@ -23,7 +23,7 @@ function row(item, open) {
     h('td', {class: 'verdict'}, verdict(item.verdict), h('div', {class: 'soft small wrap'}, howSure(item)), item.differs?.length > 0 && h('div', {class: 'small wrap'}, `other ${item.differs.join(', ')}`)),
     h('td', {class: 'number'}, item.difference > 0 && '+', score(item.difference), item.ci95 && h('div', {class: 'soft small'}, `${score(item.ci95[0], 3)} to ${score(item.ci95[1], 3)}`)),
     side(item, item.a_job, item.a), side(item, item.b_job, item.b),
-    h('td', {}, flips ? h('button', {onclick: () => open(item), disabled: flips.better + flips.worse === 0, 'aria-label': `Samples of ${item.task} that flipped`},
+    h('td', {}, flips ? h('button', {onclick: () => open(item), disabled: flips.better + flips.worse === 0, 'aria-label': `${flips.worse} worse, ${flips.better} better: samples of ${item.task} that flipped`},
       `${flips.worse} worse, ${flips.better} better`) : h('span', {class: 'soft small'}, 'no samples in common')));
 }
 
