@@ -51,6 +51,12 @@ def out_of_time(site):
 
 
 @submission()
+def out_of_budget(site):
+    execution = {**SHARED["execution"], "walltime": "00:02:00", "max_walltime": "00:03:50"}
+    return site.vllm(task(4), task(40, delay_s=200, parallelism=1), task(4), execution=execution)
+
+
+@submission()
 def mixed(site):
     fails = task(4, extra={"fail_with": 7})
     return site.vllm(fails, LONG, task(4), task(4, post_cmd="rm /results/results.yml"), **SHARED)
@@ -227,6 +233,22 @@ def test_after_a_time_out_only_what_has_no_end_is_evaluated(run, bed):
     timeouts = len(jobs[0]["attempts"]) - 1
     assert starts(jobs) == [1] * (timeouts + 1)
     bed.await_ledger(run.daemon.client, evaluation["id"], ["TIMEOUT"] * timeouts + ["COMPLETED"])
+
+
+def test_budget_is_that_of_all_together_charged_once_and_clips_the_last_attempt(run, bed):
+    evaluation, jobs = ended(run, "out_of_budget", "failed")
+    (chain,) = evaluation["chains"]
+    assert chain["state"] == "budget_exhausted"
+    assert [job["state"] for job in jobs] == ["succeeded", "budget_exhausted", "budget_exhausted"]
+    attempts = jobs[0]["attempts"]
+    assert [attempt["time_limit_s"] for attempt in attempts] == [120, 60]
+    assert [attempt["jobs"] for attempt in attempts] == [[job["id"] for job in jobs[:2]], [jobs[1]["id"]]]
+    run_s, _ = bed.await_ledger(run.daemon.client, evaluation["id"], ["TIMEOUT", "TIMEOUT|FAILED"])
+    assert 120 < run_s <= 230 and chain["budget"]["limit_s"] == 230
+    assert [holder["budget"]["used_s"] for holder in (chain, *jobs)] == [run_s] * 4
+    for job in jobs[1:]:
+        assert f"ran {run_s} s of 230 s" in job["reason"]
+    assert questions(jobs[0]) == [0, 1, 2, 3]
 
 
 def test_server_that_died_once_is_started_again_and_tasks_go_on_where_they_were(run, bed):
