@@ -2,7 +2,8 @@
 
 import filled
 import pytest
-from conftest_of_api import CONFIG, of_api
+from chromium import Browser
+from conftest_of_api import CONFIG, Daemon, of_api
 
 MODEL, TASK = filled.MODELS, filled.TASKS[0]
 PAIR = [f"{filled.identifier(filled.COUNT + 8 + 3 * place)}.0" for place in (0, 1)]  # jobs of the first two models and the first task
@@ -142,6 +143,66 @@ def test_own_page_shows_secrets_by_name_alone_and_revokes_a_token(ann, daemon):
     ann.click("Do it")
     ann.until(lambda: "to be revoked" not in ann.driver.execute_script("return document.querySelector('main').innerText"), "a list without it")
     assert client.get(f"/v1/tokens/{made['id']}").json()["state"] == "revoked"
+
+
+def test_own_page_shows_webhooks_and_the_key_to_paste(driver, tmp_path):
+    daemon = Daemon(tmp_path)
+    text = daemon.settings.read_text()
+    account = text[text.rindex("    identity: {username: "):text.index("}\n", text.rindex("    identity: {username: ")) + 2]
+    daemon.settings.write_text(text.replace(account, "    identity: per_user\n"))
+    daemon.prepare()
+    daemon.start()
+    try:
+        client = daemon.client("ann")
+        browser = Browser(driver, daemon.base)
+        browser.sign_in(daemon.tokens["ann"])
+        browser.go("me", "No webhook")
+        assert "A key is made where a cluster has identity: per_user." in browser.text()
+        client.post("/v1/webhooks", 201, json={"url": "https://hooks.example/of-ann"})
+        key = client.request("PUT", "/v1/identities/beta", json={"username": "alice"}).json()
+        browser.go("me", "https://hooks.example/of-ann")
+        shown = browser.find("pre").text
+        assert shown == key["authorized_keys"] and "ssh-ed25519 " in shown
+        assert f"beta: {key['state']}" in browser.text() and key["instructions"] in browser.text()
+        assert "PRIVATE KEY" not in driver.page_source
+    finally:
+        daemon.stop()
+
+
+def cells(browser, table):
+    rows = browser.driver.find_elements("css selector", f"[aria-label='{table}'] tbody tr")
+    return [[cell.text for cell in row.find_elements("css selector", "th, td")] for row in rows]
+
+
+def test_admin_has_the_people_what_they_did_and_what_they_used(browser, daemon):
+    client = daemon.client("root-of-all")
+    daemon.client("eve").post("/v1/tokens", 403, json={"label": "not for viewers"})
+    browser.sign_in(daemon.tokens["root-of-all"])
+    browser.go("admin", "Audit")
+    users = client.get("/v1/users?limit=500").json()["items"]
+    assert sorted(row[:2] for row in cells(browser, "People")) == sorted([user["name"], user["role"]] for user in users)
+    refused = [row for row in cells(browser, "Audit") if row[1] == "eve" and "refused" in row[4]]
+    known = [row for row in client.get("/v1/audit?limit=200").json()["items"] if row["actor"] == "eve" and row["outcome"] == "refused"]
+    assert known and [row[2].partition(" ×")[0] for row in refused] == [row["action"] for row in known]
+    used = {row["user"]: row["gpu_s"] for row in client.get("/v1/usage?by=user").json()["items"]}
+    shown = {row[0]: row[1] for row in cells(browser, "Person")}
+    assert {"ann", "bob"} <= set(used) and set(shown) == set(used)
+    for person, seconds in used.items():
+        assert abs(float(shown[person].replace(",", "")) - seconds / 3600) <= 0.5, person
+
+
+def test_campaign_is_paused_and_goes_on_by_its_buttons(ann, daemon):
+    client = daemon.client("ann")
+    made = client.post("/v1/campaigns", 201, json={"name": "of buttons", "config": CONFIG, "parameter": "target.api_endpoint.model_id",
+                                                   "values": ["org/step-1", "org/step-2"], "live": 1}).json()["id"]
+    ann.go(f"campaigns/{made}", "2 values")
+    for button, state in (("Pause", "paused"), ("Resume", "active")):
+        ann.click(button)
+        ann.until(lambda: client.get(f"/v1/campaigns/{made}").json()["state"] == state, state)
+        ann.until(lambda: ann.find("h1 + .row .state").text.endswith(state), f"{state}, shown")
+    ann.click("Cancel")
+    ann.click("Cancel it")
+    ann.until(lambda: client.get(f"/v1/campaigns/{made}").json()["state"] == "cancelled", "cancelled")
 
 
 def test_campaign_is_cancelled_by_its_button(browser, daemon):
