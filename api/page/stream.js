@@ -1,4 +1,4 @@
-// Server-Sent Events that are read until they are closed. Other than an EventSource it says why it was refused, asks again
+// Server-Sent Events that are read until they are closed. Unlike an EventSource it says why it was refused, asks again
 // after a refusal, too, and comes back behind the last event even then, so that nothing is missed and nothing comes twice.
 import {send} from './api.js';
 

@@ -241,6 +241,25 @@ def test_a_tab_has_one_event_stream_whatever_it_shows(ann, daemon):
     ann.until(lambda: streams() == 1, "the end of the other tab's stream")
 
 
+TOPS = "return [...document.querySelectorAll('.panel')].slice(0, 4).map((panel) => panel.getBoundingClientRect().top)"
+
+
+def test_nothing_jumps_and_the_focus_stays_while_what_is_shown_changes(ann, daemon):
+    client = daemon.client("ann")
+    ann.go("", "Newest evaluations")
+    link = ann.find("[aria-label=Running] tbody a")
+    ann.driver.execute_script("arguments[0].focus(); scrollTo(0, 150); window.before = [arguments[0], scrollY]", link)
+    tops = ann.driver.execute_script(TOPS)
+    made = client.submit().json()["id"]
+    ann.until(lambda: ann.driver.find_elements("css selector", f"a[href='#/evaluations/{made}']"), "the new evaluation")
+    assert ann.driver.execute_script(TOPS) == tops  # though more jobs wait
+    client.post(f"/v1/evaluations/{made}/cancel")
+    ann.until(lambda: "cancelled" in ann.driver.execute_script(
+        "return document.querySelector(arguments[0]).closest('tr, li, a.list-row, div').innerText", f"a[href='#/evaluations/{made}']"), "its end")
+    assert ann.driver.execute_script("return document.activeElement === window.before[0] && scrollY === window.before[1] && scrollY > 0")
+    assert ann.driver.execute_script(TOPS) == tops
+
+
 def test_times_are_relative_and_the_exact_one_is_at_hand(ann, api):
     evaluation = api(f"evaluations/{MADE['running']}")
     ann.go(f"evaluations/{MADE['running']}", "3 jobs")
