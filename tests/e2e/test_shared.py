@@ -227,7 +227,7 @@ def test_after_a_time_out_only_what_has_no_end_is_evaluated(run, bed):
     assert jobs[0]["id"] not in second["jobs"] and jobs[2]["id"] in second["jobs"]
     for job in jobs:
         assert sorted(answers(job)) == sorted(set(answers(job))), "something was evaluated twice"
-    assert questions(jobs[0]) == sorted(set(questions(jobs[0])))
+    assert sorted(questions(jobs[0])) == sorted(set(questions(jobs[0]))) # in an order of their own, where two are under way
     used = sum(attempt["elapsed_s"] for attempt in jobs[0]["attempts"])
     assert chain["budget"]["used_s"] == used
     timeouts = len(jobs[0]["attempts"]) - 1
@@ -248,7 +248,7 @@ def test_budget_is_that_of_all_together_charged_once_and_clips_the_last_attempt(
     assert [holder["budget"]["used_s"] for holder in (chain, *jobs)] == [run_s] * 4
     for job in jobs[1:]:
         assert f"ran {run_s} s of 230 s" in job["reason"]
-    assert questions(jobs[0]) == [0, 1, 2, 3]
+    assert sorted(questions(jobs[0])) == [0, 1, 2, 3]
 
 
 def test_server_that_died_once_is_started_again_and_tasks_go_on_where_they_were(run, bed):
@@ -256,10 +256,10 @@ def test_server_that_died_once_is_started_again_and_tasks_go_on_where_they_were(
     assert starts(jobs) == [2] and [len(job["attempts"]) for job in jobs] == [1] * 3
     for job in jobs:
         assert sorted(answers(job)) == sorted(set(answers(job))), "something was answered twice"
-    # Asked while the server was away, too, in vain; what had been answered before is not asked again.
+    # What was under way is asked again, and what was asked in vain while the server was away; what had been answered is not.
     asked = questions(jobs[1])
-    again = next(i for i in range(1, len(asked)) if asked[i] < asked[i - 1])
-    assert asked[again] > 0 and asked[again:] == list(range(asked[again], 20)), asked
+    again = next((i for i in range(1, len(asked)) if asked[i] <= asked[i - 1]), 0)
+    assert asked[again:] == list(range(asked[again], 20)) and (again == 0 or asked[again] > 0), asked
     bed.await_ledger(run.daemon.client, evaluation["id"], ["COMPLETED"])
 
 

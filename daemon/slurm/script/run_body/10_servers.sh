@@ -298,8 +298,7 @@ stop_servers() {
         while kill -0 "$pid" 2>/dev/null && ((SECONDS < deadline && !killing)); do
             sleep 1
         done
-        kill -KILL "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
+        ! kill -KILL "$pid" 2>/dev/null || wait "$pid" 2>/dev/null
     done
     server_pids=()
 }

@@ -124,7 +124,7 @@ seal_results() {
 
 # `wait` returns early, with the number of a signal, when a trap has run.
 wait_for_evaluation() { # PID
-    local status again=0
+    local status
     while :; do
         ((!terminated || forwarded)) || forward_term
         ((!killing && !overtaken)) || kill_evaluation "$1"
@@ -132,12 +132,21 @@ wait_for_evaluation() { # PID
         status=$?
         kill -0 "$1" 2>/dev/null || break
     done
-    # What has ended keeps its exit code, unless a trap has run just now (128 and the number of ALRM or USR2).
-    while wait "$1" || again=$?; ((again == 142 || again == 140)); do
-        again=0
+    reap "$1" "$status"
+}
+
+# The exit code of a child that is there no more. When a trap runs in the very instant in which a child ends, bash (5.2) loses
+# its exit code, has it listed as running, and a `wait` for it would never return: then it is 143, for it was being stopped.
+reap() { # PID [EXIT-CODE THAT `wait` GAVE]
+    local code tries
+    ! jobs -rp | grep -qx -- "$1" || return 143
+    for ((tries = 0; tries < 20; tries++)); do
+        code=0
+        wait "$1" 2>/dev/null || code=$?
+        ((code == 138 || code == 140 || code == 142)) || break # a trap has run just now: USR1, USR2 or ALRM
     done
-    ((again == 127)) || status=$again
-    return "$status"
+    ((code != 127)) || code=${2-143} # bash has forgotten it
+    return "$code"
 }
 
 on_term() {

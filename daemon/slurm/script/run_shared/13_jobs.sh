@@ -174,7 +174,7 @@ end_jobs() {
     local name status
     for name in "${!job_pids[@]}"; do
         ! kill -0 "${job_pids[$name]}" 2>/dev/null || continue
-        wait "${job_pids[$name]}"
+        reap "${job_pids[$name]}"
         status=$?
         unset -v "job_pids[$name]"
         say "$name ended with exit code $status"
