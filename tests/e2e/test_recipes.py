@@ -115,8 +115,10 @@ def test_nel_from_a_config_to_scores(service):
 
 
 def test_nel_kill_and_resume(service):
-    identity = nel(service, "run", "config.yaml", "-o", "++evaluation.tasks.ifeval.nemo_evaluator_config.config.params.extra.delay_s=60"
-                   )[0].strip()
+    params = "++evaluation.tasks.ifeval.nemo_evaluator_config.config.params"
+    # Of 4 questions all are answered before the cancellation, and a resumption has nothing left to do.
+    longer = "-o", f"{params}.limit_samples=40", "-o", f"{params}.extra.delay_s=60"
+    identity = nel(service, "run", "config.yaml", *longer)[0].strip()
     nel(service, "kill", identity)
     assert "cancelled" in nel(service, "status", identity, "--watch", code=3)[0]
     nel(service, "resume", f"{identity}.0", "--reset-budget")
