@@ -59,6 +59,7 @@ struct daemon {
 	struct secret_key *master_key;
 	int lock_fd;
 	struct lanes *lanes;
+	struct look_board *look_board;
 	struct log_followers *followers;
 	struct scheduler *scheduler;
 	struct webhook_sender *webhooks;
@@ -96,6 +97,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	if (settings_load(settings_path, &settings, NULL, err) != 0)
 		return -1;
 	reload_begin(&d->settings, settings);
+	d->look_board = look_board_new();
 	log_level_from_name(settings->log_level, &level);
 	log_set_level(level);
 	if (cluster_keys_check(settings, err) != 0 || catalogue_load(settings->tasks_file, &d->catalogue, err) != 0 ||
@@ -104,7 +106,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    left_log_put_aside(settings->database, err) != 0 || db_migrate(settings->database, NULL, NULL, err) != 0 ||
 	    check_master_key(d, err) != 0 || ssh_init(err) != 0 ||
 	    lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
-	    scheduler_start(settings, d->lanes, d->master_key, &d->scheduler, err) != 0 ||
+	    scheduler_start(settings, d->lanes, d->look_board, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0 ||
 	    reply_keeper_start(settings->database, &d->replies, err) != 0 ||
 	    oidc_issuer_start(settings, &d->oidc, err) != 0)
@@ -115,6 +117,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 				      .master_key = d->master_key,
 				      .scheduler = d->scheduler,
 				      .lanes = d->lanes,
+				      .look_board = d->look_board,
 				      .followers = d->followers,
 				      .webhooks = d->webhooks,
 				      .oidc = d->oidc,
@@ -142,6 +145,7 @@ static void stop(struct daemon *d)
 		lanes_stop(d->lanes);
 	campaign_runner_free(d->service.campaigns);
 	scheduler_free(d->scheduler);
+	look_board_free(d->look_board);
 	lanes_free(d->lanes);
 	log_followers_free(d->followers);
 	ssh_done();

@@ -10,6 +10,7 @@
 #include "config/plan/eval_plan.h"
 #include "db/samples.h"
 #include "db/usage.h"
+#include "remote/look_board.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
 #include "sched/lost.h"
@@ -131,6 +132,7 @@ struct action {
 	bool told_early;                 /* that part has gone before: the rest is what sacct says */
 	struct unsettled_list unsettled; /* asked about together with the items, and behind them in the answer */
 	struct observe_reply observed;
+	struct look_board *look_board; /* a look at watched directories may go along; NULL: none does */
 
 	/* action_collect: one item */
 	struct collect_reply collected;

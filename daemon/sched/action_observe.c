@@ -35,6 +35,7 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 	action->use_sacct = watch->accounting;
 	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
 	action->count_nodes = watch->count_ms <= clock_mono_ms();
+	action->look_board = s->look_board;
 	struct nel_err err;
 	if ((action->use_sacct || action->ask_accounting) && !action->skip_sacct &&
 	    usage_unsettled(s->db, watch->name, watch->identity, clock_now_s(), UNSETTLED_MAX, &action->unsettled,
@@ -128,10 +129,15 @@ static int run(struct action *action, struct ssh_pool *pool, struct nel_err *err
 								   .attempt = row->number};
 	}
 	const struct observe_early early = {.take = tell_early, .arg = action};
+	struct waiting_look *along =
+	    action->look_board != NULL ? look_board_take(action->look_board, action->cluster, action->identity) : NULL;
 	const struct observe_wants wants = {.sacct = action->use_sacct && !action->skip_sacct,
-					    .nodes = action->count_nodes};
+					    .nodes = action->count_nodes,
+					    .look = along != NULL ? along->look : NULL};
 	int rc = slurm_observe(pool, orders, count, wants, action->timeout_ms, &early, &action->observed, err);
 	free(orders);
+	if (along != NULL)
+		along->answer(along, rc != 0 ? err : NULL);
 	return rc;
 }
 

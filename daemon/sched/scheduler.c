@@ -180,13 +180,14 @@ static void *scheduler_main(void *arg)
 	return NULL;
 }
 
-int scheduler_start(const struct settings *settings, struct lanes *lanes, const struct secret_key *master_key,
-		    struct scheduler **ret_scheduler, struct nel_err *err)
+int scheduler_start(const struct settings *settings, struct lanes *lanes, struct look_board *look_board,
+		    const struct secret_key *master_key, struct scheduler **ret_scheduler, struct nel_err *err)
 {
 	struct scheduler *s = mem_calloc(1, sizeof *s);
 	atomic_store(&s->settings, settings);
 	cluster_watches_init(&s->watches, settings);
 	s->lanes = lanes;
+	s->look_board = look_board;
 	s->master_key = master_key;
 	s->fair_share = fair_share_new();
 	s->started_s = clock_now_s();

@@ -6,15 +6,16 @@
 
 #include "base/secret.h"
 #include "config/settings/settings.h"
+#include "remote/look_board.h"
 #include "remote/workers.h"
 #include "sched/fair_share.h"
 #include "sched/observation_stats.h"
 
 struct scheduler;
 
-/* Opens its own database connection and starts the thread. settings, lanes and key must outlive it. */
-int scheduler_start(const struct settings *settings, struct lanes *lanes, const struct secret_key *master_key,
-		    struct scheduler **ret_scheduler, struct nel_err *err);
+/* Opens its own database connection and starts the thread. settings, lanes, board and key must outlive it. */
+int scheduler_start(const struct settings *settings, struct lanes *lanes, struct look_board *look_board,
+		    const struct secret_key *master_key, struct scheduler **ret_scheduler, struct nel_err *err);
 
 /* Something was stored that it should look at. Any thread; never blocks. */
 void scheduler_wake(struct scheduler *scheduler);

@@ -5,6 +5,7 @@
 #include "base/queue.h"
 #include "base/secret.h"
 #include "db/db.h"
+#include "remote/look_board.h"
 #include "remote/workers.h"
 #include "sched/active_chain.h"
 #include "sched/cluster_watch.h"
@@ -16,6 +17,7 @@
 struct scheduler {
 	const struct settings *_Atomic settings; /* a reload gives others */
 	struct lanes *lanes;
+	struct look_board *look_board;
 	const struct secret_key *master_key;
 	struct db *db;
 	struct queue *inbox; /* struct action; NULL items only wake */

@@ -4,10 +4,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/queue.h"
+#include "remote/look_board.h"
 #include "remote/workers.h"
 #include "service/campaign_finds.h"
 
 #include <sodium.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -16,6 +18,7 @@
 #define FAILED_INTERVAL_MS (10 * 60 * 1000) /* the longest between looks at a cluster that does not answer */
 #define QUIET_INTERVALS 4                   /* the longest while nothing changes, in the cluster's poll intervals */
 #define JITTER_PERCENT 20
+#define LATE_MS 3000 /* an observation comes within two poll intervals of the last one, and this; or there is none */
 
 /* A campaign within a look, or that is to be in one. */
 struct member {
@@ -36,6 +39,9 @@ struct place {
 	size_t flying;          /* looks that have no answer yet */
 	bool changed;           /* one of those that have one has told something new */
 	bool failed;            /* or has failed */
+	bool slow;              /* or took more time than an observation has for it */
+	bool alone;             /* so did the looks before: the next ones are execs of their own */
+	bool along;             /* the last one went along with an observation */
 	struct member *members; /* of this round */
 	size_t count;
 	struct place *next;
@@ -48,19 +54,19 @@ struct campaign_looks {
 	struct place *places;
 };
 
-/* A look on its way through a lane. */
+/* A look on its way: as work of its own, or on the board. */
 struct look {
 	struct lane_work work; /* first */
+	struct waiting_look waiting;
 	struct queue *answers;
 	int kick;
 	char *cluster;
 	char *identity;
-	bool shared;
 	int64_t timeout_ms;
 	int64_t sent_s;
 	struct member members[WATCHES_MAX];
-	struct watch_reply replies[WATCHES_MAX];
-	size_t count;
+	struct watch_look asked; /* of the members, as many */
+	bool along;              /* it went along with an observation */
 	bool failed;
 	struct nel_err err; /* why */
 };
@@ -76,9 +82,9 @@ static void member_done(struct member *m)
 
 static void look_free(struct look *look)
 {
-	for (size_t i = 0; i < look->count; i++) {
+	for (size_t i = 0; i < look->asked.count; i++) {
 		member_done(&look->members[i]);
-		watch_reply_done(&look->replies[i]);
+		watch_reply_done(&look->asked.replies[i]);
 	}
 	free(look->cluster);
 	free(look->identity);
@@ -102,6 +108,11 @@ static void place_free(struct place *place)
 	free(place);
 }
 
+static struct look *look_of(struct waiting_look *waiting)
+{
+	return (struct look *)((char *)waiting - offsetof(struct look, waiting));
+}
+
 struct campaign_looks *campaign_looks_new(struct service *service, int kick)
 {
 	struct campaign_looks *looks = mem_calloc(1, sizeof *looks);
@@ -123,6 +134,9 @@ void campaign_looks_free(struct campaign_looks *looks)
 	for (struct look *look = NULL; (look = queue_pop(looks->answers, 0)) != NULL;)
 		look_free(look);
 	queue_free(looks->answers);
+	for (struct waiting_look *waiting = NULL;
+	     (waiting = look_board_overdue(looks->service->look_board, INT64_MAX)) != NULL;)
+		look_free(look_of(waiting));
 	for (struct place *place = looks->places; place != NULL;) {
 		struct place *next = place->next;
 		place_free(place);
@@ -145,15 +159,17 @@ static void answer(struct look *look)
 static void run(struct lane_work *work, struct ssh_pool *pool)
 {
 	struct look *look = (struct look *)work;
-	struct watch_order orders[WATCHES_MAX];
-	for (size_t i = 0; i < look->count; i++)
-		orders[i] = (struct watch_order){.directory = look->members[i].watch.directory,
-						 .pattern = look->members[i].watch.pattern,
-						 .marker = look->members[i].watch.ready_file,
-						 .known = (const char *const *)look->members[i].known,
-						 .known_count = look->members[i].known_count};
-	look->failed =
-	    slurm_watch(pool, orders, look->count, look->shared, look->timeout_ms, look->replies, &look->err) != 0;
+	look->failed = slurm_watch(pool, &look->asked, look->timeout_ms, &look->err) != 0;
+	answer(look);
+}
+
+static void went_along(struct waiting_look *waiting, const struct nel_err *err)
+{
+	struct look *look = look_of(waiting);
+	look->along = true;
+	look->failed = err != NULL;
+	if (err != NULL)
+		look->err = *err;
 	answer(look);
 }
 
@@ -200,9 +216,13 @@ static void plan_next(struct campaign_looks *looks, struct place *place)
 				     : longer_ms < QUIET_INTERVALS * base_ms ? longer_ms
 									     : QUIET_INTERVALS * base_ms;
 	}
-	place->next_ms = clock_mono_ms() + with_jitter(place->interval_ms);
+	/* Due before the observation that it is to go along with, which has a jitter of its own. */
+	place->next_ms = clock_mono_ms() +
+			 (place->along ? place->interval_ms - place->interval_ms / 4 : with_jitter(place->interval_ms));
+	place->alone = place->slow;
 	place->changed = false;
 	place->failed = false;
+	place->slow = false;
 }
 
 /* True when values are new. */
@@ -210,21 +230,25 @@ static bool take(struct campaign_looks *looks, struct db *db, struct look *look)
 {
 	struct place *place = find_place(looks, look->cluster, look->identity);
 	bool any = false;
-	for (size_t i = 0; i < look->count; i++) {
+	for (size_t i = 0; i < look->asked.count; i++) {
 		struct nel_err err = {0};
 		bool changed = false;
 		bool found = false;
-		if (campaign_take_look(db, look->members[i].id, look->failed ? NULL : &look->replies[i], look->err.msg,
-				       look->sent_s, &changed, &found, &err) != 0 &&
+		const struct watch_reply *reply = look->failed ? NULL : &look->asked.replies[i];
+		if (campaign_take_look(db, look->members[i].id, reply, look->err.msg, look->sent_s, &changed, &found,
+				       &err) != 0 &&
 		    err.kind != NEL_NOTFOUND)
 			log_warning("what a campaign's directory holds cannot be stored",
 				    LOG_S("campaign", look->members[i].id), LOG_S("error", err.msg));
 		any = any || found;
-		if (place != NULL)
-			place->changed = place->changed || changed;
+		if (place == NULL)
+			continue;
+		place->changed = place->changed || changed;
+		place->slow = place->slow || (reply != NULL && reply->slow);
 	}
 	if (place != NULL) {
 		place->failed = place->failed || look->failed;
+		place->along = look->along;
 		if (--place->flying == 0)
 			plan_next(looks, place);
 	}
@@ -289,22 +313,40 @@ static struct look *look_new(struct campaign_looks *looks, struct db *db, const 
 	look->work = (struct lane_work){.run = run, .abandon = abandon};
 	look->answers = looks->answers;
 	look->kick = looks->kick;
+	look->waiting = (struct waiting_look){.look = &look->asked, .answer = went_along};
 	look->cluster = mem_strdup(place->cluster);
 	look->identity = mem_strdup(place->identity);
-	look->shared = !cluster->identity_per_user;
+	look->asked.shared = !cluster->identity_per_user;
 	look->timeout_ms = cluster->command_timeout_s * 1000;
 	look->sent_s = clock_now_s();
-	for (size_t i = first; i < place->count && look->count < WATCHES_MAX; i++) {
+	for (size_t i = first; i < place->count && look->asked.count < WATCHES_MAX; i++) {
 		struct nel_err err = {0};
 		if (list_known(db, &place->members[i], &err) != 0) {
 			log_warning("campaigns cannot be read", LOG_S("error", err.msg));
 			look_free(look);
 			return NULL;
 		}
-		look->members[look->count++] = place->members[i];
+		const struct member *m = &look->members[look->asked.count];
+		look->members[look->asked.count] = place->members[i];
 		place->members[i] = (struct member){0};
+		look->asked.orders[look->asked.count++] = (struct watch_order){.directory = m->watch.directory,
+									       .pattern = m->watch.pattern,
+									       .marker = m->watch.ready_file,
+									       .known = (const char *const *)m->known,
+									       .known_count = m->known_count};
 	}
 	return look;
+}
+
+/* By a command of its own. False: that cannot be now, and there is no look. */
+static bool send_alone(struct campaign_looks *looks, struct look *look)
+{
+	struct nel_err err = {0};
+	if (lanes_push(looks->service->lanes, look->cluster, look->identity, &look->work, &err) == 0)
+		return true;
+	log_debug("a look at directories has to wait", LOG_S("cluster", look->cluster), LOG_S("error", err.msg));
+	look_free(look);
+	return false;
 }
 
 static void send_looks(struct campaign_looks *looks, struct db *db, struct place *place)
@@ -313,36 +355,49 @@ static void send_looks(struct campaign_looks *looks, struct db *db, struct place
 	const struct settings_cluster *cluster = settings_cluster_by_name(settings, place->cluster);
 	place->next_ms = clock_mono_ms() + BUSY_MS; /* unless an answer comes, which says when */
 	for (size_t first = 0; cluster != NULL && first < place->count; first += WATCHES_MAX) {
-		struct nel_err err = {0};
 		struct look *look = look_new(looks, db, cluster, place, first);
 		if (look == NULL)
 			return;
-		if (lanes_push(looks->service->lanes, place->cluster, place->identity, &look->work, &err) != 0) {
-			log_debug("a look at directories has to wait", LOG_S("cluster", place->cluster),
-				  LOG_S("error", err.msg));
-			look_free(look);
+		int64_t recent_ms = 2 * cluster->poll_interval_s * 1000 + LATE_MS;
+		if ((place->alone || !look_board_leave(looks->service->look_board, place->cluster, place->identity,
+						       &look->waiting, recent_ms)) &&
+		    !send_alone(looks, look))
 			return;
-		}
 		place->flying++;
+	}
+}
+
+/* Looks that no observation has taken along go alone. */
+static void send_overdue(struct campaign_looks *looks)
+{
+	struct waiting_look *waiting = NULL;
+	while ((waiting = look_board_overdue(looks->service->look_board, clock_mono_ms())) != NULL) {
+		struct look *look = look_of(waiting);
+		struct place *place = find_place(looks, look->cluster, look->identity);
+		if (!send_alone(looks, look) && place != NULL)
+			place->flying--;
 	}
 }
 
 int64_t campaign_looks_send(struct campaign_looks *looks, struct db *db)
 {
-	int64_t wait_ms = INT64_MAX;
+	int64_t due_ms = INT64_MAX;
+	send_overdue(looks);
 	for (struct place **at = &looks->places; *at != NULL;) {
 		struct place *place = *at;
-		int64_t now_ms = clock_mono_ms();
 		if (place->count == 0 && place->flying == 0) {
 			*at = place->next;
 			place_free(place);
 			continue;
 		}
-		if (place->count > 0 && place->flying == 0 && place->next_ms <= now_ms)
+		if (place->count > 0 && place->flying == 0 && place->next_ms <= clock_mono_ms())
 			send_looks(looks, db, place);
-		if (place->flying == 0 && place->next_ms - now_ms < wait_ms)
-			wait_ms = place->next_ms > now_ms ? place->next_ms - now_ms : 0;
+		if (place->flying == 0 && place->next_ms < due_ms)
+			due_ms = place->next_ms;
 		at = &place->next;
 	}
-	return wait_ms;
+	int64_t overdue_ms = look_board_due_ms(looks->service->look_board);
+	due_ms = overdue_ms < due_ms ? overdue_ms : due_ms;
+	int64_t now_ms = clock_mono_ms();
+	return due_ms == INT64_MAX ? INT64_MAX : due_ms > now_ms ? due_ms - now_ms : 0;
 }

@@ -16,6 +16,7 @@
 struct campaign_runner; /* service/campaign_runner.h */
 struct lanes;           /* remote/workers.h */
 struct log_followers;   /* service/log_followers.h */
+struct look_board;      /* remote/look_board.h */
 struct oidc_issuer;     /* service/oidc/oidc_issuer.h */
 struct scheduler;       /* sched/scheduler.h */
 struct webhook_sender;  /* service/webhook_sender.h */
@@ -29,6 +30,7 @@ struct service {
 	struct log_followers *followers;   /* log files that are followed */
 	struct scheduler *scheduler;       /* to wake */
 	struct lanes *lanes;               /* to read files through */
+	struct look_board *look_board;     /* where looks wait for observations */
 	struct webhook_sender *webhooks;   /* to wake */
 	struct oidc_issuer *oidc;          /* its keys */
 	struct campaign_runner *campaigns; /* to wake */

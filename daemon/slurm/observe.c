@@ -47,6 +47,7 @@ static int render_list(const struct observe_order *orders, size_t count, struct 
 struct coming {
 	struct observe_parser *parser;
 	const struct observe_early *early;
+	struct watch_reader looked;
 };
 
 static void coming_done(struct coming *coming)
@@ -58,6 +59,8 @@ static void take_record(struct record *record, void *arg)
 {
 	struct coming *coming = arg;
 	struct observe_reply reply = {0};
+	if (coming->looked.count > 0 && watch_reader_take(&coming->looked, record))
+		return;
 	if (observe_parser_take(coming->parser, record) && coming->early != NULL) {
 		observe_parser_early(coming->parser, &reply);
 		coming->early->take(&reply, coming->early->arg);
@@ -72,15 +75,21 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 	CLEANUP(str_done) struct str list = {0};
 	CLEANUP(str_done) struct str data = {0};
 	size_t bytes = 0;
+	const struct watch_look no_look = {0};
+	if (wants.look != NULL)
+		coming.looked = (struct watch_reader){.replies = wants.look->replies, .count = wants.look->count};
 	if (render_list(orders, count, &list, err) != 0)
 		return -1;
 	remote_set_number(&data, "NEL_USE_SACCT", wants.sacct ? 1 : 0);
 	remote_set_number(&data, "NEL_COUNT_NODES", wants.nodes ? 1 : 0);
+	watch_render(wants.look != NULL ? wants.look : &no_look, &data);
 	struct remote_call call = {.script = "observe",
+				   .looks_into_directories = wants.look != NULL,
 				   .data = str_text(&data),
 				   .payload = str_text(&list),
 				   .payload_size = list.len,
-				   .output_max = OUTPUT_BASE + count * OUTPUT_PER_JOB,
+				   .output_max = OUTPUT_BASE + count * OUTPUT_PER_JOB +
+						 (wants.look != NULL ? watch_output_max(wants.look) : 0),
 				   .timeout_ms = timeout_ms,
 				   .on_record = take_record,
 				   .arg = &coming,
@@ -88,6 +97,7 @@ int slurm_observe(struct ssh_pool *pool, const struct observe_order *orders, siz
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
 	if (remote_run(pool, &call, &result, err) != 0 || observe_parser_end(coming.parser, ret_reply, err) != 0)
 		return -1;
+	watch_reader_end(&coming.looked);
 	ret_reply->bytes = bytes;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "chain/gpu_use.h"
 #include "slurm/records.h"
+#include "slurm/watch.h"
 #include "ssh/pool.h"
 
 #include <stdbool.h>
@@ -105,7 +106,8 @@ struct observe_early {
 /* What is asked beside squeue and the files. */
 struct observe_wants {
 	bool sacct;
-	bool nodes; /* counts: sinfo */
+	bool nodes;              /* counts: sinfo */
+	struct watch_look *look; /* watched directories, last; NULL: none */
 };
 
 /* Of a shared chain job_dir is shared.<k> (script_chain_dir()), and there is one order for all its jobs. An order

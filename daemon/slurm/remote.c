@@ -94,12 +94,14 @@ static void render_script(const struct remote_call *call, const char *const *env
 	if (call->data != NULL)
 		str_append(s, call->data);
 	append_script(s, "remote_common");
-	if (call->asks_mounts)
+	if (call->asks_mounts || call->looks_into_directories)
 		append_script(s, "run_body/09_mounts");
 	if (call->takes_fingerprint)
 		append_script(s, "remote_fingerprint");
 	if (call->chooses_walltime)
 		append_script(s, "remote_walltime");
+	if (call->looks_into_directories)
+		append_script(s, "remote_directories");
 	CLEANUP(mem_freep) char *script = mem_printf("remote_%s", call->script);
 	append_script(s, script);
 	str_appendf(s, "\n}\n#%s", mark);

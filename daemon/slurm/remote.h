@@ -11,10 +11,11 @@
 #define REMOTE_COMMAND_SIZE 1024
 
 struct remote_call {
-	const char *script;     /* "submit" for remote_submit.sh */
-	bool asks_mounts;       /* it needs run_body/09_mounts.sh */
-	bool takes_fingerprint; /* it needs remote_fingerprint.sh */
-	bool chooses_walltime;  /* it needs remote_walltime.sh */
+	const char *script;          /* "submit" for remote_submit.sh */
+	bool asks_mounts;            /* it needs run_body/09_mounts.sh */
+	bool takes_fingerprint;      /* it needs remote_fingerprint.sh */
+	bool chooses_walltime;       /* it needs remote_walltime.sh */
+	bool looks_into_directories; /* it needs remote_directories.sh */
 	const char *data;    /* assignments of upper-case NEL_ variables, made with the functions below; NULL: none */
 	const void *payload; /* what the script reads from standard input; may hold secrets */
 	size_t payload_size;

@@ -76,32 +76,38 @@ static void read_entry(struct watch_reply *reply, const struct record *record, s
 	reply->entries[reply->count++] = entry;
 }
 
-/* What is known of one watch while its answers come. */
-struct progress {
-	bool told;
-	size_t room;
-};
-
-/* A line that makes no sense is passed over. */
-static void read_line(struct record *record, struct watch_reply *replies, struct progress *progress, size_t count)
+bool watch_reader_take(struct watch_reader *reader, struct record *record)
 {
 	char kind = record->fields[0][0];
-	if (kind == '\0' || strchr("dmcio", kind) == NULL || record->fields[0][1] != '|')
-		return;
-	size_t fields = kind == 'm' ? 2 : kind == 'd' ? 3 : 4;
+	if (kind == '\0' || strchr("dhcxio", kind) == NULL || record->fields[0][1] != '|')
+		return false;
+	size_t fields = kind == 'h' || kind == 'x' ? 2 : kind == 'd' ? 3 : 4;
 	if (!record_split(record, fields, fields))
-		return;
+		return true;
 	int64_t i = record_number(record->fields[1], WATCHES_MAX, -1);
-	if (i < 0 || (size_t)i >= count)
-		return;
-	if (kind == 'd') {
-		progress[i].told = true;
-		free(replies[i].why);
-		replies[i].why = record->fields[2][0] != '\0' ? one_text(record->fields[2]) : NULL;
-	} else if (kind == 'm') {
-		replies[i].more = true;
-	} else {
-		read_entry(&replies[i], record, &progress[i].room);
+	if (i < 0 || (size_t)i >= reader->count)
+		return true;
+	struct watch_reply *reply = &reader->replies[i];
+	switch (kind) {
+	case 'd':
+		reader->progress[i].told = true;
+		free(reply->why);
+		reply->why = record->fields[2][0] != '\0' ? one_text(record->fields[2]) : NULL;
+		break;
+	case 'h': reply->slow = true; break;
+	case 'x': reply->more = true; break;
+	default: read_entry(reply, record, &reader->progress[i].room);
+	}
+	return true;
+}
+
+void watch_reader_end(struct watch_reader *reader)
+{
+	for (size_t i = 0; i < reader->count; i++) {
+		if (reader->progress[i].told)
+			continue;
+		reader->replies[i].why = mem_strdup("its turn has not come: others take long");
+		reader->replies[i].slow = true;
 	}
 }
 
@@ -109,7 +115,7 @@ int watch_parse(const char *text, size_t size, struct watch_reply *replies, size
 {
 	struct records records;
 	struct record record;
-	struct progress progress[WATCHES_MAX] = {0};
+	struct watch_reader reader = {.replies = replies, .count = count};
 	if (records_begin(text, size, &records, err) != 0)
 		return -1;
 	while (records_next(&records, &record)) {
@@ -117,47 +123,58 @@ int watch_parse(const char *text, size_t size, struct watch_reply *replies, size
 			return record_error(&record, err);
 		if (record_is(&record, "end")) {
 			for (size_t i = 0; i < count; i++)
-				if (!progress[i].told)
+				if (!reader.progress[i].told)
 					return records_truncated(err);
 			return 0;
 		}
-		read_line(&record, replies, progress, count);
+		watch_reader_take(&reader, &record);
 	}
 	return records_truncated(err);
 }
 
-int slurm_watch(struct ssh_pool *pool, const struct watch_order *orders, size_t count, bool shared, int64_t timeout_ms,
-		struct watch_reply *replies, struct nel_err *err)
+void watch_render(const struct watch_look *look, struct str *data)
+{
+	CLEANUP(str_done) struct str known = {0};
+	remote_set_number(data, "NEL_SHARED", look->shared);
+	remote_array_begin(data, "NEL_DIRECTORIES");
+	for (size_t i = 0; i < look->count; i++)
+		remote_array_add(data, look->orders[i].directory);
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_PATTERNS");
+	for (size_t i = 0; i < look->count; i++)
+		remote_array_add(data, look->orders[i].pattern);
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_MARKERS");
+	for (size_t i = 0; i < look->count; i++)
+		remote_array_add(data, look->orders[i].marker != NULL ? look->orders[i].marker : "");
+	remote_array_end(data);
+	remote_array_begin(data, "NEL_KNOWN");
+	for (size_t i = 0; i < look->count; i++) {
+		for (size_t k = 0; k < look->orders[i].known_count; k++) {
+			known.len = 0;
+			str_appendf(&known, "%zu|%s", i, look->orders[i].known[k]);
+			remote_array_add(data, str_text(&known));
+		}
+	}
+	remote_array_end(data);
+}
+
+size_t watch_output_max(const struct watch_look *look)
+{
+	return look->count * OUTPUT_MAX_PER_WATCH;
+}
+
+int slurm_watch(struct ssh_pool *pool, struct watch_look *look, int64_t timeout_ms, struct nel_err *err)
 {
 	CLEANUP(str_done) struct str data = {0};
-	CLEANUP(str_done) struct str known = {0};
 	CLEANUP(ssh_result_done) struct ssh_result result = {0};
-	if (count > WATCHES_MAX)
-		return err_set(err, NEL_INTERNAL, "more than %d directories at once", WATCHES_MAX);
-	remote_set_number(&data, "NEL_SHARED", shared);
-	remote_array_begin(&data, "NEL_DIRECTORIES");
-	for (size_t i = 0; i < count; i++)
-		remote_array_add(&data, orders[i].directory);
-	remote_array_end(&data);
-	remote_array_begin(&data, "NEL_PATTERNS");
-	for (size_t i = 0; i < count; i++)
-		remote_array_add(&data, orders[i].pattern);
-	remote_array_end(&data);
-	remote_array_begin(&data, "NEL_MARKERS");
-	for (size_t i = 0; i < count; i++)
-		remote_array_add(&data, orders[i].marker != NULL ? orders[i].marker : "");
-	remote_array_end(&data);
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < orders[i].known_count; k++)
-			str_appendf(&known, "%zu|%s\n", i, orders[i].known[k]);
+	watch_render(look, &data);
 	struct remote_call call = {.script = "watch",
-				   .asks_mounts = true,
+				   .looks_into_directories = true,
 				   .data = str_text(&data),
-				   .payload = str_text(&known),
-				   .payload_size = known.len,
-				   .output_max = count * OUTPUT_MAX_PER_WATCH,
+				   .output_max = watch_output_max(look),
 				   .timeout_ms = timeout_ms};
 	if (remote_run(pool, &call, &result, err) != 0)
 		return -1;
-	return watch_parse(result.output, result.output_size, replies, count, err);
+	return watch_parse(result.output, result.output_size, look->replies, look->count, err);
 }

@@ -27,8 +27,8 @@ static void test_parse_takes_each_watch_apart(void **state)
 	(void)state;
 	static const char text[] =
 	    BEGIN "d|0|\nc|0|" SIGNATURE "|step_2\ni|0|no marker|step_1\no|0|it is a link|odd \xff|name\n"
-		  "c|0|short|step_3\nc|0|" SIGNATURE "|../step_4\ni|0|x|a b\nc|9|" SIGNATURE "|a\nx|0|\n"
-		  "d|1|there is none\nd|2|\nm|2\nend\n";
+		  "c|0|short|step_3\nc|0|" SIGNATURE "|../step_4\ni|0|x|a b\nc|9|" SIGNATURE "|a\nz|0|\n"
+		  "d|1|there is none\nh|1\nd|2|\nx|2\nend\n";
 	struct watch_reply replies[3] = {0};
 	struct nel_err err = {0};
 	assert_int_equal(watch_parse(text, strlen(text), replies, 3, &err), 0);
@@ -47,6 +47,7 @@ static void test_parse_takes_each_watch_apart(void **state)
 	assert_string_equal(replies[1].why, "there is none");
 	assert_int_equal(replies[1].count, 0);
 	assert_true(replies[2].more);
+	assert_true(!replies[0].slow && replies[1].slow && !replies[2].slow);
 	for (size_t i = 0; i < COUNT(replies); i++)
 		watch_reply_done(&replies[i]);
 }
@@ -80,11 +81,17 @@ static int watch_setup(void **state)
 static void watch(const char *directory, const char *marker, const char *const *known, size_t known_count, bool shared,
 		  struct watch_reply *ret_reply)
 {
-	const struct watch_order order = {
-	    .directory = directory, .pattern = "step_*", .marker = marker, .known = known, .known_count = known_count};
+	struct watch_look look = {.orders = {{.directory = directory,
+					      .pattern = "step_*",
+					      .marker = marker,
+					      .known = known,
+					      .known_count = known_count}},
+				  .count = 1,
+				  .shared = shared};
 	struct nel_err err = {0};
-	if (slurm_watch(NULL, &order, 1, shared, 60000, ret_reply, &err) != 0)
+	if (slurm_watch(NULL, &look, 60000, &err) != 0)
 		fail_msg("%s", err.msg);
+	*ret_reply = look.replies[0];
 }
 
 static const struct watch_entry *entry_of(const struct watch_reply *reply, const char *name)

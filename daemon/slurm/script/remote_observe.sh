@@ -13,6 +13,7 @@
 #   j|<index>|<job>|<start,start,...>|<progress/total>|<exit|start|end|attempt|why>             of each job on a shared deployment
 #                                                     that has begun or ended (run_shared/13_jobs.sh); the last: '' or its end
 #   n|<nodes>|<free nodes>|<GPUs>|<free GPUs>                                             in service, when NEL_COUNT_NODES is 1
+# and last, when NEL_DIRECTORIES has any, what remote_directories.sh tells of watched directories.
 
 squeue_ids_max=1000 # more ids than this: all of the account's jobs are asked for instead
 sacct_s=30          # for its answers: the daemon has taken what squeue says meanwhile
@@ -26,6 +27,7 @@ files_a_turn=200 # that are open at once
 shared_max=4000  # jobs on shared deployments
 files_s=20     # to read all of them
 sinfo_s=10
+directories_s=15 # to look into all of them: an observation waits no longer for a file system that hangs
 nodes_format=NodeList:64,StateLong:32,Gres:1024,GresUsed:1024
 
 declare -A name_of=() state_of=()
@@ -311,6 +313,11 @@ print_nodes() {
     awk "$count_nodes" <<<"$rows"
 }
 
+print_directories() {
+    ((NEL_TIMEOUT_S <= SECONDS + directories_s)) || NEL_TIMEOUT_S=$((SECONDS + directories_s))
+    look_at_directories
+}
+
 # Runs a function that only prints. A FIFO that takes the place of a file at the right moment could hold it for ever.
 within() { # SECONDS FUNCTION
     local child guard
@@ -334,4 +341,5 @@ if ((${#ids[@]} > 0)); then
     within "$files_s" print_all_files
     ((!NEL_COUNT_NODES)) || print_nodes
 fi
+((${#NEL_DIRECTORIES[@]} == 0)) || within "$((directories_s + 5))" print_directories
 printf 'end\n'
