@@ -129,6 +129,7 @@ struct action {
 	bool skip_sacct;     /* it has not answered lately */
 	bool count_nodes;
 	bool early;                      /* squeue's part of an answer that is still coming */
+	int64_t asked_ms;                /* monotonic: when it was sent */
 	bool told_early;                 /* that part has gone before: the rest is what sacct says */
 	struct unsettled_list unsettled; /* asked about together with the items, and behind them in the answer */
 	struct observe_reply observed;

@@ -135,6 +135,10 @@ static int take(struct scheduler *s, const struct action *action, struct nel_err
 			continue;
 		}
 		/* Slurm took the request; until an observation shows the end, it is repeated now and then. */
+		if (action->items[i].job_only) {
+			chain->marked_attempt = action->items[i].attempt;
+			chain->marked_ms = clock_mono_ms();
+		}
 		chain->tries = 0;
 		chain->due_ms = clock_mono_ms() + CANCEL_REPEAT_MS;
 		cluster_watch_quicken(cluster_watch_of(&s->watches, chain));

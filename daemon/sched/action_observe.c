@@ -35,6 +35,7 @@ static void observe_cluster(struct scheduler *s, struct cluster_watch *watch)
 	action->use_sacct = watch->accounting;
 	action->skip_sacct = watch->sacct_asked || watch->sacct_ms > clock_mono_ms();
 	action->count_nodes = watch->count_ms <= clock_mono_ms();
+	action->asked_ms = clock_mono_ms();
 	action->look_board = s->look_board;
 	struct nel_err err;
 	if ((action->use_sacct || action->ask_accounting) && !action->skip_sacct &&
@@ -96,6 +97,7 @@ static void tell_early(struct observe_reply *reply, void *arg)
 	struct action *part =
 	    action_new(&action_observe, whole->inbox, whole->cluster, whole->identity, 0, whole->count);
 	part->early = true;
+	part->asked_ms = whole->asked_ms;
 	part->use_sacct = whole->use_sacct;
 	part->observed = *reply;
 	for (size_t i = 0; i < whole->count; i++)
@@ -279,7 +281,8 @@ static int take_rows(struct scheduler *s, struct cluster_watch *watch, const str
 	const struct reconcile_rules rules = {.accounting = action->use_sacct,
 					      .accounting_error = watch->sacct_error,
 					      .absence_deadline_s = watch->cluster->absence_deadline_s,
-					      .now_s = clock_now_s()};
+					      .now_s = clock_now_s(),
+					      .asked_ms = action->asked_ms};
 	bool seen = false;
 	for (size_t i = 0; i < action->count && i < action->observed.count; i++) {
 		const struct action_item *item = &action->items[i];

@@ -24,11 +24,13 @@
 #define ACCEPTED_REASON_SIZE 640
 #define WALLTIME_ASKS_S 45 /* of script/remote_walltime.sh */
 
-/* What goes with a chain's end may be on its way to be removed. */
-static bool is_any_in_flight(const struct chain_common *common)
+/* Is there a job of the chain about which an answer is awaited, or whose end is not stored yet? What goes with a
+ * chain's end may be on its way to be removed; and whoever starts from the store must find a job that it shows as
+ * running in the newest attempt. */
+static bool is_any_busy(const struct chain_common *common)
 {
 	for (size_t i = 0; i < common->member_count; i++)
-		if (common->members[i]->in_flight != NULL)
+		if (common->members[i]->in_flight != NULL || common->members[i]->ending)
 			return true;
 	return false;
 }
@@ -36,7 +38,7 @@ static bool is_any_in_flight(const struct chain_common *common)
 /* An attempt that is intended and of which Slurm's answer is not known, or a chain that waits for its turn. */
 static bool is_due(const struct active_chain *chain, int64_t now_s)
 {
-	return active_chain_leads(chain) && !is_any_in_flight(chain->common) &&
+	return active_chain_leads(chain) && !is_any_busy(chain->common) &&
 	       (chain->pending == ACTION_SUBMIT ||
 		(chain->pending == ACTION_NONE && active_chain_awaits_turn(chain, now_s)));
 }

@@ -50,14 +50,16 @@ struct active_chain {
 	bool ending;                         /* the end below is known and waits for ACTION_COLLECT */
 	enum chain_event end_event;
 	char *end_reason;
-	int end_attempt;                  /* of a job of a shared chain: the attempt in which it ended; 0: not known */
-	int64_t results_since_ms;         /* monotonic: so long it has been looked for its results.yml; 0: not yet */
-	int export_misses;                /* its export was not found, in a row */
-	int64_t seen_alive_ms;            /* monotonic: squeue had it then */
-	bool observed;                    /* by the answer that is being taken */
-	bool touched;                     /* by the open transaction */
-	bool limited;                     /* Slurm refused the attempt for a limit of its own, and it is tried again */
-	uint64_t labels;                  /* of the settings' labels with a quota, those that it has */
+	int end_attempt;          /* of a job of a shared chain: the attempt in which it ended; 0: not known */
+	int64_t results_since_ms; /* monotonic: so long it has been looked for its results.yml; 0: not yet */
+	int export_misses;        /* its export was not found, in a row */
+	int64_t seen_alive_ms;    /* monotonic: squeue had it then */
+	int marked_attempt;       /* of a job of a shared chain: the attempt whose script knows that it is cancelled */
+	int64_t marked_ms;        /* monotonic: and from when on at the latest; 0: it has not been told */
+	bool observed;            /* by the answer that is being taken */
+	bool touched;             /* by the open transaction */
+	bool limited;             /* Slurm refused the attempt for a limit of its own, and it is tried again */
+	uint64_t labels;          /* of the settings' labels with a quota, those that it has */
 	const struct settings *labels_of; /* these settings; NULL: not known yet */
 	size_t person;                    /* fair_share.c's number of its user; 0: not known yet */
 	int64_t turn;                     /* among those that go now, from 1; 0: it was sent before */

@@ -12,6 +12,7 @@ struct reconcile_rules {
 	const char *accounting_error; /* why sacct does not answer; "" or NULL when it does */
 	int64_t absence_deadline_s;
 	int64_t now_s;
+	int64_t asked_ms; /* monotonic: the cluster was asked then or later; 0: not known */
 };
 
 struct judgement {

@@ -81,6 +81,15 @@ static void describe_turn(const struct attempt_row *attempt, const char *job_id,
 	snprintf(ret_text, size, "its turn on the shared server: %d of %d", place, count);
 }
 
+static void judge_cancelled(const struct active_chain *chain, struct judgement *j)
+{
+	j->has_event = true;
+	j->event = EVENT_END_CANCELLED;
+	j->changed = true;
+	snprintf(j->reason, sizeof j->reason, "cancelled by %s",
+		 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
+}
+
 static void judge_end(struct active_chain *chain, const struct job_sighting *sighting, struct judgement *j)
 {
 	struct job_row *job = &chain->job;
@@ -92,9 +101,7 @@ static void judge_end(struct active_chain *chain, const struct job_sighting *sig
 		job->started_at = sighting->end_started_at;
 	int64_t took_s = sighting->ended_at - sighting->end_started_at;
 	if (withdrawn) {
-		j->event = EVENT_END_CANCELLED;
-		snprintf(j->reason, sizeof j->reason, "cancelled by %s",
-			 job->cancel_requested_by != NULL ? job->cancel_requested_by : "a user");
+		judge_cancelled(chain, j);
 	} else if (sighting->cancelled) {
 		j->event = EVENT_END_CANCELLED;
 		snprintf(j->reason, sizeof j->reason, "it was cancelled on the cluster, not through this service");
@@ -124,9 +131,7 @@ static void judge_without_record(const struct active_chain *chain, bool left_out
 {
 	const struct attempt_row *attempt = &chain->common->attempt;
 	if (chain->job.state == CHAIN_CANCELLING) {
-		j->event = EVENT_END_CANCELLED;
-		snprintf(j->reason, sizeof j->reason, "cancelled by %s",
-			 chain->job.cancel_requested_by != NULL ? chain->job.cancel_requested_by : "a user");
+		judge_cancelled(chain, j);
 	} else if (rules->now_s - attempt->ended_at < rules->absence_deadline_s) {
 		j->has_event = false;
 	} else if (left_out) {
@@ -185,6 +190,15 @@ static void judge_alive(struct active_chain *chain, const struct job_sighting *s
 	}
 	if (chain->job.state != CHAIN_CANCELLING)
 		j->changed |= wait_on(&chain->job, waits_for);
+}
+
+/* Its attempt waited in Slurm's queue when the mark of its cancellation was there: the script will leave it out. */
+static bool never_begins(const struct active_chain *chain, const struct job_sighting *sighting,
+			 const struct observation *o, const struct reconcile_rules *rules)
+{
+	return chain->job.state == CHAIN_CANCELLING && chain->marked_attempt == chain->common->attempt.number &&
+	       chain->marked_ms != 0 && chain->marked_ms < rules->asked_ms && o->squeue == SIGHT_SEEN &&
+	       strcmp(o->state, "PENDING") == 0 && (sighting == NULL || sighting->started_at == 0);
 }
 
 static bool has_end(const struct active_chain *chain, const struct job_sighting *sighting)
@@ -254,6 +268,8 @@ void sharing_reconcile(struct active_chain *chain, bool is_first, const struct o
 		hold_end(chain, sighting, &j);
 	else if (is_over(&j) && j.event == EVENT_END_SUCCESS)
 		judge_without_record(chain, left_out, rules, &j);
+	else if (!is_over(&j) && never_begins(chain, sighting, o, rules))
+		judge_cancelled(chain, &j);
 	else if (!is_over(&j))
 		judge_alive(chain, sighting, &j);
 	if (left_out && is_over(&j) && j.event == EVENT_END_CONTINUE) {

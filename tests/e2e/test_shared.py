@@ -82,6 +82,13 @@ def called_off(site):
     return site.vllm(task(4), task(40, delay_s=30, parallelism=1), **SHARED)
 
 
+@submission()
+def waits(site):
+    """In Slurm's queue, for longer than the tests take."""
+    execution = {**SHARED["execution"], "sbatch_extra_flags": {"begin": "now+2hours"}}
+    return site.vllm(task(4), task(4), task(4), execution=execution)
+
+
 def mark_of(env):
     return Path(env["NEL_SHARED"]) / "shared-mark"
 
@@ -201,6 +208,25 @@ def test_cancel_of_the_last_job_that_lives_ends_the_slurm_job_at_once(run, bed):
     bed.await_ledger(client, evaluation["id"], ["CANCELLED"])
 
 
+def test_jobs_cancelled_in_slurms_queue_end_at_once_and_are_left_out_when_it_starts(run, bed):
+    client = run.daemon.admin
+    first, second, goes_on = [f"{run.evaluations['waits']['id']}.{index}" for index in range(3)]
+    client.wait_job(goes_on, lambda job: job["state"] == "pending", "waits in Slurm", TIMEOUT_S)
+    for job_id in (second, first):
+        client.post(f"/v1/jobs/{job_id}/cancel", 202)
+    for job_id in (first, second):
+        job = client.wait_job(job_id, lambda job: job["state"] in ("cancelled", "running"), "is cancelled", 120)
+        assert job["state"] == "cancelled" and "cancelled by" in job["reason"]
+    assert client.job(goes_on)["state"] == "pending"
+    bed.run("alpha", "scontrol", "update", f"jobid={client.job(goes_on)['slurm_job_id']}", "starttime=now")
+    _, jobs = ended(run, "waits", "cancelled")
+    assert [job["state"] for job in jobs] == ["cancelled", "cancelled", "succeeded"]
+    assert [len(job["attempts"]) for job in jobs] == [1] * 3 and starts(jobs) == [1]
+    assert len(answers(jobs[2])) == 4
+    assert not any((Path(job["rundir"]) / "artifacts/questions.log").exists() for job in jobs[:2])
+    bed.await_ledger(client, run.evaluations["waits"]["id"], ["COMPLETED"])
+
+
 def test_six_tasks_on_one_server_cost_its_start_once(run, bed):
     evaluation, jobs = ended(run, "together", "succeeded")
     others, alone = ended(run, "apart", "succeeded")
@@ -227,7 +253,7 @@ def test_after_a_time_out_only_what_has_no_end_is_evaluated(run, bed):
     assert jobs[0]["id"] not in second["jobs"] and jobs[2]["id"] in second["jobs"]
     for job in jobs:
         assert sorted(answers(job)) == sorted(set(answers(job))), "something was evaluated twice"
-    assert sorted(questions(jobs[0])) == sorted(set(questions(jobs[0]))) # in an order of their own, where two are under way
+    assert sorted(questions(jobs[0])) == sorted(set(questions(jobs[0])))  # in an order of their own, where two are under way
     used = sum(attempt["elapsed_s"] for attempt in jobs[0]["attempts"])
     assert chain["budget"]["used_s"] == used
     timeouts = len(jobs[0]["attempts"]) - 1

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "sched/action.h"
 #include "sched/sharing.h"
 
 #define NOW 2000000000
@@ -283,6 +284,77 @@ static void test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attemp
 	}
 }
 
+/* Once the mark is there and Slurm has not started the attempt, its script will leave the job out. */
+static void test_cancelled_job_of_an_attempt_that_waits_has_ended_once_its_script_knows(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *slurm_state;
+		int marked_attempt;
+		int64_t marked_ms;
+		bool begun; /* in an earlier start of the attempt */
+		enum sighting squeue;
+		bool ends;
+	} cases[] = {
+	    {"PENDING", 2, 1000, false, SIGHT_SEEN, true},
+	    {"PENDING", 2, 5000, false, SIGHT_SEEN, false}, /* it may have been asked before */
+	    {"PENDING", 2, 0, false, SIGHT_SEEN, false},    /* nobody has told the script */
+	    {"PENDING", 1, 1000, false, SIGHT_SEEN, false}, /* that was another attempt, before a resumption */
+	    {"PENDING", 2, 1000, true, SIGHT_SEEN, false},
+	    {"PENDING", 2, 1000, false, SIGHT_UNOBSERVABLE, false},
+	    {"CONFIGURING", 2, 1000, false, SIGHT_SEEN, false},
+	    {"RUNNING", 2, 1000, false, SIGHT_SEEN, false},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct scene scene;
+		struct judgement j[3];
+		struct job_sighting begun[] = {{.job_index = 1, .started_at = NOW - 30, .progress = 2}};
+		scene_init(&scene, CHAIN_PENDING);
+		struct active_chain *cancelled = scene.jobs[1];
+		cancelled->job.state = CHAIN_CANCELLING;
+		cancelled->job.cancel_requested_at = NOW - 10;
+		cancelled->job.cancel_requested_by = mem_strdup("ann");
+		cancelled->marked_attempt = cases[i].marked_attempt;
+		cancelled->marked_ms = cases[i].marked_ms;
+		struct observation o = seen(cases[i].slurm_state, begun, cases[i].begun);
+		o.squeue = cases[i].squeue;
+		const struct reconcile_rules asked = {
+		    .accounting = true, .absence_deadline_s = 300, .now_s = NOW, .asked_ms = 5000};
+		for (size_t n = 0; n < COUNT(scene.jobs); n++)
+			sharing_reconcile(scene.jobs[n], n == 0, &o, &asked, &j[n]);
+		bool ends = j[1].has_event && j[1].event == EVENT_END_CANCELLED;
+		if (ends != cases[i].ends)
+			fail_msg("case %zu: %d", i, ends);
+		if (ends)
+			assert_string_equal(j[1].reason, "cancelled by ann");
+		assert_false(j[2].has_event && j[2].event == EVENT_END_CANCELLED);
+		active_chains_done(&scene.set);
+	}
+}
+
+/* One that a person has resumed waits until the ends of the others are stored: a daemon that died in between would find
+ * them running in the attempt of the first. */
+static void test_next_attempt_waits_until_the_ends_of_the_one_before_are_stored(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_init(&scene, CHAIN_RUNNING);
+	struct active_chain *resumed = scene.jobs[1];
+	resumed->job.state = CHAIN_RESUMING;
+	assert_false(action_submit.is_due(resumed, NOW));
+	for (int i = 0; i < 3; i += 2)
+		scene.jobs[i]->ending = true;
+	assert_true(active_chain_leads(resumed));
+	assert_false(action_submit.is_due(resumed, NOW));
+	for (int i = 0; i < 3; i += 2) {
+		assert_false(action_submit.is_due(resumed, NOW));
+		scene.jobs[i]->ending = false;
+		scene.jobs[i]->job.state = CHAIN_SUCCEEDED;
+	}
+	assert_true(action_submit.is_due(resumed, NOW));
+	active_chains_done(&scene.set);
+}
+
 static void test_use_of_the_gpus_counts_for_who_is_evaluated_meanwhile(void **state)
 {
 	(void)state;
@@ -383,6 +455,8 @@ int main(void)
 	    cmocka_unit_test(test_missing_record_of_an_attempt_that_ended_well_is_awaited),
 	    cmocka_unit_test(test_end_in_an_attempt_that_the_store_does_not_know_is_told_when_it_does),
 	    cmocka_unit_test(test_job_that_a_queued_successor_left_out_goes_on_in_the_next_attempt),
+	    cmocka_unit_test(test_cancelled_job_of_an_attempt_that_waits_has_ended_once_its_script_knows),
+	    cmocka_unit_test(test_next_attempt_waits_until_the_ends_of_the_one_before_are_stored),
 	    cmocka_unit_test(test_use_of_the_gpus_counts_for_who_is_evaluated_meanwhile),
 	    cmocka_unit_test(test_what_is_counted_again_after_a_resumption_is_no_rate),
 	    cmocka_unit_test(test_leader_is_one_that_goes_on),
