@@ -8,7 +8,7 @@
 #include <string.h>
 #include <uthash.h>
 
-/* An identity on a cluster. Kept: there are as many as the daemon has ever observed. */
+/* An identity on a cluster. Kept: there are as many as the daemon has ever observed, or left a look for. */
 struct place {
 	char *name;
 	int64_t observed_ms;        /* when the last observation began; 0: there was none yet */
@@ -99,6 +99,14 @@ struct waiting_look *look_board_overdue(struct look_board *board, int64_t now_ms
 	return waiting;
 }
 
+struct waiting_look *look_board_withdraw(struct look_board *board, const char *cluster, const char *identity)
+{
+	pthread_mutex_lock(&board->lock);
+	struct waiting_look *waiting = take_first(find_place(board, cluster, identity));
+	pthread_mutex_unlock(&board->lock);
+	return waiting;
+}
+
 int64_t look_board_due_ms(struct look_board *board)
 {
 	int64_t first_ms = INT64_MAX;
@@ -117,5 +125,7 @@ struct waiting_look *look_board_take(struct look_board *board, const char *clust
 	place->observed_ms = clock_mono_ms();
 	struct waiting_look *waiting = take_first(place);
 	pthread_mutex_unlock(&board->lock);
+	if (waiting != NULL)
+		waiting->taken_s = clock_now_s();
 	return waiting;
 }

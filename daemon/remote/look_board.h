@@ -11,6 +11,7 @@ struct waiting_look {
 	struct watch_look *look;
 	/* On a remote worker's thread: it has been made, or err says why not. Frees it. */
 	void (*answer)(struct waiting_look *waiting, const struct nel_err *err);
+	int64_t taken_s;   /* UTC, set by look_board_take(): when it went */
 	int64_t recent_ms; /* the board's own, as the next: look_board_leave() */
 	struct waiting_look *next;
 };
@@ -27,6 +28,9 @@ bool look_board_leave(struct look_board *board, const char *cluster, const char 
 /* One that is the caller's again, for there was no observation within its recent_ms after all; NULL: none is.
  * INT64_MAX: of all that wait. */
 struct waiting_look *look_board_overdue(struct look_board *board, int64_t now_ms);
+
+/* One that still waits there, and is the caller's again; NULL: none does. */
+struct waiting_look *look_board_withdraw(struct look_board *board, const char *cluster, const char *identity);
 
 /* When the next one is overdue, if no observation comes; INT64_MAX: nothing waits. Monotonic, as all times here. */
 int64_t look_board_due_ms(struct look_board *board);

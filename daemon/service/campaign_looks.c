@@ -18,6 +18,7 @@
 #define FAILED_INTERVAL_MS (10 * 60 * 1000) /* the longest between looks at a cluster that does not answer */
 #define QUIET_INTERVALS 4                   /* the longest while nothing changes, in the cluster's poll intervals */
 #define JITTER_PERCENT 20
+#define SLOW_MS (10 * 1000) /* a look that takes longer might not end in the time that an observation has for it */
 #define LATE_MS 3000 /* an observation comes within two poll intervals of the last one, and this; or there is none */
 
 /* A campaign within a look, or that is to be in one. */
@@ -63,10 +64,11 @@ struct look {
 	char *cluster;
 	char *identity;
 	int64_t timeout_ms;
-	int64_t sent_s;
+	int64_t sent_s; /* when it began */
 	struct member members[WATCHES_MAX];
 	struct watch_look asked; /* of the members, as many */
 	bool along;              /* it went along with an observation */
+	bool slow;               /* it did not, and took long */
 	bool failed;
 	struct nel_err err; /* why */
 };
@@ -159,7 +161,10 @@ static void answer(struct look *look)
 static void run(struct lane_work *work, struct ssh_pool *pool)
 {
 	struct look *look = (struct look *)work;
+	look->sent_s = clock_now_s();
+	int64_t begun_ms = clock_mono_ms();
 	look->failed = slurm_watch(pool, &look->asked, look->timeout_ms, &look->err) != 0;
+	look->slow = clock_mono_ms() - begun_ms > SLOW_MS;
 	answer(look);
 }
 
@@ -167,6 +172,7 @@ static void went_along(struct waiting_look *waiting, const struct nel_err *err)
 {
 	struct look *look = look_of(waiting);
 	look->along = true;
+	look->sent_s = waiting->taken_s;
 	look->failed = err != NULL;
 	if (err != NULL)
 		look->err = *err;
@@ -225,6 +231,26 @@ static void plan_next(struct campaign_looks *looks, struct place *place)
 	place->slow = false;
 }
 
+/* By a command of its own. False: that cannot be now, and there is no look. */
+static bool send_alone(struct campaign_looks *looks, struct look *look)
+{
+	struct nel_err err = {0};
+	if (lanes_push(looks->service->lanes, look->cluster, look->identity, &look->work, &err) == 0)
+		return true;
+	log_debug("a look at directories has to wait", LOG_S("cluster", look->cluster), LOG_S("error", err.msg));
+	look_free(look);
+	return false;
+}
+
+/* What waits for an observation at a place where a look took too long waits no more. */
+static void send_waiting(struct campaign_looks *looks, struct place *place)
+{
+	struct waiting_look *waiting = NULL;
+	while ((waiting = look_board_withdraw(looks->service->look_board, place->cluster, place->identity)) != NULL)
+		if (!send_alone(looks, look_of(waiting)))
+			place->flying--;
+}
+
 /* True when values are new. */
 static bool take(struct campaign_looks *looks, struct db *db, struct look *look)
 {
@@ -248,8 +274,12 @@ static bool take(struct campaign_looks *looks, struct db *db, struct look *look)
 	}
 	if (place != NULL) {
 		place->failed = place->failed || look->failed;
+		place->slow = place->slow || look->slow || look->failed;
 		place->along = look->along;
-		if (--place->flying == 0)
+		place->flying--;
+		if (place->slow)
+			send_waiting(looks, place);
+		if (place->flying == 0)
 			plan_next(looks, place);
 	}
 	return any;
@@ -318,7 +348,6 @@ static struct look *look_new(struct campaign_looks *looks, struct db *db, const 
 	look->identity = mem_strdup(place->identity);
 	look->asked.shared = !cluster->identity_per_user;
 	look->timeout_ms = cluster->command_timeout_s * 1000;
-	look->sent_s = clock_now_s();
 	for (size_t i = first; i < place->count && look->asked.count < WATCHES_MAX; i++) {
 		struct nel_err err = {0};
 		if (list_known(db, &place->members[i], &err) != 0) {
@@ -336,17 +365,6 @@ static struct look *look_new(struct campaign_looks *looks, struct db *db, const 
 									       .known_count = m->known_count};
 	}
 	return look;
-}
-
-/* By a command of its own. False: that cannot be now, and there is no look. */
-static bool send_alone(struct campaign_looks *looks, struct look *look)
-{
-	struct nel_err err = {0};
-	if (lanes_push(looks->service->lanes, look->cluster, look->identity, &look->work, &err) == 0)
-		return true;
-	log_debug("a look at directories has to wait", LOG_S("cluster", look->cluster), LOG_S("error", err.msg));
-	look_free(look);
-	return false;
 }
 
 static void send_looks(struct campaign_looks *looks, struct db *db, struct place *place)

@@ -1,8 +1,8 @@
 /* The looks at the directories that campaigns watch: one an identity on a cluster and interval, whatever the number of
- * campaigns (one for each WATCHES_MAX). It goes along with the observation of jobs there (remote/look_board.h); it is
- * an exec of its own where no job lives, or when a file system took too long for others to wait. The interval is the
- * cluster's poll_interval_s after a change, grows while nothing changes, and more when the cluster does not answer. The
- * campaigns' thread, but for what says otherwise. */
+ * campaigns (one for each WATCHES_MAX; one an observation). It goes along with the observation of jobs there
+ * (remote/look_board.h); it is an exec of its own where no job lives, or when a file system took too long for others to
+ * wait. The interval is the cluster's poll_interval_s after a change, grows while nothing changes, and more when the
+ * cluster does not answer. The campaigns' thread, but for what says otherwise. */
 #ifndef NEL_SERVICE_CAMPAIGN_LOOKS_H
 #define NEL_SERVICE_CAMPAIGN_LOOKS_H
 

@@ -79,9 +79,9 @@ static void read_entry(struct watch_reply *reply, const struct record *record, s
 bool watch_reader_take(struct watch_reader *reader, struct record *record)
 {
 	char kind = record->fields[0][0];
-	if (kind == '\0' || strchr("dhcxio", kind) == NULL || record->fields[0][1] != '|')
+	if (kind == '\0' || strchr("dhcxiot", kind) == NULL || record->fields[0][1] != '|')
 		return false;
-	size_t fields = kind == 'h' || kind == 'x' ? 2 : kind == 'd' ? 3 : 4;
+	size_t fields = strchr("hxt", kind) != NULL ? 2 : kind == 'd' ? 3 : 4;
 	if (!record_split(record, fields, fields))
 		return true;
 	int64_t i = record_number(record->fields[1], WATCHES_MAX, -1);
@@ -90,12 +90,12 @@ bool watch_reader_take(struct watch_reader *reader, struct record *record)
 	struct watch_reply *reply = &reader->replies[i];
 	switch (kind) {
 	case 'd':
-		reader->progress[i].told = true;
 		free(reply->why);
 		reply->why = record->fields[2][0] != '\0' ? one_text(record->fields[2]) : NULL;
 		break;
 	case 'h': reply->slow = true; break;
 	case 'x': reply->more = true; break;
+	case 't': reader->progress[i].told = true; break;
 	default: read_entry(reply, record, &reader->progress[i].room);
 	}
 	return true;
@@ -106,7 +106,8 @@ void watch_reader_end(struct watch_reader *reader)
 	for (size_t i = 0; i < reader->count; i++) {
 		if (reader->progress[i].told)
 			continue;
-		reader->replies[i].why = mem_strdup("its turn has not come: others take long");
+		free(reader->replies[i].why);
+		reader->replies[i].why = mem_strdup("there was no time to look at all that it holds");
 		reader->replies[i].slow = true;
 	}
 }

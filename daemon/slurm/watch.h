@@ -74,13 +74,13 @@ struct watch_reader {
 	struct watch_reply *replies;
 	size_t count;
 	struct {
-		bool told;
+		bool told; /* all of it */
 		size_t room;
 	} progress[WATCHES_MAX];
 };
 /* Is it one of a look's records? Then it has been taken; one that makes no sense is passed over. */
 bool watch_reader_take(struct watch_reader *reader, struct record *record);
-/* No more comes: directories that nothing was told of were slow. */
+/* No more comes: directories of which not all was told were slow, and why says so. */
 void watch_reader_end(struct watch_reader *reader);
 
 #endif

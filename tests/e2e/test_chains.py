@@ -336,7 +336,7 @@ def test_resume_by_hand_continues_what_failed_and_says_how_the_budget_is_counted
     assert resumed["history"][:len(first["history"])] == first["history"]
     assert f"resumed by e2e-user; {first['budget']['used_s']} s of the walltime budget are used" in str(resumed["history"])
     assert resumed["budget"]["used_s"] == sum(attempt["elapsed_s"] for attempt in resumed["attempts"])
-    assert questions(resumed) == [0, 1, 2]  # half of what was left, then half of that
+    assert sorted(questions(resumed)) == [0, 1, 2]  # half of what was left, then half of that
     assert client.job(done)["attempt"] == 1
     anew = resume(f"/v1/jobs/{job_id}/resume", reset_budget=True)
     check_states(anew, "FAILED", "FAILED", "FAILED")
@@ -420,7 +420,7 @@ def test_in_job_chain_of_several_jobs_goes_on_without_the_daemon_and_then_evalua
     client = chains.away.client
     failed, cut_off, last = [f"{chains.shared}.{index}" for index in range(3)]
     assert questions(client.wait_state(cut_off, "succeeded", TIMEOUT_S)) == [0]
-    assert questions(client.wait_state(last, "succeeded", TIMEOUT_S)) == [0, 1, 2, 3]
+    assert sorted(questions(client.wait_state(last, "succeeded", TIMEOUT_S))) == [0, 1, 2, 3]
     job = client.wait_job(failed, lambda job: job["state"] in ENDS, "ends", TIMEOUT_S)
     assert job["state"] == "failed" and "exit code 7" in job["reason"]
     first, second, *_, resumed = job["attempts"]

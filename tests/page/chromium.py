@@ -3,6 +3,7 @@
 import os
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -17,7 +18,8 @@ class Browser:
         self.base = base
 
     def until(self, condition, what):
-        return WebDriverWait(self.driver, LONG_S).until(lambda _: condition(), f"{what} did not come")
+        """The page may draw an element anew between its being found and used."""
+        return WebDriverWait(self.driver, LONG_S, ignored_exceptions=[StaleElementReferenceException]).until(lambda _: condition(), f"{what} did not come")
 
     def find(self, css):
         return self.until(lambda: next(iter(self.driver.find_elements(By.CSS_SELECTOR, css)), None), css)

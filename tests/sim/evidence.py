@@ -119,41 +119,72 @@ def watches_of_one_cluster_share_their_looks(binary, full):
     return 1
 
 
+def make_slow(made, command, folder, mark, delay_s):
+    """On the login node the command takes so long for that folder while there is the mark."""
+    path = Path(made.sim.directory, "bin", command)
+    path.write_text(f"#!/bin/bash\n[[ \"$* $PWD\" != *{folder}* || ! -e {mark} ]] || sleep {delay_s}\nexec /usr/bin/{command} \"$@\"\n")
+    path.chmod(0o755)
+
+
+def watched(made, folder, quiet_s, marker="index.json"):
+    """A campaign that watches the folder."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    status, campaign = made.request("POST", "/v1/campaigns", {
+        "name": "curve", "config": made.config(), "parameter": "target.api_endpoint.model_id", "watch": {
+            "cluster": "sim", "directory": str(folder), "pattern": "step_*", "ready": {"file": marker, "quiet_s": quiet_s}}})
+    if status != 201:
+        raise Wrong(f"no campaign: {status} {campaign}")
+    return campaign["id"]
+
+
 @scenario
 def directory_that_hangs_delays_no_observation(binary, full):
     """A watched directory whose file system hangs is left to commands of its own, and jobs are observed as before; when it answers
     again, so does the watch."""
+    commands = ("stat", "realpath")  # the first that touches it, and one after that
     with world(binary) as made:
         made.sim.set(duration_s=3600)
         made.start()
         made.await_state(made.post(), "running")
         folder, hang = Path(made.directory, "checkpoints"), Path(made.directory, "hangs")
         (folder / "step_1").mkdir(parents=True)
-        folder.chmod(0o755)
-        stat = Path(made.sim.directory, "bin/stat")
-        stat.write_text(f"#!/bin/bash\n[[ $* != *{folder}* || ! -e {hang} ]] || sleep 60\nexec /usr/bin/stat \"$@\"\n")
-        stat.chmod(0o755)
-        status, campaign = made.request("POST", "/v1/campaigns", {
-            "name": "curve", "config": made.config(), "parameter": "target.api_endpoint.model_id", "watch": {
-                "cluster": "sim", "directory": str(folder), "pattern": "step_*", "ready": {"file": "index.json", "quiet_s": 3600}}})
-        if status != 201:
-            raise Wrong(f"no campaign: {status} {campaign}")
+        campaign = watched(made, folder, 3600)
 
         def watch():
-            return made.get(f"/v1/campaigns/{campaign['id']}")["watch"]
+            return made.get(f"/v1/campaigns/{campaign}")["watch"]
 
         def observations():
             return made.sim.ctl("get")["calls"].get("squeue", 0)
 
         until(lambda: watch()["entries"], 60, "the first look")
-        hang.touch()
-        until(lambda: "does not answer" in (watch()["reason"] or ""), 60, "that the directory hangs")
-        before = observations()
-        time.sleep(20)
-        seen = observations() - before
-        if seen < 8:  # one a second
-            raise Wrong(f"{seen} observations in 20 seconds beside a directory that hangs")
-        hang.unlink()
-        until(lambda: watch()["reason"] is None, 60, "that the directory answers again")
-        made.request("POST", f"/v1/campaigns/{campaign['id']}/cancel", {})
+        for command in commands:
+            make_slow(made, command, folder, hang, 70)
+            hang.touch()
+            until(lambda: watch()["reason"] is not None, 60, f"that the directory hangs in {command}")
+            before = observations()
+            time.sleep(20)
+            seen = observations() - before
+            if seen < 8:  # one a second
+                raise Wrong(f"{seen} observations in 20 seconds beside a directory that hangs in {command}")
+            hang.unlink()
+            until(lambda: watch()["reason"] is None, 180, "that the directory answers again")
+        made.request("POST", f"/v1/campaigns/{campaign}/cancel", {})
+    return len(commands)
+
+
+@scenario
+def slow_checkpoint_is_found_beside_jobs(binary, full):
+    """One whose files take longer to list than an observation waits becomes a value all the same, by looks of its own."""
+    with world(binary) as made:
+        made.sim.set(duration_s=3600)
+        made.start()
+        made.await_state(made.post(), "running")
+        folder = Path(made.directory, "checkpoints")
+        (folder / "step_1").mkdir(parents=True)
+        (folder / "step_1/index.json").write_text("{}")
+        make_slow(made, "find", folder, folder, 20)
+        campaign = watched(made, folder, 1)
+        until(lambda: made.get(f"/v1/campaigns/{campaign}")["values"], 300, "the value")
+        made.request("POST", f"/v1/campaigns/{campaign}/cancel", {})
     return 1

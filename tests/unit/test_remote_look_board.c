@@ -27,7 +27,9 @@ static void test_look_is_left_only_where_an_observation_was_lately(void **state)
 	assert_false(look_board_leave(board, "a", "i", &look, 0)); /* that was longer ago */
 	assert_true(look_board_leave(board, "a", "i", &look, MINUTE_MS));
 	assert_null(look_board_take(board, "b", "i"));
+	assert_int_equal(look.taken_s, 0);
 	assert_ptr_equal(look_board_take(board, "a", "i"), &look);
+	assert_true(look.taken_s > 0);
 	assert_null(look_board_take(board, "a", "i"));
 	look_board_free(board);
 }
@@ -64,6 +66,10 @@ static void test_look_that_no_observation_took_is_given_back(void **state)
 	assert_null(look_board_overdue(board, due_ms));
 	assert_true(look_board_due_ms(board) >= due_ms + MINUTE_MS - 1000);
 	assert_ptr_equal(look_board_overdue(board, INT64_MAX), &looks[0]);
+	assert_true(look_board_leave(board, "a", "i", &looks[0], MINUTE_MS));
+	assert_null(look_board_withdraw(board, "b", "i"));
+	assert_ptr_equal(look_board_withdraw(board, "a", "i"), &looks[0]);
+	assert_null(look_board_withdraw(board, "a", "i"));
 	look_board_free(board);
 }
 

@@ -27,8 +27,8 @@ static void test_parse_takes_each_watch_apart(void **state)
 	(void)state;
 	static const char text[] =
 	    BEGIN "d|0|\nc|0|" SIGNATURE "|step_2\ni|0|no marker|step_1\no|0|it is a link|odd \xff|name\n"
-		  "c|0|short|step_3\nc|0|" SIGNATURE "|../step_4\ni|0|x|a b\nc|9|" SIGNATURE "|a\nz|0|\n"
-		  "d|1|there is none\nh|1\nd|2|\nx|2\nend\n";
+		  "c|0|short|step_3\nc|0|" SIGNATURE "|../step_4\ni|0|x|a b\nc|9|" SIGNATURE "|a\nz|0|\nt|0\n"
+		  "d|1|there is none\nh|1\nt|1\nd|2|\nx|2\nt|2\nend\n";
 	struct watch_reply replies[3] = {0};
 	struct nel_err err = {0};
 	assert_int_equal(watch_parse(text, strlen(text), replies, 3, &err), 0);
@@ -55,7 +55,8 @@ static void test_parse_takes_each_watch_apart(void **state)
 static void test_parse_refuses_what_is_cut_off(void **state)
 {
 	(void)state;
-	static const char *const cases[] = {"", BEGIN, BEGIN "d|0|\n", BEGIN "end\n", BEGIN "error|remote|no\nend\n"};
+	static const char *const cases[] = {
+	    "", BEGIN, BEGIN "d|0|\n", BEGIN "end\n", BEGIN "d|0|\nend\n", BEGIN "error|remote|no\nend\n"};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct watch_reply reply = {0};
 		struct nel_err err = {0};

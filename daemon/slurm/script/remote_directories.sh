@@ -8,6 +8,7 @@
 #   i|<watch>|<why>|<name>                                 is not complete
 #   o|<watch>|<why>|<name>                                 is no checkpoint, or has an odd name: left alone
 #   x|<watch>                                              there are more
+#   t|<watch>                                              last of each: all has been told
 
 entries_max=2000     # of a directory
 signatures_max=100   # made at once; the others' turn comes when these are known
@@ -22,12 +23,16 @@ say_entry() { # KIND WATCH WHY NAME
     printf '%s|%d|%s|%s\n' "$1" "$2" "$why" "${4//[[:cntrl:]]/?}"
 }
 
+answers() { # DIRECTORY
+    (ask_within "$answer_s" stat -- "$1" >/dev/null) || (($? != 124)) # which it gives when there is no answer
+}
+
 # Sets real to the directory's path without links; or says why it cannot be looked at.
 find_directory() { # WATCH DIRECTORY
     local why='' slow=0
     if ((SECONDS + answer_s >= NEL_TIMEOUT_S)); then
         why='its turn has not come: others take long' slow=1
-    elif [[ $(ask_within "$answer_s" stat -- "$2") == *' did not answer within '* ]]; then
+    elif ! answers "$2"; then
         why="$2 does not answer" slow=1
     elif ! real=$(realpath -e -- "$2" 2>/dev/null) || [[ ! -d $real ]]; then
         why="there is no directory $2"
@@ -49,14 +54,15 @@ sign() { # DIRECTORY
 }
 
 say_signature() { # WATCH NAME DIRECTORY
-    local said
-    if said=$(ask sign "$3"); then
+    local said status=0
+    said=$(ask sign "$3") || status=$?
+    if ((status == 0)); then
         say_entry c "$1" "${said%% *}" "$2"
     elif [[ -z $said ]]; then
         say_entry i "$1" "its files are changing, or too many" "$2"
     else
         say_entry i "$1" "$said" "$2"
-        [[ $said != *' did not answer within '* ]] || printf 'h|%d\n' "$1"
+        ((status != 124)) || printf 'h|%d\n' "$1"
     fi
 }
 
@@ -66,6 +72,10 @@ look_at() { # WATCH MARKER ENTRY...
     for entry; do
         name=${entry##*/}
         [[ ! $name =~ $name_form || -z ${known[$watch|$name]-} ]] || continue
+        if ((SECONDS >= NEL_TIMEOUT_S)); then
+            printf 'd|%d|it takes too long to look at all that it holds\nh|%d\n' "$watch" "$watch"
+            return
+        fi
         if ((count++ >= entries_max)); then
             printf 'x|%d\n' "$watch"
             return
@@ -78,9 +88,8 @@ look_at() { # WATCH MARKER ENTRY...
             say_entry o "$watch" 'its name has other characters than letters, digits and . _ = + -' "$name"
         elif [[ -n $marker && (-L $entry/$marker || ! -f $entry/$marker) ]]; then
             say_entry i "$watch" "it has no file $marker" "$name"
-        elif ((signed++ >= signatures_max || SECONDS >= NEL_TIMEOUT_S)); then
+        elif ((signed++ >= signatures_max)); then
             say_entry i "$watch" 'its turn has not come' "$name"
-            ((signed > signatures_max)) || printf 'h|%d\n' "$watch"
         else
             say_signature "$watch" "$name" "$entry"
         fi
@@ -108,5 +117,6 @@ look_at_directories() {
     for i in "${!NEL_DIRECTORIES[@]}"; do
         watch=$(((first + i) % ${#NEL_DIRECTORIES[@]}))
         look_into "$watch" "${NEL_DIRECTORIES[watch]}" "${NEL_PATTERNS[watch]}" "${NEL_MARKERS[watch]}"
+        printf 't|%d\n' "$watch"
     done
 }

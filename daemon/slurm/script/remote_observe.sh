@@ -27,7 +27,7 @@ files_a_turn=200 # that are open at once
 shared_max=4000  # jobs on shared deployments
 files_s=20     # to read all of them
 sinfo_s=10
-directories_s=15 # to look into all of them: an observation waits no longer for a file system that hangs
+directories_s=15 # to look into all of them; one that hangs at the end of it may take answer_s longer
 nodes_format=NodeList:64,StateLong:32,Gres:1024,GresUsed:1024
 
 declare -A name_of=() state_of=()
@@ -318,16 +318,27 @@ print_directories() {
     look_at_directories
 }
 
-# Runs a function that only prints. A FIFO that takes the place of a file at the right moment could hold it for ever.
+# Runs a function that only prints. A file system that hangs, or a FIFO that takes the place of a file at the right moment,
+# could hold it for ever: then it is ended with all that it started. What cannot be ended holds none of the script's open files,
+# and nobody waits for it.
 within() { # SECONDS FUNCTION
-    local child guard
-    "$2" &
-    child=$!
-    { read -r -t "$1" <> <(:) || kill -KILL "$child"; } >/dev/null 2>&1 &
-    guard=$!
-    wait "$child" 2>/dev/null
-    kill "$guard" 2>/dev/null
-    wait "$guard" 2>/dev/null
+    local left=$((NEL_TIMEOUT_S - SECONDS)) told
+    ((left <= $1)) || left=$1
+    ((left > 0)) || return 0
+    exec {told}<> <(:) # a pipe
+    set -m # gives it a process group of its own
+    (
+        "$2" 2>/dev/null </dev/null | cat
+        printf 'over\n' >&"$told"
+    ) &
+    set +m
+    if ! read -r -t "$left" -u "$told"; then
+        kill -TERM -- "-$!"
+        read -r -t 0.5 -u "$told"
+        kill -KILL -- "-$!"
+        printf '\n' # the last line may have been cut
+    fi 2>/dev/null
+    exec {told}<&-
 }
 
 read_orders
@@ -341,5 +352,6 @@ if ((${#ids[@]} > 0)); then
     within "$files_s" print_all_files
     ((!NEL_COUNT_NODES)) || print_nodes
 fi
-((${#NEL_DIRECTORIES[@]} == 0)) || within "$((directories_s + 5))" print_directories
+# shellcheck disable=SC2154 # answer_s is remote_directories.sh's
+((${#NEL_DIRECTORIES[@]} == 0)) || within "$((directories_s + answer_s))" print_directories
 printf 'end\n'
