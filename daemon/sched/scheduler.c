@@ -18,6 +18,7 @@
 
 #define TICK_MS 250  /* at most between rounds */
 #define AGAIN_MS 100 /* after requests that could not be taken */
+#define SHARED_MS 20 /* at least between them: requests in quick succession share one, and its commits */
 
 /* Who is to be looked at before anything is sent: whoever works on a cluster, whether or not the store has a job of his
  * there. A person's key that was not let in yet is looked at when it is first used. */
@@ -164,18 +165,31 @@ static void tick(struct scheduler *s)
 	atomic_store(&s->chain_count, (int64_t)HASH_COUNT(s->chains.by_seq));
 }
 
+/* Until there is none, and the next round may begin. */
+static void take_answers(struct scheduler *s, int64_t round_ms)
+{
+	int64_t wait_ms = atomic_load(&s->wanted) ? AGAIN_MS : TICK_MS;
+	struct action *action = queue_pop(s->inbox, wait_ms);
+	while (!atomic_load(&s->stopping)) {
+		if (action != NULL)
+			answers_take(s, action);
+		wait_ms = round_ms + SHARED_MS - clock_mono_ms();
+		bool is_due = wait_ms <= 0;
+		action = queue_pop(s->inbox, is_due ? 0 : wait_ms);
+		if (action == NULL && is_due)
+			return;
+	}
+	action_free(action);
+}
+
 static void *scheduler_main(void *arg)
 {
 	struct scheduler *s = arg;
 	while (!atomic_load(&s->stopping)) {
-		atomic_store(&s->last_tick_ms, clock_mono_ms());
+		int64_t begun_ms = clock_mono_ms();
+		atomic_store(&s->last_tick_ms, begun_ms);
 		tick(s);
-		struct action *action = queue_pop(s->inbox, atomic_load(&s->wanted) ? AGAIN_MS : TICK_MS);
-		while (action != NULL && !atomic_load(&s->stopping)) {
-			answers_take(s, action);
-			action = queue_pop(s->inbox, 0);
-		}
-		action_free(action);
+		take_answers(s, begun_ms);
 	}
 	return NULL;
 }
