@@ -24,17 +24,18 @@ static void copy(const volatile uint32_t *from, uint32_t to[COMMIT_MARK_WORDS])
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
 }
 
-struct commit_mark commit_mark_read(sqlite3 *sqlite)
+struct commit_mark commit_mark_read(sqlite3 *sqlite, const volatile uint32_t **index)
 {
 	static const struct commit_mark unknown;
-	const volatile uint32_t *index = find_index(sqlite);
 	struct commit_mark mark = {0};
 	struct commit_mark again = {0};
-	if (index == NULL)
+	if (*index == NULL)
+		*index = find_index(sqlite);
+	if (*index == NULL)
 		return unknown;
 	/* The header is there twice. Who commits writes the second one first. */
-	copy(index, mark.words);
-	copy(index + COMMIT_MARK_WORDS, again.words);
+	copy(*index, mark.words);
+	copy(*index + COMMIT_MARK_WORDS, again.words);
 	bool whole = memcmp(&mark, &again, sizeof mark) == 0 && mark.words[0] == FORMAT_VERSION;
 	return whole ? mark : unknown;
 }

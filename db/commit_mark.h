@@ -19,8 +19,9 @@ struct commit_mark {
 };
 
 /* Of the newest commit. Not known where there is no WAL, where its format is another one, or while one is being made.
- */
-struct commit_mark commit_mark_read(sqlite3 *sqlite);
+ * *index is the connection's own, NULL at first: where SQLite has the index mapped, which is so until it is closed or
+ * leaves WAL mode. */
+struct commit_mark commit_mark_read(sqlite3 *sqlite, const volatile uint32_t **index);
 
 /* Both known, and of the same commit. */
 bool commit_mark_equal(const struct commit_mark *a, const struct commit_mark *b);

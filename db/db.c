@@ -154,7 +154,7 @@ int db_data_version(struct db *db, int64_t *ret_version, struct nel_err *err)
 			db->data_version = *ret_version; /* it stays so until the transaction ends */
 		return 0;
 	}
-	struct commit_mark mark = commit_mark_read(db->sqlite);
+	struct commit_mark mark = commit_mark_read(db->sqlite, &db->wal_index);
 	if (commit_mark_equal(&mark, &db->mark)) {
 		*ret_version = db->data_version_then;
 		return 0;

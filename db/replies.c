@@ -3,6 +3,10 @@
 
 #include "db/statement.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
 #define COLUMNS "r.evaluation, r.id, r.version, r.updated_at, r.jobs, r.observed_at, r.text"
 
 static struct statement by_id = {
@@ -11,9 +15,36 @@ static struct statement by_id = {
 };
 static struct statement by_seq = {.sql = "SELECT " COLUMNS " FROM replies r WHERE r.evaluation = ?1 AND r.format = ?2"};
 
-/* Steps the query, whose first parameter is bound. */
-static int get(struct query *q, int64_t format, struct revision *ret_revision, struct str *text, bool *ret_found,
-	       struct nel_err *err)
+/* The numbers that were found lately, by ids, so that the index of ids need not be asked: its pages are all over the
+ * file, and each commit of another connection takes them out of SQLite's cache. A guess, for an evaluation may have
+ * been pruned and its number given anew: the id in the row tells. Each word has the half of an id that does not say
+ * where it is, and a number; 0: nothing. */
+#define GUESSES 262144
+static _Atomic uint64_t guesses[GUESSES];
+
+static uint64_t parse_id(const char *id)
+{
+	return strtoull(id, NULL, 16);
+}
+
+static int64_t guess_seq(const char *id)
+{
+	uint64_t number = parse_id(id);
+	uint64_t word = atomic_load_explicit(&guesses[number % GUESSES], memory_order_relaxed);
+	return word >> 32 == number >> 32 ? (int64_t)(word & UINT32_MAX) : 0;
+}
+
+static void note_seq(const char *id, int64_t seq)
+{
+	uint64_t number = parse_id(id);
+	if (seq <= UINT32_MAX)
+		atomic_store_explicit(&guesses[number % GUESSES], number >> 32 << 32 | (uint64_t)seq,
+				      memory_order_relaxed);
+}
+
+/* Steps the query, whose first parameter is bound. id: of no other evaluation; NULL: of any. */
+static int get(struct query *q, const char *id, int64_t format, struct revision *ret_revision, struct str *text,
+	       bool *ret_found, struct nel_err *err)
 {
 	bool found = false;
 	query_bind_int(q, format);
@@ -29,27 +60,44 @@ static int get(struct query *q, int64_t format, struct revision *ret_revision, s
 	revision.updated_at = query_int(q);
 	revision.jobs = query_int(q);
 	revision.observed_at = query_int(q);
-	if (!query_append(q, text))
+	if ((id != NULL && strcmp(revision.id, id) != 0) || !query_append(q, text))
 		return 0;
 	*ret_revision = revision;
 	*ret_found = true;
 	return 0;
 }
 
+static int get_at(struct db *db, int64_t seq, const char *id, int64_t format, struct revision *ret_revision,
+		  struct str *text, bool *ret_found, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &by_seq);
+	query_bind_int(&q, seq);
+	return get(&q, id, format, ret_revision, text, ret_found, err);
+}
+
 int replies_get(struct db *db, const char *id, int64_t format, struct revision *ret_revision, struct str *text,
 		bool *ret_found, struct nel_err *err)
 {
+	int64_t guess = guess_seq(id);
+	if (guess != 0) {
+		if (get_at(db, guess, id, format, ret_revision, text, ret_found, err) != 0)
+			return -1;
+		if (*ret_found)
+			return 0;
+	}
 	CLEANUP(query_done) struct query q = query_start(db, &by_id);
 	query_bind_text(&q, id);
-	return get(&q, format, ret_revision, text, ret_found, err);
+	if (get(&q, NULL, format, ret_revision, text, ret_found, err) != 0)
+		return -1;
+	if (*ret_found)
+		note_seq(id, ret_revision->seq);
+	return 0;
 }
 
 int replies_get_at(struct db *db, int64_t seq, int64_t format, struct revision *ret_revision, struct str *text,
 		   bool *ret_found, struct nel_err *err)
 {
-	CLEANUP(query_done) struct query q = query_start(db, &by_seq);
-	query_bind_int(&q, seq);
-	return get(&q, format, ret_revision, text, ret_found, err);
+	return get_at(db, seq, NULL, format, ret_revision, text, ret_found, err);
 }
 
 static struct statement older = {

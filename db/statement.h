@@ -64,10 +64,11 @@ struct db {
 	sqlite3 *sqlite;
 	sqlite3_stmt **prepared; /* by slot */
 	size_t prepared_count;
-	bool in_transaction;       /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
-	bool in_write;             /* db_begin() was called */
-	bool has_events;           /* the open transaction has inserted some */
-	int64_t data_version;      /* of the open read transaction, once somebody has asked; else 0 */
+	bool in_transaction;  /* db_begin() or db_begin_read() was called, and neither committed nor rolled back */
+	bool in_write;        /* db_begin() was called */
+	bool has_events;      /* the open transaction has inserted some */
+	int64_t data_version; /* of the open read transaction, once somebody has asked; else 0 */
+	const volatile uint32_t *wal_index; /* for commit_mark_read() */
 	struct commit_mark mark;   /* of the newest commit, when data_version_then was asked for; nothing: not known */
 	int64_t data_version_then; /* outside of a transaction */
 	struct token_memo *tokens; /* those that were asked for last (tokens.c); free()d with it */

@@ -33,7 +33,11 @@ struct read_cache {
 struct read_cache *read_cache_new(void)
 {
 	struct read_cache *cache = mem_calloc(1, sizeof *cache);
-	pthread_mutex_init(&cache->lock, NULL);
+	pthread_mutexattr_t brief;
+	pthread_mutexattr_init(&brief);
+	pthread_mutexattr_settype(&brief, PTHREAD_MUTEX_ADAPTIVE_NP); /* held for a look: a wait would take longer */
+	pthread_mutex_init(&cache->lock, &brief);
+	pthread_mutexattr_destroy(&brief);
 	return cache;
 }
 

@@ -8,7 +8,7 @@
 
 static bool changed(struct fixture *f, struct commit_mark *mark)
 {
-	struct commit_mark now = commit_mark_read(f->db->sqlite);
+	struct commit_mark now = commit_mark_read(f->db->sqlite, &f->db->wal_index);
 	bool equal = commit_mark_equal(mark, &now);
 	*mark = now;
 	return !equal;
@@ -65,7 +65,8 @@ static void test_commit_mark_without_a_log_is_not_known(void **state)
 	(void)state;
 	sqlite3 *sqlite = NULL;
 	assert_int_equal(sqlite3_open(":memory:", &sqlite), SQLITE_OK);
-	struct commit_mark mark = commit_mark_read(sqlite);
+	const volatile uint32_t *index = NULL;
+	struct commit_mark mark = commit_mark_read(sqlite, &index);
 	assert_false(commit_mark_equal(&mark, &mark));
 	sqlite3_close(sqlite);
 }

@@ -137,7 +137,38 @@ static void test_replies_go_with_a_resume_and_with_the_evaluation(void **state)
 		assert_int_equal(next.seq, evaluation.seq);
 		assert_false(is_kept(f, &next, FORMAT));
 		keep(f, &next);
+		assert_true(is_kept(f, &next, FORMAT));
+		/* Nor is what has the number now taken for what had it. */
+		struct revision revision = {0};
+		bool found = true;
+		CLEANUP(str_done) struct str text = {0};
+		assert_ok(f, replies_get(f->db, evaluation.id, FORMAT, &revision, &text, &found, &f->err));
+		assert_false(found);
+		assert_int_equal(text.len, 0);
+		memcpy(evaluation.id, next.id, sizeof evaluation.id);
 	}
+}
+
+/* More than are remembered, and many whose ids are alike in one half or the other. */
+static void test_replies_are_found_by_their_own_ids(void **state)
+{
+	static const char *const ids[] = {"00000000000000aa", "00000001000000aa", "ffffffff000000aa",
+					  "00000001000400aa", "00000001000800aa", "ffffffffffffffff"};
+	enum { COUNT = sizeof ids / sizeof ids[0] };
+	struct fixture *f = *state;
+	struct evaluation_row evaluations[COUNT];
+	for (int i = 0; i < COUNT; i++) {
+		evaluations[i] = add_ended(f, 100 + i);
+		char sql[128];
+		snprintf(sql, sizeof sql, "UPDATE evaluations SET id = '%s' WHERE seq = %d", ids[i],
+			 (int)evaluations[i].seq);
+		run(f, sql);
+		snprintf(evaluations[i].id, sizeof evaluations[i].id, "%s", ids[i]);
+		keep(f, &evaluations[i]);
+	}
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < COUNT; i++)
+			assert_true(is_kept(f, &evaluations[i], FORMAT));
 }
 
 int main(void)
@@ -147,6 +178,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_replies_go_with_every_change, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_replies_go_with_a_resume_and_with_the_evaluation, fixture_setup,
 					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_replies_are_found_by_their_own_ids, fixture_setup, fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
