@@ -14,6 +14,7 @@
 
 #define KEY_SIZE crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define HASH_MEMOS 16 /* a thread's */
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 struct secret_key {
@@ -172,11 +173,42 @@ void secret_wipe(char *text)
 		sodium_memzero(text, strlen(text));
 }
 
+/* The hash of a token, found by another one, whose key is the thread's own and random: nobody can look for two tokens
+ * that have the same. */
+struct hash_memo {
+	unsigned char token[crypto_shorthash_siphashx24_BYTES];
+	char hash[SECRET_HASH_SIZE]; /* "": nothing */
+};
+
+static struct hash_memo *hash_memo_of(const unsigned char keyed[crypto_shorthash_siphashx24_BYTES])
+{
+	static _Thread_local struct hash_memo memos[HASH_MEMOS];
+	return &memos[keyed[0] % HASH_MEMOS];
+}
+
+static void hash_by_own_key(const char *token, size_t size, unsigned char ret_keyed[crypto_shorthash_siphashx24_BYTES])
+{
+	static _Thread_local unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
+	static _Thread_local bool has_key;
+	if (!has_key)
+		crypto_shorthash_keygen(key);
+	has_key = true;
+	crypto_shorthash_siphashx24(ret_keyed, (const unsigned char *)token, size, key);
+}
+
 void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE])
 {
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	crypto_hash_sha256(hash, (const unsigned char *)token, strlen(token));
-	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
+	unsigned char keyed[crypto_shorthash_siphashx24_BYTES];
+	size_t size = strlen(token);
+	hash_by_own_key(token, size, keyed);
+	struct hash_memo *memo = hash_memo_of(keyed);
+	if (memo->hash[0] == '\0' || sodium_memcmp(memo->token, keyed, sizeof keyed) != 0) {
+		unsigned char hash[crypto_hash_sha256_BYTES];
+		crypto_hash_sha256(hash, (const unsigned char *)token, size);
+		sodium_bin2hex(memo->hash, sizeof memo->hash, hash, sizeof hash);
+		memcpy(memo->token, keyed, sizeof keyed);
+	}
+	memcpy(ret_hash, memo->hash, sizeof memo->hash);
 }
 
 void secret_free_json(json_t *object)

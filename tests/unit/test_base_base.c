@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +287,25 @@ static void test_secret_token_hash_is_sha256(void **state)
 	assert_string_equal(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* Of more than a thread remembers, again and again. */
+static void test_secret_token_hash_is_each_tokens_own(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 200; i++) {
+			char token[16];
+			char hash[SECRET_HASH_SIZE];
+			char wanted[SECRET_HASH_SIZE];
+			unsigned char bytes[crypto_hash_sha256_BYTES];
+			snprintf(token, sizeof token, "nel_%d", i / (round + 1));
+			crypto_hash_sha256(bytes, (const unsigned char *)token, strlen(token));
+			sodium_bin2hex(wanted, sizeof wanted, bytes, sizeof bytes);
+			secret_token_hash(token, hash);
+			assert_string_equal(hash, wanted);
+		}
+	}
+}
+
 static int make_directory(void **state)
 {
 	static char path[] = "/tmp/nel-unit.XXXXXX";
@@ -328,6 +348,7 @@ int main(void)
 	    cmocka_unit_test(test_secret_key_load_of_a_credential_bears_an_acl),
 	    cmocka_unit_test(test_secret_key_load_refuses_what_others_may_read),
 	    cmocka_unit_test(test_secret_token_hash_is_sha256),
+	    cmocka_unit_test(test_secret_token_hash_is_each_tokens_own),
 	    cmocka_unit_test(test_secret_keygen_makes_file_and_name_durable),
 	    cmocka_unit_test(test_log_message_has_its_fields),
 	};
