@@ -59,13 +59,15 @@ void str_appendf(struct str *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	size_t room = s->cap - s->len;
+	int n = vsnprintf(room > 0 ? s->data + s->len : NULL, room, fmt, ap);
 	va_end(ap);
-	if (n > 0) {
+	if (n > 0 && (size_t)n >= room) {
 		reserve(s, (size_t)n);
 		vsnprintf(s->data + s->len, (size_t)n + 1, fmt, again);
-		s->len += (size_t)n;
 	}
+	if (n > 0)
+		s->len += (size_t)n;
 	va_end(again);
 }
 

@@ -171,9 +171,34 @@ static void test_str_list_copy_equals_its_list_and_no_other(void **state)
 	str_list_free(NULL);
 }
 
+/* Of every length around those at which there is just room, just not, and far too little. */
+static void test_str_appendf_of_any_length(void **state)
+{
+	(void)state;
+	for (int before = 0; before <= 130; before++) {
+		for (int size = 0; size <= 300; size += before % 3 + 1) {
+			CLEANUP(str_done) struct str s = {0};
+			for (int i = 0; i < before; i++)
+				str_append_c(&s, 'b');
+			str_appendf(&s, "%0*d", size, 0);
+			size_t added = size > 1 ? (size_t)size : 1;
+			assert_int_equal(s.len, (size_t)before + added);
+			assert_int_equal(strlen(str_text(&s)), s.len);
+			assert_int_equal(strspn(str_text(&s), "b"), before);
+			assert_int_equal(strspn(str_text(&s) + before, "0"), added);
+			assert_true(s.cap > s.len);
+		}
+	}
+	CLEANUP(str_done) struct str empty = {0};
+	str_appendf(&empty, "%s", "");
+	assert_string_equal(str_text(&empty), "");
+	assert_int_equal(empty.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_str_appendf_of_any_length),
 	    cmocka_unit_test(test_str_append_grows_and_takes),
 	    cmocka_unit_test(test_str_append_shell_table),
 	    cmocka_unit_test(test_str_append_shell_random_bytes_survive_bash),
