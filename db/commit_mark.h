@@ -19,8 +19,9 @@ struct commit_mark {
 };
 
 /* Of the newest commit. Not known where there is no WAL, where its format is another one, or while one is being made.
- * *index is the connection's own, NULL at first: where SQLite has the index mapped, which is so until it is closed or
- * leaves WAL mode. */
+ * *index is the connection's own, NULL at first: then where it has the index mapped. SQLite unmaps it when the last
+ * connection of the process to the file is closed or leaves WAL mode (os_unix.c, unixShmPurge()), and keeps the same
+ * pointer itself (wal.c, apWiData). No connection of a struct db leaves WAL mode. */
 struct commit_mark commit_mark_read(sqlite3 *sqlite, const volatile uint32_t **index);
 
 /* Both known, and of the same commit. */

@@ -37,7 +37,7 @@ static int64_t guess_seq(const char *id)
 static void note_seq(const char *id, int64_t seq)
 {
 	uint64_t number = parse_id(id);
-	if (seq <= UINT32_MAX)
+	if (seq > 0 && seq <= UINT32_MAX)
 		atomic_store_explicit(&guesses[number % GUESSES], number >> 32 << 32 | (uint64_t)seq,
 				      memory_order_relaxed);
 }

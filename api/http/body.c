@@ -110,7 +110,7 @@ void body_hash(const struct request *request, const json_t *body, char ret_hash[
 {
 	CLEANUP(mem_freep) char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
 	CLEANUP(mem_freep) char *all = mem_printf("%s %s", request->route->operation, text);
-	secret_token_hash(all, ret_hash);
+	secret_hash(all, ret_hash);
 }
 
 int body_idempotency_key(const struct request *request, const char **ret_key, struct nel_err *err)

@@ -35,7 +35,7 @@ struct read_cache *read_cache_new(void)
 	struct read_cache *cache = mem_calloc(1, sizeof *cache);
 	pthread_mutexattr_t brief;
 	pthread_mutexattr_init(&brief);
-	pthread_mutexattr_settype(&brief, PTHREAD_MUTEX_ADAPTIVE_NP); /* held for a look: a wait would take longer */
+	pthread_mutexattr_settype(&brief, PTHREAD_MUTEX_ADAPTIVE_NP); /* mostly held for a look and a short copy */
 	pthread_mutex_init(&cache->lock, &brief);
 	pthread_mutexattr_destroy(&brief);
 	return cache;

@@ -14,8 +14,8 @@
 
 #define KEY_SIZE crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define HASH_MEMOS 16 /* a thread's */
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define HASH_MEMOS 16 /* a thread's */
 
 struct secret_key {
 	unsigned char bytes[KEY_SIZE];
@@ -173,10 +173,17 @@ void secret_wipe(char *text)
 		sodium_memzero(text, strlen(text));
 }
 
+void secret_hash(const char *text, char ret_hash[SECRET_HASH_SIZE])
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
+	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
+}
+
 /* The hash of a token, found by another one, whose key is the thread's own and random: nobody can look for two tokens
  * that have the same. */
 struct hash_memo {
-	unsigned char token[crypto_shorthash_siphashx24_BYTES];
+	unsigned char keyed[crypto_shorthash_siphashx24_BYTES];
 	char hash[SECRET_HASH_SIZE]; /* "": nothing */
 };
 
@@ -202,11 +209,9 @@ void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE])
 	size_t size = strlen(token);
 	hash_by_own_key(token, size, keyed);
 	struct hash_memo *memo = hash_memo_of(keyed);
-	if (memo->hash[0] == '\0' || sodium_memcmp(memo->token, keyed, sizeof keyed) != 0) {
-		unsigned char hash[crypto_hash_sha256_BYTES];
-		crypto_hash_sha256(hash, (const unsigned char *)token, size);
-		sodium_bin2hex(memo->hash, sizeof memo->hash, hash, sizeof hash);
-		memcpy(memo->token, keyed, sizeof keyed);
+	if (memo->hash[0] == '\0' || sodium_memcmp(memo->keyed, keyed, sizeof keyed) != 0) {
+		secret_hash(token, memo->hash);
+		memcpy(memo->keyed, keyed, sizeof keyed);
 	}
 	memcpy(ret_hash, memo->hash, sizeof memo->hash);
 }

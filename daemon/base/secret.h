@@ -54,8 +54,11 @@ static inline void secret_json_freep(json_t **object)
 	*object = NULL;
 }
 
-/* SHA-256 of a token, in hex. Tokens have 256 random bits, so a plain hash is enough, and so is a plain search for it:
- * how long that takes tells at most how a hash begins, which is of no use for finding a token with another hash. Each
+/* SHA-256, in hex. */
+void secret_hash(const char *text, char ret_hash[SECRET_HASH_SIZE]);
+
+/* The same of a token. Tokens have 256 random bits, so a plain hash is enough, and so is a plain search for it: how
+ * long that takes tells at most how a hash begins, which is of no use for finding a token with another hash. Each
  * thread remembers the hashes of some tokens (not the tokens) by their keyed hashes, which cost a tenth. */
 void secret_token_hash(const char *token, char ret_hash[SECRET_HASH_SIZE]);
 

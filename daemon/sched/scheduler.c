@@ -18,7 +18,7 @@
 
 #define TICK_MS 250  /* at most between rounds */
 #define AGAIN_MS 100 /* after requests that could not be taken */
-#define SHARED_MS 20 /* at least between them: requests in quick succession share one, and its commits */
+#define ROUND_MS 20  /* at least from one round to the next: requests in quick succession share it and its commits */
 
 /* Who is to be looked at before anything is sent: whoever works on a cluster, whether or not the store has a job of his
  * there. A person's key that was not let in yet is looked at when it is first used. */
@@ -165,15 +165,15 @@ static void tick(struct scheduler *s)
 	atomic_store(&s->chain_count, (int64_t)HASH_COUNT(s->chains.by_seq));
 }
 
-/* Until there is none, and the next round may begin. */
-static void take_answers(struct scheduler *s, int64_t round_ms)
+/* Takes answers until none waits and the next round may begin. begun_ms: when this one began. */
+static void take_answers(struct scheduler *s, int64_t begun_ms)
 {
 	int64_t wait_ms = atomic_load(&s->wanted) ? AGAIN_MS : TICK_MS;
 	struct action *action = queue_pop(s->inbox, wait_ms);
 	while (!atomic_load(&s->stopping)) {
 		if (action != NULL)
 			answers_take(s, action);
-		wait_ms = round_ms + SHARED_MS - clock_mono_ms();
+		wait_ms = begun_ms + ROUND_MS - clock_mono_ms();
 		bool is_due = wait_ms <= 0;
 		action = queue_pop(s->inbox, is_due ? 0 : wait_ms);
 		if (action == NULL && is_due)

@@ -208,7 +208,8 @@ def check_states(job, *states):
 
 
 def check_three_timeouts(chains, daemon, job):
-    """Whatever ended it, the work was done once, and the scores are those of an undisturbed run. Returns the attempts' states."""
+    """Whatever ended it, each question was answered once, asked again only where there was an attempt more, and the scores
+    are those of an undisturbed run. Returns the attempts' states."""
     states = [attempt["slurm_state"] for attempt in job["attempts"]]
     assert states in (["TIMEOUT"] * 3 + ["COMPLETED"], ["TIMEOUT"] * 4 + ["COMPLETED"])  # a slow machine needs one more
     asked = questions(job)  # the limit of the attempt more may have come between a question and its answer

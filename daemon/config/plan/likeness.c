@@ -2,12 +2,12 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
 #include "config/plan/evaluator_config.h"
 #include "config/text/tree.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,13 +52,6 @@ json_t *likeness_images(const struct eval_plan *plan)
 
 /* --- parts --- */
 
-static void hash_text(const char *text, size_t size, char ret_hash[SECRET_HASH_SIZE])
-{
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	crypto_hash_sha256(hash, (const unsigned char *)text, size);
-	sodium_bin2hex(ret_hash, SECRET_HASH_SIZE, hash, sizeof hash);
-}
-
 /* The part itself, or its hash when it is long; takes part over. *ret_hash, unless NULL, is that hash in any case. */
 static json_t *bounded(json_t *part, char ret_hash[SECRET_HASH_SIZE])
 {
@@ -66,7 +59,7 @@ static json_t *bounded(json_t *part, char ret_hash[SECRET_HASH_SIZE])
 	size_t size = text != NULL ? strlen(text) : 0;
 	char hash[SECRET_HASH_SIZE];
 	if (size > LIKENESS_PART_MAX || ret_hash != NULL)
-		hash_text(text != NULL ? text : "", size, hash);
+		secret_hash(text != NULL ? text : "", hash);
 	if (ret_hash != NULL)
 		memcpy(ret_hash, hash, sizeof hash);
 	if (size <= LIKENESS_PART_MAX)
@@ -363,7 +356,7 @@ static struct likeness_side side_of(json_t *parts)
 {
 	struct likeness_side side = {.parts = json_dumps(parts, JSON_COMPACT | JSON_SORT_KEYS)};
 	json_decref(parts);
-	hash_text(side.parts, strlen(side.parts), side.hash);
+	secret_hash(side.parts, side.hash);
 	return side;
 }
 
@@ -380,13 +373,13 @@ static void hash_all(const struct eval_plan *plan, struct likeness *likeness)
 	for (size_t i = 0; i < likeness->count; i++) {
 		char both[2 * SECRET_HASH_SIZE];
 		snprintf(both, sizeof both, "%s%s", likeness->jobs[i].subject.hash, likeness->jobs[i].protocol.hash);
-		hash_text(both, strlen(both), hashes[i]);
+		secret_hash(both, hashes[i]);
 	}
 	qsort(hashes, likeness->count, sizeof *hashes, compare_hashes);
 	for (size_t i = 0; i < likeness->count; i++)
 		str_append(&all, hashes[i]);
 	str_append(&all, plan->model != NULL ? plan->model : "");
-	hash_text(str_text(&all), all.len, likeness->hash);
+	secret_hash(str_text(&all), likeness->hash);
 	free(hashes);
 }
 
