@@ -20,7 +20,8 @@ enum cursor_kind {
 	CURSOR_AUDIT = 'a',
 	CURSOR_CAMPAIGNS = 'c',
 	CURSOR_ORPHANS = 'o',
-	CURSOR_SAMPLES = 's'
+	CURSOR_SAMPLES = 's',
+	CURSOR_WHOLE = 'w' /* of any list that is made whole */
 };
 
 void cursor_format(enum cursor_kind kind, int64_t position, char ret_cursor[CURSOR_SIZE]);

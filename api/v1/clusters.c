@@ -11,10 +11,12 @@
 
 int api_listClusters(struct request *request, struct nel_err *err)
 {
+	struct page page;
 	struct db *db = NULL;
-	if (request_read_db(request, &db, err) != 0)
+	if (page_parse_whole(request, &page, err) != 0 || request_read_db(request, &db, err) != 0)
 		return -1;
 	CLEANUP(json_freep) json_t *clusters = service_clusters(request->service, db);
+	page_cut(request, &page, clusters);
 	return reply_json(request, MHD_HTTP_OK, clusters, err);
 }
 

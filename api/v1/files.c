@@ -3,6 +3,7 @@
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/media.h"
+#include "api/http/page.h"
 #include "api/http/range.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
@@ -33,6 +34,7 @@
 struct content {
 	struct job_row job;
 	enum remote_folder folder;
+	struct page page; /* of a list */
 	char *path;
 	struct transfer *transfer; /* of an archive that has not begun */
 	struct log_follow_start follow;
@@ -66,7 +68,8 @@ static int list_came(struct request *request, struct nel_err *err)
 	const struct wait_answer *answer = waiter_answer(request->waiter);
 	const struct content *content = request->state;
 	if (answer->failed) {
-		int kept = content->folder == REMOTE_LOGS ? kept_logs_list(request, &content->job, err) : 0;
+		int kept =
+		    content->folder == REMOTE_LOGS ? kept_logs_list(request, &content->job, &content->page, err) : 0;
 		if (kept == 0)
 			*err = answer->err;
 		return kept > 0 ? 0 : -1;
@@ -76,6 +79,8 @@ static int list_came(struct request *request, struct nel_err *err)
 	out_array(&body, "items");
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct remote_entry *entry = &answer->entries[i];
+		if (!page_has(&content->page, i))
+			continue;
 		out_object(&body, NULL);
 		out_string(&body, content->folder == REMOTE_LOGS ? "name" : "path", entry->path);
 		if (entry->escaped)
@@ -87,7 +92,7 @@ static int list_came(struct request *request, struct nel_err *err)
 		out_end(&body);
 	}
 	out_end(&body);
-	out_null(&body, "next");
+	page_next(request, &content->page, page_after(&content->page, answer->count), &body);
 	out_bool(&body, "truncated", answer->truncated);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
@@ -100,7 +105,7 @@ static int list_files(struct request *request, enum remote_folder folder, const 
 	request->state = content;
 	request->state_free = content_free;
 	request->resume = list_came;
-	if (open_job(request, &content->job, err) != 0 ||
+	if (page_parse_whole(request, &content->page, err) != 0 || open_job(request, &content->job, err) != 0 ||
 	    waiter_new(server_wait_room(request->server), request->connection, &request->waiter, err) != 0)
 		return -1;
 	struct nel_err refused = {0};
@@ -177,6 +182,8 @@ int api_listJobArtifacts(struct request *request, struct nel_err *err)
 		return err_set(err, NEL_INVALID, "an archive is of a directory: give path, not prefix");
 	if (!tar && path != NULL)
 		return err_set(err, NEL_INVALID, "path goes with format=tar; a list is narrowed by prefix");
+	if (tar && (query_get(&request->query, "limit") != NULL || query_get(&request->query, "cursor") != NULL))
+		return err_set(err, NEL_INVALID, "limit and cursor go with the list; an archive is narrowed by path");
 	if (tar)
 		return send_tar(request, path != NULL ? path : "", err);
 	return list_files(request, REMOTE_ARTIFACTS, prefix != NULL ? prefix : "", err);

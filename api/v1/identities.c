@@ -2,6 +2,7 @@
 #include "service/identities.h"
 #include "api/http/body.h"
 #include "api/http/handlers.h"
+#include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/server_internal.h"
@@ -12,10 +13,12 @@
 int api_listIdentities(struct request *request, struct nel_err *err)
 {
 	CLEANUP(json_freep) json_t *list = NULL;
+	struct page page;
 	struct db *db = NULL;
-	if (request_read_db(request, &db, err) != 0 ||
+	if (page_parse_whole(request, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
 	    service_identities(request->service, db, &request->actor, &list, err) != 0)
 		return -1;
+	page_cut(request, &page, list);
 	return reply_json(request, MHD_HTTP_OK, list, err);
 }
 

@@ -19,7 +19,7 @@ bool kept_logs_find(struct db *db, const struct job_row *job, const char *name, 
 	return chain_state_is_end(job->state) && job_logs_get(db, job->seq, name, ret_row, &err) == 0;
 }
 
-int kept_logs_list(struct request *request, const struct job_row *job, struct nel_err *err)
+int kept_logs_list(struct request *request, const struct job_row *job, const struct page *page, struct nel_err *err)
 {
 	CLEANUP(job_log_list_done) struct job_log_list list = {0};
 	struct db *db = NULL;
@@ -34,6 +34,8 @@ int kept_logs_list(struct request *request, const struct job_row *job, struct ne
 	out_array(&body, "items");
 	for (size_t i = 0; i < list.count; i++) {
 		const struct job_log_row *row = &list.items[i];
+		if (!page_has(page, i))
+			continue;
 		out_object(&body, NULL);
 		out_string(&body, "name", row->name);
 		out_int(&body, "size", row->size);
@@ -42,7 +44,7 @@ int kept_logs_list(struct request *request, const struct job_row *job, struct ne
 		out_end(&body);
 	}
 	out_end(&body);
-	out_null(&body, "next");
+	page_next(request, page, page_after(page, list.count), &body);
 	out_bool(&body, "truncated", false);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err) != 0 ? -1 : 1;

@@ -3,6 +3,7 @@
 #ifndef NEL_API_V1_KEPT_LOGS_H
 #define NEL_API_V1_KEPT_LOGS_H
 
+#include "api/http/page.h"
 #include "api/http/range.h"
 #include "api/http/request.h"
 #include "db/job_logs.h"
@@ -10,7 +11,7 @@
 
 /* Is there something to fall back to? 1: yes, and the reply is made (or -1, *err: that failed); 0: the job has not
  * ended or nothing of it is kept, and nothing was done. */
-int kept_logs_list(struct request *request, const struct job_row *job, struct nel_err *err);
+int kept_logs_list(struct request *request, const struct job_row *job, const struct page *page, struct nel_err *err);
 
 /* The same for the content of one: of the whole file, of a range of it, or (tail_lines > 0) its last lines. The header
  * Nel-Kept-From says where in the file the first byte that is kept stands. A range before that is 416. */

@@ -35,21 +35,25 @@ int api_getJobResults(struct request *request, struct nel_err *err)
 	CLEANUP(job_row_done) struct job_row job = {0};
 	CLEANUP(result_list_done) struct result_list list = {0};
 	CLEANUP(job_basis_done) struct job_basis basis = {0};
+	struct page page;
 	struct db *db = NULL;
 	bool csv = false;
-	if (request_wants_csv(request, &csv, err) != 0 || request_read_db(request, &db, err) != 0 ||
-	    read_job(db, request->captures[0], &job, err) != 0 || results_of_job(db, job.seq, &list, err) != 0 ||
-	    likenesses_basis(db, job.seq, &basis, err) != 0)
+	if (request_wants_csv(request, &csv, err) != 0 || page_parse_whole(request, &page, err) != 0 ||
+	    request_read_db(request, &db, err) != 0 || read_job(db, request->captures[0], &job, err) != 0 ||
+	    results_of_job(db, job.seq, &list, err) != 0 || likenesses_basis(db, job.seq, &basis, err) != 0)
 		return -1;
 	const struct render_score_of of = render_score_of_job(&job, &basis);
 	struct json_out body = {0};
 	open_body(&body, csv);
 	for (size_t i = 0; i < list.count; i++)
-		render_rows(&body, csv, &of, &list.items[i]);
-	if (csv)
+		if (page_has(&page, i))
+			render_rows(&body, csv, &of, &list.items[i]);
+	if (csv) {
+		page_link(request, &page, page_after(&page, list.count));
 		return reply_text(request, MHD_HTTP_OK, REQUEST_CSV_TYPE, &body.text, err);
+	}
 	out_end(&body);
-	out_null(&body, "next");
+	page_next(request, &page, page_after(&page, list.count), &body);
 	if (list.count > 0) {
 		out_name(&body, "basis");
 		render_basis(&body, &basis);

@@ -5,6 +5,7 @@
 #include "api/http/handlers.h"
 #include "api/http/json_out.h"
 #include "api/http/media.h"
+#include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/render.h"
@@ -39,14 +40,17 @@ static void render_secret(struct json_out *out, const struct secret_row *row)
 	out_end(out);
 }
 
-static int append_owner(struct db *db, const char *owner, struct json_out *out, struct nel_err *err)
+/* Those of the owner's that are on the page; *row_count: rows of the list so far. */
+static int append_owner(struct db *db, const char *owner, const struct page *page, size_t *row_count,
+			struct json_out *out, struct nel_err *err)
 {
 	CLEANUP(mem_freep) struct secret_row *rows = NULL;
 	size_t count = 0;
 	if (secrets_list(db, owner, &rows, &count, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		render_secret(out, &rows[i]);
+		if (page_has(page, (*row_count)++))
+			render_secret(out, &rows[i]);
 	return 0;
 }
 
@@ -54,17 +58,20 @@ int api_listSecrets(struct request *request, struct nel_err *err)
 {
 	bool given = false;
 	bool team = false;
+	struct page page;
+	size_t count = 0;
 	struct db *db = NULL;
 	CLEANUP(json_out_done) struct json_out body = {0};
-	if (parse_scope(request, &given, &team, err) != 0 || request_read_db(request, &db, err) != 0)
+	if (parse_scope(request, &given, &team, err) != 0 || page_parse_whole(request, &page, err) != 0 ||
+	    request_read_db(request, &db, err) != 0)
 		return -1;
 	out_object(&body, NULL);
 	out_array(&body, "items");
-	if ((!team && append_owner(db, request->actor.name, &body, err) != 0) ||
-	    ((team || !given) && append_owner(db, SECRETS_TEAM, &body, err) != 0))
+	if ((!team && append_owner(db, request->actor.name, &page, &count, &body, err) != 0) ||
+	    ((team || !given) && append_owner(db, SECRETS_TEAM, &page, &count, &body, err) != 0))
 		return -1;
 	out_end(&body);
-	out_null(&body, "next");
+	page_next(request, &page, page_after(&page, count), &body);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

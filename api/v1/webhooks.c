@@ -119,18 +119,22 @@ int api_listWebhooks(struct request *request, struct nel_err *err)
 {
 	CLEANUP(webhook_list_done) struct webhook_list list = {0};
 	struct json_out body = {0};
+	struct page page;
 	struct db *db = NULL;
-	if (request_read_db(request, &db, err) != 0 || service_list_webhooks(db, &request->actor, &list, err) != 0)
+	if (page_parse_whole(request, &page, err) != 0 || request_read_db(request, &db, err) != 0 ||
+	    service_list_webhooks(db, &request->actor, &list, err) != 0)
 		return -1;
 	out_object(&body, NULL);
 	out_array(&body, "items");
 	for (size_t i = 0; i < list.count; i++) {
+		if (!page_has(&page, i))
+			continue;
 		out_object(&body, NULL);
 		webhook_members(&body, &list.items[i]);
 		out_end(&body);
 	}
 	out_end(&body);
-	out_null(&body, "next");
+	page_next(request, &page, page_after(&page, list.count), &body);
 	out_end(&body);
 	return reply_json_text(request, MHD_HTTP_OK, &body.text, err);
 }

@@ -107,6 +107,29 @@ class UnixConnection(HTTPConnection):
         self.sock.connect(str(self.path))
 
 
+def check_pages_of_whole(client, path, key=None):
+    """Of a list that is answered whole where no limit is given: its pages are its parts, in its order. key: what of an item
+    stays as it is."""
+    named = (lambda items: [item[key] for item in items]) if key else (lambda items: items)
+    whole = client.get(path).json()
+    assert whole["next"] is None and len(whole["items"]) > 1, whole
+    for limit in (1, len(whole["items"]) - 1, len(whole["items"]), 500):
+        items, query = [], {"limit": limit}
+        while True:
+            reply = client.get(path, params=query)
+            page = reply.json()
+            assert 0 < len(page["items"]) <= limit
+            items += page["items"]
+            assert (page["next"] is None) == ("Link" not in reply.headers)
+            if page["next"] is None:
+                break
+            assert f"cursor={page['next']}>; rel=\"next\"" in reply.headers["Link"]
+            query["cursor"] = page["next"]
+        assert named(items) == named(whole["items"])
+    for wrong in ({"limit": 0}, {"limit": 501}, {"limit": "x"}, {"cursor": "x"}):
+        client.get(path, 400, params=wrong)
+
+
 class Daemon:
     def __init__(self, folder, beta_port=None, limits="", listen=("127.0.0.1:0",), more=""):
         self.folder = folder

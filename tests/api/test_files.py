@@ -14,7 +14,7 @@ import urllib.parse
 
 import pytest
 import requests
-from conftest import wait_until
+from conftest import check_pages_of_whole, wait_until
 
 LOG = b"".join(b"line %d\n" % i for i in range(1, 1001))
 
@@ -50,6 +50,15 @@ def test_artifacts_listed_with_folders(ann, job):
     body = ann.get(f"/v1/jobs/{job[0]}/artifacts").json()
     assert [i["path"] for i in body["items"]] == ["deep/er/page.html", "large.bin", "results.yml"]
     assert body["truncated"] is False and body["next"] is None
+
+
+def test_lists_have_pages(ann, job):
+    check_pages_of_whole(ann, f"/v1/jobs/{job[0]}/logs")
+    check_pages_of_whole(ann, f"/v1/jobs/{job[0]}/artifacts")
+    first = ann.get(f"/v1/jobs/{job[0]}/artifacts", params={"prefix": "deep", "limit": 1}).json()
+    assert [item["path"] for item in first["items"]] == ["deep/er/page.html"] and first["next"] is None
+    refusal = ann.get(f"/v1/jobs/{job[0]}/artifacts", 400, params={"format": "tar", "limit": 1}).json()
+    assert "narrowed by path" in refusal["detail"]
 
 
 def test_log_content(ann, job):

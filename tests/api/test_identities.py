@@ -6,7 +6,7 @@ import pwd
 import subprocess
 
 import pytest
-from conftest import CONFIG, Daemon, Sshd, wait_until
+from conftest import CONFIG, Daemon, Sshd, check_pages_of_whole, wait_until
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 ON_OWN = CONFIG.replace("hostname: alpha.example", "hostname: own.example")
@@ -88,11 +88,16 @@ def test_two_people_who_name_one_account_have_keys_of_their_own(people):
     assert put(people["ann"], "shared")["public_key"] != put(people["bob"], "shared")["public_key"]
 
 
+def test_clusters_have_pages(people):
+    check_pages_of_whole(people["ann"], "/v1/clusters", "name")
+
+
 def test_own_ones_only_and_an_admin_all(people):
     put(people["ann"])
     put(people["bob"])
     assert [i["user"] for i in people["ann"].get("/v1/identities").json()["items"]] == ["ann"]
     assert [i["user"] for i in people["root-of-all"].get("/v1/identities").json()["items"]] == ["ann", "bob"]
+    check_pages_of_whole(people["root-of-all"], "/v1/identities")
     people["ann"].get("/v1/identities/own", status=403, params={"user": "bob"})
     assert people["ann"].request("DELETE", "/v1/identities/own", params={"user": "bob"}).status_code == 403
     people["ann"].post("/v1/identities/own/check", status=403, params={"user": "bob"})

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from conftest import CONFIG, Daemon, wait_until
+from conftest import CONFIG, Daemon, check_pages_of_whole, wait_until
 
 RESULTS = """\
 config: {type: !!python/name:str ''}
@@ -100,6 +100,16 @@ def test_results_of_an_evaluation_and_state_of_each(store):
     ann = daemon.client("ann")
     items = ann.get(f"/v1/results?evaluation={jobs['failed'].split('.')[0]}").json()["items"]
     assert {(i["job"], i["state"]) for i in items} == {(jobs["failed"], "failed")}
+
+
+def test_scores_of_a_job_have_pages(store):
+    daemon, jobs = store
+    ann, path = daemon.client("ann"), f"/v1/jobs/{jobs['old']}/results"
+    check_pages_of_whole(ann, path)
+    first = ann.get(path, params={"format": "csv", "limit": 3})
+    second = ann.get(first.headers["Link"].split(">")[0][1:])
+    assert "Link" not in second.headers
+    assert table(first) + table(second)[1:] == table(ann.get(path, params={"format": "csv"}))
 
 
 def test_latest_is_of_each_metric(store):

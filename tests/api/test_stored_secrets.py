@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BINARY, CONFIG, wait_until
+from conftest import BINARY, CONFIG, check_pages_of_whole, wait_until
 
 MARKS = ["Own-Zq1x77", "Own-Zq2x77", "Team-Zq3x77", "Sent-Zq4x77"]
 THREE = CONFIG.replace("execution:", "execution:", 1).replace(
@@ -51,6 +51,12 @@ def test_secret_put_listed_replaced_deleted(ann, bob, eve, daemon):
     delete(ann, "S_ONE", 404)
     assert ann.get("/v1/secrets?scope=user").json() == {"items": [], "next": None}
     nowhere(daemon, MARKS)
+
+
+def test_secrets_have_pages_over_both_owners(admin, ann):
+    for client, name, query in ((ann, "PAGE_A", {}), (ann, "PAGE_B", {}), (admin, "PAGE_T", {"scope": "team"})):
+        assert client.request("PUT", f"/v1/secrets/{name}", json={"value": "x"}, params=query).status_code == 201
+    check_pages_of_whole(ann, "/v1/secrets")
 
 
 def test_secret_of_the_team_is_set_by_admins_and_seen_by_name(admin, ann, eve):

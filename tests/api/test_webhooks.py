@@ -11,7 +11,7 @@ from pathlib import Path
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import BINARY, wait_until
+from conftest import BINARY, check_pages_of_whole, wait_until
 
 OPEN = "webhooks: {allow_private: true, allow_http: true, per_user: 6}\n"
 
@@ -209,8 +209,10 @@ def test_own_only(server, receiver):
     assert hook["secret"] not in server.log()
     ann.delete(path)
     ann.get(path, 404)
-    made = make(bob, receiver.url)
-    admin.delete(f"/v1/webhooks/{made['id']}")
+    made = [make(bob, receiver.url) for _ in range(3)]
+    check_pages_of_whole(bob, "/v1/webhooks")
+    for one in made:
+        admin.delete(f"/v1/webhooks/{one['id']}")
     make(bob, receiver.url)
     admin.delete("/v1/users/bob")
     assert admin.get("/v1/webhooks").json()["items"] == []
