@@ -19,6 +19,8 @@ static int run_keygen(const struct command_line *line)
 {
 	struct nel_err err = {0};
 	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (line->arg_count != 0)
+		return command_wrong_usage("keygen takes no words; --config FILE names the settings");
 	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
 	    secret_keygen(settings->master_key_file, &err) != 0)
 		return command_fail(&err);
@@ -32,6 +34,8 @@ static int run_migrate(const struct command_line *line)
 	CLEANUP(settings_freep) struct settings *settings = NULL;
 	int from = 0;
 	int to = 0;
+	if (line->arg_count != 0)
+		return command_wrong_usage("migrate takes no words; --config FILE names the settings");
 	if (settings_load(line->settings_path, &settings, NULL, &err) != 0 ||
 	    db_migrate(settings->database, &from, &to, &err) != 0)
 		return command_fail(&err);

@@ -27,8 +27,14 @@ struct check {
 
 static void tell(struct check *c, const char *what, const char *path, int sys, const char *hint)
 {
-	fprintf(stderr, "%s: %s %s: %s%s%s%s\n", c->settings_path, what, path, strerror(sys),
-		sys == EACCES ? " for the account " : "", sys == EACCES ? c->account : "", hint);
+	if (sys == EACCES)
+		fprintf(
+		    stderr,
+		    "%s: %s %s: %s for the account %s; chown or chmod gives it the right, here and to the directories "
+		    "above\n",
+		    c->settings_path, what, path, strerror(sys), c->account);
+	else
+		fprintf(stderr, "%s: %s %s: %s%s\n", c->settings_path, what, path, strerror(sys), hint);
 	c->faults++;
 }
 
@@ -203,6 +209,8 @@ int command_check(const struct command_line *line)
 	struct nel_err err = {0};
 	CLEANUP(problems_done) struct problems problems = {0};
 	CLEANUP(settings_freep) struct settings *settings = NULL;
+	if (line->arg_count != 0)
+		return command_wrong_usage("check takes no words; --config FILE names the settings");
 	if (settings_load(line->settings_path, &settings, &problems, &err) != 0) {
 		if (problems.count == 0)
 			return command_fail(&err);

@@ -1,11 +1,14 @@
 #include "reload.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "cluster_keys.h"
 #include "config/settings/settings_load.h"
 #include "config/settings/settings_reload.h"
 #include "db/jobs.h"
 #include "service/oidc/oidc_issuer.h"
+
+#include <stdlib.h>
 
 void reload_begin(struct reload *reload, struct settings *settings)
 {
@@ -31,10 +34,10 @@ static bool is_live(const struct settings_cluster *cluster, void *arg)
 	return jobs_count_active(arg, cluster->name, NULL, &count, &err) != 0 || count > 0;
 }
 
-static void log_changes(const struct settings *before, const struct settings *next)
+static void log_changes(const struct settings *started, const struct settings *next)
 {
 	const char *keys[SETTINGS_RESTART_MAX];
-	size_t count = settings_want_restart(before, next, keys);
+	size_t count = settings_want_restart(started, next, keys);
 	for (size_t i = 0; i < count; i++)
 		log_warning("a changed setting wants a restart; until then the old one holds", LOG_S("key", keys[i]));
 	for (size_t i = 0; i < next->cluster_count; i++)
@@ -71,7 +74,9 @@ void reload_run(struct reload *reload, struct service *service)
 	reload->kept[reload->count++] = next;
 	log_level_from_name(next->log_level, &level);
 	log_set_level(level);
-	log_changes(before, next);
+	log_changes(reload->kept[0], next);
+	free(next->database); /* the one that is open holds */
+	next->database = mem_strdup(before->database);
 	lanes_reload(service->lanes, next);
 	scheduler_reload(service->scheduler, next);
 	service->settings = next;

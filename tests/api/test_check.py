@@ -30,6 +30,14 @@ def test_check_tells_of_each_file_that_is_not_there(fresh, name, says):
     assert check(daemon, "--syntax-only").returncode == 0
 
 
+@pytest.mark.parametrize("command", ["check", "keygen", "migrate"])
+def test_words_that_a_command_does_not_take_are_refused(fresh, command):
+    """check other.yaml says nothing of other.yaml."""
+    daemon = fresh()
+    done = subprocess.run([BINARY, command, "other.yaml", "--config", str(daemon.settings)], capture_output=True, text=True)
+    assert done.returncode == 2 and "--config FILE names the settings" in done.stderr and done.stdout == ""
+
+
 def test_check_tells_of_the_files_of_tls(fresh):
     daemon = fresh(more="tls: {cert_file: /no/such/crt, key_file: /no/such/key}\n")
     done = check(daemon)
@@ -46,7 +54,9 @@ def test_check_looks_as_the_daemon_s_account(fresh):
     done = check(daemon, "--user", "nobody")
     assert done.returncode == 1
     for says in ("cluster alpha: the SSH key", "the master key", "the directory of the database"):
-        assert any(says in line and "Permission denied for the account nobody" in line for line in done.stderr.splitlines()), says
+        assert any(says in line and "Permission denied for the account nobody; chown or chmod" in line
+                   for line in done.stderr.splitlines()), says
+    assert "makes one" not in done.stderr and "makes it" not in done.stderr  # what is there is not to be made anew
     nobody = pwd.getpwnam("nobody")
     for path in [daemon.folder, *daemon.folder.iterdir()]:
         shutil.chown(path, nobody.pw_uid, nobody.pw_gid)

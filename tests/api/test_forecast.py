@@ -102,7 +102,8 @@ def test_dry_run_says_what_sharing_the_deployment_would_save(daemon):
     assert known["text"].endswith(", which would save 1.333 GPU hours: 1 start of 600 s, the median of 4 runs")
     three = sharing(ann, config=DEPLOYED + "    - name: simple_evals.gpqa_diamond\n")
     assert (three["tasks"], three["would_save_gpu_hours"]) == (3, 2.667)
-    assert sharing(ann, "++execution.share_deployment=true") is None
+    for plus in ("", "+", "++"):
+        assert sharing(ann, plus + known["set"]) is None  # what it says is taken as it stands
     assert sharing(ann, "++execution.share_deployment=false") == known
     assert sharing(ann, config=DEPLOYED.replace("    - name: simple_evals.mmlu_pro\n", "")) is None
     assert sharing(ann, config=CONFIG) is None

@@ -71,6 +71,15 @@ def test_reload_what_wants_a_restart_is_said(reloads):
     log = reloads.hup()
     assert log.count("wants a restart") == 2 and "key=database" in log and "key=listen" in log
     reloads.daemon.client("ann").submit()
+    # Until then it is said each time, and no more once it is as it runs.
+    log = reloads.hup()
+    assert log.count("wants a restart") == 2 and "key=database" in log and "key=listen" in log
+    reloads.write(reloads.text.replace("log_level: debug", "log_level: debug\ntrusted_proxy: {accounts: [nobody], user_header: X-U}"))
+    log = reloads.hup()
+    assert log.count("wants a restart") == 1 and "key=trusted_proxy" in log
+    reloads.write(reloads.text)
+    assert "wants a restart" not in reloads.hup()
+    assert reloads.daemon.client("ann").request("GET", "/readyz").status_code == 200
 
 
 def test_reload_removed_cluster_drains(reloads):

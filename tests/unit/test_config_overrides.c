@@ -161,6 +161,9 @@ static void test_override_apply_sets_adds_and_deletes(void **state)
 		const char *path;
 		const char *json; /* NULL: nothing is there */
 	} cases[] = {
+	    {"execution.share_deployment=2", "execution/share_deployment", "2"},
+	    {"+execution.idle_limit='00:30:00'", "execution/idle_limit", "\"00:30:00\""},
+	    {"++execution.move_after=60", "execution/move_after", "60"},
 	    {"a.b=2", "a/b", "2"},
 	    {"a.b=", "a/b", "\"\""},
 	    {"a.n=x", "a/n", "\"x\""},
@@ -224,6 +227,9 @@ static void test_override_apply_wrong_overrides_say_what_to_do(void **state)
 		const char *says;
 	} cases[] = {
 	    {"a.zzz=1", "write +a.zzz=1"},
+	    {"execution.share_deploymnt=1", "no key execution"},
+	    {"share_deployment=1", "write +share_deployment=1"},
+	    {"execution.idle_limit.x=1", "no key execution"},
 	    {"zzz=1", "write +zzz=1"},
 	    {"evaluatoin.tasks=[]", "did you mean evaluation?"},
 	    {"a.n.x=1", "no key a.n.x"},

@@ -246,6 +246,14 @@ static int absent(json_t *config, const struct override *o, const struct path *p
 	return err_set(err, NEL_INVALID, "there is no key %s%s; to add it, write +%s", known, hint, o->text);
 }
 
+const char *const override_own_keys[] = {"share_deployment", "share_order", "idle_limit", "move_after", NULL};
+
+static bool is_own(const struct path *path)
+{
+	return path->count == 2 && strcmp(path->segments[0], "execution") == 0 &&
+	       str_in(path->segments[1], override_own_keys);
+}
+
 static bool is_missing(const json_t *value)
 {
 	return json_is_string(value) && strcmp(json_string_value(value), "???") == 0;
@@ -330,6 +338,8 @@ int override_apply(json_t *config, const struct override *o, struct nel_err *err
 				       o->text + 1, o->text);
 		return force(config, &path, o->value, err);
 	case OVERRIDE_SET:
+		if (node == NULL && is_own(&path))
+			return force(config, &path, o->value, err);
 		if (node == NULL)
 			return absent(config, o, &path, found, err);
 		put(find(config, &path, path.count - 1, &found), path.segments[path.count - 1], o->value);

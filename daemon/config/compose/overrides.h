@@ -42,6 +42,10 @@ char *override_pointer(const char *text);
 /* Is it "evaluation.tasks.<name>...", with a task's name in place of its index? */
 bool override_names_task(const struct override *o);
 
+/* Keys of execution that are the daemon's own and off where no config has them. No group of the launcher's has them,
+ * but they are set without a '+', as the others are; with one, too. Ends with NULL. */
+extern const char *const override_own_keys[];
+
 /* Applies one override of a value to config. -1: INVALID, config is as it was. */
 int override_apply(json_t *config, const struct override *o, struct nel_err *err);
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/compose/free_ports.h"
+#include "config/compose/overrides.h"
 #include "config/plan/plan_env.h"
 #include "config/plan/walltime.h"
 
@@ -217,7 +218,6 @@ static void warn_no_gpu(const struct plan_ctx *ctx)
 /* What a config says that the launcher would not understand, where somebody takes it back there. */
 static void warn_not_launchers(const struct plan_ctx *ctx)
 {
-	static const char *const ours[] = {"share_deployment", "share_order", "idle_limit", "move_after", NULL};
 	struct str names = {0};
 	const json_t *resume = json_object_get(ctx->execution, "auto_resume");
 	const json_t *mpi = json_object_get(ctx->execution, "mpi");
@@ -228,9 +228,9 @@ static void warn_not_launchers(const struct plan_ctx *ctx)
 		str_append(&names, ", execution.mpi");
 	if (resume != NULL && (mode == NULL || strcmp(mode, "daemon") != 0))
 		str_append(&names, ", execution.auto_resume");
-	for (size_t i = 0; ours[i] != NULL; i++)
-		if (reader_get(ctx->execution, ours[i]) != NULL)
-			str_appendf(&names, ", execution.%s", ours[i]);
+	for (const char *const *key = override_own_keys; *key != NULL; key++)
+		if (reader_get(ctx->execution, *key) != NULL)
+			str_appendf(&names, ", execution.%s", *key);
 	if (names.len > 0)
 		reader_warn(&ctx->reader, "/execution", "NVIDIA's launcher does not read %s",
 			    str_text(&names) + strlen(", "));

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/str_list.h"
 
 #include <string.h>
 
@@ -30,7 +31,7 @@ void settings_carry_over(struct settings *next, const struct settings *before,
 
 static bool same_listen(const struct settings *a, const struct settings *b)
 {
-	if (a->listen_count != b->listen_count || a->socket_mode != b->socket_mode)
+	if (a->listen_count != b->listen_count)
 		return false;
 	for (size_t i = 0; i < a->listen_count; i++) {
 		const struct settings_listen *x = &a->listen[i];
@@ -53,23 +54,34 @@ static bool same_networks(const struct settings_webhooks *a, const struct settin
 	return true;
 }
 
-size_t settings_want_restart(const struct settings *before, const struct settings *next,
+static bool same_proxy(const struct settings *a, const struct settings *b)
+{
+	return str_equal(a->proxy_user_header, b->proxy_user_header) &&
+	       str_list_equal((const char *const *)a->proxy_accounts, (const char *const *)b->proxy_accounts);
+}
+
+size_t settings_want_restart(const struct settings *started, const struct settings *next,
 			     const char *ret_keys[SETTINGS_RESTART_MAX])
 {
 	const struct {
 		const char *key;
 		bool same;
 	} keys[] = {
-	    {"listen", same_listen(before, next)},
-	    {"tls", str_equal(before->tls_cert_file, next->tls_cert_file) &&
-			str_equal(before->tls_key_file, next->tls_key_file)},
-	    {"database", str_equal(before->database, next->database)},
-	    {"master_key_file", str_equal(before->master_key_file, next->master_key_file)},
-	    {"webhooks", before->webhooks.allow_http == next->webhooks.allow_http &&
-			     before->webhooks.allow_private == next->webhooks.allow_private &&
-			     same_networks(&before->webhooks, &next->webhooks)},
-	    {"tasks_file", str_equal(before->tasks_file, next->tasks_file)},
+	    {"listen", same_listen(started, next)},
+	    {"socket_mode", started->socket_mode == next->socket_mode},
+	    {"tls", str_equal(started->tls_cert_file, next->tls_cert_file) &&
+			str_equal(started->tls_key_file, next->tls_key_file)},
+	    {"database", str_equal(started->database, next->database)},
+	    {"master_key_file", str_equal(started->master_key_file, next->master_key_file)},
+	    {"webhooks", started->webhooks.allow_http == next->webhooks.allow_http &&
+			     started->webhooks.allow_private == next->webhooks.allow_private &&
+			     same_networks(&started->webhooks, &next->webhooks)},
+	    {"tasks_file", str_equal(started->tasks_file, next->tasks_file)},
+	    {"trusted_proxy", same_proxy(started, next)},
+	    {"limits.connections_per_address",
+	     started->limits.connections_per_address == next->limits.connections_per_address},
 	};
+	_Static_assert(sizeof keys / sizeof keys[0] <= SETTINGS_RESTART_MAX, "there is room for all");
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		if (!keys[i].same)

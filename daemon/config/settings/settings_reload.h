@@ -10,10 +10,10 @@
 void settings_carry_over(struct settings *next, const struct settings *before,
 			 bool (*is_live)(const struct settings_cluster *cluster, void *arg), void *arg);
 
-#define SETTINGS_RESTART_MAX 8
+#define SETTINGS_RESTART_MAX 12
 
-/* The keys whose change wants a restart and that have changed; how many. */
-size_t settings_want_restart(const struct settings *before, const struct settings *next,
+/* The keys whose change wants a restart, and that are others than those with which the daemon was started; how many. */
+size_t settings_want_restart(const struct settings *started, const struct settings *next,
 			     const char *ret_keys[SETTINGS_RESTART_MAX]);
 
 #endif

@@ -418,13 +418,13 @@ class ArtifactFile(File):
 
 class LogList(TypedDict):
     items: List[LogFile]
-    next: None
+    next: Cursor
     truncated: bool
 
 
 class ArtifactList(TypedDict):
     items: List[ArtifactFile]
-    next: None
+    next: Cursor
     truncated: bool
 
 IntervalEnds = List[float]
@@ -991,7 +991,7 @@ class MadeWebhook(WebhookFields):
 
 class WebhookList(TypedDict):
     items: List[Webhook]
-    next: None
+    next: Cursor
 
 
 class Delivery(TypedDict):
@@ -1123,12 +1123,12 @@ class Identity(TypedDict):
 
 class IdentityList(TypedDict):
     items: List[Identity]
-    next: None
+    next: Cursor
 
 
 class ClusterList(TypedDict):
     items: List[Cluster]
-    next: None
+    next: Cursor
 
 
 class Task(TypedDict):
@@ -1297,7 +1297,7 @@ class Secret(SecretRequired, total=False):
 
 class SecretList(TypedDict):
     items: List[Secret]
-    next: None
+    next: Cursor
 
 
 class SecretValueRequired(TypedDict):
