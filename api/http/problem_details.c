@@ -37,7 +37,8 @@ int problem_status(const struct nel_err *err, bool has_errors)
 	case NEL_INVALID: return has_errors ? MHD_HTTP_UNPROCESSABLE_CONTENT : MHD_HTTP_BAD_REQUEST;
 	case NEL_NOTFOUND: return MHD_HTTP_NOT_FOUND;
 	case NEL_CONFLICT: return MHD_HTTP_CONFLICT;
-	case NEL_DENIED: return MHD_HTTP_FORBIDDEN;
+	case NEL_DENIED: /* a login at a cluster that fails says nothing of what the client may do */
+		return err->reason == NEL_REASON_NONE ? MHD_HTTP_FORBIDDEN : MHD_HTTP_BAD_GATEWAY;
 	case NEL_BUSY: return MHD_HTTP_SERVICE_UNAVAILABLE;
 	case NEL_REMOTE: return err->sys == ETIMEDOUT ? MHD_HTTP_GATEWAY_TIMEOUT : MHD_HTTP_BAD_GATEWAY;
 	case NEL_DB: return MHD_HTTP_SERVICE_UNAVAILABLE;

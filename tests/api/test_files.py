@@ -61,6 +61,18 @@ def test_lists_have_pages(ann, job):
     assert "narrowed by path" in refusal["detail"]
 
 
+def test_key_that_the_daemon_lacks_is_no_lack_of_the_clients_rights(fresh):
+    """403 would say that the client may not read it."""
+    daemon = fresh()
+    (daemon.folder / "key").unlink()
+    daemon.start()
+    ann = daemon.client("ann")
+    identity = ann.submit().json()["id"] + ".0"
+    for path in ("logs", "artifacts", "logs/client-1.log", "artifacts/results.yml"):
+        problem = ann.get(f"/v1/jobs/{identity}/{path}", 502).json()
+        assert "cannot read the key file" in problem["detail"]
+
+
 def test_log_content(ann, job):
     reply = ann.get(f"/v1/jobs/{job[0]}/logs/client-1.log")
     assert reply.content == LOG and reply.headers["Content-Type"] == "text/plain; charset=utf-8"
