@@ -54,9 +54,12 @@ def test_secret_put_listed_replaced_deleted(ann, bob, eve, daemon):
 
 
 def test_secrets_have_pages_over_both_owners(admin, ann):
-    for client, name, query in ((ann, "PAGE_A", {}), (ann, "PAGE_B", {}), (admin, "PAGE_T", {"scope": "team"})):
+    made = (ann, "PAGE_A", {}), (ann, "PAGE_B", {}), (admin, "PAGE_T", {"scope": "team"})
+    for client, name, query in made:
         assert client.request("PUT", f"/v1/secrets/{name}", json={"value": "x"}, params=query).status_code == 201
     check_pages_of_whole(ann, "/v1/secrets")
+    for client, name, query in made:
+        delete(client, name, **query)
 
 
 def test_secret_of_the_team_is_set_by_admins_and_seen_by_name(admin, ann, eve):
