@@ -702,6 +702,36 @@ def test_campaign_from_a_file_to_its_end(nel, daemon):
     assert "has been cancelled" in nel.err
 
 
+def test_campaigns_ids_may_be_cut_short_and_options_stand_anywhere(nel, daemon):
+    nel.folder.joinpath("campaign.json").write_text(json.dumps({
+        "name": "short", "parameter": "target.api_endpoint.model_id", "values": ["org/step-1"], "live": 1}))
+    words = ["campaign", "create", "campaign.json", "--config", "config.yaml"]
+    first, second = nel(*words).strip(), nel(*words).strip()
+    nel("campaign", "cancel", second)
+    for action, state in (("pause", "paused"), ("resume", "active"), ("cancel", "cancelled"), ("show", "cancelled")):
+        assert nel("campaign", action, first[:15]).startswith(f"{first}  {state}  short\n"), action
+    assert nel("campaign", "show", "--csv", first[:15]) == nel("campaign", "show", first, "--csv") != ""
+    for identity, digits in ((first, "cafecaf0"), (second, "cafecaf1")):
+        daemon.execute("UPDATE campaigns SET id = ?1 || substr(id, 9) WHERE id = ?2", digits, identity)
+    nel("campaign", "show", "cafecaf", code=2)
+    assert "several campaigns' ids begin with cafecaf" in nel.err
+    assert nel("campaign", "show", "cafecaf0").startswith("cafecaf0")
+    nel("campaign", "show", "cafecaf2", code=4)
+    assert "no campaign whose id begins with cafecaf2" in nel.err
+    for words, says in ((["show", "caf"], "first 4"), (["show"], "wants the id"), (["pause", first, "--csv"], "no option --csv"),
+                        (["show", first, second], "one id")):
+        nel("campaign", *words, code=2)
+        assert says in nel.err, words
+
+
+def test_compare_takes_flips_anywhere(nel):
+    for words in (["--flips", NO_ID, NO_ID[::-1]], [NO_ID, "--flips", NO_ID[::-1]], [NO_ID, NO_ID[::-1], "--flips"]):
+        nel("compare", *words, code=4)
+        assert "(404)" in nel.err, words
+    nel("compare", NO_ID, NO_ID, "--flaps", code=2)
+    assert "no option --flaps" in nel.err
+
+
 def test_campaign_of_the_examples_is_taken(nel):
     made = [nel("campaign", "create", str(ROOT / "examples/campaigns" / name), "--config", "config.yaml").strip()
             for name in ("checkpoints.json", "watch.json")]
