@@ -61,6 +61,8 @@ def test_help_is_the_script_s_own_text_and_names_everything(nel):
     head = NEL.read_text().split("set -euo pipefail")[0].splitlines()[1:]
     assert text.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in head]
     assert text == nel() == nel("--help")
+    lines = [line for line in text.splitlines() if line.startswith("  nelctl ")]
+    assert len(lines) == len(set(lines))
     for command in re.findall(r"^cmd_(\w+)\(\)", NEL.read_text(), re.M):
         assert re.search(rf"\b{command}\b", text), command
 
@@ -366,6 +368,48 @@ def test_ls_filters_and_pages(nel, ann):
     assert len(nel("ls", "--label", "ls=yes", "--user", "nobody").splitlines()) == 1
     assert wanted[0] in nel("ls", "--like", wanted[1])
     nel("ls", "--since", "yesterday", code=2)
+
+
+def test_lists_say_when_there_are_more(nel, ann, daemon):
+    made = [nel("run", "config.yaml", "--label", "more=yes", "-o", f"target.api_endpoint.model_id=org/More-{n}").strip()
+            for n in range(3)]
+    daemon.execute("INSERT INTO results (job, task, is_group, metric, score, value, recorded_at, model) SELECT seq, 'ifeval', 0,"
+                   " 'acc', 'acc', 0.5, 5, model FROM jobs WHERE id IN (?, ?, ?)", *(f"{identity}.0" for identity in made))
+    for command, what in (("ls", "evaluations"), ("results", "jobs' scores")):
+        for words, shown, more in ((["--limit", "2"], 2, True), (["--limit", "3"], 3, False), ([], 3, False)):
+            text = nel(command, "--label", "more=yes", *words)
+            assert len(text.splitlines()) == 1 + shown, (command, words)
+            assert (f"more than the newest 2 {what}: nelctl {command} --limit N" in nel.err) == more, (command, words)
+        # a part of a name, too
+        assert len(nel(command, "--model", "more-", "--limit", "2").splitlines()) == 3 and f"newest 2 {what}" in nel.err
+        assert len(nel(command, "--model", "more-", "--limit", "3").splitlines()) == 4 and nel.err == ""
+    text = nel("results", "--label", "more=yes", "--csv", "--limit", "2")
+    assert len(text.splitlines()) == 3 and "newest 2 jobs' scores" in nel.err
+    assert len(nel("results", "--label", "more=yes", "--csv").splitlines()) == 4 and nel.err == ""
+
+
+def test_csv_of_more_jobs_than_a_page_has_them_all(nel):
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            second = "cursor=c_2-x" in self.path
+            body = b"a,b\n3,4\n" if second else b"a,b\n1,2\n"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/csv")
+            self.send_header("Content-Length", str(len(body)))
+            if not second:
+                self.send_header("Link", '</v1/results?limit=500&format=csv&cursor=c_2-x>; rel="next"')
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        env = {"NEL_URL": f"http://127.0.0.1:{server.server_address[1]}"}
+        assert nel("results", "--csv", "--limit", "600", env=env) == "a,b\n1,2\n3,4\n" and nel.err == ""
+        assert nel("results", "--csv", env=env) == "a,b\n1,2\n" and "newest 500 jobs' scores" in nel.err
+        server.shutdown()
 
 
 def test_kill_and_resume(nel, ann):
