@@ -67,6 +67,19 @@ def test_help_is_the_script_s_own_text_and_names_everything(nel):
         assert re.search(rf"\b{command}\b", text), command
 
 
+def test_manual_has_what_exit_codes_tokens_and_replies_are():
+    text = re.sub(r"\\f[BIRP]|^\.[BI]R? +", "", (ROOT / "daemon/man/nelctl.1").read_text(), flags=re.M).replace("\\-", "-")
+    text = re.sub(r" \.\n", ".\n", text)
+    codes = dict(re.findall(r"^\.TP\n(\d)\n(.*?)(?=^\.TP|^\.SH)", text.partition("EXIT STATUS")[2], re.M | re.S))
+    assert sorted(codes) == list("0123456")
+    assert "With gate:\nblock." in codes["1"] and "With gate also:\ninconclusive." in codes["2"]
+    assert "With cluster check and run --check also:\na check is not ok" in codes["4"]
+    assert "A login (see login) comes before the default file" in text
+    assert re.search(r"without a body, as to secret set and\s+secret rm, prints nothing", text)
+    for page in (text, (ROOT / "README.md").read_text().replace("`", "")):
+        assert re.search(r"NEL_URL must (?:then )?be the service's http:// or https:// address, and a token is\s+needed", page)
+
+
 @pytest.mark.parametrize("words, says", [
     (["bogus"], "no command 'bogus'"), (["run"], "wants a config"), (["run", "no such.yaml"], "'no such.yaml'"),
     (["run", "config.yaml", "-o"], "-o wants a value"), (["run", "config.yaml", "--label", "x"], "KEY=VALUE"),
@@ -713,7 +726,8 @@ def test_secrets_are_kept_from_standard_input(nel, ann):
     nel("secret", "set", "not a name", code=2, stdin="x")
     nel("secret", code=2)
     assert "set, ls or rm" in nel.err
-    nel("secret", "rm", "NELCTL_KEY")
+    assert nel("secret", "set", "NELCTL_KEY", "--json", stdin="s3cret") == ""  # a reply without a body
+    assert nel("secret", "rm", "NELCTL_KEY", "--json") == ""
     assert "NELCTL_KEY" not in nel("secret", "ls")
 
 
