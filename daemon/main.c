@@ -13,7 +13,8 @@
  *   streams' tender           1                         wakes and ends the streams that wait (http/stream.c)
  *   feed (http/feed.c)        1                         who waits for events, and wakes them
  *   webhooks                  1                         what is being sent to receivers; a connection
- *   replies (reply_keeper.c)  1                         the rendering of evaluations that have ended; a connection
+ *   keeper (keeper.c)         1                         the rendering of evaluations that have ended, the index of
+ *                                                       searches; a connection
  *   campaigns                 1                         the submission of campaigns' values, the looks at
  *                                                       the directories that they watch; a connection
  *   oidc                      1                         the fetches of an issuer's keys
@@ -21,7 +22,7 @@
  * Settings are never changed, only replaced, and all that were in force are kept until the end (reload.h): every thread
  * may read those that it has got hold of. */
 #include "api/http/server.h"
-#include "api/v1/reply_keeper.h"
+#include "api/v1/keeper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -65,7 +66,7 @@ struct daemon {
 	struct webhook_sender *webhooks;
 	struct oidc_issuer *oidc;
 	struct service service;
-	struct reply_keeper *replies;
+	struct keeper *keeper;
 	struct api_server *api;
 };
 
@@ -108,8 +109,7 @@ static int start(struct daemon *d, const char *settings_path, struct nel_err *er
 	    lanes_start(settings, d->master_key, &d->lanes, err) != 0 ||
 	    scheduler_start(settings, d->lanes, d->look_board, d->master_key, &d->scheduler, err) != 0 ||
 	    webhook_sender_start(settings, d->master_key, &d->webhooks, err) != 0 ||
-	    reply_keeper_start(settings->database, &d->replies, err) != 0 ||
-	    oidc_issuer_start(settings, &d->oidc, err) != 0)
+	    keeper_start(settings->database, &d->keeper, err) != 0 || oidc_issuer_start(settings, &d->oidc, err) != 0)
 		return -1;
 	d->followers = log_followers_new(d->lanes);
 	d->service = (struct service){.settings = settings,
@@ -136,7 +136,7 @@ static void stop(struct daemon *d)
 	if (d->lanes != NULL)
 		lanes_interrupt(d->lanes);
 	campaign_runner_stop(d->service.campaigns);
-	reply_keeper_stop(d->replies);
+	keeper_stop(d->keeper);
 	webhook_sender_stop(d->webhooks);
 	oidc_issuer_stop(d->oidc);
 	if (d->scheduler != NULL)

@@ -7,33 +7,64 @@
 
 #define BLANKS " \t\r\n"
 
-static struct statement insert_text = {
+/* Numbers of evaluations grow with each, so that what is not in the index yet is what is above all that is. */
+static struct statement missing = {
+    .sql = "SELECT seq FROM evaluations WHERE seq >"
+	   " coalesce((SELECT rowid FROM evaluation_search ORDER BY rowid DESC LIMIT 1), 0) ORDER BY seq LIMIT ?",
+};
+
+static struct statement insert_evaluations = {
     .sql = "INSERT OR REPLACE INTO evaluation_search (rowid, text) SELECT e.seq,"
 	   " e.id || char(10) || e.model || char(10) || e.user || char(10) || e.cluster"
 	   " || coalesce((SELECT char(10) || group_concat(j.task) FROM jobs j WHERE j.evaluation_seq = e.seq), '')"
 	   " || coalesce((SELECT char(10) || group_concat(l.key || ':' || l.value, char(10)) FROM labels l"
-	   " WHERE l.evaluation = e.seq), '') FROM evaluations e WHERE e.seq = ?",
+	   " WHERE l.evaluation = e.seq), '') FROM evaluations e WHERE e.seq BETWEEN ? AND ?",
 };
 
 static struct statement insert_jobs = {
     .sql = "INSERT OR REPLACE INTO job_search (rowid, text) SELECT j.seq,"
 	   " j.id || char(10) || j.model || char(10) || j.user || char(10) || j.cluster || char(10) || j.task"
 	   " || coalesce((SELECT char(10) || group_concat(l.key || ':' || l.value, char(10)) FROM labels l"
-	   " WHERE l.evaluation = j.evaluation_seq), '') FROM jobs j WHERE j.evaluation_seq = ?",
+	   " WHERE l.evaluation = j.evaluation_seq), '') FROM jobs j WHERE j.evaluation_seq BETWEEN ? AND ?",
 };
 
-static int insert(struct db *db, const struct statement *statement, int64_t evaluation_seq, struct nel_err *err)
+/* The first and the last of those that are to be put in; *ret_count 0: none. */
+static int find_missing(struct db *db, int64_t *ret_first, int64_t *ret_last, int *ret_count, struct nel_err *err)
+{
+	CLEANUP(query_done) struct query q = query_start(db, &missing);
+	*ret_count = 0;
+	query_bind_int(&q, SEARCH_BATCH);
+	while (query_next(&q, err)) {
+		*ret_last = query_int(&q);
+		if ((*ret_count)++ == 0)
+			*ret_first = *ret_last;
+	}
+	return query_failed(&q) ? -1 : 0;
+}
+
+static int insert(struct db *db, const struct statement *statement, int64_t first, int64_t last, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, statement);
-	query_bind_int(&q, evaluation_seq);
+	query_bind_int(&q, first);
+	query_bind_int(&q, last);
 	return query_run(&q, err);
 }
 
-int search_insert(struct db *db, int64_t evaluation_seq, struct nel_err *err)
+int search_catch_up(struct db *db, int *ret_count, struct nel_err *err)
 {
-	if (insert(db, &insert_text, evaluation_seq, err) != 0)
+	int64_t first = 0;
+	int64_t last = 0;
+	if (find_missing(db, &first, &last, ret_count, err) != 0)
 		return -1;
-	return insert(db, &insert_jobs, evaluation_seq, err);
+	if (*ret_count == 0)
+		return 0;
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || find_missing(db, &first, &last, ret_count, err) != 0)
+		return -1;
+	if (*ret_count > 0 &&
+	    (insert(db, &insert_evaluations, first, last, err) != 0 || insert(db, &insert_jobs, first, last, err) != 0))
+		return -1;
+	return db_commit(db, err);
 }
 
 static size_t characters(const char *word, size_t size)
@@ -95,4 +126,5 @@ void search_add_jobs(struct postings *postings, struct db *db, const char *match
 	postings_add_text(postings, db, &list_jobs, match);
 }
 
-struct statement *const search_statements[] = {&insert_text, &insert_jobs, &list_evaluations, &list_jobs, NULL};
+struct statement *const search_statements[] = {&missing,          &insert_evaluations, &insert_jobs,
+					       &list_evaluations, &list_jobs,          NULL};

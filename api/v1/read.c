@@ -7,8 +7,9 @@
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/server_internal.h"
+#include "api/v1/kept_replies.h"
 #include "api/v1/render.h"
-#include "api/v1/reply_keeper.h"
+#include "base/log.h"
 #include "db/replies.h"
 #include "db/search.h"
 
@@ -240,12 +241,30 @@ int read_reply_evaluation(struct request *request, struct db *db, int status, co
 	return reply_json_text(request, status, &body.text, err);
 }
 
-int read_search(const struct request *request, char **ret_match, struct nel_err *err)
+/* What was submitted before this is found: the index may be a second behind (api/v1/keeper.h). */
+static int catch_up(struct request *request, struct nel_err *err)
+{
+	struct db *db = NULL;
+	struct nel_err write_err = {0};
+	if (request_read_db(request, &db, err) != 0)
+		return -1;
+	request_end_read(request);
+	for (int count = SEARCH_BATCH; count == SEARCH_BATCH;)
+		if (search_catch_up(db, &count, &write_err) != 0) {
+			log_warning("the newest submissions are not found by a search", LOG_S("error", write_err.msg));
+			return 0;
+		}
+	return 0;
+}
+
+int read_search(struct request *request, char **ret_match, struct nel_err *err)
 {
 	const char *text = query_get(&request->query, "search");
-	if (text == NULL || search_parse(text, ret_match, err) == 0)
+	if (text == NULL)
 		return 0;
-	return err_prefix(err, "query parameter \"search\"");
+	if (search_parse(text, ret_match, err) != 0)
+		return err_prefix(err, "query parameter \"search\"");
+	return catch_up(request, err);
 }
 
 int read_sort(const struct request *request, enum list_sort *ret_sort, struct nel_err *err)

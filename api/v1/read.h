@@ -13,8 +13,9 @@ int read_evaluation(struct db *db, const char *id, bool with_texts, struct evalu
 		    struct nel_err *err);
 int read_job(struct db *db, const char *id, struct job_row *ret_row, struct nel_err *err);
 
-/* The query parameters "search" and "sort" of lists. *ret_match is the caller's; NULL without the parameter. */
-int read_search(const struct request *request, char **ret_match, struct nel_err *err);
+/* The query parameters "search" and "sort" of lists. *ret_match is the caller's; NULL without the parameter. Before
+ * what is read for the reply: a read transaction that is open ends. */
+int read_search(struct request *request, char **ret_match, struct nel_err *err);
 int read_sort(const struct request *request, enum list_sort *ret_sort, struct nel_err *err);
 
 /* Appends the evaluation with its jobs as JSON, from the cache of replies where that has it. By id, for the reply to a

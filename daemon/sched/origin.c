@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "db/jobs.h"
 #include "db/likenesses.h"
-#include "db/search.h"
 #include "slurm/script.h"
 
 #include <string.h>
@@ -216,5 +215,5 @@ int origin_store(struct db *db, const json_t *document, const unsigned char *sea
 	for (size_t i = 0; i < json_array_size(jobs); i++)
 		if (store_job(db, &row, json_array_get(jobs, i), &shared_seq, now_s, err) != 0)
 			return -1;
-	return search_insert(db, row.seq, err);
+	return 0;
 }

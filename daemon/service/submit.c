@@ -12,7 +12,6 @@
 #include "db/jobs.h"
 #include "db/likenesses.h"
 #include "db/placements.h"
-#include "db/search.h"
 #include "sched/scheduler.h"
 #include "service/cluster_check.h"
 #include "service/forecast.h"
@@ -289,8 +288,6 @@ static int store(struct db *db, const struct submit_request *request, struct eva
 		if (store_job(db, row, plan, &plan->jobs[i], &likeness->jobs[i], &shared_seq, err) != 0)
 			return -1;
 	if (store_plans(db, row, planned, err) != 0)
-		return -1;
-	if (search_insert(db, row->seq, err) != 0)
 		return -1;
 	if (service_note_idempotent(db, row->user, &request->idempotency, row->id, row->created_at, err) != 0)
 		return -1;

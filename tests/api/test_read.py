@@ -1,10 +1,12 @@
 """Reads from the store: evaluations, jobs, scores, lists and their pages, clusters, tasks, the service itself."""
 
+import contextlib
 import csv
 import io
 import itertools
 import json
 import re
+import sqlite3
 
 import pytest
 import yaml
@@ -189,6 +191,18 @@ def test_list_search_finds_by_words_and_says_what_is_wrong_with_others(ann, many
     for path, wrong in itertools.product(("/v1/evaluations", "/v1/jobs"), ("ab", "blue ab", "   ", "", "x" * 200)):
         reply = ann.request("GET", path, params={"search": wrong})
         assert reply.status_code == 400 and "search" in reply.json()["detail"], reply.text
+
+
+def test_list_search_finds_at_once_what_was_just_submitted(ann, daemon):
+    """The index is written a second later, or by who searches."""
+    for number in range(8):
+        identity = submit(ann, labels={"batch": f"fresh-{number}"})["id"]
+        assert [item["id"] for item in ann.get(f"/v1/evaluations?search=fresh-{number}").json()["items"]] == [identity]
+        assert len(ann.get(f"/v1/jobs?search=batch:fresh-{number}").json()["items"]) == 2
+    missing = "SELECT count(*) FROM evaluations WHERE seq > coalesce((SELECT max(rowid) FROM evaluation_search), 0)"
+    with contextlib.closing(sqlite3.connect(daemon.database)) as store:
+        submit(ann, labels={"batch": "nobody-searches"})
+        wait_until(lambda: store.execute(missing).fetchone()[0] == 0, "the index")
 
 
 def pages_of_a_list_at_rest(client, path, limit, **params):

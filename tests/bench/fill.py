@@ -35,7 +35,11 @@ with store:
                 " VALUES (?, ?, ?, ?, ?, ?, 'alpha', 'svc', ?, ?, ?, ?, ?, 0, ?, ?, ?, 1)",
                 (job, f"{name}.{index}", seq, name, index, f"user{seq % 7}", task, f"model-{seq % 11}",
                  f"/shared/{name}/{task}.{index}", state, job, at, at, at))
+            store.execute("INSERT INTO job_search (rowid, text) VALUES (?, ?)",
+                          (job, f"{name}.{index}\nmodel-{seq % 11}\nuser{seq % 7}\nalpha\n{task}\nteam:t{seq % 5}"))
             job += 1
+        store.execute("INSERT INTO evaluation_search (rowid, text) VALUES (?, ?)",
+                      (seq, f"{name}\nmodel-{seq % 11}\nuser{seq % 7}\nalpha\n{','.join(tasks)}\nteam:t{seq % 5}"))
 store.execute("ANALYZE")
 store.commit()
 print(name)

@@ -453,6 +453,7 @@ static void test_statements_none_scans_or_sorts(void **state)
 	    "SCAN sqlite_sequence",                               /* a row a table */
 	    "SCAN evaluation_search VIRTUAL TABLE INDEX 192:M1<", /* what matches, in the order of rowid */
 	    "SCAN evaluation_search VIRTUAL TABLE INDEX 0:=",     /* by rowid */
+	    "SCAN evaluation_search VIRTUAL TABLE INDEX 192:",    /* downwards by rowid, of which one is read */
 	    "SCAN job_search VIRTUAL TABLE INDEX 192:M1<",
 	    "SCAN job_search VIRTUAL TABLE INDEX 0:=",
 	};

@@ -492,6 +492,13 @@ static int job_matches(struct fixture *f, const char *words)
 	return (int)page.count;
 }
 
+static int catch_up(struct fixture *f)
+{
+	int count = -1;
+	assert_ok(f, search_catch_up(f->db, &count, &f->err));
+	return count;
+}
+
 static void test_search_finds_parts_of_words_in_any_case(void **state)
 {
 	struct fixture *f = *state;
@@ -501,11 +508,10 @@ static void test_search_finds_parts_of_words_in_any_case(void **state)
 	row.labels = labels;
 	row.label_count = 1;
 	assert_ok(f, evaluations_insert(f->db, &row, &f->err));
-	assert_ok(f, search_insert(f->db, row.seq, &f->err));
 	struct job_row job = sample_job(&row, 0);
 	job.task = "gsm8k";
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
-	assert_ok(f, search_insert(f->db, row.seq, &f->err));
+	assert_int_equal(catch_up(f), 1);
 	assert_int_equal(job_matches(f, "LLAMA gsm8k röd"), 1);
 	assert_int_equal(job_matches(f, "llama mmlu"), 0);
 	static const struct {
@@ -530,6 +536,51 @@ static void test_search_finds_parts_of_words_in_any_case(void **state)
 		char *match = NULL;
 		assert_refused(f, NEL_INVALID, search_parse(wrong[i], &match, &f->err));
 	}
+}
+
+static struct evaluation_row add_ended(struct fixture *f, int number, char *model)
+{
+	struct evaluation_row row = sample_evaluation(number);
+	row.model = model;
+	assert_ok(f, evaluations_insert(f->db, &row, &f->err));
+	struct job_row job = sample_job(&row, 0);
+	job.model = model;
+	assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	assert_ok(f, evaluations_set_state(f->db, row.seq, "succeeded", 5, true, &f->err));
+	assert_int_equal(
+	    sqlite3_exec(f->db->sqlite, "UPDATE jobs SET ended_at = 5, collected = 1, attention = 0", NULL, NULL, NULL),
+	    SQLITE_OK);
+	return row;
+}
+
+/* Each of them once, however far behind the index is, and whatever was pruned before and after it got there. */
+static void test_search_catches_up_with_all_that_is_missing(void **state)
+{
+	struct fixture *f = *state;
+	int64_t rows = 0;
+	int count = 0;
+	assert_int_equal(catch_up(f), 0);
+	for (int i = 0; i < SEARCH_BATCH + 2; i++)
+		add_ended(f, i + 1, (char *)"llama");
+	assert_int_equal(catch_up(f), SEARCH_BATCH);
+	assert_int_equal(catch_up(f), 2);
+	assert_int_equal(catch_up(f), 0);
+	rows =
+	    query_number(f->db->sqlite, "SELECT count(*) FROM evaluation_search WHERE evaluation_search MATCH 'llama'");
+	assert_int_equal(rows, SEARCH_BATCH + 2);
+	rows = query_number(f->db->sqlite, "SELECT count(*) FROM job_search WHERE job_search MATCH 'llama'");
+	assert_int_equal(rows, SEARCH_BATCH + 2);
+	/* All are pruned, one of them without having been in the index; their numbers are given anew. */
+	add_ended(f, SEARCH_BATCH + 3, (char *)"llama");
+	assert_ok(f, evaluations_prune(f->db, 6, 100, &count, &f->err));
+	assert_int_equal(count, SEARCH_BATCH + 3);
+	assert_int_equal(catch_up(f), 0);
+	struct evaluation_row anew = add_ended(f, 1, (char *)"qwen");
+	assert_int_equal(anew.seq, 1);
+	assert_int_equal(catch_up(f), 1);
+	assert_int_equal(matches(f, "qwen"), 1);
+	assert_int_equal(job_matches(f, "qwen"), 1);
+	assert_int_equal(matches(f, "llama"), 0);
 }
 
 struct cost {
@@ -639,6 +690,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_evaluations_clear_envs_of_what_needs_them_no_more, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_search_catches_up_with_all_that_is_missing, fixture_setup,
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs,
 					    fixture_setup, fixture_teardown),

@@ -1,33 +1,16 @@
-/* Owns the thread that keeps replies, and its database connection. */
-#include "api/v1/reply_keeper.h"
+/* Owns the format of kept replies, and makes them. */
+#include "api/v1/kept_replies.h"
 
 #include "api/http/read_cache.h"
 #include "api/v1/render.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "db/events.h"
 #include "db/replies.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#define BATCH 50          /* texts in a transaction */
-#define BATCH_PAUSE_MS 20 /* so that others write between two */
-#define LOOK_MS (60 * 1000)
-
-struct reply_keeper {
-	struct db *db;
-	int notifier; /* readable after commits with events */
-	int kick;     /* readable when it is to stop */
-	atomic_bool stopping;
-	pthread_t thread;
-};
+#define BATCH 50 /* texts in a transaction */
 
 /* --- the format --- */
 
@@ -126,76 +109,21 @@ static int keep_one(struct db *db, int64_t seq, struct nel_err *err)
 	return replies_put(db, &revision, reply_format(), keep ? str_text(&out.text) : "", err);
 }
 
-/* *ret_more: there are others. */
-static int keep_some(struct reply_keeper *k, bool *ret_more, struct nel_err *err)
+int replies_keep_some(struct db *db, bool *ret_more, struct nel_err *err)
 {
 	int64_t seqs[BATCH];
 	size_t count = 0;
 	*ret_more = false;
-	if (replies_missing(k->db, reply_format(), BATCH, seqs, &count, err) != 0)
+	if (replies_missing(db, reply_format(), BATCH, seqs, &count, err) != 0)
 		return -1;
 	if (count == 0)
 		return 0;
-	CLEANUP(db_rollbackp) struct db *tx = k->db;
-	if (db_begin(k->db, err) != 0 || replies_missing(k->db, reply_format(), BATCH, seqs, &count, err) != 0)
+	CLEANUP(db_rollbackp) struct db *tx = db;
+	if (db_begin(db, err) != 0 || replies_missing(db, reply_format(), BATCH, seqs, &count, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (keep_one(k->db, seqs[i], err) != 0)
+		if (keep_one(db, seqs[i], err) != 0)
 			return -1;
 	*ret_more = count == BATCH;
-	return db_commit(k->db, err);
-}
-
-static void *keeper_main(void *arg)
-{
-	struct reply_keeper *k = arg;
-	bool more = true;
-	while (!atomic_load(&k->stopping)) {
-		struct nel_err err = {0};
-		if (keep_some(k, &more, &err) != 0) {
-			more = false;
-			log_warning("replies cannot be kept; they are made when somebody asks",
-				    LOG_S("error", err.msg));
-		}
-		struct pollfd fds[] = {{.fd = k->kick, .events = POLLIN}, {.fd = k->notifier, .events = POLLIN}};
-		poll(fds, more ? 1 : 2, more ? BATCH_PAUSE_MS : LOOK_MS);
-		notifier_drain(k->notifier);
-	}
-	return NULL;
-}
-
-static void keeper_free(struct reply_keeper *k)
-{
-	notifier_leave(events_notifier(), k->notifier);
-	if (k->kick >= 0)
-		close(k->kick);
-	db_close(k->db);
-	free(k);
-}
-
-int reply_keeper_start(const char *database, struct reply_keeper **ret_keeper, struct nel_err *err)
-{
-	struct reply_keeper *k = mem_calloc(1, sizeof *k);
-	k->notifier = -1;
-	k->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int sys = k->kick < 0 ? errno : 0;
-	if (sys != 0 || db_open(database, &k->db, err) != 0 ||
-	    notifier_listen(events_notifier(), &k->notifier, err) != 0 ||
-	    (sys = pthread_create(&k->thread, NULL, keeper_main, k)) != 0) {
-		keeper_free(k);
-		return sys != 0 ? err_sys(err, NEL_INTERNAL, sys, "the keeper of replies") : -1;
-	}
-	pthread_setname_np(k->thread, "replies");
-	*ret_keeper = k;
-	return 0;
-}
-
-void reply_keeper_stop(struct reply_keeper *k)
-{
-	if (k == NULL)
-		return;
-	atomic_store(&k->stopping, true);
-	eventfd_write(k->kick, 1);
-	pthread_join(k->thread, NULL);
-	keeper_free(k);
+	return db_commit(db, err);
 }

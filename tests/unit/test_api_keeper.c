@@ -1,9 +1,11 @@
-/* The keeper of replies: what it puts into the store is what is rendered, and follows what changes. */
-#include "api/v1/reply_keeper.h"
+/* The keeper: what it puts into the store is what is rendered, and follows what changes. */
+#include "api/v1/keeper.h"
 
+#include "api/v1/kept_replies.h"
 #include "api/v1/render.h"
 #include "db/events.h"
 #include "db/replies.h"
+#include "db/search.h"
 #include "db_fixture.h"
 
 #include <time.h>
@@ -60,11 +62,11 @@ static void test_keeper_keeps_what_is_rendered(void **state)
 {
 	enum { COUNT = 120 }; /* more than fit into one transaction */
 	struct fixture *f = *state;
-	struct reply_keeper *keeper = NULL;
+	struct keeper *keeper = NULL;
 	struct evaluation_row evaluations[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		evaluations[i] = add_ended(f, i + 1);
-	assert_ok(f, reply_keeper_start(f->path, &keeper, &f->err));
+	assert_ok(f, keeper_start(f->path, &keeper, &f->err));
 	for (int i = 0; i < COUNT; i++)
 		await_kept(f, &evaluations[i]);
 
@@ -74,20 +76,20 @@ static void test_keeper_keeps_what_is_rendered(void **state)
 	assert_true(none[0] == '\0' || strstr(none, "beef") != NULL);
 	notifier_notify(events_notifier());
 	await_kept(f, &evaluations[7]);
-	reply_keeper_stop(keeper);
+	keeper_stop(keeper);
 }
 
 /* A job that shares an observation's time with others moves without being written. */
 static void test_keeper_leaves_alone_what_moves_by_itself(void **state)
 {
 	struct fixture *f = *state;
-	struct reply_keeper *keeper = NULL;
+	struct keeper *keeper = NULL;
 	struct evaluation_row moves = add_ended(f, 1);
 	sqlite3_exec(f->db->sqlite, "UPDATE jobs SET observation = 1", NULL, NULL, NULL);
 	struct evaluation_row waits = add_ended(f, 2);
 	sqlite3_exec(f->db->sqlite, "UPDATE jobs SET state = 'queued' WHERE seq = 2", NULL, NULL, NULL);
 	struct evaluation_row last = add_ended(f, 3);
-	assert_ok(f, reply_keeper_start(f->path, &keeper, &f->err));
+	assert_ok(f, keeper_start(f->path, &keeper, &f->err));
 	await_kept(f, &last);
 	const struct evaluation_row *const others[] = {&moves, &waits};
 	for (size_t i = 0; i < 2; i++) {
@@ -95,7 +97,36 @@ static void test_keeper_leaves_alone_what_moves_by_itself(void **state)
 		assert_string_equal(text, "");
 	}
 	assert_int_equal(query_number(f->db->sqlite, "SELECT count(*) FROM replies WHERE format = 0"), 0);
-	reply_keeper_stop(keeper);
+	keeper_stop(keeper);
+}
+
+static int64_t indexed(struct fixture *f)
+{
+	return query_number(f->db->sqlite,
+			    "SELECT count(*) FROM evaluation_search WHERE evaluation_search MATCH 'anna'");
+}
+
+static void await_indexed(struct fixture *f, int64_t count)
+{
+	for (int waited_ms = 0; waited_ms < WAIT_MS && indexed(f) != count; waited_ms += 10)
+		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+	assert_int_equal(indexed(f), count);
+}
+
+/* What a daemon that died had not put in is put in at the next one's start; what comes then, when it has come. */
+static void test_keeper_puts_new_ones_into_the_index(void **state)
+{
+	struct fixture *f = *state;
+	struct keeper *keeper = NULL;
+	for (int i = 0; i < 2 * SEARCH_BATCH + 1; i++)
+		add_ended(f, i + 1);
+	assert_int_equal(indexed(f), 0);
+	assert_ok(f, keeper_start(f->path, &keeper, &f->err));
+	await_indexed(f, 2 * SEARCH_BATCH + 1);
+	add_ended(f, 2 * SEARCH_BATCH + 2);
+	notifier_notify(events_notifier());
+	await_indexed(f, 2 * SEARCH_BATCH + 2);
+	keeper_stop(keeper);
 }
 
 int main(void)
@@ -104,6 +135,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_keeper_keeps_what_is_rendered, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_keeper_leaves_alone_what_moves_by_itself, fixture_setup,
 					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_keeper_puts_new_ones_into_the_index, fixture_setup, fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
