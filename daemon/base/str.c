@@ -50,7 +50,23 @@ void str_append(struct str *s, const char *text)
 
 void str_append_c(struct str *s, char c)
 {
-	str_append_n(s, &c, 1);
+	if (s->cap - s->len < 2)
+		reserve(s, 1);
+	s->data[s->len++] = c;
+	s->data[s->len] = '\0';
+}
+
+void str_append_int(struct str *s, int64_t number)
+{
+	char digits[24];
+	char *p = digits + sizeof digits;
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	do
+		*--p = (char)('0' + rest % 10);
+	while ((rest /= 10) != 0);
+	if (number < 0)
+		*--p = '-';
+	str_append_n(s, p, (size_t)(digits + sizeof digits - p));
 }
 
 void str_appendf(struct str *s, const char *fmt, ...)
@@ -124,7 +140,8 @@ void str_append_pointer(struct str *s, const char *token)
 
 void str_append_pointer_index(struct str *s, size_t index)
 {
-	str_appendf(s, "/%zu", index);
+	str_append_c(s, '/');
+	str_append_int(s, (int64_t)index);
 }
 
 bool str_has_control(const char *text)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A zeroed struct str is an empty string. data is NUL-terminated once anything was appended. */
 struct str {
@@ -17,6 +18,7 @@ void str_clear(struct str *s); /* length 0, memory kept */
 void str_append(struct str *s, const char *text);
 void str_append_n(struct str *s, const void *data, size_t size);
 void str_append_c(struct str *s, char c);
+void str_append_int(struct str *s, int64_t number);
 void str_appendf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The text, "" when nothing was appended; borrowed until the next change. */

@@ -151,7 +151,8 @@ static int append_option(struct str *s, const char *name, const char *value, str
 		return err_set(err, NEL_INVALID, "'%s' is no name of an sbatch option", name);
 	if (value != NULL && str_has_control(value))
 		return err_set(err, NEL_INVALID, "the value of sbatch --%s has control characters", name);
-	str_appendf(s, "#SBATCH --%s", name);
+	str_append(s, "#SBATCH --");
+	str_append(s, name);
 	if (value != NULL)
 		str_append_c(s, '=');
 	if (value != NULL && *value != '\0' && !consists_of(value, BARE_BYTES)) {

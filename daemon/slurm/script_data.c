@@ -36,7 +36,8 @@ static int append_word(struct str *s, const char *what, const char *text, struct
 
 static int append_assignment(struct str *s, const char *name, const char *text, struct nel_err *err)
 {
-	str_appendf(s, "%s=", name);
+	str_append(s, name);
+	str_append_c(s, '=');
 	if (append_word(s, name, text, err) != 0)
 		return -1;
 	str_append_c(s, '\n');
@@ -51,13 +52,25 @@ static int append_text(struct str *s, const char *name, const char *text, struct
 
 static void append_number(struct str *s, const char *name, int64_t value)
 {
-	str_appendf(s, "readonly %s=%lld\n", name, (long long)value);
+	str_append(s, "readonly ");
+	str_append(s, name);
+	str_append_c(s, '=');
+	str_append_int(s, value);
+	str_append_c(s, '\n');
+}
+
+static void append_place(struct str *s, const char *name, size_t index)
+{
+	str_append(s, name);
+	str_append_c(s, '[');
+	str_append_int(s, (int64_t)index);
+	str_append(s, "]=");
 }
 
 /* NAME[index]=... of the arrays that have one value for each server. */
 static int append_element(struct str *s, const char *name, size_t index, const char *text, struct nel_err *err)
 {
-	str_appendf(s, "%s[%zu]=", name, index);
+	append_place(s, name, index);
 	if (append_word(s, name, text, err) != 0)
 		return -1;
 	str_append_c(s, '\n');
@@ -66,7 +79,9 @@ static int append_element(struct str *s, const char *name, size_t index, const c
 
 static void append_number_element(struct str *s, const char *name, size_t index, int value)
 {
-	str_appendf(s, "%s[%zu]=%d\n", name, index, value);
+	append_place(s, name, index);
+	str_append_int(s, value);
+	str_append_c(s, '\n');
 }
 
 /* reference: to a port that is chosen on the node; or NULL. */
@@ -76,7 +91,7 @@ static void append_port_element(struct str *s, const char *name, size_t index, i
 		append_number_element(s, name, index, port);
 		return;
 	}
-	str_appendf(s, "%s[%zu]=", name, index);
+	append_place(s, name, index);
 	append_quoted(s, reference);
 	str_append_c(s, '\n');
 }

@@ -28,6 +28,26 @@ static void test_str_append_grows_and_takes(void **state)
 	free(taken);
 }
 
+static void test_str_append_int_table(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t number;
+		const char *text;
+	} cases[] = {{0, "0"},
+		     {7, "7"},
+		     {10, "10"},
+		     {-1, "-1"},
+		     {INT64_MAX, "9223372036854775807"},
+		     {INT64_MIN, "-9223372036854775808"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct str s = {0};
+		str_append_int(&s, cases[i].number);
+		assert_string_equal(str_text(&s), cases[i].text);
+		str_done(&s);
+	}
+}
+
 static void test_str_append_shell_table(void **state)
 {
 	(void)state;
@@ -200,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_str_appendf_of_any_length),
 	    cmocka_unit_test(test_str_append_grows_and_takes),
+	    cmocka_unit_test(test_str_append_int_table),
 	    cmocka_unit_test(test_str_append_shell_table),
 	    cmocka_unit_test(test_str_append_shell_random_bytes_survive_bash),
 	    cmocka_unit_test(test_str_append_pointer_escapes),
