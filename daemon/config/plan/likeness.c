@@ -18,7 +18,7 @@ struct maker {
 	const struct eval_plan *plan;
 	const char *(*secret)(const char *name, void *arg);
 	void *arg;
-	json_t *checkpoint; /* parts that all jobs have */
+	json_t *checkpoint; /* parts that all jobs have; server and judges are bounded */
 	json_t *server;
 	json_t *judges;
 };
@@ -55,6 +55,9 @@ json_t *likeness_images(const struct eval_plan *plan)
 /* The part itself, or its hash when it is long; takes part over. *ret_hash, unless NULL, is that hash in any case. */
 static json_t *bounded(json_t *part, char ret_hash[SECRET_HASH_SIZE])
 {
+	/* A byte becomes six at most, between quotes. */
+	if (ret_hash == NULL && json_is_string(part) && 6 * json_string_length(part) + 2 <= LIKENESS_PART_MAX)
+		return part;
 	CLEANUP(mem_freep) char *text = json_dumps(part, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 	size_t size = text != NULL ? strlen(text) : 0;
 	char hash[SECRET_HASH_SIZE];
@@ -68,16 +71,26 @@ static json_t *bounded(json_t *part, char ret_hash[SECRET_HASH_SIZE])
 	return json_pack("{s:s}", "sha256", hash);
 }
 
+static bool is_empty(const json_t *part)
+{
+	return part == NULL || json_is_null(part) || (json_is_string(part) && json_string_length(part) == 0) ||
+	       ((json_is_object(part) || json_is_array(part)) && json_object_size(part) + json_array_size(part) == 0);
+}
+
 /* What is null or empty is not there. */
 static void set_part(json_t *parts, const char *name, json_t *part)
 {
-	bool empty =
-	    part == NULL || json_is_null(part) || (json_is_string(part) && json_string_length(part) == 0) ||
-	    ((json_is_object(part) || json_is_array(part)) && json_object_size(part) + json_array_size(part) == 0);
-	if (empty)
+	if (is_empty(part))
 		json_decref(part);
 	else
 		json_object_set_new(parts, name, bounded(part, NULL));
+}
+
+/* The same of a part that all jobs have, and which was bounded once. */
+static void set_common(json_t *parts, const char *name, json_t *part)
+{
+	if (!is_empty(part))
+		json_object_set(parts, name, part);
 }
 
 static json_t *text_or_null(const char *text)
@@ -314,7 +327,7 @@ static json_t *subject_of(const struct maker *m, const json_t *config)
 	json_t *parts = json_object();
 	const json_t *endpoint = json_object_get(json_object_get(config, "target"), "api_endpoint");
 	set_part(parts, "checkpoint", json_incref(m->checkpoint));
-	set_part(parts, "server", json_incref(m->server));
+	set_common(parts, "server", m->server);
 	set_part(parts, "endpoint", endpoint_of(m, endpoint));
 	return parts;
 }
@@ -344,7 +357,7 @@ static json_t *protocol_of(const struct maker *m, const struct plan_job *job, co
 	set_part(parts, "image", text_or_null(job->container));
 	set_params(parts, params_of(config));
 	set_part(parts, "request", request_of(m, config));
-	set_part(parts, "judges", json_incref(m->judges));
+	set_common(parts, "judges", m->judges);
 	set_part(parts, "commands", commands_of(job));
 	set_part(parts, "environment", environment_of(m, &job->env, used));
 	set_part(parts, "mounts", mounts_of(&job->mounts, NULL));
