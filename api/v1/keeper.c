@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BATCH_PAUSE_MS 20 /* so that others write between two transactions */
+#define PAUSE_MS 20 /* at least, so that others write between two transactions */
 #define LOOK_MS (60 * 1000)
 #define INDEX_EVERY_MS 1000 /* submissions in quick succession share a transaction of the index */
 
@@ -35,7 +35,7 @@ static int keep_replies(struct keeper *k)
 	struct nel_err err = {0};
 	if (replies_keep_some(k->db, &more, &err) != 0)
 		log_warning("replies cannot be kept; they are made when somebody asks", LOG_S("error", err.msg));
-	return more ? BATCH_PAUSE_MS : LOOK_MS;
+	return more ? PAUSE_MS : LOOK_MS;
 }
 
 /* The same. */
@@ -51,21 +51,23 @@ static int keep_index(struct keeper *k)
 			    LOG_S("error", err.msg));
 	if (count == 0)
 		return LOOK_MS;
-	int pause_ms = count == SEARCH_BATCH ? BATCH_PAUSE_MS : INDEX_EVERY_MS;
+	int pause_ms = count == SEARCH_BATCH ? PAUSE_MS : INDEX_EVERY_MS;
 	k->index_at_ms = now_ms + pause_ms;
 	return pause_ms;
 }
 
+/* Events that come within a pause are looked at together. */
 static void *keeper_main(void *arg)
 {
 	struct keeper *k = arg;
 	while (!atomic_load(&k->stopping)) {
+		notifier_drain(k->notifier);
 		int replies_ms = keep_replies(k);
 		int index_ms = keep_index(k);
 		int wait_ms = replies_ms < index_ms ? replies_ms : index_ms;
 		struct pollfd fds[] = {{.fd = k->kick, .events = POLLIN}, {.fd = k->notifier, .events = POLLIN}};
-		poll(fds, wait_ms == BATCH_PAUSE_MS ? 1 : 2, wait_ms);
-		notifier_drain(k->notifier);
+		if (poll(fds, 1, PAUSE_MS) == 0 && wait_ms > PAUSE_MS)
+			poll(fds, 2, wait_ms - PAUSE_MS);
 	}
 	return NULL;
 }
