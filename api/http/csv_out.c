@@ -1,7 +1,7 @@
 /* Owns how values are written as CSV. */
 #include "api/http/csv_out.h"
 
-#include "api/http/json_out.h"
+#include "base/json_out.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #define NEL_API_HTTP_PAGE_H
 
 #include "api/http/cursor.h"
-#include "api/http/json_out.h"
 #include "api/http/request.h"
+#include "base/json_out.h"
 
 #define PAGE_LIMIT_MAX 500
 #define PAGE_LIMIT_DEFAULT 50

@@ -1,8 +1,8 @@
 /* Owns which HTTP status an error has, and what of it a client may read. */
 #include "api/http/problem_details.h"
 
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
+#include "base/json_out.h"
 #include "base/log.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 #ifndef NEL_API_HTTP_PROBLEM_DETAILS_H
 #define NEL_API_HTTP_PROBLEM_DETAILS_H
 
-#include "api/http/json_out.h"
 #include "api/http/request.h"
+#include "base/json_out.h"
 
 /* Makes the reply for request->err, with request->fail_status and request->errors where they are set. 0, or -1 when not
  * even that can be made. */

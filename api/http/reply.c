@@ -3,8 +3,8 @@
 
 #include "api/http/cors.h"
 #include "api/http/counters.h"
-#include "api/http/json_out.h"
 #include "api/http/media.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/secret.h"
 

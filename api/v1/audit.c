@@ -1,10 +1,10 @@
 /* Handler of /v1/audit. */
 #include "db/audit.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "base/json_out.h"
 
 static void render_row(struct json_out *out, const struct audit_row *row)
 {

@@ -3,13 +3,13 @@
 
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/curves.h"
 #include "api/v1/envelope.h"
 #include "api/v1/submission.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/str.h"
 

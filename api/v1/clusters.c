@@ -1,11 +1,11 @@
 /* Handlers of /v1/clusters. A preflight asks the cluster: its handler is resumed when a lane has answered. */
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
+#include "base/json_out.h"
 #include "db/orphans.h"
 #include "service/cluster_check.h"
 

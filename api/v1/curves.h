@@ -2,7 +2,7 @@
 #ifndef NEL_API_V1_CURVES_H
 #define NEL_API_V1_CURVES_H
 
-#include "api/http/json_out.h"
+#include "base/json_out.h"
 #include "db/campaign_scores.h"
 
 void curves_render(struct json_out *out, const struct campaign_point_list *points); /* schema CampaignCurves */

@@ -2,7 +2,7 @@
 #ifndef NEL_API_V1_DIFFERS_H
 #define NEL_API_V1_DIFFERS_H
 
-#include "api/http/json_out.h"
+#include "base/json_out.h"
 
 #include <jansson.h>
 

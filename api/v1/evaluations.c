@@ -1,11 +1,11 @@
 /* Handlers of /v1/evaluations but for submitting, which is in submissions.c. */
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
+#include "base/json_out.h"
 #include "service/defaulted.h"
 #include "service/lifecycle.h"
 

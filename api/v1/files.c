@@ -1,7 +1,6 @@
 /* Handlers of a job's logs and artifacts. The files are on the cluster: each handler asks a lane and is resumed when it
  * has answered. */
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "api/http/page.h"
 #include "api/http/range.h"
@@ -15,6 +14,7 @@
 #include "api/v1/log_follow.h"
 #include "api/v1/read.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "service/log_followers.h"
 

@@ -1,12 +1,12 @@
 /* Handlers of /v1/jobs but for logs and artifacts, which are in files.c, and results. */
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "db/attempts.h"
 #include "service/lifecycle.h"

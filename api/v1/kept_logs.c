@@ -1,9 +1,9 @@
 #include "api/v1/kept_logs.h"
 
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "api/v1/log_events.h"
 
-#include "api/http/json_out.h"
 #include "api/http/sse.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 

@@ -1,7 +1,6 @@
 /* Owns a follower of a job's log: where it stands, what comes next, and when it is over. */
 #include "api/v1/log_follow.h"
 
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/server_internal.h"
 #include "api/http/sse.h"
@@ -10,6 +9,7 @@
 #include "api/v1/log_events.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/log_followers.h"

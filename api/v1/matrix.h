@@ -3,9 +3,9 @@
 #ifndef NEL_API_V1_MATRIX_H
 #define NEL_API_V1_MATRIX_H
 
-#include "api/http/json_out.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/json_out.h"
 #include "base/str.h"
 #include "db/results.h"
 

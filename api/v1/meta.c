@@ -1,9 +1,9 @@
 /* Handlers of what is about the service itself: who am I, health, readiness, the API's description. */
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "base/embed.h"
+#include "base/json_out.h"
 
 int api_whoami(struct request *request, struct nel_err *err)
 {

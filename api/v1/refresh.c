@@ -1,13 +1,13 @@
 /* Handler of POST /v1/jobs/{id}/results: reads the scores again from the cluster, and says what has changed. */
 #include "service/refresh.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"
+#include "base/json_out.h"
 #include "base/log.h"
 #include "base/mem.h"
 

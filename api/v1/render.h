@@ -3,7 +3,7 @@
 #ifndef NEL_API_V1_RENDER_H
 #define NEL_API_V1_RENDER_H
 
-#include "api/http/json_out.h"
+#include "base/json_out.h"
 #include "db/attempts.h"
 #include "db/evaluations.h"
 #include "db/failures.h"

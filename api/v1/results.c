@@ -1,13 +1,13 @@
 /* Handlers of scores: of a job, and across evaluations; as a list or a matrix, as JSON or CSV. */
 #include "db/results.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/matrix.h"
 #include "api/v1/read.h"
 #include "api/v1/render.h"
+#include "base/json_out.h"
 
 #include <string.h>
 

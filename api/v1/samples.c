@@ -1,12 +1,12 @@
 /* Handlers of a job's samples: what each came to is in the store, its record on the cluster. */
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/server_internal.h"
 #include "api/http/wait_room.h"
 #include "api/v1/read.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "service/job_samples.h"

@@ -3,12 +3,12 @@
 
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/media.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/render.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 

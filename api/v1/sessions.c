@@ -4,11 +4,11 @@
 #include "api/http/auth.h"
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/http/session.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 
 /* RFC 7519 sets none; as the header's, some room for groups. */

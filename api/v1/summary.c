@@ -1,11 +1,11 @@
 /* Handler of /v1/summary: how many there are, for overviews. */
 #include "db/summary.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
 #include "api/v1/read.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 
 #include <string.h>
 

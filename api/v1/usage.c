@@ -2,9 +2,9 @@
 #include "db/usage.h"
 #include "api/http/csv_out.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 
 #include <inttypes.h>

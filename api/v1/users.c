@@ -1,10 +1,10 @@
 /* Handlers of /v1/users. */
 #include "api/http/body.h"
 #include "api/http/handlers.h"
-#include "api/http/json_out.h"
 #include "api/http/page.h"
 #include "api/http/reply.h"
 #include "api/http/request_db.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "service/people.h"
 

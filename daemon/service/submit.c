@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/json_out.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -95,7 +96,7 @@ static char *placement_text(const struct planned *planned)
 				     planned->cluster->name, "target", "placed_at", "move_after_s",
 				     move_after_s > 0 ? json_integer(move_after_s) : json_null(), "expected_start",
 				     "started_at", "error_s", "candidates", candidates);
-	return json_dumps(document, JSON_COMPACT);
+	return json_out_text(document);
 }
 
 /* What it is on each cluster that it may be on. */
@@ -113,7 +114,7 @@ static int store_plans(struct db *db, const struct evaluation_row *row, const st
 		    (struct placement_plan){.cluster = mem_strdup(candidate->cluster),
 					    .identity = mem_strdup(candidate->identity),
 					    .rundir = script_rundir(candidate->plan, row->id, row->created_at),
-					    .resolved = json_dumps(candidate->plan->resolved, JSON_COMPACT)};
+					    .resolved = json_out_text(candidate->plan->resolved)};
 	}
 	if (count > 0)
 		rc = placements_insert(db, row->seq, plans, count, err);
@@ -140,18 +141,16 @@ static int fill_evaluation(struct service *service, struct db *db, const struct 
 	row->rundir = script_rundir(planned->plan, row->id, now_s);
 	row->submitted_text = mem_strndup(request->text, request->size);
 	row->submitted_type = mem_strdup(request->json ? "application/json" : "application/yaml");
-	row->overrides = json_dumps(overrides, JSON_COMPACT);
-	row->resolved = json_dumps(planned->plan->resolved, JSON_COMPACT);
-	row->images = json_dumps(images, JSON_COMPACT);
-	row->warnings = json_dumps(warnings, JSON_COMPACT);
+	row->overrides = json_out_text(overrides);
+	row->resolved = json_out_text(planned->plan->resolved);
+	row->images = json_out_text(images);
+	row->warnings = json_out_text(warnings);
 	row->reuse = request->reuse;
 	row->created_at = now_s;
 	row->updated_at = now_s;
 	row->version = 1;
 	fill_labels(row, request);
 	row->placement = placement_text(planned);
-	if (row->overrides == NULL || row->resolved == NULL || row->warnings == NULL || row->images == NULL)
-		return err_set(err, NEL_INTERNAL, "the evaluation cannot be put into JSON");
 	return secrets_seal_env(service, db, request, planned->plan, row, err);
 }
 
@@ -271,7 +270,7 @@ static int log_submission(struct db *db, const struct evaluation_row *row, const
 	json_t *data =
 	    json_pack("{s:n, s:s, s:s, s:s, s:I, s:O, s:O}", "from", "to", row->state, "cluster", row->cluster, "model",
 		      row->model, "jobs", (json_int_t)plan->job_count, "tasks", tasks, "labels", labels);
-	CLEANUP(mem_freep) char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+	CLEANUP(mem_freep) char *text = data != NULL ? json_out_text(data) : NULL;
 	if (text == NULL)
 		return err_set(err, NEL_INTERNAL, "the submission's event is no JSON");
 	return events_insert(db, row->created_at, "evaluation.submitted", row->user, row->id, NULL, text, err);

@@ -66,7 +66,9 @@ static void test_out_value_is_what_jansson_reads_back(void **state)
 		assert_non_null(value);
 		struct json_out out = {0};
 		out_value(&out, NULL, value);
-		json_t *back = json_loads(str_text(&out.text), JSON_DECODE_ANY, NULL);
+		CLEANUP(mem_freep) char *alone = json_out_text(value);
+		assert_string_equal(alone, str_text(&out.text));
+		json_t *back = json_loads(alone, JSON_DECODE_ANY, NULL);
 		if (!json_equal(value, back))
 			fail_msg("%s became %s", cases[i], str_text(&out.text));
 		json_decref(back);

@@ -1,5 +1,5 @@
 /* Owns how values are written as JSON text. */
-#include "api/http/json_out.h"
+#include "base/json_out.h"
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -127,15 +127,7 @@ void out_string(struct json_out *out, const char *name, const char *text)
 
 void out_int(struct json_out *out, const char *name, int64_t number)
 {
-	char digits[24];
-	char *p = digits + sizeof digits;
-	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	do
-		*--p = (char)('0' + rest % 10);
-	while ((rest /= 10) != 0);
-	if (number < 0)
-		*--p = '-';
-	str_append_n(begin_value(out, name), p, (size_t)(digits + sizeof digits - p));
+	str_append_int(begin_value(out, name), number);
 }
 
 void out_int_or_null(struct json_out *out, const char *name, int64_t number, bool known)
@@ -241,4 +233,11 @@ void out_value(struct json_out *out, const char *name, const json_t *value)
 	case JSON_FALSE: out_bool(out, name, false); break;
 	case JSON_NULL: out_null(out, name); break;
 	}
+}
+
+char *json_out_text(const json_t *value)
+{
+	struct json_out out = {0};
+	out_value(&out, NULL, value);
+	return str_take(&out.text);
 }
