@@ -58,6 +58,7 @@ int64_t db_revision(void);
 /* BEGIN IMMEDIATE ... COMMIT. BUSY when another connection writes for longer than the busy time-out. A failed commit is
  * rolled back. Not nested. */
 int db_begin(struct db *db, struct nel_err *err);
+int db_begin_within(struct db *db, int wait_ms, struct nel_err *err); /* BUSY after that long */
 int db_commit(struct db *db, struct nel_err *err);
 void db_rollback(struct db *db); /* nothing when no transaction is open */
 

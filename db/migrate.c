@@ -12,7 +12,6 @@
 #include <pthread.h>
 
 #define MIGRATIONS_PREFIX "db/migrations/"
-#define BUSY_TIMEOUT_MS 10000
 #define WAL_RETRY_MS 10
 
 static void configure_library(void)

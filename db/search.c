@@ -9,8 +9,8 @@
 
 /* Numbers of evaluations grow with each, so that what is not in the index yet is what is above all that is. */
 static struct statement missing = {
-    .sql = "SELECT seq FROM evaluations WHERE seq >"
-	   " coalesce((SELECT rowid FROM evaluation_search ORDER BY rowid DESC LIMIT 1), 0) ORDER BY seq LIMIT ?",
+    .sql = "SELECT e.seq, (SELECT count(*) FROM jobs j WHERE j.evaluation_seq = e.seq) FROM evaluations e WHERE e.seq >"
+	   " coalesce((SELECT rowid FROM evaluation_search ORDER BY rowid DESC LIMIT 1), 0) ORDER BY e.seq LIMIT ?",
 };
 
 static struct statement insert_evaluations = {
@@ -28,43 +28,58 @@ static struct statement insert_jobs = {
 	   " WHERE l.evaluation = j.evaluation_seq), '') FROM jobs j WHERE j.evaluation_seq BETWEEN ? AND ?",
 };
 
-/* The first and the last of those that are to be put in; *ret_count 0: none. */
-static int find_missing(struct db *db, int64_t *ret_first, int64_t *ret_last, int *ret_count, struct nel_err *err)
+/* What is put in next: evaluations from first to last; last 0: none. */
+struct batch {
+	int64_t first;
+	int64_t last;
+	bool more; /* others come after it */
+};
+
+static int find_missing(struct db *db, struct batch *ret_batch, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, &missing);
-	*ret_count = 0;
-	query_bind_int(&q, SEARCH_BATCH);
-	while (query_next(&q, err)) {
-		*ret_last = query_int(&q);
-		if ((*ret_count)++ == 0)
-			*ret_first = *ret_last;
+	struct batch batch = {0};
+	int64_t rows = 0;
+	query_bind_int(&q, SEARCH_BATCH + 1);
+	while (!batch.more && query_next(&q, err)) {
+		int64_t seq = query_int(&q);
+		rows += 1 + query_int(&q);
+		batch.more = batch.last != 0 && rows > SEARCH_BATCH;
+		if (batch.last == 0)
+			batch.first = seq;
+		if (!batch.more)
+			batch.last = seq;
 	}
-	return query_failed(&q) ? -1 : 0;
+	*ret_batch = batch;
+	return !batch.more && query_failed(&q) ? -1 : 0;
 }
 
-static int insert(struct db *db, const struct statement *statement, int64_t first, int64_t last, struct nel_err *err)
+static int insert(struct db *db, const struct statement *statement, const struct batch *batch, struct nel_err *err)
 {
 	CLEANUP(query_done) struct query q = query_start(db, statement);
-	query_bind_int(&q, first);
-	query_bind_int(&q, last);
+	query_bind_int(&q, batch->first);
+	query_bind_int(&q, batch->last);
 	return query_run(&q, err);
 }
 
-int search_catch_up(struct db *db, int *ret_count, struct nel_err *err)
+int search_catch_up(struct db *db, int wait_ms, bool *ret_more, struct nel_err *err)
 {
-	int64_t first = 0;
-	int64_t last = 0;
-	if (find_missing(db, &first, &last, ret_count, err) != 0)
+	struct batch batch = {0};
+	*ret_more = false;
+	if (find_missing(db, &batch, err) != 0)
 		return -1;
-	if (*ret_count == 0)
+	if (batch.last == 0)
 		return 0;
 	CLEANUP(db_rollbackp) struct db *tx = db;
-	if (db_begin(db, err) != 0 || find_missing(db, &first, &last, ret_count, err) != 0)
+	if (db_begin_within(db, wait_ms, err) != 0 || find_missing(db, &batch, err) != 0)
 		return -1;
-	if (*ret_count > 0 &&
-	    (insert(db, &insert_evaluations, first, last, err) != 0 || insert(db, &insert_jobs, first, last, err) != 0))
+	if (batch.last == 0)
+		return 0; /* another connection was faster */
+	if (insert(db, &insert_evaluations, &batch, err) != 0 || insert(db, &insert_jobs, &batch, err) != 0 ||
+	    db_commit(db, err) != 0)
 		return -1;
-	return db_commit(db, err);
+	*ret_more = batch.more;
+	return 0;
 }
 
 static size_t characters(const char *word, size_t size)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BUSY_TIMEOUT_MS 10000 /* a connection waits so long for another one's write */
+
 /* One SQL statement. Every connection has its own prepared form, found by the slot, which db.c gives out once. */
 struct statement {
 	const char *sql;

@@ -43,6 +43,14 @@ int db_begin(struct db *db, struct nel_err *err)
 	return 0;
 }
 
+int db_begin_within(struct db *db, int wait_ms, struct nel_err *err)
+{
+	sqlite3_busy_timeout(db->sqlite, wait_ms);
+	int rc = db_begin(db, err);
+	sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
+	return rc;
+}
+
 static struct statement commit = {.sql = "COMMIT"};
 
 static int run_commit(struct db *db, struct nel_err *err)

@@ -110,7 +110,7 @@ static bool refuse_at_once(const struct request *request)
 }
 
 /* A write is checked before its body comes. Others are checked when they are complete, so that the look at the token
- * and what the handler reads are one read transaction. */
+ * and what the handler reads are one read transaction (but for a search, whose handler may write first). */
 static enum MHD_Result head_came(struct request *request, const char *method, const char *version, bool on_unix)
 {
 	const struct dispatch_connection *kept = connection_of(request->connection);

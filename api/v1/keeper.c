@@ -17,6 +17,7 @@
 
 #define PAUSE_MS 20 /* at least, so that others write between two transactions */
 #define LOOK_MS (60 * 1000)
+#define WRITER_WAIT_MS 10000
 #define INDEX_EVERY_MS 1000 /* submissions in quick succession share a transaction of the index */
 
 struct keeper {
@@ -33,27 +34,29 @@ static int keep_replies(struct keeper *k)
 {
 	bool more = false;
 	struct nel_err err = {0};
-	if (replies_keep_some(k->db, &more, &err) != 0)
+	if (replies_keep_some(k->db, &more, &err) != 0) {
 		log_warning("replies cannot be kept; they are made when somebody asks", LOG_S("error", err.msg));
+		return LOOK_MS;
+	}
 	return more ? PAUSE_MS : LOOK_MS;
 }
 
-/* The same. */
+/* How long the index can wait, as far as is known. */
 static int keep_index(struct keeper *k)
 {
-	int count = 0;
+	bool more = false;
 	struct nel_err err = {0};
 	int64_t now_ms = clock_mono_ms();
 	if (now_ms < k->index_at_ms)
 		return (int)(k->index_at_ms - now_ms);
-	if (search_catch_up(k->db, &count, &err) != 0)
-		log_warning("the index of searches cannot be written; who searches tries again",
+	if (search_catch_up(k->db, WRITER_WAIT_MS, &more, &err) != 0) {
+		log_warning("the index of searches cannot be written; who searches tries it, too",
 			    LOG_S("error", err.msg));
-	if (count == 0)
+		k->index_at_ms = now_ms + LOOK_MS;
 		return LOOK_MS;
-	int pause_ms = count == SEARCH_BATCH ? PAUSE_MS : INDEX_EVERY_MS;
-	k->index_at_ms = now_ms + pause_ms;
-	return pause_ms;
+	}
+	k->index_at_ms = now_ms + (more ? PAUSE_MS : INDEX_EVERY_MS);
+	return more ? PAUSE_MS : LOOK_MS;
 }
 
 /* Events that come within a pause are looked at together. */

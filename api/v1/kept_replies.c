@@ -124,6 +124,8 @@ int replies_keep_some(struct db *db, bool *ret_more, struct nel_err *err)
 	for (size_t i = 0; i < count; i++)
 		if (keep_one(db, seqs[i], err) != 0)
 			return -1;
+	if (db_commit(db, err) != 0)
+		return -1;
 	*ret_more = count == BATCH;
-	return db_commit(db, err);
+	return 0;
 }

@@ -9,11 +9,14 @@
 #include "api/http/server_internal.h"
 #include "api/v1/kept_replies.h"
 #include "api/v1/render.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "db/replies.h"
 #include "db/search.h"
 
 #include <inttypes.h>
+
+#define CATCH_UP_MS 500
 
 static struct read_instant instant_of(const struct request *request)
 {
@@ -241,7 +244,8 @@ int read_reply_evaluation(struct request *request, struct db *db, int status, co
 	return reply_json_text(request, status, &body.text, err);
 }
 
-/* What was submitted before this is found: the index may be a second behind (api/v1/keeper.h). */
+/* What was submitted before this is found: the index may be a second behind (api/v1/keeper.h). But who searches does
+ * not wait for long, and is answered with what is there. */
 static int catch_up(struct request *request, struct nel_err *err)
 {
 	struct db *db = NULL;
@@ -249,10 +253,11 @@ static int catch_up(struct request *request, struct nel_err *err)
 	if (request_read_db(request, &db, err) != 0)
 		return -1;
 	request_end_read(request);
-	for (int count = SEARCH_BATCH; count == SEARCH_BATCH;)
-		if (search_catch_up(db, &count, &write_err) != 0) {
+	int64_t until_ms = clock_mono_ms() + CATCH_UP_MS;
+	for (bool more = true; more && clock_mono_ms() < until_ms;)
+		if (search_catch_up(db, CATCH_UP_MS / 2, &more, &write_err) != 0) {
 			log_warning("the newest submissions are not found by a search", LOG_S("error", write_err.msg));
-			return 0;
+			break;
 		}
 	return 0;
 }

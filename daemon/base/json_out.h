@@ -1,6 +1,6 @@
-/* JSON text written straight into a buffer, for what has a known shape: no tree is built for it. The writer
- * knows nesting and commas; `name` is the member's in an object, ours and plain ASCII, and NULL for an array's item,
- * for the outermost value, and behind out_name() or out_key(). */
+/* JSON text written straight into a buffer: what has a known shape needs no tree, and a tree is written, too. The
+ * writer knows nesting and commas; `name` is the member's in an object, ours and plain ASCII, and NULL for an array's
+ * item, for the outermost value, and behind out_name() or out_key(). */
 #ifndef NEL_BASE_JSON_OUT_H
 #define NEL_BASE_JSON_OUT_H
 
@@ -49,7 +49,7 @@ void out_json_n(struct json_out *out, const char *name, const char *json, size_t
 
 /* A tree, of any depth; its reals are finite. It takes a fraction of json_dumps()'s time for long texts. */
 void out_value(struct json_out *out, const char *name, const json_t *value);
-/* The same alone, as json_dumps() with JSON_COMPACT | JSON_ENCODE_ANY has it. free() it. */
+/* The same alone. free() it. */
 char *json_out_text(const json_t *value);
 
 /* A finite number as text: the shortest of 15 to 17 digits that reads back as the same. */

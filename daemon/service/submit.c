@@ -96,7 +96,7 @@ static char *placement_text(const struct planned *planned)
 				     planned->cluster->name, "target", "placed_at", "move_after_s",
 				     move_after_s > 0 ? json_integer(move_after_s) : json_null(), "expected_start",
 				     "started_at", "error_s", "candidates", candidates);
-	return json_out_text(document);
+	return document != NULL ? json_out_text(document) : NULL;
 }
 
 /* What it is on each cluster that it may be on. */

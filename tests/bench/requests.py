@@ -18,17 +18,23 @@ def report(samples):
     print(int(samples[len(samples) // 2] * 1e6), int(samples[len(samples) * 99 // 100] * 1e6))
 
 
+def receive(connection):
+    return connection.recv(1 << 16) or sys.exit("the connection was closed before a reply was whole")
+
+
 def exchange(connection, message):
     """Sends a request in one piece; the reply's status and content. Plain sockets, for a client library's own time is
     of the order of the daemon's."""
     connection.sendall(message)
-    received = connection.recv(1 << 16)
+    received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(1 << 16)
+        received += receive(connection)
     head, _, content = received.partition(b"\r\n\r\n")
-    length = int(re.search(rb"\r\nContent-Length: (\d+)", head, re.IGNORECASE)[1])
-    while len(content) < length:
-        content += connection.recv(1 << 16)
+    length = re.search(rb"\r\nContent-Length: (\d+)", head, re.IGNORECASE)
+    if length is None:
+        sys.exit(f"a reply without Content-Length: {head!r}")
+    while len(content) < int(length[1]):
+        content += receive(connection)
     return int(head.split(b" ", 2)[1]), content
 
 
@@ -40,7 +46,7 @@ def requests(method, url, token, count, body):
         head += f"Content-Type: application/yaml\r\nContent-Length: {len(body)}\r\n"
     message = head.encode() + b"\r\n" + (body or b"")
     samples = []
-    with socket.create_connection((where.hostname, where.port)) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(count):
             begin = time.perf_counter()

@@ -118,14 +118,14 @@ static void test_keeper_puts_new_ones_into_the_index(void **state)
 {
 	struct fixture *f = *state;
 	struct keeper *keeper = NULL;
-	for (int i = 0; i < 2 * SEARCH_BATCH + 1; i++)
+	for (int i = 0; i < SEARCH_BATCH + 1; i++)
 		add_ended(f, i + 1);
 	assert_int_equal(indexed(f), 0);
 	assert_ok(f, keeper_start(f->path, &keeper, &f->err));
-	await_indexed(f, 2 * SEARCH_BATCH + 1);
-	add_ended(f, 2 * SEARCH_BATCH + 2);
+	await_indexed(f, SEARCH_BATCH + 1);
+	add_ended(f, SEARCH_BATCH + 2);
 	notifier_notify(events_notifier());
-	await_indexed(f, 2 * SEARCH_BATCH + 2);
+	await_indexed(f, SEARCH_BATCH + 2);
 	keeper_stop(keeper);
 }
 

@@ -1,6 +1,7 @@
 /* db/evaluations.c: storing, every filter of the list against a naive one, what a page costs, idempotency keys. */
 #include "db_fixture.h"
 
+#include "base/clock.h"
 #include "db/search.h"
 #include "db/usage.h"
 
@@ -492,11 +493,12 @@ static int job_matches(struct fixture *f, const char *words)
 	return (int)page.count;
 }
 
-static int catch_up(struct fixture *f)
+/* *ret_more of one call; what it has put in is what is found afterwards. */
+static bool catch_up(struct fixture *f)
 {
-	int count = -1;
-	assert_ok(f, search_catch_up(f->db, &count, &f->err));
-	return count;
+	bool more = false;
+	assert_ok(f, search_catch_up(f->db, 1000, &more, &f->err));
+	return more;
 }
 
 static void test_search_finds_parts_of_words_in_any_case(void **state)
@@ -511,7 +513,7 @@ static void test_search_finds_parts_of_words_in_any_case(void **state)
 	struct job_row job = sample_job(&row, 0);
 	job.task = "gsm8k";
 	assert_ok(f, jobs_insert(f->db, &job, &f->err));
-	assert_int_equal(catch_up(f), 1);
+	assert_false(catch_up(f));
 	assert_int_equal(job_matches(f, "LLAMA gsm8k röd"), 1);
 	assert_int_equal(job_matches(f, "llama mmlu"), 0);
 	static const struct {
@@ -553,34 +555,79 @@ static struct evaluation_row add_ended(struct fixture *f, int number, char *mode
 	return row;
 }
 
+static int64_t indexed(struct fixture *f, const char *table)
+{
+	CLEANUP(mem_freep)
+	char *sql = mem_printf("SELECT count(*) FROM %s WHERE %s MATCH 'llama'", table, table);
+	return query_number(f->db->sqlite, sql);
+}
+
 /* Each of them once, however far behind the index is, and whatever was pruned before and after it got there. */
 static void test_search_catches_up_with_all_that_is_missing(void **state)
 {
+	enum { COUNT_OF_BATCH = SEARCH_BATCH / 2, ALL = COUNT_OF_BATCH + 2 }; /* two rows each */
 	struct fixture *f = *state;
-	int64_t rows = 0;
 	int count = 0;
-	assert_int_equal(catch_up(f), 0);
-	for (int i = 0; i < SEARCH_BATCH + 2; i++)
+	assert_false(catch_up(f));
+	for (int i = 0; i < ALL; i++)
 		add_ended(f, i + 1, (char *)"llama");
-	assert_int_equal(catch_up(f), SEARCH_BATCH);
-	assert_int_equal(catch_up(f), 2);
-	assert_int_equal(catch_up(f), 0);
-	rows =
-	    query_number(f->db->sqlite, "SELECT count(*) FROM evaluation_search WHERE evaluation_search MATCH 'llama'");
-	assert_int_equal(rows, SEARCH_BATCH + 2);
-	rows = query_number(f->db->sqlite, "SELECT count(*) FROM job_search WHERE job_search MATCH 'llama'");
-	assert_int_equal(rows, SEARCH_BATCH + 2);
+	assert_true(catch_up(f));
+	assert_int_equal(indexed(f, "evaluation_search"), COUNT_OF_BATCH);
+	assert_int_equal(indexed(f, "job_search"), COUNT_OF_BATCH);
+	assert_false(catch_up(f));
+	assert_int_equal(indexed(f, "evaluation_search"), ALL);
+	assert_int_equal(indexed(f, "job_search"), ALL);
+	int64_t revision = db_revision();
+	assert_false(catch_up(f));
+	assert_int_equal(db_revision(), revision); /* nothing was written */
 	/* All are pruned, one of them without having been in the index; their numbers are given anew. */
-	add_ended(f, SEARCH_BATCH + 3, (char *)"llama");
-	assert_ok(f, evaluations_prune(f->db, 6, 100, &count, &f->err));
-	assert_int_equal(count, SEARCH_BATCH + 3);
-	assert_int_equal(catch_up(f), 0);
+	add_ended(f, ALL + 1, (char *)"llama");
+	assert_ok(f, evaluations_prune(f->db, 6, 2 * ALL, &count, &f->err));
+	assert_int_equal(count, ALL + 1);
+	assert_false(catch_up(f));
 	struct evaluation_row anew = add_ended(f, 1, (char *)"qwen");
 	assert_int_equal(anew.seq, 1);
-	assert_int_equal(catch_up(f), 1);
+	assert_false(catch_up(f));
 	assert_int_equal(matches(f, "qwen"), 1);
 	assert_int_equal(job_matches(f, "qwen"), 1);
 	assert_int_equal(matches(f, "llama"), 0);
+}
+
+/* An evaluation of more rows than a transaction is to have comes alone. */
+static void test_search_catches_up_with_a_large_one_alone(void **state)
+{
+	struct fixture *f = *state;
+	add_ended(f, 1, (char *)"llama");
+	struct evaluation_row large = add_ended(f, 2, (char *)"llama");
+	for (int i = 1; i < SEARCH_BATCH + 5; i++) {
+		struct job_row job = sample_job(&large, i);
+		job.model = (char *)"llama";
+		assert_ok(f, jobs_insert(f->db, &job, &f->err));
+	}
+	add_ended(f, 3, (char *)"llama");
+	for (int done = 1; done <= 3; done++) {
+		assert_int_equal(catch_up(f), done < 3);
+		assert_int_equal(indexed(f, "evaluation_search"), done);
+	}
+	assert_int_equal(indexed(f, "job_search"), SEARCH_BATCH + 7);
+}
+
+/* Who searches does not wait for a writer for long. */
+static void test_search_is_busy_soon(void **state)
+{
+	struct fixture *f = *state;
+	struct db *other = NULL;
+	bool more = false;
+	add_ended(f, 1, (char *)"llama");
+	assert_ok(f, db_open(f->path, &other, &f->err));
+	assert_ok(f, db_begin(other, &f->err));
+	int64_t begin_ms = clock_mono_ms();
+	assert_refused(f, NEL_BUSY, search_catch_up(f->db, 50, &more, &f->err));
+	assert_true(clock_mono_ms() - begin_ms < 5000);
+	db_rollback(other);
+	db_close(other);
+	assert_false(catch_up(f));
+	assert_int_equal(matches(f, "llama"), 1);
 }
 
 struct cost {
@@ -693,6 +740,9 @@ int main(void)
 					    fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_search_catches_up_with_all_that_is_missing, fixture_setup,
 					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_search_catches_up_with_a_large_one_alone, fixture_setup,
+					    fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_search_is_busy_soon, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_evaluations_prune_takes_ended_ones_with_all_that_is_theirs,
 					    fixture_setup, fixture_teardown),
 	    READY(test_evaluations_insert_and_get_every_column),
