@@ -22,11 +22,13 @@ clusters:
 END
     "$binary" keygen --config "$scratch/settings.yaml" >/dev/null
     NEL_TOKEN=$("$binary" user add ann --role user --config "$scratch/settings.yaml" 2>/dev/null)
-    "$binary" --config "$scratch/settings.yaml" >"$scratch/log" 2>&1 &
+    : >"$scratch/log" # it is read below, maybe before the daemon's shell has opened it
+    "$binary" --config "$scratch/settings.yaml" >>"$scratch/log" 2>&1 &
     daemon=$!
     for _ in {1..300}; do
         port=$(sed -n 's/.*msg=listening .*port=\([0-9]*\).*/\1/p' "$scratch/log")
         [[ -z $port ]] || break
+        kill -0 "$daemon" 2>/dev/null || break
         sleep 0.1
     done
     [[ -n $port ]] || {
@@ -38,7 +40,7 @@ END
 }
 
 end_daemon() {
-    [[ -z ${daemon:-} ]] || kill "$daemon"
+    [[ -z ${daemon:-} ]] || kill "$daemon" 2>/dev/null || true # it may have ended by itself
     wait
     rm -rf "$scratch"
 }
