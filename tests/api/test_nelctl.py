@@ -150,6 +150,7 @@ def test_run_strict_and_dry_run_store_nothing(nel, ann):
     assert "2 jobs on alpha" in text and "simple_evals.mmlu_pro" in text
     assert json.loads(nel("run", "config.yaml", "--dry-run", "--json"))["jobs"][0]["script"].startswith("#!/bin/bash")
     assert "2 jobs on alpha" in nel("run", "config.yaml", "--dry-run", "-n")
+    assert "2 jobs on alpha" in nel("run", "config.yaml", "-n", "--strict", "--reuse", "--strict", "--reuse")
     for both in (("--dry-run", "--check"), ("--check", "--dry-run"), ("--check",)):
         reply = json.loads(nel("run", "config.yaml", *both, "--json", code=4))  # nobody answers there
         assert reply["cluster_check"]["checks"][0]["ok"] is False
