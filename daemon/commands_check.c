@@ -1,12 +1,15 @@
 /* `nel-slurmd check`: the settings, and whether the daemon's account can do with the files that they name what it has
  * to. */
+#include "api/http/server.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cluster_keys.h"
+#include "base/secret.h"
 #include "commands_internal.h"
+#include "config/plan/catalogue.h"
 #include "config/settings/settings_load.h"
 #include "remote/credentials.h"
 #include "service/oidc/oidc_fetch.h"
+#include "ssh/key_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +18,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SERVICE_ACCOUNT "nel-slurmd" /* of systemd/nel-slurmd.service */
@@ -38,37 +42,110 @@ static void tell(struct check *c, const char *what, const char *path, int sys, c
 	c->faults++;
 }
 
-/* mode: R_OK, W_OK, X_OK of access(2), with the rights that the process has now. */
-static void need(struct check *c, const char *what, const char *path, int mode, const char *hint)
+/* mode: R_OK, W_OK, X_OK of access(2), with the rights that the process has now; R_OK and X_OK together are for a
+ * directory. Was all well? Without a path it is not: there is nothing to look into. */
+static bool need(struct check *c, const char *what, const char *path, int mode, const char *hint)
 {
-	if (path != NULL && faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0)
+	struct stat st;
+	if (path == NULL)
+		return false;
+	bool known = stat(path, &st) == 0;
+	bool wants_directory = (mode & (R_OK | X_OK)) == (R_OK | X_OK);
+	if (known && (S_ISDIR(st.st_mode) != 0) != wants_directory)
+		tell(c, what, path, wants_directory ? ENOTDIR : EISDIR, "");
+	else if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0)
 		tell(c, what, path, errno, hint);
+	else
+		return true;
+	return false;
+}
+
+/* Of a file that can be read, and that the daemon could not use. */
+static void tell_useless(struct check *c, const char *where, const struct nel_err *err)
+{
+	fprintf(stderr, "%s: %s%s\n", c->settings_path, where, err->msg);
+	c->faults++;
+}
+
+/* SQLite makes one of an empty file. */
+static bool is_database(const char *path)
+{
+	char start[16];
+	CLEANUP(file_closep) FILE *file = fopen(path, "re");
+	size_t size = file == NULL ? 0 : fread(start, 1, sizeof start, file);
+	return size == 0 || (size == sizeof start && memcmp(start, "SQLite format 3", sizeof start) == 0);
 }
 
 static void check_database(struct check *c, const char *database)
 {
 	CLEANUP(mem_freep) char *copy = mem_strdup(database);
+	struct nel_err err = {0};
 	const char *dir = dirname(copy);
 	need(c, "the directory of the database", dir, R_OK | W_OK | X_OK, "; SQLite makes files beside the database");
-	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) == 0)
-		need(c, "the database", database, R_OK | W_OK,
-		     "; `nel-slurmd migrate`, as the daemon's account, makes it");
+	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
+		return;
+	if (need(c, "the database", database, R_OK | W_OK,
+		 "; `nel-slurmd migrate`, as the daemon's account, makes it") &&
+	    !is_database(database)) {
+		err_set(&err, NEL_INVALID, "the database %s is not one of SQLite's", database);
+		tell_useless(c, "", &err);
+	}
 }
 
 static void check_master_key(struct check *c, const struct settings *settings)
 {
-	need(c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it");
+	struct nel_err err = {0};
+	struct secret_key *key = NULL;
+	if (!need(c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it"))
+		return;
+	/* Who may read the file that systemd hands over is not the daemon's matter. */
+	if (secret_key_load(settings->master_key_file, &key, &err) != 0 &&
+	    (settings->master_key_is_own || err.kind != NEL_DENIED))
+		tell_useless(c, "", &err);
+	secret_key_free(key);
+}
+
+static void check_ssh_key(struct check *c, const struct settings_cluster *cluster)
+{
+	CLEANUP(mem_freep) char *what = mem_printf("cluster %s: the SSH key", cluster->name);
+	CLEANUP(mem_freep) char *where = mem_printf("cluster %s: ", cluster->name);
+	struct nel_err err = {0};
+	char *text = NULL;
+	size_t size = 0;
+	if (!need(c, what, cluster->key_file, R_OK, "; ssh-keygen -t ed25519 -N '' -f FILE makes one"))
+		return;
+	if (key_file_load(cluster->key_file, &text, &size, &err) == 0)
+		secret_free(text, size);
+	else
+		tell_useless(c, where, &err);
+}
+
+static void check_tls(struct check *c, const struct settings *settings)
+{
+	struct nel_err err = {0};
+	bool usable = need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");
+	if (need(c, "the TLS key", settings->tls_key_file, R_OK, "") && usable &&
+	    api_server_check_tls(settings, &err) != 0)
+		tell_useless(c, "", &err);
+}
+
+static void check_catalogue(struct check *c, const struct settings *settings)
+{
+	CLEANUP(catalogue_freep) struct catalogue *catalogue = NULL;
+	struct nel_err err = {0};
+	if (need(c, "tasks_file", settings->tasks_file, R_OK, "") &&
+	    catalogue_load(settings->tasks_file, &catalogue, &err) != 0)
+		tell_useless(c, "tasks_file: ", &err);
 }
 
 static void check_files(struct check *c, const struct settings *settings)
 {
 	for (size_t i = 0; i < settings->cluster_count; i++) {
 		const struct settings_cluster *cluster = &settings->clusters[i];
-		CLEANUP(mem_freep) char *key = mem_printf("cluster %s: the SSH key", cluster->name);
 		CLEANUP(mem_freep) char *certificate = mem_printf("cluster %s: the certificate", cluster->name);
 		CLEANUP(mem_freep) char *hosts = mem_printf("cluster %s: the known_hosts file", cluster->name);
-		need(c, key, cluster->key_file, R_OK, "; ssh-keygen -t ed25519 -N '' -f FILE makes one");
 		CLEANUP(mem_freep) char *command = mem_printf("cluster %s: credential_command", cluster->name);
+		check_ssh_key(c, cluster);
 		need(c, certificate, cluster->certificate_file, R_OK, "");
 		if (cluster->credential_command != NULL)
 			need(c, command, cluster->credential_command[0], X_OK, "");
@@ -76,12 +153,11 @@ static void check_files(struct check *c, const struct settings *settings)
 	}
 	if (settings->master_key_is_own)
 		check_master_key(c, settings);
-	need(c, "the TLS certificate", settings->tls_cert_file, R_OK, "");
-	need(c, "the TLS key", settings->tls_key_file, R_OK, "");
+	check_tls(c, settings);
 	if (settings->oidc != NULL)
 		need(c, "oidc.ca_file", settings->oidc->ca_file, R_OK, "");
 	need(c, "groups_dir", settings->groups_dir, R_OK | X_OK, "");
-	need(c, "tasks_file", settings->tasks_file, R_OK, "");
+	check_catalogue(c, settings);
 	check_database(c, settings->database);
 }
 
@@ -170,10 +246,6 @@ static int check_access(const struct command_line *line, const struct settings *
 	}
 	c.account = own_name();
 	check_files(&c, settings);
-	if (c.faults == 0 && cluster_keys_check(settings, &err) != 0) {
-		command_fail(&err);
-		return -1;
-	}
 	if (c.faults == 0)
 		check_certificates(&c, settings);
 	return c.faults == 0 ? 0 : -1;

@@ -252,6 +252,48 @@ static int read_pem(const char *path, char **ret_text, struct nel_err *err)
 	return 0;
 }
 
+static enum MHD_Result answer_nobody(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+				     const char *version, const char *data, size_t *size, void **state)
+{
+	(void)cls, (void)connection, (void)url, (void)method, (void)version, (void)data, (void)size, (void)state;
+	return MHD_NO;
+}
+
+/* Are they what libmicrohttpd takes? It is asked with a daemon that listens nowhere. */
+static int try_pair(const struct settings *settings, const char *cert, const char *key, struct nel_err *err)
+{
+	struct MHD_Daemon *daemon =
+	    MHD_start_daemon(MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer_nobody,
+			     NULL, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_HTTPS_MEM_CERT, cert,
+			     MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
+	if (daemon == NULL)
+		return err_set(err, NEL_INVALID,
+			       "tls: %s and %s are not the certificate and the key, as PEM files, of one pair",
+			       settings->tls_cert_file, settings->tls_key_file);
+	MHD_stop_daemon(daemon);
+	return 0;
+}
+
+/* The certificate and its key: free() one, secret_wipe() and free() the other, also when it fails. */
+static int read_pair(const struct settings *settings, char **ret_cert, char **ret_key, struct nel_err *err)
+{
+	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+		return err_set(err, NEL_INVALID, "tls: this libmicrohttpd was built without it");
+	if (read_pem(settings->tls_cert_file, ret_cert, err) != 0 ||
+	    read_pem(settings->tls_key_file, ret_key, err) != 0)
+		return -1;
+	return try_pair(settings, *ret_cert, *ret_key, err);
+}
+
+int api_server_check_tls(const struct settings *settings, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *cert = NULL;
+	CLEANUP(mem_freep) char *key = NULL;
+	int result = settings->tls_cert_file == NULL ? 0 : read_pair(settings, &cert, &key, err);
+	secret_wipe(key);
+	return result;
+}
+
 static unsigned connection_limit(size_t listener_count)
 {
 	struct rlimit limit = {0};
@@ -305,8 +347,7 @@ static int start_daemon(struct api_server *server, struct listener *listener, co
 	    MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		listener->fd = -1; /* closed with the daemon that failed */
-		return err_set(err, NEL_INVALID, "the HTTP server did not start%s; log.level debug shows why",
-			       cert == NULL ? "" : " (are the TLS certificate and key a pair?)");
+		return err_set(err, NEL_INVALID, "the HTTP server did not start; log_level: debug shows why");
 	}
 	return 0;
 }
@@ -384,11 +425,10 @@ static int start_with_tls(struct api_server *server, int handed_over, struct nel
 	CLEANUP(mem_freep) char *cert = NULL;
 	CLEANUP(mem_freep) char *key = NULL;
 	if (settings->tls_cert_file != NULL) {
-		if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
-			return err_set(err, NEL_INVALID, "tls: this libmicrohttpd was built without it");
-		if (read_pem(settings->tls_cert_file, &cert, err) != 0 ||
-		    read_pem(settings->tls_key_file, &key, err) != 0)
+		if (read_pair(settings, &cert, &key, err) != 0) {
+			secret_wipe(key);
 			return -1;
+		}
 	}
 	int result = start_listeners(server, cert, key, err);
 	secret_wipe(key);

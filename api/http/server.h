@@ -20,6 +20,9 @@ struct api_options {
  * the settings. */
 int api_server_start(const struct api_options *options, struct api_server **ret_server, struct nel_err *err);
 
+/* Can the certificate and the key of the settings be used, where they name some? INVALID: they cannot. */
+int api_server_check_tls(const struct settings *settings, struct nel_err *err);
+
 /* Takes no more connections, ends suspended requests with 503, lets the others finish, stops all threads: under 3 s.
  * Callbacks of the lanes may still come afterwards. Accepts NULL. */
 void api_server_stop(struct api_server *server);

@@ -46,6 +46,54 @@ def test_check_tells_of_the_files_of_tls(fresh):
         assert says in done.stderr
 
 
+def test_check_tells_of_every_file_that_is_there_and_of_no_use(fresh):
+    """What the daemon would not start with is no "ok", and what it would is; all of it at once."""
+    daemon = fresh(more="")
+    folder = daemon.folder
+    for name in ("crt", "pem"):
+        (folder / name).write_text("no PEM\n")
+    (folder / "tasks").write_text("one column\n")
+    (folder / "groups").write_text("")
+    os.chmod(folder / "master.key", 0o644)
+    os.chmod(folder / "key", 0o644)
+    os.unlink(folder / "known_hosts")
+    (folder / "known_hosts").mkdir()
+    (folder / "nel.db").write_text("no database\n" * 1000)
+    text = daemon.settings.read_text()
+    daemon.settings.write_text(f"{text}\ntls: {{cert_file: {folder}/crt, key_file: {folder}/pem}}\n"
+                               f"tasks_file: {folder}/tasks\ngroups_dir: {folder}/groups\n")
+    done = check(daemon)
+    assert done.returncode == 1 and done.stdout == ""
+    for says in ("cluster alpha: the key file", "is open to others (mode 0644): it must be 0600",
+                 "cluster alpha: the known_hosts file", "known_hosts: Is a directory",
+                 f"the master key {folder}/master.key may be read by others: chmod 600 it",
+                 f"tls: {folder}/crt and {folder}/pem are not the certificate and the key, as PEM files, of one pair",
+                 f"{folder}/tasks:1: needs four columns", f"groups_dir {folder}/groups: Not a directory",
+                 f"the database {folder}/nel.db is not one of SQLite's"):
+        assert says in done.stderr, f"{says}\n{done.stderr}"
+    assert all(line.startswith(f"{daemon.settings}: ") for line in done.stderr.splitlines()), done.stderr
+    assert check(daemon, "--syntax-only").returncode == 0
+
+
+def test_check_takes_a_database_that_is_still_empty(fresh):
+    daemon = fresh()
+    (daemon.folder / "nel.db").write_text("")
+    assert check(daemon).returncode == 0
+
+
+@pytest.mark.parametrize("text, says", [("xx\n", "is not a master key: 64 hex digits are wanted"), (None, "Is a directory")])
+def test_check_tells_of_a_master_key_that_is_none(fresh, text, says):
+    daemon = fresh()
+    os.unlink(daemon.folder / "master.key")
+    if text is None:
+        (daemon.folder / "master.key").mkdir(mode=0o700)
+    else:
+        (daemon.folder / "master.key").write_text(text)
+        os.chmod(daemon.folder / "master.key", 0o600)
+    done = check(daemon)
+    assert done.returncode == 1 and says in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another account")
 def test_check_looks_as_the_daemon_s_account(fresh):
     daemon = fresh()
