@@ -80,6 +80,8 @@ int problem_reply(struct request *request)
 	if (status == 0)
 		status = problem_status(&request->err, request->errors != NULL);
 	log_fault(request, status);
+	request_drop_header(request, MHD_HTTP_HEADER_ETAG); /* both are of what is not in this reply */
+	request_drop_header(request, MHD_HTTP_HEADER_CONTENT_LOCATION);
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
 	struct json_out body = {0};

@@ -112,6 +112,17 @@ void request_add_header(struct request *request, const char *name, const char *v
 		    (struct request_header){.name = name, .value = mem_strdup(value)};
 }
 
+void request_drop_header(struct request *request, const char *name)
+{
+	for (size_t i = 0; i < request->header_count; i++) {
+		if (strcmp(request->headers[i].name, name) == 0) {
+			free(request->headers[i].value);
+			request->headers[i] = request->headers[--request->header_count];
+			return;
+		}
+	}
+}
+
 int request_fail(struct request *request, int status, struct nel_err *err, enum nel_err_kind kind, const char *fmt, ...)
 {
 	char text[NEL_ERR_MSG_MAX];

@@ -116,6 +116,9 @@ const char *request_header(const struct request *request, const char *name);
 /* Adds a header to the reply, whatever it will be. `name` is static; value is copied. */
 void request_add_header(struct request *request, const char *name, const char *value);
 
+/* Takes a header back, if it was added. */
+void request_drop_header(struct request *request, const char *name);
+
 /* Fails with an HTTP status that no error kind stands for. Returns -1. */
 int request_fail(struct request *request, int status, struct nel_err *err, enum nel_err_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

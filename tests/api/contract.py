@@ -13,6 +13,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Those of HTTP, and those that openapi.yaml leaves out: for caches, browsers and proxies.
+GENERAL_HEADERS = re.compile(
+    r"access-control-.+|cache-control|connection|content-(length|security-policy|type)|cross-origin-opener-policy|date|keep-alive|"
+    r"referrer-policy|server|transfer-encoding|vary|x-(accel-buffering|content-type-options|frame-options)")
+
+
 class ContractError(AssertionError):
     pass
 
@@ -109,9 +115,13 @@ class Contract:
         for name, header in declared.get("headers", {}).items():
             header = self.follow(header)
             if name in reply.headers:
-                self.check_value(reply.headers[name], header["schema"], f"header {name} ")
+                self.check_value(self.coerced([reply.headers[name]], header["schema"]), header["schema"], f"header {name} ")
             elif header.get("required"):
                 raise ContractError(f"header {name} is missing")
+        described = {name.lower() for name in declared.get("headers", {})}
+        for name in reply.headers:
+            if operation is not None and name.lower() not in described and not GENERAL_HEADERS.fullmatch(name.lower()):
+                raise ContractError(f"{operation['operationId']} {status}: header {name} is not in openapi.yaml")
         self.check_reply_body(declared.get("content", {}), reply)
 
     def check_reply_body(self, content, reply):

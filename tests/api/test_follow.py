@@ -381,7 +381,13 @@ def test_current_log_without_following(ann, job):
     job.attempt(1, "91")
     (job.logs / "client-91.log").write_bytes(b"abc\n")
     reply = ann.get(path)
-    assert reply.content == b"abc\n" and reply.headers["Content-Location"] == f"/v1/jobs/{job.id}/logs/client-91.log"
+    place = f"/v1/jobs/{job.id}/logs/client-91.log"
+    assert reply.content == b"abc\n" and reply.headers["Content-Location"] == place
+    for status, asked in ((206, {"Range": "bytes=1-2"}), (304, {"If-None-Match": reply.headers["ETag"]})):
+        assert ann.get(path, status, headers=asked).headers["Content-Location"] == place
+    # What a problem says is of the request, not of the file.
+    refusal = ann.get(path, 416, headers={"Range": "bytes=4-"})
+    assert not {"Content-Location", "ETag"} & set(refusal.headers)
 
 
 def test_stop_of_the_daemon_ends_followers_at_once(daemon, job):
