@@ -276,6 +276,66 @@ static void test_eval_config_plan_handle_makes_missing_checkpoint_null(void **st
 	eval_done(&r);
 }
 
+/* The launcher's groups have no such keys, so that there the default counts; null is only what the resolved config
+ * says. */
+static void test_eval_config_plan_own_optional_keys_leave_oc_select_its_default(void **state)
+{
+	(void)state;
+	static const char *const types[] = {"vllm", "vllm_ray", "sglang"};
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		CLEANUP(mem_freep)
+		char *patch =
+		    mem_printf("{'defaults': [{'execution': 'slurm/default'}, {'deployment': '%s'},"
+			       "  'deployment/vllm@auxiliary_deployments.judge', '_self_'],"
+			       " 'auxiliary_deployments': {'judge': {'checkpoint_path': null, 'served_model_name': 'j',"
+			       "  'command': 'serve ${oc.select:auxiliary_deployments.judge.hf_model_handle,org/j}'}},"
+			       " 'deployment': {'command': 'serve ${oc.select:deployment.hf_model_handle,/checkpoint}"
+			       " --tp ${oc.select:execution.gpus_per_node,8} --gpus"
+			       " ${oc.select:execution.evaluation_gpu_visible,none}'}}",
+			       types[i]);
+		struct eval_result r;
+		eval_ok(EVAL_BASE, patch, &r);
+		assert_string_equal(r.plan->deployment->command, "serve /checkpoint --tp 8 --gpus none");
+		assert_string_equal(r.plan->auxiliaries[0].command, "serve org/j");
+		const json_t *deployment = json_object_get(r.plan->resolved, "deployment");
+		const json_t *execution = json_object_get(r.plan->resolved, "execution");
+		assert_true(json_is_null(json_object_get(deployment, "hf_model_handle")));
+		assert_true(json_is_null(json_object_get(execution, "gpus_per_node")));
+		assert_true(json_is_null(json_object_get(execution, "evaluation_gpu_visible")));
+		eval_done(&r);
+	}
+	struct eval_result r;
+	eval_ok(
+	    EVAL_BASE,
+	    "{'execution': {'gpus_per_node': 4}, 'deployment': {'checkpoint_path': null, 'hf_model_handle': 'org/m',"
+	    " 'command': 'serve ${oc.select:deployment.hf_model_handle,/checkpoint}"
+	    " --tp ${oc.select:execution.gpus_per_node,8}'}}",
+	    &r);
+	assert_string_equal(r.plan->deployment->command, "serve org/m --tp 4");
+	eval_done(&r);
+}
+
+/* A model that comes with the image. */
+static void test_eval_config_plan_server_without_checkpoint_and_handle_is_taken(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	eval_ok(EVAL_BASE, "{'deployment': {'checkpoint_path': null, 'command': 'serve /opt/model'}}", &r);
+	assert_string_equal(r.plan->deployment->command, "serve /opt/model");
+	eval_done(&r);
+	eval_ok(EVAL_BASE,
+		"{'defaults': [{'execution': 'slurm/default'}, {'deployment': 'vllm'}, 'deployment/vllm@template', "
+		"'_self_'],"
+		" 'template': {'checkpoint_path': '/m', 'served_model_name': 't'}}",
+		&r);
+	assert_true(json_is_null(json_object_get(json_object_get(r.plan->resolved, "template"), "hf_model_handle")));
+	eval_done(&r);
+	eval_run(EVAL_BASE, "{'deployment': {'checkpoint_path': '?\?\?'}}", NULL, &r);
+	assert_int_equal(r.errors.count, 1);
+	assert_string_equal(r.errors.items[0].pointer, "/deployment/checkpoint_path");
+	eval_done(&r);
+}
+
 static void test_eval_config_plan_errors_have_places_in_the_text(void **state)
 {
 	(void)state;
@@ -378,6 +438,8 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_cluster_stands_for_hostname),
 	    cmocka_unit_test(test_eval_config_plan_offline_render_needs_no_hostname),
 	    cmocka_unit_test(test_eval_config_plan_handle_makes_missing_checkpoint_null),
+	    cmocka_unit_test(test_eval_config_plan_own_optional_keys_leave_oc_select_its_default),
+	    cmocka_unit_test(test_eval_config_plan_server_without_checkpoint_and_handle_is_taken),
 	    cmocka_unit_test(test_eval_config_plan_errors_have_places_in_the_text),
 	    cmocka_unit_test(test_eval_config_plan_text_that_is_no_mapping_is_refused),
 	    cmocka_unit_test(test_eval_config_plan_shipped_groups_have_no_unknown_keys),

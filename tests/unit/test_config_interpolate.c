@@ -121,6 +121,7 @@ static void test_interpolate_resolvers_give_their_values(void **state)
 	    {"r: ${oc.select:a,null}", "null"},
 	    {"a: null\nr: ${oc.select:a,5}", "null"},
 	    {"a: ???\nr: ${oc.select:a,5}", "5"},
+	    {"a: ???\nr: ${oc.select:a}", "null"},
 	    {"b: 3\nr: '${oc.select:a,\"x, ${b}\"}'", "\"x, 3\""},
 	    {"b: 3\nr: '${oc.select:a,{k: ${b}}}'", "{\"k\": 3}"},
 	    {"s: '[1, {a: b}]'\nr: ${oc.decode:${s}}", "[1, {\"a\": \"b\"}]"},

@@ -38,7 +38,7 @@ static json_t *run_select(const struct resolver_call *call, struct nel_err *err)
 	enum resolver_lookup found = lookup_first(call, &value, err);
 	if (found == LOOKUP_FAILED)
 		return NULL;
-	if (found == LOOKUP_FOUND && !(is_missing(value) && call->count == 2))
+	if (found == LOOKUP_FOUND && !is_missing(value))
 		return value;
 	json_decref(value);
 	return call->count == 2 ? json_incref(call->args[1].value) : json_null();

@@ -61,12 +61,22 @@ static bool has_destinations(const json_t *root)
 	return json_is_string(names) || json_array_size(names) != 0;
 }
 
-/* A model comes from checkpoint_path or from hf_model_handle: with one set, the other may be missing. */
+/* A model comes from checkpoint_path or from hf_model_handle: with one set, the other may be missing. Where neither is,
+ * checkpoint_path is what is missing, as in the launcher. */
 static bool is_other_source(const json_t *server, const char *key)
 {
 	if (strcmp(key, "checkpoint_path") == 0)
 		return reader_get(server, "hf_model_handle") != NULL;
-	return strcmp(key, "hf_model_handle") == 0 && reader_get(server, "checkpoint_path") != NULL;
+	return strcmp(key, "hf_model_handle") == 0;
+}
+
+/* Keys of our groups that the launcher's have not, so that ${oc.select:execution.gpus_per_node,8} gives its default
+ * there: our groups say that they are missing, which does the same and lets overrides set them. */
+static bool is_optional(const char *pointer)
+{
+	static const char *const optional[] = {"/execution/cluster", "/execution/gpus_per_node",
+					       "/execution/evaluation_gpu_visible", NULL};
+	return str_in(pointer, optional);
 }
 
 /* Does anything read the value at pointer (the member key of parent)? */
@@ -76,7 +86,7 @@ static bool is_used(const json_t *root, const char *pointer, const json_t *paren
 	bool none = strcmp(type_of(deployment), "none") == 0;
 	if (strcmp(pointer, "/execution/hostname") == 0)
 		return reader_get(parent, "cluster") == NULL;
-	if (strcmp(pointer, "/execution/cluster") == 0)
+	if (is_optional(pointer))
 		return false;
 	if (str_starts_with(pointer, "/target/"))
 		return none;
@@ -90,7 +100,8 @@ static bool is_used(const json_t *root, const char *pointer, const json_t *paren
 		const json_t *server = json_object_get(json_object_get(root, "auxiliary_deployments"), plain);
 		return strcmp(type_of(server), "none") != 0 && !(parent == server && is_other_source(parent, key));
 	}
-	return true;
+	/* Of a server's group that was put elsewhere, for the config to refer to. */
+	return !(strcmp(key, "hf_model_handle") == 0 && *type_of(parent) != '\0');
 }
 
 static bool walk_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *resolved,
