@@ -92,6 +92,13 @@ def test_manual_has_what_exit_codes_tokens_and_replies_are():
     (["usage", "ID"], "no argument ID"), (["usage", "--by"], "--by wants a value"), (["usage", "--month", "2026-13"], "2026-01"),
     (["usage", "--month", "2026-01", "--since", "2d"], "leave --since"), (["usage", "--since", "now"], "--since wants a time"),
     (["ls", "--limit", "many"], "whole number"), (["artifacts"], "id of a job"), (["run", "config.yaml", "--key", "a b"], "--key"),
+    (["ls", "--since", "2026-13-45"], "--since wants a time"), (["ls", "--until", "2026-01-01T"], "--until wants a time"),
+    (["ls", "--since", "2026-01-31T25:00:00Z"], "--since wants a time"), (["results", "--baseline", "x"], "belongs to --matrix"),
+    (["resume", f"{NO_ID}.0", NO_ID], "one id"), (["export", NO_ID, NO_ID], "one id"), (["logs", NO_ID, "a", "b"], "one log"),
+    (["cluster", "check", "alpha", "beta"], "one cluster"), (["secret", "ls", "X"], "takes no name"),
+    (["secret", "rm", "X", "Y"], "one name"), (["info", NO_ID, "--config", "--logs"], "one of --config and --logs"),
+    (["artifacts", "--list", f"{NO_ID}.0"], "no option --list"), (["artifacts", f"{NO_ID}.0", "x", "--tar"], "a path or --tar"),
+    (["--version"], "nel-slurmd --version"),
 ])
 def test_wrong_arguments_end_with_2(nel, words, says):
     assert nel(*words, code=2) == "" and says in nel.err
@@ -656,7 +663,8 @@ def test_times_may_be_so_long_ago(nel, ann, daemon):
     assert new in listed and old not in listed
     listed = nel("ls", "--label", "age=yes", "--until", "1d")
     assert old in listed and new not in listed
-    assert new in nel("ls", "--label", "age=yes", "--since", "2020-01-31")
+    for long_ago in ("2020-01-31", "2020-01-31T12:00:00Z", "2020-01-31T12:00:00+01:00", "999999w"):
+        assert new in nel("ls", "--label", "age=yes", "--since", long_ago)
 
 
 def test_a_part_of_a_model_s_or_task_s_name_does(nel, ann):
@@ -708,6 +716,23 @@ def test_run_and_wait_end_with_the_scores(nel, ann, daemon):
 def test_errors_name_the_option_and_not_the_query_s_parameter(nel):
     nel("ls", "--state", "bogus", code=4)
     assert "--state" in nel.err and "query parameter" not in nel.err
+    nel("ls", "--since", "2026-01-31T12:00", code=4)  # no zone
+    assert "--since must be a time" in nel.err and "in a query" not in nel.err
+    nel("run", "config.yaml", "-o", "evaluation.tasks=[{name: no_such_task}]", code=4)
+    assert "nelctl tasks lists those that are" in nel.err and "/v1/" not in nel.err
+
+
+def test_scores_of_an_evaluation_that_is_not_there_are_refused(nel):
+    for words in (["results", NO_ID], ["results", NO_ID, "--csv"], ["results", NO_ID, "--matrix"], ["export", NO_ID]):
+        assert nel(*words, code=4) == "" and f'no evaluation "{NO_ID}"' in nel.err
+
+
+def test_help_of_one_command_has_its_lines_alone(nel):
+    for command in re.findall(r"^cmd_(\w+)\(\)", NEL.read_text(), re.M):
+        told = nel(command, "--help", env={"NEL_URL": "nowhere"})
+        assert told == nel(command, "-h") != "" and f" {command}" in told.splitlines()[0], command
+        assert all(line.startswith("  nelctl ") or line.startswith("      ") for line in told.splitlines()), told
+        assert told.count("  nelctl ") == {"campaign": 2, "secret": 2, "cluster": 2}.get(command, 1), told
 
 
 def test_socket_that_nobody_listens_at_is_a_sentence(nel, tmp_path):
@@ -739,6 +764,32 @@ def test_cluster_check_names_what_is_missing(nel):
     assert "no cluster nope" in nel.err
     nel("cluster", "check", code=2)
     nel("cluster", "list", code=2)
+
+
+class Checked(http.server.BaseHTTPRequestHandler):
+    """A service whose cluster has nothing missing, and nodes that were not asked."""
+
+    def do_POST(self):
+        body = json.dumps({"checks": [{"name": "curl", "ok": None, "hint": None,
+                                       "message": "not checked: ?job=true asks one, by a job of a moment"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_cluster_check_speaks_of_its_own_options(nel):
+    with http.server.HTTPServer(("127.0.0.1", 0), Checked) as server:
+        threading.Thread(target=server.serve_forever).start()
+        env = {"NEL_URL": f"http://127.0.0.1:{server.server_port}"}
+        try:
+            assert nel("cluster", "check", "x", env=env) == "?  curl: not checked: --job asks one, by a job of a moment\n"
+            assert "?job=true" in nel("cluster", "check", "x", "--json", env=env)  # the service's own reply
+        finally:
+            server.shutdown()
 
 
 def test_campaign_from_a_file_to_its_end(nel, daemon):
