@@ -71,6 +71,43 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
+#define BIT(option) (1U << (option))
+
+/* What each command takes beside --config; a word of NULL: whatever the next one is. */
+static const struct {
+	const char *command;
+	const char *word;
+	unsigned options;
+} takes[] = {
+    {"check", NULL, BIT(OPT_SYNTAX_ONLY) | BIT(OPT_USER)},
+    {"render", NULL, BIT(OPT_TASK) | BIT(OPT_OUTPUT) | BIT(OPT_ENV) | BIT(OPT_STRICT)},
+    {"user", "add", BIT(OPT_ROLE)},
+    {"user", "list", 0},
+    {"user", "set-role", BIT(OPT_ROLE)},
+    {"user", "remove", 0},
+    {"token", "create", BIT(OPT_ROLE) | BIT(OPT_LABEL) | BIT(OPT_EXPIRES_IN)},
+    {"token", "list", 0},
+    {"token", "revoke", 0},
+    {"keygen", NULL, 0},
+    {"rotate-key", NULL, 0},
+    {"migrate", NULL, 0},
+    {"backup", NULL, 0},
+};
+
+const char *command_line_other_option(const struct command_line *line)
+{
+	const char *word = line->arg_count > 0 ? line->args[0] : "";
+	unsigned other = line->command == NULL ? line->given : 0;
+	for (size_t i = 0; line->command != NULL && i < sizeof takes / sizeof takes[0]; i++)
+		if (strcmp(takes[i].command, line->command) == 0 &&
+		    (takes[i].word == NULL || strcmp(takes[i].word, word) == 0))
+			other = line->given & ~takes[i].options;
+	for (const struct option *o = options; o->name != NULL; o++)
+		if ((other & BIT(o->val)) != 0)
+			return o->name;
+	return NULL;
+}
+
 void command_line_print_help(const char *command)
 {
 	size_t length = strlen(command);
@@ -97,6 +134,8 @@ int command_line_parse(int argc, char **argv, struct command_line *ret_line)
 	struct command_line line = {.settings_path = SETTINGS_PATH_DEFAULT};
 	int option = 0;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option != OPT_CONFIG && option > 0 && option < OPT_VERSION)
+			line.given |= BIT(option);
 		switch (option) {
 		case OPT_CONFIG: line.settings_path = optarg; break;
 		case OPT_ROLE: line.role = optarg; break;

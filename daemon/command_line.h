@@ -24,10 +24,15 @@ struct command_line {
 	int task_count;
 	const char *env[COMMAND_ARGS_MAX]; /* NAME=VALUE, or NAME for a variable of our own environment */
 	int env_count;
+	unsigned given; /* of command_line_other_option() */
 };
 
 /* COMMAND_GO_ON, or the exit status when everything is said (--help, --version, a wrong option). */
 int command_line_parse(int argc, char **argv, struct command_line *ret_line);
+
+/* The name of an option that was given and that the command, or the daemon without one, does not take; NULL: there is
+ * none, or the words are none of a command. */
+const char *command_line_other_option(const struct command_line *line);
 
 /* On standard output: each way to write that command of the usage, and what it does. */
 void command_line_print_help(const char *command);

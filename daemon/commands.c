@@ -202,6 +202,19 @@ static const struct {
     {"backup", run_backup},   {"render", run_render},
 };
 
+/* What an option would have done is not left undone in silence: a token is to expire, say. */
+static int run_command(const struct command_line *line, int (*run)(const struct command_line *line))
+{
+	const char *other = command_line_other_option(line);
+	if (other == NULL)
+		return run(line);
+	bool has_word = strcmp(line->command, "user") == 0 || strcmp(line->command, "token") == 0;
+	CLEANUP(mem_freep)
+	char *text = mem_printf("%s%s%s does not take --%s", line->command, has_word ? " " : "",
+				has_word ? line->args[0] : "", other);
+	return command_wrong_usage(text);
+}
+
 int command_run(const struct command_line *line)
 {
 	const char *names[sizeof commands / sizeof commands[0]];
@@ -209,7 +222,7 @@ int command_run(const struct command_line *line)
 		names[i] = commands[i].name;
 		if (strcmp(line->command, commands[i].name) == 0) {
 			if (!line->help)
-				return commands[i].run(line);
+				return run_command(line, commands[i].run);
 			command_line_print_help(line->command);
 			return 0;
 		}

@@ -194,7 +194,8 @@ static int list_tokens(const struct command_line *line)
 	const char *user = line->arg_count == 2 ? line->args[1] : NULL;
 	int64_t before_id = 0;
 	size_t count = LIST_PAGE;
-	if (command_open_database(line, &db, &err) != 0)
+	struct user_row known;
+	if (command_open_database(line, &db, &err) != 0 || (user != NULL && users_get(db, user, &known, &err) != 0))
 		return command_fail(&err);
 	printf("%-5s  %-7s  %-6s  %-20s  %-20s  %-20s  %s\n", "ID", "STATE", "ROLE", "MADE", "LAST USED", "EXPIRES",
 	       "USER  LABEL");

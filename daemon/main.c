@@ -248,5 +248,11 @@ int main(int argc, char **argv)
 	int rc = command_line_parse(argc, argv, &line);
 	if (rc != COMMAND_GO_ON)
 		return rc;
-	return line.command == NULL ? serve(line.settings_path) : command_run(&line);
+	if (line.command != NULL)
+		return command_run(&line);
+	const char *other = command_line_other_option(&line);
+	if (other == NULL)
+		return serve(line.settings_path);
+	fprintf(stderr, "nel-slurmd: --%s belongs to a command\nnel-slurmd --help tells the usage\n", other);
+	return 2;
 }

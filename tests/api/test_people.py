@@ -376,6 +376,13 @@ def test_commands_users_and_tokens(fresh):
             (("user", "add", "ann", "--role", "user"), 1, "exists already"), (("user",), 2, "user list"),
             (("token", "create", "zoe"), 1, "no user zoe"), (("token", "create", "ann", "--role", "admin"), 1, "wider"),
             (("token", "create", "ann", "--expires-in", "never"), 2, "90d"), (("token", "revoke", "x"), 2, "token list"),
-            (("token", "revoke", "77"), 1, "no token 77"), (("token",), 2, "token revoke ID")]:
+            (("token", "revoke", "77"), 1, "no token 77"), (("token",), 2, "token revoke ID"),
+            (("token", "list", "zoe"), 1, "no user zoe"),
+            (("user", "add", "eve", "--role", "user", "--expires-in", "1h"), 2, "user add does not take --expires-in"),
+            (("user", "add", "eve", "--role", "user", "--label", "x"), 2, "user add does not take --label"),
+            (("token", "list", "ann", "--role", "admin"), 2, "token list does not take --role"),
+            (("user", "remove", "ann", "--user", "x"), 2, "user remove does not take --user"),
+            (("check", "--strict"), 2, "check does not take --strict"), (("migrate", "--output", "x"), 2, "--output"),
+            (("--strict",), 2, "--strict belongs to a command"), (("usr", "--role", "user"), 2, "no command usr")]:
         done = subprocess.run([BINARY, *words, "--config", str(daemon.settings)], capture_output=True, text=True)
         assert done.returncode == status and part in done.stderr, (words, done)
