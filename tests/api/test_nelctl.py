@@ -535,6 +535,29 @@ def test_artifacts_as_an_archive(nel, job):
         assert "a b/c+d%.txt" in names and "results.yml" in names
 
 
+def test_copies_of_logs_and_artifacts_and_what_keeps_them_from_being_made(nel, job, daemon, tmp_path):
+    nel("info", job, "--copy-logs", "copies")
+    assert (tmp_path / "copies/client-7.log").read_text() == "one\ntwo\nthree\n"
+    nel("info", job, "--copy-artifacts", "copies")
+    assert (tmp_path / "copies/a b/c+d%.txt").read_text() == "content"
+    for what in ("--copy-logs", "--copy-artifacts"):
+        nel("info", f"{NO_ID}.0", what, "copies", code=4)
+        assert "(404)" in nel.err and "tar" not in nel.err
+        nel("info", job, what, "config.yaml/copies", code=2)
+        assert "cannot be made" in nel.err
+        nel("info", job, what, "copies", code=6, env={"NEL_URL": "http://127.0.0.1:1", "NEL_PATIENCE": "0"})
+        assert "no answer" in nel.err and "tar" not in nel.err
+    (tmp_path / "taken/results.yml/in the way").mkdir(parents=True)
+    nel("info", job, "--copy-artifacts", "taken", code=2)
+    assert "cannot be unpacked into 'taken': tar: " in nel.err
+    (tmp_path / "bare/logs").mkdir(parents=True)
+    other = job.removesuffix("0") + "1"
+    daemon.execute("UPDATE jobs SET (cluster, identity, job_dir) = (SELECT cluster, identity, ? FROM jobs WHERE id = ?)"
+                   " WHERE id = ?", str(tmp_path / "bare"), job, other)
+    nel("info", other, "--copy-logs", "none", code=4)
+    assert "has no log yet" in nel.err
+
+
 class Refusing(http.server.BaseHTTPRequestHandler):
     """A daemon that does not know how to follow logs."""
 
