@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cmocka_all.h"
 
+#include <math.h>
 #include <sodium.h>
 #include <stdint.h>
 #include <string.h>
@@ -192,28 +193,35 @@ static double cpu_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The worst for a search that goes back: everything nearly fits. Ratio of four times as much to once as much. */
+/* Of the processor, for the worst that a search which goes back can meet: everything nearly fits. */
+static double worst_case_s(size_t value_size, size_t text_size)
+{
+	char *value = mem_calloc(value_size + 1, 1);
+	char *text = mem_calloc(text_size + 1, 1);
+	memset(value, 'a', value_size);
+	value[value_size - 1] = 'b';
+	memset(text, 'a', text_size);
+	double begun_s = cpu_s();
+	struct mask *mask = mask_of(value);
+	mask_bytes(mask, text, text_size, true);
+	mask_free(mask);
+	double took_s = cpu_s() - begun_s;
+	free(value);
+	free(text);
+	return took_s;
+}
+
+/* Four times as much takes some four times as long, and sixteen times where the work is not linear. The least of
+ * several runs of each in turn: others use this machine too. */
 static void test_mask_work_is_linear(void **state)
 {
 	(void)state;
-	double took[2] = {0};
-	for (int run = 0; run < 2; run++) {
-		size_t value_size = run == 0 ? 8000 : 32000;
-		size_t text_size = run == 0 ? 500000 : 2000000;
-		char *value = mem_calloc(value_size + 1, 1);
-		char *text = mem_calloc(text_size + 1, 1);
-		memset(value, 'a', value_size);
-		value[value_size - 1] = 'b';
-		memset(text, 'a', text_size);
-		double begun_s = cpu_s();
-		struct mask *mask = mask_of(value);
-		mask_bytes(mask, text, text_size, true);
-		mask_free(mask);
-		took[run] = cpu_s() - begun_s;
-		free(value);
-		free(text);
+	double once_s = 1e9, four_times_s = 1e9;
+	for (int run = 0; run < 5; run++) {
+		once_s = fmin(once_s, worst_case_s(8000, 500000));
+		four_times_s = fmin(four_times_s, worst_case_s(32000, 2000000));
 	}
-	assert_true(took[1] < took[0] * 10);
+	assert_true(four_times_s < once_s * 10);
 }
 
 int main(void)
