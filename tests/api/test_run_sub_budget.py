@@ -96,16 +96,52 @@ def test_run_counts_what_slurm_counts_from_before_the_script(make):
     assert run.stamps()["started"][0] in (str(begin), str(begin - 1))  # the clock is looked at twice
 
 
-def test_run_whose_evaluation_finishes_when_told_to_stop_succeeds(make):
+INTERRUPTED = """touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0"""
+FINISHED = """echo "results: {}" >"$ARTIFACTS/results.yml"; exit 0"""
+
+
+def at_sigterm(run, old, new):
+    """The evaluation does something else when it is told to stop."""
+    evaluator = run.stand / "container/nemo-evaluator"
+    text = evaluator.read_text()
+    assert old in text
+    evaluator.write_text(text.replace(old, new))
+
+
+def lose_exit_code(run):
+    """As bash does when a trap runs in the instant in which a child ends."""
+    run.edit("if jobs -rp | grep -qx", "if echo \"$1\" | grep -qx")
+
+
+@pytest.mark.parametrize("code_is_lost", [False, True])
+def test_run_whose_evaluation_finishes_when_told_to_stop_succeeds(make, code_is_lost):
     run = make("none")
     run.set("evaluator-waits")
-    evaluator = run.stand / "container/nemo-evaluator"
-    text = evaluator.read_text().replace("""touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0""",
-                                         """echo "results: {}" >"$ARTIFACTS/results.yml"; exit 0""")
-    evaluator.write_text(text)
+    at_sigterm(run, INTERRUPTED, FINISHED)
+    if code_is_lost:
+        lose_exit_code(run)
     budget(run, 32)  # 3 s from the signal to the kill, and as long to the end
     assert run.run() == 0, run.log
+    assert "the walltime budget is all but spent" in run.log
     assert fate(run) is None and len(seal(run)[0]) == 64
+
+
+@pytest.mark.parametrize("leaves", ["an old result", "nothing", "a marker", "a result, and is killed"])
+def test_run_whose_evaluation_was_stopped_has_not_finished_where_its_exit_code_is_lost(make, leaves):
+    run = make("none")
+    if leaves == "an old result":
+        (run.artifacts / "results.yml").write_text("results: {}\n")
+        os.utime(run.artifacts / "results.yml", (1000, 1000))
+    if leaves == "a result, and is killed":
+        run.set("evaluator-stubborn")
+        at_sigterm(run, "trap '' TERM;", """trap '' TERM; sleep 2; echo "results: {}" >"$ARTIFACTS/results.yml";""")
+    else:
+        run.set("evaluator-waits")
+        at_sigterm(run, INTERRUPTED, FINISHED.replace("exit 0", INTERRUPTED) if leaves == "a marker" else "exit 0")
+    lose_exit_code(run)
+    budget(run, 32)
+    assert run.run() == 124, run.log
+    assert seal(run) is None and fate(run) == "TIMEOUT"
 
 
 def test_run_whose_evaluation_leaves_quietly_when_told_to_stop_has_not_finished(make):
@@ -114,8 +150,7 @@ def test_run_whose_evaluation_leaves_quietly_when_told_to_stop_has_not_finished(
     (run.artifacts / "results.yml").write_text("results: {}\n")
     os.utime(run.artifacts / "results.yml", (1000, 1000))
     run.set("evaluator-waits")
-    evaluator = run.stand / "container/nemo-evaluator"
-    evaluator.write_text(evaluator.read_text().replace("""touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0""", "exit 0"))
+    at_sigterm(run, INTERRUPTED, "exit 0")
     budget(run, 32)  # 3 s from the signal to the kill, and as long to the end
     assert run.run() == 124, run.log
     assert seal(run) is None

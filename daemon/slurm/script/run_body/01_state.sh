@@ -60,6 +60,7 @@ end_at=0         # and this script
 out_of_time=0    # the first has come
 idle=0           # nothing was done for too long
 killing=0        # the second has come
+code_lost=0      # bash has lost the evaluation's exit code
 fate=            # as what this attempt ends, when it is not by itself
 overtaken=0      # a newer attempt, or start, has this job
 start_line=0     # this start's line in the attempt's file `started`

@@ -59,7 +59,12 @@ run_evaluation() { # returns the exit code of the evaluation
     status=$?
     stop_watching
     note_total
-    say "the $what ended with exit code $status"
+    if has_finished_unseen; then
+        say "the $what ended with an exit code that bash has lost, and its scores are there"
+        status=0
+    else
+        say "the $what ended with exit code $status"
+    fi
     ((status == 0 || terminated)) || tell_dead_servers
     if ((status == 0)) && ! has_finished || [[ -e $interrupted_marker ]]; then
         say "it was interrupted and is not finished"
@@ -109,6 +114,11 @@ has_finished() {
     [[ $artifacts/results.yml -nt $attempt_dir/started ]]
 }
 
+# One whose exit code is lost (reap()), and which was not killed, has finished when it came to write its scores.
+has_finished_unseen() {
+    ((code_lost && !killing && !overtaken)) && [[ $artifacts/results.yml -nt $attempt_dir/started ]]
+}
+
 # What the finished evaluation left as its scores, in the attempt's file `results`: "<sha256> <bytes> <modified, epoch>",
 # or "none 0 0". No attempt that failed has one. Scores that were written by somebody else, or later, differ from it.
 seal_results() {
@@ -139,7 +149,11 @@ wait_for_evaluation() { # PID
 # its exit code, has it listed as running, and a `wait` for it would never return: then it is 143, for it was being stopped.
 reap() { # PID [EXIT-CODE THAT `wait` GAVE]
     local code tries
-    ! jobs -rp | grep -qx -- "$1" || return 143
+    code_lost=0
+    if jobs -rp | grep -qx -- "$1"; then
+        code_lost=1
+        return 143
+    fi
     for ((tries = 0; tries < 20; tries++)); do
         code=0
         wait "$1" 2>/dev/null || code=$?
