@@ -135,6 +135,13 @@ def test_submit_file_name_in_place_of_an_env_file_is_told_the_sign(ann):
                                       " an '@' before it: -F env_file=@FILE")
 
 
+def test_submit_of_a_config_that_lost_its_line_breaks_is_told_the_cause(ann):
+    errors = ann.submit(CONFIG.replace("\n", ""), 422).json()["errors"]
+    assert "not valid YAML" in errors[0]["message"]
+    assert "curl -d takes line breaks out" in errors[1]["message"] and "--data-binary @FILE" in errors[1]["message"]
+    assert len(ann.submit(CONFIG.replace(":", ""), 422).json()["errors"]) == 1
+
+
 def test_submit_override_errors_point_at_what_they_name(ann):
     reply = ann.submit(CONFIG, 422, params={"override": ["execution.walltme=1", "execution.account=["]})
     assert "/execution/account" in pointers(reply)

@@ -71,7 +71,7 @@ static void test_value_parse_follows_hydras_grammar(void **state)
 	    {"[${a},1]", "[\"${a}\", 1]"},
 	    {"'${a}'", "\"${a}\""},
 	    {"$host:HF_TOKEN", "\"$host:HF_TOKEN\""},
-	    {"99999999999999999999", "1e20"},
+	    {"9223372036854775807", "9223372036854775807"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct nel_err err = {0};
@@ -98,6 +98,17 @@ static void test_value_parse_wrong_values_are_refused(void **state)
 			fail_msg("accepted: %s", cases[i]);
 		assert_int_equal(err.kind, NEL_INVALID);
 		assert_true(err.msg[0] != '\0');
+	}
+}
+
+static void test_value_parse_integers_that_would_be_rounded_are_refused(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {"99999999999999999999", "[1, -9223372036854775809]"};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct nel_err err = {0};
+		assert_null(value_parse(cases[i], &err));
+		assert_non_null(strstr(err.msg, "does not fit into 64 bits"));
 	}
 }
 
@@ -315,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_value_parse_follows_hydras_grammar),
 	    cmocka_unit_test(test_value_parse_wrong_values_are_refused),
+	    cmocka_unit_test(test_value_parse_integers_that_would_be_rounded_are_refused),
 	    cmocka_unit_test(test_value_parse_deep_nesting_is_refused),
 	    cmocka_unit_test(test_override_apply_sets_adds_and_deletes),
 	    cmocka_unit_test(test_override_apply_wrong_overrides_say_what_to_do),

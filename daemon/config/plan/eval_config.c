@@ -165,8 +165,13 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 	CLEANUP(json_freep) json_t *resolved = NULL;
 	if (in->json && is_word(in->text, in->size))
 		return refuse_other(errors, true, err);
-	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0)
+	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0) {
+		if (!in->json && in->size > 0 && memchr(in->text, '\n', in->size) == NULL)
+			problems_add(errors, "", 1, 1,
+				     "The config is a single line: curl -d takes line breaks out, so send it with -F "
+				     "config=@FILE or --data-binary @FILE");
 		return -1;
+	}
 	if (!json_is_object(submitted))
 		return refuse_other(
 		    errors, json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL, err);

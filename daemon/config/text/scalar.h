@@ -11,7 +11,11 @@ enum scalar_kind { SCALAR_NULL, SCALAR_BOOL, SCALAR_INT, SCALAR_REAL, SCALAR_NOT
 /* What kind of value a plain scalar is. SCALAR_NOT_FINITE: an infinity or not-a-number, which JSON has not. */
 enum scalar_kind scalar_kind(const char *text);
 
-/* The value of a plain scalar of that kind (SCALAR_NOT_FINITE: the string). A new reference. */
+/* What is said of an integer that scalar_value() had to make a real. */
+#define SCALAR_TOO_LARGE "does not fit into 64 bits: quote it if a string is meant, write it with .0 if a float is"
+
+/* The value of a plain scalar of that kind (SCALAR_NOT_FINITE: the string; SCALAR_INT: a real where it does not fit
+ * into 64 bits). A new reference. */
 json_t *scalar_value(const char *text, enum scalar_kind kind);
 
 #define SCALAR_REAL_SIZE 48

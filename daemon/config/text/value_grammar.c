@@ -80,7 +80,7 @@ static bool is_real(const char *text)
 }
 
 /* What an unquoted word means. */
-static json_t *word_value(const char *word)
+static json_t *word_value(const char *word, struct nel_err *err)
 {
 	if (strcasecmp(word, "null") == 0)
 		return json_null();
@@ -98,6 +98,10 @@ static json_t *word_value(const char *word)
 	long long number = strtoll(str_text(&digits), NULL, 10);
 	if (is_int(word) && errno != ERANGE)
 		return json_integer(number);
+	if (is_int(word)) {
+		err_set(err, NEL_INVALID, "%s " SCALAR_TOO_LARGE, word);
+		return NULL;
+	}
 	double real = strtod(str_text(&digits), NULL);
 	return isfinite(real) ? json_real(real) : json_string(word);
 }
@@ -230,7 +234,7 @@ static json_t *unquoted(struct value_scan *s, struct nel_err *err)
 		err_set(err, NEL_INVALID, "a value is missing in a list or a mapping");
 		return NULL;
 	}
-	return w.is_text || *text == '\0' ? json_string(text) : word_value(text);
+	return w.is_text || *text == '\0' ? json_string(text) : word_value(text, err);
 }
 
 /* After an item: a comma (then there must be another item) or the closing bracket. */

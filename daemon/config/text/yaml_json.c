@@ -165,6 +165,12 @@ static bool tagged_kind(const char *tag, enum scalar_kind *ret_kind)
 	return false;
 }
 
+/* Rounded, it would be another number than the config's. */
+static int fail_too_large(struct yaml_reader *r, const yaml_event_t *event)
+{
+	return fail(r, event->start_mark, "%s " SCALAR_TOO_LARGE, (const char *)event->data.scalar.value);
+}
+
 /* A tagged scalar: the text must be of the tag's kind, an integer being a float as well. */
 static int tagged_value(struct yaml_reader *r, const yaml_event_t *event, const char *text, json_t **ret_value)
 {
@@ -181,6 +187,8 @@ static int tagged_value(struct yaml_reader *r, const yaml_event_t *event, const 
 		return fail(r, event->start_mark, "\"%s\" is not a value for the tag !!%s", text,
 			    tag + strlen(CORE_TAG));
 	CLEANUP(json_freep) json_t *value = scalar_value(text, kind);
+	if (wanted == SCALAR_INT && json_is_real(value))
+		return fail_too_large(r, event);
 	*ret_value = wanted == SCALAR_REAL ? json_real(json_number_value(value)) : TAKE(value);
 	return 0;
 }
@@ -208,6 +216,11 @@ static int read_scalar(struct yaml_reader *r, const yaml_event_t *event, json_t 
 	if (kind == SCALAR_NOT_FINITE)
 		return fail(r, event->start_mark, "%s has no value in JSON: quote it if a string is meant", text);
 	*ret_value = scalar_value(text, kind);
+	if (kind == SCALAR_INT && json_is_real(*ret_value)) {
+		json_decref(*ret_value);
+		*ret_value = NULL;
+		return fail_too_large(r, event);
+	}
 	return 0;
 }
 
