@@ -339,24 +339,24 @@ class JobList(JobListRequired, total=False):
     total_capped: bool
 
 
-class DryRunJobsItemFilesItem(TypedDict):
+class DryRunFile(TypedDict):
     path: str
     mode: str
     size: int
     content: Optional[str]
 
 
-class DryRunJobsItemRequired(TypedDict):
+class DryRunJobRequired(TypedDict):
     task: str
     index: int
     container: str
     endpoint_type: str
     script: Optional[str]
-    files: Optional[List[DryRunJobsItemFilesItem]]
+    files: Optional[List[DryRunFile]]
     secrets: Optional[str]
 
 
-class DryRunJobsItem(DryRunJobsItemRequired, total=False):
+class DryRunJob(DryRunJobRequired, total=False):
     reuse_candidate: Optional[JobId]
 
 
@@ -388,7 +388,7 @@ class DryRunRequired(TypedDict):
     cluster: TextOrNull
     rundir: str
     warnings: List[PlacedMessage]
-    jobs: List[DryRunJobsItem]
+    jobs: List[DryRunJob]
     placement: Optional[Placement]
     forecast: Optional[Forecast]
     sharing: Optional[SharingSaving]
@@ -478,14 +478,7 @@ class ScoreValue(TypedDict):
     count: CountOrNull
 
 
-class ScoreRefreshCounts(TypedDict):
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
-
-
-class ScoreRefreshChangesItem(TypedDict):
+class ScoreChange(TypedDict):
     task: str
     group: bool
     metric: str
@@ -494,13 +487,20 @@ class ScoreRefreshChangesItem(TypedDict):
     after: Optional[ScoreValue]
 
 
+class ScoreRefreshCounts(TypedDict):
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
 class ScoreRefresh(TypedDict):
     job: JobId
     state: JobState
     partial: bool
     modified_at: TimeOrNull
     counts: ScoreRefreshCounts
-    changes: List[ScoreRefreshChangesItem]
+    changes: List[ScoreChange]
     items: List[Score]
 
 
@@ -746,7 +746,7 @@ class Event(TypedDict):
     data: Dict[str, Any]
 
 
-class CampaignRegressionDataScoresItem(TypedDict):
+class CampaignRegressionScore(TypedDict):
     task: str
     group: bool
     metric: str
@@ -767,7 +767,7 @@ class CampaignRegressionData(TypedDict):
     reference: str
     reference_step: CountOrNull
     count: int
-    scores: List[CampaignRegressionDataScoresItem]
+    scores: List[CampaignRegressionScore]
 
 JobStateData = TypedDict('JobStateData', {
     'cluster': str,
@@ -1012,6 +1012,8 @@ class DeliveryList(TypedDict):
     items: List[Delivery]
     next: Cursor
 
+ClusterHealth = Literal['ok', 'failing', 'unknown']
+
 
 class ClusterCredentials(TypedDict):
     """With what that account logs in; null where each person has his own (`GET /v1/identities`). `source`: a setting of
@@ -1067,7 +1069,7 @@ class Cluster(TypedDict):
     active_identities: int
     state: Literal['active', 'draining']
     containers: Literal['pyxis', 'apptainer']
-    health: Literal['ok', 'failing', 'unknown']
+    health: ClusterHealth
     sessions: ClusterSessions
     breaker: ClusterBreaker
     last_ok_at: TimeOrNull
@@ -1144,19 +1146,23 @@ class TaskList(TypedDict):
 
 SignedInBy = Literal['token', 'oidc', 'proxy', 'account']
 
+Role = Literal['viewer', 'user', 'admin']
+
 
 class Whoami(TypedDict):
     user: str
-    role: Literal['viewer', 'user', 'admin']
+    role: Role
     signed_in_by: SignedInBy
     expires_at: TimeOrNull
+
+IssuerTokenKind = Literal['access_token', 'id_token']
 
 
 class LoginIssuer(TypedDict):
     issuer: str
     client_id: Optional[str]
     scopes: List[str]
-    token: Literal['access_token', 'id_token']
+    token: IssuerTokenKind
 
 
 class Login(TypedDict):
@@ -1169,7 +1175,7 @@ class AuditRow(TypedDict):
     last_at: Time
     count: int
     actor: str
-    role: Literal['viewer', 'user', 'admin', None]
+    role: Optional[Role]
     signed_in_by: Optional[SignedInBy]
     source: str
     request_id: TextOrNull
@@ -1222,8 +1228,6 @@ class Usage(TypedDict):
 class AuditList(TypedDict):
     items: List[AuditRow]
     next: Cursor
-
-Role = Literal['viewer', 'user', 'admin']
 
 
 class User(TypedDict):
