@@ -8,6 +8,7 @@ import * as live from './live.js';
 
 const RANKS = ['viewer', 'user', 'admin'];
 const TICK_MS = 10000;
+const AGAIN_MS = 3000;
 
 const page = document.getElementById('page');
 let routes = [];
@@ -149,6 +150,22 @@ async function enter() {
   await show();
 }
 
+// A service that is away, or busy, is asked again.
+async function begin() {
+  try {
+    await enter();
+  } catch (error) {
+    if (error.status === 401) {
+      signIn();
+      return;
+    }
+    const again = error.status === undefined || error.status === 429 || error.status >= 500;
+    page.replaceChildren(h('main', {class: 'signin'}, h('h1', {}, 'nel-slurmd'), problem(error),
+      again && h('p', {class: 'soft small'}, 'The service is asked again every few seconds.')));
+    if (again) setTimeout(begin, AGAIN_MS);
+  }
+}
+
 // A link that signs in once. Its code leaves the address, and with it the history, before anything is asked. Who is signed in
 // already stays who he is: a link from elsewhere makes him nobody else.
 async function useLink() {
@@ -167,5 +184,5 @@ export async function start(table) {
   addEventListener('pagehide', live.stop);
   addEventListener('pageshow', (event) => event.persisted && location.reload());
   setInterval(tick, TICK_MS);
-  await enter().catch((error) => (error.status === 401 ? signIn() : page.replaceChildren(h('main', {class: 'signin'}, h('h1', {}, 'nel-slurmd'), problem(error)))));
+  await begin();
 }

@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BINARY, CONFIG, Daemon, Sshd, wait_until
+from conftest import BINARY, CONFIG, STOP_TIMEOUT_S, Daemon, Sshd, wait_until
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 FAR = "-V+52w"
@@ -349,7 +349,7 @@ def test_stopping_does_not_wait_for_a_command(server, ann):
     calls = server.program.calls()
     job = ann.submit(CONFIG.replace("alpha.example", "command.example")).json()["id"]
     wait_until(lambda: server.program.calls() > calls, "the command runs")
-    assert server.stop() < 5
+    assert server.stop() < STOP_TIMEOUT_S
     server.program.hand_out("-V", "+1h")
     server.start()
     ann.base = server.base

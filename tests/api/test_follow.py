@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
+from conftest import STOP_TIMEOUT_S, wait_until
 
 # Characters of two, three and four bytes, lines that end in every way, bytes that are no UTF-8, and a NUL.
 ODD = "ä€😀\r\n\tz\r".encode() + b"\xff\xfe\xe2\x82" + "ü".encode() + b"\0\xf0\x9f" + b"end\n"
@@ -408,5 +408,5 @@ def test_stop_of_the_daemon_ends_followers_at_once(daemon, job):
     daemon.start()
     for thread in threads:
         thread.join()
-    assert took_s < 5 and outcomes == [False] * 20
+    assert took_s < STOP_TIMEOUT_S and outcomes == [False] * 20
     wait_until(lambda: not remote_readers(daemon), "the end of the remote reader")

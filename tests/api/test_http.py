@@ -163,7 +163,7 @@ def test_slow_body_does_not_hold_others(daemon, ann):
     begin = time.monotonic()
     for _ in range(20):
         ann.get("/v1/evaluations?limit=1")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
     slow[0].sendall(body[7:])
     assert slow[0].recv(65536).startswith(b"HTTP/1.1 202 ")
     for s in slow:

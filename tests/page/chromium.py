@@ -3,7 +3,7 @@
 import os
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -19,7 +19,11 @@ class Browser:
 
     def until(self, condition, what):
         """The page may draw an element anew between its being found and used."""
-        return WebDriverWait(self.driver, LONG_S, ignored_exceptions=[StaleElementReferenceException]).until(lambda _: condition(), f"{what} did not come")
+        try:
+            return WebDriverWait(self.driver, LONG_S, ignored_exceptions=[StaleElementReferenceException]).until(lambda _: condition())
+        except TimeoutException:
+            said = [entry["message"] for entry in self.driver.get_log("browser")][-20:]
+            raise AssertionError(f"{what} did not come; {self.driver.current_url} shows {self.text()!r}; the console: {said}") from None
 
     def find(self, css):
         return self.until(lambda: next(iter(self.driver.find_elements(By.CSS_SELECTOR, css)), None), css)

@@ -3,6 +3,7 @@
 import base64
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,35 @@ def oidc(issuer, tmp_path_factory):
     wait_until(lambda: "the issuer's keys are known" in one.log(), what="the keys")
     yield one
     one.stop()
+
+
+def test_a_service_that_is_busy_when_the_page_opens_is_asked_again(driver, tmp_path):
+    one = Daemon(tmp_path, limits=", requests_per_second: 2")
+    one.prepare()
+    one.start()
+    opened = threading.Event()
+
+    def crowd():
+        while not opened.is_set():
+            one.client().request("GET", "/v1/whoami")
+    others = threading.Thread(target=crowd)
+    others.start()
+    try:
+        browser = Browser(driver, one.base)
+        for _ in range(20):  # now and then the page is the one that is answered
+            driver.get(one.base + "/")
+            browser.until(lambda: "too many requests" in browser.text() or "Sign in to" in browser.text(), "an answer")
+            if "too many requests" in browser.text():
+                break
+        assert "The service is asked again" in browser.text()
+        opened.set()
+        browser.find("#token")
+        assert "too many requests" not in browser.text()
+    finally:
+        opened.set()
+        others.join()
+        driver.get("about:blank")
+        one.stop()
 
 
 def test_token_of_the_issuer_signs_in_and_is_kept_nowhere(driver, oidc, issuer):
