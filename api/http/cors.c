@@ -9,7 +9,9 @@
 #define REQUEST_HEADERS \
 	"Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, " \
 	"X-Request-Id"
-#define REPLY_HEADERS "Accept-Ranges, Content-Range, ETag, Link, Location, Retry-After, X-Request-Id"
+#define REPLY_HEADERS \
+	"Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Link, Location, Nel-Kept-From, " \
+	"Retry-After, X-Request-Id"
 #define MAX_AGE_S "600" /* a browser asks again after this */
 
 static bool is_any(char **origins)

@@ -40,7 +40,8 @@ def test_named_origin_reads_with_its_credentials(open_daemon, origin):
         assert reply.status_code == status and reply.headers["Vary"] == "Origin"
         assert cors_of(reply) == {
             "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true",
-            "Access-Control-Expose-Headers": "Accept-Ranges, Content-Range, ETag, Link, Location, Retry-After, X-Request-Id"}
+            "Access-Control-Expose-Headers": "Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Link, "
+                                             "Location, Nel-Kept-From, Retry-After, X-Request-Id"}
     # Of no path in particular, and so in no path's description.
     reply = requests.options(f"{nobody.base}/v1/evaluations", headers={"Origin": origin, **ASK}, timeout=60)
     assert reply.status_code == 204 and reply.text == ""
