@@ -14,7 +14,7 @@ from configs import SCORE, config, task
 from daemon import free_port
 from testbed import answers, questions, wait_for
 
-STOP_WITHIN_S = 5
+STOP_WITHIN_S = 20  # it takes 3 s at most, and longer on a busy machine
 
 pytestmark = pytest.mark.usefixtures("out_of_walltime")  # which takes its minute meanwhile
 
