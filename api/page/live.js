@@ -46,6 +46,7 @@ async function again() {
 export function start(calls, from) {
   listeners = {...listeners, ...calls};
   last = from;
+  stop();
   open();
 }
 

@@ -159,7 +159,7 @@ async function begin() {
       signIn();
       return;
     }
-    const again = error.status === undefined || error.status === 429 || error.status >= 500;
+    const again = error instanceof TypeError || error.status === 429 || error.status >= 500; // the first: no answer came
     page.replaceChildren(h('main', {class: 'signin'}, h('h1', {}, 'nel-slurmd'), problem(error),
       again && h('p', {class: 'soft small'}, 'The service is asked again every few seconds.')));
     if (again) setTimeout(begin, AGAIN_MS);

@@ -138,6 +138,15 @@ def test_jobs_are_evaluated_one_after_the_other_on_one_server(make):
         os.kill(run.server_pid(), 0)
 
 
+def test_jobs_whose_exit_codes_bash_loses_have_finished_where_their_scores_are(make):
+    """It loses one when a trap runs in the instant in which a child ends."""
+    run = make()
+    run.set("fails-2", "7")
+    run.edit("if jobs -rp | grep -qx", "if echo \"$1\" | grep -qx")
+    assert run.run() == 0, run.log
+    assert run.ends() == {"gsm8k.2": (143, 1, "ended"), "mmlu.0": ENDED, "ifeval.3": ENDED}
+
+
 def test_each_job_notes_the_total_that_its_own_evaluator_says(make):
     run = make()
     bars = {"gsm8k.2": ("\rRequesting API:  40%|####      | 400/1000 [01:00<01:30,  6.66it/s]\n", "1000\n"),  # lm-evaluation-harness

@@ -139,7 +139,15 @@ def test_submit_of_a_config_that_lost_its_line_breaks_is_told_the_cause(ann):
     errors = ann.submit(CONFIG.replace("\n", ""), 422).json()["errors"]
     assert "not valid YAML" in errors[0]["message"]
     assert "curl -d takes line breaks out" in errors[1]["message"] and "--data-binary @FILE" in errors[1]["message"]
-    assert len(ann.submit(CONFIG.replace(":", ""), 422).json()["errors"]) == 1
+    for other in (CONFIG.replace(":", ""), "{a: x", "{a: 99999999999999999999}", "a: 99999999999999999999"):
+        assert len(ann.submit(other, 422).json()["errors"]) == 1, other
+
+
+def test_submit_of_an_override_that_would_be_rounded_is_refused(ann):
+    for key in ("evaluation.tasks.simple_evals.mmlu_pro.nemo_evaluator_config.config.params.extra.seed", "+evaluation.seed"):
+        for value in ("18446744073709551615", "{seed: 18446744073709551615}"):
+            (error,) = ann.submit(CONFIG, 422, params={"override": [f"+{key.lstrip('+')}={value}"]}).json()["errors"]
+            assert "18446744073709551615 does not fit into 64 bits" in error["message"], error
 
 
 def test_submit_override_errors_point_at_what_they_name(ann):

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "config/text/scalar.h"
 #include "config/text/value_grammar.h"
 #include "config/text/yaml_json.h"
 
@@ -64,13 +65,18 @@ static int parse_key(const char *text, size_t size, struct override *o, struct n
 }
 
 /* The value behind a task's name is YAML, as the launcher reads it there; what is not YAML is the text itself. */
-static json_t *parse_yaml_value(const char *text)
+static json_t *parse_yaml_value(const char *text, struct nel_err *err)
 {
 	json_t *value = NULL;
+	struct nel_err why = {0};
 	if (*text == '\0')
 		return json_string("");
-	struct nel_err err;
-	return yaml_json_parse(text, strlen(text), false, &value, NULL, NULL, &err) == 0 ? value : json_string(text);
+	if (yaml_json_parse(text, strlen(text), false, &value, NULL, NULL, &why) == 0)
+		return value;
+	if (strstr(why.msg, SCALAR_TOO_LARGE) == NULL)
+		return json_string(text);
+	*err = why;
+	return NULL;
 }
 
 static int parse_one(const char *text, struct override *o, struct nel_err *err)
@@ -95,7 +101,7 @@ static int parse_one(const char *text, struct override *o, struct nel_err *err)
 	if (parse_key(p, equals == NULL ? strlen(p) : (size_t)(equals - p), o, err) != 0)
 		return -1;
 	if (equals != NULL)
-		o->value = override_names_task(o) ? parse_yaml_value(equals + 1) : value_parse(equals + 1, err);
+		o->value = override_names_task(o) ? parse_yaml_value(equals + 1, err) : value_parse(equals + 1, err);
 	return equals != NULL && o->value == NULL ? -1 : 0;
 }
 

@@ -166,7 +166,8 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 	if (in->json && is_word(in->text, in->size))
 		return refuse_other(errors, true, err);
 	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0) {
-		if (!in->json && in->size > 0 && memchr(in->text, '\n', in->size) == NULL)
+		if (!in->json && err->kind == NEL_INVALID && strstr(err->msg, "not valid YAML") != NULL &&
+		    in->size > 0 && in->text[0] != '{' && memchr(in->text, '\n', in->size) == NULL)
 			problems_add(errors, "", 1, 1,
 				     "The config is a single line: curl -d takes line breaks out, so send it with -F "
 				     "config=@FILE or --data-binary @FILE");

@@ -116,7 +116,7 @@ has_finished() {
 
 # One whose exit code is lost (reap()), and which was not killed, has finished when it came to write its scores.
 has_finished_unseen() {
-    ((code_lost && !killing && !overtaken)) && [[ $artifacts/results.yml -nt $attempt_dir/started ]]
+    ! is_conversion && ((code_lost && !killing && !overtaken)) && [[ $artifacts/results.yml -nt $attempt_dir/started ]]
 }
 
 # What the finished evaluation left as its scores, in the attempt's file `results`: "<sha256> <bytes> <modified, epoch>",

@@ -176,10 +176,16 @@ end_jobs() {
         ! kill -0 "${job_pids[$name]}" 2>/dev/null || continue
         reap "${job_pids[$name]}"
         status=$?
+        ((!code_lost)) || ! is_sealed "$name" || status=0
         unset -v "job_pids[$name]"
         say "$name ended with exit code $status"
         is_overtaken || end_job "$name" "$status"
     done
+}
+
+# Only a job that ends with 0 has this, and each start removes it.
+is_sealed() { # JOB
+    [[ -s $chain_dir/.jobs/$1/.attempts/$NEL_ATTEMPT/results ]]
 }
 
 # Has the job ended, or was it its attempt that ended, or a server of its?
