@@ -336,6 +336,26 @@ static void test_eval_config_plan_server_without_checkpoint_and_handle_is_taken(
 	eval_done(&r);
 }
 
+/* Who writes ??? wants the value from who submits. */
+static void test_eval_config_plan_own_optional_keys_that_the_text_asks_for_are_missing(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *patch, *pointer;
+	} cases[] = {
+	    {"{'execution': {'gpus_per_node': '?\?\?'}}", "/execution/gpus_per_node"},
+	    {"{'execution': {'evaluation_gpu_visible': '?\?\?'}}", "/execution/evaluation_gpu_visible"},
+	    {"{'deployment': {'checkpoint_path': null, 'hf_model_handle': '?\?\?'}}", "/deployment/hf_model_handle"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		eval_run(EVAL_BASE, cases[i].patch, NULL, &r);
+		if (r.errors.count != 1 || strcmp(r.errors.items[0].pointer, cases[i].pointer) != 0)
+			eval_fail(cases[i].patch, &r);
+		eval_done(&r);
+	}
+}
+
 static void test_eval_config_plan_errors_have_places_in_the_text(void **state)
 {
 	(void)state;
@@ -440,6 +460,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_handle_makes_missing_checkpoint_null),
 	    cmocka_unit_test(test_eval_config_plan_own_optional_keys_leave_oc_select_its_default),
 	    cmocka_unit_test(test_eval_config_plan_server_without_checkpoint_and_handle_is_taken),
+	    cmocka_unit_test(test_eval_config_plan_own_optional_keys_that_the_text_asks_for_are_missing),
 	    cmocka_unit_test(test_eval_config_plan_errors_have_places_in_the_text),
 	    cmocka_unit_test(test_eval_config_plan_text_that_is_no_mapping_is_refused),
 	    cmocka_unit_test(test_eval_config_plan_shipped_groups_have_no_unknown_keys),

@@ -61,32 +61,33 @@ static bool has_destinations(const json_t *root)
 	return json_is_string(names) || json_array_size(names) != 0;
 }
 
-/* A model comes from checkpoint_path or from hf_model_handle: with one set, the other may be missing. Where neither is,
- * checkpoint_path is what is missing, as in the launcher. */
+/* A model comes from checkpoint_path or from hf_model_handle: with one set, the other may be missing. */
 static bool is_other_source(const json_t *server, const char *key)
 {
 	if (strcmp(key, "checkpoint_path") == 0)
 		return reader_get(server, "hf_model_handle") != NULL;
-	return strcmp(key, "hf_model_handle") == 0;
+	return strcmp(key, "hf_model_handle") == 0 && reader_get(server, "checkpoint_path") != NULL;
 }
 
 /* Keys of our groups that the launcher's have not, so that ${oc.select:execution.gpus_per_node,8} gives its default
- * there: our groups say that they are missing, which does the same and lets overrides set them. */
-static bool is_optional(const char *pointer)
+ * there: our groups say that they are missing, which does the same and lets overrides set them. A submitted text that
+ * says so itself wants them. */
+static bool is_optional(const struct reader *r, const char *pointer, const json_t *parent, const char *key)
 {
-	static const char *const optional[] = {"/execution/cluster", "/execution/gpus_per_node",
-					       "/execution/evaluation_gpu_visible", NULL};
-	return str_in(pointer, optional);
+	static const char *const optional[] = {"/execution/gpus_per_node", "/execution/evaluation_gpu_visible", NULL};
+	return (str_in(pointer, optional) || (strcmp(key, "hf_model_handle") == 0 && *type_of(parent) != '\0')) &&
+	       !source_map_has(r->map, pointer);
 }
 
 /* Does anything read the value at pointer (the member key of parent)? */
-static bool is_used(const json_t *root, const char *pointer, const json_t *parent, const char *key)
+static bool is_used(const struct reader *r, const json_t *root, const char *pointer, const json_t *parent,
+		    const char *key)
 {
 	const json_t *deployment = json_object_get(root, "deployment");
 	bool none = strcmp(type_of(deployment), "none") == 0;
 	if (strcmp(pointer, "/execution/hostname") == 0)
 		return reader_get(parent, "cluster") == NULL;
-	if (is_optional(pointer))
+	if (strcmp(pointer, "/execution/cluster") == 0 || is_optional(r, pointer, parent, key))
 		return false;
 	if (str_starts_with(pointer, "/target/"))
 		return none;
@@ -100,8 +101,7 @@ static bool is_used(const json_t *root, const char *pointer, const json_t *paren
 		const json_t *server = json_object_get(json_object_get(root, "auxiliary_deployments"), plain);
 		return strcmp(type_of(server), "none") != 0 && !(parent == server && is_other_source(parent, key));
 	}
-	/* Of a server's group that was put elsewhere, for the config to refer to. */
-	return !(strcmp(key, "hf_model_handle") == 0 && *type_of(parent) != '\0');
+	return true;
 }
 
 static bool walk_missing(const struct reader *r, json_t *root, const json_t *composed, json_t *resolved,
@@ -114,7 +114,7 @@ static bool look_for_missing(const struct reader *r, json_t *root, const json_t 
 	if (!reader_is_missing(composed))
 		return walk_missing(r, root, composed, resolved, at);
 	CLEANUP(mem_freep) char *pointer = reader_pointer(at);
-	if (at->key == NULL || is_used(root, pointer, parent, at->key)) {
+	if (at->key == NULL || is_used(r, root, pointer, parent, at->key)) {
 		reader_missing(r, pointer);
 		return true;
 	}

@@ -58,6 +58,19 @@ void source_map_put(struct source_map *map, const char *pointer, int line, int c
 	place->column = column;
 }
 
+static struct place *place_of(const struct source_map *map, const char *pointer, size_t size)
+{
+	struct place *place = NULL;
+	if (size <= POINTER_BYTES_MAX)
+		HASH_FIND(hh, map->places, pointer, size, place);
+	return place;
+}
+
+bool source_map_has(const struct source_map *map, const char *pointer)
+{
+	return map != NULL && place_of(map, pointer, strlen(pointer)) != NULL;
+}
+
 bool source_map_find(const struct source_map *map, const char *pointer, int *ret_line, int *ret_column)
 {
 	*ret_line = 0;
@@ -66,9 +79,7 @@ bool source_map_find(const struct source_map *map, const char *pointer, int *ret
 		return false;
 	size_t size = strlen(pointer);
 	for (;;) {
-		struct place *place = NULL;
-		if (size <= POINTER_BYTES_MAX)
-			HASH_FIND(hh, map->places, pointer, size, place);
+		const struct place *place = place_of(map, pointer, size);
 		if (place != NULL) {
 			*ret_line = place->line;
 			*ret_column = place->column;

@@ -19,6 +19,9 @@ void source_map_put(struct source_map *map, const char *pointer, int line, int c
  * or map is NULL. */
 bool source_map_find(const struct source_map *map, const char *pointer, int *ret_line, int *ret_column);
 
+/* Is pointer itself in the text? false when map is NULL. */
+bool source_map_has(const struct source_map *map, const char *pointer);
+
 /* After elements of the list at `pointer` were taken out: element i (of count) is now at new_index[i], or gone (-1). */
 void source_map_renumber(struct source_map *map, const char *pointer, const int *new_index, size_t count);
 
