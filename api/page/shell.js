@@ -17,7 +17,8 @@ let shown = null;
 let early = []; // events that came while the view was loading
 let turn = 0;
 let main = null;
-let refused = null; // why a link did not sign in
+let link = null; // the code of one that signs in once, until it did or was refused
+let refused = null; // why it was
 
 export function may(role) {
   return RANKS.indexOf(me.role) >= RANKS.indexOf(role);
@@ -150,35 +151,45 @@ async function enter() {
   await show();
 }
 
-// A service that is away, or busy, is asked again.
-async function begin() {
+// With a link that signs in once, unless somebody is signed in: a link from elsewhere makes him nobody else.
+async function enterByLink() {
   try {
     await enter();
   } catch (error) {
-    if (error.status === 401) {
+    if (error.status !== 401 || !link) throw error;
+    await send('POST', 'session', {body: {code: link}});
+    link = null;
+    await enter();
+  }
+}
+
+// A service that is away, or busy, is asked again.
+async function begin() {
+  try {
+    await enterByLink();
+  } catch (error) {
+    const again = error instanceof TypeError || error.status === 429 || error.status >= 500; // the first: no answer came
+    if (!again && (link || error.status === 401)) {
+      refused = link && error;
+      link = null;
       signIn();
       return;
     }
-    const again = error instanceof TypeError || error.status === 429 || error.status >= 500; // the first: no answer came
     page.replaceChildren(h('main', {class: 'signin'}, h('h1', {}, 'nel-slurmd'), problem(error),
       again && h('p', {class: 'soft small'}, 'The service is asked again every few seconds.')));
     if (again) setTimeout(begin, AGAIN_MS);
   }
 }
 
-// A link that signs in once. Its code leaves the address, and with it the history, before anything is asked. Who is signed in
-// already stays who he is: a link from elsewhere makes him nobody else.
-async function useLink() {
-  const code = /^#\/sign-in\/([0-9A-Za-z]+)$/.exec(location.hash)?.[1];
-  if (!code) return;
-  history.replaceState(null, '', '#/');
-  if (await get('whoami').then(() => true, (error) => error.status !== 401)) return;
-  await send('POST', 'session', {body: {code}}).catch((error) => { refused = error; });
+// The code of a link leaves the address, and with it the history, before anything is asked.
+function takeLink() {
+  link = /^#\/sign-in\/([0-9A-Za-z]+)$/.exec(location.hash)?.[1];
+  if (link) history.replaceState(null, '', '#/');
 }
 
 export async function start(table) {
   routes = table;
-  await useLink();
+  takeLink();
   onSignedOut(signedOut);
   addEventListener('hashchange', () => (location.hash.startsWith('#/sign-in/') ? location.reload() : me && show()));
   addEventListener('pagehide', live.stop);

@@ -169,6 +169,7 @@ limits: {{active_jobs_per_user: 100000, submitted_jobs_per_user: 100000{limits}}
     known_hosts_file: {known_hosts}
     identity: {{username: {pwd.getpwuid(os.getuid()).pw_name}, key_file: {key}}}
     accounting: none
+    connect_timeout_s: 120
 """)
 
     def command(self, *words):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from conftest import BINARY, CONFIG
+from conftest import BINARY, CONFIG, STOP_TIMEOUT_S
 
 SECRET = "hush-Qq7-the-tail-ZqXw"
 GPU_CONFIG = """\
@@ -279,7 +279,7 @@ def test_check_hanging_cluster_blocks_nobody_and_ends_with_the_daemon(fresh):
                 daemon.client("ann").get("/v1/evaluations")
             dry_run(daemon.client("ann"), config)
             assert not any(future.done() for future in waiting)  # so nobody waited for them
-            assert daemon.stop() < 10  # a connection is given up after 15 s
+            assert daemon.stop() < STOP_TIMEOUT_S
             for future in waiting:
                 assert future.exception() is not None or checks_of(future.result())[0]["ok"] is False
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import CONFIG, Daemon, UnixConnection, wait_until
+from conftest import CONFIG, STOP_TIMEOUT_S, Daemon, UnixConnection, wait_until
 
 ALL_PATHS = ["/v1/evaluations", "/v1/evaluations/0123456789abcdef", "/v1/evaluations/0123456789abcdef/config", "/v1/jobs",
              "/v1/jobs/0123456789abcdef.0", "/v1/jobs/0123456789abcdef.0/script", "/v1/jobs/0123456789abcdef.0/logs",
@@ -242,7 +242,7 @@ def test_stop_ends_idle_slow_and_waiting_requests(fresh):
     idle = socket.create_connection(("127.0.0.1", daemon.port()), 10)
     slow = socket.create_connection(("127.0.0.1", daemon.port()), 10)
     slow.sendall(b"POST /v1/evaluations HTTP/1.1\r\nHost: x\r\nContent-Le")
-    assert daemon.stop() < 5
+    assert daemon.stop() < STOP_TIMEOUT_S
     waiting.join()
     assert statuses and statuses[0] in (502, 503)
     for s in (peer, idle, slow, silent):

@@ -11,7 +11,7 @@ from pathlib import Path
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import BINARY, check_pages_of_whole, wait_until
+from conftest import BINARY, STOP_TIMEOUT_S, check_pages_of_whole, wait_until
 
 OPEN = "webhooks: {allow_private: true, allow_http: true, per_user: 6}\n"
 
@@ -284,7 +284,7 @@ def test_dead_receiver_delays_nobody(server, receiver):
     wait_until(lambda: [e["evaluation"] for e in receiver.events()] == made, what="all of them")
     waiting = wait_until(lambda: [d for d in deliveries(ann, dead) if d["tries"] > 0], what="a try")
     assert len(waiting) == 1 and waiting[0]["state"] == "pending" and waiting[0]["error"]
-    assert server.stop() < 5
+    assert server.stop() < STOP_TIMEOUT_S
 
 
 # In place of libcurl's: the first transfer cannot be begun.

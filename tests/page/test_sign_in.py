@@ -44,21 +44,41 @@ def oidc(issuer, tmp_path_factory):
     one.stop()
 
 
-def test_a_service_that_does_not_answer_when_the_page_opens_is_asked_again(browser):
-    driver = browser.driver
+@pytest.fixture
+def unanswered(driver):
+    """Blocks requests as if the service were away, and lets them pass again with no names."""
+    def block(*urls):
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(urls)})
+
     driver.get("about:blank")
     driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/v1/whoami"]})
-    try:
-        driver.get(browser.base + "/")
-        browser.sees("The service is asked again")
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-        browser.find("#token, #link-state")  # whoever is signed in by another test still is
-        assert "The service is asked again" not in browser.text()
-    finally:
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-        driver.execute_cdp_cmd("Network.disable", {})
-        driver.get("about:blank")
+    yield block
+    block()
+    driver.execute_cdp_cmd("Network.disable", {})
+    driver.get("about:blank")
+
+
+def test_a_service_that_does_not_answer_when_the_page_opens_is_asked_again(browser, unanswered):
+    unanswered("*/v1/whoami")
+    browser.driver.get(browser.base + "/")
+    browser.sees("The service is asked again")
+    unanswered()
+    browser.find("#token, #link-state")  # whoever is signed in by another test still is
+    assert "The service is asked again" not in browser.text()
+
+
+@pytest.mark.parametrize("away", ["*/v1/whoami", "*/v1/session"])
+def test_a_link_is_not_lost_when_the_service_does_not_answer(browser, daemon, unanswered, away):
+    made = daemon.client("bob").post("/v1/session/codes", 201).json()
+    browser.driver.get(browser.base + "/v1/whoami")
+    browser.driver.delete_all_cookies()
+    browser.driver.get("about:blank")
+    unanswered(away)
+    browser.driver.get(daemon.base + made["path"])
+    browser.sees("The service is asked again")
+    assert browser.driver.current_url == daemon.base + "/#/"
+    unanswered()
+    browser.sees("bob · user")
 
 
 def test_token_of_the_issuer_signs_in_and_is_kept_nowhere(driver, oidc, issuer):
