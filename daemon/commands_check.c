@@ -9,6 +9,7 @@
 #include "config/settings/settings_load.h"
 #include "remote/credentials.h"
 #include "service/oidc/oidc_fetch.h"
+#include "ssh/host_key.h"
 #include "ssh/key_file.h"
 
 #include <errno.h>
@@ -120,6 +121,16 @@ static void check_ssh_key(struct check *c, const struct settings_cluster *cluste
 		tell_useless(c, where, &err);
 }
 
+static void check_known_hosts(struct check *c, const struct settings_cluster *cluster)
+{
+	CLEANUP(mem_freep) char *what = mem_printf("cluster %s: the known_hosts file", cluster->name);
+	CLEANUP(mem_freep) char *where = mem_printf("cluster %s: ", cluster->name);
+	struct nel_err err = {0};
+	if (need(c, what, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared") &&
+	    host_key_check_listed(cluster->known_hosts_file, cluster->address, cluster->port, &err) != 0)
+		tell_useless(c, where, &err);
+}
+
 static void check_tls(struct check *c, const struct settings *settings)
 {
 	struct nel_err err = {0};
@@ -143,13 +154,12 @@ static void check_files(struct check *c, const struct settings *settings)
 	for (size_t i = 0; i < settings->cluster_count; i++) {
 		const struct settings_cluster *cluster = &settings->clusters[i];
 		CLEANUP(mem_freep) char *certificate = mem_printf("cluster %s: the certificate", cluster->name);
-		CLEANUP(mem_freep) char *hosts = mem_printf("cluster %s: the known_hosts file", cluster->name);
 		CLEANUP(mem_freep) char *command = mem_printf("cluster %s: credential_command", cluster->name);
 		check_ssh_key(c, cluster);
 		need(c, certificate, cluster->certificate_file, R_OK, "");
 		if (cluster->credential_command != NULL)
 			need(c, command, cluster->credential_command[0], X_OK, "");
-		need(c, hosts, cluster->known_hosts_file, R_OK, "; ssh-keyscan gives its lines, to be compared");
+		check_known_hosts(c, cluster);
 	}
 	if (settings->master_key_is_own)
 		check_master_key(c, settings);

@@ -141,3 +141,24 @@ int host_key_prefer_known(LIBSSH2_SESSION *session, const char *known_hosts_file
 			       str_text(&order));
 	return 0;
 }
+
+int host_key_check_listed(const char *known_hosts_file, const char *address, int port, struct nel_err *err)
+{
+	CLEANUP(mem_freep) char *text = NULL;
+	CLEANUP(str_done) struct str name = {0};
+	CLEANUP(str_done) struct str types = {0};
+	if (read_text(known_hosts_file, &text, err) != 0)
+		return -1;
+	LIBSSH2_SESSION *session = libssh2_session_init(); /* for hashed names; NULL only without memory */
+	if (session == NULL)
+		return err_set(err, NEL_INTERNAL, "libssh2 cannot begin a session");
+	known_hosts_types(session, text, address, port, &types);
+	libssh2_session_free(session);
+	if (types.len != 0)
+		return 0;
+	known_hosts_name(address, port, &name);
+	return err_set(
+	    err, NEL_DENIED,
+	    "the known_hosts file %s has no key of %s; `ssh-keyscan -p %d %s` gives its lines, to be compared",
+	    known_hosts_file, str_text(&name), port, address);
+}

@@ -17,4 +17,7 @@ int host_key_check(LIBSSH2_SESSION *session, const char *known_hosts_file, const
 int host_key_prefer_known(LIBSSH2_SESSION *session, const char *known_hosts_file, const char *address, int port,
 			  struct nel_err *err);
 
+/* Without a connection: has the file any key for the host? DENIED when not: the message says how to get one. */
+int host_key_check_listed(const char *known_hosts_file, const char *address, int port, struct nel_err *err);
+
 #endif

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 
@@ -28,6 +29,23 @@ def test_check_tells_of_each_file_that_is_not_there(fresh, name, says):
     done = check(daemon)
     assert done.returncode == 1 and says in done.stderr and "No such file or directory" in done.stderr
     assert check(daemon, "--syntax-only").returncode == 0
+
+
+@pytest.mark.parametrize("lines", ["", "other.example {key}\n", "@revoked * {key}\n"])
+def test_check_tells_of_a_host_whose_key_is_not_known(fresh, lines):
+    daemon = fresh()
+    ports = re.findall(r"port: (\d+)", daemon.settings.read_text())
+    file = daemon.folder / "known_hosts"
+    file.write_text(lines.format(key=(daemon.folder / "key.pub").read_text()))
+    done = check(daemon)
+    assert done.returncode == 1
+    for name, port in zip(("alpha", "beta"), ports):
+        assert (f"cluster {name}: the known_hosts file {file} has no key of [127.0.0.1]:{port}; "
+                f"`ssh-keyscan -p {port} 127.0.0.1` gives its lines") in done.stderr
+    file.write_text("".join(f"[127.0.0.1]:{port} {(daemon.folder / 'key.pub').read_text()}" for port in ports))
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
+    assert "127.0.0.1" not in file.read_text()  # hashed names are understood
+    assert check(daemon).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["check", "keygen", "migrate"])

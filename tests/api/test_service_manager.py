@@ -43,7 +43,7 @@ def make_site(tmp_path):
     settings.chmod(0o644)
     (tmp_path / "etc/keys").mkdir()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "etc/keys/alpha"], check=True)
-    (tmp_path / "etc/known_hosts").touch()
+    (tmp_path / "etc/known_hosts").write_text("login.alpha.example " + (tmp_path / "etc/keys/alpha.pub").read_text())
     with_key = tmp_path / "with-key.yaml"
     with_key.write_text(f"{text}\nmaster_key_file: {tmp_path}/etc/master.key\n")
     subprocess.run([BINARY, "keygen", "--config", with_key], check=True)
