@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 from contract import Contract
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("NEL_BIN", str(ROOT / "build/debug/nel-slurmd"))
@@ -41,12 +42,6 @@ evaluation:
     - name: lm-evaluation-harness.ifeval
     - name: simple_evals.mmlu_pro
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(condition, what="the condition", timeout_s=120):

@@ -192,7 +192,7 @@ class Run:
 
     def calls(self, name):
         path = self.stand / "calls"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []  # the last may be under way
         return [call for call in map(json.loads, lines) if call["name"] == name]
 
     def steps(self):

@@ -30,6 +30,9 @@ def test_write_leaves_one_row_with_its_transaction(admin, ann):
 
 
 def test_refused_writes_leave_a_row_with_the_reason(admin, ann, bob, eve, nobody):
+    def people_rows():
+        return len([row for row in rows(admin, limit=500) if row["role"]])  # the daemon's own have none
+
     identity = ann.submit().json()["id"]
     bob.post(f"/v1/evaluations/{identity}/cancel", 403, headers={"X-Request-Id": "audit-3"})
     row = one(admin, "audit-3")
@@ -41,13 +44,13 @@ def test_refused_writes_leave_a_row_with_the_reason(admin, ann, bob, eve, nobody
     assert one(admin, "audit-5")["status"] == 422
     ann.post("/v1/jobs/0123456789abcdef.0/cancel", 404, headers={"X-Request-Id": "audit-6"})
     assert one(admin, "audit-6")["target"] == "0123456789abcdef.0"
-    before = len(rows(admin, limit=500))
+    before = people_rows()
     nobody.submit(status=401)
     nobody.submit(status=401, headers={"Authorization": "Bearer x"})
     ann.get("/v1/evaluations")
     ann.submit(status=200, params={"dry_run": "true"})
     ann.request("POST", "/healthz")
-    assert len(rows(admin, limit=500)) == before  # no credentials, reads, and dry runs leave none
+    assert people_rows() == before  # no credentials, reads, and dry runs leave none
 
 
 def test_repeat_leaves_a_row_of_its_own(admin, ann):

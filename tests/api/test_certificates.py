@@ -74,7 +74,7 @@ class CertificateDaemon(Daemon):
   - {{name: own, hostname: own.example, {common}, identity: per_user}}
   - {{name: file, hostname: file.example, {common}, identity: {{username: {ACCOUNT}, key_file: {folder}/file-key,
       certificate_file: {folder}/file-cert.pub}}}}
-  - {{name: command, hostname: command.example, {common}, identity: {{username: {ACCOUNT}, credential_timeout_s: 2,
+  - {{name: command, hostname: command.example, {common}, identity: {{username: {ACCOUNT}, credential_timeout_s: 10,
       credential_command: [{self.program.path}]}}}}
 """)
 
@@ -289,7 +289,7 @@ def test_what_a_command_does_wrong_is_said_everywhere(server, ann):
     cases = [
         ("echo 'no ticket: run kinit' >&2; exit 3", "failed with exit status 3: no ticket: run kinit"),
         ("cat hand-out-key hand-out-key >&2; cat hand-out-key; exit 1", "failed with exit status 1"),
-        ("sleep 100", "did not end within 2 s"),
+        ("sleep 100", "did not end within 10 s"),
         ("echo garbage", "wrote no private key"),
         ("cat hand-out-key", "wrote a key and no certificate"),
         ("yes", "wrote more than 65536 bytes"),
@@ -344,7 +344,7 @@ def test_stopping_does_not_wait_for_a_command(server, ann):
     server.program.does("sleep 100")
     reload(server, 300)
     text = server.settings.read_text()
-    server.settings.write_text(text.replace("credential_timeout_s: 2", "credential_timeout_s: 100"))
+    server.settings.write_text(text.replace("credential_timeout_s: 10", "credential_timeout_s: 100"))
     reload(server, 301)
     calls = server.program.calls()
     job = ann.submit(CONFIG.replace("alpha.example", "command.example")).json()["id"]

@@ -354,7 +354,7 @@ def test_quiet_stream_has_signs_of_life(quiet):
     wait_until(lambda: len(listener.beats) > 1, "a sign of life")
     assert not listener.events
     gaps = [b - a for a, b in zip([begun, *listener.beats], listener.beats)]
-    assert max(gaps) < 25  # 10 s, and what a slow machine adds
+    assert max(gaps) < 50  # 10 s, and what a busy machine adds; proxies wait for a minute
 
 
 def test_a_page_of_events_is_bounded_in_bytes(daemon):

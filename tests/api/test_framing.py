@@ -18,7 +18,7 @@ HOST = b"Host: x\r\n"
 SANITIZED = any(name in Path(BINARY).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
 
-def talk(daemon, text, timeout_s=10):
+def talk(daemon, text, timeout_s=60):
     """What comes back until the daemon closes; its end must come without ours."""
     with socket.create_connection(("127.0.0.1", daemon.port()), timeout_s) as s:
         s.sendall(text)
@@ -141,7 +141,7 @@ GIVEN_UP = {
 
 @pytest.mark.parametrize("name", ["query", "query of a write"])
 def test_query_of_many_parameters_is_answered(daemon, name):
-    with socket.create_connection(("127.0.0.1", daemon.port()), 10) as s:
+    with socket.create_connection(("127.0.0.1", daemon.port()), 60) as s:
         s.sendall(GIVEN_UP[name])
         assert s.recv(65536).split(b" ")[1] in (b"400", b"401")
 
@@ -155,7 +155,7 @@ def test_requests_given_up_leave_nothing(fresh):
 
     def send(count, name):
         for _ in range(count):
-            with socket.create_connection(("127.0.0.1", daemon.port()), 10) as s:
+            with socket.create_connection(("127.0.0.1", daemon.port()), 60) as s:
                 try:
                     s.sendall(GIVEN_UP[name])
                     if "cut off" not in name:

@@ -671,7 +671,8 @@ def test_ids_may_be_cut_short_as_long_as_they_are_unique(nel, ann, daemon):
     assert "feedbeef" in nel("status", "feedbee")
     assert "feedbeef" in nel("status", "feedbeef.0")
     nel("status", "fee", code=2)
-    nel("status", "0123" if other[:4] != "0123" else "4567", code=4)
+    taken = {row[0] for row in daemon.execute("SELECT substr(id, 1, 4) FROM evaluations")}
+    nel("status", next(f"{n:04x}" for n in range(65536) if f"{n:04x}" not in taken), code=4)
     assert "no evaluation whose id begins with" in nel.err
     set_beginning(daemon, other, "feedbee0")
     nel("status", "feedbee", code=2)

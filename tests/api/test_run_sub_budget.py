@@ -15,6 +15,8 @@ make = pytest.fixture(maker)
 def test_run_at_sigterm_lets_the_evaluation_save_and_ends_with_143(make, whole_job):
     run = make("vllm")
     run.set("evaluator-waits")
+    # In the stand-in's 0.1 s a busy machine may not yet have ended the process by which run.sub tells whom Slurm told.
+    run.edit("    sleep 1\n    ! kill -0", "    /bin/sleep 3\n    ! kill -0")
     process = run.start()
     wait_for(run.stand / "evaluator-started")
     if whole_job:
@@ -93,7 +95,7 @@ def test_run_counts_what_slurm_counts_from_before_the_script(make):
     budget(run, 1000)
     begin = int(time.time()) - 935  # a long prolog; 10 s are left to it before it is stopped
     assert run.run(SLURM_JOB_START_TIME=str(begin)) == 124, run.log
-    assert run.stamps()["started"][0] in (str(begin), str(begin - 1))  # the clock is looked at twice
+    assert begin - 6 <= int(run.stamps()["started"][0]) <= begin  # the clock is looked at before and after scontrol, which has 5 s
 
 
 INTERRUPTED = """touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0"""
@@ -120,7 +122,7 @@ def test_run_whose_evaluation_finishes_when_told_to_stop_succeeds(make, code_is_
     at_sigterm(run, INTERRUPTED, FINISHED)
     if code_is_lost:
         lose_exit_code(run)
-    budget(run, 32)  # 3 s from the signal to the kill, and as long to the end
+    budget(run, 60)  # 6 s from the signal to the kill, and as long to the end
     assert run.run() == 0, run.log
     assert "the walltime budget is all but spent" in run.log
     assert fate(run) is None and len(seal(run)[0]) == 64
@@ -139,7 +141,7 @@ def test_run_whose_evaluation_was_stopped_has_not_finished_where_its_exit_code_i
         run.set("evaluator-waits")
         at_sigterm(run, INTERRUPTED, FINISHED.replace("exit 0", INTERRUPTED) if leaves == "a marker" else "exit 0")
     lose_exit_code(run)
-    budget(run, 32)
+    budget(run, 60)
     assert run.run() == 124, run.log
     assert seal(run) is None and fate(run) == "TIMEOUT"
 
@@ -151,7 +153,7 @@ def test_run_whose_evaluation_leaves_quietly_when_told_to_stop_has_not_finished(
     os.utime(run.artifacts / "results.yml", (1000, 1000))
     run.set("evaluator-waits")
     at_sigterm(run, INTERRUPTED, "exit 0")
-    budget(run, 32)  # 3 s from the signal to the kill, and as long to the end
+    budget(run, 60)  # 6 s from the signal to the kill, and as long to the end
     assert run.run() == 124, run.log
     assert seal(run) is None
 

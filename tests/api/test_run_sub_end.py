@@ -19,7 +19,7 @@ def test_run_writes_stamps_that_add_up_over_restarts(make):
     assert stamps["job"] == ["42"]
     assert len(stamps["started"]) == 1 and len(stamps["ended"]) == 1
     begin, (end, code) = int(stamps["started"][0]), stamps["ended"][0].split()
-    assert begin <= int(end) <= begin + 30 and code == "0"
+    assert begin <= int(end) <= begin + 100 and code == "0"
     # The same job again: Slurm requeued it. The start in between was killed and ended with its last sign of life.
     run.wait_for_all()
     attempt = run.job_dir / ".attempts/1"
@@ -127,7 +127,7 @@ def test_run_of_a_server_that_dies_ends_the_wait_at_once(make):
     (logs / "server-0-42-2.log").write_text("serving\nslurmstepd: error: *** STEP 42.0 ON n2 CANCELLED AT now ***\n")
     begin = time.monotonic()
     assert run.run() == 1
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 100  # of 3600
     told = "a server died before all were ready: logs/server-0-42-*.log ends with: loading | out of | memory\n"
     assert run.log.endswith(f" gave up: {told}")
     assert list(run.steps()) == ["server-0"]
@@ -146,8 +146,9 @@ def test_run_of_a_server_that_is_never_healthy_ends_at_the_timeout(make):
 def test_run_of_a_server_that_is_gone_before_it_is_stopped_fails_whatever_the_evaluator_says(make):
     run = make("vllm")
     # It answers, then leaves while the evaluation runs.
-    (run.stand / "container/vllm").write_text('#!/bin/bash\ntouch "$STAND/healthy"\n/bin/sleep 1\n')
-    (run.stand / "container/nemo-evaluator").write_text("#!/bin/bash\n/bin/sleep 2\n")
+    (run.stand / "container/vllm").write_text(
+        '#!/bin/bash\ntouch "$STAND/healthy"\nwhile [[ ! -e $STAND/evaluating ]]; do /bin/sleep 0.1; done\n')
+    (run.stand / "container/nemo-evaluator").write_text('#!/bin/bash\ntouch "$STAND/evaluating"\n/bin/sleep 3\n')
     assert run.run() == 1
     assert "gave up: a server was away while the evaluation ran, so its scores do not count: logs/server-0-" in run.log
     assert not (run.job_dir / ".attempts/1/results").exists()

@@ -83,9 +83,9 @@ def test_run_takes_no_other_number_for_the_id_of_its_export(make, said, known, n
 def test_run_does_not_wait_for_ever_to_send_its_export(make):
     run = make("commands")
     run.set("sbatch-hangs")
-    run.edit("sbatch_timeout_s=300", "sbatch_timeout_s=1")
+    run.edit("sbatch_timeout_s=300", "sbatch_timeout_s=8")
     assert run.run(SBATCH_EXCLUSIVE="user") == 0
-    assert "warning: the export job was refused: sbatch did not answer within 1 s" in run.log
+    assert "warning: the export job was refused: sbatch did not answer within 8 s" in run.log
     assert not (run.job_dir / ".export.env").exists()
     (sbatch,) = run.calls("sbatch")
     assert not [name for name in sbatch["env"] if name.startswith("SBATCH_")]
@@ -103,12 +103,13 @@ def test_run_that_fails_leaves_nothing_of_an_earlier_export(make):
 def test_run_that_is_cancelled_while_its_servers_stop_sends_no_export(make):
     run = make("commands")
     (run.stand / "container/vllm").write_text(
-        '#!/bin/bash\ntrap \'touch "$STAND/stopping"; /bin/sleep 2; exit\' TERM\ntouch "$STAND/healthy"\n'
+        '#!/bin/bash\ntrap \'touch "$STAND/stopping"; while [[ ! -e $STAND/told ]]; do /bin/sleep 0.1; done; /bin/sleep 1; exit\' TERM\ntouch "$STAND/healthy"\n'
         "while :; do /bin/sleep 0.1; done\n"
     )
     process = run.start()
     wait_for(run.stand / "stopping")
     process.send_signal(signal.SIGTERM)
+    run.set("told")
     run.finish(process)
     assert "the evaluation ended with exit code 0" in run.log
     assert run.calls("sbatch") == []

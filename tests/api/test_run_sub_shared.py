@@ -242,9 +242,9 @@ def test_a_job_that_gives_up_says_why_in_its_own_log(make):
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_cancel_of_the_running_job_ends_its_step_alone(make, stubborn):
     run = make()
-    run.edit("stop_grace_s=30", "stop_grace_s=1")
     run.set("waits-2")
     if stubborn:
+        run.edit("stop_grace_s=30", "stop_grace_s=1")
         run.set("stubborn-2")
     process = run.start()
     wait_for(run.stand / "begun-2")
@@ -339,7 +339,7 @@ def test_a_signal_for_the_script_alone_is_passed_on_to_the_running_steps(make):
 
 def test_the_end_of_the_budget_stops_the_running_job_and_leaves_it_without_an_end(make):
     run = make()
-    run.edit("readonly NEL_BUDGET_LEFT_S=9000", "readonly NEL_BUDGET_LEFT_S=40")
+    run.edit("readonly NEL_BUDGET_LEFT_S=9000", "readonly NEL_BUDGET_LEFT_S=60")
     run.set("waits-2")
     assert run.run() == 124, run.log
     assert run.ends() == dict.fromkeys(JOBS)

@@ -78,7 +78,7 @@ def test_shipped_settings_start_as_the_shipped_unit_starts_them(site):
         assert (site / "run/api.sock").is_socket()
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(20)
+        daemon.wait(60)
 
 
 @only_root

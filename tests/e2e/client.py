@@ -42,7 +42,7 @@ class Client:
     def is_ready(self):
         try:
             return self.session.get(self.base + "/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def submit(self, config, env=None, overrides=(), labels=None, **options):

@@ -66,7 +66,7 @@ def model_server(bed, tmp_path_factory):
     port = wait_for("the model server serves", lambda: re.search(r"http://[^ ]*:(\d+)", log.read_text())).group(1)
     yield ModelServer(f"http://{bed.env['NEL_HOST_ADDR']}:{port}/v1/chat/completions", {"MODELS_API_KEY": API_KEY})
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture

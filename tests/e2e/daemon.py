@@ -11,17 +11,12 @@ from pathlib import Path
 import yaml
 
 from client import Client
+from ports import free_port
 from testbed import ROOT, wait_for
 
 BINARY = Path(os.environ.get("NEL_BIN", ROOT / "build/debug/nel-slurmd"))
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer")
 STOP_LIMIT_S = 60  # until a daemon that does not stop is killed
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def cluster_settings(bed, name="alpha", at="alpha", **changes):

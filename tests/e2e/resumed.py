@@ -6,7 +6,7 @@ from testbed import answers, questions
 
 def check_resumed(client, job_id, slurm_state, count):
     """The second attempt asked again only what was on its way when the first was ended; returns the job and its script."""
-    job = client.wait_state(job_id, "succeeded", 240)
+    job = client.wait_state(job_id, "succeeded", 500)
     first, second = job["attempts"]
     assert (job["attempt"], first["slurm_state"], second["slurm_state"]) == (2, slurm_state, "COMPLETED")
     assert first["slurm_job_id"] != second["slurm_job_id"] == job["slurm_job_id"]
@@ -26,7 +26,7 @@ def check_resumed(client, job_id, slurm_state, count):
 def check_shared_resumed(client, evaluation_id, slurm_state, count):
     """Three jobs on one server, ended once by Slurm during the second: the first is not evaluated again, the second goes on
     where it was, and the budget counts both attempts once. The others have 4 questions. Returns the jobs."""
-    evaluation = client.wait_end(evaluation_id, "succeeded", 240)
+    evaluation = client.wait_end(evaluation_id, "succeeded", 500)
     jobs = [client.job(job["id"]) for job in evaluation["jobs"]]
     ids = [job["id"] for job in jobs]
     (chain,) = evaluation["chains"]

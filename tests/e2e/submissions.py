@@ -7,7 +7,7 @@ from pathlib import Path
 from configs import MODEL, task
 from testbed import wait_for
 
-TIMEOUT_S = 180  # of all together, on two busy cores
+TIMEOUT_S = 400  # of all together, on two busy cores
 FIRST_PORT = 20000  # below the kernel's own, and a range for each evaluation, for those on one node share its ports
 PORTS = 20
 

@@ -25,15 +25,20 @@ def spell(seconds):
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
+def ended_rows(bed, cluster, slurm_id):
+    """States and seconds of a job and its requeues by accounting, which lags behind; None while one of them lives."""
+    text = bed.run(cluster, "sacct", "--allocations", "--duplicates", "--noheader", "--parsable2", f"--jobs={slurm_id}",
+                   "--format=State,ElapsedRaw")
+    rows = [line.split("|") for line in text.splitlines()]
+    return rows if rows and not any(state.startswith(("RUNNING", "PENDING", "COMPLETING")) for state, _ in rows) else None
+
+
 def elapsed_s(bed, cluster, job):
     """What Slurm counts for the attempts of a chain, past the daemon."""
     total = 0
     for attempt in job["attempts"]:
         if cluster == "alpha":
-            text = bed.run(cluster, "sacct", "--allocations", "--duplicates", "--noheader", "--parsable2",
-                           f"--jobs={attempt['slurm_job_id']}", "--format=State,ElapsedRaw")
-            rows = [line.split("|") for line in text.splitlines()]
-            assert rows and not any(state.startswith(("RUNNING", "PENDING")) for state, _ in rows)
+            rows = wait_for("accounting has the end", lambda one=attempt["slurm_job_id"]: ended_rows(bed, cluster, one))
             total += sum(int(seconds) for _, seconds in rows)
         else:
             text = bed.run(cluster, "scontrol", "--oneliner", "show", "job", attempt["slurm_job_id"])

@@ -13,7 +13,7 @@ from testbed import ROOT, answers, questions, wait_for
 
 EXAMPLES = ROOT / "examples"
 VLLM_TASKS = ["hellaswag", "arc_challenge", "winogrande"]
-TIMEOUT_S = 240  # of all examples together: they wait for each other's GPUs
+TIMEOUT_S = 500  # of all examples together: they wait for each other's GPUs
 
 
 def site(bed, cluster):

@@ -343,6 +343,8 @@ def test_nothing_is_exported_of_a_failed_evaluation(run):
 
 # ---- servers that fail ----
 
+SOON_S = 200  # of a walltime of 600: 25 jobs start at once
+
 @submission("beta")
 def never_healthy(site):
     return site.generic("export NEL_TEST_SERVER_NEVER_HEALTHY=1; $SERVE", execution={"endpoint_readiness_timeout": 6})
@@ -351,7 +353,7 @@ def never_healthy(site):
 def test_server_that_never_gets_healthy_ends_the_job_after_the_timeout(run):
     job = run("never_healthy", "failed")
     assert re.search(r"deployment was not ready after 6 s: http://\S+ answered 503", job["reason"])
-    assert 6 <= job["attempts"][0]["elapsed_s"] < 40
+    assert 6 <= job["attempts"][0]["elapsed_s"] < SOON_S
     assert not (rundir(job) / "artifacts/questions.log").exists()
 
 
@@ -363,7 +365,7 @@ def hanging(site):
 def test_server_that_hangs_ends_the_job_after_the_timeout(run):
     job = run("hanging", "failed")
     assert "answered nothing" in job["reason"]
-    assert job["attempts"][0]["elapsed_s"] < 40
+    assert job["attempts"][0]["elapsed_s"] < SOON_S
 
 
 @submission("alpha")
@@ -377,7 +379,7 @@ def test_server_that_dies_while_starting_ends_the_job_with_its_last_lines(run):
     assert "cannot start (NEL_TEST_SERVER_EXIT)" in job["reason"]
     assert re.fullmatch(r"slurm-\d+\.log", job["failure"]["log"])
     assert "cannot start (NEL_TEST_SERVER_EXIT)" in job["failure"]["lines"][-1]
-    assert job["attempts"][0]["elapsed_s"] < 40
+    assert job["attempts"][0]["elapsed_s"] < SOON_S
     assert exit_code(job) == 1
 
 
@@ -414,7 +416,7 @@ def second_task_dies(site):
 def test_task_that_dies_ends_a_server_over_two_nodes(run):
     job = run("second_task_dies", "failed")
     assert "a server died" in job["reason"] and "no such device" in job["reason"]
-    assert job["attempts"][0]["elapsed_s"] < 40
+    assert job["attempts"][0]["elapsed_s"] < SOON_S
 
 
 @submission("beta")

@@ -261,6 +261,14 @@ def bob(machine):
     return ["runuser", "-u", "bob", "--", "env", "HOME=/home/bob"]
 
 
+def checks_of(machine, name):
+    """Of a cluster that was just added: systemctl reload does not wait until the daemon has its settings."""
+    def told():
+        said = machine.run("nelctl", "cluster", "check", name, "--json", status=None).stdout
+        return json.loads(said) if '"checks"' in said else None
+    return wait_for(f"{name} can be checked", told)
+
+
 def test_cluster_is_added_and_looked_at(machine, bed, cluster):
     told = follow(machine, "cluster", bed)
     assert "ok, 1 cluster" in told
@@ -311,7 +319,7 @@ def test_second_cluster_behind_a_jump_host_is_reached_by_a_program_under_the_uni
 """)
         machine.run("nel-slurmd", "check")
         machine.run("systemctl", "reload", "nel-slurmd")
-        told = json.loads(machine.run("nelctl", "cluster", "check", "beta", "--json", status=None).stdout)
+        told = checks_of(machine, "beta")
         login = next(check for check in told["checks"] if check["name"] == "login")
         assert login["ok"], (told, machine.journal())
     finally:
@@ -362,7 +370,7 @@ def test_credential_command_is_held_to_the_unit_and_hands_out_what_logs_in(machi
     before, kept = settings.read_text(), keys.read_text()
 
     def login():
-        told = json.loads(machine.run("nelctl", "cluster", "check", "gamma", "--json", status=None).stdout)
+        told = checks_of(machine, "gamma")
         return next(check for check in told["checks"] if check["name"] == "login")
 
     try:
@@ -424,7 +432,7 @@ PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
 
 
 def test_daemon_whose_scheduler_stands_still_is_killed_and_started_anew(machine):
-    machine.put("/etc/systemd/system/nel-slurmd.service.d/watchdog.conf", "[Service]\nWatchdogSec=4\n")
+    machine.put("/etc/systemd/system/nel-slurmd.service.d/watchdog.conf", "[Service]\nWatchdogSec=15\n")
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", "nel-slurmd")
     pid = machine.main_pid()

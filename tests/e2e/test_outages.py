@@ -15,8 +15,8 @@ class Outage:
     def __init__(self, bed, daemon, model_server):
         self.bed, self.daemon, self.client = bed, daemon, daemon.client
         self.env, self.model_server = model_server.env, model_server
-        self.ending = self.submit(SSHD_AWAY, 16)
-        self.running = {cluster: self.submit(cluster, 40) for cluster in (SSHD_AWAY, SLURMCTLD_AWAY)}
+        self.ending = self.submit(SSHD_AWAY, 32)
+        self.running = {cluster: self.submit(cluster, 72) for cluster in (SSHD_AWAY, SLURMCTLD_AWAY)}
         for job_id in (self.ending, *self.running.values()):
             self.client.wait_job(job_id, lambda job: job["progress"] and job["state"] == "running", "runs")
         bed.ctl(SSHD_AWAY, "sshd", "stop")

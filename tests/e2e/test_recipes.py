@@ -87,7 +87,7 @@ def test_every_block_of_the_recipes_is_a_recipe_with_a_test():
 def test_recipe(service, name):
     daemon, folder = service
     done = subprocess.run(["bash", "-c", FRAME + RECIPES[name]], cwd=folder, env=environment(daemon, folder), text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=90)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert re.fullmatch(PRINTS[name], done.stdout), f"{done.stdout!r}\n{done.stderr}"
 

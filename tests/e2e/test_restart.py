@@ -38,11 +38,11 @@ def check_once(bed, client, evaluation_id, cluster="alpha"):
 def start_in_every_state(bed, model_server, daemon):
     """A daemon with jobs that run, that wait for their time, and, as the last thing, that were sent this moment."""
     client = daemon.start().client
-    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+20"}}
+    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+60"}}
     evaluations = [client.submit(config(bed, model_server, task(20, 2, parallelism=2)), model_server.env)["id"],
                    client.submit(config(bed, model_server, task(), execution=later), model_server.env)["id"]]
-    client.wait_state(f"{evaluations[0]}.0", "running")
     client.wait_state(f"{evaluations[1]}.0", "pending")
+    client.wait_state(f"{evaluations[0]}.0", "running")
     burst = config(bed, model_server, task(8), task(8))
     return evaluations + [client.submit(burst, model_server.env)["id"] for _ in range(4)]
 
@@ -79,7 +79,7 @@ def test_kill_at_random_moments_during_submissions_loses_and_doubles_nothing(bed
                     assert reply.status_code == 202, reply.text
                     done.append(reply.json()["id"])
                     break
-                except requests.ConnectionError:
+                except requests.RequestException:
                     time.sleep(0.05)
 
     submitter = threading.Thread(target=submit_patiently, args=(8,))

@@ -31,7 +31,7 @@ def test_drill_none_twice_and_all_found(bed, model_server, make_daemon, tmp_path
     daemon = make_daemon()
     client = daemon.start().client
     before = client.submit(config(bed, model_server, task(4, 0.5)), model_server.env)["id"]
-    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+20"}}
+    later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+600"}}
     cancelled = client.submit(config(bed, model_server, task(), execution=later), model_server.env)["id"]
     daemon.command("backup", str(tmp_path / "backup"))
     since = [client.post("/v1/evaluations", 202, headers={"Idempotency-Key": str(uuid.uuid4())}, json={

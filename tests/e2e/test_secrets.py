@@ -26,8 +26,8 @@ env -0 | grep -zv '^{name}=' | tr '\\0' '\\n'
 
 def secret_config(bed, model_server):
     """A server with one secret, two tasks with one each, and one more that only the server of the tests sees."""
-    tasks = [task(8, 1.5, parallelism=1, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
-             task(8, 1.5, parallelism=1, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
+    tasks = [task(40, 1.5, parallelism=1, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
+             task(40, 1.5, parallelism=1, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
     body = config(bed, model_server, *tasks)
     body["defaults"][1] = {"deployment": "vllm"}
     del body["target"]

@@ -48,7 +48,7 @@ def neighbour(bed):
     yield start
     for process in made:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -56,8 +56,8 @@ def neighbour(bed):
 
 @submission()
 def dies_unnoticed(site):
-    return site.vllm(task(8, delay_s=2, parallelism=1, **FORGIVING),
-                     deployment={"env_vars": {"NEL_TEST_SERVER_DIE_AFTER_S": "lit:12"}})
+    return site.vllm(task(24, delay_s=2, parallelism=1, **FORGIVING),
+                     deployment={"env_vars": {"NEL_TEST_SERVER_DIE_AFTER_S": "lit:30"}})
 
 
 def test_scores_do_not_count_when_the_server_died_and_the_evaluator_did_not_mind(run):
@@ -69,7 +69,7 @@ def test_scores_do_not_count_when_the_server_died_and_the_evaluator_did_not_mind
 
 @submission()
 def comes_back(site):
-    restarts = "for i in 1 2 3; do NEL_TEST_SERVER_DIE_AFTER_S=$((i == 1 ? 12 : 600)) $SERVE; sleep 16; done"
+    restarts = "for i in 1 2 3; do NEL_TEST_SERVER_DIE_AFTER_S=$((i == 1 ? 30 : 600)) $SERVE; sleep 16; done"
     return site.generic(restarts, task(24, delay_s=2, parallelism=1, **FORGIVING))
 
 
@@ -81,9 +81,9 @@ def test_scores_do_not_count_when_the_server_was_away_for_a_while(run):
 @submission(env={"MODELS_API_KEY": "sk-e2e-model-server-key"})
 def judge_dies(site):
     judge = {"type": "vllm", "image": site.env["NEL_IMAGE"], "checkpoint_path": site.env["NEL_CHECKPOINT"],
-             "served_model_name": "judge", "port": site.port + 2, "env_vars": {"NEL_TEST_SERVER_DIE_AFTER_S": "lit:12"},
+             "served_model_name": "judge", "port": site.port + 2, "env_vars": {"NEL_TEST_SERVER_DIE_AFTER_S": "lit:30"},
              "endpoints": {"chat": "/v1/chat/completions", "health": "/health"}}
-    return site.external(task(8, delay_s=2, parallelism=1), auxiliary_deployments={"judge": judge})
+    return site.external(task(24, delay_s=2, parallelism=1), auxiliary_deployments={"judge": judge})
 
 
 def test_scores_do_not_count_when_the_judge_died(run):

@@ -91,8 +91,8 @@ def test_evaluation_watched_over_the_daemons_death(bed, model_server, make_daemo
     daemon.start()
     client.wait_end(identity)
     wait_for("the listener hears the end", lambda: any(e["kind"] == "evaluation.ended" for e in list(listener.events)))
+    wait_for("the listener is back", lambda: listener.connections >= 2)
     listener.over = True
-    assert listener.connections >= 2
     seqs = [event["seq"] for event in listener.events]
     assert seqs == list(range(1, len(seqs) + 1))
     assert listener.events == client.get("/v1/events?limit=500&after=0")["items"][:len(seqs)]
@@ -132,7 +132,7 @@ def check_metrics(client):
 
 
 LOG = "client-current.log"
-QUESTIONS = 20
+QUESTIONS = 60  # it must not be done before it is preempted
 
 
 class LogReader(threading.Thread):
@@ -152,7 +152,7 @@ class LogReader(threading.Thread):
 
     def open(self, kind, **headers):
         reply = requests.get(self.url, headers={**self.client.session.headers, "Accept": kind, **headers}, stream=True,
-                             timeout=60)
+                             timeout=240)
         reply.raise_for_status()
         return reply
 
@@ -261,7 +261,7 @@ def test_log_followed_to_the_end_over_a_preemption(bed, daemon, model_server):
 
     text, events, returns = TextReader(client, job_id), EventReader(client, job_id), EventReader(client, job_id, patience=1)
     returns.wait("it has come back in the middle", lambda: returns.connections > 2 and events.files and text.got)
-    assert len(remote_readers(bed)) <= 1
+    wait_for("there is one remote reader at most", lambda: len(remote_readers(bed)) <= 1)  # a slow look at the queue passes for one
     node = client.wait_job(job_id, lambda job: job["attempts"][0]["nodes"], "has a node")["attempts"][0]["nodes"]
     bed.submit_as_bob("alpha", "--partition=urgent", f"--nodelist={node}", "--gres=gpu:8", command="sleep 5")
     job, _ = check_resumed(client, job_id, "PREEMPTED", QUESTIONS)

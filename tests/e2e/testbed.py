@@ -63,7 +63,7 @@ class Testbed:
 
     def ctl(self, *arguments):
         done = subprocess.run([SCRIPTS / "ctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=120)
+                              timeout=300)
         assert done.returncode == 0, f"ctl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -29,16 +29,19 @@ class Browser:
         return self.until(lambda: next(iter(self.driver.find_elements(By.CSS_SELECTOR, css)), None), css)
 
     def text(self):
-        return self.driver.execute_script("return document.body.innerText")
+        return self.driver.execute_script("return document.body?.innerText ?? ''")
 
     def sees(self, words):
         self.until(lambda: words in self.text(), repr(words))
 
     def click(self, words, css="button, a"):
-        def found():
-            return next((e for e in self.driver.find_elements(By.CSS_SELECTOR, css)
-                         if e.text.strip() == words and e.is_displayed()), None)
-        self.driver.execute_script("arguments[0].click()", self.until(found, words))
+        def clicked():
+            found = next((e for e in self.driver.find_elements(By.CSS_SELECTOR, css)
+                          if e.text.strip() == words and e.is_displayed()), None)
+            if found is not None:
+                self.driver.execute_script("arguments[0].click()", found)
+            return found is not None
+        self.until(clicked, words)
 
     def sign_in(self, token):
         self.driver.get(self.base + "/")
@@ -66,4 +69,6 @@ def chromium(width=1280, scheme="light", records_requests=False):
         options.add_argument("--force-dark-mode")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", **({"performance": "ALL"} if records_requests else {})})
     options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    driver.set_script_timeout(LONG_S)
+    return driver

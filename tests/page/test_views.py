@@ -112,8 +112,7 @@ def test_a_row_comes_and_changes_with_its_events(ann, daemon):
     ann.go("evaluations?user=ann", "Submitted")
     client = daemon.client("ann")
     made = client.submit(CONFIG).json()["id"]
-    row = ann.find(f".list-row[href$='{made}']")
-    assert "cancelled" not in row.text
+    assert "cancelled" not in ann.until(lambda: ann.find(f".list-row[href$='{made}']").text, "the row")
     client.post(f"/v1/evaluations/{made}/cancel")
     ann.until(lambda: "cancelled" in ann.find(f".list-row[href$='{made}']").text, "the row's new state")
 

@@ -43,7 +43,7 @@ def burst_on_a_strict_sshd(binary, full):
     """Two handshakes at once and not one more, one session in a connection: a burst of work shows no failure."""
     with world(binary) as made:
         node = LoginNode(made, "strict", "MaxStartups 2:100:2\nMaxSessions 1")
-        made.cluster.update(node.settings(), max_sessions=8)
+        made.cluster.update(node.settings(), max_sessions=8, connect_timeout_s=60)
         made.start()
         posters = [threading.Thread(target=made.post, kwargs={"tasks": 2}) for _ in range(40 if full else 16)]
         for poster in posters:
@@ -60,7 +60,7 @@ def burst_on_a_strict_sshd(binary, full):
 
 @scenario
 def idle_sessions_are_closed(binary, full):
-    with world(binary, idle_timeout_s=1) as made:
+    with world(binary, idle_timeout_s=1, connect_timeout_s=60) as made:
         made.start()
         for count in range(1, 3):
             made.post()
@@ -239,7 +239,7 @@ def login_shells_of_many_kinds(binary, full):
     """Noise from start-up files, banners before the version and before the login, shells that are not bash, keys that
     may have no terminal."""
     shells = [path for path in map(shutil.which, ("bash", "dash", "sh", "tcsh", "csh", "zsh", "ksh", "fish")) if path]
-    with world(binary) as made:
+    with world(binary, connect_timeout_s=60) as made:
         motd, home = Path(made.directory, "motd"), Path(made.sim.directory, "home")
         motd.write_text("You are on alpha.\nnel|begin|1\n" * 5)
         for name in (".bashrc", ".cshrc", ".zshenv", ".kshrc"):

@@ -60,6 +60,7 @@ def break_at_random(binary, count, fault):
 def login_node_is_away(binary, full):
     """sshd does not answer for a while: during the submission, and while jobs run and end."""
     with world(binary) as made:
+        made.sim.set(duration_s=8)
         made.start()
         made.post()
         made.await_state(made.evaluations[0], ("pending", "running"))

@@ -29,7 +29,7 @@ def back_up(made, name):
 def found_again(made, evaluations):
     """They are in the store, owned by who submitted them, as soon as the cluster has been looked at."""
     for evaluation in evaluations:
-        until(lambda one=evaluation: made.request("GET", f"/v1/evaluations/{one}")[0] == 200, 60, f"{evaluation} to be found")
+        until(lambda one=evaluation: made.request("GET", f"/v1/evaluations/{one}")[0] == 200, 180, f"{evaluation} to be found")
         if made.evaluation(evaluation)["user"] != "tester":
             raise Wrong(f"{evaluation} is {made.evaluation(evaluation)['user']}'s")
 

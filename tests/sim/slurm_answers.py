@@ -108,7 +108,7 @@ def accounting_fails_or_hangs_and_squeue_goes_on(binary, full):
             made.end_all("COMPLETED")
             time.sleep(3)
             other = made.post()
-            made.await_state(other, "running", 15)
+            made.await_state(other, "running", 40)
             if not made.are_running(ended):
                 raise Wrong(f"an end was guessed: {made.describe(ended)}")
             until(lambda: "accounting, which knows how it ended and does not answer: sacct" in

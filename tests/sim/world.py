@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,9 @@ import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/api"))
+from ports import free_port  # noqa: E402
+
 ENDS = ("succeeded", "failed", "cancelled", "budget_exhausted")
 LIVE = ("PENDING", "RUNNING")
 
@@ -48,8 +52,7 @@ class Sim:
 
     def __init__(self, directory):
         self.directory = directory
-        self.environment = dict(os.environ, NEL_SIM_DIR=directory)
-        self.environment.pop("NEL_SIM_PORT", None)
+        self.environment = dict(os.environ, NEL_SIM_DIR=directory, NEL_SIM_PORT=str(free_port()))
         self._run("up")
         with open(f"{directory}/env", encoding="utf-8") as file:
             self.settings = dict(line.rstrip("\n").split("=", 1) for line in file)
@@ -465,13 +468,6 @@ def world(binary, **cluster):
         raise
     finally:
         made.close(keep=failed and bool(os.environ.get("NEL_SIM_KEEP")))
-
-
-def free_port():
-    import socket
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def sshd_sessions(listener):

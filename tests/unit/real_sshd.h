@@ -97,14 +97,16 @@ static inline void sshd_keygen(const struct real_sshd *d, const char *name, cons
 		abort();
 }
 
+/* Bound, and not listened on, until the program ends: nobody else is given the port, and sshd, which sets SO_REUSEADDR,
+ * may have it. */
 static inline int sshd_free_port(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof a;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || getsockname(fd, (struct sockaddr *)&a, &size) != 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
+	    bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || getsockname(fd, (struct sockaddr *)&a, &size) != 0)
 		abort();
-	close(fd);
 	return ntohs(a.sin_port);
 }
 

@@ -13,7 +13,7 @@
 #include "real_sshd.h"
 
 #define LIMIT_MS 60000
-#define SILENCE_MS 1500
+#define SILENCE_MS 5000
 
 struct sample {
 	struct reading reading; /* first */

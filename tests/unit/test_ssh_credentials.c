@@ -220,10 +220,10 @@ static void test_run_that_hangs_is_ended_with_its_group(void **state)
 	CLEANUP(credential_done) struct credential c = {0};
 	struct nel_err err = {0};
 	assert_int_equal(run_program("trap '' TERM; sleep 1000 & echo $! >child; echo $$ >leader; wait; sleep 1000",
-				     1000, NULL, &c, &err),
+				     3000, NULL, &c, &err),
 			 -1);
 	assert_int_equal(err.kind, NEL_DENIED);
-	assert_non_null(strstr(err.msg, "did not end within 1 s (credential_timeout_s)"));
+	assert_non_null(strstr(err.msg, "did not end within 3 s (credential_timeout_s)"));
 	assert_false(is_alive("child"));
 	assert_false(is_alive("leader"));
 }
