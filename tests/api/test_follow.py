@@ -100,11 +100,11 @@ class Job:
 
     def attempt(self, number, slurm_id):
         self.daemon.execute("INSERT OR IGNORE INTO script_bodies (hash, text) VALUES ('none', '')")
+        self.daemon.execute("UPDATE chains SET attempt = ?, slurm_job_id = ? WHERE seq = (SELECT chain FROM jobs WHERE id = ?)", number, slurm_id, self.id)
         self.daemon.execute(
             "INSERT OR REPLACE INTO attempts (chain, number, jobs, job_name, time_limit_s, intended_at, slurm_job_id,"
             " script_header, script_body) SELECT chain, ?, json_array(id), ?, 60, 1, ?, '', 'none' FROM jobs WHERE id = ?",
             number, f"{self.id}-{number}-{slurm_id}", slurm_id, self.id)
-        self.daemon.execute("UPDATE chains SET attempt = ?, slurm_job_id = ? WHERE seq = (SELECT chain FROM jobs WHERE id = ?)", number, slurm_id, self.id)
 
     def end(self):
         self.daemon.execute("UPDATE jobs SET state = 'failed', reason = 'it was the test' WHERE id = ?", self.id)
@@ -199,8 +199,8 @@ def test_current_log_goes_on_into_the_next_attempt(daemon, job):
     assert (data["name"], data["attempt"]) == ("client-71.log", 1)
     append(job.logs / "client-71.log", b"first\n")
     assert follower.read(6) == b"first\n" and follower.last_id == "client-71.log:6"
-    append(job.logs / "client-71.log", b"last words\n")
     job.attempt(2, "72")
+    append(job.logs / "client-71.log", b"last words\n")
     data, rest = follower.until("file")
     assert rest == b"last words\n" and (data["name"], data["attempt"], data["offset"]) == ("client-72.log", 2, 0)
     append(job.logs / "client-72.log", b"second\n")

@@ -68,7 +68,7 @@ def login_node_is_away(binary, full):
         os.kill(pid, signal.SIGSTOP)
         made.sim.cut()
         made.post()
-        time.sleep(4)
+        time.sleep(9)  # the jobs end meanwhile
         if set(made.states(made.evaluations[1])) - {"queued", "submitting"}:
             raise Wrong(f"submitted to a login node that is away: {made.describe(made.evaluations[1])}")
         os.kill(pid, signal.SIGCONT)
