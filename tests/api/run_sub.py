@@ -99,7 +99,7 @@ CONTAINER = {
 printf '%s\\n' "$*" >"$STAND/evaluator-argv"
 env -0 >"$STAND/evaluator-env"
 echo $$ >"$STAND/evaluator-pid"
-[[ ! -e $STAND/evaluator-stubborn ]] || { trap '' TERM; while :; do /bin/sleep 0.1; done; }
+[[ ! -e $STAND/evaluator-stubborn ]] || { trap '' TERM; touch "$STAND/evaluator-started"; while :; do /bin/sleep 0.1; done; }
 [[ ! -e $STAND/evaluator-waits ]] || { trap 'touch "$ARTIFACTS/.nemo_evaluator_interrupted"; exit 0' TERM
     touch "$STAND/evaluator-started"; while :; do /bin/sleep 0.1; done; }
 [[ ! -e $STAND/evaluator-results ]] || cp -P "$STAND/evaluator-results" "$ARTIFACTS/results.yml"

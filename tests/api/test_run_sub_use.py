@@ -14,7 +14,7 @@ SMI = """#!/bin/bash
 cat "$STAND/gpus"
 """
 METRICS = """# TYPE vllm:request_success_total counter
-vllm:request_success_total{finished_reason="stop",model_name="m"} %s
+vllm:request_success_total{finished_reason="stop",model_name="m"} %d.0
 vllm:request_success_total{finished_reason="length",model_name="m"} 2.0
 vllm:num_requests_running{model_name="m"} 1.0
 """
@@ -23,17 +23,30 @@ vllm:num_requests_running{model_name="m"} 1.0
 def sampled(make, gpus, limit=None, golden="vllm", nodes=1):
     run = make(golden, nodes)
     if gpus is not None:
-        run.set("gpus", gpus)
+        show(run, gpus)
         smi = run.stand / "bin/nvidia-smi"
         smi.write_text(SMI)
         smi.chmod(0o755)
     curl = run.stand / "bin/curl"
     curl.write_text(curl.read_text().replace('print("200"', """if sys.argv[-1].endswith("/metrics") and has("metrics"):
-    print(open(os.environ["STAND"] + "/metrics").read())
+    if has("requests-finish"):  # one from each look to the next
+        with open(os.environ["STAND"] + "/requests-finish", "a+") as file:
+            file.write(".")
+            count = file.tell()
+    else:
+        count = 7
+    print(open(os.environ["STAND"] + "/metrics").read() % count)
 print("200\""""))
     if limit:
         run.edit("readonly NEL_TOTAL_NODES=", f"readonly NEL_IDLE_LIMIT_S={limit}\nreadonly NEL_TOTAL_NODES=")
     return run
+
+
+def show(run, gpus):
+    """What nvidia-smi says from now on."""
+    new = run.stand / "gpus.new"
+    new.write_text(gpus)
+    new.rename(run.stand / "gpus")
 
 
 def use_of(run):
@@ -61,6 +74,18 @@ def run_until_sampled(run, enough=lambda use: use[0] >= 5, **env):
     process.terminate()
     run.finish(process)
     return use_of(run)
+
+
+def idle_once_started(run, how):
+    """Runs it to its end; its GPUs have work until the evaluator is there. Returns the exit code."""
+    gpus = (run.stand / "gpus").read_text()
+    show(run, "0, 95\n")
+    (run.stand / "evaluator-started").unlink(missing_ok=True)
+    run.set(how)
+    process = run.start()
+    wait_for(run.stand / "evaluator-started")
+    show(run, gpus)
+    return run.finish(process)
 
 
 @pytest.mark.parametrize("gpus, env, mean, low", [
@@ -94,8 +119,11 @@ def test_nothing_is_sampled_before_the_server_is_ready(make):
     server.write_text(server.read_text().replace("touch", "while [[ -e $STAND/server-waits ]]; do /bin/sleep 0.1; done\ntouch"))
     process = run.start()
     wait_for(run.stand / "server-argv")
-    wait_until(lambda: len(run.calls("curl")) > 5)
+    asked = len(run.calls("curl"))
+    time.sleep(2)  # longer than it may be idle
+    wait_until(lambda: len(run.calls("curl")) > asked + 5)
     assert use_of(run) is None
+    show(run, "0, 95\n")
     (run.stand / "server-waits").unlink()
     assert run.finish(process) == 0, run.log
     assert fate_of(run) is None
@@ -103,9 +131,8 @@ def test_nothing_is_sampled_before_the_server_is_ready(make):
 
 def test_an_idle_evaluation_is_stopped_and_says_so(make):
     run = sampled(make, "0, 3\n", limit=2)
-    run.set("metrics", METRICS % "7.0")
-    run.set("evaluator-waits")
-    assert run.run() == 123, run.log
+    run.set("metrics", METRICS)
+    assert idle_once_started(run, "evaluator-waits") == 123, run.log
     assert "neither the GPUs nor the servers have done anything for 2 s (execution.idle_limit)" in run.log
     assert fate_of(run) == "IDLE"
     assert (run.artifacts / ".nemo_evaluator_interrupted").exists()
@@ -114,6 +141,7 @@ def test_an_idle_evaluation_is_stopped_and_says_so(make):
     # A later start of the attempt adds to what was sampled.
     before = use_of(run)
     (run.stand / "evaluator-waits").unlink()
+    show(run, "0, 95\n")
     assert run.run() == 0, run.log
     assert fate_of(run) is None and use_of(run)[0] >= before[0]
 
@@ -121,33 +149,24 @@ def test_an_idle_evaluation_is_stopped_and_says_so(make):
 def test_an_idle_evaluation_that_ignores_the_signal_is_killed(make):
     run = sampled(make, "0, 3\n", limit=1)
     run.edit("stop_grace_s=30", "stop_grace_s=1")
-    run.set("evaluator-stubborn")
-    assert run.run() == 123, run.log
+    assert idle_once_started(run, "evaluator-stubborn") == 123, run.log
     assert "the evaluation is killed" in run.log and fate_of(run) == "IDLE"
 
 
 @pytest.mark.parametrize("gpus, counted", [("0, 0\n1, 10\n", False), ("0, 0\n", True)])
 def test_a_gpu_that_works_or_a_request_that_is_finished_is_not_idle(make, gpus, counted):
     run = sampled(make, gpus, limit=2)
-    finished = 0
-
-    def enough(use):
-        nonlocal finished
-        finished += 1
-        if counted:
-            new = run.stand / "metrics.new"
-            new.write_text(METRICS % f"{finished}.0")
-            new.rename(run.stand / "metrics")
-        return use[0] >= 25
-
-    use = run_until_sampled(run, enough)
+    if counted:
+        run.set("metrics", METRICS)
+        run.set("requests-finish")
+    use = run_until_sampled(run, lambda use: use[0] >= 25)
     assert fate_of(run) != "IDLE" and "idle_limit" not in run.log
-    assert use[3] == 0 or counted
+    assert use[3] == 0
 
 
 def test_of_several_nodes_gpus_alone_do_not_tell(make):
     """Those of the other nodes are not seen from here; a counter is."""
     run = sampled(make, "0, 0\n", limit=1, golden="instances", nodes=6)
     assert run_until_sampled(run, lambda use: use[0] >= 15)[3] == 0
-    run.set("metrics", METRICS % "1.0")
-    assert run.run() == 123, run.log
+    run.set("metrics", METRICS)
+    assert idle_once_started(run, "evaluator-waits") == 123, run.log
