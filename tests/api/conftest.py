@@ -126,7 +126,7 @@ def check_pages_of_whole(client, path, key=None):
 
 
 class Daemon:
-    def __init__(self, folder, beta_port=None, limits="", listen=("127.0.0.1:0",), more=""):
+    def __init__(self, folder, beta_port=None, limits="", listen=None, more=""):
         self.folder = folder
         self.settings = folder / "settings.yaml"
         self.database = folder / "nel.db"
@@ -144,6 +144,7 @@ class Daemon:
         for name in ("requests_per_second", "failed_logins_per_minute"):
             if name not in limits:
                 limits += f", {name}: 100000"
+        listen = listen or (f"127.0.0.1:{free_port()}",)  # the same after a restart
         listens = "".join(f"  - {address}\n" for address in (f"unix:{self.socket}", *listen))
         self.settings.write_text(f"""\
 listen:

@@ -247,8 +247,6 @@ def test_many_writers_no_listener_misses_or_repeats(ann, daemon):
 def test_kill_and_restart_listener_comes_again_and_misses_nothing(fresh):
     daemon = fresh()
     daemon.start()
-    port = daemon.ports[0]
-    daemon.settings.write_text(daemon.settings.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     everything, narrow = Listener(daemon), Listener(daemon, "kind=evaluation.submitted")
     made = []
     for _ in range(3):

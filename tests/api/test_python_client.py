@@ -100,7 +100,6 @@ def test_what_it_needs_to_begin_is_said(tmp_path, monkeypatch):
 def test_events_miss_and_repeat_nothing_when_the_service_is_killed(fresh):
     daemon = fresh()
     daemon.start()
-    daemon.settings.write_text(daemon.settings.read_text().replace("127.0.0.1:0", f"127.0.0.1:{daemon.port()}"))
     nel = nel_slurmd.Client(daemon.base, daemon.tokens["ann"], patience_s=60)
     nel.submit(CONFIG)
     events = nel.events(after=0)

@@ -67,7 +67,7 @@ def test_reload_wrong_file_is_refused_and_the_old_settings_stay(reloads):
 
 
 def test_reload_what_wants_a_restart_is_said(reloads):
-    reloads.write(reloads.text.replace("nel.db", "other.db").replace("127.0.0.1:0", "127.0.0.1:1"))
+    reloads.write(reloads.text.replace("nel.db", "other.db").replace(f"  - 127.0.0.1:{reloads.daemon.port()}", "  - 127.0.0.1:1"))
     log = reloads.hup()
     assert log.count("wants a restart") == 2 and "key=database" in log and "key=listen" in log
     reloads.daemon.client("ann").submit()
