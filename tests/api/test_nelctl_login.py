@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import CONFIG, Daemon, wait_until
 from issuer import Issuer
-from test_nelctl import Nel
+from nel_command import NEL, Nel
 from test_oidc import settings
 
 
@@ -103,13 +103,8 @@ def test_a_code_that_nobody_enters_expires(nel, issuer):
 ])
 def test_issuers_that_do_not_fit_are_said(nel, issuer, document, says):
     issuer.document = document
-    done = subprocess.run([nel_path(), "login"], env=nel.env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([NEL, "login"], env=nel.env, capture_output=True, text=True, timeout=60)
     assert done.returncode in (4, 6) and says in done.stderr and kept(nel) is None
-
-
-def nel_path():
-    import test_nelctl
-    return test_nelctl.NEL
 
 
 def test_who_is_not_let_in_keeps_nothing(nel, issuer):

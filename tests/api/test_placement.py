@@ -4,7 +4,7 @@ tests/e2e/test_placement.py."""
 import pytest
 import yaml
 from conftest import CONFIG, prepared_in, wait_until
-from test_nelctl import Nel
+from nel_command import Nel
 
 PATHS = {"alpha": {"models": "/alpha/models", "data": "/alpha/data"}, "beta": {"models": "/beta/models"}}
 
