@@ -147,8 +147,9 @@ def test_run_of_a_server_that_is_gone_before_it_is_stopped_fails_whatever_the_ev
     run = make("vllm")
     # It answers, then leaves while the evaluation runs.
     (run.stand / "container/vllm").write_text(
-        '#!/bin/bash\ntouch "$STAND/healthy"\nwhile [[ ! -e $STAND/evaluating ]]; do /bin/sleep 0.1; done\n')
-    (run.stand / "container/nemo-evaluator").write_text('#!/bin/bash\ntouch "$STAND/evaluating"\n/bin/sleep 3\n')
+        '#!/bin/bash\ntouch "$STAND/healthy"\nwhile [[ ! -e $STAND/evaluating ]]; do /bin/sleep 0.1; done\ntouch "$STAND/left"\n')
+    (run.stand / "container/nemo-evaluator").write_text(
+        '#!/bin/bash\ntouch "$STAND/evaluating"\nwhile [[ ! -e $STAND/left ]]; do /bin/sleep 0.1; done\n/bin/sleep 3\n')
     assert run.run() == 1
     assert "gave up: a server was away while the evaluation ran, so its scores do not count: logs/server-0-" in run.log
     assert not (run.job_dir / ".attempts/1/results").exists()
