@@ -93,6 +93,8 @@ static bool note_times(struct chain_row *chain, struct job_row *job, struct atte
 /* What a job that does not wait for its start waits on: "" nothing. */
 static const char *held_up(const char *state)
 {
+	if (state[0] == '\0')
+		return ""; /* Slurm has said nothing of it yet */
 	if (strcmp(state, "SUSPENDED") == 0)
 		return "Slurm: SUSPENDED: an administrator, or a job with a higher priority, has stopped it; it goes "
 		       "on "

@@ -241,8 +241,10 @@ int check_preflight_new(const struct preflight_input *in, struct check_question 
 {
 	/* The names for the script, and its items in the same order; one for each output directory. */
 	bool apptainer = in->containers == CONTAINERS_APPTAINER;
-	const char *const checks[] = {"login", "slurmctld", "sbatch", "accounting",  containers_name(in->containers),
-				      "clock", "account",   "curl",   "output_dirs", NULL};
+	const char *const checks[] = {
+	    "login", "slurmctld", "sbatch", "accounting",  containers_name(in->containers),
+	    "clock", "account",   "curl",   "output_dirs", in->partition != NULL ? "partitions" : NULL,
+	    NULL};
 	const enum check_kind kinds[] = {
 	    CHECK_LOGIN, CHECK_SLURMCTLD, CHECK_VERSION, CHECK_ACCOUNTING, apptainer ? CHECK_APPTAINER : CHECK_PYXIS,
 	    CHECK_CLOCK};
@@ -259,7 +261,7 @@ int check_preflight_new(const struct preflight_input *in, struct check_question 
 	remote_set(&question->data, "NEL_ACCOUNT", in->account != NULL ? in->account : "");
 	remote_array_begin(&question->data, "NEL_PARTITIONS");
 	if (in->partition != NULL)
-		remote_array_add(&question->data, in->partition);
+		add_partition(question, in->partition, "");
 	remote_array_end(&question->data);
 	if (check_items(question, err) != 0)
 		return -1;

@@ -15,16 +15,16 @@ OUTCOMES = {"refused", "passing", "retry", "in_doubt", "limit", "untold", "-"}
 CLASSIFY = """
 source <(sed -n '/^is_away()/,/^}/p' "$1")
 source <(sed -n '/^classify()/,/^}/p' "$2")
-while IFS= read -r message; do
-    classify 1 "$message"
+while IFS= read -r -d '' message; do
+    classify "$3" "$message"
     echo
 done
 """
 
 
-def classify(messages):
-    done = subprocess.run(["bash", "-c", CLASSIFY, "bash", SCRIPTS / "remote_common.sh", SCRIPTS / "remote_submit.sh"],
-                          input="\n".join(messages) + "\n", capture_output=True, text=True, timeout=60)
+def classify(messages, status=1):
+    done = subprocess.run(["bash", "-c", CLASSIFY, "bash", SCRIPTS / "remote_common.sh", SCRIPTS / "remote_submit.sh", str(status)],
+                          input="".join(message + "\0" for message in messages), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout.splitlines()
 
@@ -50,3 +50,15 @@ def test_what_may_have_reached_slurmctld_is_never_sent_again_unasked():
     lost = ["(send failure)", "(receive failure)", "(shutdown failure)"]
     assert classify(f"sbatch: error: Batch job submission failed: Unable to contact slurm controller {part}" for part in lost) == ["in_doubt"] * 3
     assert classify(["sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"]) == ["retry"]
+
+
+def test_an_option_that_sbatch_does_not_take_is_refused_and_a_lost_connection_is_not():
+    """exit(-1): sbatch's own, before it asks anybody; ssh of a site's wrapper ends so, too, when its connection is lost."""
+    assert classify(["sbatch: unrecognized option '--nosuchflag=zz'\nTry \"sbatch --help\" for more information",
+                     "sbatch: error: Invalid --mail-type specification",
+                     "Invalid time specification (pos=0): foo\nsbatch: error: Invalid --begin specification",
+                     "sbatch: error: \"x\" is not a valid node count"], 255) == ["refused"] * 4
+    assert classify(["Timeout, server login2 not responding.", "client_loop: send disconnect", "",
+                     "sbatch: error: Batch job submission failed: Unspecified error",
+                     "sbatch: error: _slurm_submit_batch_job: nothing known"], 255) == ["in_doubt"] * 5
+    assert classify(["sbatch: error: something"], 139) == ["in_doubt"]

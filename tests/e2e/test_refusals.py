@@ -82,6 +82,10 @@ def trouble(bed, model_server, tmp_path_factory):
     bed.ctl("alpha", "key", bed.env["NEL_USER"], "restore")
 
 
+def with_flag(name, value):
+    return {"sbatch_extra_flags": {"exclusive": False, name: value}}
+
+
 @pytest.fixture(scope="module")
 def refusals(bed, model_server, trouble):
     """Configs that a healthy cluster cannot run, all submitted at once: {what: evaluation}."""
@@ -92,6 +96,10 @@ def refusals(bed, model_server, trouble):
         "output_dir": config(bed, model_server, task(), **outside),
         "mount": config(bed, model_server, task(), task(dataset_dir=missing), task()),
         "account": config(bed, model_server, task(), execution={"account": "nobody-s"}),
+        "option": config(bed, model_server, task(), execution=with_flag("nosuchflag", "zz")),
+        "value": config(bed, model_server, task(), execution=with_flag("mail-type", "FOO")),
+        "elsewhere": config(bed, model_server, task(), execution=with_flag("clusters", "beta")),
+        "here": config(bed, model_server, task(), execution=with_flag("clusters", "alpha")),
         "image": config(bed, model_server, task(**own_image)),
         "evaluator": config(bed, model_server, task(), task(extra={"fail_with": 7})),
     }
@@ -174,6 +182,22 @@ def test_account_that_slurm_refuses_fails_with_the_words_of_sbatch(trouble, refu
     assert "Invalid account" in job["reason"]
     assert job["attempts"][0]["slurm_job_id"] is None
     assert not (Path(job["rundir"]) / ".secrets.env").exists()
+
+
+@pytest.mark.parametrize("what, says", [
+    ("option", "unrecognized option '--nosuchflag=zz'"), ("value", "Invalid --mail-type specification"),
+    ("elsewhere", "sbatch_extra_flags.clusters is beta, and jobs are followed on the cluster alpha alone"),
+])
+def test_options_that_sbatch_does_not_take_and_other_clusters_fail_at_once(trouble, refusals, what, says):
+    job = failed_job(trouble, refusals[what])
+    assert says in job["reason"] and len(job["attempts"]) == 1
+    for cluster in ("alpha", "beta"):
+        assert trouble.bed.jobs_of(cluster, job["evaluation"]) == []
+
+
+def test_the_clusters_own_name_may_be_told_to_sbatch(trouble, refusals):
+    job = trouble.client.wait_state(refusals["here"]["id"] + ".0", "succeeded")
+    assert len(trouble.bed.jobs_of("alpha", job["evaluation"])) == 1
 
 
 def test_image_that_is_unknown_fails_with_the_line_of_the_log_that_tells(trouble, refusals):

@@ -775,6 +775,19 @@ static void test_reconcile_a_state_that_is_not_known_never_ends_a_chain(void **s
 	}
 }
 
+static void test_reconcile_a_job_of_which_slurm_has_said_nothing_waits_on_no_state(void **state)
+{
+	(void)state;
+	CLEANUP(job_row_done) struct job_row job = make_job();
+	CLEANUP(attempt_row_done) struct attempt_row attempt = make_attempt();
+	job.state = CHAIN_CANCELLING;
+	mem_freep(&attempt.slurm_state);
+	attempt.slurm_state = NULL;
+	struct observation o = nothing_seen();
+	run(&job, &attempt, &o, &with_accounting);
+	assert_null(job.waiting_on);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -788,6 +801,7 @@ int main(void)
 	    cmocka_unit_test(test_reconcile_revoked_goes_by_the_stamps_or_ends_with_that_reason),
 	    cmocka_unit_test(test_reconcile_suspended_says_so),
 	    cmocka_unit_test(test_reconcile_a_state_that_is_not_known_never_ends_a_chain),
+	    cmocka_unit_test(test_reconcile_a_job_of_which_slurm_has_said_nothing_waits_on_no_state),
 	    cmocka_unit_test(test_reconcile_without_accounting_a_cancelled_script_is_cancelled),
 	    cmocka_unit_test(test_reconcile_in_job_attempts_that_had_nothing_to_do_are_replaced),
 	    cmocka_unit_test(test_reconcile_without_accounting_the_fate_counts_more_than_the_exit_code),

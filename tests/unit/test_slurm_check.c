@@ -572,6 +572,31 @@ static void test_preflight_all_is_there(void **state)
 	assert_output("grep -c -- '--immediate=.*--account=team' \"$FAKE/calls\"", "1");
 }
 
+static void test_preflight_looks_at_the_partition_that_is_named(void **state)
+{
+	(void)state;
+	run("%s", preflight_slurm);
+	static const char *const none[] = {NULL};
+	static const struct {
+		const char *partition;
+		const char *account;
+		enum check_verdict verdict;
+		const char *says;
+	} cases[] = {
+	    {"batch", "team", CHECK_GOOD, "takes jobs of the account team"},
+	    {"batch", NULL, CHECK_GOOD, "takes jobs"},
+	    {"zz", "team", CHECK_BAD, "there is no partition 'zz'; there are: "},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct preflight_input in = {
+		    .account = cases[i].account, .partition = cases[i].partition, .output_dirs = none};
+		CLEANUP(check_reply_done) struct check_reply reply = {0};
+		preflight(&in, &reply);
+		assert_int_equal(reply.count, 9);
+		assert_result(&reply, CHECK_PARTITION, 0, cases[i].verdict, cases[i].says);
+	}
+}
+
 static void test_preflight_every_missing_item_is_named(void **state)
 {
 	(void)state;
@@ -669,6 +694,7 @@ int main(void)
 	    SCRIPT_TEST(test_check_slurm_that_hangs_is_waited_for_once),
 	    SCRIPT_TEST(test_check_many_jobs_only_the_first_are_tried),
 	    SCRIPT_TEST(test_preflight_all_is_there),
+	    SCRIPT_TEST(test_preflight_looks_at_the_partition_that_is_named),
 	    SCRIPT_TEST(test_preflight_every_missing_item_is_named),
 	    cmocka_unit_test_setup_teardown(test_preflight_of_a_cluster_without_pyxis_asks_a_node_for_apptainer,
 					    check_setup, local_teardown),

@@ -47,6 +47,9 @@ static const struct {
     {"chdir", "set execution.output_dir"},
     {"uid", "the job runs as the daemon's identity on the cluster"},
     {"gid", "the job runs as the daemon's identity on the cluster"},
+    {"help", "it submits nothing"},
+    {"usage", "it submits nothing"},
+    {"version", "it submits nothing"},
 };
 
 static void read_place(struct plan_ctx *ctx)
@@ -173,15 +176,40 @@ static bool is_flag_name(const char *name)
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")] == '\0';
 }
 
+/* getopt_long(3), which sbatch reads its options with, takes the beginning of a name for the name. */
 static bool is_owned_flag(const struct reader *r, const char *name, const char *pointer)
 {
+	static const char clusters[] =
+	    "clusters"; /* remote_submit.sh reads its value, and needs it by its whole name */
 	for (size_t i = 0; i < sizeof owned_flags / sizeof owned_flags[0]; i++) {
-		if (strcmp(name, owned_flags[i].flag) != 0)
+		const char *flag = owned_flags[i].flag;
+		if (strncmp(name, flag, strlen(name)) != 0)
 			continue;
-		reader_error(r, pointer, "sbatch's --%s is the daemon's: %s", name, owned_flags[i].instead);
+		if (strcmp(name, flag) == 0)
+			reader_error(r, pointer, "sbatch's --%s is the daemon's: %s", flag, owned_flags[i].instead);
+		else
+			reader_error(
+			    r, pointer,
+			    "To sbatch --%s can be short for --%s, which is the daemon's (%s): write the whole "
+			    "name of the option that is meant",
+			    name, flag, owned_flags[i].instead);
+		return true;
+	}
+	if (strncmp(name, clusters, strlen(name)) == 0 && strcmp(name, clusters) != 0) {
+		reader_error(r, pointer, "To sbatch --%s can be short for --%s: write the whole name of the option",
+			     name, clusters);
 		return true;
 	}
 	return false;
+}
+
+/* sbatch --hint=help and the like print a text, submit nothing and succeed. */
+static bool asks_for_help(const struct reader *r, const char *name, const char *value, const char *pointer)
+{
+	if (value == NULL || strcmp(value, "help") != 0)
+		return false;
+	reader_error(r, pointer, "sbatch --%s=help prints its values and submits nothing", name);
+	return true;
 }
 
 /* true is a bare flag, false and null are left out, all else (0 and "" too) is a value: as the launcher has it. */
@@ -203,7 +231,7 @@ static void read_flag(struct plan_ctx *ctx, const char *name, const json_t *give
 	}
 	if (!json_is_true(given)) {
 		value = reader_value_text(r, given, pointer, READER_LINE);
-		if (value == NULL)
+		if (value == NULL || asks_for_help(r, name, value, pointer))
 			return;
 	}
 	struct eval_plan *plan = ctx->plan;

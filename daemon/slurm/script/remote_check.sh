@@ -233,7 +233,7 @@ look_at_partition() { # LINE
     find_value "$1" State
     [[ $value == UP ]] || trouble="its state is ${value:-unknown}"
     find_value "$1" AllowAccounts
-    in_list "${value:-ALL}" "$NEL_ACCOUNT" || trouble="it is for the accounts $value only"
+    [[ -z $NEL_ACCOUNT ]] || in_list "${value:-ALL}" "$NEL_ACCOUNT" || trouble="it is for the accounts $value only"
     find_value "$1" DenyAccounts
     [[ -z $value ]] || ! in_list "$value" "$NEL_ACCOUNT" || trouble="it is not for the account $NEL_ACCOUNT"
     find_value "$1" AllowGroups
@@ -267,7 +267,7 @@ check_partitions() {
         elif [[ -n $trouble ]]; then
             answer bad "$trouble"
         else
-            answer ok "takes jobs of the account $NEL_ACCOUNT"
+            answer ok "takes jobs${NEL_ACCOUNT:+ of the account $NEL_ACCOUNT}"
         fi
     done
 }

@@ -297,6 +297,7 @@ claim() { # TASK CLAIM
         return 1
     fi
     check_sources "$1" || return 1
+    check_cluster "$1" || return 1
     if ((NEL_IN_JOB)) || [[ -e ${2%/.submitted/*}/.attempts/${2##*/}/job ]]; then
         # The attempt before may have queued this one itself.
         adopt "$1" && return 1
@@ -332,6 +333,23 @@ check_sources() { # TASK
     done
     [[ -z $missing ]] && return 0
     result "$1" refused "not on $host, or not readable by $user: ${missing#, }"
+    return 1
+}
+
+# sbatch's --clusters may name this cluster (which keeps the job here, of a federation) and no other: nobody would follow the
+# job there.
+check_cluster() { # TASK
+    local named own
+    named=$(sed -n 's/^#SBATCH --clusters=//p' "./${NEL_TASK_DIRS[$1]}/run.sub" 2>/dev/null)
+    [[ -n $named ]] || return 0
+    own=$(ask scontrol show config)
+    if [[ ! $'\n'$own =~ $'\n'ClusterName\ *=\ *([^[:space:]]+) ]]; then
+        result "$1" retry 'Slurm does not say the name of its cluster, which sbatch_extra_flags.clusters has to be'
+        return 1
+    fi
+    own=${BASH_REMATCH[1]}
+    [[ ${named,,} == "${own,,}" ]] && return 0
+    result "$1" refused "sbatch_extra_flags.clusters is $named, and jobs are followed on the cluster $own alone: send the evaluation to that cluster of this service"
     return 1
 }
 
@@ -380,6 +398,8 @@ classify() { # STATUS MESSAGE
     *)
         if (($1 == 126 || $1 == 127)) || is_away "$2"; then
             printf passing # sbatch itself could not be run
+        elif (($1 == 255)) && [[ $'\n'$2 == *$'\nsbatch: '* && $2 != *[Ss]ubmi[st]* && $2 != *_submit_* ]]; then
+            printf refused # exit(-1): sbatch does not understand an option (seen with Slurm 22.05), and has asked nobody
         elif (($1 > 128)) || [[ -z $2 ]]; then
             printf in_doubt
         else

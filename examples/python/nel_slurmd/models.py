@@ -1084,7 +1084,7 @@ class Cluster(TypedDict):
 
 
 class PreflightChecksItem(TypedDict):
-    name: Literal['login', 'slurmctld', 'sbatch', 'accounting', 'pyxis', 'apptainer', 'clock', 'account', 'curl', 'output_dir']
+    name: Literal['login', 'slurmctld', 'sbatch', 'accounting', 'pyxis', 'apptainer', 'clock', 'account', 'curl', 'output_dir', 'partition']
     ok: Optional[bool]
     message: str
     hint: TextOrNull
