@@ -52,8 +52,10 @@ def unanswered(driver):
 
     driver.get("about:blank")
     driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     yield block
     block()
+    driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
     driver.execute_cdp_cmd("Network.disable", {})
     driver.get("about:blank")
 
@@ -135,3 +137,14 @@ def test_proxy_names_the_user_below_its_path(driver, behind_nginx):
     finally:
         driver.get("about:blank")
         driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})
+
+
+@pytest.mark.parametrize("part", ["log.js", "main.js", "parts.css"])
+def test_a_page_of_which_a_part_does_not_come_is_loaded_again(driver, daemon, unanswered, part):
+    browser = Browser(driver, daemon.base)
+    unanswered(f"*/page/{part}")
+    driver.get(daemon.base + "/")
+    browser.sees("A part of this page has not come")
+    unanswered()
+    driver.delete_all_cookies()
+    browser.find("#token")
