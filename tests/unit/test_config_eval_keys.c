@@ -119,6 +119,8 @@ static const struct refused refused[] = {
     {EVAL_BASE, "{'deployment': {'checkpoint_path': 'org/model'}}", "/deployment/checkpoint_path", "absolute"},
     {EVAL_BASE, "{'deployment': {'hf_model_handle': 'org/model'}}", "/deployment/hf_model_handle",
      "Do NOT set hf_model_handle when using checkpoint_path"},
+    {EVAL_BASE, "{'deployment': {'hf_model_handle': '/checkpoints'}}", "/deployment/hf_model_handle",
+     "Do NOT set hf_model_handle when using checkpoint_path"},
     {EVAL_BASE, "{'deployment': {'image': 'a b'}}", "/deployment/image", "one word"},
     {EVAL_BASE, "{'deployment': {'image': 'a\\nb'}}", "/deployment/image", "control"},
     {EVAL_BASE, "{'deployment': {'served_model_name': '" MISSING "'}}", "/deployment/served_model_name",
@@ -364,6 +366,9 @@ static void test_eval_config_plan_warns_where_the_launcher_would_do_something_el
 	    {"{}", "/execution/evaluation_gpu_visible", "see no GPU"},
 	    {"{'execution': {'walltime': '2:00'}}", "/execution/walltime", "minutes and seconds to Slurm, 120 s"},
 	    {"{'execution': {'max_walltime': '99:99:99'}}", "/execution/max_walltime", "it counts as 362439 s"},
+	    {"{'execution': {'max_walltime': '7200'}}", "/execution/max_walltime",
+	     "minutes to Slurm and here, 432000 s"},
+	    {"{'execution': {'walltime': '90'}}", "/execution/walltime", "minutes to Slurm and here, 5400 s"},
 	    {"{'evaluation': {'tasks': [{'name': 'hellaswag'}, {'name': 'gsm8k'}, {'name': 'hellaswag'}]}}",
 	     "/evaluation/tasks/2", "as evaluation.tasks[0]"},
 	    {"{'execution': {'cluster': 'alpha', 'mpi': null}}", "/execution", "execution.cluster, execution.mpi"},
@@ -433,6 +438,8 @@ static void test_eval_config_plan_warns_of_what_ends_the_launcher(void **state)
 	    "{'execution': {'gres': null, 'proxy': null, 'auto_export': null}, 'env_vars': null}",
 	    "{'auxiliary_deployments': {'judge': {'type': 'none', 'num_nodes': null}}}",
 	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'hf_model_handle': 'o/m'," VLLM_SIZES "}}}",
+	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE
+	    ", 'checkpoint_path': '/m', 'hf_model_handle': '/checkpoint/hf'," VLLM_SIZES "}}}",
 	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'command': 'serve'}}}",
 	    "{'auxiliary_deployments': {'judge': {" INLINE_JUDGE ", 'command_template': 'serve {port}'}}}",
 	};

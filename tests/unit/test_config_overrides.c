@@ -112,6 +112,23 @@ static void test_value_parse_integers_that_would_be_rounded_are_refused(void **s
 	}
 }
 
+static void test_value_parse_infinities_are_refused_and_words_that_begin_so_are_not(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {"inf", "-Inf", "NaN", "+nan", "[1, inf]", "{a: nan}", "1e400", "-1e400"};
+	static const char *const words[] = {"info", "nano", "inf x", "a-inf"};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct nel_err err = {0};
+		assert_null(value_parse(cases[i], &err));
+		assert_non_null(strstr(err.msg, "has no value in JSON"));
+	}
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		struct nel_err err = {0};
+		CLEANUP(json_freep) json_t *value = value_parse(words[i], &err);
+		assert_string_equal(json_string_value(value), words[i]);
+	}
+}
+
 static void test_value_parse_deep_nesting_is_refused(void **state)
 {
 	(void)state;
@@ -327,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(test_value_parse_follows_hydras_grammar),
 	    cmocka_unit_test(test_value_parse_wrong_values_are_refused),
 	    cmocka_unit_test(test_value_parse_integers_that_would_be_rounded_are_refused),
+	    cmocka_unit_test(test_value_parse_infinities_are_refused_and_words_that_begin_so_are_not),
 	    cmocka_unit_test(test_value_parse_deep_nesting_is_refused),
 	    cmocka_unit_test(test_override_apply_sets_adds_and_deletes),
 	    cmocka_unit_test(test_override_apply_wrong_overrides_say_what_to_do),

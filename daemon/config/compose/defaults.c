@@ -16,7 +16,8 @@
 #define OPTIONS_NAMED_MAX 20
 #define SLURM_DEFAULT "execution: slurm/default"
 
-/* An option chosen for a group from elsewhere: an override, or `override` in a defaults list. The first one counts. */
+/* An option chosen for a group from elsewhere: an override, or `override` in a defaults list. An outer one counts, and
+ * of several overrides the last. */
 struct choice {
 	char *key;       /* "deployment", "deployment@auxiliary_deployments.judge" */
 	json_t *options; /* an array; NULL: the group is deleted */
@@ -149,9 +150,13 @@ static char *resolve_package(const char *parent, const char *package, const char
 	return join(parent, package);
 }
 
+/* The group's own package says no more than none, as in Hydra: deployment@deployment is deployment. */
 static char *choice_key(const char *group, const char *package)
 {
-	return package == NULL ? mem_strdup(group) : mem_printf("%s@%s", group, package);
+	CLEANUP(mem_freep) char *own = dotted(group);
+	if (package == NULL || strcmp(package, own) == 0)
+		return mem_strdup(group);
+	return mem_printf("%s@%s", group, package);
 }
 
 static struct choice *find_choice(struct expansion *x, const char *key)
@@ -162,12 +167,27 @@ static struct choice *find_choice(struct expansion *x, const char *key)
 	return NULL;
 }
 
+static void choice_done(struct choice *choice)
+{
+	free(choice->key);
+	free(choice->pointer);
+	json_decref(choice->options);
+}
+
+/* Takes the choice over. An override comes after those on its left, and before all that a defaults list says. */
 static void add_choice(struct expansion *x, struct choice choice)
 {
-	if (find_choice(x, choice.key) != NULL) { /* an outer one wins over an inner one */
-		free(choice.key);
-		free(choice.pointer);
-		json_decref(choice.options);
+	struct choice *before = find_choice(x, choice.key);
+	if (before != NULL && choice.from == NULL) {
+		choice_done(&choice);
+		return;
+	}
+	if (before != NULL) {
+		if ((before->from->op == OVERRIDE_DELETE) != (choice.from->op == OVERRIDE_DELETE))
+			report_override(x, choice.from,
+					"%s is chosen and deleted by two overrides: leave one of them out", choice.key);
+		choice_done(before);
+		*before = choice;
 		return;
 	}
 	x->choices = mem_realloc(x->choices, x->choice_count + 1, sizeof *x->choices);
@@ -499,11 +519,8 @@ int defaults_expand(const struct defaults_input *in, struct defaults_items *ret_
 	expand_config(&x, &submitted, in->submitted, &list);
 	if (!x.failed)
 		report_unused(&x);
-	for (size_t i = 0; i < x.choice_count; i++) {
-		free(x.choices[i].key);
-		free(x.choices[i].pointer);
-		json_decref(x.choices[i].options);
-	}
+	for (size_t i = 0; i < x.choice_count; i++)
+		choice_done(&x.choices[i]);
 	free(x.choices);
 	if (x.failed)
 		return -1;

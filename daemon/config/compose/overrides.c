@@ -73,7 +73,7 @@ static json_t *parse_yaml_value(const char *text, struct nel_err *err)
 		return json_string("");
 	if (yaml_json_parse(text, strlen(text), false, &value, NULL, NULL, &why) == 0)
 		return value;
-	if (strstr(why.msg, SCALAR_TOO_LARGE) == NULL)
+	if (strstr(why.msg, SCALAR_TOO_LARGE) == NULL && strstr(why.msg, SCALAR_NO_VALUE) == NULL)
 		return json_string(text);
 	*err = why;
 	return NULL;

@@ -65,10 +65,19 @@ static void read_endpoints(const struct plan_ctx *ctx, const json_t *config, con
 		s->health_path = mem_strdup(HEALTH_DEFAULT);
 }
 
-/* With both set, the server would quietly load the handle's model and leave the checkpoint alone. */
+/* Where the container has the checkpoint, or below? */
+static bool is_in_checkpoint(const json_t *handle)
+{
+	const char *path = json_string_value(handle);
+	return path != NULL && (strcmp(path, "/checkpoint") == 0 || str_starts_with(path, "/checkpoint/"));
+}
+
+/* With both set, the server would quietly load the handle's model and leave the checkpoint alone; but the handle may be
+ * the checkpoint's place in the container: the launcher's default command of auxiliaries knows no other. */
 static void check_one_model(const struct plan_ctx *ctx, const json_t *config, const char *base)
 {
-	if (reader_get(config, "checkpoint_path") == NULL || reader_get(config, "hf_model_handle") == NULL)
+	const json_t *handle = reader_get(config, "hf_model_handle");
+	if (reader_get(config, "checkpoint_path") == NULL || handle == NULL || is_in_checkpoint(handle))
 		return;
 	CLEANUP(mem_freep) char *pointer = reader_join(base, "hf_model_handle");
 	reader_error(&ctx->reader, pointer,

@@ -309,6 +309,12 @@ static void warn_walltime(const struct plan_ctx *ctx, const char *key)
 	const char *colon = text == NULL ? NULL : strchr(text, ':');
 	CLEANUP(mem_freep) char *pointer = reader_join("/execution", key);
 	int64_t seconds;
+	if (text != NULL && text[strspn(text, "0123456789")] == '\0' && walltime_parse(text, &seconds) == 0)
+		reader_warn(&ctx->reader, pointer,
+			    "'%s' is minutes to Slurm and here, %" PRId64
+			    " s; to the launcher digits alone are seconds of "
+			    "max_walltime and no walltime: write HH:MM:SS",
+			    text, seconds);
 	if (colon == NULL || walltime_parse(text, &seconds) != 0)
 		return;
 	if (strchr(colon + 1, ':') == NULL && strchr(text, '-') == NULL) {

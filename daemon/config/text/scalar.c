@@ -127,7 +127,7 @@ enum scalar_kind scalar_kind(const char *text)
 	}
 	if (is_real(text)) {
 		clean = digits_of(text, skip_sign(text));
-		return isfinite(strtod(clean, NULL)) ? SCALAR_REAL : SCALAR_STRING;
+		return isfinite(strtod(clean, NULL)) ? SCALAR_REAL : SCALAR_NOT_FINITE;
 	}
 	return SCALAR_STRING;
 }

@@ -14,6 +14,9 @@ enum scalar_kind scalar_kind(const char *text);
 /* What is said of an integer that scalar_value() had to make a real. */
 #define SCALAR_TOO_LARGE "does not fit into 64 bits: quote it if a string is meant, write it with .0 if a float is"
 
+/* And of one that has no value in JSON. */
+#define SCALAR_NO_VALUE "has no value in JSON: quote it if a string is meant"
+
 /* The value of a plain scalar of that kind (SCALAR_NOT_FINITE: the string; SCALAR_INT: a real where it does not fit
  * into 64 bits). A new reference. */
 json_t *scalar_value(const char *text, enum scalar_kind kind);

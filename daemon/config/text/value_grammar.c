@@ -79,6 +79,12 @@ static bool is_real(const char *text)
 	return real && *end == '\0';
 }
 
+static bool is_not_finite(const char *word)
+{
+	const char *p = *word == '-' || *word == '+' ? word + 1 : word;
+	return strcasecmp(p, "inf") == 0 || strcasecmp(p, "nan") == 0;
+}
+
 /* What an unquoted word means. */
 static json_t *word_value(const char *word, struct nel_err *err)
 {
@@ -88,6 +94,10 @@ static json_t *word_value(const char *word, struct nel_err *err)
 		return json_true();
 	if (strcasecmp(word, "false") == 0)
 		return json_false();
+	if (is_not_finite(word)) {
+		err_set(err, NEL_INVALID, "%s " SCALAR_NO_VALUE, word);
+		return NULL;
+	}
 	if (!is_int(word) && !is_real(word))
 		return json_string(word);
 	CLEANUP(str_done) struct str digits = {0};
@@ -103,7 +113,11 @@ static json_t *word_value(const char *word, struct nel_err *err)
 		return NULL;
 	}
 	double real = strtod(str_text(&digits), NULL);
-	return isfinite(real) ? json_real(real) : json_string(word);
+	if (!isfinite(real)) {
+		err_set(err, NEL_INVALID, "%s " SCALAR_NO_VALUE, word);
+		return NULL;
+	}
+	return json_real(real);
 }
 
 /* A string in quotes. Backslashes mean something before the quote character only; interpolations are replaced when a

@@ -214,7 +214,7 @@ static int read_scalar(struct yaml_reader *r, const yaml_event_t *event, json_t 
 	}
 	enum scalar_kind kind = scalar_kind(text);
 	if (kind == SCALAR_NOT_FINITE)
-		return fail(r, event->start_mark, "%s has no value in JSON: quote it if a string is meant", text);
+		return fail(r, event->start_mark, "%s " SCALAR_NO_VALUE, text);
 	*ret_value = scalar_value(text, kind);
 	if (kind == SCALAR_INT && json_is_real(*ret_value)) {
 		json_decref(*ret_value);
