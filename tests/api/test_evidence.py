@@ -199,4 +199,4 @@ def test_nelctl_gate_ends_with_the_verdict(store, tmp_path):
         for sides in ((made["a"], made["b"]), ("model:org/a", "model:org/b")):
             text = nelctl(store, "gate", tmp_path / "policy.json", *sides, code=code)
             assert text.splitlines()[0] == verdict
-    assert "cannot be read" in nelctl(store, "gate", tmp_path / "none", made["a"], made["b"], code=2)
+    assert "can be read" in nelctl(store, "gate", tmp_path / "none", made["a"], made["b"], code=2)

@@ -307,6 +307,42 @@ def test_run_takes_overrides_from_a_file(nel, ann):
     assert "there is no file 'no-such-file'" in nel.err
 
 
+def through_pipes(nel, line, code=0, **env):
+    """A line of bash's, in which nelctl is the command."""
+    done = subprocess.run(["bash", "-c", f'nelctl() {{ "{NEL}" "$@"; }}; {line}'], env={**nel.env, **env}, cwd=nel.folder, text=True,
+                          capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    nel.err = done.stderr
+    return done.stdout.strip()
+
+
+def test_files_may_be_pipes_which_can_be_read_once(nel, ann, daemon):
+    """Over a network that loses a reply, so that what was read is sent twice."""
+    (nel.folder / "config.yaml").write_text(CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: API_KEY"))
+    env = "--env-file <(echo API_KEY=from-a-pipe)"
+    for line in (f"nelctl run <(cat config.yaml) {env}", f"cat config.yaml | nelctl run /dev/stdin {env}",
+                 f"mkfifo named.yaml; cat config.yaml >named.yaml & nelctl run --config named.yaml {env}",
+                 f"nelctl run - --overrides <(echo execution.walltime=00:45:00) {env} <config.yaml"):
+        cutter = Cutter(daemon.port(), lose=1)
+        identity = through_pipes(nel, line, NEL_URL=cutter.url)
+        cutter.close()
+        assert ann.get(f"/v1/evaluations/{identity}/config").text == (nel.folder / "config.yaml").read_text(), line
+    assert ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()["execution"]["walltime"] == "00:45:00"
+    through_pipes(nel, "nelctl secret set OF_A_PIPE --file <(echo s3cret) && nelctl secret rm OF_A_PIPE")
+    assert through_pipes(nel, f'token=$NEL_TOKEN; NEL_TOKEN="" NEL_TOKEN_FILE=<(echo "$token") nelctl whoami') == "ann (user)"
+    through_pipes(nel, f"nelctl gate <(echo '{{}}') {NO_ID} {NO_ID}.0", code=4)
+    assert "policy" not in nel.err
+
+
+def test_directories_and_missing_files_are_refused(nel):
+    for name in (".", "none", "/dev/fd/99"):
+        for words in (["run", name], ["run", "config.yaml", "--overrides", name], ["run", "config.yaml", "--env-file", name],
+                      ["campaign", "create", name], ["campaign", "create", "config.yaml", "--config", name],
+                      ["secret", "set", "X", "--file", name]):
+            nel(*words, code=2)
+            assert f"there is no file '{name}' that can be read" in nel.err, words
+
+
 def set_beginning(daemon, identity, digits):
     daemon.execute("UPDATE evaluations SET id = ?1 || substr(id, 9) WHERE id = ?2", digits, identity)
     daemon.execute("UPDATE jobs SET id = ?1 || substr(id, 9), evaluation = ?1 || substr(evaluation, 9) WHERE evaluation = ?2", digits,
@@ -436,6 +472,13 @@ def test_campaigns_ids_may_be_cut_short_and_options_stand_anywhere(nel, daemon):
                         (["show", first, second], "one id")):
         nel("campaign", *words, code=2)
         assert says in nel.err, words
+
+
+def test_campaign_and_its_config_may_be_pipes(nel):
+    (nel.folder / "campaign.json").write_text(json.dumps({
+        "name": "pipes", "parameter": "target.api_endpoint.model_id", "values": ["org/a"], "live": 1}))
+    made = through_pipes(nel, "nelctl campaign create <(cat campaign.json) --config <(cat config.yaml)")
+    assert nel("campaign", "cancel", made).startswith(f"{made}  cancelled  pipes")
 
 
 def test_campaign_of_the_examples_is_taken(nel):
