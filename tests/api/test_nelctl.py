@@ -33,7 +33,8 @@ def test_manual_has_what_exit_codes_tokens_and_replies_are():
     text = re.sub(r" \.\n", ".\n", text)
     codes = dict(re.findall(r"^\.TP\n(\d)\n(.*?)(?=^\.TP|^\.SH)", text.partition("EXIT STATUS")[2], re.M | re.S))
     assert sorted(codes) == list("0123456")
-    assert "With gate:\nblock." in codes["1"] and "With gate also:\ninconclusive." in codes["2"]
+    assert "With gate:\nblock." in codes["1"] and "With gate:\ninconclusive ,\nand nothing else." in codes["2"]
+    assert "With gate also:\nused wrongly" in codes["4"]
     assert "With cluster check and run --check also:\na check is not ok" in codes["4"]
     assert "A login (see login) comes before the default file" in text
     assert re.search(r"without a body, as to secret set and\s+secret rm, prints nothing", text)
