@@ -268,6 +268,19 @@ def test_kill_and_resume(nel, ann):
     nel("resume", identity, "--reset-budget", "--nonsense", code=2)
 
 
+def test_kill_and_resume_say_what_was_accepted_and_no_state_from_before(nel):
+    identity = nel("run", "config.yaml").strip()
+    nel("kill", identity)
+    wait_until(lambda: "  cancelled  " in nel("status", identity), "it is cancelled")
+    assert nel("kill", identity) == f"{identity}  cancelled\n"
+    assert nel("resume", identity) == f"{identity}  resuming\n"
+    for before, words, says in (("failed", ["resume"], "resuming"), ("running", ["resume"], "resuming"), ("running", ["kill"], "cancelling"),
+                                ("queued", ["kill"], "cancelling"), ("failed", ["kill"], "failed"), ("budget_exhausted", ["kill"], "budget_exhausted")):
+        with answering(lambda _, before=before: (202, {}, {"id": NO_ID, "state": before})) as url:
+            assert nel(*words, NO_ID, env={"NEL_URL": url}) == f"{NO_ID}  {says}\n"
+            assert json.loads(nel(*words, NO_ID, "--json", env={"NEL_URL": url}))["state"] == before
+
+
 def test_busy_service_is_asked_again_as_late_as_it_says(nel):
     busy = 429, {"Retry-After": 1}, {"title": "Too Many Requests", "status": 429, "detail": "slowly"}
     replies = iter([busy, busy, (200, {}, {"user": "ann", "role": "user"}), busy])
