@@ -111,6 +111,21 @@ def test_run_of_a_wrong_config_shows_every_place(nel):
     assert "/execution/account" in nel.err and "(422)" in nel.err
 
 
+def test_one_error_is_said_once(nel):
+    (nel.folder / "campaign.json").write_text(json.dumps({"name": "x", "parameter": "a.b", "values": ["1"]}))
+    nel("campaign", "create", "campaign.json", code=4)
+    assert nel.err == "nelctl: Bad Request (400): /config: must be an object or a string of YAML\n"
+    nel("run", "config.yaml", "--strict", "-o", "+execution.partitoin=x", code=4)
+    assert nel.err.count("did you mean 'partition'") == 1
+    assert nel.err.startswith("nelctl: Unprocessable Content (422): the config has 1 problem:\n  line 5, column 1: /execution/partitoin: Unknown")
+    place = {"line": None, "column": None, "pointer": "", "message": "wrong"}
+    for detail, errors, told in (("wrong", [place], "wrong\n"), ("both", [place] * 2, "both\n  wrong\n  wrong\n"), ("wrong", [], "wrong\n"),
+                                 ("other", [place], "other\n  wrong\n"), ("a\nb", [place | {"message": "b"}], "a b\n")):
+        with answering(lambda _, detail=detail, errors=errors: (400, {}, {"title": "T", "status": 400, "detail": detail, "errors": errors})) as url:
+            nel("whoami", code=4, env={"NEL_URL": url})
+        assert nel.err == f"nelctl: T (400): {told}", detail
+
+
 def test_run_strict_and_dry_run_store_nothing(nel, ann):
     before = len(ann.get("/v1/evaluations?limit=500").json()["items"])
     nel("run", "config.yaml", "--strict", "-o", "+execution.partitoin=x", code=4)
