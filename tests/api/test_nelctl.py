@@ -60,7 +60,10 @@ def test_manual_has_what_exit_codes_tokens_and_replies_are():
     (["cluster", "check", "alpha", "beta"], "one cluster"), (["secret", "ls", "X"], "takes no name"),
     (["secret", "rm", "X", "Y"], "one name"), (["info", NO_ID, "--config", "--logs"], "one of --config and --logs"),
     (["artifacts", "--list", f"{NO_ID}.0"], "no option --list"), (["artifacts", f"{NO_ID}.0", "x", "--tar"], "a path or --tar"),
-    (["--version"], "nel-slurmd --version"),
+    (["--version"], "nel-slurmd --version"), (["ls", "--limit", "0"], "--limit must be 1 or more"), (["ls", "--limit=00"], "1 or more"),
+    (["results", "--limit", "0", "--csv"], "1 or more"), (["campaign", "ls", "--limit", "0"], "1 or more"),
+    (["logs", "--tail", "0", f"{NO_ID}.0"], "--tail must be 1 or more"), (["status", "--watch=yes", NO_ID], "--watch=yes"),
+    (["ls", "--statue=x"], "--statue=x"), (["ls", "--limit="], "whole number"),
 ])
 def test_wrong_arguments_end_with_2(nel, words, says):
     assert nel(*words, code=2) == "" and says in nel.err
@@ -325,6 +328,23 @@ def test_run_understands_the_launcher_s_options(nel, ann):
     assert "execution.auto_export.destinations" in nel.err
     nel("skills", code=2)
     assert "launcher's" in nel.err
+
+
+def test_options_may_have_their_value_behind_an_equals_sign(nel, ann):
+    """And a value that looks like one stays whole."""
+    (nel.folder / "equals.env").write_text("")
+    identity = nel("run", "--config=config.yaml", "--override=execution.walltime=00:20:00", "--label=equals=a=b", "--label", "--limit=5=x",
+                   "--env-file=equals.env", "-o", "++execution.sbatch_comment=--key=5", "--task=lm-evaluation-harness.ifeval").strip()
+    evaluation = ann.get(f"/v1/evaluations/{identity}").json()
+    assert evaluation["labels"] == {"equals": "a=b", "--limit": "5=x"} and len(evaluation["jobs"]) == 1
+    resolved = ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()["execution"]
+    assert (resolved["walltime"], resolved["sbatch_comment"]) == ("00:20:00", "--key=5")
+    assert identity in nel("ls", "--label=equals=a=b", "--limit=1") and identity not in nel("ls", "--label=equals=a=b", "--state=failed")
+    assert json.loads(nel("ls", "--label=equals=a=b", "--limit=010", "--json"))["items"][0]["id"] == identity
+    valued = set(re.search(r"^readonly valued='(.*?)'", NEL.read_text(), re.M | re.S)[1].split())
+    assert valued == {*re.findall(r"[[|] ?--([a-z-]+) (?:[A-Z]|local|csv)", nel("help")), "override", "task", "tasks", "env_file", "config"}
+    assert nel("whoami", env={"NEL_PATIENCE": "08"}) == "ann (user)\n"
+    assert nel("info", identity, "--config", "--json") == nel("info", "--config", identity)
 
 
 def test_run_takes_overrides_from_a_file(nel, ann):
