@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT, Daemon, wait_until
+from nel_command import answering
 from test_scores import add_score, finish, submit
 
 SCORES = {  # task: (a's value and error, b's), each of 1,000 samples
@@ -169,10 +170,10 @@ def test_a_wrong_policy_is_told(store, ann, policy, words):
     assert words in gate(ann, store[1], policy, 400)["detail"]
 
 
-def nelctl(store, *words, code=0):
+def nelctl(store, *words, code=0, env=None):
     daemon, _ = store
     done = subprocess.run([ROOT / "examples/nelctl", *words], env={"PATH": "/usr/bin:/bin", "NEL_URL": daemon.base,
-                          "NEL_TOKEN": daemon.tokens["ann"], "LC_ALL": "C.UTF-8"}, text=True, capture_output=True, timeout=60)
+                          "NEL_TOKEN": daemon.tokens["ann"], "LC_ALL": "C.UTF-8", **(env or {})}, text=True, capture_output=True, timeout=60)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -199,4 +200,23 @@ def test_nelctl_gate_ends_with_the_verdict(store, tmp_path):
         for sides in ((made["a"], made["b"]), ("model:org/a", "model:org/b")):
             text = nelctl(store, "gate", tmp_path / "policy.json", *sides, code=code)
             assert text.splitlines()[0] == verdict
-    assert "cannot be read" in nelctl(store, "gate", tmp_path / "none", made["a"], made["b"], code=2)
+    assert "can be read" in nelctl(store, "gate", tmp_path / "none", made["a"], made["b"], code=4)
+
+
+def test_nelctl_gate_without_a_verdict_ends_with_no_code_of_one(store, tmp_path):
+    sides = [store[1][name] for name in "ab"]
+    good, text, listed, bad = (tmp_path / name for name in ("good.json", "text", "list.json", "bad.json"))
+    for file, content in ((good, '{"tasks": {"gains": {}}}'), (text, "tasks: {}"), (listed, "[]"), (bad, '{"tasks": {"gains": {"dorp": 1}}}')):
+        file.write_text(content)
+    for words, says in (([tmp_path / "none", *sides], "there is no file"), ([tmp_path, *sides], "there is no file"),
+                        ([text, *sides], "no JSON object"), ([listed, *sides], "no JSON object"), ([bad, *sides], "dorp"), ([good], "two runs"),
+                        ([good, "x", sides[1]], "no id"), ([good, sides[0], "model:org/none"], "(404)"), (["--frobnicate", *sides], "no file")):
+        assert says in nelctl(store, "gate", *words, code=4), words
+    words = ["gate", good, *sides]
+    for env, code in (({"NEL_URL": "nowhere"}, 4), ({"NEL_PATIENCE": "long"}, 4), ({"TMPDIR": str(tmp_path / "none")}, 4),
+                      ({"NEL_TOKEN": "", "NEL_TOKEN_FILE": "/nonexistent"}, 4), ({"NEL_TOKEN": "nel_wrong"}, 5),
+                      ({"NEL_URL": "http://127.0.0.1:1", "NEL_PATIENCE": "0"}, 6)):
+        nelctl(store, *words, code=code, env=env)
+    for reply in ({"verdict": None, "rules": []}, "<p>a proxy's page</p>"):
+        with answering(lambda _, reply=reply: (200, {}, reply)) as url:
+            assert "no verdict" in nelctl(store, *words, code=6, env={"NEL_URL": url})

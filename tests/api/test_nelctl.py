@@ -33,7 +33,8 @@ def test_manual_has_what_exit_codes_tokens_and_replies_are():
     text = re.sub(r" \.\n", ".\n", text)
     codes = dict(re.findall(r"^\.TP\n(\d)\n(.*?)(?=^\.TP|^\.SH)", text.partition("EXIT STATUS")[2], re.M | re.S))
     assert sorted(codes) == list("0123456")
-    assert "With gate:\nblock." in codes["1"] and "With gate also:\ninconclusive." in codes["2"]
+    assert "With gate:\nblock." in codes["1"] and "With gate:\ninconclusive ,\nand nothing else." in codes["2"]
+    assert "With gate also:\nused wrongly" in codes["4"]
     assert "With cluster check and run --check also:\na check is not ok" in codes["4"]
     assert "A login (see login) comes before the default file" in text
     assert re.search(r"without a body, as to secret set and\s+secret rm, prints nothing", text)
@@ -59,7 +60,10 @@ def test_manual_has_what_exit_codes_tokens_and_replies_are():
     (["cluster", "check", "alpha", "beta"], "one cluster"), (["secret", "ls", "X"], "takes no name"),
     (["secret", "rm", "X", "Y"], "one name"), (["info", NO_ID, "--config", "--logs"], "one of --config and --logs"),
     (["artifacts", "--list", f"{NO_ID}.0"], "no option --list"), (["artifacts", f"{NO_ID}.0", "x", "--tar"], "a path or --tar"),
-    (["--version"], "nel-slurmd --version"),
+    (["--version"], "nel-slurmd --version"), (["ls", "--limit", "0"], "--limit must be 1 or more"), (["ls", "--limit=00"], "1 or more"),
+    (["results", "--limit", "0", "--csv"], "1 or more"), (["campaign", "ls", "--limit", "0"], "1 or more"),
+    (["logs", "--tail", "0", f"{NO_ID}.0"], "--tail must be 1 or more"), (["status", "--watch=yes", NO_ID], "--watch=yes"),
+    (["ls", "--statue=x"], "--statue=x"), (["ls", "--limit="], "whole number"),
 ])
 def test_wrong_arguments_end_with_2(nel, words, says):
     assert nel(*words, code=2) == "" and says in nel.err
@@ -108,6 +112,21 @@ def test_run_of_a_wrong_config_shows_every_place(nel):
     assert re.search(r"line \d+, column \d+: /execution/mounts/mount_hom: .*mount_home", nel.err)
     assert re.search(r"^  warning: line \d+, column \d+: /execution/a: Unknown key", nel.err, re.M)
     assert "/execution/account" in nel.err and "(422)" in nel.err
+
+
+def test_one_error_is_said_once(nel):
+    (nel.folder / "campaign.json").write_text(json.dumps({"name": "x", "parameter": "a.b", "values": ["1"]}))
+    nel("campaign", "create", "campaign.json", code=4)
+    assert nel.err == "nelctl: Bad Request (400): /config: must be an object or a string of YAML\n"
+    nel("run", "config.yaml", "--strict", "-o", "+execution.partitoin=x", code=4)
+    assert nel.err.count("did you mean 'partition'") == 1
+    assert nel.err.startswith("nelctl: Unprocessable Content (422): the config has 1 problem:\n  line 5, column 1: /execution/partitoin: Unknown")
+    place = {"line": None, "column": None, "pointer": "", "message": "wrong"}
+    for detail, errors, told in (("wrong", [place], "wrong\n"), ("both", [place] * 2, "both\n  wrong\n  wrong\n"), ("wrong", [], "wrong\n"),
+                                 ("other", [place], "other\n  wrong\n"), ("a\nb", [place | {"message": "b"}], "a b\n")):
+        with answering(lambda _, detail=detail, errors=errors: (400, {}, {"title": "T", "status": 400, "detail": detail, "errors": errors})) as url:
+            nel("whoami", code=4, env={"NEL_URL": url})
+        assert nel.err == f"nelctl: T (400): {told}", detail
 
 
 def test_run_strict_and_dry_run_store_nothing(nel, ann):
@@ -267,6 +286,19 @@ def test_kill_and_resume(nel, ann):
     nel("resume", identity, "--reset-budget", "--nonsense", code=2)
 
 
+def test_kill_and_resume_say_what_was_accepted_and_no_state_from_before(nel):
+    identity = nel("run", "config.yaml").strip()
+    nel("kill", identity)
+    wait_until(lambda: "  cancelled  " in nel("status", identity), "it is cancelled")
+    assert nel("kill", identity) == f"{identity}  cancelled\n"
+    assert nel("resume", identity) == f"{identity}  resuming\n"
+    for before, words, says in (("failed", ["resume"], "resuming"), ("running", ["resume"], "resuming"), ("running", ["kill"], "cancelling"),
+                                ("queued", ["kill"], "cancelling"), ("failed", ["kill"], "failed"), ("budget_exhausted", ["kill"], "budget_exhausted")):
+        with answering(lambda _, before=before: (202, {}, {"id": NO_ID, "state": before})) as url:
+            assert nel(*words, NO_ID, env={"NEL_URL": url}) == f"{NO_ID}  {says}\n"
+            assert json.loads(nel(*words, NO_ID, "--json", env={"NEL_URL": url}))["state"] == before
+
+
 def test_busy_service_is_asked_again_as_late_as_it_says(nel):
     busy = 429, {"Retry-After": 1}, {"title": "Too Many Requests", "status": 429, "detail": "slowly"}
     replies = iter([busy, busy, (200, {}, {"user": "ann", "role": "user"}), busy])
@@ -298,6 +330,23 @@ def test_run_understands_the_launcher_s_options(nel, ann):
     assert "launcher's" in nel.err
 
 
+def test_options_may_have_their_value_behind_an_equals_sign(nel, ann):
+    """And a value that looks like one stays whole."""
+    (nel.folder / "equals.env").write_text("")
+    identity = nel("run", "--config=config.yaml", "--override=execution.walltime=00:20:00", "--label=equals=a=b", "--label", "--limit=5=x",
+                   "--env-file=equals.env", "-o", "++execution.sbatch_comment=--key=5", "--task=lm-evaluation-harness.ifeval").strip()
+    evaluation = ann.get(f"/v1/evaluations/{identity}").json()
+    assert evaluation["labels"] == {"equals": "a=b", "--limit": "5=x"} and len(evaluation["jobs"]) == 1
+    resolved = ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()["execution"]
+    assert (resolved["walltime"], resolved["sbatch_comment"]) == ("00:20:00", "--key=5")
+    assert identity in nel("ls", "--label=equals=a=b", "--limit=1") and identity not in nel("ls", "--label=equals=a=b", "--state=failed")
+    assert json.loads(nel("ls", "--label=equals=a=b", "--limit=010", "--json"))["items"][0]["id"] == identity
+    valued = set(re.search(r"^readonly valued='(.*?)'", NEL.read_text(), re.M | re.S)[1].split())
+    assert valued == {*re.findall(r"[[|] ?--([a-z-]+) (?:[A-Z]|local|csv)", nel("help")), "override", "task", "tasks", "env_file", "config"}
+    assert nel("whoami", env={"NEL_PATIENCE": "08"}) == "ann (user)\n"
+    assert nel("info", identity, "--config", "--json") == nel("info", "--config", identity)
+
+
 def test_run_takes_overrides_from_a_file(nel, ann):
     (nel.folder / "site.overrides").write_text("# of the site\n\nexecution.walltime=00:30:00\r\n  # and\nexecution.account=team")
     identity = nel("run", "config.yaml", "--overrides", "site.overrides", "-o", "execution.account=other").strip()
@@ -305,6 +354,42 @@ def test_run_takes_overrides_from_a_file(nel, ann):
     assert (config["execution"]["walltime"], config["execution"]["account"]) == ("00:30:00", "other")
     nel("run", "config.yaml", "--overrides", "no-such-file", code=2)
     assert "there is no file 'no-such-file'" in nel.err
+
+
+def through_pipes(nel, line, code=0, **env):
+    """A line of bash's, in which nelctl is the command."""
+    done = subprocess.run(["bash", "-c", f'nelctl() {{ "{NEL}" "$@"; }}; {line}'], env={**nel.env, **env}, cwd=nel.folder, text=True,
+                          capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    nel.err = done.stderr
+    return done.stdout.strip()
+
+
+def test_files_may_be_pipes_which_can_be_read_once(nel, ann, daemon):
+    """Over a network that loses a reply, so that what was read is sent twice."""
+    (nel.folder / "config.yaml").write_text(CONFIG.replace("model_id: org/model", "model_id: org/model\n    api_key_name: API_KEY"))
+    env = "--env-file <(echo API_KEY=from-a-pipe)"
+    for line in (f"nelctl run <(cat config.yaml) {env}", f"cat config.yaml | nelctl run /dev/stdin {env}",
+                 f"mkfifo named.yaml; cat config.yaml >named.yaml & nelctl run --config named.yaml {env}",
+                 f"nelctl run - --overrides <(echo execution.walltime=00:45:00) {env} <config.yaml"):
+        cutter = Cutter(daemon.port(), lose=1)
+        identity = through_pipes(nel, line, NEL_URL=cutter.url)
+        cutter.close()
+        assert ann.get(f"/v1/evaluations/{identity}/config").text == (nel.folder / "config.yaml").read_text(), line
+    assert ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()["execution"]["walltime"] == "00:45:00"
+    through_pipes(nel, "nelctl secret set OF_A_PIPE --file <(echo s3cret) && nelctl secret rm OF_A_PIPE")
+    assert through_pipes(nel, f'token=$NEL_TOKEN; NEL_TOKEN="" NEL_TOKEN_FILE=<(echo "$token") nelctl whoami') == "ann (user)"
+    through_pipes(nel, f"nelctl gate <(echo '{{}}') {NO_ID} {NO_ID}.0", code=4)
+    assert "policy" not in nel.err
+
+
+def test_directories_and_missing_files_are_refused(nel):
+    for name in (".", "none", "/dev/fd/99"):
+        for words in (["run", name], ["run", "config.yaml", "--overrides", name], ["run", "config.yaml", "--env-file", name],
+                      ["campaign", "create", name], ["campaign", "create", "config.yaml", "--config", name],
+                      ["secret", "set", "X", "--file", name]):
+            nel(*words, code=2)
+            assert f"there is no file '{name}' that can be read" in nel.err, words
 
 
 def set_beginning(daemon, identity, digits):
@@ -436,6 +521,13 @@ def test_campaigns_ids_may_be_cut_short_and_options_stand_anywhere(nel, daemon):
                         (["show", first, second], "one id")):
         nel("campaign", *words, code=2)
         assert says in nel.err, words
+
+
+def test_campaign_and_its_config_may_be_pipes(nel):
+    (nel.folder / "campaign.json").write_text(json.dumps({
+        "name": "pipes", "parameter": "target.api_endpoint.model_id", "values": ["org/a"], "live": 1}))
+    made = through_pipes(nel, "nelctl campaign create <(cat campaign.json) --config <(cat config.yaml)")
+    assert nel("campaign", "cancel", made).startswith(f"{made}  cancelled  pipes")
 
 
 def test_campaign_of_the_examples_is_taken(nel):

@@ -35,6 +35,24 @@ def test_watch_ends_with_the_evaluation(nel, ann, daemon, state, code):
     client.stderr.close()
 
 
+@pytest.mark.parametrize("state, code", [("succeeded", 0), ("failed", 1), ("cancelled", 3)])
+def test_watch_and_wait_with_json_print_one_reply_alone(nel, state, code):
+    evaluation = {"id": NO_ID, "version": 1, "warnings": [], "jobs": [
+        {"id": f"{NO_ID}.0", "task": "t", "progress": None, "waiting_on": "slurm", "reason": "told so", "warnings": ["a warning"]}]}
+    states = ["queued", "queued", "running", "running", state]
+    for words, first in ((["status", NO_ID, "--watch"], False), (["run", "config.yaml", "--wait"], True)):
+        left = list(states)
+
+        def reply(path, left=left):
+            now = left.pop(0) if left else state
+            return 200, {}, evaluation | {"state": now, "jobs": [evaluation["jobs"][0] | {"state": now}]}
+
+        with answering(reply) as url:
+            told = json.loads(nel(*words, "--json", code=code, env={"NEL_URL": url}))
+        assert told["state"] == ("queued" if first else state), words
+        assert (f"{NO_ID}; running; t running" in nel.err) == first
+
+
 def test_watch_in_a_terminal_draws_bars(nel, ann, daemon):
     identity = ann.submit().json()["id"]
     set_state(daemon, identity, "succeeded")
@@ -319,3 +337,6 @@ def test_a_part_of_a_model_s_or_task_s_name_does(nel, ann):
     for words in (["--model", "quite-special"], ["--model", "special", "--task", "IFEVAL"], ["--model", "org/Quite-Special-7B"]):
         assert [line.split()[0] for line in nel("ls", *words).splitlines()[1:]] == [identity], words
     assert nel("ls", "--model", "special", "--task", "gsm8k").splitlines()[1:] == []
+    # and of what the help says that it wants a whole name:
+    nel("compare", "model:special", "model:special", code=4)
+    assert "(404)" in nel.err
