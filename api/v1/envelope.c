@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -210,6 +211,9 @@ int envelope_take(const char *body, size_t size, const json_t *root, struct subm
 int envelope_parse(const char *body, size_t size, struct submission *ret_submission, json_t **ret_errors,
 		   struct nel_err *err)
 {
+	size_t mark_size = utf8_mark_size(body, size);
+	body += mark_size;
+	size -= mark_size;
 	CLEANUP(json_freep) json_t *root = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
 	if (json_object_get(root, "config") == NULL) {
 		struct submission s = {.json = true};
