@@ -166,6 +166,8 @@ static void test_envelope_parse_forms_give_the_config(void **state)
 	} cases[] = {
 	    {"{\"evaluation\": 1}", "{\"evaluation\": 1}", true, 0, 0},
 	    {"[1]", "[1]", true, 0, 0},
+	    {"{}", "{}", true, 0, 0},
+	    {"{\"env\": {}, \"target\": {}}", "{\"env\": {}, \"target\": {}}", true, 0, 0},
 	    {"\xef\xbb\xbf{\"config\": \"a: 1\"}", "a: 1", false, 0, 0},
 	    {"{broken", "{broken", true, 0, 0},
 	    {"{\"config\": \"a: 1\\nb: 2\\n\"}", "a: 1\nb: 2\n", false, 0, 0},
@@ -216,6 +218,7 @@ static void test_envelope_parse_wrong_members_are_pointed_at(void **state)
 	} cases[] = {
 	    {"{\"config\": 1}", "/config"},
 	    {"{\"config\": null}", "/config"},
+	    {"{\"env\": {}}", "/config"},
 	    {"{\"\\u0063onfig\": {}}", "/config"},
 	    {"{\"config\": {}, \"dryrun\": true}", "/dryrun"},
 	    {"{\"config\": {}, \"a/b\": true}", "/a~1b"},
