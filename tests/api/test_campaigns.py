@@ -140,6 +140,9 @@ def test_what_is_wrong_in_the_envelope_is_told_as_of_a_submission(server):
     ann = server.client("ann")
     problem = ann.post("/v1/campaigns", 400, json=wanted(overrides=[1], labels={"a:b": "c"}, env={"1": "x"})).json()
     assert [e["pointer"] for e in problem["errors"]] == ["/overrides/0", "/env/1", "/labels/a:b"]
+    without = {k: v for k, v in wanted().items() if k != "config"}
+    problem = ann.post("/v1/campaigns", 400, json=without).json()
+    assert problem["detail"] == "/config: is missing: an object or a string of YAML" and problem["errors"][0]["pointer"] == "/config"
     text = '{"name": "curve", "parameter": "a.b",\n "values": ["x"], "config":\n   {"execution": {"type": "slurmm"}}}'
     problem = ann.post("/v1/campaigns", 422, data=text, headers={"Content-Type": "application/json"}).json()
     assert (3, 19) in [(e["line"], e["column"]) for e in problem["errors"]]  # of "type"
