@@ -87,7 +87,7 @@ static int check_head(struct request *request, bool on_unix, struct nel_err *err
 		return -1;
 	if (auth_check(request, on_unix, err) != 0 && !request->keys_missing)
 		return -1;
-	return request_check_length(request, err);
+	return request_check_encoding(request, err) != 0 ? -1 : request_check_length(request, err);
 }
 
 /* What every handler may rely on. */

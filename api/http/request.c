@@ -150,6 +150,17 @@ int request_check_length(struct request *request, struct nel_err *err)
 	return 0;
 }
 
+int request_check_encoding(struct request *request, struct nel_err *err)
+{
+	const char *encoding = request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
+	if (!request_is_write(request) || encoding == NULL || strcasecmp(encoding, "identity") == 0)
+		return 0;
+	request_add_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity");
+	return request_fail(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
+			    "Content-Encoding %.64s is not understood here: send the body as it is, without one",
+			    encoding);
+}
+
 int request_take_body(struct request *request, const char *data, size_t size, struct nel_err *err)
 {
 	request->body_seen += size;
@@ -194,9 +205,15 @@ int request_read_object(struct request *request, json_t **ret_object, struct nel
 	if (request->body.len == 0)
 		return 0;
 	if (media_kind_of(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)) != MEDIA_JSON) {
-		request_add_header(request, "Accept-Post", "application/json");
+		CLEANUP(str_done) struct str types = {0};
+		str_append(&types, "application/json");
+		if (request->other_type != NULL)
+			str_appendf(&types, ", %s", request->other_type);
+		request_add_header(request, "Accept-Post", str_text(&types));
 		return request_fail(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, err, NEL_INVALID,
-				    "a body must be application/json here");
+				    "a body must be application/json%s%s here",
+				    request->other_type != NULL ? " or " : "",
+				    request->other_type != NULL ? request->other_type : "");
 	}
 	CLEANUP(json_freep)
 	json_t *body = json_loadb(request->body.data, request->body.len, JSON_REJECT_DUPLICATES, NULL);

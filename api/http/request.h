@@ -63,6 +63,7 @@ struct request {
 
 	struct str body;
 	size_t body_limit;
+	const char *other_type; /* what a body may be beside JSON; NULL: nothing */
 	uint64_t body_seen;
 	struct request_audit audit;
 	bool changes_nothing; /* a write by its method, but a dry run */
@@ -125,6 +126,9 @@ int request_fail(struct request *request, int status, struct nel_err *err, enum 
 
 /* Before the body: refuses one that is announced larger than the limit. */
 int request_check_length(struct request *request, struct nel_err *err);
+
+/* Before the body: refuses one that is compressed, or encoded in another way (RFC 9110, section 8.4). */
+int request_check_encoding(struct request *request, struct nel_err *err);
 
 /* Takes a piece of the body; only a write's is kept. INVALID with status 413 when it is more than the limit; the
  * request is then refused and further pieces are dropped. */

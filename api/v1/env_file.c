@@ -1,9 +1,10 @@
 /* Owns the syntax of env files: that of python-dotenv (its parser.py), which the launcher reads them with; what that
- * skips with a warning is an error here. */
+ * skips with a warning is an error here, and a byte order mark at the start is skipped. */
 #include "api/v1/env_file.h"
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -130,7 +131,7 @@ int env_file_parse(const char *text, size_t size, struct submission *s, struct n
 	if (memchr(text, '\0', size) != NULL)
 		return err_set(err, NEL_INVALID, "the env file has a NUL byte");
 	CLEANUP(mem_freep) char *copy = mem_dup(text, size);
-	struct env_scan scan = {.at = copy, .line = 1};
+	struct env_scan scan = {.at = copy + utf8_mark_size(text, size), .line = 1};
 	int result = 0;
 	while (*scan.at != '\0' && result == 0) {
 		scan.at += strspn(scan.at, SPACE);

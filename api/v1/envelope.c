@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -99,6 +100,10 @@ static void take_config_text(const char *text, size_t size, struct submission *s
 /* An object is taken as its bytes in the body, so that numbers stay as written and errors show true places. */
 static void parse_config(const char *body, size_t size, const json_t *config, struct submission *s, json_t *errors)
 {
+	if (config == NULL) {
+		add_error(errors, "/config", "is missing: an object or a string of YAML");
+		return;
+	}
 	if (json_is_string(config)) {
 		take_config_text(json_string_value(config), json_string_length(config), s);
 		return;
@@ -160,14 +165,45 @@ static void parse_pairs(const json_t *object, const char *pointer,
 	}
 }
 
+static const char *const members[] = {"config", "overrides", "env", "labels", NULL};
+
+static const char *nearest_member(const char *name)
+{
+	return str_nearest(name, members, sizeof members / sizeof *members - 1);
+}
+
+/* An object without a config is an envelope when it has, perhaps mistyped, what an envelope has, and no section of a
+ * config. */
+static bool is_envelope(const json_t *root)
+{
+	static const char *const sections[] = {"defaults",   "execution", "deployment", "auxiliary_deployments",
+					       "evaluation", "target",    "export",     "env_vars",
+					       NULL};
+	const char *name = NULL;
+	json_t *value = NULL;
+	bool found = false;
+	if (json_object_get(root, "config") != NULL)
+		return true;
+	json_object_foreach((json_t *)root, name, value) {
+		if (str_in(name, sections))
+			return false;
+		found = found || str_in(name, members) || nearest_member(name) != NULL;
+	}
+	return found;
+}
+
 static void check_members(const json_t *envelope, json_t *errors)
 {
-	static const char *const known[] = {"config", "overrides", "env", "labels", NULL};
 	const char *name = NULL;
 	json_t *value = NULL;
 	json_object_foreach((json_t *)envelope, name, value) {
-		if (!str_in(name, known))
-			add_member_error(errors, "", name, "unknown field; known are config, overrides, env, labels");
+		const char *near = nearest_member(name);
+		CLEANUP(mem_freep)
+		char *message =
+		    mem_printf("unknown field;%s%s%s known are config, overrides, env, labels",
+			       near != NULL ? " did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
+		if (!str_in(name, members))
+			add_member_error(errors, "", name, message);
 		if (json_array_size(errors) > SUBMIT_ENV_MAX)
 			return;
 	}
@@ -210,8 +246,11 @@ int envelope_take(const char *body, size_t size, const json_t *root, struct subm
 int envelope_parse(const char *body, size_t size, struct submission *ret_submission, json_t **ret_errors,
 		   struct nel_err *err)
 {
+	size_t mark_size = utf8_mark_size(body, size);
+	body += mark_size;
+	size -= mark_size;
 	CLEANUP(json_freep) json_t *root = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
-	if (json_object_get(root, "config") == NULL) {
+	if (!is_envelope(root)) {
 		struct submission s = {.json = true};
 		take_config_text(body, size, &s);
 		*ret_submission = s;

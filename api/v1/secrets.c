@@ -90,6 +90,7 @@ static int parse_value(struct request *request, json_t **ret_body, const char **
 		*ret_size = request->body.len;
 		return 0;
 	}
+	request->other_type = text_type;
 	if (body_object(request, fields, ret_body, err) != 0)
 		return -1;
 	const json_t *value = json_object_get(*ret_body, "value");

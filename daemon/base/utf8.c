@@ -1,6 +1,8 @@
 /* UTF-8 as RFC 3629 defines it. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *text, size_t size, uint32_t *ret_code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -36,4 +38,10 @@ bool utf8_ok(const char *text, size_t size)
 		i += length;
 	}
 	return true;
+}
+
+size_t utf8_mark_size(const char *text, size_t size)
+{
+	static const char mark[] = {'\xef', '\xbb', '\xbf'};
+	return size >= sizeof mark && memcmp(text, mark, sizeof mark) == 0 ? sizeof mark : 0;
 }

@@ -13,4 +13,7 @@ size_t utf8_decode(const char *text, size_t size, uint32_t *ret_code);
 /* Is all of it UTF-8? */
 bool utf8_ok(const char *text, size_t size);
 
+/* The size of the byte order mark (U+FEFF) that the text begins with, as some editors write it; 0: there is none. */
+size_t utf8_mark_size(const char *text, size_t size);
+
 #endif

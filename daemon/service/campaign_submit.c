@@ -157,6 +157,16 @@ int campaign_check_value(struct service *service, struct db *db, const struct ca
 	return service_plan(service, db, &request.submit, ret_reply, err);
 }
 
+int campaign_plan_run(struct service *service, struct db *db, const struct campaign_row *campaign,
+		      const struct actor *actor, const char *value, char ret_hash[SECRET_HASH_SIZE],
+		      struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	CLEANUP(value_request_done) struct value_request request = {0};
+	if (value_request_init(service, campaign, actor, value, &request, err) != 0)
+		return -1;
+	return service_plan_run(service, db, &request.submit, ret_hash, ret_reply, err);
+}
+
 struct place {
 	int64_t campaign;
 	int64_t position;

@@ -14,6 +14,11 @@ int campaign_check_value(struct service *service, struct db *db, const struct ca
 			 const struct actor *actor, const char *value, struct submit_reply_to_client *ret_reply,
 			 struct nel_err *err);
 
+/* As service_plan_run(), of the value as it is, converted or not. */
+int campaign_plan_run(struct service *service, struct db *db, const struct campaign_row *campaign,
+		      const struct actor *actor, const char *value, char ret_hash[SECRET_HASH_SIZE],
+		      struct submit_reply_to_client *ret_reply, struct nel_err *err);
+
 /* As service_submit(), of the value's conversion, for a campaign that has one (config/plan/plan_convert.h): an
  * evaluation of one job. Which it is is stored in the same transaction; CONFLICT as below. */
 int campaign_submit_conversion(struct service *service, struct db *db, const struct campaign_row *campaign,

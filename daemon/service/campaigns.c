@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "config/compose/overrides.h"
 #include "config/plan/plan_convert.h"
+#include "config/text/reader.h"
 #include "db/audit.h"
 #include "db/campaign_scores.h"
 #include "service/apart.h"
@@ -111,14 +113,82 @@ static int check_convert(const json_t *convert, struct submit_reply_to_client *r
 	return err_set(err, NEL_INVALID, "convert: %s", errors.items[0].message);
 }
 
-/* One that stands for them all. */
+/* One that stands for them all; free() it. */
+static char *first_value(const struct campaign_request *request)
+{
+	return request->watch != NULL ? mem_printf("%s/checkpoint", request->watch->directory)
+				      : mem_strdup(request->values[0]);
+}
+
 static int check_first_value(struct service *service, struct db *db, const struct campaign_request *request,
 			     const struct campaign_row *row, struct submit_reply_to_client *reply, struct nel_err *err)
 {
-	CLEANUP(mem_freep)
-	char *value = request->watch != NULL ? mem_printf("%s/checkpoint", request->watch->directory)
-					     : mem_strdup(request->values[0]);
+	CLEANUP(mem_freep) char *value = first_value(request);
 	return campaign_check_value(service, db, row, request->base->actor, value, reply, err);
+}
+
+/* What the plan warns of the parameter, or of what it lies in, as a key that nothing reads; NULL: nothing. */
+static const char *find_unread(const json_t *warnings, const char *parameter)
+{
+	CLEANUP(mem_freep) char *wanted = override_pointer(parameter);
+	size_t i = 0;
+	const json_t *warning = NULL;
+	json_array_foreach(warnings, i, warning) {
+		const char *message = json_string_value(json_object_get(warning, "message"));
+		const char *pointer = json_string_value(json_object_get(warning, "pointer"));
+		size_t size = strlen(pointer);
+		if (str_starts_with(message, READER_UNKNOWN_KEY) && strncmp(wanted, pointer, size) == 0 &&
+		    (wanted[size] == '/' || wanted[size] == '\0'))
+			return message;
+	}
+	return NULL;
+}
+
+static int refuse_parameter(const char *parameter, const char *warning, struct submit_reply_to_client *reply,
+			    struct nel_err *err)
+{
+	CLEANUP(problems_done) struct problems errors = {0};
+	const char *hint = warning != NULL ? strstr(warning, "; ") : NULL;
+	problems_add(&errors, "/parameter", 0, 0,
+		     "the parameter %s makes no difference: no key of the plan reads it, and every value would be "
+		     "the same evaluation%s",
+		     parameter, hint != NULL ? hint : "");
+	reply->errors = problems_to_json(&errors);
+	return err_set(err, NEL_INVALID, "%s", errors.items[0].message);
+}
+
+/* The value after the first one, or what might be one. */
+static char *second_value(const struct campaign_request *request)
+{
+	if (request->watch != NULL)
+		return mem_printf("%s/checkpoint-2", request->watch->directory);
+	return request->value_count > 1 ? mem_strdup(request->values[1]) : mem_printf("%s-2", request->values[0]);
+}
+
+/* A parameter that is mistyped would evaluate one thing as often as there are values. Not all keys of execution show in
+ * what runs: there only those that the plan does not know are refused. */
+static int check_difference(struct service *service, struct db *db, const struct campaign_request *request,
+			    const struct campaign_row *row, struct submit_reply_to_client *reply, struct nel_err *err)
+{
+	const struct actor *actor = request->base->actor;
+	CLEANUP(mem_freep) char *first = first_value(request);
+	CLEANUP(mem_freep) char *second = second_value(request);
+	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client one = {0};
+	CLEANUP(submit_reply_to_client_done) struct submit_reply_to_client other = {0};
+	char hashes[2][SECRET_HASH_SIZE];
+	struct nel_err why = {0};
+	if (strcmp(first, second) == 0)
+		return 0;
+	if (campaign_plan_run(service, db, row, actor, first, hashes[0], &one, &why) != 0 ||
+	    campaign_plan_run(service, db, row, actor, second, hashes[1], &other, &why) != 0) {
+		if (why.kind == NEL_INVALID)
+			return 0; /* it makes a difference */
+		*err = why;
+		return -1;
+	}
+	const char *warning = find_unread(one.warnings, row->parameter);
+	bool reads = warning == NULL && str_starts_with(row->parameter, "execution.");
+	return reads || strcmp(hashes[0], hashes[1]) != 0 ? 0 : refuse_parameter(row->parameter, warning, reply, err);
 }
 
 static int fill_row(const struct campaign_request *request, struct campaign_row *row, struct nel_err *err)
@@ -207,7 +277,8 @@ int service_make_campaign(struct service *service, struct db *db, const struct c
 	if (check(service, db, request, err) != 0 || check_convert(request->convert, ret_reply, err) != 0 ||
 	    check_baseline(db, request->baseline, err) != 0 || fill_row(request, &row, err) != 0 ||
 	    seal_env(service, base, &row, err) != 0 ||
-	    check_first_value(service, db, request, &row, ret_reply, err) != 0)
+	    check_first_value(service, db, request, &row, ret_reply, err) != 0 ||
+	    check_difference(service, db, request, &row, ret_reply, err) != 0)
 		return -1;
 	CLEANUP(db_rollbackp) struct db *tx = db;
 	if (db_begin(db, err) != 0)

@@ -32,10 +32,10 @@ struct campaign_request {
 };
 
 /* The first value (of a watch: one that may come) is planned as a submission is, so that mistakes of the config are
- * told now: INVALID, with ret_reply->errors. Then the campaign is stored, and its runner woken. INVALID also for a
- * parameter, a value or a watch that cannot be, or where the maker is nobody on the watch's cluster; CONFLICT: the
- * Idempotency-Key belongs to another request (clash), or the person has CAMPAIGNS_OPEN_MAX campaigns. ret_reply->id is
- * the campaign's. */
+ * told now: INVALID, with ret_reply->errors; so is a parameter of which two values would run the same. Then the
+ * campaign is stored, and its runner woken. INVALID also for a parameter, a value or a watch that cannot be, or where
+ * the maker is nobody on the watch's cluster; CONFLICT: the Idempotency-Key belongs to another request (clash), or the
+ * person has CAMPAIGNS_OPEN_MAX campaigns. ret_reply->id is the campaign's. */
 int service_make_campaign(struct service *service, struct db *db, const struct campaign_request *request,
 			  struct submit_reply_to_client *ret_reply, struct nel_err *err);
 

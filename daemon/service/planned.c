@@ -647,6 +647,30 @@ int planned_describe(const struct planned *planned, const char *evaluation, int6
 	return *ret_document != NULL ? 0 : err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
 }
 
+int planned_run_hash(const struct planned *planned, char ret_hash[SECRET_HASH_SIZE], struct nel_err *err)
+{
+	const struct eval_plan *plan = planned->plan;
+	CLEANUP(json_freep) json_t *jobs = json_array();
+	size_t shown = 0;
+	size_t i = 0;
+	json_t *job = NULL;
+	if (describe_jobs(planned, "0000000000000000", plan->output_dir, PLANNED_SHOWN_MAX, jobs, &shown, err) != 0)
+		return -1;
+	json_array_foreach(jobs, i, job) {
+		json_t *config = json_copy(plan->jobs[i].evaluator_config);
+		json_object_del(config, "metadata");
+		json_object_set_new(job, "config", config);
+		json_object_del(job, "files");
+	}
+	json_array_append_new(jobs, json_pack("{s:s?, s:s?}", "model", plan->model, "cluster",
+					      planned->cluster != NULL ? planned->cluster->name : NULL));
+	CLEANUP(mem_freep) char *text = json_dumps(jobs, JSON_COMPACT | JSON_SORT_KEYS);
+	if (text == NULL)
+		return err_set(err, NEL_INTERNAL, "the plan cannot be put into JSON");
+	secret_hash(text, ret_hash);
+	return 0;
+}
+
 int planned_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		     struct check_question **ret_question, struct nel_err *err)
 {

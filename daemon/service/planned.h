@@ -57,6 +57,10 @@ int planned_describe(const struct planned *planned, const char *evaluation, int6
 
 struct check_question; /* slurm/check.h */
 
+/* Equal where the same would run, by whatever id and whenever: the jobs' scripts and evaluator configs (but for the
+ * config that is told in them), the model and the cluster. */
+int planned_run_hash(const struct planned *planned, char ret_hash[SECRET_HASH_SIZE], struct nel_err *err);
+
 /* What a cluster is asked about the plan, which has one. */
 int planned_question(const struct planned *planned, struct db *db, const char *evaluation, int64_t now_s,
 		     struct check_question **ret_question, struct nel_err *err);

@@ -199,6 +199,17 @@ int service_plan(struct service *service, struct db *db, const struct submit_req
 	return 0;
 }
 
+int service_plan_run(struct service *service, struct db *db, const struct submit_request *request,
+		     char ret_hash[SECRET_HASH_SIZE], struct submit_reply_to_client *ret_reply, struct nel_err *err)
+{
+	CLEANUP(planned_done) struct planned planned = {0};
+	if (make_plan(service, db, request, clock_now_s(), &planned, ret_reply, err) != 0 ||
+	    planned_run_hash(&planned, ret_hash, err) != 0)
+		return -1;
+	ret_reply->warnings = problems_to_json(&planned.warnings);
+	return 0;
+}
+
 static const char *resume_mode_name(enum resume_mode mode)
 {
 	switch (mode) {

@@ -3,6 +3,7 @@
 #define NEL_SERVICE_SUBMIT_H
 
 #include "base/ids.h"
+#include "base/secret.h"
 #include "service/submit_request.h"
 
 struct cluster_check; /* service/cluster_check.h */
@@ -36,5 +37,9 @@ int submit_find_repeat(struct db *db, const struct submit_request *request, int6
  * "forecast", "sharing"}. Stores nothing. */
 int service_plan(struct service *service, struct db *db, const struct submit_request *request,
 		 struct submit_reply_to_client *ret_reply, struct nel_err *err);
+
+/* The hash of what would run (planned_run_hash()), and ret_reply->warnings. Stores nothing. */
+int service_plan_run(struct service *service, struct db *db, const struct submit_request *request,
+		     char ret_hash[SECRET_HASH_SIZE], struct submit_reply_to_client *ret_reply, struct nel_err *err);
 
 #endif

@@ -100,10 +100,49 @@ def test_what_cannot_be_is_refused_at_once_and_nothing_is_stored(server):
     assert ann.get("/v1/campaigns").json()["items"] == before
 
 
+@pytest.mark.parametrize("parameter, says", [
+    ("deployment.checkpoint_pth", "no key of the plan reads it, and every value would be the same evaluation; did you mean 'checkpoint_path'?"),
+    ("deployment.checkpoint_path", "no key of the plan reads it"),  # nothing is deployed
+    ("target.api_endpoint.modelid", "did you mean 'model_id'?"),
+    ("tempratures.a", "no key of the plan reads it"),
+    ("execution.partitoin", "did you mean 'partition'?"),
+])
+@pytest.mark.parametrize("values", [["/a/1", "/a/2"], ["/a/1"]])
+def test_parameter_that_makes_no_difference_is_refused(server, parameter, says, values):
+    ann = server.client("ann")
+    problem = ann.post("/v1/campaigns", 422, json=wanted(parameter=parameter, values=values)).json()
+    (error,) = problem["errors"]
+    assert error["pointer"] == "/parameter" and error["message"].startswith(f"the parameter {parameter} makes no difference")
+    assert says in error["message"]
+
+
+PARAMS = "evaluation.nemo_evaluator_config.config.params"
+
+
+@pytest.mark.parametrize("parameter", [
+    "execution.partition", "execution.max_walltime", f"{PARAMS}.temperature", f"{PARAMS}.parallelism", "evaluation.env_vars.X",
+    "target.api_endpoint.url", "deployment.checkpoint_path", "deployment.tensor_parallel_size", "deployment.gpu_memory_utilization",
+    "deployment.of_the_config", "deployment.image",
+])
+def test_parameter_that_something_reads_is_taken(server, parameter):
+    ann = server.client("ann")
+    config, values = CONFIG, {"max_walltime": ["03:00:00", "04:00:00"], "X": ["lit:1", "lit:2"], "checkpoint_path": ["/c/1", "/c/2"],
+                              "url": ["https://a.example/v1", "https://b.example/v1"]}.get(parameter.rsplit(".", 1)[1], ["1", "2"])
+    if parameter.startswith("deployment."):
+        config = CONFIG.replace("deployment: none", "deployment: vllm")
+        config = config[:config.index("target:")] + ("deployment: {checkpoint_path: /c, served_model_name: m, of_the_config: 0,"
+                                                     " extra_args: '--x ${deployment.of_the_config}'}\n") + config[config.index("evaluation:"):]
+    made = make(ann, config=config, parameter=parameter, values=values)
+    ann.post(f"/v1/campaigns/{made['id']}/cancel")
+
+
 def test_what_is_wrong_in_the_envelope_is_told_as_of_a_submission(server):
     ann = server.client("ann")
     problem = ann.post("/v1/campaigns", 400, json=wanted(overrides=[1], labels={"a:b": "c"}, env={"1": "x"})).json()
     assert [e["pointer"] for e in problem["errors"]] == ["/overrides/0", "/env/1", "/labels/a:b"]
+    without = {k: v for k, v in wanted().items() if k != "config"}
+    problem = ann.post("/v1/campaigns", 400, json=without).json()
+    assert problem["detail"] == "/config: is missing: an object or a string of YAML" and problem["errors"][0]["pointer"] == "/config"
     text = '{"name": "curve", "parameter": "a.b",\n "values": ["x"], "config":\n   {"execution": {"type": "slurmm"}}}'
     problem = ann.post("/v1/campaigns", 422, data=text, headers={"Content-Type": "application/json"}).json()
     assert (3, 19) in [(e["line"], e["column"]) for e in problem["errors"]]  # of "type"

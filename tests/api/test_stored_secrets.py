@@ -83,7 +83,7 @@ def test_secret_of_the_team_is_set_by_admins_and_seen_by_name(admin, ann, eve):
         "Content-Type": "application/json"}}, 400, "object"),
     ("A", {"data": b"a\0b", "headers": {"Content-Type": "text/plain"}}, 400, "NUL"),
     ("A", {"data": b"\xff", "headers": {"Content-Type": "text/plain"}}, 400, "UTF-8"),
-    ("A", {"data": b"x", "headers": {"Content-Type": "application/yaml"}}, 415, "json"),
+    ("A", {"data": b"x", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 415, "must be application/json or text/plain here"),
     ("A?scope=all", {"json": {"value": "x"}}, 400, "user or team"), ("A?who=me", {"json": {"value": "x"}}, 400, "who"),
 ])
 def test_secret_wrong_400_says_what(ann, name, options, status, part):

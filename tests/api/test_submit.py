@@ -1,5 +1,6 @@
 """POST /v1/evaluations in all its forms, and what is refused."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -141,6 +142,30 @@ def test_submit_of_a_config_that_lost_its_line_breaks_is_told_the_cause(ann):
     assert "curl -d takes line breaks out" in errors[1]["message"] and "--data-binary @FILE" in errors[1]["message"]
     for other in (CONFIG.replace(":", ""), "{a: x", "{a: 99999999999999999999}", "a: 99999999999999999999"):
         assert len(ann.submit(other, 422).json()["errors"]) == 1, other
+
+
+def test_submit_of_nothing_but_comments_is_told_so(ann):
+    (error,) = ann.submit("# ours; " + CONFIG.replace("\n", ""), 422).json()["errors"]
+    assert "begins with #" in error["message"] and "curl -d takes line breaks out" in error["message"]
+    for nothing in (" ", "\n", "# a\n# b\n", "---\n"):
+        assert [e["message"] for e in ann.submit(nothing, 422).json()["errors"]] == ["The config is empty"], nothing
+
+
+def test_submit_of_an_envelope_with_a_mistyped_config_is_told_its_name(ann):
+    for more in ({"env": {"A": "b"}}, {"overrides": []}, {"labels": {}}, {}):
+        problem = ann.submit(json.dumps({"confg": as_json(CONFIG), **more}), 400, "application/json").json()
+        assert [e["pointer"] for e in problem["errors"]] == ["/confg", "/config"]
+        assert "did you mean config?" in problem["errors"][0]["message"] and "is missing" in problem["errors"][1]["message"]
+    ann.submit(json.dumps({**as_json(CONFIG), "labels": {}}), content_type="application/json")  # a config with a key that nothing reads
+
+
+def test_body_with_a_content_encoding_is_refused(ann):
+    for path, body, content_type in (("/v1/evaluations", CONFIG, "application/yaml"), ("/v1/campaigns", "{}", "application/json")):
+        for encoding in ("gzip", "br", "identity, gzip", "\xe9"):
+            reply = ann.request("POST", path, data=gzip.compress(body.encode()), headers={"Content-Type": content_type, "Content-Encoding": encoding})
+            assert reply.status_code == 415 and reply.headers["Accept-Encoding"] == "identity"
+            assert encoding == "\xe9" or reply.json()["detail"] == f"Content-Encoding {encoding} is not understood here: send the body as it is, without one"
+    ann.post("/v1/evaluations", 202, data=CONFIG, headers={"Content-Type": "application/yaml", "Content-Encoding": "Identity"})
 
 
 def test_submit_of_an_override_that_would_be_rounded_is_refused(ann):

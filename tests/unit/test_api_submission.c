@@ -46,6 +46,11 @@ static void test_env_file_parse_lines_give_variables(void **state)
 	    {"A=\"x\"   ", "A", "x"},
 	    {"A=1\nA=2", "A", "2"},
 	    {"A=caf\xc3\xa9", "A", "caf\xc3\xa9"},
+	    {"\xef\xbb\xbf"
+	     "A=1",
+	     "A", "1"},
+	    {"\xef\xbb\xbf# comment\nA=1", "A", "1"},
+	    {"\xef\xbb\xbf", NULL, NULL},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -78,6 +83,12 @@ static void test_env_file_parse_bad_lines_are_named_without_values(void **state)
 	    {"\nA='${hunter2}'", "line 2: ${...}"},
 	    {"A=x${B:-hunter2}", "line 1: ${...}"},
 	    {"A='a\nb'\nB-C=hunter2", "line 3"},
+	    {"\xef\xbb\xbf\xef\xbb\xbf"
+	     "A=hunter2",
+	     "line 1"},
+	    {"A=1\n\xef\xbb\xbf"
+	     "B=hunter2",
+	     "line 2"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -155,6 +166,9 @@ static void test_envelope_parse_forms_give_the_config(void **state)
 	} cases[] = {
 	    {"{\"evaluation\": 1}", "{\"evaluation\": 1}", true, 0, 0},
 	    {"[1]", "[1]", true, 0, 0},
+	    {"{}", "{}", true, 0, 0},
+	    {"{\"env\": {}, \"target\": {}}", "{\"env\": {}, \"target\": {}}", true, 0, 0},
+	    {"\xef\xbb\xbf{\"config\": \"a: 1\"}", "a: 1", false, 0, 0},
 	    {"{broken", "{broken", true, 0, 0},
 	    {"{\"config\": \"a: 1\\nb: 2\\n\"}", "a: 1\nb: 2\n", false, 0, 0},
 	    {"{\"config\": {\"a\": 1.10}}", "{\"a\": 1.10}", true, 0, 11},
@@ -204,6 +218,7 @@ static void test_envelope_parse_wrong_members_are_pointed_at(void **state)
 	} cases[] = {
 	    {"{\"config\": 1}", "/config"},
 	    {"{\"config\": null}", "/config"},
+	    {"{\"env\": {}}", "/config"},
 	    {"{\"\\u0063onfig\": {}}", "/config"},
 	    {"{\"config\": {}, \"dryrun\": true}", "/dryrun"},
 	    {"{\"config\": {}, \"a/b\": true}", "/a~1b"},

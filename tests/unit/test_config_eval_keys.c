@@ -48,6 +48,13 @@ static const struct refused refused[] = {
     {EVAL_BASE, "{'execution': {'ntasks_per_node': 0}}", "/execution/ntasks_per_node", "from 1"},
     {EVAL_BASE, "{'execution': {'num_nodes': 0}}", "/execution/num_nodes", "from 1"},
     {EVAL_BASE, "{'execution': {'num_nodes': 'two'}}", "/execution/num_nodes", "integer"},
+    {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 'two'}}", "/deployment/tensor_parallel_size",
+     "integer from 1"},
+    {EVAL_BASE, "{'deployment': {'tensor_parallel_size': 0}}", "/deployment/tensor_parallel_size", "from 1"},
+    {EVAL_BASE, "{'deployment': {'pipeline_parallel_size': -4}}", "/deployment/pipeline_parallel_size", "from 1"},
+    {EVAL_BASE, "{'deployment': {'data_parallel_size': 1.5}}", "/deployment/data_parallel_size", "integer"},
+    {EVAL_JUDGE, "{'auxiliary_deployments': {'judge': {'tensor_parallel_size': 'two'}}}",
+     "/auxiliary_deployments/judge/tensor_parallel_size", "integer from 1"},
     {EVAL_BASE, "{'execution': {'num_nodes': 5, 'num_instances': 2}}", "/execution/num_nodes", "divisible"},
     {EVAL_BASE, "{'execution': {'num_nodes': 4, 'num_instances': 4, 'deployment': {'n_tasks': 1}}}",
      "/execution/deployment/n_tasks", "at least num_instances"},
@@ -338,6 +345,24 @@ static void test_eval_config_plan_sound_config_has_no_warnings(void **state)
 	if (r.warnings.count != 0)
 		eval_fail("warnings", &r);
 	eval_done(&r);
+}
+
+static void test_eval_config_plan_parallel_sizes_that_no_command_reads_are_let_be(void **state)
+{
+	(void)state;
+	static const char *const patches[] = {
+	    "{'deployment': {'tensor_parallel_size': '8'}}",
+	    "{'deployment': {'tensor_parallel_size': null, 'pipeline_parallel_size': null}}",
+	    "{'deployment': {'type': 'generic', 'tensor_parallel_size': 'auto'}}",
+	    "{'deployment': {'type': 'nim', 'tensor_parallel_size': 'auto'}}",
+	};
+	for (size_t i = 0; i < sizeof patches / sizeof patches[0]; i++) {
+		struct eval_result r;
+		eval_ok(EVAL_BASE, patches[i], &r);
+		if (eval_find(&r.warnings, "/deployment/tensor_parallel_size", "GPU") != NULL)
+			eval_fail(patches[i], &r);
+		eval_done(&r);
+	}
 }
 
 static void test_eval_config_plan_other_resources_are_not_called_gpus(void **state)
@@ -755,6 +780,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_share_deployment_is_read_from_booleans_and_numbers),
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
+	    cmocka_unit_test(test_eval_config_plan_parallel_sizes_that_no_command_reads_are_let_be),
 	    cmocka_unit_test(test_eval_config_plan_other_resources_are_not_called_gpus),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
 	    cmocka_unit_test(test_eval_config_plan_warns_of_what_ends_the_launcher),

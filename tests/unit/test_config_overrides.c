@@ -193,6 +193,7 @@ static void test_override_apply_sets_adds_and_deletes(void **state)
 	    {"+execution.idle_limit='00:30:00'", "execution/idle_limit", "\"00:30:00\""},
 	    {"++execution.move_after=60", "execution/move_after", "60"},
 	    {"a.b=2", "a/b", "2"},
+	    {"\xef\xbb\xbf++a.b=2", "a/b", "2"},
 	    {"a.b=", "a/b", "\"\""},
 	    {"a.n=x", "a/n", "\"x\""},
 	    {"a.l.0=5", "a/l/0", "5"},

@@ -135,12 +135,13 @@ int overrides_parse(const char *const *texts, size_t count, struct override_list
 	for (size_t i = 0; i < count; i++) {
 		struct nel_err one = {0};
 		struct override *o = &list.items[list.count];
-		if (parse_one(texts[i], o, &one) == 0) {
+		const char *text = texts[i] + utf8_mark_size(texts[i], strlen(texts[i]));
+		if (parse_one(text, o, &one) == 0) {
 			list.count++;
 			continue;
 		}
-		CLEANUP(mem_freep) char *pointer = override_pointer(texts[i]);
-		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", texts[i], one.msg);
+		CLEANUP(mem_freep) char *pointer = override_pointer(text);
+		problems_add(problems, pointer, 0, 0, "override \"%s\": %s", text, one.msg);
 		override_done(o);
 	}
 	*ret_list = list;

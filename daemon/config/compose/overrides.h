@@ -30,8 +30,8 @@ struct override_list {
 
 void override_list_done(struct override_list *list);
 
-/* Reads them all; the texts stay borrowed. What cannot be read is in `problems`, and not in the list. -1: INVALID,
- * there are more than OVERRIDES_MAX. */
+/* Reads them all; the texts stay borrowed. A byte order mark before one is skipped. What cannot be read is in
+ * `problems`, and not in the list. -1: INVALID, there are more than OVERRIDES_MAX. */
 int overrides_parse(const char *const *texts, size_t count, struct override_list *ret_list, struct problems *problems,
 		    struct nel_err *err);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define AUXILIARIES "auxiliary_deployments."
+#define CURL_HINT "curl -d takes line breaks out, so send it with -F config=@FILE or --data-binary @FILE"
 
 static bool is_none(const json_t *deployment)
 {
@@ -119,6 +120,16 @@ static int refuse_other(struct problems *errors, bool may_be_a_name, struct nel_
 	return refuse(errors, err);
 }
 
+/* Nothing but space and comments; or a whole config behind one #. */
+static int refuse_empty(const struct eval_input *in, struct problems *errors, struct nel_err *err)
+{
+	bool is_comment = in->size > 0 && in->text[0] == '#' && memchr(in->text, '\n', in->size) == NULL;
+	problems_add(errors, "", 1, 1, "%s",
+		     is_comment ? "The config is a single line that begins with #, and so a comment: " CURL_HINT
+				: "The config is empty");
+	return refuse(errors, err);
+}
+
 static void place_problem(const struct source_map *map, struct problems *errors, const char *message)
 {
 	static const char pointer[] = "/execution/cluster";
@@ -165,14 +176,16 @@ static int resolve(const struct eval_input *in, json_t **ret_composed, json_t **
 	CLEANUP(json_freep) json_t *resolved = NULL;
 	if (in->json && is_word(in->text, in->size))
 		return refuse_other(errors, true, err);
+	if (in->size == 0)
+		return refuse_empty(in, errors, err);
 	if (yaml_json_parse(in->text, in->size, in->json, &submitted, ret_map, errors, err) < 0) {
 		if (!in->json && err->kind == NEL_INVALID && strstr(err->msg, "not valid YAML") != NULL &&
 		    in->size > 0 && in->text[0] != '{' && memchr(in->text, '\n', in->size) == NULL)
-			problems_add(errors, "", 1, 1,
-				     "The config is a single line: curl -d takes line breaks out, so send it with -F "
-				     "config=@FILE or --data-binary @FILE");
+			problems_add(errors, "", 1, 1, "The config is a single line: " CURL_HINT);
 		return -1;
 	}
+	if (json_is_null(submitted))
+		return refuse_empty(in, errors, err);
 	if (!json_is_object(submitted))
 		return refuse_other(
 		    errors, json_is_string(submitted) && strchr(json_string_value(submitted), '\n') == NULL, err);

@@ -92,6 +92,12 @@ static bool is_nim(const json_t *config)
 	return type != NULL && strcmp(type, "nim") == 0;
 }
 
+bool plan_auxiliary_is_vllm(const json_t *config)
+{
+	return reader_is_falsy(reader_get(config, "command")) &&
+	       reader_is_falsy(reader_get(config, "command_template")) && !is_nim(config);
+}
+
 char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, const char *base)
 {
 	const struct reader *r = &ctx->reader;

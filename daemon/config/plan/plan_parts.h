@@ -53,6 +53,9 @@ void plan_servers(struct plan_ctx *ctx);
 /* plan_command.c: the command line of an auxiliary deployment; NULL when it is wrong. free(). */
 char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, const char *base);
 
+/* Is that command the launcher's of vLLM, for want of one of its own? */
+bool plan_auxiliary_is_vllm(const json_t *config);
+
 /* plan_tasks.c: one job a task. After plan_servers(). */
 void plan_tasks(struct plan_ctx *ctx);
 

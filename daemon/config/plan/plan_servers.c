@@ -15,6 +15,7 @@
 #define ENDPOINTS_MAX 32
 #define MODEL_NAME_MAX 512
 #define TASKS_MAX 65536
+#define PARALLEL_MAX 65536 /* of each kind */
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define HEALTH_DEFAULT "/health"
 
@@ -44,6 +45,19 @@ static void add_endpoint(const struct reader *r, struct server *s, const char *n
 		s->endpoints[s->endpoint_count++] =
 		    (struct endpoint){.name = mem_strdup(name), .path = mem_strdup(json_string_value(path))};
 	}
+}
+
+/* How the launcher's commands of these types spread a server over GPUs; others may read such a key as they like. What
+ * was accepted before is not asked again. */
+static void check_parallel_sizes(const struct plan_ctx *ctx, const json_t *config, const char *base, bool own_command,
+				 const struct server *s)
+{
+	static const char *const types[] = {"vllm", "vllm_ray", "sglang", "trtllm", NULL};
+	static const char *const keys[] = {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"};
+	if (ctx->stored || (own_command && !str_in(s->type, types)))
+		return;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		reader_int(&ctx->reader, config, base, keys[i], 1, PARALLEL_MAX, 1);
 }
 
 static void read_endpoints(const struct plan_ctx *ctx, const json_t *config, const char *base, struct server *s)
@@ -184,6 +198,7 @@ static void read_deployment(struct plan_ctx *ctx, int num_nodes)
 	if (s->type == NULL)
 		s->type = mem_strdup("generic");
 	read_common(ctx, ctx->deployment, DEPLOYMENT, s);
+	check_parallel_sizes(ctx, ctx->deployment, DEPLOYMENT, true, s);
 	plan_mounts_add_all(r, ctx->mounts, "/execution/mounts", "deployment", &s->mounts);
 	if (reader_is_missing(json_object_get(ctx->deployment, "command")))
 		reader_missing(r, DEPLOYMENT "/command");
@@ -251,6 +266,7 @@ static void read_auxiliary(struct plan_ctx *ctx, const char *name, const json_t 
 	const json_t *mounts = reader_object(r, ctx->mounts, "/execution/mounts", "auxiliary");
 	plan_mounts_add_all(r, mounts, "/execution/mounts/auxiliary", name, &s->mounts);
 	s->command = plan_auxiliary_command(ctx, config, base);
+	check_parallel_sizes(ctx, config, base, !plan_auxiliary_is_vllm(config), s);
 	s->num_nodes = (int)reader_int(r, config, base, "num_nodes", 1, EVAL_NODES_MAX, 1);
 	s->num_instances = (int)reader_int(r, config, base, "num_instances", 1, EVAL_NODES_MAX, 1);
 	s->n_tasks = (int)reader_int(r, config, base, "n_tasks", 1, TASKS_MAX, s->num_nodes);

@@ -13,14 +13,13 @@
 
 #define PARALLEL_MAX 65536 /* of each kind */
 
-static int64_t factor(const json_t *config, const char *key)
+/* 1 where the key is absent; false where it has another thing than a number of GPUs. */
+static bool read_factor(const json_t *config, const char *key, int64_t *ret_factor)
 {
-	const json_t *value = reader_get(config, key);
-	long long number;
-	if (json_is_string(value) && str_to_int(json_string_value(value), 1, PARALLEL_MAX, &number))
-		return number;
-	number = json_integer_value(value);
-	return number >= 1 && number <= PARALLEL_MAX ? number : 1;
+	CLEANUP(problems_done) struct problems errors = {0};
+	const struct reader r = {.errors = &errors};
+	*ret_factor = reader_int(&r, config, "", key, 1, PARALLEL_MAX, 1);
+	return errors.count == 0;
 }
 
 static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, const char *base, const struct server *s)
@@ -28,9 +27,11 @@ static void warn_parallelism(const struct plan_ctx *ctx, const json_t *config, c
 	int64_t gpus = eval_plan_gpus_per_node(ctx->plan) * (s->num_nodes / s->num_instances);
 	if (gpus <= 0 || reader_get(config, "tensor_parallel_size") == NULL)
 		return;
-	int64_t tensor = factor(config, "tensor_parallel_size");
-	int64_t pipeline = factor(config, "pipeline_parallel_size");
-	int64_t data = factor(config, "data_parallel_size");
+	int64_t tensor = 0, pipeline = 0, data = 0;
+	if (!read_factor(config, "tensor_parallel_size", &tensor) ||
+	    !read_factor(config, "pipeline_parallel_size", &pipeline) ||
+	    !read_factor(config, "data_parallel_size", &data))
+		return;
 	int64_t used = tensor * pipeline * data;
 	if (used == gpus)
 		return;

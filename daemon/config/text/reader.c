@@ -329,9 +329,9 @@ void reader_keys(const struct reader *r, const json_t *object, const char *base,
 		for (size_t i = 0; near == NULL && i < count; i++)
 			str_appendf(&hint, "%s%s", i == 0 ? "; known here: " : ", ", known[i]);
 		if (strict)
-			reader_error(r, pointer, "Unknown key '%s'%s", name, str_text(&hint));
+			reader_error(r, pointer, READER_UNKNOWN_KEY "%s'%s", name, str_text(&hint));
 		else
-			reader_warn(r, pointer, "Unknown key '%s': nothing reads it%s", name, str_text(&hint));
+			reader_warn(r, pointer, READER_UNKNOWN_KEY "%s': nothing reads it%s", name, str_text(&hint));
 		str_done(&hint);
 	}
 }

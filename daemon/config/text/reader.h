@@ -88,6 +88,8 @@ bool reader_bool(const struct reader *r, const json_t *object, const char *base,
 char **reader_list(const struct reader *r, const json_t *object, const char *base, const char *key,
 		   enum reader_text kind, const char *const *fallback);
 
+#define READER_UNKNOWN_KEY "Unknown key '" /* how its messages begin; a suggestion follows behind a ';' */
+
 /* Complains of each key of object that the NULL-terminated list lacks, with the nearest one that it has: as an error
  * when strict, else as a warning. */
 void reader_keys(const struct reader *r, const json_t *object, const char *base, const char *const *known, bool strict);

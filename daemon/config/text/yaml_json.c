@@ -17,7 +17,6 @@
 /* Bytes of all scalars after aliases are expanded: 100,000 aliases of one long string are a bomb as well. */
 #define YAML_TEXT_BYTES_MAX (4 * 1024 * 1024)
 
-#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define CORE_TAG "tag:yaml.org,2002:"
 
 struct anchor {
@@ -31,6 +30,8 @@ struct anchor {
 
 struct yaml_reader {
 	yaml_parser_t parser;
+	const char *text;
+	size_t size;
 	struct anchor *anchors;
 	struct source_map *map; /* NULL: not wanted */
 	struct str pointer;
@@ -62,12 +63,26 @@ static int fail(struct yaml_reader *r, yaml_mark_t mark, const char *fmt, ...)
 	return err_set(r->err, NEL_INVALID, "line %d, column %d: %s", line, column, text);
 }
 
+/* libyaml counts characters. */
+static bool is_tab_at(const struct yaml_reader *r, size_t index)
+{
+	size_t at = 0;
+	uint32_t code = 0;
+	for (; index > 0 && at < r->size; index--) {
+		size_t length = utf8_decode(r->text + at, r->size - at, &code);
+		at += length > 0 ? length : 1;
+	}
+	return at < r->size && r->text[at] == '\t';
+}
+
 static int next_event(struct yaml_reader *r, yaml_event_t *event)
 {
 	if (yaml_parser_parse(&r->parser, event) == 1)
 		return 0;
 	const char *context = r->parser.context;
 	const char *problem = r->parser.problem == NULL ? "unreadable" : r->parser.problem;
+	if (is_tab_at(r, r->parser.problem_mark.index))
+		return fail(r, r->parser.problem_mark, "not valid YAML: a tab stands here, where YAML wants spaces");
 	return fail(r, r->parser.problem_mark, "not valid YAML: %s%s%s", context == NULL ? "" : context,
 		    context == NULL ? "" : ", ", problem);
 }
@@ -483,10 +498,11 @@ int yaml_json_parse(const char *text, size_t size, bool json, json_t **ret_value
 	CLEANUP(problems_done) struct problems unwanted = {0};
 	CLEANUP(source_map_freep) struct source_map *map = ret_map == NULL ? NULL : source_map_new();
 	struct yaml_reader r = {.map = map, .problems = problems == NULL ? &unwanted : problems, .err = err};
-	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
-		text += strlen(BYTE_ORDER_MARK); /* some editors begin UTF-8 with it */
-		size -= strlen(BYTE_ORDER_MARK);
-	}
+	size_t mark_size = utf8_mark_size(text, size);
+	text += mark_size;
+	size -= mark_size;
+	r.text = text;
+	r.size = size;
 	if (check_characters(&r, text, size) != 0)
 		return -1;
 	if (json)
