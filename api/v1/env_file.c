@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -15,6 +16,21 @@ struct env_scan {
 	const char *at;
 	int line;
 };
+
+/* The size of the white space at p as Python's regular expressions have it, but for the ends of lines; 0: it is none.
+ */
+static size_t blank_size(const char *p)
+{
+	static const char *const wide[] = {"\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+					   "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+					   "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+	if (*p != '\0' && strchr(SPACE "\v\f\x1c\x1d\x1e\x1f", *p) != NULL)
+		return 1;
+	for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
+		if (str_starts_with(p, wide[i]))
+			return strlen(wide[i]);
+	return 0;
+}
 
 /* Appends the character that a backslash and the byte behind it stand for, or both as they are. */
 static void append_escape(struct str *value, char quote, char byte)
@@ -53,13 +69,17 @@ static void unquoted(struct env_scan *scan, struct str *value)
 {
 	const char *p = scan->at;
 	size_t size = strcspn(p, "\r\n");
+	size_t end = 0;
+	bool behind_blank = p[-1] != '=';
+	for (size_t i = 0; i < size && !(p[i] == '#' && behind_blank);) {
+		size_t blank = blank_size(p + i);
+		behind_blank = blank > 0;
+		i += behind_blank ? blank : 1;
+		if (!behind_blank)
+			end = i;
+	}
 	scan->at += size;
-	for (size_t i = 0; i < size; i++)
-		if (p[i] == '#' && strchr(SPACE, p[(ptrdiff_t)i - 1]) != NULL)
-			size = i;
-	while (size > 0 && strchr(SPACE, p[size - 1]) != NULL)
-		size--;
-	str_append_n(value, p, size);
+	str_append_n(value, p, end);
 }
 
 /* python-dotenv puts variables in, within any quotes, from the file and from an environment that is not here. */
@@ -107,7 +127,8 @@ static int read_variable(struct env_scan *scan, struct submission *s, struct nel
 				     "-F env_file=@FILE"
 				   : "");
 	scan->at++;
-	scan->at += strspn(scan->at, SPACE);
+	while (blank_size(scan->at) > 0)
+		scan->at += blank_size(scan->at);
 	struct str value = {0};
 	int result = 0;
 	if (*scan->at == '\'' || *scan->at == '"')

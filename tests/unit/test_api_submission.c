@@ -46,6 +46,14 @@ static void test_env_file_parse_lines_give_variables(void **state)
 	    {"A=\"x\"   ", "A", "x"},
 	    {"A=1\nA=2", "A", "2"},
 	    {"A=caf\xc3\xa9", "A", "caf\xc3\xa9"},
+	    /* White space of Unicode, as what is copied from a page may have. */
+	    {"A=\xc2\xa0hf_a\xc2\xa0"
+	     "b\xc2\xa0\r\nB=1",
+	     "A",
+	     "hf_a\xc2\xa0"
+	     "b"},
+	    {"A=\xe2\x80\x83x\xe3\x80\x80\v # note", "A", "x"},
+	    {"A=x\xc2\xa0# note", "A", "x"},
 	    {"\xef\xbb\xbf"
 	     "A=1",
 	     "A", "1"},
