@@ -342,7 +342,7 @@ def test_options_may_have_their_value_behind_an_equals_sign(nel, ann):
     assert identity in nel("ls", "--label=equals=a=b", "--limit=1") and identity not in nel("ls", "--label=equals=a=b", "--state=failed")
     assert json.loads(nel("ls", "--label=equals=a=b", "--limit=010", "--json"))["items"][0]["id"] == identity
     valued = set(re.search(r"^readonly valued='(.*?)'", NEL.read_text(), re.M | re.S)[1].split())
-    assert valued == {*re.findall(r"[[|] ?--([a-z-]+) (?:[A-Z]|local|csv)", nel("help")), "override", "task", "tasks", "env_file", "config"}
+    assert valued == {*re.findall(r"(?:\[|\| )--([a-z-]+) (?:[A-Z]|local|csv)", nel("help")), "override", "task", "tasks", "env_file", "config"}
     assert nel("whoami", env={"NEL_PATIENCE": "08"}) == "ann (user)\n"
     assert nel("info", identity, "--config", "--json") == nel("info", "--config", identity)
 

@@ -288,6 +288,38 @@ def test_tables_fit_the_width_that_is_told(nel, ann):
     assert re.match(r"[0-9a-f]{16} ", nel("ls", env={"COLUMNS": "80"}).splitlines()[1])
 
 
+def test_names_are_cut_before_figures_times_verdicts_and_states(nel):
+    created, model, interval = "2026-11-29T21:23:45Z", "some-organisation/some-model-70B-Instruct-step-", "-0.0123 to 0.0456"
+    task = {"task": "lm-evaluation-harness.mmlu_pro_of_a_long_name", "metric": "exact_match,strict", "score": "micro", "group": False}
+    evaluation = {"id": NO_ID, "counts": {"succeeded": 10, "total": 12}, "created_at": created, "user": "annabella", "cluster": "long-cluster-name",
+                  "jobs": [{"task": task["task"]}]}
+    listed = {"next": None, "items": [evaluation | {"state": state, "model": model + state} for state in ("succeeded", "cancelled", "running")]}
+    compared = {"only_a": [], "only_b": [], "items": [task | {"a": 0.7123, "b": 0.729, "difference": 0.0167, "ci95": [-0.0123, 0.0456], "p_adjusted": 0.2501,
+                "verdict": verdict, "method": None, "pairs": 0, "unpaired": None, "differs": []} for verdict in ("no_difference_shown", "better")]}
+    clusters = {"next": None, "items": [{"name": "cluster-of-somebody", "hostname": "login-01.cluster.example.org", "health": "unreachable",
+                "sessions": {"open": 2, "max": 10}, "breaker": {"state": "half_open"}, "capacity": {"free_gpus": 1016, "gpus": 2048},
+                "last_ok_at": created, "last_error": "Connection timed out after thirty seconds", "observation": {"error": None}}]}
+    scores = {"next": None, "items": [task | {"model": model, "value": 0.123456, "stderr": 0.0123, "count": 12032, "subject": "abcdef", "protocol": "fedcba",
+              "job": f"{NO_ID}.10", "state": "failed"}]}
+    matrix = {"baseline": "a", "columns": [task | {"protocol": None, "differs": []}], "rows": [{"model": model, "subject": None, "differs": [], "cells": [
+        {"value": 0.5, "ci95": [0.4804, 0.5196], "delta": 0.005, "delta_ci95": [-0.0227, 0.0327], "method": "paired", "verdict": "better", "differs": []}]}]}
+    for words, document, width, whole in (
+            (["ls"], listed, 80, [NO_ID, "succeeded", "10/12", "2026-11-29 21:23"]), (["ls"], listed, 100, [NO_ID, "running", "2026-11-29 21:23"]),
+            (["compare", NO_ID, NO_ID], compared, 100, ["0.7123", "0.729", "0.0167", interval, "0.2501", "no difference shown", "better"]),
+            (["compare", NO_ID, NO_ID], compared, 60, ["0.7123", interval, "0.2501", "no difference shown", "better"]),
+            (["clusters"], clusters, 80, ["unreachable", "2/10", "half_open", "1016/2048", created]),
+            (["clusters"], {"next": None, "items": []}, 46, ["NAME", "SES…"]),
+            (["results"], scores, 100, ["0.1235", "0.0123", "12032", "abcd/fedc", f"{NO_ID}.10", "failed"]),
+            (["results", "--matrix"], matrix, 90, ["0.5 [0.4804, 0.5196] (+0.005 [-0.0227, +0.0327] paired, better)"])):
+        with answering(lambda _, document=document: (200, {}, document)) as url:
+            text = nel(*words, env={"NEL_URL": url, "COLUMNS": str(width)})
+            wide = nel(*words, env={"NEL_URL": url, "COLUMNS": "0"})
+        assert all(word in text for word in whole), text
+        assert "…" in text and "…" not in wide and max(map(len, wide.splitlines())) > width, text
+        assert width == 60 or max(map(len, text.splitlines())) <= width, text
+        assert not re.search(r"(?<!\S)[-+<]?\d[\d.]*…", text), text
+
+
 def test_a_failed_evaluation_is_not_a_full_bar(nel, ann, daemon):
     identity = ann.submit(CONFIG).json()["id"]
     set_state(daemon, identity, "failed")
