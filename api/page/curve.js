@@ -1,7 +1,8 @@
 // A score over the steps of a campaign: a line, its 95 % band, a point a value, and regressions as triangles. The numbers are
-// in the list of values, too, for those who do not see the picture.
+// in the list of values, too, for those who do not see the picture. Values without a step are a table.
 import {h, svg} from './dom.js';
 import {score} from './format.js';
+import {table} from './parts.js';
 
 const WIDTH = 480;
 const HEIGHT = 170;
@@ -23,9 +24,23 @@ function point(one, x, y) {
     one.regression ? svg('path', {class: 'bad', d: `M${x - 6} ${y - 5}h12l-6 11z`}) : svg('circle', {cx: x, cy: y, r: 4}));
 }
 
-export function curve({task, metric, score: kind, points, lower_is_better}, baseline) {
-  const shown = points.filter((one) => one.step !== null && one.value !== null).sort((a, b) => a.step - b.step);
-  const title = `${task} ${metric}${kind === metric ? '' : ` / ${kind}`}${lower_is_better ? ' (lower is better)' : ''}`;
+function titleOf({task, metric, score: kind, lower_is_better}) {
+  return `${task} ${metric}${kind === metric ? '' : ` / ${kind}`}${lower_is_better ? ' (lower is better)' : ''}`;
+}
+
+// The scores of values that no step orders; null where there is none.
+export function unordered(one) {
+  const shown = one.points.filter(({step, value}) => step === null && value !== null);
+  if (!shown.length) return null;
+  const title = titleOf(one);
+  return h('figure', {class: 'curve'}, h('figcaption', {}, title), table([['Value'], ['Score', 'number'], ['95 %', 'number']], shown.map((point) => h('tr', {},
+    h('td', {class: 'wrap mono small'}, h('a', {href: `#/evaluations/${point.evaluation}`}, point.parameter_value)), h('td', {class: 'number'}, score(point.value)),
+    h('td', {class: 'number'}, point.ci95 ? `${score(point.ci95[0], 3)} to ${score(point.ci95[1], 3)}` : '–'))), title));
+}
+
+export function curve(one, baseline) {
+  const shown = one.points.filter(({step, value}) => step !== null && value !== null).sort((a, b) => a.step - b.step);
+  const title = titleOf(one);
   if (!shown.length) return null;
   const [low, high] = range([...shown.flatMap((one) => [one.value, ...(one.ci95 ?? [])]), ...(baseline === undefined ? [] : [baseline])]);
   const first = shown[0].step;

@@ -3,7 +3,7 @@ import {h, update} from './dom.js';
 import {get, post, segment} from './api.js';
 import {count, time} from './format.js';
 import {calm, confirm, empty, labels, panel, problem, state, table} from './parts.js';
-import {curve} from './curve.js';
+import {curve, unordered} from './curve.js';
 
 const VALUES_MAX = 500; // that are shown
 
@@ -26,7 +26,7 @@ export async function show(view, {id, me, may}) {
   }
   const again = async () => {
     const campaign = await get(path);
-    const curves = (campaign.curves ?? []).map((one) => curve(one)).filter(Boolean);
+    const curves = (campaign.curves ?? []).flatMap((one) => [curve(one), unordered(one)]).filter(Boolean);
     const mine = may('admin') || (may('user') && campaign.user === me.user);
     const tally = Object.entries(Object.groupBy(campaign.values, (value) => value.state)).map(([name, values]) => `${values.length} ${name.replaceAll('_', ' ')}`);
     update(view, h('div', {class: 'head'}, h('div', {}, h('h1', {}, campaign.name),
@@ -34,7 +34,7 @@ export async function show(view, {id, me, may}) {
     mine && h('div', {class: 'row'}, campaign.state === 'active' && h('button', {onclick: () => ask('pause')}, 'Pause'), campaign.state === 'paused' && h('button', {onclick: () => ask('resume')}, 'Resume'),
       ['active', 'paused'].includes(campaign.state) && h('button', {class: 'danger', onclick: () => ask('cancel', 'No further value is submitted, and what runs is cancelled.')}, 'Cancel'))),
     said, campaign.reason && h('div', {class: 'note wait'}, campaign.reason),
-    campaign.curves && panel('Scores over the steps', curves.length ? h('div', {class: 'columns inside'}, curves) : empty('No score yet', 'A point comes when the evaluation of a value has ended well.')),
+    campaign.curves && panel(campaign.values.every((value) => value.step === null) ? 'Scores' : 'Scores over the steps', curves.length ? h('div', {class: 'columns inside'}, curves) : empty('No score yet', 'A point comes when the evaluation of a value has ended well.')),
     panel(count(campaign.values.length, 'value'), table([['State'], ['Step', 'number'], ['Value'], ['Submitted', 'number']], campaign.values.slice(0, VALUES_MAX).map(valueRow), 'Values'), h('span', {class: 'soft small'}, tally.join(', '))));
   };
   await again();

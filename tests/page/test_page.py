@@ -197,6 +197,16 @@ def test_campaign_has_its_values_and_a_curve_has_a_point_for_each_score(admin):
     assert labels == ["step 1,000: 0.1 (0.08 to 0.12)", "step 2,000: 0.2 (0.18 to 0.22)", "step 3,000: 0.3 (0.28 to 0.32), a regression"]
 
 
+def test_campaign_of_values_without_a_number_has_its_scores_in_a_table(admin):
+    admin.go(f"campaigns/{MADE['campaign']}", "9 values")
+    points = [{"step": None, "value": value, "ci95": ci95, "evaluation": "0" * 16, "parameter_value": name}
+              for name, value, ci95 in (("/models/a", 0.75, [0.7, 0.8]), ("/models/b", 0.5, None), ("/models/c", None, None))]
+    cells = admin.driver.execute_async_script(
+        "const done = arguments[1]; import('/page/curve.js').then((m) => { const one = {task: 't', metric: 'acc', score: 'acc',"
+        " points: arguments[0]}; done([m.curve(one), [...m.unordered(one).querySelectorAll('td')].map((cell) => cell.textContent)]); })", points)
+    assert cells == [None, ["/models/a", "0.75", "0.7 to 0.8", "/models/b", "0.5", "–"]]
+
+
 def test_resolved_config_tells_what_nobody_wrote(admin):
     admin.go(f"evaluations/{MADE['running']}", "Resolved")
     admin.driver.find_element("xpath", "//button[.='Resolved']").click()

@@ -82,9 +82,9 @@ static int64_t read_walltime(const struct plan_ctx *ctx, const char *key, int64_
 	if (value == NULL)
 		return fallback;
 	if (!json_is_string(value))
-		reader_error(&ctx->reader, pointer,
-			     "A bare number is ambiguous: write execution.%s as text, such as \"01:00:00\" (HH:MM:SS)",
-			     key);
+		reader_error(&ctx->reader, pointer, "%s: write execution.%s as text, such as \"01:00:00\" (HH:MM:SS)%s",
+			     json_is_number(value) ? "A bare number is ambiguous" : "Not a time", key,
+			     strcmp(key, "max_walltime") == 0 ? "; null is no limit" : "");
 	else if (walltime_parse(json_string_value(value), &seconds) < 0)
 		reader_error(&ctx->reader, pointer,
 			     "execution.%s is no time limit of Slurm's: write MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM, or "

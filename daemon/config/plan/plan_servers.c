@@ -178,7 +178,8 @@ static void read_proxy(struct plan_ctx *ctx, struct server *s)
 	s->proxy_port = read_port(r, config, base, "haproxy_port", PLAN_PROXY_PORT_DEFAULT, &s->proxy_port_reference);
 	s->proxy_health_path = reader_text_or(r, config, base, "health_check_path", READER_LINE, s->health_path);
 	s->proxy_health_status = (int)reader_int(r, config, base, "health_check_status", 100, 599, 200);
-	if (s->proxy_health_path != NULL && !is_url_path(s->proxy_health_path))
+	bool is_servers = reader_get(config, "health_check_path") == NULL; /* what is wrong with it is said there */
+	if (!is_servers && s->proxy_health_path != NULL && !is_url_path(s->proxy_health_path))
 		reader_error(r, "/execution/proxy/config/health_check_path",
 			     "A health check is a path that begins with '/'");
 	if (s->num_instances > 1 && s->proxy_port == s->port && s->port_reference == NULL &&
