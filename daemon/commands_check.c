@@ -1,12 +1,17 @@
 /* `nel-slurmd check`: the settings, and whether the daemon's account can do with the files that they name what it has
  * to. */
+#include "api/http/proxy.h"
 #include "api/http/server.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/str.h"
+#include "base/str_list.h"
 #include "commands_internal.h"
+#include "config/compose/groups.h"
 #include "config/plan/catalogue.h"
 #include "config/settings/settings_load.h"
+#include "db/look.h"
 #include "remote/credentials.h"
 #include "service/oidc/oidc_fetch.h"
 #include "ssh/host_key.h"
@@ -26,7 +31,8 @@
 
 struct check {
 	const char *settings_path;
-	const char *account; /* whose access was looked at */
+	const char *account;           /* whose access was looked at */
+	struct secret_key *master_key; /* NULL: it could not be read */
 	int faults;
 };
 
@@ -77,33 +83,44 @@ static bool is_database(const char *path)
 	return size == 0 || (size == sizeof start && memcmp(start, "SQLite format 3", sizeof start) == 0);
 }
 
-static void check_database(struct check *c, const char *database)
+static void look_into_database(struct check *c, const struct settings *settings)
 {
-	CLEANUP(mem_freep) char *copy = mem_strdup(database);
+	const char *database = settings->database;
 	struct nel_err err = {0};
+	if (!is_database(database)) {
+		err_set(&err, NEL_INVALID, "the database %s is not one of SQLite's", database);
+	} else if (db_look(database, c->master_key, &err) == 0) {
+		return;
+	} else if (err.kind == NEL_DENIED) {
+		err_set(&err, NEL_DENIED, "%s is not the master key of %s", settings->master_key_file, database);
+	} else if (err.kind == NEL_DB) {
+		err_prefix(&err, "the database %s cannot be used", database);
+	}
+	tell_useless(c, "", &err);
+}
+
+/* After the master key. */
+static void check_database(struct check *c, const struct settings *settings)
+{
+	const char *database = settings->database;
+	CLEANUP(mem_freep) char *copy = mem_strdup(database);
 	const char *dir = dirname(copy);
 	need(c, "the directory of the database", dir, R_OK | W_OK | X_OK, "; SQLite makes files beside the database");
 	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
 		return;
-	if (need(c, "the database", database, R_OK | W_OK,
-		 "; `nel-slurmd migrate`, as the daemon's account, makes it") &&
-	    !is_database(database)) {
-		err_set(&err, NEL_INVALID, "the database %s is not one of SQLite's", database);
-		tell_useless(c, "", &err);
-	}
+	if (need(c, "the database", database, R_OK | W_OK, "; `nel-slurmd migrate`, as the daemon's account, makes it"))
+		look_into_database(c, settings);
 }
 
 static void check_master_key(struct check *c, const struct settings *settings)
 {
 	struct nel_err err = {0};
-	struct secret_key *key = NULL;
 	if (!need(c, "the master key", settings->master_key_file, R_OK, "; `nel-slurmd keygen` makes it"))
 		return;
 	/* Who may read the file that systemd hands over is not the daemon's matter. */
-	if (secret_key_load(settings->master_key_file, &key, &err) != 0 &&
+	if (secret_key_load(settings->master_key_file, &c->master_key, &err) != 0 &&
 	    (settings->master_key_is_own || err.kind != NEL_DENIED))
 		tell_useless(c, "", &err);
-	secret_key_free(key);
 }
 
 static void check_ssh_key(struct check *c, const struct settings_cluster *cluster)
@@ -149,6 +166,28 @@ static void check_catalogue(struct check *c, const struct settings *settings)
 		tell_useless(c, "tasks_file: ", &err);
 }
 
+/* The site's own. */
+static void check_groups(struct check *c, const char *dir)
+{
+	if (!need(c, "groups_dir", dir, R_OK | X_OK, ""))
+		return;
+	CLEANUP(str_list_freep) char **options = groups_options(dir, "");
+	for (char **option = options; *option != NULL; option++) {
+		CLEANUP(group_file_done) struct group_file file = {0};
+		struct nel_err err = {0};
+		if (groups_is_site_file(dir, *option) && groups_load(dir, *option, &file, &err) != 0)
+			tell_useless(c, "groups_dir: ", &err);
+	}
+}
+
+static void check_proxy(struct check *c, const struct settings *settings)
+{
+	struct proxy proxy;
+	struct nel_err err = {0};
+	if (proxy_init(settings, &proxy, &err) != 0)
+		tell_useless(c, "", &err);
+}
+
 static void check_files(struct check *c, const struct settings *settings)
 {
 	for (size_t i = 0; i < settings->cluster_count; i++) {
@@ -166,9 +205,10 @@ static void check_files(struct check *c, const struct settings *settings)
 	check_tls(c, settings);
 	if (settings->oidc != NULL)
 		need(c, "oidc.ca_file", settings->oidc->ca_file, R_OK, "");
-	need(c, "groups_dir", settings->groups_dir, R_OK | X_OK, "");
+	check_groups(c, settings->groups_dir);
+	check_proxy(c, settings);
 	check_catalogue(c, settings);
-	check_database(c, settings->database);
+	check_database(c, settings);
 }
 
 /* Whose access is looked at: who was named; the service's account, where root checks the service's own settings. */
@@ -250,12 +290,14 @@ static int check_access(const struct command_line *line, const struct settings *
 	if (!settings->master_key_is_own) /* systemd reads it as root and hands it over (LoadCredential) */
 		check_master_key(&c, settings);
 	if (account != NULL && become(account) != 0) {
+		secret_key_free(c.master_key);
 		err_set(&err, NEL_DENIED, "only root can check as another account");
 		command_fail(&err);
 		return -1;
 	}
 	c.account = own_name();
 	check_files(&c, settings);
+	secret_key_free(c.master_key);
 	if (c.faults == 0)
 		check_certificates(&c, settings);
 	return c.faults == 0 ? 0 : -1;

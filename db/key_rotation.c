@@ -54,7 +54,7 @@ bool key_rotation_has_column(const char *column)
 	return false;
 }
 
-static struct statement read_check = {.sql = "SELECT sealed FROM key_check WHERE id = 1"};
+static struct statement read_check = {.sql = KEY_ROTATION_READ_CHECK};
 
 /* *ret_sealed stays NULL when there is none. */
 static int get_check(struct db *db, unsigned char **ret_sealed, size_t *ret_size, struct nel_err *err)
@@ -81,21 +81,26 @@ static int put_check(struct db *db, const struct secret_key *key, struct nel_err
 	return query_run(&q, err);
 }
 
+int key_rotation_try_key(const struct secret_key *key, const unsigned char *sealed, size_t size, struct nel_err *err)
+{
+	char *text = NULL;
+	size_t text_size = 0;
+	if (secret_open(key, CHECK_LABEL, sealed, size, &text, &text_size, err) != 0)
+		return err_set(err, NEL_DENIED, "the store is sealed with another master key");
+	secret_free(text, text_size);
+	return 0;
+}
+
 int key_rotation_check_key(struct db *db, const struct secret_key *key, struct nel_err *err)
 {
 	CLEANUP(scope_end) struct scope scope = {NULL};
 	CLEANUP(mem_freep) unsigned char *sealed = NULL;
 	size_t sealed_size = 0;
-	char *text = NULL;
-	size_t size = 0;
 	if (scope_begin_write(&scope, db, err) != 0 || get_check(db, &sealed, &sealed_size, err) != 0)
 		return -1;
 	if (sealed == NULL)
 		return put_check(db, key, err) != 0 ? -1 : scope_commit(&scope, err);
-	if (secret_open(key, CHECK_LABEL, sealed, sealed_size, &text, &size, err) != 0)
-		return err_set(err, NEL_DENIED, "the store is sealed with another master key");
-	secret_free(text, size);
-	return 0;
+	return key_rotation_try_key(key, sealed, sealed_size, err);
 }
 
 /* One row: 1 when there was one, 0 at the end. *key is the row's. */

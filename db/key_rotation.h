@@ -13,6 +13,11 @@ bool key_rotation_has_column(const char *column);
  * key. */
 int key_rotation_check_key(struct db *db, const struct secret_key *key, struct nel_err *err);
 
+#define KEY_ROTATION_READ_CHECK "SELECT sealed FROM key_check WHERE id = 1"
+
+/* The same of what KEY_ROTATION_READ_CHECK gives, without a store. */
+int key_rotation_try_key(const struct secret_key *key, const unsigned char *sealed, size_t size, struct nel_err *err);
+
 /* Within a transaction: everything is opened with `from` and sealed with `to`. *ret_count: how many values. DENIED when
  * one does not open. */
 int key_rotation_change_key(struct db *db, const struct secret_key *from, const struct secret_key *to,

@@ -161,6 +161,16 @@ static int apply_in_transaction(sqlite3 *sqlite, const struct migration *migrati
 	return result;
 }
 
+int migrate_check_newer(const char *path, int version, size_t newest, struct nel_err *err)
+{
+	if (version <= (int)newest)
+		return 0;
+	return err_set(err, NEL_CONFLICT,
+		       "database %s has version %d, and this program knows versions up to %zu: run the newer program, "
+		       "or restore the backup made before the upgrade",
+		       path, version, newest);
+}
+
 int migrate_file(const char *path, const struct migration *list, size_t count, int *ret_from, int *ret_to,
 		 struct nel_err *err)
 {
@@ -170,11 +180,8 @@ int migrate_file(const char *path, const struct migration *list, size_t count, i
 		return -1;
 	if (migrate_version(sqlite, &from, err) != 0)
 		return err_prefix(err, "%s", path);
-	if (from > (int)count)
-		return err_set(err, NEL_CONFLICT,
-			       "database %s has version %d, and this program knows versions up to %zu: run the newer "
-			       "program, or restore the backup made before the upgrade",
-			       path, from, count);
+	if (migrate_check_newer(path, from, count, err) != 0)
+		return -1;
 	if (use_wal(sqlite, err) != 0)
 		return err_prefix(err, "%s", path);
 	for (size_t i = (size_t)from; i < count; i++)

@@ -28,6 +28,9 @@ int migrate_connect(const char *path, sqlite3 **ret_sqlite, struct nel_err *err)
 
 int migrate_version(sqlite3 *sqlite, int *ret_version, struct nel_err *err);
 
+/* CONFLICT when the version of the database is above `newest`, the program's. */
+int migrate_check_newer(const char *path, int version, size_t newest, struct nel_err *err);
+
 static inline void migrate_closep(sqlite3 **sqlite)
 {
 	sqlite3_close(*sqlite);

@@ -99,6 +99,56 @@ def test_check_takes_a_database_that_is_still_empty(fresh):
     assert check(daemon).returncode == 0
 
 
+def header(path, at, data):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda folder: header(folder / "nel.db", 60, (9999).to_bytes(4, "big")), "nel.db has version 9999, and this program knows versions up to"),
+    (lambda folder: os.truncate(folder / "nel.db", 20480), "nel.db cannot be used: "),
+    (lambda folder: (folder / "nel.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000), "nel.db cannot be used: "),
+    (lambda folder: (folder / "master.key").write_text("ab" * 32), "master.key is not the master key of "),
+])
+def test_check_tells_of_a_database_that_the_daemon_cannot_use(fresh, spoil, says):
+    daemon = fresh()
+    daemon.start()
+    daemon.stop()
+    assert check(daemon).returncode == 0
+    spoil(daemon.folder)
+    done = check(daemon)
+    assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert check(daemon, "--syntax-only").returncode == 0
+
+
+def test_check_leaves_the_database_of_a_running_daemon_alone(fresh):
+    daemon = fresh()
+    names = sorted(os.listdir(daemon.folder))
+    assert check(daemon).returncode == 0 and sorted(os.listdir(daemon.folder)) == names
+    daemon.start()
+    before = {name: os.stat(daemon.folder / name).st_mtime_ns for name in os.listdir(daemon.folder) if name.startswith("nel.db")}
+    done = check(daemon)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {name: os.stat(daemon.folder / name).st_mtime_ns for name in before} == before
+    daemon.stop()
+
+
+def test_check_tells_of_group_files_and_of_the_proxy_s_accounts(fresh):
+    daemon = fresh(more="")
+    groups = daemon.folder / "groups"
+    (groups / "deployment").mkdir(parents=True)
+    (groups / "deployment" / "ours.yaml").write_text("a: [1\n")
+    (groups / "deployment" / "sound.yaml").write_text("a: [1]\n")
+    text = daemon.settings.read_text()
+    daemon.settings.write_text(f"{text}\ngroups_dir: {groups}\n"
+                               f"trusted_proxy: {{accounts: [nosuchacc], user_header: X-Remote-User}}\n")
+    done = check(daemon)
+    assert done.returncode == 1
+    assert re.search(r"groups_dir: .*deployment/ours.*not valid YAML", done.stderr), done.stderr
+    assert "trusted_proxy: " in done.stderr and "nosuchacc" in done.stderr and "sound" not in done.stderr
+
+
 @pytest.mark.parametrize("text, says", [("xx\n", "is not a master key: 64 hex digits are wanted"), (None, "Is a directory")])
 def test_check_tells_of_a_master_key_that_is_none(fresh, text, says):
     daemon = fresh()

@@ -94,7 +94,7 @@ static void test_settings_load_one_cluster_gets_all_defaults(void **state)
 static void test_settings_load_every_key_is_read(void **state)
 {
 	(void)state;
-	static const char text[] = "listen: [unix:/run/x.sock, 127.0.0.1:8990, '[::1]:0', 0.0.0.0:443]\n"
+	static const char text[] = "listen: [unix:/run/x.sock, 127.0.0.1:8990, '[::1]:0', 0.0.0.0:443, '[::1]:0']\n"
 				   "tls: {cert_file: /c.pem, key_file: /k.pem}\n"
 				   "database: /d.db\n"
 				   "master_key_file: /m.key\n"
@@ -141,7 +141,7 @@ static void test_settings_load_every_key_is_read(void **state)
 	CLEANUP(settings_freep) struct settings *s = NULL;
 	if (load(text, &s, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_int_equal(s->listen_count, 4);
+	assert_int_equal(s->listen_count, 5);
 	assert_string_equal(s->listen[0].path, "/run/x.sock");
 	assert_false(s->listen[1].is_unix);
 	assert_string_equal(s->listen[1].address, "127.0.0.1");
@@ -232,6 +232,11 @@ static const struct {
     {"quotas: {default: 5}\n", "/quotas/default", 1, "gpu_hours"},
     {"quotas: {default: {gpu_hours: -1}}\n", "/quotas/default/gpu_hours", 1, "integer from 0"},
     {"quotas: {all: {gpu_hours: 1, per: week}}\n", "/quotas/all/per", 1, "month"},
+    {"quotas: {users: {Bad Name: {gpu_hours: 1}}}\n", "/quotas/users/Bad Name", 1, "no user's name"},
+    {"allowed_env: [HOME, FOO=1]\n", "/allowed_env/1", 1, "no variable's name"},
+    {"allowed_env: [1A]\n", "/allowed_env/0", 1, "no variable's name"},
+    {"listen: ['127.0.0.1:80', '127.0.0.1:81', '127.0.0.1:80']\n", "/listen/2", 1, "twice"},
+    {"listen: ['unix:/a', 'unix:/b', 'unix:/a']\n", "/listen/2", 1, "twice"},
     {"quotas: {labels: {team: {gpu_hours: 1}}}\n", "/quotas/labels/team", 1, "KEY:VALUE"},
     {"quotas: {labels: {':x': {gpu_hours: 1}}}\n", "/quotas/labels/:x", 1, "KEY:VALUE"},
     {"database: nel.db\n", "/database", 1, "absolute"},

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/plan/plan_env.h"
 #include "config/settings/settings_cluster.h"
 #include "config/settings/settings_oidc.h"
 #include "config/settings/settings_people.h"
@@ -119,6 +120,21 @@ static void read_socket_mode(const struct reader *r, const json_t *root, struct 
 		s->socket_mode = (int)mode;
 }
 
+static bool is_same(const struct settings_listen *a, const struct settings_listen *b)
+{
+	return a->is_unix == b->is_unix && str_equal(a->path, b->path) && str_equal(a->address, b->address) &&
+	       a->port == b->port && (a->is_unix || a->port != 0); /* port 0 is another one each time */
+}
+
+static void check_listen_once(const struct reader *r, const struct settings *s, const char *pointer)
+{
+	for (size_t i = 0; i + 1 < s->listen_count; i++)
+		if (is_same(&s->listen[i], &s->listen[s->listen_count - 1])) {
+			reader_error(r, pointer, "listen has this address twice");
+			return;
+		}
+}
+
 static void add_listen(const struct reader *r, struct settings *s, const json_t *value, const char *pointer)
 {
 	char *host = NULL;
@@ -157,7 +173,10 @@ static void read_listen(const struct reader *r, const json_t *root, struct setti
 		reader_error(r, "/listen", "listen must name at least one address");
 	json_array_foreach((json_t *)given, i, value) {
 		CLEANUP(mem_freep) char *pointer = reader_join_index("/listen", i);
+		size_t before = s->listen_count;
 		add_listen(r, s, value, pointer);
+		if (s->listen_count > before)
+			check_listen_once(r, s, pointer);
 	}
 }
 
@@ -242,6 +261,18 @@ static void read_mounts(const struct reader *r, const json_t *allow, struct sett
 	}
 }
 
+/* Others are never there, and ${oc.env:...} would say that they are not allowed. */
+static void check_variables(const struct reader *r, char *const *names)
+{
+	for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
+		CLEANUP(mem_freep) char *pointer = reader_join_index("/allowed_env", i);
+		if (!plan_env_is_name(names[i]))
+			reader_error(r, pointer,
+				     "'%.64s' is no variable's name: letters, digits and '_', no digit first",
+				     names[i]);
+	}
+}
+
 static void read_allow(const struct reader *r, const json_t *root, struct settings *s)
 {
 	static const char *const admins[] = {"admin", NULL};
@@ -252,6 +283,7 @@ static void read_allow(const struct reader *r, const json_t *root, struct settin
 	s->allow_unlisted_tasks = read_roles(r, allow, "unlisted_tasks", people);
 	read_mounts(r, allow, s);
 	s->allowed_env = reader_list(r, root, "", "allowed_env", READER_TOKEN, NULL);
+	check_variables(r, s->allowed_env);
 }
 
 /* The file of the setting, else systemd's credential (systemd.exec(5), LoadCredential=), else the usual place. */

@@ -21,18 +21,23 @@ static bool is_user(const char *name)
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0';
 }
 
+bool settings_check_user(const struct reader *r, const char *name, const char *pointer)
+{
+	if (is_user(name))
+		return true;
+	reader_error(r, pointer,
+		     "'%.64s' is no user's name: lower-case letters, digits, '_', '.' and '-', a letter first", name);
+	return false;
+}
+
 /* The person's entry, a new one with everybody's limits when there is none yet; NULL with an error at pointer. */
 static struct settings_person *entry(const struct reader *r, struct settings *s, const char *name, const char *pointer)
 {
 	for (size_t i = 0; i < s->person_count; i++)
 		if (strcmp(s->people[i].name, name) == 0)
 			return &s->people[i];
-	if (!is_user(name)) {
-		reader_error(r, pointer,
-			     "'%.64s' is no user's name: lower-case letters, digits, '_', '.' and '-', a letter first",
-			     name);
+	if (!settings_check_user(r, name, pointer))
 		return NULL;
-	}
 	if (s->person_count == SETTINGS_PEOPLE_MAX) {
 		reader_error(r, pointer, "More than %d people", SETTINGS_PEOPLE_MAX);
 		return NULL;

@@ -1,6 +1,7 @@
 #include "config/settings/settings_quotas.h"
 
 #include "base/mem.h"
+#include "config/settings/settings_people.h"
 
 #include <string.h>
 
@@ -50,6 +51,8 @@ static struct settings_quota *read_list(const struct reader *r, const json_t *qu
 			reader_error(r, pointer, "'%.64s' is no label: write \"KEY:VALUE\", with its quotes", name);
 			continue;
 		}
+		if (!labels && !settings_check_user(r, name, pointer))
+			continue;
 		items = mem_realloc(items, *ret_count + 1, sizeof *items);
 		items[(*ret_count)++] =
 		    (struct settings_quota){.name = mem_strdup(name), .gpu_s = read_quota(r, value, pointer)};
