@@ -531,7 +531,10 @@ def test_campaign_and_its_config_may_be_pipes(nel):
 
 
 def test_campaign_of_the_examples_is_taken(nel):
-    made = [nel("campaign", "create", str(ROOT / "examples/campaigns" / name), "--config", "config.yaml").strip()
+    deploys = CONFIG.replace("deployment: none", "deployment: vllm")
+    (nel.folder / "deploys.yaml").write_text(deploys[:deploys.index("target:")] + "deployment: {served_model_name: m}\n"
+                                             + deploys[deploys.index("evaluation:"):])
+    made = [nel("campaign", "create", str(ROOT / "examples/campaigns" / name), "--config", "deploys.yaml").strip()
             for name in ("checkpoints.json", "watch.json")]
     assert all(re.fullmatch("[0-9a-f]{16}", identity) for identity in made)
     watch = "watches alpha:/shared/checkpoints/llama-3.1/step_*  ("

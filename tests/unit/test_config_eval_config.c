@@ -205,6 +205,19 @@ static void test_eval_config_replan_stored_config_gives_the_same_plan(void **sta
 	}
 }
 
+static void test_eval_config_replan_parallel_size_of_before_is_let_be(void **state)
+{
+	(void)state;
+	struct eval_result r;
+	struct eval_plan *again = NULL;
+	eval_ok(EVAL_BASE, "{}", &r);
+	json_t *deployment = json_object_get(r.plan->resolved, "deployment");
+	json_object_set_new(deployment, "tensor_parallel_size", json_string("two"));
+	assert_int_equal(eval_config_replan(r.plan->resolved, &again, &r.err), 0);
+	eval_plan_free(again);
+	eval_done(&r);
+}
+
 static void test_eval_config_replan_foreign_config_is_refused(void **state)
 {
 	(void)state;
@@ -453,6 +466,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_example_hf_handle_has_env_and_mounts),
 	    cmocka_unit_test(test_eval_config_plan_example_external_has_no_server),
 	    cmocka_unit_test(test_eval_config_replan_stored_config_gives_the_same_plan),
+	    cmocka_unit_test(test_eval_config_replan_parallel_size_of_before_is_let_be),
 	    cmocka_unit_test(test_eval_config_replan_foreign_config_is_refused),
 	    cmocka_unit_test(test_eval_config_plan_every_missing_value_is_named_at_once),
 	    cmocka_unit_test(test_eval_config_plan_cluster_stands_for_hostname),
