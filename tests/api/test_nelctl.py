@@ -117,7 +117,7 @@ def test_run_of_a_wrong_config_shows_every_place(nel):
 def test_one_error_is_said_once(nel):
     (nel.folder / "campaign.json").write_text(json.dumps({"name": "x", "parameter": "a.b", "values": ["1"]}))
     nel("campaign", "create", "campaign.json", code=4)
-    assert nel.err == "nelctl: Bad Request (400): /config: must be an object or a string of YAML\n"
+    assert nel.err == "nelctl: Bad Request (400): /config: is missing: an object or a string of YAML\n"
     nel("run", "config.yaml", "--strict", "-o", "+execution.partitoin=x", code=4)
     assert nel.err.count("did you mean 'partition'") == 1
     assert nel.err.startswith("nelctl: Unprocessable Content (422): the config has 1 problem:\n  line 5, column 1: /execution/partitoin: Unknown")
