@@ -22,8 +22,8 @@ struct env_scan {
 static size_t blank_size(const char *p)
 {
 	static const char *const wide[] = {"\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
-					   "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
-					   "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+					   "\u2004",   "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+					   "\u2028",   "\u2029", "\u202f", "\u205f", "\u3000"};
 	if (*p != '\0' && strchr(SPACE "\v\f\x1c\x1d\x1e\x1f", *p) != NULL)
 		return 1;
 	for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)

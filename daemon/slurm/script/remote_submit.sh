@@ -342,12 +342,11 @@ check_cluster() { # TASK
     local named own
     named=$(sed -n 's/^#SBATCH --clusters=//p' "./${NEL_TASK_DIRS[$1]}/run.sub" 2>/dev/null)
     [[ -n $named ]] || return 0
-    own=$(ask scontrol show config)
-    if [[ ! $'\n'$own =~ $'\n'ClusterName\ *=\ *([^[:space:]]+) ]]; then
+    own=$(ask scontrol show config | sed -n 's/^ClusterName *= *//p')
+    if [[ -z $own ]]; then
         result "$1" retry 'Slurm does not say the name of its cluster, which sbatch_extra_flags.clusters has to be'
         return 1
     fi
-    own=${BASH_REMATCH[1]}
     [[ ${named,,} == "${own,,}" ]] && return 0
     result "$1" refused "sbatch_extra_flags.clusters is $named, and jobs are followed on the cluster $own alone: send the evaluation to that cluster of this service"
     return 1
@@ -398,8 +397,8 @@ classify() { # STATUS MESSAGE
     *)
         if (($1 == 126 || $1 == 127)) || is_away "$2"; then
             printf passing # sbatch itself could not be run
-        elif (($1 == 255)) && [[ $'\n'$2 == *$'\nsbatch: '* && $2 != *[Ss]ubmi[st]* && $2 != *_submit_* ]]; then
-            printf refused # exit(-1): sbatch does not understand an option (seen with Slurm 22.05), and has asked nobody
+        elif (($1 == 255)) && [[ $'\n'$2 == *$'\n'"sbatch: "* && $2 != *[Ss]ubmi[st]* ]]; then
+            printf refused # exit(-1): sbatch does not take an option (seen with Slurm 22.05), and has asked nobody
         elif (($1 > 128)) || [[ -z $2 ]]; then
             printf in_doubt
         else
