@@ -182,6 +182,7 @@ static void test_interpolate_wrong_references_are_reported_with_place(void **sta
 	    {"r: '${oc.create:\"[1\"}'", "/r", 1, 1, "oc.create"},
 	    {"r: 'x ${a'", "/r", 1, 1, "no end"},
 	    {"r: ${}", "/r", 1, 1, "no key"},
+	    {"l: [1, 2]\nr: ${l[-1]}", "/r", 2, 1, "l[-1]"},
 	    {"r: ${.x}", "/r", 1, 1, "no such key"},
 	    {"r: ${....x}", "/r", 1, 1, "no such key"},
 	    {"a: 1\nr: ${a[}", "/r", 2, 1, "is not a key"},

@@ -280,9 +280,9 @@ static json_t *child_of(const json_t *parent, const char *part)
 	long long size = (long long)json_array_size(parent);
 	if (json_is_object(parent))
 		return json_object_get(parent, part);
-	if (!json_is_array(parent) || !str_to_int(part, -size, size - 1, &index))
+	if (!json_is_array(parent) || !str_to_int(part, 0, size - 1, &index))
 		return NULL;
-	return json_array_get(parent, (size_t)(index < 0 ? index + size : index));
+	return json_array_get(parent, (size_t)index);
 }
 
 /* Where a key starts to be looked up: the root, or, for a relative key, a container above the current string. */
