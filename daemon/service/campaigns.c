@@ -165,8 +165,15 @@ static char *second_value(const struct campaign_request *request)
 	return request->value_count > 1 ? mem_strdup(request->values[1]) : mem_printf("%s-2", request->values[0]);
 }
 
-/* A parameter that is mistyped would evaluate one thing as often as there are values. Not all keys of execution show in
- * what runs: there only those that the plan does not know are refused. */
+/* Does what is hashed of a run not show all keys like this one? Of execution and exports not everything is in it, of
+ * variables not which secret they are, and of many tasks only the first. */
+static bool is_hidden(const char *parameter)
+{
+	return str_starts_with(parameter, "execution.") || str_starts_with(parameter, "export.") ||
+	       str_starts_with(parameter, "evaluation.tasks.") || strstr(parameter, "env_vars") != NULL;
+}
+
+/* A parameter that is mistyped would evaluate one thing as often as there are values. */
 static int check_difference(struct service *service, struct db *db, const struct campaign_request *request,
 			    const struct campaign_row *row, struct submit_reply_to_client *reply, struct nel_err *err)
 {
@@ -187,7 +194,7 @@ static int check_difference(struct service *service, struct db *db, const struct
 		return -1;
 	}
 	const char *warning = find_unread(one.warnings, row->parameter);
-	bool reads = warning == NULL && str_starts_with(row->parameter, "execution.");
+	bool reads = warning == NULL && is_hidden(row->parameter);
 	return reads || strcmp(hashes[0], hashes[1]) != 0 ? 0 : refuse_parameter(row->parameter, warning, reply, err);
 }
 

@@ -122,7 +122,7 @@ PARAMS = "evaluation.nemo_evaluator_config.config.params"
 @pytest.mark.parametrize("parameter", [
     "execution.partition", "execution.max_walltime", f"{PARAMS}.temperature", f"{PARAMS}.parallelism", "evaluation.env_vars.X",
     "target.api_endpoint.url", "deployment.checkpoint_path", "deployment.tensor_parallel_size", "deployment.gpu_memory_utilization",
-    "deployment.of_the_config", "deployment.image",
+    "deployment.of_the_config", "deployment.image", "export.mlflow.experiment_name",
 ])
 def test_parameter_that_something_reads_is_taken(server, parameter):
     ann = server.client("ann")

@@ -14,7 +14,7 @@ OUTCOMES = {"refused", "passing", "retry", "in_doubt", "limit", "untold", "-"}
 
 CLASSIFY = """
 source <(sed -n '/^is_away()/,/^}/p' "$1")
-source <(sed -n '/^classify()/,/^}/p' "$2")
+source <(sed -n '/^classify()/,/^}/p; /^does_not_take()/,/^}/p' "$2")
 while IFS= read -r -d '' message; do
     classify "$3" "$message"
     echo
@@ -61,4 +61,10 @@ def test_an_option_that_sbatch_does_not_take_is_refused_and_a_lost_connection_is
     assert classify(["Timeout, server login2 not responding.", "client_loop: send disconnect", "",
                      "sbatch: error: Batch job submission failed: Unspecified error",
                      "sbatch: error: _slurm_submit_batch_job: nothing known"], 255) == ["in_doubt"] * 5
+    # What a site's plugin says after the job was taken, and then the connection is lost.
+    told = "sbatch: lua: this job costs 12 credits"
+    assert classify([told, f"{told}\nConnection to slurm1 closed by remote host.", "sbatch: error: Invalid --mem specification\nkex_exchange: ",
+                     "sbatch: error: slurm_receive_msg: No error", "sbatch: warning: can't run 1 processes\nTimeout, server not responding."],
+                    255) == ["in_doubt"] * 5
+    assert classify(["sbatch: error: Invalid --mem specification"], 254) == ["in_doubt"]
     assert classify(["sbatch: error: something"], 139) == ["in_doubt"]

@@ -140,7 +140,7 @@ def test_proxy_names_the_user_below_its_path(driver, behind_nginx):
 
 
 @pytest.mark.parametrize("part", ["log.js", "main.js", "parts.css"])
-def test_a_page_of_which_a_part_does_not_come_is_loaded_again(driver, daemon, unanswered, part):
+def test_a_part_of_the_page_that_does_not_come_is_loaded_again(driver, daemon, unanswered, part):
     browser = Browser(driver, daemon.base)
     driver.get(daemon.base + "/")
     driver.delete_all_cookies()
@@ -148,7 +148,7 @@ def test_a_page_of_which_a_part_does_not_come_is_loaded_again(driver, daemon, un
     driver.get(daemon.base + "/")
     if part.endswith(".js"):
         browser.sees("A part of this page has not come")
-    else:  # the scripts go on without it, until the page is loaded again
+    else:  # the scripts go on without it
         browser.find("#token")
     # The rules of one that has not come cannot be read.
     has_styles = ("return [...document.styleSheets].some((sheet) => { try { return sheet.href.endsWith('/parts.css')"

@@ -205,6 +205,26 @@ static void test_eval_config_replan_stored_config_gives_the_same_plan(void **sta
 	}
 }
 
+static void test_eval_config_replan_short_flags_of_before_are_let_be_and_the_daemons_own_are_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int result;
+	} cases[] = {{"cluster", 0}, {"arr", 0}, {"hint", 0}, {"array", -1}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct eval_result r;
+		struct eval_plan *again = NULL;
+		eval_ok(EVAL_BASE, "{'execution': {'sbatch_extra_flags': {'hold': true}}}", &r);
+		json_t *execution = json_object_get(r.plan->resolved, "execution");
+		json_t *flags = json_object_get(execution, "sbatch_extra_flags");
+		json_object_set_new(flags, cases[i].name, json_string("help"));
+		assert_int_equal(eval_config_replan(r.plan->resolved, &again, &r.err), cases[i].result);
+		eval_plan_free(again);
+		eval_done(&r);
+	}
+}
+
 static void test_eval_config_replan_parallel_size_of_before_is_let_be(void **state)
 {
 	(void)state;
@@ -466,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_example_hf_handle_has_env_and_mounts),
 	    cmocka_unit_test(test_eval_config_plan_example_external_has_no_server),
 	    cmocka_unit_test(test_eval_config_replan_stored_config_gives_the_same_plan),
+	    cmocka_unit_test(test_eval_config_replan_short_flags_of_before_are_let_be_and_the_daemons_own_are_not),
 	    cmocka_unit_test(test_eval_config_replan_parallel_size_of_before_is_let_be),
 	    cmocka_unit_test(test_eval_config_replan_foreign_config_is_refused),
 	    cmocka_unit_test(test_eval_config_plan_every_missing_value_is_named_at_once),

@@ -352,6 +352,7 @@ static void test_eval_config_plan_parallel_sizes_that_no_command_reads_are_let_b
 	(void)state;
 	static const char *const patches[] = {
 	    "{'deployment': {'tensor_parallel_size': '8'}}",
+	    "{'deployment': {'tensor_parallel_size': '$SLURM_GPUS_ON_NODE', 'data_parallel_size': '$(nproc)'}}",
 	    "{'deployment': {'tensor_parallel_size': null, 'pipeline_parallel_size': null}}",
 	    "{'deployment': {'type': 'generic', 'tensor_parallel_size': 'auto'}}",
 	    "{'deployment': {'type': 'nim', 'tensor_parallel_size': 'auto'}}",

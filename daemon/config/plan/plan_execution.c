@@ -176,14 +176,16 @@ static bool is_flag_name(const char *name)
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")] == '\0';
 }
 
-/* getopt_long(3), which sbatch reads its options with, takes the beginning of a name for the name. */
-static bool is_owned_flag(const struct reader *r, const char *name, const char *pointer)
+/* getopt_long(3), which sbatch reads its options with, takes the beginning of a name for the name. Of what was accepted
+ * before, only whole names are asked. */
+static bool is_owned_flag(const struct plan_ctx *ctx, const char *name, const char *pointer)
 {
+	const struct reader *r = &ctx->reader;
 	static const char clusters[] =
 	    "clusters"; /* remote_submit.sh reads its value, and needs it by its whole name */
 	for (size_t i = 0; i < sizeof owned_flags / sizeof owned_flags[0]; i++) {
 		const char *flag = owned_flags[i].flag;
-		if (strncmp(name, flag, strlen(name)) != 0)
+		if (strncmp(name, flag, ctx->stored ? strlen(flag) + 1 : strlen(name)) != 0)
 			continue;
 		if (strcmp(name, flag) == 0)
 			reader_error(r, pointer, "sbatch's --%s is the daemon's: %s", flag, owned_flags[i].instead);
@@ -195,7 +197,7 @@ static bool is_owned_flag(const struct reader *r, const char *name, const char *
 			    name, flag, owned_flags[i].instead);
 		return true;
 	}
-	if (strncmp(name, clusters, strlen(name)) == 0 && strcmp(name, clusters) != 0) {
+	if (!ctx->stored && strncmp(name, clusters, strlen(name)) == 0 && strcmp(name, clusters) != 0) {
 		reader_error(r, pointer, "To sbatch --%s can be short for --%s: write the whole name of the option",
 			     name, clusters);
 		return true;
@@ -203,10 +205,11 @@ static bool is_owned_flag(const struct reader *r, const char *name, const char *
 	return false;
 }
 
-/* sbatch --hint=help and the like print a text, submit nothing and succeed. */
+/* These print a text, submit nothing and succeed. */
 static bool asks_for_help(const struct reader *r, const char *name, const char *value, const char *pointer)
 {
-	if (value == NULL || strcmp(value, "help") != 0)
+	static const char *const helpful[] = {"hint", "mem-bind", "cpu-bind", "gpu-bind", "gres", NULL};
+	if (strcmp(value, "help") != 0 || !str_in(name, helpful))
 		return false;
 	reader_error(r, pointer, "sbatch --%s=help prints its values and submits nothing", name);
 	return true;
@@ -223,7 +226,7 @@ static void read_flag(struct plan_ctx *ctx, const char *name, const json_t *give
 		reader_error(r, pointer, "Not the name of an sbatch option: letters, digits and '-' only");
 		return;
 	}
-	if (is_owned_flag(r, name, pointer))
+	if (is_owned_flag(ctx, name, pointer))
 		return;
 	if (reader_is_missing(given)) {
 		reader_missing(r, pointer);
@@ -231,7 +234,7 @@ static void read_flag(struct plan_ctx *ctx, const char *name, const json_t *give
 	}
 	if (!json_is_true(given)) {
 		value = reader_value_text(r, given, pointer, READER_LINE);
-		if (value == NULL || asks_for_help(r, name, value, pointer))
+		if (value == NULL || (!ctx->stored && asks_for_help(r, name, value, pointer)))
 			return;
 	}
 	struct eval_plan *plan = ctx->plan;

@@ -56,8 +56,11 @@ static void check_parallel_sizes(const struct plan_ctx *ctx, const json_t *confi
 	static const char *const keys[] = {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"};
 	if (ctx->stored || (own_command && !str_in(s->type, types)))
 		return;
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		reader_int(&ctx->reader, config, base, keys[i], 1, PARALLEL_MAX, 1);
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		const char *text = json_string_value(reader_get(config, keys[i]));
+		if (text == NULL || strpbrk(text, "$`") == NULL) /* else the shell says it, in the command */
+			reader_int(&ctx->reader, config, base, keys[i], 1, PARALLEL_MAX, 1);
+	}
 }
 
 static void read_endpoints(const struct plan_ctx *ctx, const json_t *config, const char *base, struct server *s)

@@ -297,7 +297,6 @@ claim() { # TASK CLAIM
         return 1
     fi
     check_sources "$1" || return 1
-    check_cluster "$1" || return 1
     if ((NEL_IN_JOB)) || [[ -e ${2%/.submitted/*}/.attempts/${2##*/}/job ]]; then
         # The attempt before may have queued this one itself.
         adopt "$1" && return 1
@@ -306,6 +305,7 @@ claim() { # TASK CLAIM
             return 1
         fi
     fi
+    check_cluster "$1" || return 1
     message=$(mkdir -p -- "${2%/*}" 2>&1) && message=$(mkdir -- "$2" 2>&1) && return 0
     if [[ -d $2 ]]; then
         result "$1" in_doubt 'another try is at work'
@@ -349,6 +349,16 @@ check_cluster() { # TASK
     fi
     [[ ${named,,} == "${own,,}" ]] && return 0
     result "$1" refused "sbatch_extra_flags.clusters is $named, and jobs are followed on the cluster $own alone: send the evaluation to that cluster of this service"
+    return 1
+}
+
+# Is this the last line of an sbatch that does not take an option? It ends with exit(-1) (seen with Slurm 22.05), and has asked
+# nobody. ssh, of a site's wrapper, ends so, too, when its connection is lost, whatever sbatch has said before.
+does_not_take() { # LINE
+    case $1 in
+    'Try "sbatch --help"'* | 'sbatch: error: Invalid --'* | 'sbatch: error: unrecognized --'* | \
+        'sbatch: error: '*' is not a valid '*) return 0 ;;
+    esac
     return 1
 }
 
@@ -397,8 +407,8 @@ classify() { # STATUS MESSAGE
     *)
         if (($1 == 126 || $1 == 127)) || is_away "$2"; then
             printf passing # sbatch itself could not be run
-        elif (($1 == 255)) && [[ $'\n'$2 == *$'\n'"sbatch: "* && $2 != *[Ss]ubmi[st]* ]]; then
-            printf refused # exit(-1): sbatch does not take an option (seen with Slurm 22.05), and has asked nobody
+        elif (($1 == 255)) && does_not_take "${2##*$'\n'}"; then
+            printf refused
         elif (($1 > 128)) || [[ -z $2 ]]; then
             printf in_doubt
         else
@@ -414,7 +424,7 @@ classify() { # STATUS MESSAGE
 # under way.
 run_sbatch() { # CLAIM OPTION...
     local line part='' rc=0 sbatch_pid='' paused='' answers errors begun_s=$SECONDS began
-    said='' output='' status=255 doubtful=''
+    said='' output='' status=254 doubtful='' # until it is known: nothing that sbatch says
     exec {answers}<> <(:) # a pipe, so that both outputs stay apart
     began=$(date +%s%N)
     exec {errors}< <(
