@@ -181,7 +181,8 @@ done
 PATH=$STAND/container:$PATH
 case $name in
 ports)
-    for node in n1 n2 n3 n4; do SLURMD_NODENAME=$node PATH=/usr/bin:/bin timeout 20 "$@" 2>/dev/null & done
+    trap 'kill $(jobs -p); exit' TERM
+    for node in n1 n2 n3 n4; do SLURMD_NODENAME=$node PATH=/usr/bin:/bin timeout 60 "$@" 2>/dev/null & done
     wait ;;
 evaluation | export) [[ ! -e $STAND/run-containers ]] || exec "$@" ;;
 *) touch "$STAND/healthy"; exec /bin/sleep 60 ;;
