@@ -11,8 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
 PARTS = sorted((ROOT / "daemon/slurm/script/run_body").glob("*.sh"))
 SHARED_PARTS = PARTS[:-1] + sorted((ROOT / "daemon/slurm/script/run_shared").glob("*.sh"))
-BODY = "\n".join(part.read_text() for part in PARTS)
-SHARED_BODY = "\n".join(part.read_text() for part in SHARED_PARTS)
+# The stand-in for sleep takes a tenth of a second for any time. The watch over the budget is as fast as it can really be.
+WATCH_SLEEP = "/bin/sleep 1 &"
+
+
+def join_parts(parts):
+    text = "\n".join(part.read_text() for part in parts)
+    assert text.count('sleep "$pause" &') == 1
+    return text.replace('sleep "$pause" &', WATCH_SLEEP)
+
+
+BODY = join_parts(PARTS)
+SHARED_BODY = join_parts(SHARED_PARTS)
 GOLDEN_OUTPUT = "/shared/out"
 JOB = "20260131_120000-0123456789abcdef/mmlu.0"
 SECRETS = """case $1 in

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from run_sub import maker, seal, wait_for
+from run_sub import WATCH_SLEEP, maker, seal, wait_for
 
 make = pytest.fixture(maker)
 
@@ -75,6 +75,16 @@ def test_run_ends_itself_before_its_budget_does(make, does):
     assert signals[0] == "--signal=TERM" and ("--signal=KILL" in signals) == (does == "stubborn")
     with pytest.raises(ProcessLookupError):
         os.kill(run.calls("srun")[0]["pid"], 0)
+
+
+def test_run_whose_alarms_come_faster_than_it_can_heed_them_ends_in_time(make):
+    run = make("none")
+    run.set("evaluator-waits")
+    (run.stand / "bin/scontrol").write_text("#!/bin/bash\n[[ $1 == --oneliner ]] && exec /bin/sleep 3\necho n1\n")
+    run.edit(WATCH_SLEEP, 'sleep "$pause" &')  # the stand-in's: ten alarms in a second
+    budget(run, 60)  # 6 s from the signal to the kill, and as long to the end
+    assert run.run() == 124, run.log
+    assert "the walltime budget is all but spent" in run.log and fate(run) == "TIMEOUT"
 
 
 def test_run_that_slurm_requeued_has_what_its_earlier_start_left(make):

@@ -58,6 +58,7 @@ stop_at=0        # when the budget ends the evaluation; 0: never
 kill_at=0        # and when it kills what is left
 end_at=0         # and this script
 out_of_time=0    # the first has come
+in_alarm=0       # on_alarm() is at work
 idle=0           # nothing was done for too long
 killing=0        # the second has come
 code_lost=0      # bash has lost the evaluation's exit code

@@ -53,6 +53,14 @@ watch() {
 }
 
 on_alarm() { # from watch()
+    # bash runs a trap inside of a trap: where one takes longer than the time to the next alarm, none would ever end.
+    ((!in_alarm)) || return 0
+    in_alarm=1
+    heed_alarm
+    in_alarm=0
+}
+
+heed_alarm() {
     local now ran
     now=`now_s`
     if is_overtaken; then
@@ -69,6 +77,6 @@ on_alarm() { # from watch()
         fi
         ((out_of_time)) || say "the walltime budget is all but spent: the evaluation is stopped"
         out_of_time=1 terminated=1
-        ((now < kill_at)) || killing=1
+        ((`now_s` < kill_at)) || killing=1
     fi
 }
