@@ -182,7 +182,7 @@ class Run:
         )
 
     def finish(self, process):
-        self.log, _ = process.communicate(timeout=120)
+        self.log, _ = process.communicate(timeout=300)
         self.group = process.pid
         return process.returncode
 
@@ -228,7 +228,7 @@ def environment_file(path):
 
 
 def wait_for(path):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not path.exists():
         assert time.monotonic() < deadline, path
         time.sleep(0.05)
