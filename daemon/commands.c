@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "commands_internal.h"
 #include "config/settings/settings_load.h"
-#include "service/planned.h"
+#include "service/planned_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "remote/workers.h"
 #include "service/identity_lookup.h"
+#include "service/planned_files.h"
 #include "slurm/check.h"
 
 #include <string.h>

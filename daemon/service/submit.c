@@ -18,7 +18,7 @@
 #include "service/forecast.h"
 #include "service/idempotency.h"
 #include "service/identities.h"
-#include "service/planned.h"
+#include "service/planned_files.h"
 #include "service/reusable.h"
 #include "service/secrets.h"
 #include "slurm/script.h"

@@ -5,6 +5,8 @@
 #include "service/idempotency.h"
 #include "service/service.h"
 
+#include <string.h>
+
 #define SUBMIT_OVERRIDES_MAX 200
 #define SUBMIT_TASKS_MAX 200
 #define SUBMIT_ENV_MAX 200
@@ -42,5 +44,14 @@ struct submit_request {
 	int (*within)(struct db *db, const char *evaluation, void *arg, struct nel_err *err);
 	void *within_arg;
 };
+
+/* The value of a secret that came with it; borrowed; NULL: it has none of that name. */
+static inline const char *submit_request_env(const struct submit_request *request, const char *name)
+{
+	for (size_t i = 0; i < request->env_count; i++)
+		if (strcmp(request->env[i].name, name) == 0)
+			return request->env[i].value;
+	return NULL;
+}
 
 #endif
