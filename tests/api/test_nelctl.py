@@ -348,7 +348,7 @@ def test_options_may_have_their_value_behind_an_equals_sign(nel, ann):
 
 
 def test_run_takes_overrides_from_a_file(nel, ann):
-    (nel.folder / "site.overrides").write_text("# of the site\n\nexecution.walltime=00:30:00\r\n  # and\nexecution.account=team")
+    (nel.folder / "site.overrides").write_text("\ufeff# of the site\n\nexecution.walltime=00:30:00\r\n  # and\nexecution.account=team")
     identity = nel("run", "config.yaml", "--overrides", "site.overrides", "-o", "execution.account=other").strip()
     config = ann.get(f"/v1/evaluations/{identity}/config?form=resolved").json()
     assert (config["execution"]["walltime"], config["execution"]["account"]) == ("00:30:00", "other")

@@ -98,6 +98,13 @@ bool plan_auxiliary_is_vllm(const json_t *config)
 	       reader_is_falsy(reader_get(config, "command_template")) && !is_nim(config);
 }
 
+void plan_command_is_empty(const struct reader *r, const char *base)
+{
+	CLEANUP(mem_freep) char *pointer = reader_join(base, "command");
+	reader_error(r, pointer,
+		     "There is no command: an image's entrypoint is not run by itself, so name what starts the server");
+}
+
 char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, const char *base)
 {
 	const struct reader *r = &ctx->reader;
@@ -110,6 +117,9 @@ char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, c
 	if (template == NULL || *template == '\0') {
 		if (!is_nim(config))
 			append_vllm(&out, config);
+		else if (reader_is_falsy(reader_get(config, "command")) &&
+			 reader_is_falsy(reader_get(config, "command_template")))
+			plan_command_is_empty(r, base);
 		return str_take(&out);
 	}
 	if (fill_template(r, pointer, config, template, &out))
