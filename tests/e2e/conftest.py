@@ -100,7 +100,7 @@ def out_of_walltime(bed, model_server, tmp_path_factory):
     minute or two for it, so test_restart.py starts it, and test_walltime.py waits for it."""
     daemon = Daemon(tmp_path_factory.mktemp("daemon"), [cluster_settings(bed, "beta", "beta")])
     daemon.start()
-    work = task(100, 2, parallelism=RESUMED_PARALLELISM)
+    work = task(40, 1, parallelism=RESUMED_PARALLELISM, extra={"hold_after": 10})
     body = config(bed, model_server, work, cluster="beta", execution={"walltime": "00:01:00"})
     evaluation = daemon.client.submit(body, model_server.env)["id"]
     yield daemon, f"{evaluation}.0"

@@ -130,7 +130,7 @@ def test_image_that_cannot_be_had_fails_with_apptainers_own_words(bed, daemon, m
 
 def test_preempted_evaluation_saves_its_state_and_goes_on(bed, daemon, model_server):
     """Apptainer hears SIGTERM from Slurm and passes it on to who has heard it already."""
-    work = task(12, 2, parallelism=RESUMED_PARALLELISM)
+    work = task(12, 2, parallelism=RESUMED_PARALLELISM, extra={"hold_after": 4})
     client = daemon.client
     body = config(bed, model_server, work, cluster="gamma", execution={"gres": "gpu:8"})
     job_id = client.submit(body, model_server.env)["id"] + ".0"

@@ -9,7 +9,7 @@ import yaml
 from client import Client
 from configs import SCORE, config, task
 from daemon import cluster_settings
-from testbed import DIRECTORY, wait_for
+from testbed import DIRECTORY, release, wait_for
 
 
 class Person:
@@ -110,14 +110,15 @@ def test_preflight_names_what_is_missing(bed, make_daemon):
 
 def test_cluster_that_leaves_the_settings_drains(bed, make_daemon, model_server):
     daemon = make_daemon([cluster_settings(bed), cluster_settings(bed, "beta", "beta")]).start()
-    job = daemon.client.submit(config(bed, model_server, task(12, 1, parallelism=1)), model_server.env)["id"] + ".0"
-    daemon.client.wait_state(job, "running")
+    job = daemon.client.submit(config(bed, model_server, task(extra={"hold_after": 0})), model_server.env)["id"] + ".0"
+    running = daemon.client.wait_state(job, "running")
     daemon.settings["clusters"] = daemon.settings["clusters"][1:]
     daemon.settings_file.write_text(yaml.safe_dump(daemon.settings))
     daemon.process.send_signal(signal.SIGHUP)
     wait_for("alpha drains", lambda: daemon.client.cluster("alpha")["state"] == "draining")
     body = {"config": config(bed, model_server, task(4)), "env": model_server.env}
     assert "draining" in daemon.client.post("/v1/evaluations", 422, json=body)["detail"]
+    release(running)
     daemon.client.wait_end(job[:16])
     assert set(daemon.client.scores(job).values()) == {SCORE}
     assert daemon.client.job(job)["attempt"] == 1

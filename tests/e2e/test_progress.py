@@ -4,6 +4,7 @@ requests there will be, and without any. For jobs that share a deployment: test_
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from configs import config, task
 from testbed import ROOT
@@ -42,8 +43,8 @@ def test_running_jobs_say_how_far_they_are_and_how_long_they_take(bed, daemon, m
     for name, bar in BARS.items():
         work = task(COUNT, delay_s=4, parallelism=1, extra={"bar": bar})
         evaluations[name] = daemon.client.submit(config(bed, model_server, work), model_server.env)["id"]
-    for name, total in TOTALS.items():
-        check_running(daemon, evaluations[name], total)
+    with ThreadPoolExecutor() as pool:  # side by side, for they run side by side
+        list(pool.map(lambda name: check_running(daemon, evaluations[name], TOTALS[name]), TOTALS))
     for evaluation in evaluations.values():
         job = daemon.client.wait_state(f"{evaluation}.0", "succeeded")
         assert job["progress"] == {"requests": COUNT, "total": COUNT, "rate_per_s": None, "eta_s": None}  # by its results

@@ -41,8 +41,8 @@ def start_in_every_state(bed, model_server, daemon):
     later = {"sbatch_extra_flags": {"exclusive": False, "begin": "now+60"}}
     evaluations = [client.submit(config(bed, model_server, task(20, 2, parallelism=2)), model_server.env)["id"],
                    client.submit(config(bed, model_server, task(), execution=later), model_server.env)["id"]]
-    client.wait_state(f"{evaluations[1]}.0", "pending")
     client.wait_state(f"{evaluations[0]}.0", "running")
+    client.wait_state(f"{evaluations[1]}.0", "pending")
     burst = config(bed, model_server, task(8), task(8))
     return evaluations + [client.submit(burst, model_server.env)["id"] for _ in range(4)]
 

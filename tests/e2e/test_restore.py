@@ -68,8 +68,8 @@ def test_attempts_since_the_backup_are_charged_and_go_on(bed, model_server, make
     """The chain had ended when the backup was taken; somebody resumed it since, with a new budget."""
     daemon = make_daemon()
     client = daemon.start().client
-    evaluation = client.submit(config(bed, model_server, task(8, 2, parallelism=2)), model_server.env)["id"]
-    client.wait_state(f"{evaluation}.0", "running")
+    evaluation = client.submit(config(bed, model_server, task(24, 2, parallelism=2, extra={"hold_after": 2})), model_server.env)["id"]
+    client.wait_job(f"{evaluation}.0", lambda job: (job["progress"] or {}).get("requests"), "asks questions")
     client.post(f"/v1/evaluations/{evaluation}/cancel", 202)
     client.wait_end(evaluation, "cancelled")
     daemon.command("backup", str(tmp_path / "backup"))

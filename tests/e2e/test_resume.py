@@ -10,8 +10,8 @@ from resumed import check_resumed, check_shared_resumed, check_slurm_jobs
 from submissions import Site
 from testbed import wait_for
 
-COUNT = 60  # so that none is done before all are under way, on a slow machine, too
-TASK = task(COUNT, 2, parallelism=RESUMED_PARALLELISM)
+COUNT = 32
+TASK = task(COUNT, 1, parallelism=RESUMED_PARALLELISM, extra={"hold_after": 4})  # none is done before it is ended
 HALF = {"gres": "gpu:4"}  # two of them fill a node
 
 

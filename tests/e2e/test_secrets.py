@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs import config, task
-from testbed import DIRECTORY, wait_for
+from testbed import DIRECTORY, release, wait_for
 
 # Parts that a search finds, joined by everything that shells, env files and JSON treat specially.
 MARKS = ["Zq7first", "Zq8second", "Zq9third", "Zq0server"]
@@ -26,8 +26,8 @@ env -0 | grep -zv '^{name}=' | tr '\\0' '\\n'
 
 def secret_config(bed, model_server):
     """A server with one secret, two tasks with one each, and one more that only the server of the tests sees."""
-    tasks = [task(40, 1.5, parallelism=1, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
-             task(40, 1.5, parallelism=1, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
+    tasks = [task(8, 0.5, extra={"hold_after": 4}, env_vars={"TRICKY": "$host:TRICKY"}, pre_cmd=SHOW.format(name="TRICKY")),
+             task(8, 0.5, extra={"hold_after": 4}, env_vars={"OTHER": "host:OTHER"}, pre_cmd=SHOW.format(name="OTHER"))]
     body = config(bed, model_server, *tasks)
     body["defaults"][1] = {"deployment": "vllm"}
     del body["target"]
@@ -63,6 +63,8 @@ class Run:
         self.run_files = self.grep(Path(self.jobs[0]["rundir"]).parent)
         self.core = [(Path("/proc") / str(daemon.process.pid) / name).read_text() for name in ("limits", "coredump_filter")]
         self.ask_all()
+        for job in self.jobs:
+            release(job)
         self.ended = self.client.wait_end(self.id)
         self.ask_all()
 

@@ -10,9 +10,9 @@ import pytest
 
 from configs import config, task
 from daemon import cluster_settings
-from testbed import wait_for
+from testbed import release, wait_for
 
-LONG = {"limit": 60, "delay_s": 1, "parallelism": 2}  # some 30 s
+LONG = {"limit": 8, "delay_s": 1, "parallelism": 2, "extra": {"hold_after": 2}}
 
 
 def job_of(client, evaluation):
@@ -37,6 +37,7 @@ def test_suspended_job_says_so_and_the_time_is_not_charged(bed, daemon, model_se
     time.sleep(max(0, 25 - (time.monotonic() - begin)))
     suspended_s = int(time.monotonic() - begin)
     bed.run(cluster, "scontrol", "resume", slurm_id)
+    release(job_of(client, evaluation))
     client.wait_end(evaluation)
     job = job_of(client, evaluation)
     (attempt,) = job["attempts"]
@@ -122,8 +123,10 @@ def test_hanging_sacct_is_named_and_an_end_that_it_alone_knows_is_waited_for(bed
     daemon = make_daemon([settings]).start()
     client = daemon.client
     evaluation = client.submit(config(bed, model_server, task(**LONG)), model_server.env)["id"]
-    slurm_id = wait_running(client, evaluation)["slurm_job_id"]
+    held = wait_running(client, evaluation)
+    slurm_id = held["slurm_job_id"]
     daemon.stop()
+    release(held)
     wait_for("squeue forgets it", lambda: slurm_id not in bed.run(
         "alpha", "squeue", "--noheader", "--states=all", "--format=%i").split(), 200, 2)
     daemon.start()

@@ -132,7 +132,7 @@ def check_metrics(client):
 
 
 LOG = "client-current.log"
-QUESTIONS = 60  # it must not be done before it is preempted
+QUESTIONS = 32
 
 
 class LogReader(threading.Thread):
@@ -250,7 +250,7 @@ def check_tar(client, job_id, directory):
 
 def test_log_followed_to_the_end_over_a_preemption(bed, daemon, model_server):
     client = daemon.client
-    work = task(QUESTIONS, 2, parallelism=RESUMED_PARALLELISM, extra={"verbose": True})
+    work = task(QUESTIONS, 2, parallelism=RESUMED_PARALLELISM, extra={"verbose": True, "hold_after": QUESTIONS - 8})
     job_id = client.submit(config(bed, model_server, work, execution={"gres": "gpu:8"}), model_server.env)["id"] + ".0"
     leaves = TextReader(client, job_id)  # before there is a file
     leaves.wait("the log comes", lambda: leaves.got)
