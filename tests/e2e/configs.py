@@ -8,7 +8,7 @@ SCORE = 0.75  # the test model gets one of four sums wrong; hence limits below a
 
 def task(limit=4, delay_s=0, parallelism=4, name=TASK, extra=None, **members):
     """An entry of evaluation.tasks that takes about limit / parallelism * delay_s seconds. With extra={"hold_after": n} its first
-    run stays where it is after n questions, until it is ended, or until release() of testbed.py."""
+    run stays where it is after n answers (and those under way), until it is ended, or until release() of testbed.py."""
     params = {"limit_samples": limit, "parallelism": parallelism, "extra": {"delay_s": delay_s, **(extra or {})}}
     return {"name": name, "nemo_evaluator_config": {"config": {"params": params}}, **members}
 

@@ -197,10 +197,6 @@ static const struct refused refused[] = {
     {EVAL_BASE, "{'auxiliary_deployments': {'judge': {'type': 'vllm'}}}", "/auxiliary_deployments/judge/port",
      "Missing"},
     {EVAL_BASE, "{'deployment': {'command': ''}}", "/deployment/command", "an image's entrypoint is not run"},
-    {EVAL_BASE,
-     "{'auxiliary_deployments': {'judge': {'type': 'nim', 'image': 'i:1', 'port': 8001, 'served_model_name': 'j', "
-     "'endpoints': {'chat': '/v1/chat'}}}}",
-     "/auxiliary_deployments/judge/command", "an image's entrypoint is not run"},
     {EVAL_BASE, "{'auxiliary_deployments': {'judge': 5}}", "/auxiliary_deployments/judge", "mapping"},
     {EVAL_BASE, "{'auxiliary_deployments': {'a b': {'type': 'vllm'}}}", "/auxiliary_deployments/a b", "letters"},
     {EVAL_JUDGE, "{'auxiliary_deployments': {'judge': {'env_prefix': 'SLURM'}}}",
@@ -289,6 +285,10 @@ static void test_eval_config_plan_share_deployment_is_read_from_booleans_and_num
 	}
 }
 
+#define NIM_JUDGE(command) \
+	"{'auxiliary_deployments': {'judge': {'type': 'nim', 'image': 'i:1', 'port': 8001, 'served_model_name': 'j', " \
+	"'endpoints': {'chat': '/v1/chat'}, 'command': " command "}}}"
+
 static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
 {
 	(void)state;
@@ -298,6 +298,11 @@ static void test_eval_config_plan_one_mistake_gives_one_message(void **state)
 	    {"{'deployment': null}", "/deployment", "No deployment is chosen"},
 	    {"{'deployment': {'type': null, 'endpoints': null}}", "/deployment", "No deployment is chosen"},
 	    {"{'deployment': {'checkpoint_path': null, 'hf_model_handle': null}}", "/deployment/checkpoint_path", ""},
+	    {"{'deployment': {'command': ''}}", "/deployment/command", "There is no command"},
+	    {"{'deployment': {'command': null}}", "/deployment/command", "There is no command"},
+	    {NIM_JUDGE("null"), "/auxiliary_deployments/judge/command", "There is no command"},
+	    {NIM_JUDGE("false"), "/auxiliary_deployments/judge/command", ""},
+	    {NIM_JUDGE("'?\?\?'"), "/auxiliary_deployments/judge/command", "Missing mandatory"},
 	    {"{'execution': {'mounts': {'evaluation': {'/a': 'b'}}}}", "/execution/mounts/evaluation/~1a",
 	     "The mount's place in the container, 'b', must be an absolute path"},
 	    {"{'execution': {'mounts': {'evaluation': {'a': '/b'}}}}", "/execution/mounts/evaluation/a",

@@ -58,7 +58,7 @@ struct server {
 	char *name;
 	char *type; /* vllm, nim, ... never none */
 	char *image;
-	char *command; /* a shell command line, possibly of several lines; "" runs the image's entrypoint */
+	char *command; /* a shell command line, possibly of several lines; never "" in a plan without errors */
 	char *pre_cmd; /* "" for none */
 	char *served_model_name;
 	int port;

@@ -98,11 +98,21 @@ bool plan_auxiliary_is_vllm(const json_t *config)
 	       reader_is_falsy(reader_get(config, "command_template")) && !is_nim(config);
 }
 
-void plan_command_is_empty(const struct reader *r, const char *base)
+/* Absent, null or "": what is wrong, or ???, is told of elsewhere. */
+static bool is_unsaid(const json_t *config, const char *key)
+{
+	const json_t *value = json_object_get(config, key);
+	return value == NULL || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0);
+}
+
+void plan_need_command(const struct reader *r, const json_t *config, const char *base)
 {
 	CLEANUP(mem_freep) char *pointer = reader_join(base, "command");
-	reader_error(r, pointer,
-		     "There is no command: an image's entrypoint is not run by itself, so name what starts the server");
+	if (!r->incomplete && json_is_object(config) && is_unsaid(config, "command") &&
+	    is_unsaid(config, "command_template"))
+		reader_error(r, pointer,
+			     "There is no command: an image's entrypoint is not run by itself, so name what starts "
+			     "the server");
 }
 
 char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, const char *base)
@@ -117,9 +127,8 @@ char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, c
 	if (template == NULL || *template == '\0') {
 		if (!is_nim(config))
 			append_vllm(&out, config);
-		else if (reader_is_falsy(reader_get(config, "command")) &&
-			 reader_is_falsy(reader_get(config, "command_template")))
-			plan_command_is_empty(r, base);
+		else
+			plan_need_command(r, config, base);
 		return str_take(&out);
 	}
 	if (fill_template(r, pointer, config, template, &out))

@@ -56,8 +56,8 @@ char *plan_auxiliary_command(const struct plan_ctx *ctx, const json_t *config, c
 /* Is that command the launcher's of vLLM, for want of one of its own? */
 bool plan_auxiliary_is_vllm(const json_t *config);
 
-/* Reports that the server at that place has none. */
-void plan_command_is_empty(const struct reader *r, const char *base);
+/* Reports that the server at that place has none, where neither command nor command_template says anything. */
+void plan_need_command(const struct reader *r, const json_t *config, const char *base);
 
 /* plan_tasks.c: one job a task. After plan_servers(). */
 void plan_tasks(struct plan_ctx *ctx);

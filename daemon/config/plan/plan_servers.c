@@ -207,9 +207,7 @@ static void read_deployment(struct plan_ctx *ctx, int num_nodes)
 	if (reader_is_missing(json_object_get(ctx->deployment, "command")))
 		reader_missing(r, DEPLOYMENT "/command");
 	s->command = reader_text_or(r, ctx->deployment, DEPLOYMENT, "command", READER_ANY, "");
-	const char *command = json_string_value(reader_get(ctx->deployment, "command"));
-	if (command != NULL && *command == '\0')
-		plan_command_is_empty(r, DEPLOYMENT);
+	plan_need_command(r, ctx->deployment, DEPLOYMENT);
 	str_unix_lines(s->command);
 	s->num_nodes = num_nodes;
 	s->num_instances = (int)reader_int(r, ctx->execution, "/execution", "num_instances", 1, EVAL_NODES_MAX, 1);

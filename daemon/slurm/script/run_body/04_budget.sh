@@ -58,6 +58,8 @@ on_alarm() { # from watch()
     in_alarm=1
     heed_alarm
     in_alarm=0
+    # The alarm of that moment may have come meanwhile.
+    ((!out_of_time || `now_s` < kill_at)) || killing=1
 }
 
 heed_alarm() {
@@ -77,6 +79,5 @@ heed_alarm() {
         fi
         ((out_of_time)) || say "the walltime budget is all but spent: the evaluation is stopped"
         out_of_time=1 terminated=1
-        ((`now_s` < kill_at)) || killing=1
     fi
 }
