@@ -88,6 +88,40 @@ static void test_eval_config_plan_parallel_sizes_that_no_command_reads_are_let_b
 	}
 }
 
+static void test_eval_config_plan_warns_of_a_task_that_is_there_twice(void **state)
+{
+	static const struct {
+		const char *tasks;
+		const char *pointers[3]; /* of the warnings */
+	} cases[] = {
+	    {"{'name': 'lm-evaluation-harness.ifeval'}, {'name': 'lm-evaluation-harness.ifeval'}",
+	     {"/evaluation/tasks/1"}},
+	    {"{'name': 'lm-evaluation-harness.ifeval', 'pre_cmd': null}, {'name': 'lm-evaluation-harness.mmlu'}, "
+	     "{'pre_cmd': null, 'name': 'lm-evaluation-harness.ifeval'}, {'name': 'lm-evaluation-harness.mmlu'}",
+	     {"/evaluation/tasks/2", "/evaluation/tasks/3"}},
+	    {"{'name': 'lm-evaluation-harness.ifeval'}, {'name': 'lm-evaluation-harness.ifeval', 'env_vars': "
+	     "{'X': 'lit:1'}}, {'name': 'lm-evaluation-harness.mmlu'}",
+	     {NULL}},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		CLEANUP(mem_freep) char *patch = mem_printf("{'evaluation': {'tasks': [%s]}}", cases[i].tasks);
+		struct eval_result r;
+		size_t told = 0;
+		eval_ok(EVAL_BASE, patch, &r);
+		for (size_t w = 0; w < r.warnings.count; w++)
+			told += strstr(r.warnings.items[w].message, "The same task with the same settings as") != NULL;
+		size_t wanted = 0;
+		for (; cases[i].pointers[wanted] != NULL; wanted++)
+			if (eval_find(&r.warnings, cases[i].pointers[wanted], "The same task with the same settings") ==
+			    NULL)
+				eval_fail(patch, &r);
+		if (told != wanted)
+			eval_fail(patch, &r);
+		eval_done(&r);
+	}
+}
+
 static void test_eval_config_plan_other_resources_are_not_called_gpus(void **state)
 {
 	(void)state;
@@ -213,6 +247,7 @@ int main(void)
 	    cmocka_unit_test(test_eval_config_plan_each_oddity_is_a_warning_at_its_key),
 	    cmocka_unit_test(test_eval_config_plan_sound_config_has_no_warnings),
 	    cmocka_unit_test(test_eval_config_plan_parallel_sizes_that_no_command_reads_are_let_be),
+	    cmocka_unit_test(test_eval_config_plan_warns_of_a_task_that_is_there_twice),
 	    cmocka_unit_test(test_eval_config_plan_other_resources_are_not_called_gpus),
 	    cmocka_unit_test(test_eval_config_plan_warns_where_the_launcher_would_do_something_else),
 	    cmocka_unit_test(test_eval_config_plan_warns_of_what_ends_the_launcher),
